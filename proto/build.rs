@@ -1,0 +1,41 @@
+//! Compiles the `.proto` files in Rust alone; no `protoc` is asked for.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut files = Vec::new();
+    find(Path::new("turnpike"), &mut files)?;
+    files.sort();
+    println!("cargo:rerun-if-changed=turnpike");
+
+    let descriptors = protox::Compiler::new(["."])?
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(&files)?
+        .encode_file_descriptor_set();
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), &descriptors)?;
+
+    let set = prost_types::FileDescriptorSet::decode(descriptors.as_slice())?;
+    tonic_prost_build::configure()
+        .btree_map(".")
+        .bytes(".turnpike.config.v1.Object.resource")
+        .compile_fds(set)?;
+    Ok(())
+}
+
+fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            find(&path, files)?;
+        } else if path.extension().is_some_and(|ending| ending == "proto") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+use prost::Message as _;
