@@ -1,0 +1,141 @@
+# What do ./run and ./test need before cargo can build, and where do they keep it?
+#
+# Sourced by both; works on a fresh Debian 12 machine that has only git, curl, a C compiler and
+# Rust. Every function says what it does, does nothing when there is nothing to do, and leaves no
+# half-written file behind: things are fetched into a folder aside, checked, and then renamed.
+#
+#   need_packages [NAME...]  the Debian packages that the build needs, and those named
+#   need_duckdb              libduckdb.so, the query engine of the analytics collector
+#   need_geo                 the free country database, afterwards in $geo_database; a failure is a
+#                            warning and leaves $geo_database empty
+#   build_environment        exports CARGO_TARGET_DIR, DUCKDB_LIB_DIR and LD_LIBRARY_PATH
+#   beside_binaries FOLDER   puts libduckdb.so beside the built programs
+#
+# shellcheck shell=bash
+
+turnpike_cache=${XDG_CACHE_HOME:-$HOME/.cache}/turnpike
+turnpike_duckdb=$turnpike_cache/duckdb
+turnpike_geo=$turnpike_cache/geo
+geo_database=
+
+# The npm package is MIT; the library inside is built by the DuckDB project.
+duckdb_package='@duckdb/node-bindings-linux-x64@1.5.6-r.1'
+duckdb_sha512='21772b64913a904a8cd19e30c1d5671811d7fdface4b7dd53cd0300d743f43e16cf386f4e7c41ef78721ac208870d2651bc6375072145387817824315b998dd5'
+duckdb_library_sha256='3f4962cdd266eab2b479a5b5a4a6d063d279b2954ae814ed00385d553b747633'
+
+# Country by address, from the registries' own files. Its package.json says CC0-1.0 and its licence
+# file CC BY 4.0; the stricter one is kept: whoever shows results names the source.
+geo_package='@ip-location-db/geo-whois-asn-country-mmdb@2.3.2026061719'
+geo_sha512='c5e9810cd425e260980ee55ba9ede32862ac543ca464691fbde6e1b4e87fdd518b69dabcbeca7bb7ba27b69314b77847eec0064f478b0f227df5257ed306b166'
+geo_database_sha256='c5f7c0e9bd6a6ccb5a2e9634764544a0d08bd0bd8788b8aedfac87bea184c652'
+
+say() { printf '%s\n' "turnpike: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# as_root COMMAND...: directly as root, else through sudo.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; return; fi
+    command -v sudo >/dev/null || fail "needs root or sudo for: $*"
+    sudo "$@"
+}
+
+installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+
+# A program that is there already, however it came, needs no package.
+need_packages() {
+    local missing=() name
+    command -v mold >/dev/null || missing+=(mold)
+    command -v npm >/dev/null || missing+=(nodejs npm)
+    command -v protoc >/dev/null || missing+=(protobuf-compiler)
+    [ -f /usr/include/google/protobuf/descriptor.proto ] || missing+=(libprotobuf-dev)
+    for name in "$@"; do
+        installed "$name" || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    command -v apt-get >/dev/null ||
+        fail "please install: ${missing[*]} (this script knows Debian's apt-get only)"
+    say "installing Debian packages: ${missing[*]}"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+        --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# fetch_npm PACKAGE SHA512 FOLDER FILE...: files out of an npm package, checked, into FOLDER.
+fetch_npm() {
+    local package=$1 sha512=$2 folder=$3 aside archive name
+    shift 3
+    mkdir -p "$folder"
+    aside=$(mktemp -d "$folder/.fetch.XXXXXX") || return 1
+    if ! archive=$(npm pack --silent --pack-destination "$aside" "$package" 2>"$aside/npm.log"); then
+        say "npm could not fetch $package: $(grep -m1 'npm ERR\|npm error' "$aside/npm.log")"
+        rm -rf "$aside"
+        return 1
+    fi
+    archive=$aside/$(printf '%s\n' "$archive" | tail -n 1)
+    if ! printf '%s  %s\n' "$sha512" "$archive" | sha512sum --check --quiet >/dev/null 2>&1; then
+        say "$package is not the package that was expected (its SHA-512 differs)"
+        rm -rf "$aside"
+        return 1
+    fi
+    for name in "$@"; do
+        tar -xzf "$archive" -C "$aside" "package/$name" && mv -f "$aside/package/$name" "$folder/$name" || {
+            say "$package lacks $name"
+            rm -rf "$aside"
+            return 1
+        }
+    done
+    rm -rf "$aside"
+}
+
+# is_file FILE SHA256: whether the file is there and is the right one. The sum is taken once; a
+# file beside it remembers which one was good, so that a second start does not read 70 MB.
+is_file() {
+    [ -f "$1" ] || return 1
+    [ "$(cat "$1.checked" 2>/dev/null)" = "$2 $(stat -c '%s %Y' "$1")" ] && return 0
+    printf '%s  %s\n' "$2" "$1" | sha256sum --check --quiet >/dev/null 2>&1 || return 1
+    printf '%s' "$2 $(stat -c '%s %Y' "$1")" >"$1.checked"
+}
+
+need_duckdb() {
+    [ "$(uname -sm)" = 'Linux x86_64' ] ||
+        fail "the query engine is pinned for Linux on x86_64 only, not for $(uname -sm)"
+    is_file "$turnpike_duckdb/libduckdb.so" "$duckdb_library_sha256" && return 0
+    say "fetching libduckdb.so (24 MB) from $duckdb_package into $turnpike_duckdb"
+    fetch_npm "$duckdb_package" "$duckdb_sha512" "$turnpike_duckdb" libduckdb.so LICENSE ||
+        fail "cannot go on without libduckdb.so"
+    is_file "$turnpike_duckdb/libduckdb.so" "$duckdb_library_sha256" ||
+        fail "$turnpike_duckdb/libduckdb.so is not the library that was expected"
+}
+
+need_geo() {
+    geo_database=$turnpike_geo/geo-whois-asn-country.mmdb
+    is_file "$geo_database" "$geo_database_sha256" && return 0
+    say "fetching the free country database (8 MB) from $geo_package into $turnpike_geo"
+    if ! fetch_npm "$geo_package" "$geo_sha512" "$turnpike_geo" geo-whois-asn-country.mmdb NRO_LICENSE; then
+        say "warning: no country database; countries will be shown as unknown"
+        geo_database=
+        return 0
+    fi
+    printf '%s\n' \
+        'geo-whois-asn-country.mmdb: GeoFeed, Whois and ASN data of the Regional Internet Registries,' \
+        'used under CC BY 4.0; source: Number Resource Organization, https://www.nro.net' \
+        >"$turnpike_geo/ATTRIBUTION"
+}
+
+build_environment() {
+    export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$turnpike_cache/target}
+    export DUCKDB_LIB_DIR=${DUCKDB_LIB_DIR:-$turnpike_duckdb}
+    # Test programs lie one folder below the library that is put beside the binaries.
+    export LD_LIBRARY_PATH=$DUCKDB_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    # rustup's own folder is not on the path of every shell.
+    command -v cargo >/dev/null || PATH=$HOME/.cargo/bin:$PATH
+    command -v cargo >/dev/null || fail "Rust is missing; see https://rustup.rs"
+}
+
+# A hard link costs nothing; across file systems it is copied.
+beside_binaries() {
+    [ "$1/libduckdb.so" -ef "$DUCKDB_LIB_DIR/libduckdb.so" ] && return 0
+    mkdir -p "$1"
+    ln -f "$DUCKDB_LIB_DIR/libduckdb.so" "$1/libduckdb.so" 2>/dev/null ||
+        cp -f "$DUCKDB_LIB_DIR/libduckdb.so" "$1/libduckdb.so"
+}
