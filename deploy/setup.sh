@@ -66,7 +66,7 @@ fetch_npm() {
     shift 3
     mkdir -p "$folder"
     aside=$(mktemp -d "$folder/.fetch.XXXXXX") || return 1
-    if ! archive=$(npm pack --silent --pack-destination "$aside" "$package" 2>"$aside/npm.log"); then
+    if ! archive=$(npm pack --loglevel=error --pack-destination "$aside" "$package" 2>"$aside/npm.log"); then
         say "npm could not fetch $package: $(grep -m1 'npm ERR\|npm error' "$aside/npm.log")"
         rm -rf "$aside"
         return 1
