@@ -1,1 +1,6 @@
-//! placeholder
+//! What is inside the gateway, from the outermost floor to the innermost.
+//!
+//! A module imports only what stands below it here.
+
+pub mod credentials;
+pub mod generation;
