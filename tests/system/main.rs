@@ -1,1 +1,8 @@
-//! placeholder
+//! Do the real programs work together, and does each survive without the others?
+
+mod bad_input;
+mod change;
+mod outages;
+mod refusals;
+mod story;
+mod tracing;

@@ -1,0 +1,50 @@
+//! Does a change under load ever fail a call or show half of itself?
+
+use std::time::{Duration, Instant};
+
+use harness::resources::{application, subscription, tier};
+use harness::{Answer, Backend, Engines, Issuer, Load, Stack};
+use serde_json::json;
+
+/// The answer comes from the backend whose name the tier of the same change carries.
+fn mixed(answer: &Answer) -> Option<String> {
+    let backend = answer.json()["backend"].as_str().unwrap_or_default().to_owned();
+    let policy = answer.header("ratelimit-policy");
+    (backend.is_empty() || !policy.contains(&backend)).then(|| format!("{backend} under {policy}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_fails_and_none_sees_two_revisions() {
+    let left = Backend::start("left").await;
+    let right = Backend::start("right").await;
+    let stack = Stack::start(Engines::Embedded).await;
+    let issuer = Issuer::new("https://issuer.test");
+    let revision = |backend: &Backend, name: &str| {
+        let api = harness::resources::api("orders", &backend.url(), &["left", "right"])
+            + "  keyManagers: [outside]\n";
+        api + &subscription("shop", "orders", name)
+    };
+    let published = [
+        format!("---\n{}\n", issuer.resource("outside")),
+        tier("left", 1_000_000_000),
+        tier("right", 1_000_000_000),
+        application("shop", &["outside/shop"]),
+        revision(&left, "left"),
+    ];
+    stack.apply(&published.concat()).await;
+
+    let token = issuer.token("shop", &json!({}));
+    let load = Load::start(stack.gateway(), &token, "/orders/1.0.0/items/7", 1000, mixed);
+    let (began, mut changes) = (Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(30) {
+        let (backend, name) = if changes % 2 == 0 { (&right, "right") } else { (&left, "left") };
+        stack.apply(&revision(backend, name)).await;
+        changes += 1;
+    }
+    let tally = load.end().await;
+    println!("{} calls during {changes} changes, {} failed", tally.good, tally.failed);
+    assert_eq!(tally.failed, 0, "{:?}", tally.failures);
+    assert!(tally.good >= 20_000, "the load was only {} calls", tally.good);
+    assert!(changes >= 10, "only {changes} changes");
+    assert!(left.calls() > 0 && right.calls() > 0);
+}
