@@ -1,1 +1,35 @@
-//! placeholder
+//! What does every service of Turnpike need before it can do its own work?
+//!
+//! The only engine with tokio: start-up and configuration (`run`, `config`), the injected
+//! surroundings of a service (`Host`: `clock`, `shutdown`, `task`, `random`, `readiness`,
+//! `metrics`), certificates (`pki`), the three kinds of port (`rpc`, `https`, `operations`), and
+//! logs and traces (`telemetry`). Every `main` is [`run`].
+
+#![warn(missing_docs)]
+
+pub mod backoff;
+pub mod clock;
+pub mod config;
+mod host;
+pub mod https;
+pub mod metrics;
+pub mod operations;
+pub mod pki;
+pub mod random;
+pub mod readiness;
+pub mod rpc;
+mod run;
+pub mod shutdown;
+pub mod task;
+pub mod telemetry;
+mod web;
+
+pub use backoff::Backoff;
+pub use clock::{Clock, ManualClock};
+pub use config::Secret;
+pub use host::Host;
+pub use metrics::Metrics;
+pub use readiness::Readiness;
+pub use run::{Argument, Service, run, run_with};
+pub use shutdown::Shutdown;
+pub use task::Tasks;

@@ -1,0 +1,7 @@
+//! How does a service speak HTTPS to browsers and to clients that are not services of ours?
+
+mod body;
+mod serve;
+
+pub use body::{BodyError, read};
+pub use serve::{Caller, Config, Error, serve};

@@ -1,0 +1,8 @@
+//! What can an operator ask of a running process?
+
+mod answer;
+mod route;
+mod serve;
+
+pub use route::{Ask, Reply, Route, loglevel};
+pub use serve::{Config, Error, serve};

@@ -1,0 +1,20 @@
+//! Who is this process, whom does it trust, and who is at the other end?
+//!
+//! Reading order: a `peer` is a name in a certificate; an `identity` is this process's certificate
+//! with its trust `anchors`, reloaded while it runs (`fresh`); the `authority` makes both where an
+//! operator has brought none. `files` is the only place that touches the disk.
+
+mod anchors;
+mod authority;
+mod error;
+mod files;
+mod fresh;
+mod identity;
+mod peer;
+
+pub use authority::development;
+pub(crate) use authority::host_name;
+pub use error::Error;
+pub(crate) use fresh::keep_fresh;
+pub use identity::{ClientAuth, Config, Identity};
+pub use peer::Peer;

@@ -1,0 +1,72 @@
+//! Which services may call a gRPC service, and which of its methods?
+//!
+//! Nobody who is not in the table: a service cannot be registered without one.
+
+/// Who may call; by the name in the caller's certificate.
+#[derive(Clone, Debug)]
+pub struct Allow {
+    callers: Callers,
+    methods: Vec<(&'static str, Vec<&'static str>)>,
+}
+
+#[derive(Clone, Debug)]
+enum Callers {
+    Anyone,
+    Only(Vec<&'static str>),
+}
+
+impl Allow {
+    /// Only services of these names.
+    pub fn only(names: &[&'static str]) -> Self {
+        Self { callers: Callers::Only(names.to_vec()), methods: Vec::new() }
+    }
+
+    /// Everyone who has a certificate of our authority.
+    pub fn anyone() -> Self {
+        Self { callers: Callers::Anyone, methods: Vec::new() }
+    }
+
+    /// For one method (`Revoke`), only services of these names, whatever else is said.
+    #[must_use]
+    pub fn method(mut self, method: &'static str, names: &[&'static str]) -> Self {
+        self.methods.push((method, names.to_vec()));
+        self
+    }
+
+    /// Whether `caller` may call `method`.
+    pub fn permits(&self, caller: &str, method: &str) -> bool {
+        let of_method = self.methods.iter().find(|(name, _)| *name == method);
+        match (of_method, &self.callers) {
+            (Some((_, names)), _) | (None, Callers::Only(names)) => names.contains(&caller),
+            (None, Callers::Anyone) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(allow: &Allow, call: &str, permitted: bool) {
+        let (caller, method) = call.split_once(' ').expect("caller and method");
+        assert_eq!(allow.permits(caller, method), permitted, "{call}");
+    }
+
+    #[test]
+    fn who_is_not_in_the_table_may_not_call() {
+        let allow = Allow::only(&["gateway"]);
+        check(&allow, "gateway Watch", true);
+        check(&allow, "admin Watch", false);
+        check(&Allow::only(&[]), "gateway Watch", false);
+        check(&Allow::anyone(), "admin Check", true);
+    }
+
+    #[test]
+    fn a_method_with_its_own_row_ignores_the_row_of_the_service() {
+        let allow = Allow::only(&["gateway"]).method("Revoke", &["admin"]);
+        check(&allow, "gateway Watch", true);
+        check(&allow, "gateway Revoke", false);
+        check(&allow, "admin Revoke", true);
+        check(&allow, "admin Watch", false);
+    }
+}

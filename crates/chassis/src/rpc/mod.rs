@@ -1,0 +1,25 @@
+//! How do services call each other?
+//!
+//! gRPC over mutual TLS, and nothing else. Reading order: `serve` opens a port for `services`,
+//! each of which says in its `allow` table who may call it; `accept` turns TCP connections into
+//! streams with a known peer; `guard` asks the table and opens the span; `channel` is the client.
+
+mod accept;
+mod allow;
+mod channel;
+mod error;
+mod guard;
+mod serve;
+mod services;
+
+pub use accept::peer;
+pub use allow::Allow;
+pub use channel::{channel, traced};
+pub use error::Error;
+pub use guard::Guard;
+pub use serve::{Config, serve};
+pub use services::Services;
+
+/// The largest message that is received. tonic sets this per service and client:
+/// `XServer::new(x).max_decoding_message_size(chassis::rpc::MESSAGE_BYTES)`, likewise on clients.
+pub const MESSAGE_BYTES: usize = 16 * 1024 * 1024;

@@ -1,0 +1,61 @@
+//! Which gRPC services does a port offer, and to whom?
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::RoutesBuilder;
+use tower_service::Service;
+
+use super::allow::Allow;
+use super::guard::{Guard, Meters};
+use crate::metrics::Metrics;
+
+/// The services of one port.
+#[derive(Debug, Default)]
+pub struct Services {
+    pub(super) routes: RoutesBuilder,
+    pub(super) names: Vec<&'static str>,
+    pub(super) descriptors: &'static [u8],
+    meters: Vec<(&'static str, Meters)>,
+}
+
+impl Services {
+    /// No services yet; `descriptors` is an encoded `FileDescriptorSet` for server reflection.
+    pub fn new(descriptors: &'static [u8]) -> Self {
+        Self { descriptors, ..Self::default() }
+    }
+
+    /// Offers `service` to those whom `allow` lets in.
+    #[must_use]
+    pub fn add<S>(mut self, allow: Allow, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        let meters = Meters::default();
+        self.names.push(S::NAME);
+        self.meters.push((S::NAME, meters.clone()));
+        self.routes.add_service(Guard::new(service, allow, meters));
+        self
+    }
+
+    pub(super) fn register(&self, metrics: &Metrics) {
+        use prometheus_client::registry::Registry;
+        metrics.register(|registry: &mut Registry| {
+            for (name, meters) in &self.meters {
+                let label = ("service".into(), (*name).into());
+                let registry = registry.sub_registry_with_label(label);
+                registry.register("rpc_calls", "Calls received", meters.calls.clone());
+                let refused = meters.refused.clone();
+                registry.register("rpc_refused", "Calls of peers that may not call", refused);
+            }
+        });
+    }
+}

@@ -1,0 +1,9 @@
+//! How does a service start, run and end?
+
+mod arguments;
+mod life;
+mod signals;
+mod start;
+
+pub use arguments::{Argument, Service};
+pub use start::{run, run_with};

@@ -1,0 +1,122 @@
+//! Which work of this process is still running?
+//!
+//! Every future that outlives its caller is spawned here under a name, so that a drain can wait
+//! for all of them and a panic in one of them is logged with the name.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio_util::task::TaskTracker;
+
+use crate::clock::{Clock, Elapsed};
+
+/// The tasks of one process; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks(TaskTracker);
+
+impl Tasks {
+    /// Runs `work` on the current runtime; it counts as running until it ends.
+    pub fn spawn<F>(&self, name: &'static str, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.spawn(watched(name, work))
+    }
+
+    /// As [`Tasks::spawn`], on the current thread's `LocalSet`: for work that must not change
+    /// threads.
+    pub fn spawn_local<F>(&self, name: &'static str, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.0.spawn_local(watched(name, work))
+    }
+
+    /// Runs work that would hold up a runtime thread, like file access, on a thread for it.
+    pub fn blocking<T, F>(&self, work: F) -> JoinHandle<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.0.spawn_blocking(work)
+    }
+
+    /// Starts a thread of the operating system; the drain waits until `work` returns.
+    pub fn thread<F>(&self, name: &str, work: F) -> io::Result<std::thread::JoinHandle<()>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let token = self.0.token();
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let _running = token;
+            work();
+        })
+    }
+
+    /// Work that is dropped with the returned guard, not awaited by the drain beyond that.
+    pub fn spawn_guarded<F>(&self, name: &'static str, work: F) -> Guard
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Guard(self.spawn(name, work).abort_handle())
+    }
+
+    /// How many tasks are running.
+    pub fn running(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Waits until every task has ended, at most for `limit`.
+    pub async fn finished(&self, clock: &Clock, limit: Duration) -> Result<(), Elapsed> {
+        self.0.close();
+        clock.timeout(limit, self.0.wait()).await
+    }
+}
+
+/// Ends its task when it is dropped.
+#[derive(Debug)]
+pub struct Guard(AbortHandle);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn watched<F: Future>(name: &'static str, work: F) -> F::Output {
+    let _alarm = Alarm(name);
+    work.await
+}
+
+/// Says which task panicked: the panic message alone does not.
+struct Alarm(&'static str);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(task = self.0, "task panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_drain_waits_for_tasks_and_gives_up_at_its_limit() {
+        let tasks = Tasks::default();
+        let (done, wait) = tokio::sync::oneshot::channel::<()>();
+        tasks.spawn("waiter", async move {
+            let _ = wait.await;
+        });
+        let clock = Clock::system();
+        assert!(tasks.finished(&clock, Duration::from_millis(20)).await.is_err());
+        drop(done);
+        assert!(tasks.finished(&clock, Duration::from_secs(5)).await.is_ok());
+    }
+}
