@@ -1,0 +1,237 @@
+//! How does the gateway learn of changes, and how does it say what became of them?
+//!
+//! One `ConfigSync/Sync` call at a time. Parts of one transaction are put together here, so that
+//! nobody behind this file sees half of one.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Request, Status, Streaming};
+use turnpike_proto::config::v1::config_sync_client::ConfigSyncClient;
+use turnpike_proto::config::v1::rejected::Serving;
+use turnpike_proto::config::v1::{
+    Applied, Hello, Rejected, SyncRequest, SyncResponse, Transaction, sync_request, sync_response,
+};
+
+use super::error::RpcError;
+
+const SERVICE: &str = "control plane";
+/// One part of a transaction.
+const MESSAGE_BYTES: usize = 64 << 20;
+/// All parts together: the state of some 500,000 routes.
+const TRANSACTION_BYTES: usize = 1 << 30;
+/// Answers that may wait to be sent: there is one transaction at a time.
+const ANSWERS: usize = 4;
+
+/// A state of the configuration, by name and by content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The epoch of the store; empty: there is no state.
+    pub epoch: String,
+    /// The revision within the epoch.
+    pub revision: u64,
+    /// The hash over all objects; empty: there is no state.
+    pub hash: Vec<u8>,
+}
+
+/// An object that cannot be put in force as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its key.
+    pub key: String,
+    /// The path of the field; empty: the whole object.
+    pub field: String,
+    /// Why.
+    pub reason: String,
+    /// Whether its last good form is served; otherwise its routes answer 503.
+    pub previous_serves: bool,
+}
+
+/// Who this gateway is.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Stable over restarts.
+    pub name: String,
+    /// For the selectors of gateway groups.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What the control plane says.
+#[derive(Debug)]
+pub enum Offer {
+    /// What this gateway holds is in force.
+    Current(Position),
+    /// A change, whole.
+    Change(Change),
+}
+
+/// A change that becomes visible at once.
+#[derive(Debug)]
+pub struct Change {
+    /// The state after it.
+    pub position: Position,
+    /// What is held is replaced, not changed.
+    pub full: bool,
+    /// New and changed objects.
+    pub upserts: Vec<(String, Bytes)>,
+    /// Keys of objects that are gone.
+    pub deletes: Vec<String>,
+    /// When the store committed it, in microseconds since the Unix epoch.
+    pub committed_us: Option<i64>,
+    /// Trace context of the call that made it; empty: none.
+    pub traceparent: String,
+}
+
+/// The control plane, as this gateway speaks to it.
+#[derive(Clone, Debug)]
+pub struct ControlPlane {
+    channel: Channel,
+    node: Node,
+}
+
+/// One `Sync` call.
+#[derive(Debug)]
+pub struct Session {
+    answers: mpsc::Sender<SyncRequest>,
+    offers: Streaming<SyncResponse>,
+}
+
+impl ControlPlane {
+    /// Speaks over `channel` as `node`.
+    pub const fn new(channel: Channel, node: Node) -> Self {
+        Self { channel, node }
+    }
+
+    /// Opens a call and says what this gateway holds.
+    pub async fn sync(&self, held: Position, refusals: &[Refusal]) -> Result<Session, RpcError> {
+        let hello = Hello {
+            node: self.node.name.clone(),
+            labels: self.node.labels.clone(),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            epoch: held.epoch,
+            revision: held.revision,
+            state_hash: held.hash,
+            rejected: refusals.iter().map(rejected).collect(),
+        };
+        let (answers, sent) = mpsc::channel(ANSWERS);
+        let hello = SyncRequest { message: Some(sync_request::Message::Hello(hello)) };
+        // The greeting goes with the call: neither side waits for the other to begin.
+        answers.try_send(hello).map_err(|_| RpcError::Ended { service: SERVICE })?;
+        let request = chassis::rpc::traced(Request::new(ReceiverStream::new(sent)));
+        let client = ConfigSyncClient::new(self.channel.clone());
+        let offers = client.max_decoding_message_size(MESSAGE_BYTES).sync(request).await;
+        let offers = offers.map_err(failed)?.into_inner();
+        Ok(Session { answers, offers })
+    }
+}
+
+impl Session {
+    /// The next offer; a transaction of several parts is one.
+    pub async fn next(&mut self) -> Result<Offer, RpcError> {
+        let mut change: Option<Change> = None;
+        let mut bytes = 0;
+        loop {
+            match self.message().await? {
+                sync_response::Message::Current(current) if change.is_none() => {
+                    return Ok(Offer::Current(Position {
+                        epoch: current.epoch,
+                        revision: current.revision,
+                        hash: current.state_hash,
+                    }));
+                }
+                sync_response::Message::Current(_) => {
+                    return Err(broken("a transaction without its last part"));
+                }
+                sync_response::Message::Transaction(part) => {
+                    let more = part.more;
+                    bytes += size(&part);
+                    if bytes > TRANSACTION_BYTES {
+                        return Err(broken("a transaction beyond 1 GiB"));
+                    }
+                    let joined = join(change.take(), part)?;
+                    if !more {
+                        return Ok(Offer::Change(joined));
+                    }
+                    change = Some(joined);
+                }
+            }
+        }
+    }
+
+    /// Says what this gateway holds after a transaction, and what of it cannot be served.
+    pub async fn applied(&self, held: Position, refusals: &[Refusal]) -> Result<(), RpcError> {
+        let applied = Applied {
+            epoch: held.epoch,
+            revision: held.revision,
+            state_hash: held.hash,
+            rejected: refusals.iter().map(rejected).collect(),
+        };
+        let answer = SyncRequest { message: Some(sync_request::Message::Applied(applied)) };
+        self.answers.send(answer).await.map_err(|_| RpcError::Ended { service: SERVICE })
+    }
+
+    async fn message(&mut self) -> Result<sync_response::Message, RpcError> {
+        let response = self.offers.message().await.map_err(failed)?;
+        let response = response.ok_or(RpcError::Ended { service: SERVICE })?;
+        response.message.ok_or_else(|| broken("a message that this version does not know"))
+    }
+}
+
+/// Adds a part to the parts before it. What describes the transaction counts as the last part has
+/// it: the commit marker comes last.
+fn join(before: Option<Change>, part: Transaction) -> Result<Change, RpcError> {
+    let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
+    let mut full = part.full;
+    if let Some(before) = before {
+        if (&before.position.epoch, before.position.revision) != (&part.epoch, part.revision) {
+            return Err(broken("parts of two transactions in one"));
+        }
+        full |= before.full;
+        (upserts, deletes) = (before.upserts, before.deletes);
+    }
+    // A copy of its own: the bytes of a message would keep the whole message in memory.
+    let object = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+    upserts.extend(part.upserts.into_iter().map(|o| (o.key, object(&o.resource))));
+    deletes.extend(part.deletes);
+    let committed_us = part.committed_at.map(|at| {
+        at.seconds.saturating_mul(1_000_000).saturating_add(i64::from(at.nanos / 1_000))
+    });
+    Ok(Change {
+        position: Position {
+            epoch: part.epoch,
+            revision: part.revision,
+            hash: part.state_hash,
+        },
+        full,
+        upserts,
+        deletes,
+        committed_us,
+        traceparent: part.traceparent,
+    })
+}
+
+fn size(part: &Transaction) -> usize {
+    let upserts = part.upserts.iter().map(|object| object.key.len() + object.resource.len());
+    upserts.sum::<usize>() + part.deletes.iter().map(String::len).sum::<usize>()
+}
+
+fn rejected(refusal: &Refusal) -> Rejected {
+    let serving = if refusal.previous_serves { Serving::Previous } else { Serving::None };
+    Rejected {
+        key: refusal.key.clone(),
+        reason: refusal.reason.clone(),
+        field: refusal.field.clone(),
+        serving: serving.into(),
+    }
+}
+
+fn failed(status: Status) -> RpcError {
+    RpcError::from_status(SERVICE, status)
+}
+
+const fn broken(what: &'static str) -> RpcError {
+    RpcError::Protocol { service: SERVICE, what }
+}

@@ -1,0 +1,72 @@
+//! How do the keys and the revocations of our own key manager reach the gateway?
+
+use tonic::transport::Channel;
+use tonic::{Request, Status, Streaming};
+use turnpike_proto::identity::v1::keys_client::KeysClient;
+use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
+use turnpike_proto::identity::v1::{
+    KeySet, WatchKeysRequest, WatchRevocationsRequest, WatchRevocationsResponse,
+};
+
+use super::error::RpcError;
+
+const SERVICE: &str = "key manager";
+/// A first answer carries the whole log that can still matter.
+const MESSAGE_BYTES: usize = 64 << 20;
+
+/// The key manager, as this gateway speaks to it.
+#[derive(Clone, Debug)]
+pub struct KeyManager {
+    channel: Channel,
+}
+
+/// Each key set, as it comes in force.
+#[derive(Debug)]
+pub struct KeySets(Streaming<KeySet>);
+
+/// The log of revocations, as it grows.
+#[derive(Debug)]
+pub struct RevocationLog(Streaming<WatchRevocationsResponse>);
+
+impl KeyManager {
+    /// Speaks over `channel`.
+    pub const fn new(channel: Channel) -> Self {
+        Self { channel }
+    }
+
+    /// The key set in force and each new one.
+    pub async fn keys(&self) -> Result<KeySets, RpcError> {
+        let request = chassis::rpc::traced(Request::new(WatchKeysRequest {}));
+        let answer = KeysClient::new(self.channel.clone()).watch(request).await;
+        answer.map(|response| KeySets(response.into_inner())).map_err(failed)
+    }
+
+    /// Every revocation of the log `epoch` after `after`, and new ones as they come.
+    pub async fn revocations(&self, epoch: &str, after: u64) -> Result<RevocationLog, RpcError> {
+        let request = WatchRevocationsRequest { epoch: epoch.to_owned(), after };
+        let request = chassis::rpc::traced(Request::new(request));
+        let client = RevocationsClient::new(self.channel.clone());
+        let answer = client.max_decoding_message_size(MESSAGE_BYTES).watch(request).await;
+        answer.map(|response| RevocationLog(response.into_inner())).map_err(failed)
+    }
+}
+
+impl KeySets {
+    /// The next key set.
+    pub async fn next(&mut self) -> Result<KeySet, RpcError> {
+        let next = self.0.message().await.map_err(failed)?;
+        next.ok_or(RpcError::Ended { service: SERVICE })
+    }
+}
+
+impl RevocationLog {
+    /// The next part of the log, or a sign of life.
+    pub async fn next(&mut self) -> Result<WatchRevocationsResponse, RpcError> {
+        let next = self.0.message().await.map_err(failed)?;
+        next.ok_or(RpcError::Ended { service: SERVICE })
+    }
+}
+
+fn failed(status: Status) -> RpcError {
+    RpcError::from_status(SERVICE, status)
+}

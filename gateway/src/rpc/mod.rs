@@ -1,0 +1,12 @@
+//! What does the gateway say to the other services, and what do they answer?
+//!
+//! One file per service, and the only place besides the disk where messages of `proto` are made
+//! and read. The calls run on the second runtime; a worker reaches it through a bounded lane.
+
+pub mod collector;
+pub mod control_plane;
+mod error;
+pub mod key_manager;
+pub mod token_endpoint;
+
+pub use error::RpcError;

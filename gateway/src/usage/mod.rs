@@ -1,0 +1,20 @@
+//! Which calls were made, and how does the analytics collector learn of each of them?
+//!
+//! A worker encodes a call (`event`) into its buffer (`recorder`); full buffers go over a bounded
+//! lane to one thread (`keeper`) that appends them to segment files (`segment`, `spool`); the
+//! `delivery` sends what is in the spool and removes what was acknowledged. `reporting` starts and
+//! ends all of it. Workers never wait: what finds no room is dropped, counted and reported.
+
+mod delivery;
+mod event;
+mod figures;
+mod keeper;
+mod recorder;
+mod reporting;
+mod segment;
+mod spool;
+
+pub use event::Call;
+pub use recorder::{Recorder, Recording};
+pub use reporting::{Reporting, ReportingError};
+pub use spool::{Bounds, SpoolError};
