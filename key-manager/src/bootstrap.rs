@@ -1,0 +1,181 @@
+//! How do the parts come together, and in which order do they start?
+//!
+//! Store, master key, signing keys, then the ports: nobody is answered before there is something to
+//! answer with. A database that is away is waited for; a wrong master key is not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chassis::readiness::Condition;
+use chassis::{Backoff, Host};
+
+use crate::config::Config;
+use crate::edge;
+use crate::endpoint::Authority;
+use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
+use crate::meter::Meter;
+use crate::revocation::{Follower, RevocationLog, STALE};
+use crate::store::{SqlStore, Store, StoreError};
+use crate::vault::MasterKey;
+
+/// Runs until shutdown is requested.
+pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
+    let ready = (host.ready.condition("store"), host.ready.condition("keys"));
+    chassis::operations::serve(&host, &config.operations, chassis::operations::loglevel().into())
+        .await?;
+    let Some(store) = connect(&config, &host, &ready.0).await? else { return Ok(()) };
+    let authority = assemble(&config, &host, Arc::new(store)).await?;
+    ready.1.green();
+    tend(&host, &authority, ready.0, config.keys.rotate);
+    edge::https(&host, &config.https, &authority).await?;
+    edge::rpc(&host, &config.rpc, config.revocations.watchers, &authority).await?;
+    host.shutdown.wait().await;
+    Ok(())
+}
+
+/// Opens the store, however long that takes. `None`: shutdown came first.
+async fn connect(
+    config: &Config,
+    host: &Host,
+    ready: &Condition,
+) -> anyhow::Result<Option<SqlStore>> {
+    let url = config.store.url.clone().under(&host.data);
+    let mut backoff = Backoff::default();
+    loop {
+        match SqlStore::open(&url, &config.store, &host.clock).await {
+            Ok(store) => {
+                tracing::info!(store = %url, "store open");
+                return Ok(Some(store));
+            }
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(store = %url, error = causes(&error), "store away, trying again");
+                ready.red("the store cannot be reached");
+            }
+            Err(error) => return Err(error).context("the store cannot be opened"),
+        }
+        tokio::select! {
+            () = host.shutdown.wait() => return Ok(None),
+            () = host.clock.sleep(backoff.next()) => {}
+        }
+    }
+}
+
+/// The parts on an open store.
+pub async fn assemble(
+    config: &Config,
+    host: &Host,
+    store: Arc<dyn Store>,
+) -> anyhow::Result<Authority> {
+    let path = config.keys.master_path(&host.data);
+    let master = MasterKey::open(&path, &store.claim_master("").await?)?;
+    let sealed_by = store.claim_master(&master.id()?).await?;
+    // Another process may have been first with another key.
+    let master = MasterKey::open(&path, &sealed_by)?;
+
+    let tokens = &config.tokens;
+    anyhow::ensure!(tokens.life <= tokens.longest, "tokens.life is longer than tokens.longest");
+    store.allow_life(i64::from(tokens.longest)).await?;
+
+    let rules = KeyRules { rotate: config.keys.rotate, algorithm: tokens.algorithm };
+    let sealer = master.sealer()?;
+    let (clock, tasks) = (host.clock.clone(), host.tasks.clone());
+    let keeper = Keeper::open(store.clone(), sealer, rules, clock.clone(), tasks).await?;
+    let follower = Follower::open(store.clone(), clock.clone(), config.store.poll).await?;
+    let issuer = config.issuer.url.clone();
+    let log = RevocationLog::new(
+        store.clone(),
+        Arc::new(follower),
+        clock.clone(),
+        issuer.as_str().to_owned(),
+    );
+    Ok(Authority {
+        rules: Arc::new(TokenRules {
+            issuer: issuer.as_str().to_owned(),
+            audience: tokens.audience.clone(),
+            algorithm: tokens.algorithm,
+            seconds: tokens.life,
+            longest_seconds: tokens.longest,
+        }),
+        issuer: Arc::new(issuer),
+        store,
+        pepper: Arc::new(master.pepper()?),
+        keeper: Arc::new(keeper),
+        log: Arc::new(log),
+        meter: Meter::new(&host.metrics),
+        clock,
+    })
+}
+
+/// What goes on beside the requests.
+pub fn tend(host: &Host, authority: &Authority, ready: Condition, rotate: Duration) {
+    let (follower, shutdown) = (authority.log.follower().clone(), host.shutdown.clone());
+    host.tasks.spawn("follow the store", async move {
+        let seen = |looked: Result<(), &StoreError>| match looked {
+            Ok(()) => ready.green(),
+            Err(error) if follower.age() > STALE => {
+                tracing::warn!(error = causes(error), "store away");
+                ready.red("the store cannot be reached");
+            }
+            Err(error) => tracing::debug!(error = causes(error), "store not read"),
+        };
+        follower.run(&shutdown, seen).await;
+    });
+    let (to, parts) = (host.clone(), authority.clone());
+    host.tasks.spawn("follow the keys", async move { follow_keys(&to, &parts).await });
+    let (to, parts) = (host.clone(), authority.clone());
+    host.tasks.spawn("tend keys and log", async move { by_time(&to, &parts, rotate).await });
+}
+
+/// Takes over what other processes made of the keys.
+async fn follow_keys(host: &Host, authority: &Authority) {
+    let mut changes = authority.log.follower().watch();
+    loop {
+        let ledger = Arc::clone(&changes.borrow_and_update());
+        authority.meter.head(ledger.head);
+        let mut again = Duration::MAX;
+        if ledger.key_version != authority.keeper.ring().version()
+            && let Err(error) = authority.keeper.reload().await
+        {
+            tracing::warn!(error = causes(&error), "keys not loaded");
+            again = Duration::from_secs(1);
+        }
+        authority.meter.keys(authority.keeper.ring().published());
+        tokio::select! {
+            () = host.shutdown.wait() => return,
+            changed = changes.changed() => if changed.is_err() { return },
+            () = host.clock.sleep(again), if again < Duration::MAX => {}
+        }
+    }
+}
+
+/// Rotates keys that are due, drops keys and revocations that can matter no more.
+async fn by_time(host: &Host, authority: &Authority, rotate: Duration) {
+    let pause = (rotate / 4).clamp(Duration::from_secs(1), Duration::from_secs(60));
+    loop {
+        if let Err(error) = authority.keeper.change(Wish::Tend).await {
+            tracing::warn!(error = causes(&error), "keys not tended");
+        }
+        match authority.log.forget().await {
+            Ok(0) => {}
+            Ok(lines) => tracing::debug!(lines, "revocations forgotten"),
+            Err(error) => tracing::warn!(error = causes(&error), "revocations not forgotten"),
+        }
+        tokio::select! {
+            () = host.shutdown.wait() => return,
+            () = host.clock.sleep(pause) => {}
+        }
+    }
+}
+
+/// An error with its causes, for the log.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text.push_str(": ");
+        text.push_str(&deeper.to_string());
+        cause = deeper.source();
+    }
+    text
+}

@@ -1,0 +1,102 @@
+//! What can be configured? `default.toml` is the documentation.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chassis::config::{ServiceConfig, duration};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::domain::TokenAlgorithm;
+use crate::endpoint::Issuer;
+use crate::store;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub service: ServiceConfig,
+    pub https: chassis::https::Config,
+    pub rpc: chassis::rpc::Config,
+    pub operations: chassis::operations::Config,
+    pub pki: chassis::pki::Config,
+    pub telemetry: chassis::telemetry::Config,
+    pub store: store::Config,
+    pub issuer: IssuerConfig,
+    pub tokens: TokensConfig,
+    pub keys: KeysConfig,
+    pub revocations: RevocationsConfig,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    #[serde(deserialize_with = "issuer")]
+    pub url: Issuer,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokensConfig {
+    #[serde(deserialize_with = "audience")]
+    pub audience: Vec<String>,
+    #[serde(deserialize_with = "algorithm")]
+    pub algorithm: TokenAlgorithm,
+    #[serde(deserialize_with = "life")]
+    pub life: u32,
+    #[serde(deserialize_with = "life")]
+    pub longest: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysConfig {
+    #[serde(deserialize_with = "rotate")]
+    pub rotate: Duration,
+    pub master: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationsConfig {
+    pub watchers: usize,
+}
+
+impl KeysConfig {
+    /// Where the master key is.
+    pub fn master_path(&self, data: &Path) -> PathBuf {
+        let own = self.master.as_os_str().is_empty();
+        if own { data.join("master.key") } else { self.master.clone() }
+    }
+}
+
+fn issuer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Issuer, D::Error> {
+    Issuer::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn algorithm<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TokenAlgorithm, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+fn audience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let audience = Vec::<String>::deserialize(deserializer)?;
+    if audience.is_empty() || audience.iter().any(String::is_empty) {
+        return Err(D::Error::custom("a token is for somebody: name at least one audience"));
+    }
+    Ok(audience)
+}
+
+/// Whole seconds, because `exp` counts them.
+fn life<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let life = duration::deserialize(deserializer)?;
+    let seconds = u32::try_from(life.as_secs()).ok().filter(|seconds| *seconds > 0);
+    seconds.ok_or_else(|| D::Error::custom("a token lives at least a second"))
+}
+
+fn rotate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let rotate = duration::deserialize(deserializer)?;
+    if rotate.as_secs() == 0 {
+        return Err(D::Error::custom("a key signs for at least a second"));
+    }
+    Ok(rotate)
+}

@@ -1,0 +1,15 @@
+//! What are the things that the key manager speaks of?
+//!
+//! Plain values without I/O: every floor above may use them, and they know nobody.
+
+mod client;
+mod key;
+mod revocation;
+mod scope;
+mod token;
+
+pub use client::{Client, ClientId, ClientIdError};
+pub use key::{KeyState, TokenAlgorithm, UnknownAlgorithm};
+pub use revocation::{Ended, Entry, FORGET_MARGIN_SECONDS, Revocation};
+pub use scope::{ScopeError, Scopes};
+pub use token::LiveToken;

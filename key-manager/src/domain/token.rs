@@ -1,0 +1,16 @@
+//! A token of ours that was verified: whose is it, and until when?
+
+/// What an access token says, once its signature and its time were found good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveToken {
+    pub issuer: String,
+    pub client_id: String,
+    pub subject: String,
+    pub scopes: Vec<String>,
+    pub audience: Vec<String>,
+    /// Unix seconds.
+    pub issued_at: i64,
+    /// Unix seconds.
+    pub expires_at: i64,
+    pub jti: String,
+}

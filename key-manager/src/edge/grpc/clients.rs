@@ -1,0 +1,58 @@
+//! Clients, as the control plane makes and removes them.
+
+use tonic::{Request, Response, Status};
+use turnpike_proto::identity::v1::clients_server::Clients;
+use turnpike_proto::identity::v1::{
+    RegisterClientRequest, RegisterClientResponse, RemoveClientRequest, RemoveClientResponse,
+};
+
+use super::status;
+use crate::domain::ClientId;
+use crate::endpoint::Authority;
+use crate::registration::{Application, register, remove};
+
+#[derive(Debug)]
+pub(super) struct Registry(Authority);
+
+impl Registry {
+    pub(super) const fn new(authority: Authority) -> Self {
+        Self(authority)
+    }
+}
+
+#[tonic::async_trait]
+impl Clients for Registry {
+    async fn register(
+        &self,
+        request: Request<RegisterClientRequest>,
+    ) -> Result<Response<RegisterClientResponse>, Status> {
+        let asked = request.into_inner();
+        let application = Application {
+            name: asked.name,
+            grant_types: asked.grant_types,
+            scopes: asked.scopes,
+            access_token_seconds: asked.access_token_seconds,
+            algorithm: asked.access_token_algorithm,
+        };
+        let registered = register(&self.0, &application)
+            .await
+            .map_err(|error| status::of_registration(&error))?;
+        Ok(Response::new(RegisterClientResponse {
+            client_id: registered.client.id.to_string(),
+            client_secret: registered.secret.as_str().to_owned(),
+            token_endpoint: self.0.issuer.address("token"),
+            issuer: self.0.issuer.as_str().to_owned(),
+        }))
+    }
+
+    async fn remove(
+        &self,
+        request: Request<RemoveClientRequest>,
+    ) -> Result<Response<RemoveClientResponse>, Status> {
+        // Removing what is not there is no error: a retry of a removal that was not answered.
+        if let Ok(id) = ClientId::parse(&request.into_inner().client_id) {
+            remove(&self.0, &id).await.map_err(|error| status::of_store(&error))?;
+        }
+        Ok(Response::new(RemoveClientResponse {}))
+    }
+}

@@ -1,0 +1,57 @@
+//! The keys in force, as they change.
+
+use std::pin::Pin;
+
+use chassis::Shutdown;
+use futures_util::{Stream, StreamExt as _, stream};
+use tonic::{Request, Response, Status};
+use turnpike_proto::identity::v1::keys_server::Keys;
+use turnpike_proto::identity::v1::{KeySet, RotateKeysRequest, WatchKeysRequest};
+
+use super::{status, to_proto};
+use crate::endpoint::Authority;
+use crate::issue::Wish;
+
+#[derive(Debug)]
+pub(super) struct KeySets {
+    authority: Authority,
+    shutdown: Shutdown,
+}
+
+impl KeySets {
+    pub(super) const fn new(authority: Authority, shutdown: Shutdown) -> Self {
+        Self { authority, shutdown }
+    }
+}
+
+#[tonic::async_trait]
+impl Keys for KeySets {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<KeySet, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        _request: Request<WatchKeysRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let mut rings = self.authority.keeper.watch();
+        rings.mark_changed();
+        let issuer = self.authority.issuer.as_str().to_owned();
+        // A watcher that is slow gets the newest set and none of those between.
+        let sets = stream::unfold((rings, issuer), |(mut rings, issuer)| async move {
+            rings.changed().await.ok()?;
+            let set = to_proto::key_set(&issuer, &rings.borrow_and_update());
+            Some((Ok(set), (rings, issuer)))
+        });
+        Ok(Response::new(self.shutdown.ends(sets).boxed()))
+    }
+
+    async fn rotate(
+        &self,
+        request: Request<RotateKeysRequest>,
+    ) -> Result<Response<KeySet>, Status> {
+        let by = chassis::rpc::peer(&request).map(ToString::to_string).unwrap_or_default();
+        let rotated = self.authority.keeper.change(Wish::Rotate).await;
+        let ring = rotated.map_err(|error| status::of_issue(&error))?;
+        tracing::info!(by, "signing keys rotated on demand");
+        Ok(Response::new(to_proto::key_set(self.authority.issuer.as_str(), &ring)))
+    }
+}

@@ -1,0 +1,14 @@
+//! What do gateways, the control plane and administrators ask over gRPC?
+//!
+//! One file per service of `identity.v1`; `open` puts them behind the table of who may call what.
+
+mod clients;
+mod forward;
+mod introspection;
+mod keys;
+mod open;
+mod revocations;
+mod status;
+mod to_proto;
+
+pub use open::rpc;

@@ -1,0 +1,71 @@
+//! How are our values written as messages?
+
+use prost_types::Timestamp;
+use turnpike_proto::identity::v1 as proto;
+use turnpike_proto::identity::v1::revocation::What;
+
+use crate::domain::{Ended, LiveToken, Revocation};
+use crate::endpoint::Reply;
+use crate::issue::Ring;
+use crate::revocation::Batch;
+
+pub(super) fn key_set(issuer: &str, ring: &Ring) -> proto::KeySet {
+    proto::KeySet { issuer: issuer.to_owned(), jwks: ring.jwks().to_owned() }
+}
+
+pub(super) fn batch(batch: Batch) -> proto::WatchRevocationsResponse {
+    proto::WatchRevocationsResponse {
+        epoch: batch.epoch,
+        sequence: batch.sequence,
+        revocations: batch.revocations.into_iter().map(revocation).collect(),
+    }
+}
+
+fn revocation(revocation: Revocation) -> proto::Revocation {
+    let (what, issued_until) = match revocation.entry.what {
+        Ended::Token(jti) => (What::Jti(jti), None),
+        Ended::Client(id, until) => (What::ClientId(id.to_string()), Some(until)),
+        Ended::Subject(subject, until) => (What::Subject(subject), Some(until)),
+    };
+    proto::Revocation {
+        sequence: revocation.sequence,
+        issuer: revocation.entry.issuer,
+        what: Some(what),
+        issued_until: issued_until.map(time),
+        forget_after: Some(time(revocation.entry.forget_after)),
+    }
+}
+
+pub(super) fn introspected(token: Option<LiveToken>) -> proto::IntrospectResponse {
+    let Some(token) = token else { return proto::IntrospectResponse::default() };
+    proto::IntrospectResponse {
+        active: true,
+        client_id: token.client_id,
+        subject: token.subject,
+        scopes: token.scopes,
+        issuer: token.issuer,
+        audience: token.audience,
+        expires_at: Some(time(token.expires_at)),
+        issued_at: Some(time(token.issued_at)),
+        jti: token.jti,
+    }
+}
+
+/// `with_body`: a HEAD is answered without one.
+pub(super) fn response(reply: Reply, with_body: bool) -> proto::ForwardResponse {
+    let (head, body) = reply.into_parts();
+    let field = |(name, value): (&http::HeaderName, &http::HeaderValue)| proto::HeaderField {
+        name: name.as_str().to_owned(),
+        value: value.as_bytes().to_vec(),
+    };
+    proto::ForwardResponse {
+        status: u32::from(head.status.as_u16()),
+        headers: head.headers.iter().map(field).collect(),
+        body: if with_body { body.to_vec() } else { Vec::new() },
+    }
+}
+
+/// Unix seconds.
+fn time(seconds: i64) -> Timestamp {
+    Timestamp { seconds, nanos: 0 }
+}

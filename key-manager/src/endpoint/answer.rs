@@ -1,0 +1,84 @@
+//! Which endpoint answers a request?
+
+use http::Method;
+
+use super::paths::Endpoint;
+use super::{
+    Authority, Peer, Refusal, Reply, Request, discovery, introspect, jwks, reply, revoke, token,
+};
+
+/// Answers a request. Never fails: a refusal is an answer too.
+pub async fn answer(authority: &Authority, request: &Request) -> Reply {
+    let begun = authority.clock.instant();
+    let endpoint = authority.issuer.find(&request.path);
+    let answered = match endpoint {
+        Some(endpoint) => serve(authority, endpoint, request).await,
+        None => Err(Refusal::NotFound),
+    };
+    let reply = answered.unwrap_or_else(|refusal| {
+        note(&refusal, request);
+        reply::refusal(&refusal)
+    });
+    let took = authority.clock.instant().saturating_duration_since(begun);
+    authority.meter.answered(
+        endpoint.map_or("none", Endpoint::name),
+        reply.status().as_u16(),
+        took,
+    );
+    reply
+}
+
+async fn serve(
+    authority: &Authority,
+    endpoint: Endpoint,
+    request: &Request,
+) -> Result<Reply, Refusal> {
+    let post = request.method == Method::POST;
+    let get = request.method == Method::GET || request.method == Method::HEAD;
+    match endpoint {
+        Endpoint::Discovery if get => Ok(discovery::discovery(authority)),
+        Endpoint::Jwks if get => Ok(jwks::jwks(authority)),
+        Endpoint::Discovery | Endpoint::Jwks => Err(Refusal::Method("GET, HEAD")),
+        _ if !post => Err(Refusal::Method("POST")),
+        _ if !is_private(&request.peer) => Err(Refusal::Cleartext),
+        Endpoint::Token => token::token(authority, request).await,
+        Endpoint::Introspect => introspect::introspect(authority, request).await,
+        Endpoint::Revoke => revoke::revoke(authority, request).await,
+    }
+}
+
+impl Endpoint {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Introspect => "introspect",
+            Self::Revoke => "revoke",
+            Self::Jwks => "jwks",
+            Self::Discovery => "discovery",
+        }
+    }
+}
+
+/// Secrets travel over TLS (RFC 6749 section 3.2), or do not leave the machine.
+fn is_private(peer: &Peer) -> bool {
+    peer.secure || peer.address.is_some_and(|address| address.to_canonical().is_loopback())
+}
+
+fn note(refusal: &Refusal, request: &Request) {
+    use std::error::Error as _;
+
+    let cause = refusal.source().map(ToString::to_string).unwrap_or_default();
+    let client = request.peer.address.map(|address| address.to_string()).unwrap_or_default();
+    match refusal {
+        Refusal::Failed(cause) => {
+            let deeper = cause.source().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(%cause, deeper, "request failed");
+        }
+        Refusal::Unavailable(cause) => {
+            let deeper = cause.source().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(%cause, deeper, "request refused for now");
+        }
+        Refusal::InvalidClient(_) => tracing::info!(client, cause, "client not authenticated"),
+        other => tracing::debug!(client, cause, refusal = %other, "request refused"),
+    }
+}

@@ -1,0 +1,65 @@
+//! Introspection (RFC 7662, KM-014): is this token good?
+//!
+//! A client hears about its own tokens and about those that are meant for it. Everything else,
+//! whatever it is, is `{"active":false}`: never an error, so that nothing can be guessed.
+
+use serde_json::json;
+
+use super::{Authority, Refusal, Reply, Request, reply};
+use crate::client_auth::authenticate;
+use crate::domain::{Client, LiveToken};
+use crate::issue::recognise;
+use crate::store::StoreError;
+
+pub(super) async fn introspect(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
+    let form = request.form()?;
+    let presented = request.presented(&form);
+    let now = authority.clock.unix_seconds();
+    let client = authenticate(authority.store.as_ref(), &authority.pepper, presented, now).await?;
+    let token = form.find("token").ok_or_else(|| Refusal::invalid("token is missing"))?;
+    let found = live(authority, token).await?.filter(|token| may_hear(&client, token));
+    authority.meter.introspected(found.is_some());
+    Ok(found.map_or_else(|| reply::private(&json!({ "active": false })), |token| shown(&token)))
+}
+
+/// For a gateway, which may hear about every token.
+pub async fn introspect_for_gateway(
+    authority: &Authority,
+    token: &str,
+) -> Result<Option<LiveToken>, StoreError> {
+    let found = live(authority, token).await?;
+    authority.meter.introspected(found.is_some());
+    Ok(found)
+}
+
+async fn live(authority: &Authority, token: &str) -> Result<Option<LiveToken>, StoreError> {
+    let now = authority.clock.unix_seconds();
+    let ring = authority.keeper.ring();
+    let Some(token) = recognise(token, authority.issuer.as_str(), &ring, now) else {
+        return Ok(None);
+    };
+    Ok((!authority.log.has_ended(&token).await?).then_some(token))
+}
+
+fn may_hear(client: &Client, token: &LiveToken) -> bool {
+    let id = client.id.as_str();
+    token.client_id == id || token.audience.iter().any(|audience| audience == id)
+}
+
+fn shown(token: &LiveToken) -> Reply {
+    let mut body = json!({
+        "active": true,
+        "client_id": token.client_id,
+        "token_type": "Bearer",
+        "exp": token.expires_at,
+        "iat": token.issued_at,
+        "sub": token.subject,
+        "aud": token.audience,
+        "iss": token.issuer,
+        "jti": token.jti,
+    });
+    if let (Some(map), false) = (body.as_object_mut(), token.scopes.is_empty()) {
+        map.insert("scope".to_owned(), json!(token.scopes.join(" ")));
+    }
+    reply::private(&body)
+}

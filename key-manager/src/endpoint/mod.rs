@@ -1,0 +1,25 @@
+//! What do the OAuth endpoints answer?
+//!
+//! One implementation, below both the HTTPS port and `TokenEndpoint/Forward`: a request comes in as a
+//! value and an answer goes out as a value, whoever carries them.
+
+mod answer;
+mod audience;
+mod authority;
+mod discovery;
+mod introspect;
+mod jwks;
+mod paths;
+mod refusal;
+mod reply;
+mod request;
+mod revoke;
+mod scope;
+mod token;
+
+pub use answer::answer;
+pub use authority::Authority;
+pub use introspect::introspect_for_gateway;
+pub use paths::{Issuer, IssuerError};
+pub use refusal::Refusal;
+pub use request::{LARGEST_BODY, Peer, Reply, Request};

@@ -1,0 +1,111 @@
+//! Refusals: what does a client hear when it does not get what it asked for?
+//!
+//! Codes and statuses are those of RFC 6749 section 5.2, RFC 7009 section 2.2.1 and RFC 8707
+//! section 2. What went wrong inside travels as the source: it reaches the log, never the wire.
+
+use http::StatusCode;
+
+use crate::client_auth::{AuthError, MethodError};
+use crate::domain::ScopeError;
+use crate::form::FormError;
+use crate::issue::IssueError;
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("{0}")]
+    InvalidRequest(String),
+    #[error("the client did not prove who it is")]
+    InvalidClient(#[source] AuthError),
+    #[error("the client may not use this grant type")]
+    UnauthorizedGrant,
+    #[error("the token was issued to another client")]
+    ForeignToken,
+    #[error("the grant type is not supported")]
+    UnsupportedGrantType,
+    #[error("a scope was asked for that the client may not have")]
+    ForbiddenScope,
+    #[error("the scope is not well-formed")]
+    MalformedScope(#[source] ScopeError),
+    #[error("the resource is not known here")]
+    InvalidTarget,
+    #[error("this address answers {0} only")]
+    Method(&'static str),
+    #[error("nothing is served under this address")]
+    NotFound,
+    #[error("the body is too large")]
+    TooLarge,
+    #[error("TLS is required")]
+    Cleartext,
+    #[error("the server cannot answer right now")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the server failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Refusal {
+    pub fn invalid(why: &str) -> Self {
+        Self::InvalidRequest(why.to_owned())
+    }
+
+    /// The status and the `error` code.
+    pub const fn code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::InvalidRequest(_) | Self::Cleartext => {
+                (StatusCode::BAD_REQUEST, "invalid_request")
+            }
+            Self::InvalidClient(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
+            Self::UnauthorizedGrant | Self::ForeignToken => {
+                (StatusCode::BAD_REQUEST, "unauthorized_client")
+            }
+            Self::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+            Self::ForbiddenScope | Self::MalformedScope(_) => {
+                (StatusCode::BAD_REQUEST, "invalid_scope")
+            }
+            Self::InvalidTarget => (StatusCode::BAD_REQUEST, "invalid_target"),
+            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Self::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        }
+    }
+}
+
+impl From<FormError> for Refusal {
+    fn from(error: FormError) -> Self {
+        Self::InvalidRequest(error.to_string())
+    }
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Store(error) => error.into(),
+            AuthError::Method(method @ (MethodError::Several | MethodError::Contradiction)) => {
+                Self::InvalidRequest(method.to_string())
+            }
+            other => Self::InvalidClient(other),
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        if error.is_retryable() {
+            Self::Unavailable(Box::new(error))
+        } else {
+            Self::Failed(Box::new(error))
+        }
+    }
+}
+
+impl From<IssueError> for Refusal {
+    fn from(error: IssueError) -> Self {
+        if error.is_retryable() {
+            Self::Unavailable(Box::new(error))
+        } else {
+            Self::Failed(Box::new(error))
+        }
+    }
+}

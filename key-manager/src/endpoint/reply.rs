@@ -1,0 +1,78 @@
+//! How is an answer written?
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Refusal, Reply};
+
+/// The longest text of a refusal; part of it may be the client's own.
+const LONGEST_DESCRIPTION: usize = 200;
+
+/// An answer for its asker only.
+pub(super) fn private(body: &Value) -> Reply {
+    private_with(StatusCode::OK, body)
+}
+
+/// An answer without a body.
+pub(super) fn empty() -> Reply {
+    with_headers(StatusCode::OK, Bytes::new(), &[(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")])
+}
+
+/// An answer that anybody may keep for a while.
+pub(super) fn public(body: String, cache: &'static str) -> Reply {
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, cache)];
+    with_headers(StatusCode::OK, body.into(), &headers)
+}
+
+pub(super) fn refusal(refusal: &Refusal) -> Reply {
+    let (status, code) = refusal.code();
+    let description: String =
+        refusal.to_string().chars().take(LONGEST_DESCRIPTION).map(describable).collect();
+    let mut reply =
+        private_with(status, &json!({ "error": code, "error_description": description }));
+    let headers = reply.headers_mut();
+    match refusal {
+        // RFC 6749 section 5.2 asks for it when the client used `Authorization`, RFC 9110
+        // section 15.5.2 for every 401.
+        Refusal::InvalidClient(_) => {
+            let challenge = "Basic realm=\"turnpike\", charset=\"UTF-8\"";
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        Refusal::Method(allowed) => {
+            headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        Refusal::Unavailable(_) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    reply
+}
+
+fn private_with(status: StatusCode, body: &Value) -> Reply {
+    let headers =
+        [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")];
+    with_headers(status, body.to_string().into(), &headers)
+}
+
+fn with_headers(status: StatusCode, body: Bytes, headers: &[(HeaderName, &'static str)]) -> Reply {
+    let mut reply = Response::new(body);
+    *reply.status_mut() = status;
+    for (name, value) in headers {
+        reply.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    let nosniff = HeaderValue::from_static("nosniff");
+    reply.headers_mut().insert(http::header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    reply
+}
+
+/// The characters that RFC 6749 section 5.2 allows in `error_description`.
+fn describable(character: char) -> char {
+    match character {
+        '"' | '\\' => '\'',
+        ' '..='~' => character,
+        _ => '?',
+    }
+}

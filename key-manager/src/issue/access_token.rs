@@ -1,0 +1,64 @@
+//! How does an approved request become an access token?
+
+use super::IssueError;
+use super::claims::{Audience, Claims, ScopeText};
+use super::ring::Ring;
+use crate::domain::{Client, Scopes, TokenAlgorithm};
+
+/// What holds for every token.
+#[derive(Clone, Debug)]
+pub struct TokenRules {
+    /// The `iss`, fixed by configuration and never taken from a request (KM-001).
+    pub issuer: String,
+    /// The audiences that a token may have, and has unless fewer were asked for.
+    pub audience: Vec<String>,
+    pub algorithm: TokenAlgorithm,
+    /// Life in seconds, unless the client has its own.
+    pub seconds: u32,
+    /// The longest life that a client may have.
+    pub longest_seconds: u32,
+}
+
+/// One token to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'o> {
+    pub client: &'o Client,
+    pub subject: &'o str,
+    pub scopes: &'o Scopes,
+    pub audience: &'o [String],
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// A token to be handed out; it is not stored.
+pub struct AccessToken {
+    pub token: String,
+    pub expires_in: u32,
+}
+
+impl std::fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessToken").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<AccessToken, IssueError> {
+    let client = order.client;
+    let seconds = client.access_token_seconds.unwrap_or(rules.seconds).min(rules.longest_seconds);
+    // Tokens until `ended_until` were revoked together, whole seconds: one that is issued in the
+    // same second afterwards is dated to the next.
+    let issued_at = order.now.max(client.ended_until.saturating_add(1));
+    let claims = Claims {
+        iss: &rules.issuer,
+        sub: order.subject,
+        aud: Audience(order.audience),
+        client_id: client.id.as_str(),
+        iat: issued_at,
+        exp: issued_at.saturating_add(i64::from(seconds)),
+        jti: chassis::random::token(16),
+        scope: (!order.scopes.is_empty()).then_some(ScopeText(order.scopes)),
+    };
+    let signer = ring.signer(client.algorithm.unwrap_or(rules.algorithm))?;
+    let token = signer.sign("at+jwt", &claims)?;
+    Ok(AccessToken { token, expires_in: seconds })
+}

@@ -1,0 +1,40 @@
+//! What does an access token say? (RFC 9068 section 2.2, KM-060)
+
+use serde::{Serialize, Serializer};
+
+use crate::domain::Scopes;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Claims<'t> {
+    pub(super) iss: &'t str,
+    pub(super) sub: &'t str,
+    pub(super) aud: Audience<'t>,
+    pub(super) client_id: &'t str,
+    pub(super) iat: i64,
+    pub(super) exp: i64,
+    pub(super) jti: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scope: Option<ScopeText<'t>>,
+}
+
+/// One audience is a text, several are a list (RFC 7519 section 4.1.3).
+#[derive(Debug)]
+pub(super) struct Audience<'t>(pub(super) &'t [String]);
+
+impl Serialize for Audience<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            [one] => serializer.serialize_str(one),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ScopeText<'t>(pub(super) &'t Scopes);
+
+impl Serialize for ScopeText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}

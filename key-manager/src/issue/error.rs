@@ -1,0 +1,36 @@
+//! Why can a token or a key not be made?
+
+use crate::domain::TokenAlgorithm;
+use crate::store::StoreError;
+use crate::vault::VaultError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    #[error("there is no active key for {0}")]
+    NoKey(TokenAlgorithm),
+    #[error("the signature failed")]
+    Signing(#[from] jose::SigningError),
+    #[error("the key set cannot be read back")]
+    KeySet(#[from] jose::KeySetError),
+    #[error("a private key cannot be sealed or opened")]
+    Vault(#[from] VaultError),
+    #[error("the keys cannot be stored or loaded")]
+    Store(#[from] StoreError),
+    #[error("the key {kid} in the store is another one than it says")]
+    Swapped { kid: String },
+    #[error("other processes keep changing the keys")]
+    Contended,
+    #[error("making a key was interrupted")]
+    Interrupted,
+}
+
+impl IssueError {
+    /// Whether the same may succeed later without anybody changing anything.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable(),
+            Self::Contended | Self::Interrupted => true,
+            _ => false,
+        }
+    }
+}

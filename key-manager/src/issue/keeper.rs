@@ -1,0 +1,154 @@
+//! The keeper: who makes, loads, rotates and drops the keys?
+//!
+//! Every change goes through the store under its version, so that several processes take each step
+//! once; the ring that is in force here always is one that the store holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::clock::Clock;
+use chassis::task::Tasks;
+use jose::SigningKey;
+use tokio::sync::{Mutex, watch};
+
+use super::IssueError;
+use super::ring::{Ring, signature};
+use super::rotation::{Step, Wish, steps};
+use crate::domain::{FORGET_MARGIN_SECONDS, KeyState, TokenAlgorithm};
+use crate::store::{KeyChange, Store, StoredKey};
+use crate::vault::Sealer;
+
+/// What the configuration says about keys.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRules {
+    /// How long a key signs.
+    pub rotate: Duration,
+    /// What tokens are signed with unless their client says otherwise.
+    pub algorithm: TokenAlgorithm,
+}
+
+/// How often a step is tried again when another process was faster.
+const ATTEMPTS: u32 = 10;
+
+#[derive(Debug)]
+pub struct Keeper {
+    store: Arc<dyn Store>,
+    sealer: Sealer,
+    rules: KeyRules,
+    clock: Clock,
+    tasks: Tasks,
+    ring: watch::Sender<Arc<Ring>>,
+    /// One change at a time in this process.
+    turn: Mutex<()>,
+}
+
+impl Keeper {
+    /// Loads the keys; makes the first ones.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        sealer: Sealer,
+        rules: KeyRules,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Result<Self, IssueError> {
+        let empty = Ring::new(0, Vec::new())?;
+        let ring = watch::Sender::new(Arc::new(empty));
+        let keeper = Self { store, sealer, rules, clock, tasks, ring, turn: Mutex::default() };
+        keeper.change(Wish::Have(rules.algorithm)).await?;
+        Ok(keeper)
+    }
+
+    /// The keys in force.
+    pub fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring.borrow())
+    }
+
+    /// The keys in force, and each that follow.
+    pub fn watch(&self) -> watch::Receiver<Arc<Ring>> {
+        self.ring.subscribe()
+    }
+
+    /// Takes the steps that `wish` and the time ask for; durable and in force when it answers.
+    pub async fn change(&self, wish: Wish) -> Result<Arc<Ring>, IssueError> {
+        let _turn = self.turn.lock().await;
+        for _ in 0..ATTEMPTS {
+            let (version, keys) = self.store.keys().await?;
+            let rotate = i64::try_from(self.rules.rotate.as_secs()).unwrap_or(i64::MAX);
+            let steps = steps(&keys, wish, rotate, self.clock.unix_seconds());
+            if steps.is_empty() {
+                return self.load(version, &keys);
+            }
+            let changes = self.prepare(steps).await?;
+            if self.store.change_keys(version, &changes).await? {
+                let (version, keys) = self.store.keys().await?;
+                tracing::info!(version, keys = keys.len(), ?wish, "signing keys changed");
+                return self.load(version, &keys);
+            }
+        }
+        Err(IssueError::Contended)
+    }
+
+    /// Brings the ring to what another process made of the keys.
+    pub async fn reload(&self) -> Result<Arc<Ring>, IssueError> {
+        let _turn = self.turn.lock().await;
+        let (version, keys) = self.store.keys().await?;
+        self.load(version, &keys)
+    }
+
+    async fn prepare(&self, steps: Vec<Step>) -> Result<Vec<KeyChange>, IssueError> {
+        let now = self.clock.unix_seconds();
+        // The longest life that any process on this store ever allowed.
+        let longest = self.store.ledger().await?.longest_seconds;
+        let gone_after = now.saturating_add(longest).saturating_add(FORGET_MARGIN_SECONDS);
+        let mut changes = Vec::with_capacity(steps.len());
+        for step in steps {
+            changes.push(match step {
+                Step::Remove { kid } => KeyChange::Remove { kid },
+                Step::Retire { kid } => KeyChange::Retire { kid, since: now, gone_after },
+                Step::Activate { kid } => KeyChange::Activate { kid, since: now },
+                Step::Make { algorithm, state } => {
+                    KeyChange::Add(self.make(algorithm, state, now).await?)
+                }
+            });
+        }
+        Ok(changes)
+    }
+
+    async fn make(
+        &self,
+        algorithm: TokenAlgorithm,
+        state: KeyState,
+        now: i64,
+    ) -> Result<StoredKey, IssueError> {
+        // Finding primes takes long enough to hold up other requests.
+        let made = self.tasks.blocking(move || SigningKey::generate(signature(algorithm)));
+        let key = made.await.map_err(|_| IssueError::Interrupted)??;
+        let sealed = self.sealer.seal(&purpose(key.kid(), algorithm), &key.to_pkcs8()?)?;
+        let kid = key.kid().to_owned();
+        Ok(StoredKey { kid, algorithm, state, sealed, since: now, gone_after: 0 })
+    }
+
+    fn load(&self, version: u64, keys: &[StoredKey]) -> Result<Arc<Ring>, IssueError> {
+        let current = self.ring();
+        if current.version() == version && version > 0 {
+            return Ok(current);
+        }
+        let open = |stored: &StoredKey| {
+            let der = self.sealer.open(&purpose(&stored.kid, stored.algorithm), &stored.sealed)?;
+            let key = SigningKey::from_pkcs8(signature(stored.algorithm), &der)?;
+            if key.kid() != stored.kid {
+                return Err(IssueError::Swapped { kid: stored.kid.clone() });
+            }
+            Ok((stored.state, stored.algorithm, Arc::new(key)))
+        };
+        let opened = keys.iter().map(open).collect::<Result<_, _>>()?;
+        let ring = Arc::new(Ring::new(version, opened)?);
+        self.ring.send_replace(Arc::clone(&ring));
+        Ok(ring)
+    }
+}
+
+/// What a sealed private key is for; authenticated with it.
+fn purpose(kid: &str, algorithm: TokenAlgorithm) -> String {
+    format!("signing key {algorithm} {kid}")
+}

@@ -1,0 +1,118 @@
+//! What does the key manager count?
+
+use std::time::Duration;
+
+use chassis::metrics::Metrics;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+
+/// Every label has a fixed set of values: nothing that a client sends becomes one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Issued {
+    grant: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    endpoint: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Endpoint {
+    endpoint: &'static str,
+}
+
+/// The counters; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    tokens: Family<Issued, Counter>,
+    answers: Family<Answered, Counter>,
+    seconds: Family<Endpoint, Histogram>,
+    introspections: Family<Kind, Counter>,
+    revocations: Family<Kind, Counter>,
+    watchers: Gauge,
+    head: Gauge,
+    keys: Gauge,
+}
+
+impl Meter {
+    pub fn new(metrics: &Metrics) -> Self {
+        let meter = Self {
+            tokens: Family::default(),
+            answers: Family::default(),
+            seconds: Family::new_with_constructor(|| {
+                Histogram::new([0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0])
+            }),
+            introspections: Family::default(),
+            revocations: Family::default(),
+            watchers: Gauge::default(),
+            head: Gauge::default(),
+            keys: Gauge::default(),
+        };
+        metrics.register(|to| {
+            to.register("tokens_issued", "Token requests", meter.tokens.clone());
+            to.register("endpoint_requests", "Requests by answer", meter.answers.clone());
+            to.register("endpoint_seconds", "Time to the answer", meter.seconds.clone());
+            to.register("introspections", "Tokens looked at", meter.introspections.clone());
+            to.register("revocations", "Lines written to the log", meter.revocations.clone());
+            to.register("revocation_watchers", "Open watch streams", meter.watchers.clone());
+            to.register("revocation_log_head", "Last sequence seen", meter.head.clone());
+            to.register("signing_keys", "Keys published", meter.keys.clone());
+        });
+        meter
+    }
+
+    /// A token request ended; `result` is "ok" or the error code.
+    pub fn token(&self, grant: &'static str, result: &'static str) {
+        self.tokens.get_or_create(&Issued { grant, result }).inc();
+    }
+
+    pub fn answered(&self, endpoint: &'static str, status: u16, took: Duration) {
+        self.answers.get_or_create(&Answered { endpoint, status }).inc();
+        self.seconds.get_or_create(&Endpoint { endpoint }).observe(took.as_secs_f64());
+    }
+
+    pub fn introspected(&self, active: bool) {
+        let kind = if active { "active" } else { "inactive" };
+        self.introspections.get_or_create(&Kind { kind }).inc();
+    }
+
+    /// A line was written for a token, a client or a subject.
+    pub fn revoked(&self, kind: &'static str) {
+        self.revocations.get_or_create(&Kind { kind }).inc();
+    }
+
+    /// Counts a watch stream until the answer is dropped.
+    pub fn watching(&self) -> Watching {
+        self.watchers.inc();
+        Watching(self.watchers.clone())
+    }
+
+    pub fn head(&self, sequence: u64) {
+        self.head.set(i64::try_from(sequence).unwrap_or(i64::MAX));
+    }
+
+    pub fn keys(&self, published: usize) {
+        self.keys.set(i64::try_from(published).unwrap_or(i64::MAX));
+    }
+}
+
+/// One open watch stream.
+#[derive(Debug)]
+pub struct Watching(Gauge);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

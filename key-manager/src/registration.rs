@@ -1,0 +1,130 @@
+//! How does an application become a client, and how does a client end?
+
+use zeroize::Zeroizing;
+
+use crate::client_auth::{new_client_id, new_secret};
+use crate::domain::{Client, ClientId, ClientIdError, ScopeError, Scopes, UnknownAlgorithm};
+use crate::endpoint::Authority;
+use crate::grant::{GrantKind, UnknownGrant};
+use crate::issue::{IssueError, Wish};
+use crate::store::{StoreError, StoredClient};
+
+/// The longest name of a client, in bytes.
+const LONGEST_NAME: usize = 256;
+
+/// A client to be made.
+#[derive(Clone, Debug, Default)]
+pub struct Application {
+    pub name: String,
+    /// Empty: client_credentials.
+    pub grant_types: Vec<String>,
+    pub scopes: Vec<String>,
+    /// 0: the default in force.
+    pub access_token_seconds: u32,
+    /// Empty: the default in force.
+    pub algorithm: String,
+}
+
+/// A client that was made.
+pub struct Registered {
+    pub client: Client,
+    /// Known nowhere else.
+    pub secret: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Registered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registered").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    #[error("a client has a name of 1 to {LONGEST_NAME} bytes without control characters")]
+    Name,
+    #[error("grant_types: {0}")]
+    Grant(#[from] UnknownGrant),
+    #[error("scopes: {0}")]
+    Scope(#[from] ScopeError),
+    #[error("access_token_algorithm: {0}")]
+    Algorithm(#[from] UnknownAlgorithm),
+    #[error("access_token_seconds: tokens live {longest} seconds at most")]
+    Life { longest: u32 },
+    #[error("client_id: {0}")]
+    ClientId(#[from] ClientIdError),
+    #[error("the client could not be stored")]
+    Store(#[from] StoreError),
+    #[error("the keys for its tokens could not be made")]
+    Keys(#[from] IssueError),
+}
+
+impl RegistrationError {
+    /// Whether the request has to change before it can succeed.
+    pub const fn is_callers(&self) -> bool {
+        !matches!(self, Self::Store(_) | Self::Keys(_))
+    }
+}
+
+/// Makes a client with a new identifier and a new secret.
+pub async fn register(
+    authority: &Authority,
+    application: &Application,
+) -> Result<Registered, RegistrationError> {
+    let now = authority.clock.unix_seconds();
+    let client = client(authority, application, now)?;
+    if let Some(algorithm) = client.algorithm
+        && !authority.keeper.ring().signs(algorithm)
+    {
+        authority.keeper.change(Wish::Have(algorithm)).await?;
+    }
+    let secret = new_secret(&authority.pepper, &client.id, now);
+    let stored = StoredClient { client, secrets: vec![secret.stored] };
+    authority.store.add_client(&stored).await?;
+    tracing::info!(client = %stored.client.id, name = stored.client.name, "client registered");
+    Ok(Registered { client: stored.client, secret: secret.plain })
+}
+
+fn client(
+    authority: &Authority,
+    application: &Application,
+    now: i64,
+) -> Result<Client, RegistrationError> {
+    let name = application.name.trim();
+    if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(RegistrationError::Name);
+    }
+    let mut grants = Vec::new();
+    for grant in &application.grant_types {
+        grants.push(grant.parse::<GrantKind>()?);
+    }
+    if grants.is_empty() {
+        grants.push(GrantKind::ClientCredentials);
+    }
+    grants.sort_unstable();
+    grants.dedup();
+    let longest = authority.rules.longest_seconds;
+    if application.access_token_seconds > longest {
+        return Err(RegistrationError::Life { longest });
+    }
+    let algorithm = Some(application.algorithm.as_str()).filter(|name| !name.is_empty());
+    Ok(Client {
+        id: new_client_id()?,
+        name: name.to_owned(),
+        grant_types: grants.iter().map(|grant| grant.name().to_owned()).collect(),
+        scopes: Scopes::collect(application.scopes.iter().map(String::as_str))?,
+        access_token_seconds: Some(application.access_token_seconds).filter(|life| *life > 0),
+        algorithm: algorithm.map(str::parse).transpose()?,
+        ended_until: 0,
+        created_at: now,
+    })
+}
+
+/// Removes a client; its tokens end. Answers whether there was one.
+pub async fn remove(authority: &Authority, id: &ClientId) -> Result<bool, StoreError> {
+    let sequence = authority.log.remove_client(id).await?;
+    if let Some(sequence) = sequence {
+        authority.meter.revoked("client");
+        tracing::info!(client = %id, sequence, "client removed");
+    }
+    Ok(sequence.is_some())
+}

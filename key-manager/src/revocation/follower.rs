@@ -1,0 +1,109 @@
+//! What have the processes on this store written?
+//!
+//! The ledger is one small row. It is read often and at once after each write of our own; whoever
+//! needs more, reads more when it has changed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use chassis::clock::Clock;
+use chassis::shutdown::Shutdown;
+use tokio::sync::{Notify, watch};
+
+use crate::store::{Ledger, Store, StoreError};
+
+/// A view of the store that is older says nothing about now.
+pub const STALE: Duration = Duration::from_secs(3);
+
+#[derive(Debug)]
+pub struct Follower {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    poll: Duration,
+    ledger: watch::Sender<Arc<Ledger>>,
+    /// When the ledger was last read, on the clock's own scale.
+    read_us: AtomicI64,
+    nudged: Notify,
+}
+
+impl Follower {
+    /// Reads the ledger; begins the log when this is the first process on the store.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        poll: Duration,
+    ) -> Result<Self, StoreError> {
+        let mut ledger = store.ledger().await?;
+        if ledger.epoch.is_empty() {
+            store.begin_epoch("", &chassis::random::token(12)).await?;
+            ledger = store.ledger().await?;
+        }
+        let read_us = AtomicI64::new(clock.unix_us());
+        let ledger = watch::Sender::new(Arc::new(ledger));
+        Ok(Self { store, clock, poll, ledger, read_us, nudged: Notify::new() })
+    }
+
+    /// As last read.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        Arc::clone(&self.ledger.borrow())
+    }
+
+    /// As last read, and each change.
+    pub fn watch(&self) -> watch::Receiver<Arc<Ledger>> {
+        self.ledger.subscribe()
+    }
+
+    /// How old the view is.
+    pub fn age(&self) -> Duration {
+        let past_us = self.clock.unix_us().saturating_sub(self.read_us.load(Ordering::Acquire));
+        Duration::from_micros(u64::try_from(past_us).unwrap_or(0))
+    }
+
+    /// Looks now, for something was written.
+    pub fn nudge(&self) {
+        self.nudged.notify_one();
+    }
+
+    /// Follows until shutdown; `seen` is told after every look.
+    pub async fn run(&self, shutdown: &Shutdown, seen: impl Fn(Result<(), &StoreError>)) {
+        loop {
+            let looked = self.look().await;
+            seen(looked.as_ref().map(|()| ()));
+            tokio::select! {
+                () = shutdown.wait() => return,
+                () = self.nudged.notified() => {}
+                () = self.clock.sleep(self.poll) => {}
+            }
+        }
+    }
+
+    /// Reads the ledger once.
+    pub async fn look(&self) -> Result<(), StoreError> {
+        let asked_us = self.clock.unix_us();
+        let ledger = self.store.ledger().await?;
+        let before = self.ledger();
+        if ledger.epoch == before.epoch && ledger.head < before.head {
+            return self.renew(&ledger.epoch).await;
+        }
+        self.read_us.store(asked_us, Ordering::Release);
+        self.ledger.send_if_modified(|known| {
+            let changed = **known != ledger;
+            if changed {
+                *known = Arc::new(ledger);
+            }
+            changed
+        });
+        Ok(())
+    }
+
+    /// The log went back: its store was restored. Readers know lines that the log does not, so
+    /// they have to begin anew.
+    pub async fn renew(&self, epoch: &str) -> Result<(), StoreError> {
+        tracing::warn!(epoch, "the revocation log went back; a new epoch begins");
+        self.store.begin_epoch(epoch, &chassis::random::token(12)).await?;
+        let ledger = self.store.ledger().await?;
+        self.ledger.send_replace(Arc::new(ledger));
+        Ok(())
+    }
+}

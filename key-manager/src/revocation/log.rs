@@ -1,0 +1,101 @@
+//! How is a token ended?
+//!
+//! A line of the log names one token, or every token of a client or subject until now. It is
+//! durable when answered, and stays until no token that it names can be alive (KM-110).
+
+use std::sync::Arc;
+
+use chassis::clock::Clock;
+
+use super::follower::Follower;
+use crate::domain::{ClientId, Ended, Entry, FORGET_MARGIN_SECONDS, LiveToken};
+use crate::store::{Store, StoreError};
+
+#[derive(Clone, Debug)]
+pub struct RevocationLog {
+    store: Arc<dyn Store>,
+    follower: Arc<Follower>,
+    clock: Clock,
+    issuer: String,
+}
+
+impl RevocationLog {
+    pub fn new(
+        store: Arc<dyn Store>,
+        follower: Arc<Follower>,
+        clock: Clock,
+        issuer: String,
+    ) -> Self {
+        Self { store, follower, clock, issuer }
+    }
+
+    pub fn follower(&self) -> &Arc<Follower> {
+        &self.follower
+    }
+
+    /// The answer is the sequence; `None`: it had ended already.
+    pub async fn end_token(&self, token: &LiveToken) -> Result<Option<u64>, StoreError> {
+        self.append(Entry {
+            issuer: token.issuer.clone(),
+            what: Ended::Token(token.jti.clone()),
+            forget_after: token.expires_at.saturating_add(FORGET_MARGIN_SECONDS),
+        })
+        .await
+    }
+
+    /// Ends every token of a client until now. `None`: there is no such client.
+    pub async fn end_client(&self, id: &ClientId) -> Result<Option<u64>, StoreError> {
+        if self.store.client(id).await?.is_none() {
+            return Ok(None);
+        }
+        let entry = self.all_until_now(|now| Ended::Client(id.clone(), now)).await?;
+        self.append(entry).await
+    }
+
+    /// Ends every token of a subject until now. Without users the only subjects are clients, so
+    /// another one has no tokens: `None`.
+    pub async fn end_subject(&self, subject: &str) -> Result<Option<u64>, StoreError> {
+        let Ok(id) = ClientId::parse(subject) else { return Ok(None) };
+        if self.store.client(&id).await?.is_none() {
+            return Ok(None);
+        }
+        let entry = self.all_until_now(|now| Ended::Subject(subject.to_owned(), now)).await?;
+        self.append(entry).await
+    }
+
+    /// Removes a client and ends its tokens. `None`: there was none.
+    pub async fn remove_client(&self, id: &ClientId) -> Result<Option<u64>, StoreError> {
+        let entry = self.all_until_now(|now| Ended::Client(id.clone(), now)).await?;
+        let sequence = self.store.remove_client(id, &entry).await?;
+        self.follower.nudge();
+        Ok(sequence)
+    }
+
+    pub async fn has_ended(&self, token: &LiveToken) -> Result<bool, StoreError> {
+        self.store.is_revoked(token).await
+    }
+
+    /// Drops the lines that can matter no more.
+    pub async fn forget(&self) -> Result<u64, StoreError> {
+        self.store.forget(self.clock.unix_seconds()).await
+    }
+
+    async fn all_until_now(&self, what: impl Fn(i64) -> Ended) -> Result<Entry, StoreError> {
+        let now = self.clock.unix_seconds();
+        // Read now, not as last seen: another process may just have allowed longer lives.
+        let longest = self.store.ledger().await?.longest_seconds;
+        // A token may be dated one second ahead, see `issue::access_token`.
+        let last_end = now.saturating_add(longest).saturating_add(1);
+        Ok(Entry {
+            issuer: self.issuer.clone(),
+            what: what(now),
+            forget_after: last_end.saturating_add(FORGET_MARGIN_SECONDS),
+        })
+    }
+
+    async fn append(&self, entry: Entry) -> Result<Option<u64>, StoreError> {
+        let sequence = self.store.revoke(&entry).await?;
+        self.follower.nudge();
+        Ok(sequence)
+    }
+}

@@ -1,0 +1,94 @@
+//! What does a store promise?
+//!
+//! Every write is durable when it is answered. Sequences of the revocation log are given inside a
+//! serialised transaction: whoever reads `head` sees every line up to it, also when several
+//! processes write at once (KM-111).
+
+use std::error::Error;
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::record::{KeyChange, Ledger, StoredClient, StoredKey};
+use crate::domain::{ClientId, Entry, LiveToken, Revocation};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It may be there again later.
+    #[error("the store cannot be reached")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// Whether a write happened is not known.
+    #[error("the store did not answer in time")]
+    Late,
+    /// Somebody else's transaction came between; nothing was written.
+    #[error("the store was busy with another writer")]
+    Contended(#[source] Box<dyn Error + Send + Sync>),
+    /// Nothing was written.
+    #[error("the store refused the request")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
+    #[error("the store holds a {what} that cannot be read: `{value}`")]
+    Damaged { what: &'static str, value: String },
+    #[error("the store was written by a newer version: its schema is {found}, known is {known}")]
+    Newer { found: i64, known: i64 },
+    #[error("migration {version} of the store is not the one that this version knows")]
+    Edited { version: i64 },
+    #[error("the folder {path} of the store cannot be used")]
+    Folder {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl StoreError {
+    /// Whether the same request may succeed later without anybody changing anything.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Late | Self::Contended(_))
+    }
+}
+
+/// The store. One suite holds every implementation to it: `tests/service/store.rs`.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    async fn ledger(&self) -> Result<Ledger, StoreError>;
+
+    /// Says which master key seals here, if nobody has said so before; answers which one does.
+    /// An empty `id` only asks.
+    async fn claim_master(&self, id: &str) -> Result<String, StoreError>;
+
+    /// Notes that tokens may live so long; the answer is the longest life ever noted.
+    async fn allow_life(&self, seconds: i64) -> Result<i64, StoreError>;
+
+    async fn client(&self, id: &ClientId) -> Result<Option<StoredClient>, StoreError>;
+
+    async fn add_client(&self, client: &StoredClient) -> Result<(), StoreError>;
+
+    /// Removes a client and writes `end` to the log, both or none. `None`: there was none.
+    async fn remove_client(&self, id: &ClientId, end: &Entry) -> Result<Option<u64>, StoreError>;
+
+    /// Writes to the log. `None`: the same token had ended already. An entry that ends every
+    /// token of a client is noted at the client too.
+    async fn revoke(&self, entry: &Entry) -> Result<Option<u64>, StoreError>;
+
+    /// The lines with `after < sequence <= until`, in order, at most `limit`.
+    async fn revocations(
+        &self,
+        after: u64,
+        until: u64,
+        limit: u32,
+    ) -> Result<Vec<Revocation>, StoreError>;
+
+    async fn is_revoked(&self, token: &LiveToken) -> Result<bool, StoreError>;
+
+    /// Drops the lines that can matter no more; answers how many. Sequences are not given twice.
+    async fn forget(&self, now: i64) -> Result<u64, StoreError>;
+
+    /// Begins the log anew under `epoch`, if it is still under `before`. Lines stay.
+    async fn begin_epoch(&self, before: &str, epoch: &str) -> Result<(), StoreError>;
+
+    /// All keys, and the version that they are.
+    async fn keys(&self) -> Result<(u64, Vec<StoredKey>), StoreError>;
+
+    /// Changes the keys, all or nothing, if they are still at `version`; else answers `false`.
+    async fn change_keys(&self, version: u64, changes: &[KeyChange]) -> Result<bool, StoreError>;
+}

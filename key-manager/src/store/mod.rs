@@ -1,0 +1,13 @@
+//! What outlives the process, and what may the floors above ask of it?
+//!
+//! `contract` is the promise, `record` its words, `sql` the one layer that keeps it on SQLite and
+//! on PostgreSQL. Access tokens are not stored (KM-032, KM-123): state is clients, keys and
+//! the revocation log.
+
+mod contract;
+mod record;
+mod sql;
+
+pub use contract::{Store, StoreError};
+pub use record::{KeyChange, Ledger, StoredClient, StoredKey, StoredSecret};
+pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

@@ -1,0 +1,127 @@
+//! Clients and their secrets in SQL.
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::database::Database;
+use super::revocations;
+use crate::domain::{Client, ClientId, Entry, Scopes};
+use crate::store::{StoreError, StoredClient, StoredSecret};
+
+/// One round trip: a line for each secret, or one without a secret.
+const FIND: &str = "SELECT c.name, c.grant_types, c.scopes, c.access_token_seconds, c.algorithm,
+        c.ended_until, c.created_at, s.secret_id, s.digest, s.created_at, s.expires_at
+    FROM client c LEFT JOIN client_secret s ON s.client_id = c.client_id
+    WHERE c.client_id = $1 ORDER BY s.created_at, s.secret_id";
+
+pub(super) async fn find(
+    database: &Database,
+    id: &ClientId,
+) -> Result<Option<StoredClient>, StoreError> {
+    let rows = database
+        .read(|| async {
+            Ok(sqlx::query(FIND).bind(id.as_str()).fetch_all(database.reader()).await?)
+        })
+        .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let client = client(id, first)?;
+    let secrets = rows.iter().filter_map(|row| secret(row).transpose());
+    Ok(Some(StoredClient { client, secrets: secrets.collect::<Result<_, _>>()? }))
+}
+
+fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
+    let scopes: String = row.try_get(2)?;
+    let algorithm: String = row.try_get(4)?;
+    let seconds: i64 = row.try_get(3)?;
+    let damaged = |what, value: &str| StoreError::Damaged { what, value: value.to_owned() };
+    Ok(Client {
+        id: id.clone(),
+        name: row.try_get(0)?,
+        grant_types: words(&row.try_get::<String, _>(1)?),
+        scopes: Scopes::parse(&scopes).map_err(|_| damaged("scope", &scopes))?,
+        access_token_seconds: u32::try_from(seconds).ok().filter(|seconds| *seconds > 0),
+        algorithm: match algorithm.as_str() {
+            "" => None,
+            name => Some(name.parse().map_err(|_| damaged("algorithm", name))?),
+        },
+        ended_until: row.try_get(5)?,
+        created_at: row.try_get(6)?,
+    })
+}
+
+fn secret(row: &AnyRow) -> Result<Option<StoredSecret>, StoreError> {
+    let Some(id) = row.try_get::<Option<String>, _>(7)? else { return Ok(None) };
+    let expires_at: i64 = row.try_get(10)?;
+    Ok(Some(StoredSecret {
+        id,
+        digest: row.try_get(8)?,
+        created_at: row.try_get(9)?,
+        expires_at: Some(expires_at).filter(|at| *at > 0),
+    }))
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+pub(super) async fn add(database: &Database, stored: &StoredClient) -> Result<(), StoreError> {
+    let client = &stored.client;
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            sqlx::query(
+                "INSERT INTO client (client_id, name, grant_types, scopes, access_token_seconds,
+                     algorithm, ended_until, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            )
+            .bind(client.id.as_str())
+            .bind(client.name.as_str())
+            .bind(client.grant_types.join(" "))
+            .bind(client.scopes.to_string())
+            .bind(client.access_token_seconds.map_or(0, i64::from))
+            .bind(client.algorithm.map_or("", |algorithm| algorithm.name()))
+            .bind(client.ended_until)
+            .bind(client.created_at)
+            .execute(&mut *change)
+            .await?;
+            for secret in &stored.secrets {
+                sqlx::query(
+                    "INSERT INTO client_secret (client_id, secret_id, digest, created_at, expires_at)
+                     VALUES ($1, $2, $3, $4, $5)",
+                )
+                .bind(client.id.as_str())
+                .bind(secret.id.as_str())
+                .bind(secret.digest.as_str())
+                .bind(secret.created_at)
+                .bind(secret.expires_at.unwrap_or(0))
+                .execute(&mut *change)
+                .await?;
+            }
+            change.commit().await?;
+            Ok(())
+        })
+        .await
+}
+
+pub(super) async fn remove(
+    database: &Database,
+    id: &ClientId,
+    end: &Entry,
+) -> Result<Option<u64>, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let removed = sqlx::query("DELETE FROM client WHERE client_id = $1")
+                .bind(id.as_str())
+                .execute(&mut *change)
+                .await?
+                .rows_affected();
+            if removed == 0 {
+                return Ok(None);
+            }
+            let sequence = revocations::append(&mut change, end).await?;
+            change.commit().await?;
+            Ok(Some(sequence))
+        })
+        .await
+}

@@ -1,0 +1,163 @@
+//! How is the database reached, and with which promises?
+//!
+//! SQLite has one connection that writes and a few that read; `synchronous = FULL` makes a commit
+//! reach the disk before it is answered. PostgreSQL has one pool.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use chassis::clock::Clock;
+use serde::Deserialize;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyPool, ConnectOptions as _, Executor as _, Transaction};
+use url::Url;
+
+use super::url::DatabaseUrl;
+use crate::store::StoreError;
+
+/// `[store]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub url: DatabaseUrl,
+    pub connections: u32,
+    #[serde(with = "chassis::config::duration")]
+    pub timeout: Duration,
+    #[serde(with = "chassis::config::duration")]
+    pub poll: Duration,
+}
+
+/// The pools. Cloning shares them.
+#[derive(Clone, Debug)]
+pub(super) struct Database {
+    engine: Engine,
+    read: AnyPool,
+    write: AnyPool,
+    clock: Clock,
+    timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Database {
+    pub(super) async fn open(
+        url: &DatabaseUrl,
+        config: &Config,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let timeout = config.timeout;
+        let connections = config.connections.max(1);
+        match url {
+            DatabaseUrl::Own => {
+                let path = Path::new("key-manager.db");
+                Self::open_file(path, connections, clock, timeout).await
+            }
+            DatabaseUrl::Sqlite(path) => Self::open_file(path, connections, clock, timeout).await,
+            DatabaseUrl::Postgres(url) => {
+                let pool = AnyPoolOptions::new()
+                    .max_connections(connections)
+                    .acquire_timeout(timeout)
+                    // A dead connection shows at its first statement, and reads are tried twice;
+                    // so no request pays for a ping.
+                    .test_before_acquire(false)
+                    .connect_with(options(url)?)
+                    .await?;
+                let (read, write) = (pool.clone(), pool);
+                Ok(Self { engine: Engine::Postgres, read, write, clock, timeout })
+            }
+        }
+    }
+
+    async fn open_file(
+        path: &Path,
+        connections: u32,
+        clock: Clock,
+        timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        let options = options(&file_url(path)?)?;
+        let pool = |most: u32| {
+            AnyPoolOptions::new()
+                .max_connections(most)
+                .acquire_timeout(timeout)
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .after_connect(|connection, _| {
+                    Box::pin(async move {
+                        connection.execute("PRAGMA journal_mode = WAL").await?;
+                        connection.execute("PRAGMA synchronous = FULL").await?;
+                        Ok(())
+                    })
+                })
+                .connect_with(options.clone())
+        };
+        // The writer comes first: it makes the file.
+        let write = pool(1).await?;
+        let read = pool(connections).await?;
+        Ok(Self { engine: Engine::Sqlite, read, write, clock, timeout })
+    }
+
+    pub(super) const fn reader(&self) -> &AnyPool {
+        &self.read
+    }
+
+    /// A transaction that writes. On SQLite it takes the write lock at once, so that it never
+    /// fails half-way for a lock.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        match self.engine {
+            Engine::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await,
+            Engine::Postgres => self.write.begin().await,
+        }
+    }
+
+    /// Bounds a piece of work. Dropped half-way, a transaction rolls back.
+    pub(super) async fn bounded<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.clock.timeout(self.timeout, work).await.unwrap_or(Err(StoreError::Late))
+    }
+
+    /// Bounds a read and tries it a second time on another connection when the first was dead.
+    pub(super) async fn read<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        self.bounded(async {
+            match work().await {
+                Err(StoreError::Unavailable(_)) => work().await,
+                other => other,
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+fn options(url: &Url) -> Result<AnyConnectOptions, StoreError> {
+    // Slow or not, a statement is no log line: failures reach the log through their callers.
+    Ok(AnyConnectOptions::from_url(url)?.disable_statement_logging())
+}
+
+fn file_url(path: &Path) -> Result<Url, StoreError> {
+    let folder = |source| StoreError::Folder { path: path.display().to_string(), source };
+    let path = std::path::absolute(path).map_err(folder)?;
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(folder)?;
+    }
+    let invalid = || folder(std::io::ErrorKind::InvalidInput.into());
+    // A file URL escapes what has a meaning in URLs; only the scheme is another.
+    let file = Url::from_file_path(&path).map_err(|()| invalid())?;
+    let text = file.as_str().replacen("file://", "sqlite://", 1);
+    Url::parse(&format!("{text}?mode=rwc")).map_err(|_| invalid())
+}

@@ -1,0 +1,58 @@
+//! What does a failure of the database mean for the caller?
+
+use sqlx::error::DatabaseError;
+
+use crate::store::StoreError;
+
+impl From<sqlx::Error> for StoreError {
+    fn from(failure: sqlx::Error) -> Self {
+        match &failure {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(Box::new(failure)),
+            sqlx::Error::Database(refusal) => match blame(refusal.as_ref()) {
+                Blame::Server => Self::Unavailable(Box::new(failure)),
+                Blame::Writers => Self::Contended(Box::new(failure)),
+                Blame::Request => Self::Refused(Box::new(failure)),
+            },
+            _ => Self::Refused(Box::new(failure)),
+        }
+    }
+}
+
+/// Whether a row with the same key was there already.
+pub(super) fn is_repeat(failure: &sqlx::Error) -> bool {
+    failure.as_database_error().is_some_and(DatabaseError::is_unique_violation)
+}
+
+enum Blame {
+    Server,
+    Writers,
+    Request,
+}
+
+/// PostgreSQL answers with an SQLSTATE of five characters, SQLite with its extended result code.
+fn blame(refusal: &dyn DatabaseError) -> Blame {
+    let code = refusal.code().unwrap_or_default();
+    if let (true, Ok(number)) = (code.len() < 5, code.parse::<u32>()) {
+        // https://www.sqlite.org/rescode.html: BUSY and LOCKED; IOERR, FULL, CANTOPEN, READONLY.
+        return match number & 0xff {
+            5 | 6 => Blame::Writers,
+            8 | 10 | 13 | 14 => Blame::Server,
+            _ => Blame::Request,
+        };
+    }
+    match code.get(..2) {
+        // Connection, resources, operator intervention, system error.
+        Some("08" | "53" | "57" | "58") => Blame::Server,
+        // Serialisation failure, deadlock.
+        Some("40") => Blame::Writers,
+        // A standby after a failover: the next connection finds the new primary.
+        _ if code == "25006" => Blame::Server,
+        _ => Blame::Request,
+    }
+}

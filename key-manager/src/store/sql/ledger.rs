@@ -1,0 +1,109 @@
+//! The ledger: the one row that orders all writers.
+
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
+
+use super::database::Database;
+use crate::store::{Ledger, StoreError};
+
+pub(super) async fn read(database: &Database) -> Result<Ledger, StoreError> {
+    database
+        .read(|| async {
+            let row = sqlx::query(
+                "SELECT epoch, head, key_version, longest_seconds FROM ledger WHERE ledger_id = 1",
+            )
+            .fetch_one(database.reader())
+            .await?;
+            ledger(&row)
+        })
+        .await
+}
+
+fn ledger(row: &AnyRow) -> Result<Ledger, StoreError> {
+    Ok(Ledger {
+        epoch: row.try_get(0)?,
+        head: unsigned(row.try_get(1)?),
+        key_version: unsigned(row.try_get(2)?),
+        longest_seconds: row.try_get(3)?,
+    })
+}
+
+/// The next sequence. The row stays locked until the transaction ends, so the sequence after it
+/// is given, and seen, only later: no reader skips a line that commits late.
+pub(super) async fn next_sequence(change: &mut Transaction<'_, Any>) -> Result<i64, sqlx::Error> {
+    sqlx::query("UPDATE ledger SET head = head + 1 WHERE ledger_id = 1 RETURNING head")
+        .fetch_one(&mut **change)
+        .await?
+        .try_get(0)
+}
+
+pub(super) async fn claim_master(database: &Database, id: &str) -> Result<String, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            if !id.is_empty() {
+                sqlx::query(
+                    "UPDATE ledger SET master_id = $1 WHERE ledger_id = 1 AND master_id = ''",
+                )
+                .bind(id)
+                .execute(&mut *change)
+                .await?;
+            }
+            let claimed = sqlx::query("SELECT master_id FROM ledger WHERE ledger_id = 1")
+                .fetch_one(&mut *change)
+                .await?
+                .try_get(0)?;
+            change.commit().await?;
+            Ok(claimed)
+        })
+        .await
+}
+
+pub(super) async fn allow_life(database: &Database, seconds: i64) -> Result<i64, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let longest = sqlx::query(
+                "UPDATE ledger
+                 SET longest_seconds =
+                     CASE WHEN longest_seconds < $1 THEN $1 ELSE longest_seconds END
+                 WHERE ledger_id = 1 RETURNING longest_seconds",
+            )
+            .bind(seconds)
+            .fetch_one(&mut *change)
+            .await?
+            .try_get(0)?;
+            change.commit().await?;
+            Ok(longest)
+        })
+        .await
+}
+
+pub(super) async fn begin_epoch(
+    database: &Database,
+    before: &str,
+    epoch: &str,
+) -> Result<(), StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            sqlx::query("UPDATE ledger SET epoch = $1 WHERE ledger_id = 1 AND epoch = $2")
+                .bind(epoch)
+                .bind(before)
+                .execute(&mut *change)
+                .await?;
+            change.commit().await?;
+            Ok(())
+        })
+        .await
+}
+
+/// Counters are never negative in a database that only we write.
+pub(super) fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// Sequences stay far below the bound of a BIGINT.
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

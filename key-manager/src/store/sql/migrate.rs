@@ -1,0 +1,106 @@
+//! Which shape does the database have, and how does it get the one that this version needs?
+//!
+//! Migrations go forward only. Each is one transaction that begins with its line in
+//! `schema_version`: of several processes that start at once the first writes it, and the others
+//! find it written.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sqlx::Row as _;
+
+use super::database::Database;
+use super::failure::is_repeat;
+use crate::store::StoreError;
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    text: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "clients_keys_revocations",
+    text: include_str!("../../../migrations/0001_clients_keys_revocations.sql"),
+}];
+
+const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (
+    version BIGINT PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, applied_at BIGINT NOT NULL
+)";
+
+/// How often a start may lose the race against another process before it gives up.
+const ATTEMPTS: u32 = 20;
+
+pub(super) async fn migrate(database: &Database, now: i64) -> Result<(), StoreError> {
+    for _ in 0..ATTEMPTS {
+        match attempt(database, now).await {
+            Err(Setback::Overtaken) => {}
+            Err(Setback::Failed(failure)) => return Err(failure),
+            Ok(()) => return Ok(()),
+        }
+    }
+    Err(StoreError::Late)
+}
+
+enum Setback {
+    /// Another process was first; what it did is to be looked at.
+    Overtaken,
+    Failed(StoreError),
+}
+
+impl From<sqlx::Error> for Setback {
+    fn from(failure: sqlx::Error) -> Self {
+        if is_repeat(&failure) { Self::Overtaken } else { Self::Failed(failure.into()) }
+    }
+}
+
+async fn attempt(database: &Database, now: i64) -> Result<(), Setback> {
+    let mut setup = database.begin().await?;
+    sqlx::query(VERSIONS).execute(&mut *setup).await?;
+    let rows = sqlx::query("SELECT version, digest FROM schema_version ORDER BY version")
+        .fetch_all(&mut *setup)
+        .await?;
+    setup.commit().await?;
+
+    let mut applied = 0;
+    for row in rows {
+        let (version, digest): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+        applied = applied.max(version);
+        let known = MIGRATIONS.iter().find(|migration| migration.version == version);
+        if known.is_some_and(|migration| migration.digest() != digest) {
+            return Err(Setback::Failed(StoreError::Edited { version }));
+        }
+    }
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if applied > known {
+        return Err(Setback::Failed(StoreError::Newer { found: applied, known }));
+    }
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > applied) {
+        migration.apply(database, now).await?;
+        tracing::info!(version = migration.version, name = migration.name, "store migrated");
+    }
+    Ok(())
+}
+
+impl Migration {
+    async fn apply(&self, database: &Database, now: i64) -> Result<(), Setback> {
+        let mut change = database.begin().await?;
+        sqlx::query(
+            "INSERT INTO schema_version (version, name, digest, applied_at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(self.version)
+        .bind(self.name)
+        .bind(self.digest())
+        .bind(now)
+        .execute(&mut *change)
+        .await?;
+        sqlx::raw_sql(self.text).execute(&mut *change).await?;
+        change.commit().await?;
+        Ok(())
+    }
+
+    fn digest(&self) -> String {
+        URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.text.as_bytes()))
+    }
+}

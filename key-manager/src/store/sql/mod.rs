@@ -1,0 +1,19 @@
+//! How is the contract kept in SQL, once for SQLite and PostgreSQL?
+//!
+//! Statements are plain enough for both: `$1` placeholders, TEXT and BIGINT, `RETURNING`. The only
+//! code that knows sqlx.
+
+mod database;
+mod failure;
+mod migrate;
+mod url;
+
+mod clients;
+mod keys;
+mod ledger;
+mod revocations;
+mod sql_store;
+
+pub use database::Config;
+pub use sql_store::SqlStore;
+pub use url::{DatabaseUrl, DatabaseUrlError};

@@ -1,0 +1,164 @@
+//! The revocation log in SQL.
+
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
+
+use super::database::Database;
+use super::ledger::{next_sequence, signed, unsigned};
+use crate::domain::{ClientId, Ended, Entry, LiveToken, Revocation};
+use crate::store::StoreError;
+
+/// Writes the next line.
+pub(super) async fn append(
+    change: &mut Transaction<'_, Any>,
+    entry: &Entry,
+) -> Result<u64, StoreError> {
+    let sequence = next_sequence(change).await?;
+    let (kind, name, issued_until) = columns(&entry.what);
+    sqlx::query(
+        "INSERT INTO revocation (sequence, issuer, kind, name, issued_until, forget_after)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(sequence)
+    .bind(entry.issuer.as_str())
+    .bind(kind)
+    .bind(name)
+    .bind(issued_until)
+    .bind(entry.forget_after)
+    .execute(&mut **change)
+    .await?;
+    Ok(unsigned(sequence))
+}
+
+pub(super) async fn revoke(database: &Database, entry: &Entry) -> Result<Option<u64>, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            // The sequence is taken first: it is the lock under which two revocations of one
+            // token see each other.
+            let sequence = append(&mut change, entry).await?;
+            match &entry.what {
+                Ended::Token(jti) => {
+                    let known = sqlx::query(
+                        "SELECT sequence FROM revocation
+                         WHERE name = $1 AND kind = 'token' AND issuer = $2 AND sequence < $3
+                         LIMIT 1",
+                    )
+                    .bind(jti.as_str())
+                    .bind(entry.issuer.as_str())
+                    .bind(signed(sequence))
+                    .fetch_optional(&mut *change)
+                    .await?;
+                    if known.is_some() {
+                        change.rollback().await?;
+                        return Ok(None);
+                    }
+                }
+                Ended::Client(id, until) => note_end(&mut change, id.as_str(), *until).await?,
+                // Without users the only subjects are clients.
+                Ended::Subject(subject, until) => note_end(&mut change, subject, *until).await?,
+            }
+            change.commit().await?;
+            Ok(Some(sequence))
+        })
+        .await
+}
+
+async fn note_end(
+    change: &mut Transaction<'_, Any>,
+    client_id: &str,
+    until: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE client SET ended_until = $1 WHERE client_id = $2 AND ended_until < $1")
+        .bind(until)
+        .bind(client_id)
+        .execute(&mut **change)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn range(
+    database: &Database,
+    after: u64,
+    until: u64,
+    limit: u32,
+) -> Result<Vec<Revocation>, StoreError> {
+    let rows = database
+        .read(|| async {
+            Ok(sqlx::query(
+                "SELECT sequence, issuer, kind, name, issued_until, forget_after FROM revocation
+                 WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3",
+            )
+            .bind(signed(after))
+            .bind(signed(until))
+            .bind(i64::from(limit))
+            .fetch_all(database.reader())
+            .await?)
+        })
+        .await?;
+    rows.iter().map(revocation).collect()
+}
+
+fn revocation(row: &AnyRow) -> Result<Revocation, StoreError> {
+    let kind: String = row.try_get(2)?;
+    let name: String = row.try_get(3)?;
+    let until: i64 = row.try_get(4)?;
+    let what = match kind.as_str() {
+        "token" => Ended::Token(name),
+        "subject" => Ended::Subject(name, until),
+        "client" => match ClientId::parse(&name) {
+            Ok(id) => Ended::Client(id, until),
+            Err(_) => return Err(StoreError::Damaged { what: "client identifier", value: name }),
+        },
+        _ => return Err(StoreError::Damaged { what: "kind of revocation", value: kind }),
+    };
+    Ok(Revocation {
+        sequence: unsigned(row.try_get(0)?),
+        entry: Entry { issuer: row.try_get(1)?, what, forget_after: row.try_get(5)? },
+    })
+}
+
+fn columns(what: &Ended) -> (&'static str, &str, i64) {
+    match what {
+        Ended::Token(jti) => ("token", jti, 0),
+        Ended::Client(id, until) => ("client", id.as_str(), *until),
+        Ended::Subject(subject, until) => ("subject", subject, *until),
+    }
+}
+
+pub(super) async fn names(database: &Database, token: &LiveToken) -> Result<bool, StoreError> {
+    let found = database
+        .read(|| async {
+            Ok(sqlx::query(
+                "SELECT sequence FROM revocation WHERE issuer = $1 AND (
+                     (name = $2 AND kind = 'token')
+                     OR (name = $3 AND kind = 'client' AND issued_until >= $5)
+                     OR (name = $4 AND kind = 'subject' AND issued_until >= $5))
+                 LIMIT 1",
+            )
+            .bind(token.issuer.as_str())
+            .bind(token.jti.as_str())
+            .bind(token.client_id.as_str())
+            .bind(token.subject.as_str())
+            .bind(token.issued_at)
+            .fetch_optional(database.reader())
+            .await?)
+        })
+        .await?;
+    Ok(found.is_some())
+}
+
+pub(super) async fn forget(database: &Database, now: i64) -> Result<u64, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let gone = sqlx::query("DELETE FROM revocation WHERE forget_after < $1")
+                .bind(now)
+                .execute(&mut *change)
+                .await?
+                .rows_affected();
+            change.commit().await?;
+            Ok(gone)
+        })
+        .await
+}
