@@ -1,10 +1,9 @@
 //! What does the machine under a service offer to it?
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -40,8 +39,8 @@ pub struct Host {
     pub(crate) background: Tasks,
     /// Requested when the drain is over.
     pub(crate) ended: Shutdown,
-    /// Rings on SIGHUP.
-    pub(crate) hangup: Arc<Notify>,
+    /// Counts the SIGHUPs.
+    pub(crate) hangups: watch::Sender<u64>,
 }
 
 impl Host {
@@ -67,7 +66,7 @@ impl Host {
             ready,
             background: Tasks::default(),
             ended: Shutdown::new(Readiness::default()),
-            hangup: Arc::default(),
+            hangups: watch::Sender::new(0),
         }
     }
 
@@ -83,9 +82,7 @@ impl Host {
     /// Keeps an identity as its files are until the process ends.
     pub(crate) fn keep_fresh(&self, identity: Identity) {
         let (clock, tasks) = (self.clock.clone(), self.background.clone());
-        let hangup = Arc::clone(&self.hangup);
-        self.background.spawn("certificates", async move {
-            pki::keep_fresh(identity, clock, tasks, &hangup).await;
-        });
+        let hangups = self.hangups.subscribe();
+        self.background.spawn("certificates", pki::keep_fresh(identity, clock, tasks, hangups));
     }
 }

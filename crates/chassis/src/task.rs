@@ -5,12 +5,9 @@
 
 use std::future::Future;
 use std::io;
-use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::task::TaskTracker;
-
-use crate::clock::{Clock, Elapsed};
 
 /// The tasks of one process; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -70,10 +67,10 @@ impl Tasks {
         self.0.len()
     }
 
-    /// Waits until every task has ended, at most for `limit`.
-    pub async fn finished(&self, clock: &Clock, limit: Duration) -> Result<(), Elapsed> {
+    /// Waits until every task has ended.
+    pub async fn finished(&self) {
         self.0.close();
-        clock.timeout(limit, self.0.wait()).await
+        self.0.wait().await;
     }
 }
 
@@ -108,15 +105,24 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_drain_waits_for_tasks_and_gives_up_at_its_limit() {
+    async fn the_drain_waits_for_tasks_and_for_threads() {
         let tasks = Tasks::default();
-        let (done, wait) = tokio::sync::oneshot::channel::<()>();
+        let (end_task, task) = tokio::sync::oneshot::channel::<()>();
+        let (end_thread, thread) = std::sync::mpsc::channel::<()>();
         tasks.spawn("waiter", async move {
-            let _ = wait.await;
+            let _ = task.await;
         });
-        let clock = Clock::system();
-        assert!(tasks.finished(&clock, Duration::from_millis(20)).await.is_err());
-        drop(done);
-        assert!(tasks.finished(&clock, Duration::from_secs(5)).await.is_ok());
+        let started = tasks.thread("waiter", move || {
+            let _ = thread.recv();
+        });
+        assert!(started.is_ok());
+        let mut drain = Box::pin(tasks.finished());
+        let mut still_waits = || futures_util::FutureExt::now_or_never(drain.as_mut()).is_none();
+        assert!(still_waits());
+        drop(end_task);
+        assert!(still_waits());
+        drop(end_thread);
+        drain.await;
+        assert_eq!(tasks.running(), 0);
     }
 }

@@ -57,14 +57,9 @@ impl Effective {
         if problems.is_empty() { Ok(effective) } else { Err(Error::Refused(problems)) }
     }
 
-    /// The whole configuration as a service's own type.
+    /// The configuration as a service's own type, or as a part of it.
     pub(crate) fn read<C: DeserializeOwned>(&self) -> Result<C, Error> {
         read(&self.0).map(|Reading { value, .. }| value)
-    }
-
-    /// Some sections of it, whatever else there is.
-    pub(crate) fn read_sections<C: DeserializeOwned>(&self) -> Result<C, Error> {
-        self.read()
     }
 
     /// The whole configuration as TOML; what the service reads as a secret is masked.

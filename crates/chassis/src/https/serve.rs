@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::host::Host;
 use crate::pki::{self, ClientAuth, Identity, Peer};
-use crate::web::{Door, Guarded, Protocol, serve as serve_connection};
+use crate::web::{Door, Guarded, HEAD_WITHIN, Protocol, serve as serve_connection};
 
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -93,7 +93,11 @@ where
     let door = Door::open(listen, config.connections, host.clock.clone()).await;
     let door = door.map_err(|source| Error::Listen { listen, source })?;
     let address = door.address().map_err(|source| Error::Listen { listen, source })?;
-    let guarded = Guarded { clock: host.clock.clone(), shutdown: host.shutdown.clone() };
+    let guarded = Guarded {
+        clock: host.clock.clone(),
+        shutdown: host.shutdown.clone(),
+        head_within: HEAD_WITHIN,
+    };
     let host = host.clone();
     host.tasks.clone().spawn("https", async move {
         loop {

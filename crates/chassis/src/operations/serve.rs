@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::answer::Desk;
 use super::route::Route;
 use crate::host::Host;
-use crate::web::{Door, Guarded, Protocol, serve as serve_connection};
+use crate::web::{Door, Guarded, HEAD_WITHIN, Protocol, serve as serve_connection};
 
 const CONNECTIONS: usize = 128;
 
@@ -51,7 +51,11 @@ pub async fn serve(host: &Host, config: &Config, extra: Vec<Route>) -> Result<So
 }
 
 async fn accept(host: Host, door: Door, desk: Arc<Desk>) {
-    let guarded = Guarded { clock: host.clock.clone(), shutdown: host.ended.clone() };
+    let guarded = Guarded {
+        clock: host.clock.clone(),
+        shutdown: host.ended.clone(),
+        head_within: HEAD_WITHIN,
+    };
     loop {
         let (stream, _, permit) = door.accept().await;
         let (desk, guarded) = (Arc::clone(&desk), guarded.clone());

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber, date_time_ymd,
@@ -71,29 +72,36 @@ impl Development {
     pub(super) fn ensure(&self) -> Result<(), Error> {
         let _held = files::lock(&self.directory)?;
         let files = Files::of(&self.directory, &self.stem());
-        let authority = self.authority(&files.ca)?;
         if self.is_good(&files) {
             return Ok(());
         }
+        let authority = self.authority(&files.ca)?;
         let key = existing_or_new_key(&files.key, &self.peer.name)?;
         let certificate = self.certificate_params().and_then(|p| p.signed_by(&key, &authority));
         let certificate = certificate.map_err(|source| self.make_error(source))?;
+        let anchors = Anchors::parse(&files.ca, &files::read(&files.ca)?, &provider())?;
+        // An authority's file that was brought from elsewhere, beside another key.
+        anchors
+            .vouch(certificate.der(), &[], self.unix_time(Duration::ZERO))
+            .map_err(|source| Error::Unusable { path: files.ca.clone(), source })?;
         files::write_public(&files.certificate, &certificate.pem())
     }
 
     fn authority(&self, path: &Path) -> Result<Issuer<'static, KeyPair>, Error> {
         let key_path = self.directory.join("ca.key");
+        let present = files::read_if_present(path)?;
+        if present.is_some() && files::read_if_present(&key_path)?.is_none() {
+            return Err(Error::Unsigned { certificate: self.stem(), key: key_path });
+        }
         let key = existing_or_new_key(&key_path, "ca")?;
-        if let Some(pem) = files::read_if_present(path)? {
+        if let Some(pem) = present {
             let soon = self.unix_time(RENEW_BEFORE);
-            let anchors = Anchors::parse(path, pem.as_bytes(), &provider());
             let certificates = files::certificates(path, pem.as_bytes())?;
-            let good = certificates.first().is_some_and(|ca| outlives(ca, soon));
-            if good && anchors.is_ok() {
+            if certificates.first().is_some_and(|ca| outlives(ca, soon)) {
                 return Issuer::from_ca_cert_pem(&pem, key).map_err(|e| self.make_error(e));
             }
         }
-        let params = self.authority_params();
+        let params = self.authority_params(&key);
         let certificate = params.self_signed(&key).map_err(|source| self.make_error(source))?;
         files::write_public(path, &certificate.pem())?;
         Ok(Issuer::new(params, key))
@@ -114,10 +122,13 @@ impl Development {
         checked.is_ok_and(|peer| peer.as_ref() == Some(&self.peer))
     }
 
-    fn authority_params(&self) -> CertificateParams {
+    fn authority_params(&self, key: &KeyPair) -> CertificateParams {
         let mut params = self.params(AUTHORITY_LIFE);
-        // Two authorities never have one name, so that a mix-up is seen in the name.
-        let name = format!("turnpike development authority {}", random::token(6));
+        // Named after its key: two authorities never have one name, and one that was renewed keeps
+        // its name, so that the certificates it has signed stay good.
+        let digest = digest(&SHA256, key.public_key_raw());
+        let short: String = digest.as_ref().iter().take(6).map(|b| format!("{b:02x}")).collect();
+        let name = format!("turnpike development authority {short}");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -183,4 +194,13 @@ fn outlives(certificate: &[u8], at: UnixTime) -> bool {
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+#[cfg(test)]
+impl Development {
+    /// As if it were another time.
+    pub(super) fn at(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
 }

@@ -48,6 +48,14 @@ pub enum Error {
         #[source]
         source: rcgen::Error,
     },
+    /// A certificate must be made and the key that would sign it is not there.
+    #[error("`{certificate}.pem` must be made and {} is absent", key.display())]
+    Unsigned {
+        /// Whose certificate.
+        certificate: String,
+        /// Where the authority's key should be.
+        key: PathBuf,
+    },
     /// A name that cannot stand in a file name and in a certificate.
     #[error("`{0}` is no name for a service or an instance: use letters, digits, `.`, `-`, `_`")]
     Name(String),

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::identity::Identity;
 use crate::clock::Clock;
@@ -14,13 +14,18 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 // A development certificate is renewed seven days before it expires: this is soon enough.
 const RENEW_EVERY_LOOKS: u32 = 720;
 
-/// Keeps `identity` as its files are. Ends never.
-pub(crate) async fn keep_fresh(identity: Identity, clock: Clock, tasks: Tasks, hangup: &Notify) {
+/// Keeps `identity` as its files are. Ends never; `hangups` counts the SIGHUPs.
+pub(crate) async fn keep_fresh(
+    identity: Identity,
+    clock: Clock,
+    tasks: Tasks,
+    mut hangups: watch::Receiver<u64>,
+) {
     let mut looks: u32 = 0;
     loop {
         tokio::select! {
             () = clock.sleep(LOOK_EVERY) => {}
-            () = hangup.notified() => {}
+            _ = hangups.changed() => {}
         }
         looks = looks.wrapping_add(1);
         let (identity, renew) = (identity.clone(), looks.is_multiple_of(RENEW_EVERY_LOOKS));

@@ -19,7 +19,7 @@ use tonic::transport::server::Connected;
 
 use crate::host::Host;
 use crate::pki::Peer;
-use crate::web::Door;
+use crate::web::{Door, Sparse};
 
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -49,21 +49,27 @@ pub(super) async fn accept(
     tls: TlsAcceptor,
     into: mpsc::Sender<io::Result<Accepted>>,
 ) {
+    let refusals = Arc::new(Sparse::new(host.clock.clone()));
     loop {
         let (stream, address, room) = tokio::select! {
             accepted = door.accept() => accepted,
             () = host.shutdown.wait() => return,
         };
         let (tls, into, clock) = (tls.clone(), into.clone(), host.clock.clone());
+        let refusals = Arc::clone(&refusals);
         host.tasks.spawn("rpc handshake", async move {
-            match clock.timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
+            let error = match clock.timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let caller = Caller { peer: named(&stream).map(Arc::new), address };
                     // Nobody receives any more when the server has drained: the stream is closed.
                     let _ = into.send(Ok(Accepted { stream, caller, _room: room })).await;
+                    return;
                 }
-                Ok(Err(error)) => tracing::warn!(%address, %error, "rpc handshake refused"),
-                Err(error) => tracing::warn!(%address, %error, "rpc handshake cut"),
+                Ok(Err(error)) => error,
+                Err(late) => io::Error::new(io::ErrorKind::TimedOut, late),
+            };
+            if let Some(unsaid) = refusals.say() {
+                tracing::warn!(%address, %error, unsaid, "rpc connection refused");
             }
         });
     }

@@ -3,8 +3,6 @@
 //! Telemetry, certificates, signals; then the service; then the drain: readiness is red, servers
 //! no longer accept, work in flight ends within `service.drain`.
 
-use std::process::ExitCode;
-
 use crate::clock::Clock;
 use crate::config::ServiceConfig;
 use crate::host::Host;
@@ -12,7 +10,7 @@ use crate::pki::{self, Identity};
 use crate::telemetry::{self, Telemetry};
 
 use super::signals::Signals;
-use super::start::{Common, complain};
+use super::start::{Common, DONE, FAILED, REFUSED, complain};
 
 /// Why a process could not begin its life; the exit code tells who has to act.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +32,14 @@ enum Error {
 impl Error {
     const fn code(&self) -> u8 {
         match self {
-            Self::Telemetry(_) | Self::Identity(_) => 2,
-            Self::Data { .. } | Self::System(_) => 1,
+            Self::Telemetry(_) | Self::Identity(_) => REFUSED,
+            Self::Data { .. } | Self::System(_) => FAILED,
         }
     }
 }
 
 /// Runs the service to its end.
-pub(super) fn live<C, F, Fut>(name: &'static str, config: C, common: Common, start: F) -> ExitCode
+pub(super) fn live<C, F, Fut>(name: &'static str, config: C, common: Common, start: F) -> u8
 where
     F: FnOnce(C, Host) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -66,7 +64,7 @@ where
     });
     lived.unwrap_or_else(|error: Error| {
         complain(name, &error);
-        ExitCode::from(error.code())
+        error.code()
     })
 }
 
@@ -83,44 +81,40 @@ fn begin(name: &'static str, common: &Common) -> Result<(Host, Telemetry), Error
     Ok((host, telemetry))
 }
 
-/// The service itself, then its drain.
-async fn serve<Fut>(host: &Host, service: Fut) -> Result<ExitCode, Error>
+/// The service itself, then its drain; both must end within `service.drain` of the request.
+async fn serve<Fut>(host: &Host, service: Fut) -> Result<u8, Error>
 where
     Fut: Future<Output = anyhow::Result<()>>,
 {
     let signals = Signals::listen().map_err(Error::System)?;
-    let mut obeyed = std::pin::pin!(signals.obey(host.shutdown.clone(), host.hangup.clone()));
+    let mut obeyed = std::pin::pin!(signals.obey(host.shutdown.clone(), host.hangups.clone()));
     let work = async {
-        let ended = tokio::select! {
-            ended = service => ended,
-            () = late(host) => {
-                tracing::warn!("the service did not end in time");
-                Ok(())
-            }
-        };
+        let ended = service.await;
         host.shutdown.request();
-        if host.tasks.finished(&host.clock, host.drain).await.is_err() {
-            let running = host.tasks.running();
-            tracing::warn!(running, "drain took too long; what still runs is cut off");
-        }
+        host.tasks.finished().await;
         ended
     };
     Ok(tokio::select! {
         ended = work => match ended {
             Ok(()) => {
                 tracing::info!("ended");
-                ExitCode::SUCCESS
+                DONE
             }
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "failed");
-                ExitCode::FAILURE
+                FAILED
             }
         },
-        () = obeyed.as_mut() => ExitCode::FAILURE,
+        () = too_late(host) => {
+            let running = host.tasks.running();
+            tracing::warn!(running, "drain took too long; what still runs is cut off");
+            DONE
+        }
+        () = obeyed.as_mut() => FAILED,
     })
 }
 
-async fn late(host: &Host) {
+async fn too_late(host: &Host) {
     host.shutdown.wait().await;
     host.clock.sleep(host.drain).await;
 }

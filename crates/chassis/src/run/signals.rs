@@ -1,10 +1,9 @@
 //! What do SIGTERM, SIGINT and SIGHUP mean?
 
 use std::io;
-use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::shutdown::Shutdown;
 
@@ -25,11 +24,11 @@ impl Signals {
     }
 
     /// SIGHUP reloads certificates; the first SIGTERM or SIGINT drains; returns on the second one.
-    pub(super) async fn obey(mut self, shutdown: Shutdown, reload: Arc<Notify>) {
+    pub(super) async fn obey(mut self, shutdown: Shutdown, hangups: watch::Sender<u64>) {
         loop {
             let name = tokio::select! {
                 _ = self.hangup.recv() => {
-                    reload.notify_waiters();
+                    hangups.send_modify(|count| *count += 1);
                     continue;
                 }
                 _ = self.terminate.recv() => "SIGTERM",

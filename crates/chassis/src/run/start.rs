@@ -3,6 +3,7 @@
 //! 0: drained, or answered. 1: something failed. 2: the command line or the configuration is
 //! refused.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -15,7 +16,9 @@ use crate::config::{Effective, Error, ServiceConfig, Sources};
 use crate::host::Host;
 use crate::{pki, telemetry};
 
-const REFUSED: u8 = 2;
+pub(super) const DONE: u8 = 0;
+pub(super) const FAILED: u8 = 1;
+pub(super) const REFUSED: u8 = 2;
 
 /// The sections that every service has.
 #[derive(Debug, Deserialize)]
@@ -42,12 +45,27 @@ where
     F: FnOnce(C, Host) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    let said = match arguments::read(service, own, std::env::args_os()) {
+    ExitCode::from(run_from(service, own, std::env::args_os().collect(), start))
+}
+
+/// As [`run_with`], with the words of a command line; the exit code comes as a number.
+pub(super) fn run_from<C, F, Fut>(
+    service: Service,
+    own: &[Argument],
+    words: Vec<OsString>,
+    start: F,
+) -> u8
+where
+    C: DeserializeOwned,
+    F: FnOnce(C, Host) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let said = match arguments::read(service, own, words) {
         Ok(said) => said,
         Err(answer) => {
             // Nobody is left to tell when neither output can be written.
             let _ = answer.print();
-            return if answer.use_stderr() { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS };
+            return if answer.use_stderr() { REFUSED } else { DONE };
         }
     };
     match prepare::<C>(service, &said) {
@@ -55,7 +73,7 @@ where
         Ok(Prepared::Go(config, common)) => life::live(service.name, config, *common, start),
         Err(error) => {
             complain(service.name, &error);
-            ExitCode::from(REFUSED)
+            REFUSED
         }
     }
 }
@@ -73,7 +91,7 @@ fn prepare<C: DeserializeOwned>(service: Service, said: &Said) -> Result<Prepare
         variables: variables(),
     })?;
     let config = effective.read::<C>()?;
-    let common = effective.read_sections::<Common>()?;
+    let common = effective.read::<Common>()?;
     Ok(if said.print {
         Prepared::Answer(effective.print::<C>()?)
     } else if said.check {
@@ -90,10 +108,10 @@ fn variables() -> Vec<(String, String)> {
     all.filter(|(name, _)| name.starts_with("TURNPIKE_")).collect()
 }
 
-fn say(text: &str) -> ExitCode {
+fn say(text: &str) -> u8 {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Ok(()) => DONE,
+        Err(_) => FAILED,
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::clock::Clock;
 use crate::shutdown::Shutdown;
 
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 64 * 1024;
 const HEAD_FIELDS: usize = 100;
 const STREAMS: u32 = 100;
@@ -42,6 +42,8 @@ pub(crate) enum Protocol {
 pub(crate) struct Guarded {
     pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,
+    /// How long a client may take to send a head; usually [`HEAD_WITHIN`].
+    pub(crate) head_within: Duration,
 }
 
 /// Serves one connection until it ends, is cut for a broken rule, or has drained.
@@ -66,7 +68,7 @@ where
             let mut builder = http1::Builder::new();
             builder
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_WITHIN)
+                .header_read_timeout(guarded.head_within)
                 .max_headers(HEAD_FIELDS)
                 .max_buf_size(HEAD_BYTES);
             drive(builder.serve_connection(io, service), &asked, guarded).await;
@@ -86,7 +88,7 @@ where
 
 async fn drive<C: Drains>(connection: C, asked: &AtomicBool, guarded: Guarded) {
     let mut connection = std::pin::pin!(connection);
-    let mut first = std::pin::pin!(guarded.clock.sleep(HEAD_WITHIN));
+    let mut first = std::pin::pin!(guarded.clock.sleep(guarded.head_within));
     let (mut waits, mut drains) = (true, false);
     loop {
         tokio::select! {

@@ -5,6 +5,8 @@
 
 mod connection;
 mod door;
+mod sparse;
 
-pub(crate) use connection::{Guarded, Protocol, serve};
+pub(crate) use connection::{Guarded, HEAD_WITHIN, Protocol, serve};
 pub(crate) use door::Door;
+pub(crate) use sparse::Sparse;
