@@ -1,1 +1,19 @@
-//! placeholder
+//! What do these resources make a gateway do, and what is wrong with them?
+//!
+//! Resources in, an executable plan or a list of problems out. The control plane asks before it
+//! commits, the gateway before it swaps, the command line without either; there is no second
+//! validator and no second compiler, so what was accepted is what runs. Pure: no I/O besides
+//! [`files`], no clock, no tasks.
+#![warn(missing_docs)]
+
+mod document;
+mod problem;
+mod resource;
+
+pub use document::{from_json, read_document};
+pub use problem::describe;
+pub use resource::{
+    Kind, ResourceKey, UnknownKey, decode, encode, key, kind, metadata, metadata_mut, to_json,
+    to_yaml,
+};
+pub use turnpike_proto::config::v1::{Problem, Rejected, Resource};

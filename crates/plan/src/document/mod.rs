@@ -1,0 +1,11 @@
+//! What does a file of resources say, and what is wrong with it?
+
+mod read;
+mod scalar;
+mod tree;
+mod walk;
+
+pub use read::{from_json, read_document};
+
+pub(crate) use read::MAX_FILE_BYTES;
+pub(crate) use tree::{Tree, TreeError, parse};

@@ -1,0 +1,135 @@
+//! What do resources of every kind have in common?
+
+use bytes::Bytes;
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+use turnpike_proto::config::v1::resource::Resource as Any;
+use turnpike_proto::config::v1::{Definition, Metadata, Resource};
+
+use super::key::{Kind, ResourceKey};
+
+/// The one version of the resource format.
+pub(crate) const API_VERSION: &str = "turnpike/v1";
+
+/// Which kind a resource is; `None` when it is empty or of a kind that is not known here.
+pub fn kind(resource: &Resource) -> Option<Kind> {
+    Some(match resource.resource.as_ref()? {
+        Any::Api(_) => Kind::Api,
+        Any::Application(_) => Kind::Application,
+        Any::Subscription(_) => Kind::Subscription,
+        Any::Tier(_) => Kind::Tier,
+        Any::KeyManager(_) => Kind::KeyManager,
+        Any::GatewayGroup(_) => Kind::GatewayGroup,
+        Any::Certificate(_) => Kind::Certificate,
+        Any::Secret(_) => Kind::Secret,
+    })
+}
+
+/// The metadata of a resource, where it has some.
+pub fn metadata(resource: &Resource) -> Option<&Metadata> {
+    match resource.resource.as_ref()? {
+        Any::Api(one) => one.metadata.as_ref(),
+        Any::Application(one) => one.metadata.as_ref(),
+        Any::Subscription(one) => one.metadata.as_ref(),
+        Any::Tier(one) => one.metadata.as_ref(),
+        Any::KeyManager(one) => one.metadata.as_ref(),
+        Any::GatewayGroup(one) => one.metadata.as_ref(),
+        Any::Certificate(one) => one.metadata.as_ref(),
+        Any::Secret(one) => one.metadata.as_ref(),
+    }
+}
+
+/// The metadata of a resource, to be changed; made when absent.
+pub fn metadata_mut(resource: &mut Resource) -> Option<&mut Metadata> {
+    Some(head(resource)?.2.get_or_insert_default())
+}
+
+/// `apiVersion`, `kind` and `metadata`, to be changed.
+fn head(resource: &mut Resource) -> Option<(&mut String, &mut String, &mut Option<Metadata>)> {
+    Some(match resource.resource.as_mut()? {
+        Any::Api(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::Application(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::Subscription(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::Tier(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::KeyManager(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::GatewayGroup(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::Certificate(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::Secret(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+    })
+}
+
+/// `apiVersion` and `kind` as they were given.
+pub(crate) fn stated(resource: &Resource) -> Option<(&str, &str)> {
+    Some(match resource.resource.as_ref()? {
+        Any::Api(one) => (&one.api_version, &one.kind),
+        Any::Application(one) => (&one.api_version, &one.kind),
+        Any::Subscription(one) => (&one.api_version, &one.kind),
+        Any::Tier(one) => (&one.api_version, &one.kind),
+        Any::KeyManager(one) => (&one.api_version, &one.kind),
+        Any::GatewayGroup(one) => (&one.api_version, &one.kind),
+        Any::Certificate(one) => (&one.api_version, &one.kind),
+        Any::Secret(one) => (&one.api_version, &one.kind),
+    })
+}
+
+/// The key of a resource; `None` while it has no kind or no name.
+pub fn key(resource: &Resource) -> Option<ResourceKey> {
+    let (kind, metadata) = (kind(resource)?, metadata(resource)?);
+    if metadata.name.is_empty() || (kind.has_versions() && metadata.version.is_empty()) {
+        return None;
+    }
+    let version = kind.has_versions().then_some(metadata.version.as_str());
+    Some(ResourceKey::new(kind, &metadata.name, version))
+}
+
+/// A resource as it is stored, hashed and sent.
+pub fn encode(resource: &Resource) -> Bytes {
+    resource.encode_to_vec().into()
+}
+
+/// A resource from its stored form.
+pub fn decode(bytes: &[u8]) -> Result<Resource, prost::DecodeError> {
+    Resource::decode(bytes)
+}
+
+/// One form for one meaning: what is implied is written out and what only the store knows is left
+/// out, so that equal resources have equal bytes.
+pub(crate) fn normalise(mut resource: Resource) -> Resource {
+    if let Some(kind) = kind(&resource)
+        && let Some((api_version, stated_kind, metadata)) = head(&mut resource)
+    {
+        API_VERSION.clone_into(api_version);
+        kind.name().clone_into(stated_kind);
+        if let Some(metadata) = metadata {
+            metadata.revision = 0;
+            metadata.created_at = None;
+            metadata.updated_at = None;
+        }
+    }
+    match resource.resource.as_mut() {
+        Some(Any::Api(api)) => {
+            if let Some(definition) = api.spec.as_mut().and_then(|spec| spec.definition.as_mut()) {
+                fill_definition(definition);
+            }
+        }
+        Some(Any::Secret(secret)) => {
+            if let Some(spec) = secret.spec.as_mut()
+                && !spec.value.is_empty()
+            {
+                spec.sha256 = sha256_hex(&spec.value);
+            }
+        }
+        _ => {}
+    }
+    resource
+}
+
+fn fill_definition(definition: &mut Definition) {
+    if !definition.text.is_empty() {
+        definition.sha256 = sha256_hex(&definition.text);
+    }
+}
+
+fn sha256_hex(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

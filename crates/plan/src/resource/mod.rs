@@ -1,0 +1,11 @@
+//! What is a resource, what is it called, and how is it written?
+
+mod any;
+mod json;
+mod key;
+
+pub use any::{decode, encode, key, kind, metadata, metadata_mut};
+pub use json::{to_json, to_yaml};
+pub use key::{Kind, ResourceKey, UnknownKey};
+
+pub(crate) use any::normalise;
