@@ -1,1 +1,15 @@
-//! placeholder
+//! How often was what called, how did it end, and what is unusual about it?
+//!
+//! Reading order: `edge` takes batches of events from gateways and answers questions; `report` and
+//! `alert` know what is asked; `enrich` adds the country; `store` keeps everything.
+
+pub mod alert;
+pub mod bootstrap;
+pub mod config;
+pub mod edge;
+pub mod enrich;
+pub mod event;
+pub mod metrics;
+pub mod report;
+pub mod store;
+pub mod upkeep;

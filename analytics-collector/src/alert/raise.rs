@@ -1,0 +1,125 @@
+//! How does an excess become an alert that people see once?
+//!
+//! Called with every stored batch, once: the alert is in the history before anybody is told.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chassis::clock::Clock;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::broadcast;
+
+use super::history::{Alert, History, Severity};
+use super::rate::{Excess, Rate};
+use crate::event::{Subject, Tally};
+use crate::metrics::Metrics;
+
+/// Alerts that a watcher may lag behind.
+const LAG: usize = 256;
+const MINUTE_US: i64 = 60_000_000;
+const ABNORMAL_REQUESTS: &str = "AbnormalRequestsPerMin";
+
+/// Raises alerts.
+#[derive(Debug)]
+pub struct Alarm {
+    rate: Mutex<Rate>,
+    history: Mutex<History>,
+    watchers: broadcast::Sender<Arc<Alert>>,
+    metrics: Metrics,
+    clock: Clock,
+}
+
+impl Alarm {
+    /// Continues where the history ends.
+    pub fn new(mut rate: Rate, history: History, metrics: Metrics, clock: Clock) -> Self {
+        for alert in history.list(i64::MIN, usize::MAX) {
+            let Alert { api, api_version, application, minute, .. } = alert.as_ref().clone();
+            rate.remember(Subject { api, api_version, application }, minute);
+        }
+        let (watchers, _) = broadcast::channel(LAG);
+        Self { rate: Mutex::new(rate), history: Mutex::new(history), watchers, metrics, clock }
+    }
+
+    /// Looks at calls that were stored.
+    pub fn observe(&self, tallies: &[Tally]) {
+        let now_us = self.clock.unix_us();
+        let observed = lock(&self.rate).observe(tallies, now_us.div_euclid(MINUTE_US));
+        self.metrics.unwatched.inc_by(observed.unwatched);
+        if observed.excesses.is_empty() {
+            return;
+        }
+        let alerts: Vec<_> =
+            observed.excesses.iter().map(|excess| Arc::new(describe(excess, now_us))).collect();
+        if let Err(error) = lock(&self.history).add(&alerts) {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "alerts are not kept on disk"
+            );
+        }
+        for alert in alerts {
+            tracing::warn!(kind = %alert.kind, id = %alert.id, message = %alert.message, "alert");
+            self.metrics.alerts.inc();
+            // Nobody may be watching.
+            let _ = self.watchers.send(alert);
+        }
+    }
+
+    /// Past alerts, newest first.
+    pub fn list(&self, since_us: i64, limit: usize) -> Vec<Arc<Alert>> {
+        lock(&self.history).list(since_us, limit)
+    }
+
+    /// New alerts from now on.
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Alert>> {
+        self.watchers.subscribe()
+    }
+}
+
+fn describe(excess: &Excess, now_us: i64) -> Alert {
+    let Excess { subject: Subject { api, api_version, application }, minute, calls, threshold } =
+        excess.clone();
+    let who = if application.is_empty() { "Callers without an application" } else { &application };
+    let began = minute_text(minute);
+    Alert {
+        id: identify(&[ABNORMAL_REQUESTS, &api, &api_version, &application, &minute.to_string()]),
+        kind: ABNORMAL_REQUESTS.to_owned(),
+        severity: Severity::Moderate,
+        raised_at_us: now_us,
+        minute,
+        message: format!(
+            "{who} made more than {threshold} calls to {api}:{api_version} in the minute from {began}."
+        ),
+        evidence: BTreeMap::from([
+            ("calls".to_owned(), calls.to_string()),
+            ("threshold".to_owned(), threshold.to_string()),
+            ("minute".to_owned(), began),
+        ]),
+        api,
+        api_version,
+        application,
+    }
+}
+
+/// The same alert has the same identity, also when it is found again after a restart.
+fn identify(parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    digest.finalize().iter().take(8).fold(String::new(), |mut id, byte| {
+        let _ = write!(id, "{byte:02x}");
+        id
+    })
+}
+
+/// A minute since the Unix epoch as RFC 3339.
+fn minute_text(minute: i64) -> String {
+    let timestamp = prost_types::Timestamp { seconds: minute.saturating_mul(60), nanos: 0 };
+    timestamp.to_string()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,166 @@
+//! How does the collector start?
+//!
+//! First the store as the last stop left it, then the counts of the last minutes, then the port.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chassis::Host;
+use chassis::rpc::{Allow, MESSAGE_BYTES, Services};
+use tokio::sync::Notify;
+use turnpike_proto::usage::v1::alerts_server::AlertsServer;
+use turnpike_proto::usage::v1::analytics_server::AnalyticsServer;
+use turnpike_proto::usage::v1::collector_server::CollectorServer;
+
+use crate::alert::{Alarm, History, Rate, rate};
+use crate::config::Config;
+use crate::edge::from_event::Desk;
+use crate::edge::{AlertsService, AnalyticsService, CollectorService};
+use crate::enrich::{Addresses, Geo};
+use crate::metrics::Metrics;
+use crate::report::minutes::{MINUTE_US, minutes};
+use crate::store::{Committer, Intake, Limits, Probe, Reader, Settings, Store, Window};
+use crate::upkeep::Upkeep;
+
+/// Runs until the process is asked to stop.
+pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
+    config.check()?;
+    let writable = host.ready.condition("store");
+    chassis::operations::serve(&host, &config.operations, vec![]).await?;
+    let metrics = Metrics::default();
+    host.metrics.register(|registry| metrics.register(registry));
+
+    let folder = folder(&config, &host);
+    let store = Arc::new(open_store(&config, &host, folder.clone()).await?);
+    let reader = start_reader(&config, &host, &store)?;
+    let alarm = open_alarm(&config, &host, &folder, &metrics)?;
+    let seen = last_minutes(&host, &reader).await?;
+    alarm.observe(&seen);
+    let desk = Arc::new(Desk {
+        geo: Geo::open(config.geo.clone()),
+        addresses: Addresses::open(config.address.keep, &folder.join("address.key"))?,
+        config: config.collect,
+    });
+
+    let flush = Arc::new(Notify::new());
+    let watcher = Arc::clone(&alarm);
+    let committer = Committer {
+        store: Arc::clone(&store),
+        gather: config.store.group,
+        on_stored: Arc::new(move |tallies| watcher.observe(tallies)),
+        flush: Arc::clone(&flush),
+        writable,
+        metrics: metrics.clone(),
+        clock: host.clock.clone(),
+    };
+    let (intake, committing) = committer.start();
+    host.tasks.spawn("commit", committing);
+    start_upkeep(&host, &config, store, &metrics, &desk, flush);
+    let services = services(&host, metrics, desk, reader, alarm, intake);
+    chassis::rpc::serve(&host, &config.rpc, services).await?;
+    host.shutdown.wait().await;
+    Ok(())
+}
+
+fn folder(config: &Config, host: &Host) -> PathBuf {
+    let configured = &config.store.directory;
+    if configured.as_os_str().is_empty() { host.data.clone() } else { configured.clone() }
+}
+
+/// Reading a long log again takes its time, so it is done on a thread of its own.
+async fn open_store(config: &Config, host: &Host, folder: PathBuf) -> anyhow::Result<Store> {
+    let settings = Settings {
+        folder,
+        retention_us: micros(config.store.retention),
+        flush_after_us: micros(config.store.flush_after),
+        flush_rows: config.store.flush_rows,
+    };
+    let now_us = host.clock.unix_us();
+    let opening = move || Store::open(settings, Probe::default(), now_us);
+    let opened = host.tasks.blocking(opening).await?;
+    opened.context("cannot open the store (store.directory)")
+}
+
+fn start_reader(config: &Config, host: &Host, store: &Arc<Store>) -> anyhow::Result<Arc<Reader>> {
+    let limits = Limits {
+        concurrency: config.query.concurrency,
+        threads: config.query.threads,
+        memory_mb: config.query.memory_mb,
+        timeout: config.query.timeout,
+    };
+    let reader = Reader::start(Arc::clone(store), &limits, host.clock.clone());
+    Ok(Arc::new(reader.context("cannot start the query engine")?))
+}
+
+fn open_alarm(
+    config: &Config,
+    host: &Host,
+    folder: &std::path::Path,
+    metrics: &Metrics,
+) -> anyhow::Result<Arc<Alarm>> {
+    let quiet = micros(config.alerts.suppression).div_euclid(MINUTE_US);
+    let rate = Rate::new(config.alerts.requests_per_minute, quiet);
+    let history = History::open(&folder.join("alerts.jsonl"), config.alerts.history)?;
+    Ok(Arc::new(Alarm::new(rate, history, metrics.clone(), host.clock.clone())))
+}
+
+/// The calls that count for an alert and were stored by an earlier life of this process.
+async fn last_minutes(
+    host: &Host,
+    reader: &Arc<Reader>,
+) -> anyhow::Result<Vec<crate::event::Tally>> {
+    let minute = host.clock.unix_us().div_euclid(MINUTE_US);
+    let since_us = (minute - rate::WINDOW + 1) * MINUTE_US;
+    let window = Window { since_us, until_us: i64::MAX };
+    minutes(reader, window).await.context("cannot count the calls of the last minutes")
+}
+
+fn start_upkeep(
+    host: &Host,
+    config: &Config,
+    store: Arc<Store>,
+    metrics: &Metrics,
+    desk: &Arc<Desk>,
+    flush: Arc<Notify>,
+) {
+    let upkeep = Upkeep {
+        store,
+        metrics: metrics.clone(),
+        clock: host.clock.clone(),
+        shutdown: host.shutdown.clone(),
+    };
+    host.tasks.spawn("flush", upkeep.clone().flush(flush));
+    host.tasks.spawn("tidy", upkeep.clone().tidy());
+    host.tasks.spawn("geo", upkeep.geo(Arc::clone(desk), config.geo.check));
+}
+
+fn services(
+    host: &Host,
+    metrics: Metrics,
+    desk: Arc<Desk>,
+    reader: Arc<Reader>,
+    alarm: Arc<Alarm>,
+    intake: Intake,
+) -> Services {
+    let (clock, shutdown) = (host.clock.clone(), host.shutdown.clone());
+    let analytics = AnalyticsService {
+        reader,
+        desk: Arc::clone(&desk),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+    };
+    let alerts = AlertsService { alarm, clock: clock.clone(), shutdown: shutdown.clone() };
+    let collector = CollectorService { desk, intake, metrics, clock, shutdown };
+    let collector = CollectorServer::new(collector).max_decoding_message_size(MESSAGE_BYTES);
+    let readers = || Allow::only(&["admin", "control-plane"]);
+    Services::new(turnpike_proto::DESCRIPTORS)
+        .add(Allow::only(&["gateway", "key-manager"]), collector)
+        .add(readers(), AnalyticsServer::new(analytics))
+        .add(readers(), AlertsServer::new(alerts))
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}

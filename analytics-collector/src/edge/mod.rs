@@ -1,0 +1,15 @@
+//! What do gateways and people ask of the collector, and how are they answered?
+//!
+//! `collect` takes batches; `analytics` answers questions; `alerts` shows what was raised.
+//! `from_event`, `from_filter` and `to_proto` are the only places that know the messages.
+
+pub mod alerts;
+pub mod analytics;
+pub mod collect;
+pub mod from_event;
+pub mod from_filter;
+pub mod to_proto;
+
+pub use alerts::AlertsService;
+pub use analytics::AnalyticsService;
+pub use collect::CollectorService;

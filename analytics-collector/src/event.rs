@@ -1,0 +1,135 @@
+//! What of a call is kept?
+//!
+//! A `Row` is a checked and enriched event: strings are within their bounds, the client's address
+//! is as much of it as the operator keeps. It is also the record of the write-ahead log, so tags
+//! are never reused.
+
+/// One call, as it is stored. Unknown values are empty or 0.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Row {
+    /// When the call began, microseconds since the Unix epoch.
+    #[prost(int64, tag = "1")]
+    pub at_us: i64,
+    /// Identifies the call; 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub request_id: Vec<u8>,
+    /// W3C trace id; 16 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub trace_id: Vec<u8>,
+    /// Name of the Api.
+    #[prost(string, tag = "4")]
+    pub api: String,
+    /// Its version.
+    #[prost(string, tag = "5")]
+    pub api_version: String,
+    /// Its context.
+    #[prost(string, tag = "6")]
+    pub api_context: String,
+    /// Path template of the operation.
+    #[prost(string, tag = "7")]
+    pub operation: String,
+    /// HTTP method.
+    #[prost(string, tag = "8")]
+    pub method: String,
+    /// The path without query.
+    #[prost(string, tag = "9")]
+    pub path: String,
+    /// The Host that was asked for.
+    #[prost(string, tag = "10")]
+    pub host: String,
+    /// Name of the Application.
+    #[prost(string, tag = "11")]
+    pub application: String,
+    /// Its owner.
+    #[prost(string, tag = "12")]
+    pub application_owner: String,
+    /// Client identifier of the token.
+    #[prost(string, tag = "13")]
+    pub consumer_key: String,
+    /// Subject of the token.
+    #[prost(string, tag = "14")]
+    pub user: String,
+    /// Tier of the subscription.
+    #[prost(string, tag = "15")]
+    pub tier: String,
+    /// `production` or `sandbox`.
+    #[prost(string, tag = "16")]
+    pub key_type: String,
+    /// As much of the client's address as is kept; 4 or 16 bytes.
+    #[prost(bytes = "vec", tag = "17")]
+    pub client_ip: Vec<u8>,
+    /// The User-Agent field.
+    #[prost(string, tag = "18")]
+    pub user_agent: String,
+    /// `HTTP/1.1`, `HTTP/2.0`.
+    #[prost(string, tag = "19")]
+    pub protocol: String,
+    /// Status that the client got; 0: it left before.
+    #[prost(uint32, tag = "20")]
+    pub status: u32,
+    /// Status that the backend gave; 0: none.
+    #[prost(uint32, tag = "21")]
+    pub backend_status: u32,
+    /// Host and port of the backend server.
+    #[prost(string, tag = "22")]
+    pub backend: String,
+    /// Code of the gateway's fault; 0: none.
+    #[prost(uint32, tag = "23")]
+    pub fault_code: u32,
+    /// Class of the fault; empty: none.
+    #[prost(string, tag = "24")]
+    pub fault_type: String,
+    /// The whole call, microseconds.
+    #[prost(uint64, tag = "25")]
+    pub total_us: u64,
+    /// The backend's part.
+    #[prost(uint64, tag = "26")]
+    pub backend_us: u64,
+    /// Finding the caller and their rights.
+    #[prost(uint64, tag = "27")]
+    pub security_us: u64,
+    /// Asking the limits.
+    #[prost(uint64, tag = "28")]
+    pub throttling_us: u64,
+    /// Body bytes from the client.
+    #[prost(uint64, tag = "29")]
+    pub request_bytes: u64,
+    /// Body bytes to the client.
+    #[prost(uint64, tag = "30")]
+    pub response_bytes: u64,
+    /// Whether the call passed over a used-up limit.
+    #[prost(bool, tag = "31")]
+    pub over_quota: bool,
+    /// Country of the client; `ZZ`: not a public address; empty: unknown.
+    #[prost(string, tag = "32")]
+    pub country: String,
+    /// Name of the gateway.
+    #[prost(string, tag = "33")]
+    pub gateway: String,
+    /// Keyed digest of the whole address, so that different clients can be counted when only a
+    /// part of the address is kept; 0: unknown, or not kept.
+    #[prost(uint64, tag = "40")]
+    pub address_id: u64,
+}
+
+/// Calls of one minute by who called what: what the alerts look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Minutes since the Unix epoch.
+    pub minute: i64,
+    /// Who called what.
+    pub subject: Subject,
+    /// How many calls.
+    pub calls: u64,
+}
+
+/// An application's use of an API version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subject {
+    /// Name of the Api.
+    pub api: String,
+    /// Its version.
+    pub api_version: String,
+    /// Name of the Application; empty: none was known.
+    pub application: String,
+}

@@ -1,0 +1,12 @@
+//! The program `analytics-collector`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let service = chassis::Service {
+        name: "analytics-collector",
+        default_config: include_str!("../default.toml"),
+        describe: "Takes usage events from gateways, keeps them, answers queries and raises alerts.",
+    };
+    chassis::run(service, analytics_collector::bootstrap::start)
+}

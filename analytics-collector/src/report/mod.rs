@@ -1,0 +1,14 @@
+//! What do the stored events say?
+//!
+//! One question a file: `usage`, `latency`, `errors`, `geography`, and `minutes` for the alerts.
+//! `filter` says which events a question is about.
+
+pub mod distinct;
+pub mod errors;
+pub mod filter;
+pub mod geography;
+pub mod latency;
+pub mod minutes;
+pub mod usage;
+
+pub use filter::{Filter, Interval, ReportError};

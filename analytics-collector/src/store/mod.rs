@@ -1,0 +1,32 @@
+//! Where are events kept, so that an acknowledged one is never lost and never counted twice?
+//!
+//! A batch is first written to the write-ahead log (`wal`) and is durable, visible to queries and
+//! acknowledged after one fsync. Rows in memory (`in_force`) move to immutable Parquet files
+//! (`segment`) named by a manifest (`manifest`); then their log files go away. Small files are
+//! merged and old ones removed (`keep`). Queries (`query`) run in DuckDB over the Parquet files
+//! and the rows in memory, seen at one instant.
+
+pub mod append;
+pub mod error;
+pub mod group;
+pub mod in_force;
+pub mod keep;
+pub mod manifest;
+pub mod marks;
+pub mod merge;
+pub mod newest;
+pub mod open;
+pub mod probe;
+pub mod query;
+pub mod segment;
+pub mod table;
+pub mod wal;
+
+pub use append::{Batch, Losses, Receipt, Refusal};
+pub use error::StoreError;
+pub use group::{Committer, Intake};
+pub use open::{Settings, Store};
+pub use probe::{Probe, Step};
+pub use query::{Arguments, Limits, QueryError, Reader, Window};
+pub use table::batch_of;
+pub use wal::Record;

@@ -1,0 +1,240 @@
+//! How is a question answered from everything that is stored?
+//!
+//! In SQL by DuckDB, in process and in memory: it opens no database file, reads nothing but
+//! segments, has a bound on its memory and threads, and each query has a time limit. A question
+//! names the events as `events`; that is the Parquet files and the rows in memory of one instant,
+//! cut to the window. What a caller says travels as parameters and never as text.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chassis::clock::Clock;
+use duckdb::types::Value;
+use duckdb::{Config, Connection, InterruptHandle, Row, params_from_iter};
+use tokio::sync::Semaphore;
+
+use super::in_force::View;
+use super::newest::{self, Newest};
+use super::open::{Store, lock};
+use super::table;
+
+/// Queries that may wait for their turn; further ones are refused.
+const WAITING: usize = 64;
+
+/// The calls from `since_us` on and before `until_us`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first microsecond that counts.
+    pub since_us: i64,
+    /// The first that does not count any more.
+    pub until_us: i64,
+}
+
+/// Bounds of the query engine.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Queries at the same time.
+    pub concurrency: usize,
+    /// Threads of the engine, for all queries together.
+    pub threads: usize,
+    /// Memory of the engine, for all queries together.
+    pub memory_mb: usize,
+    /// A query that takes longer is stopped.
+    pub timeout: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// It took too long.
+    #[error("the query was stopped after {0:?}")]
+    Timeout(Duration),
+    /// It needed too much memory.
+    #[error("the query needs more memory than it may use; ask for less time or longer intervals")]
+    Memory(#[source] duckdb::Error),
+    /// Too many are waiting.
+    #[error("too many queries are waiting")]
+    Busy,
+    /// The engine failed.
+    #[error("the query engine failed")]
+    Engine(#[from] duckdb::Error),
+    /// The engine's thread failed.
+    #[error("the query engine stopped half-way")]
+    Broken,
+}
+
+/// Parameters of a question, `$1`, `$2` … in order.
+#[derive(Clone, Debug, Default)]
+pub struct Arguments(Vec<Value>);
+
+impl Arguments {
+    /// Adds a number and says its place.
+    pub fn number(&mut self, number: i64) -> String {
+        self.push(Value::BigInt(number))
+    }
+
+    /// Adds a text and says its place.
+    pub fn text(&mut self, text: &str) -> String {
+        self.push(Value::Text(text.to_owned()))
+    }
+
+    fn push(&mut self, value: Value) -> String {
+        self.0.push(value);
+        format!("${}", self.0.len())
+    }
+}
+
+/// Answers questions.
+pub struct Reader {
+    store: Arc<Store>,
+    /// Connections that nobody uses now; each is one query's at a time.
+    idle: Mutex<Vec<Connection>>,
+    turns: Arc<Semaphore>,
+    waiting: Semaphore,
+    timeout: Duration,
+    clock: Clock,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Starts the engine over a store.
+    pub fn start(store: Arc<Store>, limits: &Limits, clock: Clock) -> Result<Self, QueryError> {
+        let config = Config::default()
+            .max_memory(&format!("{}MiB", limits.memory_mb))?
+            .threads(i64::try_from(limits.threads).unwrap_or(1))?
+            .enable_autoload_extension(false)?
+            .with("autoinstall_known_extensions", "false")?
+            .with("preserve_insertion_order", "false")?
+            .with("temp_directory", "")?;
+        let first = Connection::open_in_memory_with_flags(config)?;
+        first.register_table_function::<Newest>("newest")?;
+        first.execute_batch(&format!(
+            "SET allowed_directories = [{}]; SET enable_external_access = false; \
+             SET lock_configuration = true;",
+            quoted(&store.segments())
+        ))?;
+        let mut idle = Vec::with_capacity(limits.concurrency.max(1));
+        for _ in 1..limits.concurrency {
+            idle.push(first.try_clone()?);
+        }
+        idle.push(first);
+        Ok(Self {
+            store,
+            turns: Arc::new(Semaphore::new(idle.len())),
+            idle: Mutex::new(idle),
+            waiting: Semaphore::new(WAITING),
+            timeout: limits.timeout,
+            clock,
+        })
+    }
+
+    /// Runs a question over the calls of a window. Its text says `events` for them.
+    pub async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        window: Window,
+        sql: String,
+        arguments: Arguments,
+        read: fn(&Row<'_>) -> duckdb::Result<T>,
+    ) -> Result<Vec<T>, QueryError> {
+        let work = self.ask_unlimited(window, sql, arguments, read);
+        self.clock
+            .timeout(self.timeout, work)
+            .await
+            .map_err(|_| QueryError::Timeout(self.timeout))?
+    }
+
+    async fn ask_unlimited<T: Send + 'static>(
+        self: &Arc<Self>,
+        window: Window,
+        sql: String,
+        arguments: Arguments,
+        read: fn(&Row<'_>) -> duckdb::Result<T>,
+    ) -> Result<Vec<T>, QueryError> {
+        let waiting = self.waiting.try_acquire().map_err(|_| QueryError::Busy)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| QueryError::Broken)?;
+        drop(waiting);
+        let Some(connection) = lock(&self.idle).pop() else { return Err(QueryError::Broken) };
+        let handle = Arc::new(Mutex::new(Some(connection.interrupt_handle())));
+        // Dropped with this future: whoever stops waiting also stops the query.
+        let _stop = Stop(Arc::clone(&handle));
+        let reader = Arc::clone(self);
+        let work = move || {
+            let wanted = lock(&handle).is_some();
+            let answer = wanted.then(|| {
+                let view = reader.store.view(window);
+                run(&connection, view, window, &sql, &arguments, read)
+            });
+            // From here on an interrupt would stop the query of somebody else.
+            *lock(&handle) = None;
+            lock(&reader.idle).push(connection);
+            drop(turn);
+            answer
+        };
+        let answer = tokio::task::spawn_blocking(work).await.ok().flatten();
+        answer.ok_or(QueryError::Broken)?.map_err(|error| match error {
+            duckdb::Error::DuckDBFailure(_, Some(ref text)) if text.contains("Out of Memory") => {
+                QueryError::Memory(error)
+            }
+            error => QueryError::Engine(error),
+        })
+    }
+}
+
+/// Interrupts its query, if that still runs, when it is dropped.
+struct Stop(Arc<Mutex<Option<Arc<InterruptHandle>>>>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        if let Some(handle) = lock(&self.0).take() {
+            handle.interrupt();
+        }
+    }
+}
+
+fn run<T>(
+    connection: &Connection,
+    view: View,
+    window: Window,
+    sql: &str,
+    arguments: &Arguments,
+    read: fn(&Row<'_>) -> duckdb::Result<T>,
+) -> duckdb::Result<Vec<T>> {
+    let View { segments, newest } = view;
+    let loan = newest::lend(newest);
+    let paths: Vec<String> = segments.iter().map(|segment| quoted(&segment.path)).collect();
+    let events = events(&paths, loan.number, window);
+    // The files of `segments` stay until the last row is read.
+    let sql = format!("WITH events AS NOT MATERIALIZED ({events}) {sql}");
+    let mut statement = connection.prepare(&sql)?;
+    let rows = statement.query_map(params_from_iter(&arguments.0), |row| read(row))?;
+    rows.collect()
+}
+
+/// The window is written as text, and not as parameters, so that the engine can skip files and
+/// row groups by it: these are numbers of ours, not words of a caller.
+fn events(paths: &[String], newest: u64, window: Window) -> String {
+    let columns = table::names().collect::<Vec<_>>().join(", ");
+    let Window { since_us, until_us } = window;
+    let within = format!("at_us >= {since_us} AND at_us < {until_us}");
+    let mut sql = format!("SELECT {columns} FROM newest({newest}::UBIGINT) WHERE {within}");
+    if !paths.is_empty() {
+        let paths = paths.join(", ");
+        sql.push_str(&format!(
+            " UNION ALL SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = false) \
+             WHERE {within}"
+        ));
+    }
+    sql
+}
+
+/// A path of ours as a text of SQL.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', "''"))
+}

@@ -1,0 +1,146 @@
+//! What happens in the collector without being asked for?
+//!
+//! Rows are flushed when it is time; small segments are merged and old ones forgotten; country
+//! databases are read again when they change. All of it on blocking threads, one of a kind at a
+//! time; what fails is tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::clock::Clock;
+use chassis::shutdown::Shutdown;
+use tokio::sync::Notify;
+
+use crate::edge::from_event::Desk;
+use crate::metrics::Metrics;
+use crate::store::error::chain;
+use crate::store::{Store, StoreError, keep};
+
+/// How often somebody looks whether a flush is due.
+const FLUSH_LOOK: Duration = Duration::from_secs(1);
+/// How often somebody looks whether there is something to merge or to forget.
+const TIDY_LOOK: Duration = Duration::from_secs(15);
+
+/// What all of the upkeep needs; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Upkeep {
+    /// What is kept up.
+    pub store: Arc<Store>,
+    /// Counts.
+    pub metrics: Metrics,
+    /// The time.
+    pub clock: Clock,
+    /// Ends it.
+    pub shutdown: Shutdown,
+}
+
+impl Upkeep {
+    /// Flushes when it is due. Woken by `due`, or by the time.
+    pub async fn flush(self, due: Arc<Notify>) {
+        let mut failing = false;
+        while self.again(FLUSH_LOOK, Some(&due)).await {
+            let now_us = self.clock.unix_us();
+            let began = self.clock.instant();
+            let flushed = self.work(move |store| {
+                if keep::is_flush_due(store, now_us) { keep::flush(store) } else { Ok(0) }
+            });
+            match flushed.await {
+                Ok(rows) => {
+                    if rows > 0 {
+                        let took = self.clock.instant() - began;
+                        self.metrics.flush_seconds.observe(took.as_secs_f64());
+                        tracing::debug!(rows, ?took, "flushed");
+                    }
+                    failing = false;
+                }
+                Err(error) => {
+                    self.metrics.flush_failures.inc();
+                    if !failing {
+                        tracing::error!(
+                            error,
+                            "cannot flush; the rows stay in memory and in the log"
+                        );
+                    }
+                    failing = true;
+                }
+            }
+            self.show_sizes();
+        }
+    }
+
+    /// Merges and forgets.
+    pub async fn tidy(self) {
+        while self.again(TIDY_LOOK, None).await {
+            let now_us = self.clock.unix_us();
+            match self.work(move |store| keep::forget(store, now_us)).await {
+                Ok(0) => {}
+                Ok(rows) => {
+                    self.metrics.forgotten.inc_by(rows);
+                    tracing::info!(rows, "forgot rows that are older than the retention");
+                }
+                Err(error) => tracing::error!(error, "cannot forget old rows"),
+            }
+            loop {
+                match self.work(move |store| keep::merge_once(store, now_us)).await {
+                    Ok(0) => break,
+                    Ok(segments) => {
+                        self.metrics.merged.inc_by(segments as u64);
+                        tracing::debug!(segments, "merged");
+                    }
+                    Err(error) => {
+                        tracing::error!(error, "cannot merge segments");
+                        break;
+                    }
+                }
+                if self.shutdown.requested() {
+                    return;
+                }
+            }
+            self.show_sizes();
+        }
+    }
+
+    /// Reads country databases again.
+    pub async fn geo(self, desk: Arc<Desk>, every: Duration) {
+        while self.again(every, None).await {
+            let desk = Arc::clone(&desk);
+            // A panic while reading a file was logged by the panic hook; the next round tries again.
+            let _ = tokio::task::spawn_blocking(move || desk.geo.reload_if_changed()).await;
+        }
+    }
+
+    /// Waits; false: the process stops.
+    async fn again(&self, span: Duration, due: Option<&Notify>) -> bool {
+        let due = async {
+            match due {
+                Some(due) => due.notified().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shutdown.wait() => false,
+            () = due => true,
+            () = self.clock.sleep(span) => true,
+        }
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, String> {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(done) => done.map_err(|error| chain(&error)),
+            Err(panic) => Err(panic.to_string()),
+        }
+    }
+
+    fn show_sizes(&self) {
+        let sizes = self.store.sizes();
+        let show = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.rows_in_memory.set(show(sizes.0 as u64));
+        self.metrics.segments.set(show(sizes.1 as u64));
+        self.metrics.rows_in_segments.set(show(sizes.2));
+    }
+}
