@@ -1,0 +1,36 @@
+//! Which engine keeps the resources?
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::contract::{Store, StoreError};
+use super::embedded::Embedded;
+use super::etcd::{Config as EtcdConfig, Etcd};
+
+/// Section `[store]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where resources are kept.
+    pub engine: Engine,
+}
+
+/// Where resources are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// In a file of this control plane.
+    Embedded,
+    /// In an etcd cluster that control planes share.
+    Etcd,
+}
+
+/// Opens the store. `data` is the directory of this control plane; etcd need not answer yet.
+pub fn open(config: Config, etcd: &EtcdConfig, data: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match config.engine {
+        Engine::Embedded => Arc::new(Embedded::open(&data.join("resources.redb"))?),
+        Engine::Etcd => Arc::new(Etcd::new(etcd, &data.join("etcd.instance"))?),
+    })
+}

@@ -1,0 +1,268 @@
+//! What does a store promise, whichever engine keeps it?
+//!
+//! A store is a revisioned map from keys to values. Every change is a transaction that is made
+//! as a whole or not at all, is durable when `commit` returns, and gets a revision greater than
+//! every one before. Transactions follow each other in one line: each names the one that its
+//! writer has seen last, so of two writers who looked at the same state only one can win.
+
+use std::error::Error;
+use std::fmt;
+
+use bytes::Bytes;
+
+/// Numbers the transactions of a store; 0 stands before the first. It grows within an epoch and
+/// may be smaller in the next.
+pub type Revision = u64;
+
+/// Where a watch stands. Not a revision: an engine that is shared with others moves on without
+/// us, and a watch that starts too far back would find its history compacted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(pub u64);
+
+/// A revisioned map with compare-and-commit transactions and a gap-free watch.
+#[async_trait::async_trait]
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Names the line of revisions. Another one after the store was restored from a backup, since
+    /// revisions may then be used a second time.
+    async fn epoch(&self) -> Result<String, StoreError>;
+
+    /// The value of `key` as of the last commit.
+    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
+
+    /// Everything below `prefix` in the order of the keys, as of one revision. Engines read it
+    /// page by page.
+    async fn list(&self, prefix: &str) -> Result<Listing, StoreError>;
+
+    /// Makes all changes, durably, or none. A repeat after a lost answer is recognised by the
+    /// transaction's identifier and commits nothing twice.
+    async fn commit(&self, transaction: &Transaction) -> Result<Revision, StoreError>;
+
+    /// Every transaction after `after`, in order and without a gap.
+    async fn watch(&self, after: Position) -> Result<Box<dyn Watch>, StoreError>;
+
+    /// Forgets the history up to and including `upto`; values stay.
+    async fn compact(&self, upto: Revision) -> Result<(), StoreError>;
+
+    /// What fits into one transaction.
+    fn limits(&self) -> Limits;
+}
+
+/// A place in the history of a store.
+#[async_trait::async_trait]
+pub trait Watch: fmt::Debug + Send {
+    /// Waits for the next transaction. After a retryable error the watch still stands where it
+    /// stood: ask again, it backs off by itself. After any other error list again and start a
+    /// new watch.
+    ///
+    /// May be dropped at any await without losing a transaction.
+    async fn next(&mut self) -> Result<Batch, StoreError>;
+}
+
+/// A stored value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: Bytes,
+    /// The transaction that wrote it last.
+    pub revision: Revision,
+}
+
+/// Everything below a prefix.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The epoch it belongs to.
+    pub epoch: String,
+    /// The last transaction that it contains.
+    pub revision: Revision,
+    /// Where a watch continues it.
+    pub position: Position,
+    /// What is known of that transaction.
+    pub note: Note,
+    /// In the order of the keys.
+    pub entries: Vec<Entry>,
+}
+
+/// A change to be made as a whole.
+#[derive(Clone, Debug)]
+pub struct Transaction {
+    /// Random; tells a repeat from a second transaction.
+    pub id: [u8; 16],
+    /// The last transaction that its writer has seen; another one since then is a conflict.
+    pub base: Revision,
+    /// Keys that must still be as the writer has seen them. `base` already covers all writers
+    /// that keep to this contract; guards catch a hand that wrote past it.
+    pub guards: Vec<Guard>,
+    /// Each key at most once.
+    pub changes: Vec<Change>,
+    /// Handed to every watcher.
+    pub note: Note,
+}
+
+/// A key that must be at a revision; 0: must not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// The key.
+    pub key: String,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+/// One key changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It gets a value.
+    Put {
+        /// The key.
+        key: String,
+        /// The value.
+        value: Bytes,
+    },
+    /// It goes.
+    Delete {
+        /// The key.
+        key: String,
+    },
+}
+
+impl Change {
+    /// The key that changes.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key } => key,
+        }
+    }
+
+    /// The bytes it adds to a transaction.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Put { key, value } => key.len() + value.len() + Limits::PER_CHANGE,
+            Self::Delete { key } => key.len() + Limits::PER_CHANGE,
+        }
+    }
+}
+
+/// What travels with a transaction to all who watch.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Note {
+    /// When its writer committed it, in microseconds since the Unix epoch.
+    #[prost(int64, tag = "1")]
+    pub committed_at_us: i64,
+    /// W3C trace context of the call behind it; empty: none.
+    #[prost(string, tag = "2")]
+    pub traceparent: String,
+}
+
+/// A transaction as a watcher sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Its revision; 0: a hand wrote past the contract of the store, and the last transaction is
+    /// still the one before.
+    pub revision: Revision,
+    /// What travelled with it.
+    pub note: Note,
+    /// What it changed.
+    pub events: Vec<Event>,
+}
+
+impl Batch {
+    /// What belongs to no transaction of ours, as long as none claims it.
+    pub(super) fn past_the_contract() -> Self {
+        Self { revision: 0, note: Note::default(), events: Vec::new() }
+    }
+}
+
+/// A key changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The key.
+    pub key: String,
+    /// Its value; none: it is gone.
+    pub value: Option<Bytes>,
+}
+
+/// What fits into one transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Changes.
+    pub changes: usize,
+    /// The sum of `Change::size`.
+    pub bytes: usize,
+    /// Guards.
+    pub guards: usize,
+}
+
+impl Limits {
+    /// What a change costs besides its key and value.
+    pub const PER_CHANGE: usize = 64;
+
+    /// Refuses what would not fit, before it is sent.
+    pub fn check(&self, transaction: &Transaction) -> Result<(), StoreError> {
+        let too_large = |what, found, limit| Err(StoreError::TooLarge { what, found, limit });
+        let bytes = transaction.changes.iter().map(Change::size).sum();
+        if transaction.changes.len() > self.changes {
+            return too_large("changes", transaction.changes.len(), self.changes);
+        }
+        if transaction.guards.len() > self.guards {
+            return too_large("guards", transaction.guards.len(), self.guards);
+        }
+        if bytes > self.bytes {
+            return too_large("bytes", bytes, self.bytes);
+        }
+        Ok(())
+    }
+}
+
+/// Why a store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else was first.
+    #[error("{what} is at revision {found}, and not at {expected} as the writer has seen it")]
+    Conflict {
+        /// A key, or "the store".
+        what: String,
+        /// What the transaction asked for.
+        expected: Revision,
+        /// What is there; 0: nothing.
+        found: Revision,
+    },
+    /// The history that was asked for is gone; list again.
+    #[error("the history before {oldest} is compacted")]
+    Compacted {
+        /// Where the history begins.
+        oldest: u64,
+    },
+    /// The store was restored from a backup; list again.
+    #[error("the store was restored from a backup")]
+    Restored,
+    /// It will never fit.
+    #[error("the transaction has {found} {what}; the store takes {limit} at once")]
+    TooLarge {
+        /// Changes, guards or bytes.
+        what: &'static str,
+        /// How many it has.
+        found: usize,
+        /// How many fit.
+        limit: usize,
+    },
+    /// It does not answer now; whether a commit was made is known when it answers again.
+    #[error("the store does not answer")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// It answers, and refuses: credentials, space, configuration.
+    #[error("the store refuses")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
+    /// What it holds cannot be read.
+    #[error("the store holds what cannot be read: {what}")]
+    Damaged {
+        /// Where and what.
+        what: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the same request may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}

@@ -1,0 +1,14 @@
+//! How do several control planes share their resources?
+//!
+//! Through etcd. `connection` finds a member that answers, `generation` is the key that puts all
+//! transactions into one line, `store` gives it the face of a `Store`, and `watch` follows the
+//! prefix. No other folder knows `etcd_client`.
+
+mod config;
+mod connection;
+mod generation;
+mod store;
+mod watch;
+
+pub use config::Config;
+pub use store::Etcd;
