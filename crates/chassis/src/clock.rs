@@ -144,18 +144,18 @@ fn monotonic_now() -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
     async fn a_sleeper_wakes_when_the_hands_pass_its_time_and_not_before() {
         let (clock, hands) = Clock::manual(UNIX_EPOCH + Duration::from_secs(100));
         let mut sleeper = Box::pin(clock.sleep(Duration::from_secs(10)));
-        let pending = |sleeper: &mut std::pin::Pin<Box<_>>| {
-            futures_util::FutureExt::now_or_never(sleeper.as_mut()).is_none()
-        };
-        assert!(pending(&mut sleeper));
+        let mut still_sleeps = || sleeper.as_mut().now_or_never().is_none();
+        assert!(still_sleeps());
         hands.advance(Duration::from_secs(9));
-        assert!(pending(&mut sleeper));
+        assert!(still_sleeps());
         hands.advance(Duration::from_secs(1));
         sleeper.await;
         assert_eq!(clock.unix_seconds(), 110);

@@ -39,11 +39,16 @@ pub(super) enum Document {
 impl Document {
     /// Parses `text`; what is not TOML is one problem with its line.
     pub(super) fn parse(&self, text: &str) -> Result<Node, Problem> {
-        let table = DeTable::parse(text).map_err(|error| Problem {
-            place: self.origin(text, error.span().map_or(0, |span| span.start)).to_string(),
-            key: String::new(),
-            reason: error.message().to_owned(),
-        })?;
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let start = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+        // What follows the first error is often only its consequence.
+        if let Some(first) = errors.iter().min_by_key(|error| start(error)) {
+            return Err(Problem {
+                place: self.origin(text, start(first)).to_string(),
+                key: String::new(),
+                reason: first.message().to_owned(),
+            });
+        }
         let content = self.table(text, table.get_ref())?;
         Ok(Node { content, origin: self.origin(text, 0) })
     }

@@ -50,6 +50,15 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Origin {
+    pub(super) const fn line(&self) -> usize {
+        match self {
+            Self::Default { line } | Self::File { line, .. } => *line,
+            Self::Variable(_) | Self::Argument(_) => 0,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -106,7 +106,9 @@ fn merge_tables(
     at: &str,
     problems: &mut Vec<Problem>,
 ) {
-    for (key, over) in over {
+    let mut entries: Vec<_> = over.into_iter().collect();
+    entries.sort_by_key(|(_, over)| over.origin.line());
+    for (key, over) in entries {
         let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         match (known.get(&key), base.get_mut(&key)) {
             (Some(schema), Some(base)) => merge(schema, base, over, &path, problems),

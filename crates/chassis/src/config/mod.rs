@@ -15,6 +15,9 @@ mod secret;
 mod service;
 mod suggest;
 
+#[cfg(test)]
+mod config_tests;
+
 pub use error::{Error, Problem};
 pub use layers::parse;
 pub(crate) use layers::{Effective, Sources};

@@ -132,7 +132,8 @@ impl<'de, I: Iterator<Item = (usize, &'de Node)>> SeqAccess<'de> for Items<'de, 
     ) -> Result<Option<T::Value>, Fault> {
         let Some((index, item)) = self.items.next() else { return Ok(None) };
         let key = format!("{}[{index}]", self.place.key);
-        seed.deserialize(self.place.inner(item, key)).map(Some)
+        let place = self.place.inner(item, key);
+        seed.deserialize(place.clone()).map(Some).map_err(|fault| place.blame(fault))
     }
 }
 
@@ -165,7 +166,8 @@ impl<'de, I: Iterator<Item = (&'de String, &'de Node)>> MapAccess<'de> for Entri
         let value = self.value.take();
         let place =
             value.ok_or_else(|| de::Error::custom("a value was asked for before its key"))?;
-        seed.deserialize(place)
+        // Also what a type refuses after it was read, like a span of time, is to be blamed here.
+        seed.deserialize(place.clone()).map_err(|fault| place.blame(fault))
     }
 }
 

@@ -142,7 +142,11 @@ async fn connect<F, Fut, B>(
     B::Error: Into<BoxError>,
 {
     let handshake = guarded.clock.timeout(HANDSHAKE_WITHIN, tls.accept(stream));
-    let stream = match handshake.await {
+    let outcome = tokio::select! {
+        outcome = handshake => outcome,
+        () = guarded.shutdown.wait() => return,
+    };
+    let stream = match outcome {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::debug!(%address, %error, "handshake failed");

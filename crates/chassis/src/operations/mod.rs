@@ -4,5 +4,8 @@ mod answer;
 mod route;
 mod serve;
 
+#[cfg(test)]
+mod operations_tests;
+
 pub use route::{Ask, Reply, Route, loglevel};
 pub use serve::{Config, Error, serve};

@@ -12,6 +12,9 @@ mod fresh;
 mod identity;
 mod peer;
 
+#[cfg(test)]
+mod pki_tests;
+
 pub use authority::development;
 pub(crate) use authority::host_name;
 pub use error::Error;

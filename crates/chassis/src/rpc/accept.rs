@@ -56,9 +56,15 @@ pub(super) async fn accept(
             () = host.shutdown.wait() => return,
         };
         let (tls, into, clock) = (tls.clone(), into.clone(), host.clock.clone());
+        let shutdown = host.shutdown.clone();
         let refusals = Arc::clone(&refusals);
         host.tasks.spawn("rpc handshake", async move {
-            let error = match clock.timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
+            let handshake = clock.timeout(HANDSHAKE_WITHIN, tls.accept(stream));
+            let outcome = tokio::select! {
+                outcome = handshake => outcome,
+                () = shutdown.wait() => return,
+            };
+            let error = match outcome {
                 Ok(Ok(stream)) => {
                     let caller = Caller { peer: named(&stream).map(Arc::new), address };
                     // Nobody receives any more when the server has drained: the stream is closed.

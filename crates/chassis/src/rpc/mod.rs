@@ -12,6 +12,9 @@ mod guard;
 mod serve;
 mod services;
 
+#[cfg(test)]
+mod rpc_tests;
+
 pub use accept::peer;
 pub use allow::Allow;
 pub use channel::{channel, traced};

@@ -7,6 +7,9 @@ mod connection;
 mod door;
 mod sparse;
 
+#[cfg(test)]
+mod web_tests;
+
 pub(crate) use connection::{Guarded, HEAD_WITHIN, Protocol, serve};
 pub(crate) use door::Door;
 pub(crate) use sparse::Sparse;
