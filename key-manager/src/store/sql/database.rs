@@ -161,3 +161,27 @@ fn file_url(path: &Path) -> Result<Url, StoreError> {
     let text = file.as_str().replacen("file://", "sqlite://", 1);
     Url::parse(&format!("{text}?mode=rwc")).map_err(|_| invalid())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_embedded_commit_reaches_the_disk_before_it_is_answered() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = DatabaseUrl::Sqlite(folder.path().join("a b%20c?d.db"));
+        let second = Duration::from_secs(1);
+        let config =
+            Config { url: DatabaseUrl::Own, connections: 1, timeout: second, poll: second };
+        let database = Database::open(&url, &config, Clock::system()).await.expect("open");
+        let mut change = database.begin().await.expect("begun");
+        let mode = sqlx::query("PRAGMA journal_mode").fetch_one(&mut *change).await.expect("mode");
+        assert_eq!(mode.try_get::<String, _>(0).expect("a text"), "wal");
+        let sync = sqlx::query("PRAGMA synchronous").fetch_one(&mut *change).await.expect("sync");
+        const FULL: i64 = 2;
+        assert_eq!(sync.try_get::<i64, _>(0).expect("a number"), FULL);
+        assert!(folder.path().join("a b%20c?d.db").exists(), "the path was changed");
+    }
+}

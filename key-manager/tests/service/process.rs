@@ -1,0 +1,186 @@
+//! Does the real process, with its ports and its files, survive being killed?
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::{Clock, Host};
+use jose::{Expectation, KeySet};
+use rustls_pki_types::ServerName;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use turnpike_proto::identity::v1::clients_client::ClientsClient;
+use turnpike_proto::identity::v1::introspection_client::IntrospectionClient;
+use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
+use turnpike_proto::identity::v1::revoke_request::What;
+use turnpike_proto::identity::v1::{
+    IntrospectRequest, RegisterClientRequest, RegisterClientResponse, RevokeRequest,
+    WatchRevocationsRequest,
+};
+
+use crate::databases::{Scratch, each};
+
+struct Process {
+    child: Child,
+    https: SocketAddr,
+    rpc: SocketAddr,
+}
+
+impl Process {
+    async fn start(scratch: &Scratch) -> Self {
+        let (https, rpc, operations) = (free(), free(), free());
+        let data = scratch.folder.path();
+        let child = Command::new(env!("CARGO_BIN_EXE_key-manager"))
+            .env("TURNPIKE_SERVICE_DATA", data)
+            .env("TURNPIKE_PKI_DIRECTORY", data.join("pki"))
+            .env("TURNPIKE_STORE_URL", &scratch.text)
+            .env("TURNPIKE_HTTPS_LISTEN", https.to_string())
+            .env("TURNPIKE_RPC_LISTEN", rpc.to_string())
+            .env("TURNPIKE_OPERATIONS_LISTEN", operations.to_string())
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the key manager");
+        let process = Self { child, https, rpc };
+        let clock = Clock::system();
+        let ready = async {
+            while !get(operations, "/readyz").await.starts_with("HTTP/1.1 200") {
+                clock.sleep(Duration::from_millis(20)).await;
+            }
+        };
+        clock.timeout(Duration::from_secs(20), ready).await.expect("ready in time");
+        process
+    }
+
+    /// SIGKILL.
+    fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("gone");
+    }
+
+    /// SIGTERM; the exit code.
+    async fn stop(mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().expect("kill");
+        let clock = Clock::system();
+        for _ in 0..500 {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                return status.code();
+            }
+            clock.sleep(Duration::from_millis(20)).await;
+        }
+        None
+    }
+
+    fn channel(&self, data: &Path, name: &'static str) -> tonic::transport::Channel {
+        let host = Host::development(name, data).expect("a host");
+        let address = format!("https://{}", self.rpc);
+        chassis::rpc::channel(&host.tls, &address, "key-manager").expect("a channel")
+    }
+
+    /// One HTTPS request on a connection of its own; status line and body.
+    async fn ask(&self, data: &Path, request: String) -> (String, String) {
+        let host = Host::development("gateway", data).expect("a host");
+        let tls = host.tls.client_config(&["http/1.1"]).expect("a configuration");
+        let stream = TcpStream::connect(self.https).await.expect("connected");
+        let name = ServerName::try_from("127.0.0.1").expect("a name");
+        let mut stream =
+            TlsConnector::from(Arc::clone(&tls)).connect(name, stream).await.expect("TLS");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut bytes = Vec::new();
+        // A server may close without saying so in TLS; what came is what counts.
+        let _ = stream.read_to_end(&mut bytes).await;
+        let text = String::from_utf8(bytes).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        (head.lines().next().expect("a status").to_owned(), body.to_owned())
+    }
+
+    async fn token(&self, data: &Path, client: &RegisterClientResponse) -> String {
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            client.client_id, client.client_secret
+        );
+        let request = format!(
+            "POST /oauth2/token HTTP/1.1\r\nHost: km\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        let (status, body) = self.ask(data, request).await;
+        assert_eq!(status, "HTTP/1.1 200 OK", "{body}");
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        body["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    async fn keys(&self, data: &Path) -> String {
+        let request = "GET /oauth2/jwks HTTP/1.1\r\nHost: km\r\nConnection: close\r\n\r\n";
+        self.ask(data, request.to_owned()).await.1
+    }
+
+    async fn active(&self, data: &Path, token: &str) -> bool {
+        let mut inspection = IntrospectionClient::new(self.channel(data, "gateway"));
+        let request = IntrospectRequest { token: token.to_owned() };
+        inspection.introspect(request).await.expect("an answer").into_inner().active
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+/// A cleartext request of the operations port; empty: there was no answer.
+async fn get(at: SocketAddr, path: &str) -> String {
+    let Ok(mut stream) = TcpStream::connect(at).await else { return String::new() };
+    let request = format!("GET {path} HTTP/1.1\r\nHost: km\r\nConnection: close\r\n\r\n");
+    let mut text = String::new();
+    if stream.write_all(request.as_bytes()).await.is_ok() {
+        let _ = stream.read_to_string(&mut text).await;
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_loses_nothing_that_it_had_answered() {
+    each(async |scratch| {
+        let data = scratch.folder.path();
+        let process = Process::start(&scratch).await;
+        let asked = RegisterClientRequest { name: "app".to_owned(), ..Default::default() };
+        let mut clients = ClientsClient::new(process.channel(data, "control-plane"));
+        let client = clients.register(asked).await.expect("a client").into_inner();
+        let (good, ended) =
+            (process.token(data, &client).await, process.token(data, &client).await);
+        let keys = process.keys(data).await;
+        let set = KeySet::parse(&keys).expect("keys");
+        let expect = Expectation::access_token("https://127.0.0.1:9453/oauth2");
+        jose::verify(&good, &set, &expect, Clock::system().unix_seconds()).expect("a good token");
+        let mut log = RevocationsClient::new(process.channel(data, "admin"));
+        let what = Some(What::Token(ended.clone()));
+        log.revoke(RevokeRequest { what }).await.expect("revoked");
+        process.kill();
+
+        let process = Process::start(&scratch).await;
+        assert_eq!(process.keys(data).await, keys);
+        assert!(process.active(data, &good).await);
+        assert!(!process.active(data, &ended).await);
+        assert!(process.active(data, &process.token(data, &client).await).await);
+        let mut log = RevocationsClient::new(process.channel(data, "gateway"));
+        let watched = log.watch(WatchRevocationsRequest::default()).await.expect("a stream");
+        let mut stream = watched.into_inner();
+        let first = stream.message().await.expect("a message").expect("a batch");
+        assert_eq!((first.sequence, first.revocations.len()), (1, 1));
+        // An open stream does not hold up the drain.
+        assert_eq!(process.stop().await, Some(0));
+    })
+    .await;
+}

@@ -1,0 +1,318 @@
+//! Do our other services get what they need over gRPC, and nobody else anything?
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::{Clock, Host};
+use key_manager::bootstrap::{assemble, tend};
+use key_manager::edge;
+use key_manager::endpoint::Authority;
+use key_manager::store::{SqlStore, Store};
+use tonic::transport::Channel;
+use tonic::{Code, Streaming};
+use turnpike_proto::identity::v1::clients_client::ClientsClient;
+use turnpike_proto::identity::v1::introspection_client::IntrospectionClient;
+use turnpike_proto::identity::v1::keys_client::KeysClient;
+use turnpike_proto::identity::v1::revocation::What;
+use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
+use turnpike_proto::identity::v1::revoke_request::What as Named;
+use turnpike_proto::identity::v1::token_endpoint_client::TokenEndpointClient;
+use turnpike_proto::identity::v1::{
+    ForwardRequest, ForwardResponse, HeaderField, IntrospectRequest, RegisterClientRequest,
+    RegisterClientResponse, RemoveClientRequest, Revocation, RevokeRequest, RotateKeysRequest,
+    WatchKeysRequest, WatchRevocationsRequest, WatchRevocationsResponse,
+};
+
+use crate::databases::{Scratch, each};
+use crate::stand::config;
+
+/// A key manager with its gRPC port open.
+struct Running {
+    host: Host,
+    address: SocketAddr,
+    _authority: Authority,
+}
+
+impl Running {
+    async fn on(scratch: &Scratch) -> Self {
+        Self::with_watchers(scratch, 8).await
+    }
+
+    async fn with_watchers(scratch: &Scratch, watchers: usize) -> Self {
+        let data = scratch.folder.path();
+        let mut host = Host::development("key-manager", data).expect("a host");
+        host.data = data.to_owned();
+        host.clock = Clock::system();
+        let mut config = config();
+        config.rpc.listen = "127.0.0.1:0".parse().expect("an address");
+        let store = SqlStore::open(&scratch.url, &config.store, &host.clock).await;
+        let store: Arc<dyn Store> = Arc::new(store.expect("a store"));
+        let authority = assemble(&config, &host, store).await.expect("a key manager");
+        tend(&host, &authority, host.ready.condition("store"), config.keys.rotate);
+        let address = edge::rpc(&host, &config.rpc, watchers, &authority).await.expect("a port");
+        Self { host, address, _authority: authority }
+    }
+
+    /// A channel as the service `name`.
+    fn to(&self, scratch: &Scratch, name: &'static str) -> Channel {
+        let host = Host::development(name, scratch.folder.path()).expect("a host");
+        let address = format!("https://{}", self.address);
+        chassis::rpc::channel(&host.tls, &address, "key-manager").expect("a channel")
+    }
+
+    async fn client(&self, scratch: &Scratch) -> RegisterClientResponse {
+        let asked = RegisterClientRequest {
+            name: "orders app".to_owned(),
+            scopes: vec!["a".to_owned()],
+            ..RegisterClientRequest::default()
+        };
+        let mut clients = ClientsClient::new(self.to(scratch, "control-plane"));
+        clients.register(asked).await.expect("a client").into_inner()
+    }
+
+    async fn forward(&self, scratch: &Scratch, request: ForwardRequest) -> ForwardResponse {
+        let mut endpoint = TokenEndpointClient::new(self.to(scratch, "gateway"));
+        endpoint.forward(request).await.expect("an answer").into_inner()
+    }
+
+    async fn token(&self, scratch: &Scratch, client: &RegisterClientResponse) -> String {
+        let reply = self.forward(scratch, token_request(client)).await;
+        assert_eq!(reply.status, 200);
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+        body["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    async fn watch(
+        &self,
+        scratch: &Scratch,
+        epoch: &str,
+        after: u64,
+    ) -> Streaming<WatchRevocationsResponse> {
+        let mut log = RevocationsClient::new(self.to(scratch, "gateway"));
+        let from = WatchRevocationsRequest { epoch: epoch.to_owned(), after };
+        log.watch(from).await.expect("a stream").into_inner()
+    }
+
+    async fn revoke(&self, scratch: &Scratch, what: Named) -> u64 {
+        let mut log = RevocationsClient::new(self.to(scratch, "admin"));
+        let request = RevokeRequest { what: Some(what) };
+        log.revoke(request).await.expect("an answer").into_inner().sequence
+    }
+
+    async fn active(&self, scratch: &Scratch, token: &str) -> bool {
+        let mut inspection = IntrospectionClient::new(self.to(scratch, "gateway"));
+        let request = IntrospectRequest { token: token.to_owned() };
+        inspection.introspect(request).await.expect("an answer").into_inner().active
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.host.shutdown.request();
+    }
+}
+
+fn token_request(client: &RegisterClientResponse) -> ForwardRequest {
+    let field = |name: &str, value: &str| HeaderField {
+        name: name.to_owned(),
+        value: value.as_bytes().to_vec(),
+    };
+    let form = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}",
+        client.client_id, client.client_secret
+    );
+    ForwardRequest {
+        method: "POST".to_owned(),
+        target: "/token".to_owned(),
+        headers: vec![field("content-type", "application/x-www-form-urlencoded")],
+        body: form.into_bytes(),
+        client_address: "192.0.2.7".to_owned(),
+        secure: true,
+        ..ForwardRequest::default()
+    }
+}
+
+/// The next revocations; signs of life are passed over.
+async fn news(stream: &mut Streaming<WatchRevocationsResponse>) -> (String, Vec<Revocation>) {
+    let read = async {
+        loop {
+            let message = stream.message().await.expect("a message").expect("an open stream");
+            if !message.revocations.is_empty() {
+                return (message.epoch, message.revocations);
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("news in time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forwarded_request_is_answered_as_on_the_own_port() {
+    each(async |scratch| {
+        let running = Running::on(&scratch).await;
+        let client = running.client(&scratch).await;
+        assert_eq!(client.token_endpoint, "https://127.0.0.1:9453/oauth2/token");
+        assert_eq!(client.issuer, "https://127.0.0.1:9453/oauth2");
+        let token = running.token(&scratch, &client).await;
+        assert!(running.active(&scratch, &token).await);
+
+        let open = ForwardRequest { secure: false, ..token_request(&client) };
+        let refused = running.forward(&scratch, open).await;
+        assert_eq!(refused.status, 400, "a secret came in the clear");
+        let header =
+            HeaderField { name: "x-forwarded-for".to_owned(), value: b"127.0.0.1".to_vec() };
+        let mut lying = ForwardRequest { secure: false, ..token_request(&client) };
+        lying.headers.push(header);
+        assert_eq!(running.forward(&scratch, lying).await.status, 400, "a header was believed");
+
+        let wrong = ForwardRequest { body: b"grant_type=x".to_vec(), ..token_request(&client) };
+        let refused = running.forward(&scratch, wrong).await;
+        assert_eq!(refused.status, 401);
+        assert!(refused.headers.iter().any(|field| field.name == "www-authenticate"));
+        let large = ForwardRequest { body: vec![b'a'; 70_000], ..token_request(&client) };
+        assert_eq!(running.forward(&scratch, large).await.status, 413);
+        let head = ForwardRequest {
+            method: "HEAD".to_owned(),
+            target: "/oauth2/jwks?x".to_owned(),
+            ..ForwardRequest::default()
+        };
+        let head = running.forward(&scratch, head).await;
+        assert_eq!((head.status, head.body.len()), (200, 0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_watcher_hears_of_a_revocation_and_can_resume() {
+    each(async |scratch| {
+        let running = Running::on(&scratch).await;
+        let client = running.client(&scratch).await;
+        let token = running.token(&scratch, &client).await;
+        let mut one = running.watch(&scratch, "", 0).await;
+        let mut two = running.watch(&scratch, "", 0).await;
+        let greeting = one.message().await.expect("a message").expect("a greeting");
+        assert!(greeting.revocations.is_empty() && !greeting.epoch.is_empty());
+
+        assert_eq!(running.revoke(&scratch, Named::Token(token.clone())).await, 1);
+        assert_eq!(running.revoke(&scratch, Named::Token(token.clone())).await, 0, "twice");
+        assert_eq!(running.revoke(&scratch, Named::Token("garbage".to_owned())).await, 0);
+        let (epoch, heard) = news(&mut one).await;
+        assert_eq!(news(&mut two).await, (epoch.clone(), heard.clone()));
+        assert_eq!((heard.len(), heard[0].sequence), (1, 1));
+        assert!(matches!(&heard[0].what, Some(What::Jti(jti)) if jti.len() == 22));
+        assert!(heard[0].issued_until.is_none() && heard[0].forget_after.is_some());
+        assert!(!running.active(&scratch, &token).await);
+
+        drop(one);
+        let id = client.client_id.clone();
+        assert_eq!(running.revoke(&scratch, Named::ClientId(id.clone())).await, 2);
+        let mut resumed = running.watch(&scratch, &epoch, 1).await;
+        let (same, heard) = news(&mut resumed).await;
+        assert_eq!((same, heard.len(), heard[0].sequence), (epoch, 1, 2));
+        assert!(matches!(&heard[0].what, Some(What::ClientId(named)) if *named == id));
+        assert!(heard[0].issued_until.is_some());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_key_managers_on_one_database_are_one() {
+    each(async |scratch| {
+        let (one, two) = (Running::on(&scratch).await, Running::on(&scratch).await);
+        let client = one.client(&scratch).await;
+        let token = two.token(&scratch, &client).await;
+        let mut log = two.watch(&scratch, "", 0).await;
+        let mut keys = KeysClient::new(two.to(&scratch, "gateway"));
+        let mut keys = keys.watch(WatchKeysRequest {}).await.expect("a stream").into_inner();
+        let before = keys.message().await.expect("a message").expect("a set").jwks;
+
+        assert_eq!(one.revoke(&scratch, Named::Token(token.clone())).await, 1);
+        let heard = tokio::time::timeout(Duration::from_secs(1), news(&mut log)).await;
+        assert_eq!(heard.expect("within a second").1[0].sequence, 1);
+        assert!(!two.active(&scratch, &token).await);
+
+        let mut admin = KeysClient::new(one.to(&scratch, "admin"));
+        let rotated = admin.rotate(RotateKeysRequest {}).await.expect("rotated").into_inner();
+        let soon = tokio::time::timeout(Duration::from_secs(5), keys.message()).await;
+        let after = soon.expect("in time").expect("a message").expect("a set").jwks;
+        assert_eq!(after, rotated.jwks);
+        assert_ne!(after, before);
+        let token = two.token(&scratch, &client).await;
+        assert!(one.active(&scratch, &token).await);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_client_is_gone_for_everybody() {
+    let scratch = Scratch::sqlite();
+    let running = Running::on(&scratch).await;
+    let client = running.client(&scratch).await;
+    let token = running.token(&scratch, &client).await;
+    let mut clients = ClientsClient::new(running.to(&scratch, "control-plane"));
+    let removal = RemoveClientRequest { client_id: client.client_id.clone() };
+    clients.remove(removal.clone()).await.expect("removed");
+    clients.remove(removal).await.expect("a retry is no error");
+    assert_eq!(running.forward(&scratch, token_request(&client)).await.status, 401);
+    assert!(!running.active(&scratch, &token).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_in_the_table_is_refused() {
+    let scratch = Scratch::sqlite();
+    let running = Running::on(&scratch).await;
+    let register = RegisterClientRequest { name: "x".to_owned(), ..Default::default() };
+    for name in ["gateway", "admin", "analytics-collector"] {
+        let mut clients = ClientsClient::new(running.to(&scratch, name));
+        let refused = clients.register(register.clone()).await.expect_err("a refusal");
+        assert_eq!(refused.code(), Code::PermissionDenied, "{name}");
+    }
+    let mut keys = KeysClient::new(running.to(&scratch, "gateway"));
+    let refused = keys.rotate(RotateKeysRequest {}).await.expect_err("a refusal");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_that_cannot_be_kept_is_refused_with_its_field() {
+    let scratch = Scratch::sqlite();
+    let running = Running::on(&scratch).await;
+    let mut clients = ClientsClient::new(running.to(&scratch, "control-plane"));
+    let good = RegisterClientRequest { name: "x".to_owned(), ..Default::default() };
+    let wrong = [
+        (RegisterClientRequest { name: String::new(), ..good.clone() }, "name"),
+        (RegisterClientRequest { name: "a\nb".to_owned(), ..good.clone() }, "name"),
+        (
+            RegisterClientRequest { grant_types: vec!["implicit".into()], ..good.clone() },
+            "grant_types",
+        ),
+        (RegisterClientRequest { scopes: vec!["a b".into()], ..good.clone() }, "scopes"),
+        (
+            RegisterClientRequest { access_token_seconds: 90_000, ..good.clone() },
+            "access_token_seconds",
+        ),
+        (
+            RegisterClientRequest { access_token_algorithm: "none".into(), ..good.clone() },
+            "access_token_algorithm",
+        ),
+    ];
+    for (asked, field) in wrong {
+        let refused = clients.register(asked).await.expect_err("a refusal");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
+        assert!(refused.message().contains(field), "{field}: {}", refused.message());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn watchers_are_bounded_and_the_drain_ends_them() {
+    let scratch = Scratch::sqlite();
+    let running = Running::with_watchers(&scratch, 1).await;
+    let mut open = running.watch(&scratch, "", 0).await;
+    let mut log = RevocationsClient::new(running.to(&scratch, "gateway"));
+    let refused = log.watch(WatchRevocationsRequest::default()).await.expect_err("a refusal");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    running.host.shutdown.request();
+    let ended = async { while let Ok(Some(_)) = open.message().await {} };
+    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("the stream ends");
+    let drained = tokio::time::timeout(Duration::from_secs(5), running.host.tasks.finished()).await;
+    drained.expect("nothing holds up the drain");
+}
