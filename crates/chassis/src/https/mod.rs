@@ -3,5 +3,8 @@
 mod body;
 mod serve;
 
+#[cfg(test)]
+mod https_tests;
+
 pub use body::{BodyError, read};
 pub use serve::{Caller, Config, Error, serve};

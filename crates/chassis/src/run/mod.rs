@@ -5,5 +5,8 @@ mod life;
 mod signals;
 mod start;
 
+#[cfg(test)]
+mod process_tests;
+
 pub use arguments::{Argument, Service};
 pub use start::{run, run_with};
