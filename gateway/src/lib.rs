@@ -4,3 +4,8 @@
 
 pub mod credentials;
 pub mod generation;
+pub mod operations;
+pub mod trust;
+pub mod snapshot;
+pub mod usage;
+pub mod rpc;

@@ -11,7 +11,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use turnpike_proto::config::v1::config_sync_client::ConfigSyncClient;
-use turnpike_proto::config::v1::rejected::Serving;
 use turnpike_proto::config::v1::{
     Applied, Hello, Rejected, SyncRequest, SyncResponse, Transaction, sync_request, sync_response,
 };
@@ -19,8 +18,6 @@ use turnpike_proto::config::v1::{
 use super::error::RpcError;
 
 const SERVICE: &str = "control plane";
-/// One part of a transaction.
-const MESSAGE_BYTES: usize = 64 << 20;
 /// All parts together: the state of some 500,000 routes.
 const TRANSACTION_BYTES: usize = 1 << 30;
 /// Answers that may wait to be sent: there is one transaction at a time.
@@ -35,19 +32,6 @@ pub struct Position {
     pub revision: u64,
     /// The hash over all objects; empty: there is no state.
     pub hash: Vec<u8>,
-}
-
-/// An object that cannot be put in force as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Its key.
-    pub key: String,
-    /// The path of the field; empty: the whole object.
-    pub field: String,
-    /// Why.
-    pub reason: String,
-    /// Whether its last good form is served; otherwise its routes answer 503.
-    pub previous_serves: bool,
 }
 
 /// Who this gateway is.
@@ -106,7 +90,7 @@ impl ControlPlane {
     }
 
     /// Opens a call and says what this gateway holds.
-    pub async fn sync(&self, held: Position, refusals: &[Refusal]) -> Result<Session, RpcError> {
+    pub async fn sync(&self, held: Position, rejected: Vec<Rejected>) -> Result<Session, RpcError> {
         let hello = Hello {
             node: self.node.name.clone(),
             labels: self.node.labels.clone(),
@@ -114,7 +98,7 @@ impl ControlPlane {
             epoch: held.epoch,
             revision: held.revision,
             state_hash: held.hash,
-            rejected: refusals.iter().map(rejected).collect(),
+            rejected,
         };
         let (answers, sent) = mpsc::channel(ANSWERS);
         let hello = SyncRequest { message: Some(sync_request::Message::Hello(hello)) };
@@ -122,7 +106,7 @@ impl ControlPlane {
         answers.try_send(hello).map_err(|_| RpcError::Ended { service: SERVICE })?;
         let request = chassis::rpc::traced(Request::new(ReceiverStream::new(sent)));
         let client = ConfigSyncClient::new(self.channel.clone());
-        let offers = client.max_decoding_message_size(MESSAGE_BYTES).sync(request).await;
+        let offers = client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).sync(request).await;
         let offers = offers.map_err(failed)?.into_inner();
         Ok(Session { answers, offers })
     }
@@ -162,12 +146,12 @@ impl Session {
     }
 
     /// Says what this gateway holds after a transaction, and what of it cannot be served.
-    pub async fn applied(&self, held: Position, refusals: &[Refusal]) -> Result<(), RpcError> {
+    pub async fn applied(&self, held: Position, rejected: Vec<Rejected>) -> Result<(), RpcError> {
         let applied = Applied {
             epoch: held.epoch,
             revision: held.revision,
             state_hash: held.hash,
-            rejected: refusals.iter().map(rejected).collect(),
+            rejected,
         };
         let answer = SyncRequest { message: Some(sync_request::Message::Applied(applied)) };
         self.answers.send(answer).await.map_err(|_| RpcError::Ended { service: SERVICE })
@@ -216,16 +200,6 @@ fn join(before: Option<Change>, part: Transaction) -> Result<Change, RpcError> {
 fn size(part: &Transaction) -> usize {
     let upserts = part.upserts.iter().map(|object| object.key.len() + object.resource.len());
     upserts.sum::<usize>() + part.deletes.iter().map(String::len).sum::<usize>()
-}
-
-fn rejected(refusal: &Refusal) -> Rejected {
-    let serving = if refusal.previous_serves { Serving::Previous } else { Serving::None };
-    Rejected {
-        key: refusal.key.clone(),
-        reason: refusal.reason.clone(),
-        field: refusal.field.clone(),
-        serving: serving.into(),
-    }
 }
 
 fn failed(status: Status) -> RpcError {

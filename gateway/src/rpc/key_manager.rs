@@ -11,8 +11,6 @@ use turnpike_proto::identity::v1::{
 use super::error::RpcError;
 
 const SERVICE: &str = "key manager";
-/// A first answer carries the whole log that can still matter.
-const MESSAGE_BYTES: usize = 64 << 20;
 
 /// The key manager, as this gateway speaks to it.
 #[derive(Clone, Debug)]
@@ -46,7 +44,7 @@ impl KeyManager {
         let request = WatchRevocationsRequest { epoch: epoch.to_owned(), after };
         let request = chassis::rpc::traced(Request::new(request));
         let client = RevocationsClient::new(self.channel.clone());
-        let answer = client.max_decoding_message_size(MESSAGE_BYTES).watch(request).await;
+        let answer = client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).watch(request).await;
         answer.map(|response| RevocationLog(response.into_inner())).map_err(failed)
     }
 }

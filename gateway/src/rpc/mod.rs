@@ -7,6 +7,8 @@ pub mod collector;
 pub mod control_plane;
 mod error;
 pub mod key_manager;
+mod outage;
 pub mod token_endpoint;
 
 pub use error::RpcError;
+pub use outage::Outage;

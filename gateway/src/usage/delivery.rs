@@ -5,7 +5,6 @@
 //! path waits for this.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::time::Duration;
 
 use chassis::backoff::Backoff;
@@ -14,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::keeper::{Order, Progress};
 use super::segment::{Epoch, Frame};
-use crate::rpc::RpcError;
+use crate::rpc::{Outage, RpcError};
 use crate::rpc::collector::{Acknowledgements, Batch, Collector};
 
 /// Batches that may be unanswered.
@@ -59,12 +58,11 @@ impl Delivery {
     /// Runs until the spool is closed.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new();
+        let mut outage = Outage::of("analytics collector", "usage events wait on disk");
         while self.progress.wait_for(|now| now.written > now.acknowledged).await.is_ok() {
-            let Err(error) = self.stream(&mut backoff).await;
-            if !self.failing.send_replace(true) {
-                let error = &error as &dyn Error;
-                tracing::warn!(error, "usage events wait for the collector");
-            }
+            let Err(error) = self.stream(&mut backoff, &mut outage).await;
+            self.failing.send_replace(true);
+            outage.failed(&error);
             self.clock.sleep(backoff.next()).await;
         }
     }
@@ -72,6 +70,7 @@ impl Delivery {
     async fn stream(
         &mut self,
         backoff: &mut Backoff,
+        outage: &mut Outage,
     ) -> Result<std::convert::Infallible, DeliveryError> {
         // The first batch goes with the call, so that neither side waits for the other to begin.
         let acknowledged = self.progress.borrow().acknowledged;
@@ -90,7 +89,10 @@ impl Delivery {
         let mut answers = opened?;
         loop {
             self.fill(&mut way).await?;
-            self.wait(&mut way, &mut answers, backoff).await?;
+            if self.wait(&mut way, &mut answers).await? {
+                backoff.reset();
+                outage.over();
+            }
         }
     }
 
@@ -107,23 +109,22 @@ impl Delivery {
         Ok(())
     }
 
+    /// Waits for an answer, which is `true`, or for something more to send.
     async fn wait(
         &mut self,
         way: &mut UnderWay,
         answers: &mut Acknowledgements,
-        backoff: &mut Backoff,
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<bool, DeliveryError> {
         let waiting = way.sequences.len();
         tokio::select! {
             answer = answers.next() => {
                 let sequence = answer?.ok_or(DeliveryError::Ended)?.min(way.sent);
                 way.sequences.retain(|sent| *sent > sequence);
-                backoff.reset();
                 self.failing.send_if_modified(std::mem::take);
-                self.order(Order::Acknowledged(sequence)).await
+                self.order(Order::Acknowledged(sequence)).await.map(|()| true)
             }
             changed = self.progress.changed(), if waiting < WINDOW => {
-                changed.map_err(|_| DeliveryError::SpoolClosed)
+                changed.map(|()| false).map_err(|_| DeliveryError::SpoolClosed)
             }
             () = self.clock.sleep(ANSWER_WITHIN), if waiting > 0 => {
                 Err(DeliveryError::Silent(Elapsed(ANSWER_WITHIN)))

@@ -5,6 +5,7 @@
 //! `delivery` sends what is in the spool and removes what was acknowledged. `reporting` starts and
 //! ends all of it. Workers never wait: what finds no room is dropped, counted and reported.
 
+mod config;
 mod delivery;
 mod event;
 mod figures;
@@ -14,6 +15,7 @@ mod reporting;
 mod segment;
 mod spool;
 
+pub use config::Config;
 pub use event::Call;
 pub use recorder::{Recorder, Recording};
 pub use reporting::{Reporting, ReportingError};

@@ -1,0 +1,95 @@
+//! What can an operator ask of a running gateway besides health and metrics?
+//!
+//! `/config_dump` tells what is served, with its name and hash, and never a secret. Everything at
+//! 50,000 routes is tens of megabytes, so `?kind=Api&name=orders` narrows it down.
+
+use std::sync::Arc;
+
+use chassis::operations::{Ask, Reply, Route};
+use http::StatusCode;
+use plan::{Kind, Object, ResourceKey};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::generation::Current;
+use crate::snapshot::State;
+
+/// The routes of the operations port that are the gateway's own.
+pub fn routes(node: &str, states: watch::Receiver<Arc<State>>, current: Arc<Current>) -> Vec<Route> {
+    let node: Arc<str> = Arc::from(node);
+    let dump = Route::get("/config_dump", move |ask| {
+        let (node, current) = (Arc::clone(&node), Arc::clone(&current));
+        let state = Arc::clone(&states.borrow());
+        async move { dump(&node, &state, &current, &ask) }
+    });
+    let [show_level, set_level] = chassis::operations::loglevel();
+    vec![dump, show_level, set_level]
+}
+
+fn dump(node: &str, state: &State, current: &Current, ask: &Ask) -> Reply {
+    let Some(wanted) = Wanted::parse(&ask.query) else {
+        let reason = "the question is ?kind=KIND&name=NAME, each of them optional\n";
+        return Reply::text(StatusCode::BAD_REQUEST, reason);
+    };
+    let generation = current.load();
+    let keys = generation.resident_keys.as_ref();
+    let objects = state.plan.objects().iter().filter(|object| wanted.fits(object.key()));
+    let rejected = state.plan.rejected().into_iter().map(|object| {
+        json!({ "key": object.key, "field": object.field, "reason": object.reason,
+            "serving": object.serving().as_str_name() })
+    });
+    let dump = json!({
+        "node": node,
+        "epoch": state.epoch,
+        "revision": state.revision,
+        "stateHash": state.plan.objects().hash().to_string(),
+        "generation": generation.number,
+        "residentIssuer": keys.map(|keys| keys.issuer.as_str()),
+        "residentKeys": keys.map_or(0, |keys| keys.keys.keys().len()),
+        "objectCount": state.plan.objects().len(),
+        "rejected": rejected.collect::<Vec<Value>>(),
+        "objects": objects.map(|object| shown(object.as_ref())).collect::<Vec<Value>>(),
+    });
+    Reply::json(format!("{dump:#}\n"))
+}
+
+/// An object as JSON; of a secret only what tells two of them apart.
+fn shown(object: &Object) -> Value {
+    let Some(resource) = object.resource() else {
+        return json!({ "key": object.key().as_str(), "unreadable": true });
+    };
+    let mut value = plan::to_json(resource);
+    if object.key().kind() == Some(Kind::Secret)
+        && let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut)
+    {
+        spec.remove("value");
+    }
+    value
+}
+
+/// Which objects are asked for.
+#[derive(Debug, Default)]
+struct Wanted {
+    kind: Option<String>,
+    name: Option<String>,
+}
+
+impl Wanted {
+    fn parse(query: &str) -> Option<Self> {
+        let mut wanted = Self::default();
+        for part in query.split('&').filter(|part| !part.is_empty()) {
+            match part.split_once('=')? {
+                ("kind", kind) => wanted.kind = Some(kind.to_owned()),
+                ("name", name) => wanted.name = Some(name.to_owned()),
+                _ => return None,
+            }
+        }
+        Some(wanted)
+    }
+
+    fn fits(&self, key: &ResourceKey) -> bool {
+        let kind = key.as_str().split('/').next();
+        self.kind.as_deref().is_none_or(|wanted| Some(wanted) == kind)
+            && self.name.as_deref().is_none_or(|wanted| wanted == key.name() || wanted == key.id())
+    }
+}

@@ -1,0 +1,142 @@
+//! How does the configuration in force survive a restart?
+//!
+//! Each state that was accepted is written whole to a `Shelf`. Writing is not on the way of a
+//! change: the control plane is answered after the swap, and the file follows within a second, at
+//! most one at a time, the newest state wins. A gateway that is killed in that second starts from
+//! the state before and gets the difference from the control plane; one that stops in order writes
+//! the last state on its way out. What is read is used only when its hash is the one written.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chassis::clock::Clock;
+use chassis::task::Tasks;
+use plan::ResourceKey;
+use tokio::sync::watch;
+
+use super::shelf::{Shelf, ShelfError};
+use super::state::State;
+
+/// No key and no object is longer; more is damage and is not allocated.
+const LONGEST: usize = 64 << 20;
+/// Between two writings, at least; longer where a writing takes long, so that a disk is not kept
+/// busy by churn.
+const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why kept bytes are no state.
+#[derive(Debug, thiserror::Error)]
+pub enum NoState {
+    /// They end too early, or the disk fails.
+    #[error("cannot be read")]
+    Read(#[from] io::Error),
+    /// A word is not text.
+    #[error("a name is not text")]
+    Text(#[from] std::string::FromUtf8Error),
+    /// A length is beyond all measure.
+    #[error("an entry of {0} bytes")]
+    Length(u64),
+    /// The objects are not those that were written.
+    #[error("the objects do not lead to the hash")]
+    Hash,
+}
+
+/// Opens the place of the states in `directory`.
+pub fn shelf(directory: &Path) -> Result<Shelf, ShelfError> {
+    Shelf::open(directory, "configuration")
+}
+
+/// Keeps `state`.
+pub fn write(shelf: &mut Shelf, state: &State) -> Result<(), ShelfError> {
+    let objects = state.plan.objects();
+    shelf.write(|to| {
+        put_bytes(to, state.epoch.as_bytes())?;
+        put_number(to, state.revision)?;
+        to.write_all(&state.hash())?;
+        put_number(to, objects.len() as u64)?;
+        objects.iter().try_for_each(|object| {
+            put_bytes(to, object.key().as_str().as_bytes())?;
+            put_bytes(to, object.bytes())
+        })
+    })
+}
+
+/// The newest state that was kept whole, compiled.
+pub fn read(shelf: &Shelf) -> Option<State> {
+    shelf.read(|from| {
+        let epoch = String::from_utf8(take_bytes(from)?)?;
+        let revision = take_number(from)?;
+        let mut hash = [0; 32];
+        from.read_exact(&mut hash)?;
+        let count = take_number(from)?;
+        let mut objects = Vec::new();
+        for _ in 0..count {
+            let key = String::from_utf8(take_bytes(from)?)?;
+            objects.push((ResourceKey::from_wire(&key), Bytes::from(take_bytes(from)?)));
+        }
+        let state = State::empty().replaced(epoch, revision, &objects);
+        if state.hash() == hash { Ok(state) } else { Err(NoState::Hash) }
+    })
+}
+
+/// Keeps each state that `states` shows, until its sender is gone; the last one always.
+pub async fn keep(
+    mut shelf: Shelf,
+    mut states: watch::Receiver<Arc<State>>,
+    clock: Clock,
+    tasks: Tasks,
+) {
+    while states.changed().await.is_ok() {
+        let state = Arc::clone(&states.borrow_and_update());
+        let begun = clock.instant();
+        let written = tasks.blocking(move || {
+            let result = write(&mut shelf, &state);
+            (shelf, result)
+        });
+        // The thread ends without an answer only when it panicked or the runtime is gone.
+        let Ok((same, result)) = written.await else { return };
+        shelf = same;
+        if let Err(error) = result {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "configuration is not on disk, a restart would not have it");
+        }
+        let took = clock.instant().duration_since(begun);
+        let pause = took.saturating_mul(4).clamp(PAUSE, LONGEST_PAUSE);
+        tokio::select! {
+            () = clock.sleep(pause) => {}
+            () = closed(&states) => {}
+        }
+    }
+}
+
+/// Returns when no further state can come.
+async fn closed(states: &watch::Receiver<Arc<State>>) {
+    let mut watching = states.clone();
+    while watching.changed().await.is_ok() {}
+}
+
+fn put_number(to: &mut dyn Write, number: u64) -> io::Result<()> {
+    to.write_all(&number.to_le_bytes())
+}
+
+fn put_bytes(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
+    put_number(to, bytes.len() as u64)?;
+    to.write_all(bytes)
+}
+
+fn take_number(from: &mut dyn Read) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    from.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn take_bytes(from: &mut dyn Read) -> Result<Vec<u8>, NoState> {
+    let length = take_number(from)?;
+    let size = usize::try_from(length).ok().filter(|size| *size <= LONGEST);
+    let mut bytes = vec![0; size.ok_or(NoState::Length(length))?];
+    from.read_exact(&mut bytes)?;
+    Ok(bytes)
+}

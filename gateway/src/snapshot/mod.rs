@@ -1,0 +1,22 @@
+//! Which configuration is in force, where does it come from, and how does it survive a restart?
+//!
+//! A `state` is the objects and what they mean; it comes from the control plane (`sync`) or from
+//! a `directory` of resource files, is put in force by the one who swaps (`publish`, with the
+//! listeners' `certificates`), and is kept on `disk` (on a `shelf`).
+
+mod certificates;
+mod directory;
+pub mod disk;
+mod figures;
+mod publish;
+mod shelf;
+mod state;
+mod sync;
+
+pub use certificates::Certificates;
+pub use directory::{Directory, DirectoryError, Problems};
+pub use figures::Figures;
+pub use publish::{Publisher, TrustBackends};
+pub use shelf::{Shelf, ShelfError};
+pub use state::State;
+pub use sync::Follower;

@@ -1,0 +1,188 @@
+//! How does the gateway follow its control plane?
+//!
+//! It says what it holds; what it lacks comes as transactions. A transaction is compiled aside, on
+//! a thread for it, put in force with one swap, and answered with the hash of what is then held and
+//! with every object that cannot be served. A transaction that leads to another hash than promised
+//! does not count; the answer names the hash that is held, and everything is sent. A lost control
+//! plane changes nothing for callers: the gateway serves on and tries again, jittered, after 10 ms
+//! to 15 s.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::Host;
+use chassis::backoff::Backoff;
+use chassis::readiness::Condition;
+use tokio::sync::watch;
+use tracing::Instrument as _;
+
+use super::figures::Figures;
+use super::publish::Publisher;
+use super::state::{Diverged, State};
+use crate::rpc::{Outage, RpcError};
+use crate::rpc::control_plane::{Change, ControlPlane, Offer, Position, Session};
+
+/// Why a call to the control plane ended.
+#[derive(Debug, thiserror::Error)]
+enum SyncError {
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    #[error("everything was sent and cannot be applied")]
+    Change(#[source] Diverged),
+    #[error("a change was not applied, because the process ends")]
+    Ending(#[source] tokio::task::JoinError),
+}
+
+/// Follows the control plane for as long as it is run.
+#[derive(Debug)]
+pub struct Follower {
+    pub control_plane: ControlPlane,
+    pub publisher: Arc<Publisher>,
+    pub figures: Figures,
+    pub ready: Condition,
+    /// The state in force, for the disk and for the operations port.
+    pub states: watch::Sender<Arc<State>>,
+    pub host: Host,
+}
+
+impl Follower {
+    /// Runs until the process is asked to stop.
+    pub async fn run(self) {
+        let shutdown = self.host.shutdown.clone();
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(&self) {
+        let mut backoff = Backoff::new();
+        let mut outage = Outage::of("control plane", "the configuration in force stays");
+        loop {
+            let state = self.state();
+            let opened = self.control_plane.sync(state.position(), state.plan.rejected()).await;
+            let ended = match opened {
+                Ok(session) => self.session(session, &mut backoff, &mut outage).await,
+                Err(error) => SyncError::Rpc(error),
+            };
+            self.figures.stale();
+            outage.failed(&ended);
+            self.host.clock.sleep(backoff.next()).await;
+        }
+    }
+
+    /// Takes what is offered, until the call ends; says how it ended.
+    async fn session(
+        &self,
+        mut session: Session,
+        backoff: &mut Backoff,
+        outage: &mut Outage,
+    ) -> SyncError {
+        loop {
+            let offer = match session.next().await {
+                Ok(Offer::Current(position)) => self.current(position, &session).await,
+                Ok(Offer::Change(change)) => self.change(change, &session).await,
+                Err(error) => Err(error.into()),
+            };
+            let agreed = match offer {
+                Ok(agreed) => agreed,
+                Err(error) => return error,
+            };
+            // Two that only ever disagree wait longer and longer, instead of sending everything in
+            // a circle.
+            if agreed {
+                backoff.reset();
+                outage.over();
+            }
+        }
+    }
+
+    /// What is held is in force, unless the hash says otherwise.
+    async fn current(&self, position: Position, session: &Session) -> Result<bool, SyncError> {
+        let state = self.state();
+        self.figures.offered(position.revision);
+        if state.hash().as_slice() != position.hash {
+            self.figures.diverged();
+            let held = Position { hash: state.hash().to_vec(), ..position };
+            session.applied(held, state.plan.rejected()).await?;
+            return Ok(false);
+        }
+        let named = (state.epoch.as_str(), state.revision);
+        if named != (position.epoch.as_str(), position.revision) {
+            let Position { epoch, revision, .. } = position;
+            self.states.send_replace(Arc::new(State { epoch, revision, ..State::clone(&state) }));
+        }
+        self.confirm();
+        Ok(true)
+    }
+
+    async fn change(&self, change: Change, session: &Session) -> Result<bool, SyncError> {
+        let begun = self.host.clock.instant();
+        let (full, committed_us) = (change.full, change.committed_us);
+        let position = change.position.clone();
+        self.figures.offered(change.position.revision);
+        match self.apply(change).await? {
+            Ok(state) => {
+                let took = self.host.clock.instant().duration_since(begun);
+                self.figures.applied(took, self.since(committed_us), full);
+                let answer = session.applied(state.position(), state.plan.rejected());
+                self.states.send_replace(state);
+                self.confirm();
+                answer.await?;
+                Ok(true)
+            }
+            Err(error) => {
+                self.figures.diverged();
+                let state = self.state();
+                let held = Position { hash: state.hash().to_vec(), ..position };
+                session.applied(held, state.plan.rejected()).await?;
+                // Everything is on its way now; when it was everything, nothing better will come.
+                if full {
+                    return Err(SyncError::Change(error));
+                }
+                tracing::warn!(error = &error as &dyn Error, "change not applied");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Compiles and swaps on a thread that may take its time.
+    async fn apply(&self, change: Change) -> Result<Result<Arc<State>, Diverged>, SyncError> {
+        let span = tracing::info_span!(
+            "apply transaction",
+            revision = change.position.revision,
+            full = change.full,
+            upserts = change.upserts.len(),
+            deletes = change.deletes.len(),
+        );
+        chassis::telemetry::Parent::from_traceparent(&change.traceparent).adopt(&span);
+        let (state, publisher) = (self.state(), Arc::clone(&self.publisher));
+        let inner = span.clone();
+        let work = self.host.tasks.blocking(move || {
+            let _inside = inner.entered();
+            let next = Arc::new(state.after(change)?);
+            publisher.put_plan(next.plan.clone());
+            tracing::info!(revision = next.revision, rejected = next.plan.rejected().len(), "in force");
+            Ok(next)
+        });
+        work.instrument(span).await.map_err(SyncError::Ending)
+    }
+
+    fn confirm(&self) {
+        let state = self.state();
+        self.figures.in_force(&state);
+        self.figures.confirmed(self.host.clock.unix_seconds());
+        self.ready.green();
+    }
+
+    fn since(&self, committed_us: Option<i64>) -> Option<Duration> {
+        // Clocks differ: a commit from the future took no time.
+        let passed = self.host.clock.unix_us().saturating_sub(committed_us?).max(0);
+        Some(Duration::from_micros(passed.unsigned_abs()))
+    }
+
+    fn state(&self) -> Arc<State> {
+        Arc::clone(&self.states.borrow())
+    }
+}

@@ -1,0 +1,107 @@
+//! With which keys are tokens of our own key manager verified?
+//!
+//! With those that it streamed last. They are kept on disk, so that a gateway that starts while the
+//! key manager is away verifies tokens all the same.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+
+use chassis::Host;
+use chassis::backoff::Backoff;
+use prost::Message as _;
+use turnpike_proto::identity::v1::KeySet;
+
+use crate::generation::ResidentKeys;
+use crate::rpc::{Outage, RpcError};
+use crate::rpc::key_manager::KeyManager;
+use crate::snapshot::{Publisher, Shelf};
+
+/// Why kept bytes are no key set.
+#[derive(Debug, thiserror::Error)]
+enum NoKeys {
+    #[error("cannot be read")]
+    Read(#[from] io::Error),
+    #[error("no key set")]
+    Message(#[from] prost::DecodeError),
+    #[error("no JWK set")]
+    Keys(#[from] jose::KeySetError),
+}
+
+/// Follows the keys for as long as it is run.
+#[derive(Debug)]
+pub struct KeyFollower {
+    pub key_manager: KeyManager,
+    pub publisher: Arc<Publisher>,
+    pub shelf: Shelf,
+    pub host: Host,
+}
+
+impl KeyFollower {
+    /// Puts the kept keys in force, if there are any.
+    pub fn restore(&self) {
+        let kept = self.shelf.read(|from| {
+            let mut bytes = Vec::new();
+            from.read_to_end(&mut bytes)?;
+            parse(&KeySet::decode(bytes.as_slice())?)
+        });
+        if let Some(keys) = kept {
+            tracing::info!(issuer = keys.issuer, "keys from disk are in force");
+            self.publisher.put_keys(keys);
+        }
+    }
+
+    /// Runs until the process is asked to stop.
+    pub async fn run(mut self) {
+        let shutdown = self.host.shutdown.clone();
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(&mut self) {
+        let mut backoff = Backoff::new();
+        let mut outage = Outage::of("key manager (keys)", "the keys in force stay");
+        loop {
+            let Err(error) = self.watch(&mut backoff, &mut outage).await;
+            outage.failed(&error);
+            self.host.clock.sleep(backoff.next()).await;
+        }
+    }
+
+    async fn watch(
+        &mut self,
+        backoff: &mut Backoff,
+        outage: &mut Outage,
+    ) -> Result<std::convert::Infallible, RpcError> {
+        let mut sets = self.key_manager.keys().await?;
+        loop {
+            let set = sets.next().await?;
+            backoff.reset();
+            outage.over();
+            match parse(&set) {
+                Ok(keys) => {
+                    self.publisher.put_keys(keys);
+                    self.keep(&set);
+                }
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn Error, "key set refused");
+                }
+            }
+        }
+    }
+
+    /// Rotations are rare and the file is small: it is written where it is.
+    fn keep(&mut self, set: &KeySet) {
+        let written = self.shelf.write(|to| to.write_all(&set.encode_to_vec()));
+        if let Err(error) = written {
+            tracing::error!(error = &error as &dyn Error, "keys are not on disk");
+        }
+    }
+}
+
+fn parse(set: &KeySet) -> Result<ResidentKeys, NoKeys> {
+    let keys = jose::KeySet::parse(&set.jwks)?;
+    Ok(ResidentKeys { issuer: set.issuer.clone(), keys: Arc::new(keys) })
+}

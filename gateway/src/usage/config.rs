@@ -1,0 +1,49 @@
+//! How much room may events take that wait for the collector?
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::spool::Bounds;
+
+/// Less would drop events that are only on their way.
+const LEAST_BYTES: u64 = 1 << 20;
+const UNITS: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
+
+/// The section `[usage]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Size of the spool on disk, above which the oldest events are dropped; like `256MiB`.
+    #[serde(deserialize_with = "size")]
+    pub spool_limit: Bounds,
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bounds, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let bytes = parse(&text).ok_or_else(|| {
+        D::Error::custom(format!("`{text}` is no size of at least 1 MiB; write it like 256MiB"))
+    })?;
+    Ok(Bounds::of(bytes))
+}
+
+fn parse(text: &str) -> Option<u64> {
+    let (number, unit) =
+        UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
+    let bytes = number.trim().parse::<u64>().ok()?.checked_mul(unit)?;
+    (bytes >= LEAST_BYTES).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_their_unit_and_not_below_a_mebibyte() {
+        let check = |text, bytes| assert_eq!(parse(text), bytes, "{text}");
+        check("256MiB", Some(256 << 20));
+        check("2 GiB", Some(2 << 30));
+        check("1048576B", Some(1 << 20));
+        for bad in ["", "256", "1023KiB", "-1MiB", "1MB", "99999999999GiB"] {
+            check(bad, None);
+        }
+    }
+}

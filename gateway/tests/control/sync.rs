@@ -1,0 +1,321 @@
+//! Does the gateway serve what its control plane says, whole and in order, and say so?
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::{Host, Shutdown};
+use gateway::generation::{Current, Generation};
+use gateway::rpc::control_plane::{ControlPlane, Node};
+use gateway::snapshot::{Certificates, Figures, Follower, Publisher, State, disk};
+use plan::{Object, Objects, Plan};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+use turnpike_proto::config::v1 as wire;
+use wire::config_sync_server::{self, ConfigSyncServer};
+use wire::{sync_request, sync_response};
+
+use crate::ground::{Ground, PATIENCE, Peer, ended, until};
+use crate::resources::{api, garbage, objects, set};
+
+/// A control plane that hands each call to the test.
+struct FakeControlPlane {
+    calls: mpsc::Sender<Conversation>,
+    shutdown: Shutdown,
+}
+
+/// One `Sync` call, from the control plane's side.
+struct Conversation {
+    hello: wire::Hello,
+    heard: mpsc::Receiver<wire::Applied>,
+    tell: mpsc::Sender<Result<wire::SyncResponse, Status>>,
+}
+
+#[tonic::async_trait]
+impl config_sync_server::ConfigSync for FakeControlPlane {
+    type SyncStream = Pin<Box<dyn Stream<Item = Result<wire::SyncResponse, Status>> + Send>>;
+
+    async fn sync(
+        &self,
+        request: Request<Streaming<wire::SyncRequest>>,
+    ) -> Result<Response<Self::SyncStream>, Status> {
+        let mut asked = request.into_inner();
+        let first = asked.message().await?.and_then(|request| request.message);
+        let Some(sync_request::Message::Hello(hello)) = first else {
+            return Err(Status::invalid_argument("no hello"));
+        };
+        let (hear, heard) = mpsc::channel(8);
+        let (tell, told) = mpsc::channel(8);
+        let _ = self.calls.send(Conversation { hello, heard, tell }).await;
+        tokio::spawn(async move {
+            while let Ok(Some(request)) = asked.message().await {
+                if let Some(sync_request::Message::Applied(applied)) = request.message {
+                    let _ = hear.send(applied).await;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(self.shutdown.ends(ReceiverStream::new(told)))))
+    }
+}
+
+impl Conversation {
+    async fn tell(&self, message: sync_response::Message) {
+        let response = wire::SyncResponse { message: Some(message) };
+        self.tell.send(Ok(response)).await.expect("a gateway that listens");
+    }
+
+    async fn change(&mut self, transaction: wire::Transaction) -> wire::Applied {
+        self.tell(sync_response::Message::Transaction(transaction)).await;
+        tokio::time::timeout(PATIENCE, self.heard.recv()).await.expect("in time").expect("an answer")
+    }
+}
+
+/// A transaction to `after` at `revision`.
+fn transaction(revision: u64, full: bool, upserts: &[Arc<Object>], after: &Objects) -> wire::Transaction {
+    let object = |one: &Arc<Object>| wire::Object {
+        key: one.key().to_string(),
+        resource: one.bytes().clone(),
+    };
+    wire::Transaction {
+        epoch: "e1".to_owned(),
+        revision,
+        full,
+        upserts: upserts.iter().map(object).collect(),
+        state_hash: after.hash().to_bytes().to_vec(),
+        ..wire::Transaction::default()
+    }
+}
+
+/// The part of a gateway that follows a control plane.
+struct Follows {
+    current: Arc<Current>,
+    host: Host,
+}
+
+impl Follows {
+    /// Starts with what is in `folder`, and keeps there what it is told.
+    fn start(ground: &Ground, peer: &Peer, folder: &Path) -> Self {
+        let host = ground.host("gateway");
+        let tls = host.tls.server_config(chassis::pki::ClientAuth::None, &[]).expect("TLS");
+        let backends = gateway::sender::trust(&[]).expect("TLS");
+        let first = Generation::new(0, Plan::empty(), None, backends);
+        let current = Arc::new(Current::new(first));
+        let certificates = Arc::new(Certificates::new(&tls));
+        let trust = Box::new(|authorities: &[_]| Ok(gateway::sender::trust(authorities)?));
+        let publisher = Arc::new(Publisher::new(Arc::clone(&current), certificates, trust));
+        let shelf = disk::shelf(folder).expect("a folder");
+        let state = disk::read(&shelf).unwrap_or_else(State::empty);
+        publisher.put_plan(state.plan.clone());
+        let (states, seen) = watch::channel(Arc::new(state));
+        let keeping = disk::keep(shelf, seen, host.clock.clone(), host.tasks.clone());
+        host.tasks.spawn("disk", keeping);
+        let node = Node {
+            name: "gw-1".to_owned(),
+            labels: [("team".to_owned(), "a".to_owned())].into(),
+        };
+        let channel = ground.channel("control-plane", peer.address);
+        let follower = Follower {
+            control_plane: ControlPlane::new(channel, node),
+            publisher,
+            figures: host.metrics.register(Figures::new),
+            ready: host.ready.condition("configuration"),
+            states,
+            host: host.clone(),
+        };
+        host.tasks.spawn("sync", follower.run());
+        Self { current, host }
+    }
+
+    fn serves(&self, path: &str) -> bool {
+        self.current.load().plan.find("localhost", path).is_some()
+    }
+
+    fn metric(&self, line: &str) -> bool {
+        self.host.metrics.render().expect("text").lines().any(|there| there == line)
+    }
+
+    async fn stops(self) {
+        self.host.shutdown.request();
+        ended(&self.host).await;
+    }
+}
+
+/// A ground with a control plane on it.
+async fn stage() -> (Ground, Peer, mpsc::Receiver<Conversation>) {
+    let ground = Ground::new();
+    let (calls, called) = mpsc::channel(8);
+    let peer = control_plane(&ground, 0, calls).await;
+    (ground, peer, called)
+}
+
+async fn control_plane(ground: &Ground, port: u16, calls: mpsc::Sender<Conversation>) -> Peer {
+    let shutdown = Shutdown::new(chassis::Readiness::default());
+    let fake = FakeControlPlane { calls, shutdown: shutdown.clone() };
+    ground.serve("control-plane", port, ConfigSyncServer::new(fake), shutdown).await
+}
+
+async fn next(called: &mut mpsc::Receiver<Conversation>) -> Conversation {
+    tokio::time::timeout(PATIENCE, called.recv()).await.expect("in time").expect("a call")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_state_is_everything_and_is_answered_with_its_hash() {
+    let (ground, peer, mut called) = stage().await;
+    let gateway = Follows::start(&ground, &peer, &ground.path().join("gw"));
+    let mut call = next(&mut called).await;
+    let hello = &call.hello;
+    assert_eq!((hello.node.as_str(), hello.labels.get("team").map(String::as_str)), ("gw-1", Some("a")));
+    assert_eq!((hello.epoch.as_str(), hello.revision, hello.state_hash.len()), ("", 0, 0));
+    assert!(!gateway.host.ready.is_ready(), "ready without a configuration");
+
+    let all = objects(&[api("orders", 1), api("users", 2)]);
+    let applied = call.change(transaction(7, true, &all, &set(&all))).await;
+    assert_eq!((applied.epoch.as_str(), applied.revision), ("e1", 7));
+    assert_eq!(applied.state_hash, set(&all).hash().to_bytes());
+    assert_eq!(applied.rejected, []);
+    assert!(gateway.serves("/orders/1.0.0/x") && gateway.serves("/users/1.0.0/x"));
+    until("readiness", || gateway.host.ready.is_ready().then_some(())).await;
+    assert!(gateway.metric(r#"turnpike_config_revision{state="applied"} 7"#));
+    assert!(gateway.metric("turnpike_config_stale 0"));
+    gateway.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_visible_at_once_and_not_before_its_last_part() {
+    let (ground, peer, mut called) = stage().await;
+    let gateway = Follows::start(&ground, &peer, &ground.path().join("gw"));
+    let mut call = next(&mut called).await;
+    let before = objects(&[api("orders", 1)]);
+    call.change(transaction(1, true, &before, &set(&before))).await;
+
+    let all = objects(&[api("orders", 1), api("users", 2), api("stock", 3)]);
+    let mut parts = all.iter().skip(1);
+    let mut part = |more| {
+        let upserts: Vec<_> = parts.next().into_iter().cloned().collect();
+        wire::Transaction { more, ..transaction(2, false, &upserts, &set(&all)) }
+    };
+    call.tell(sync_response::Message::Transaction(part(true))).await;
+    // The gateway has no way to say that it has the part: it shows nothing of it for a while.
+    let generation = gateway.current.load().number;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!gateway.serves("/users/1.0.0"));
+    let applied = call.change(part(false)).await;
+    assert_eq!(applied.state_hash, set(&all).hash().to_bytes());
+    assert_eq!(gateway.current.load().number, generation + 1, "one swap");
+    assert!(gateway.serves("/users/1.0.0") && gateway.serves("/stock/1.0.0"));
+    gateway.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_objects_are_gone() {
+    let (ground, peer, mut called) = stage().await;
+    let gateway = Follows::start(&ground, &peer, &ground.path().join("gw"));
+    let mut call = next(&mut called).await;
+    let (both, one) = (objects(&[api("orders", 1), api("users", 2)]), objects(&[api("users", 2)]));
+    call.change(transaction(1, true, &both, &set(&both))).await;
+    let deletes = vec!["Api/orders:1.0.0".to_owned()];
+    let change = wire::Transaction { deletes, ..transaction(2, false, &[], &set(&one)) };
+    let applied = call.change(change).await;
+    assert_eq!(applied.state_hash, set(&one).hash().to_bytes());
+    assert!(!gateway.serves("/orders/1.0.0") && gateway.serves("/users/1.0.0"));
+    gateway.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_leads_elsewhere_does_not_count_and_the_real_hash_is_told() {
+    let (ground, peer, mut called) = stage().await;
+    let gateway = Follows::start(&ground, &peer, &ground.path().join("gw"));
+    let mut call = next(&mut called).await;
+    let held = objects(&[api("orders", 1)]);
+    call.change(transaction(1, true, &held, &set(&held))).await;
+
+    let all = objects(&[api("orders", 9), api("users", 2), api("stock", 3)]);
+    let lossy: Vec<_> = all.iter().skip(1).cloned().collect();
+    let applied = call.change(transaction(2, false, &lossy, &set(&all))).await;
+    assert_eq!(applied.revision, 2, "it speaks of the transaction");
+    assert_eq!(applied.state_hash, set(&held).hash().to_bytes(), "and of what is held");
+    assert!(!gateway.serves("/users/1.0.0"));
+
+    let applied = call.change(transaction(2, true, &all, &set(&all))).await;
+    assert_eq!(applied.state_hash, set(&all).hash().to_bytes());
+    assert!(gateway.serves("/users/1.0.0"));
+    assert!(gateway.metric("turnpike_config_full_syncs_total 2"));
+    assert!(gateway.metric("turnpike_config_failed_syncs_total 1"));
+    gateway.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_cannot_be_served_is_reported_alone() {
+    let (ground, peer, mut called) = stage().await;
+    let gateway = Follows::start(&ground, &peer, &ground.path().join("gw"));
+    let mut call = next(&mut called).await;
+    let mut all = objects(&[api("orders", 1)]);
+    all.push(garbage("Api/broken:1.0.0"));
+    let applied = call.change(transaction(1, true, &all, &set(&all))).await;
+    assert_eq!(applied.state_hash, set(&all).hash().to_bytes(), "it is held all the same");
+    let keys: Vec<_> = applied.rejected.iter().map(|one| one.key.as_str()).collect();
+    assert_eq!(keys, ["Api/broken:1.0.0"]);
+    assert!(gateway.serves("/orders/1.0.0"));
+    drop(call);
+    let again = next(&mut called).await;
+    assert_eq!(again.hello.rejected.len(), 1, "the status survives a reconnect");
+    gateway.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_gateway_serves_from_disk_and_says_what_it_holds() {
+    let (ground, peer, mut called) = stage().await;
+    let folder = ground.path().join("gw");
+    let gateway = Follows::start(&ground, &peer, &folder);
+    let mut call = next(&mut called).await;
+    let all = objects(&[api("orders", 1)]);
+    call.change(transaction(3, true, &all, &set(&all))).await;
+    drop(call);
+    gateway.stops().await;
+
+    let restarted = Follows::start(&ground, &peer, &folder);
+    assert!(restarted.serves("/orders/1.0.0"), "before anybody was asked");
+    assert!(restarted.metric("turnpike_config_stale 1"));
+    let call = next(&mut called).await;
+    let hello = &call.hello;
+    assert_eq!((hello.epoch.as_str(), hello.revision), ("e1", 3));
+    assert_eq!(hello.state_hash, set(&all).hash().to_bytes());
+    let current = wire::Current {
+        epoch: "e1".to_owned(),
+        revision: 4,
+        state_hash: hello.state_hash.clone(),
+    };
+    call.tell(sync_response::Message::Current(current)).await;
+    until("a confirmation", || restarted.metric("turnpike_config_stale 0").then_some(())).await;
+    assert!(restarted.metric(r#"turnpike_config_revision{state="applied"} 4"#));
+    restarted.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_control_plane_changes_nothing_and_is_found_again() {
+    let (ground, peer, mut called) = stage().await;
+    let gateway = Follows::start(&ground, &peer, &ground.path().join("gw"));
+    let mut call = next(&mut called).await;
+    let all = objects(&[api("orders", 1)]);
+    call.change(transaction(1, true, &all, &set(&all))).await;
+    drop(call);
+    let port = peer.address.port();
+    peer.ends().await;
+    until("staleness", || gateway.metric("turnpike_config_stale 1").then_some(())).await;
+    assert!(gateway.serves("/orders/1.0.0"));
+    assert!(gateway.host.ready.is_ready(), "what is served is served");
+    let (calls, mut called) = mpsc::channel(8);
+    let again = control_plane(&ground, port, calls).await;
+    let mut call = next(&mut called).await;
+    assert_eq!(call.hello.revision, 1);
+    let more = objects(&[api("orders", 1), api("users", 2)]);
+    let upserts: Vec<_> = more.iter().skip(1).cloned().collect();
+    call.change(transaction(2, false, &upserts, &set(&more))).await;
+    assert!(gateway.serves("/users/1.0.0"));
+    drop(call);
+    gateway.stops().await;
+    again.ends().await;
+}
