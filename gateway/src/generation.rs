@@ -6,6 +6,9 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use plan::{KeyManagerPlan, Plan};
+
+use crate::fault::TokenRefused;
 
 /// The configuration in force at one moment.
 #[derive(Debug)]
@@ -13,11 +16,13 @@ pub struct Generation {
     /// Grows by one per swap; 0: nothing was loaded yet.
     pub number: u64,
     /// Routes, rights and limits.
-    pub plan: plan::Plan,
+    pub plan: Plan,
     /// The keys of our own key manager. Absent: they have not arrived, and its tokens are refused.
     pub resident_keys: Option<ResidentKeys>,
     /// What backends are trusted to be, on `https`.
     pub backends: Arc<rustls::ClientConfig>,
+    /// What tokens of our own key manager must be, once its issuer is known.
+    resident: Option<jose::Expectation>,
 }
 
 /// The verification keys of our own key manager, as it streamed them.
@@ -29,15 +34,53 @@ pub struct ResidentKeys {
     pub keys: Arc<jose::KeySet>,
 }
 
+/// Whose token it is, and how it is verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Issuer<'g> {
+    /// The key manager.
+    pub key_manager: &'g Arc<KeyManagerPlan>,
+    /// Its keys.
+    pub keys: &'g Arc<jose::KeySet>,
+    /// What its tokens must be.
+    pub expectation: &'g jose::Expectation,
+}
+
 impl Generation {
     /// A generation; `number` must be greater than that of the one it follows.
-    pub const fn new(
+    pub fn new(
         number: u64,
-        plan: plan::Plan,
+        plan: Plan,
         resident_keys: Option<ResidentKeys>,
         backends: Arc<rustls::ClientConfig>,
     ) -> Self {
-        Self { number, plan, resident_keys, backends }
+        let resident = resident_keys.as_ref().map(|known| jose::Expectation {
+            issuer: known.issuer.clone(),
+            ..plan.resident().expectation.clone()
+        });
+        Self { number, plan, resident_keys, backends, resident }
+    }
+
+    /// Who issues tokens with this `iss`.
+    pub fn issuer(&self, iss: &str) -> Result<Issuer<'_>, TokenRefused> {
+        if iss.is_empty() {
+            return Err(TokenRefused::Unreadable);
+        }
+        if let Some(key_manager) = self.plan.key_manager_by_issuer(iss) {
+            let streamed = || self.resident_keys.as_ref().filter(|known| known.issuer == iss);
+            let keys = key_manager.keys.as_ref().or_else(|| Some(&streamed()?.keys));
+            let keys = keys.ok_or(TokenRefused::NoKeys)?;
+            return Ok(Issuer { key_manager, keys, expectation: &key_manager.expectation });
+        }
+        let key_manager = self.plan.resident();
+        match (&self.resident_keys, &self.resident) {
+            (Some(known), Some(expectation))
+                if known.issuer == iss && key_manager.issuer.is_empty() =>
+            {
+                Ok(Issuer { key_manager, keys: &known.keys, expectation })
+            }
+            (None, _) if key_manager.issuer.is_empty() => Err(TokenRefused::NoKeys),
+            _ => Err(TokenRefused::Issuer),
+        }
     }
 }
 

@@ -1,0 +1,247 @@
+//! What is written down about a call?
+//!
+//! An `Account` is opened when the request is there and reports exactly one usage event when it is
+//! dropped, however the call ended: answered, refused, broken off, or left by its client.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{HOST, USER_AGENT};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, StatusCode, Version};
+use plan::{ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
+
+use crate::body::BodyError;
+use crate::credentials::Known;
+use crate::fault::{Class, Fault};
+use crate::received::Peer;
+use crate::sender::Lane;
+use crate::usage::Call;
+use crate::worker::Worker;
+
+/// The code in the event of a call whose answer broke off: the client has seen another status.
+const ANSWER_BROKE_OFF: u32 = 101_505;
+
+/// The record of one call, reported when it is dropped.
+#[derive(Debug)]
+pub struct Account {
+    worker: Rc<Worker>,
+    opened: Instant,
+    marked: Instant,
+    /// The call's name.
+    pub name: [u8; 16],
+    /// The trace that the call belongs to; all zero: none.
+    pub trace: [u8; 16],
+    method: Method,
+    target: Option<PathAndQuery>,
+    host: Option<HeaderValue>,
+    agent: Option<HeaderValue>,
+    version: Version,
+    peer: Peer,
+    /// The API and the operation that were called.
+    pub called: Option<(Arc<ApiPlan>, Arc<OperationPlan>)>,
+    /// The token that was shown.
+    pub token: Option<Rc<Known>>,
+    /// The application that called.
+    pub application: Option<(Arc<ApplicationPlan>, KeyType)>,
+    /// What it may call by.
+    pub subscription: Option<Arc<SubscriptionPlan>>,
+    /// Whether a quota was used up and the call passed all the same.
+    pub over_quota: bool,
+    /// The backend that was asked.
+    pub backend: Option<Rc<Lane>>,
+    backend_asked: Option<Instant>,
+    backend_us: u64,
+    backend_status: u16,
+    status: u16,
+    fault: Option<(u32, Class)>,
+    security_us: u64,
+    throttling_us: u64,
+    request_bytes: Option<Rc<Cell<u64>>>,
+    /// Body bytes that went to the client.
+    pub response_bytes: u64,
+}
+
+impl Account {
+    /// Opens the record of a call that has just been read.
+    pub fn open(
+        worker: &Rc<Worker>,
+        parts: &Parts,
+        peer: Peer,
+        request_bytes: Option<Rc<Cell<u64>>>,
+    ) -> Self {
+        let opened = worker.clock.instant();
+        Self {
+            worker: Rc::clone(worker),
+            opened,
+            marked: opened,
+            name: worker.names.name(),
+            trace: [0; 16],
+            method: parts.method.clone(),
+            target: parts.uri.path_and_query().cloned(),
+            host: parts.headers.get(HOST).cloned(),
+            agent: parts.headers.get(USER_AGENT).cloned(),
+            version: parts.version,
+            peer,
+            called: None,
+            token: None,
+            application: None,
+            subscription: None,
+            over_quota: false,
+            backend: None,
+            backend_asked: None,
+            backend_us: 0,
+            backend_status: 0,
+            status: 0,
+            fault: None,
+            security_us: 0,
+            throttling_us: 0,
+            request_bytes,
+            response_bytes: 0,
+        }
+    }
+
+    /// When the call began, in microseconds since the Unix epoch.
+    pub fn opened_us(&self) -> i64 {
+        self.worker.unix_us(self.opened)
+    }
+
+    /// When the last stage ended, in microseconds since the Unix epoch.
+    pub fn marked_us(&self) -> i64 {
+        self.worker.unix_us(self.marked)
+    }
+
+    /// The caller and their rights are known.
+    pub fn secured(&mut self) {
+        self.security_us = self.since_mark();
+    }
+
+    /// The limits were asked.
+    pub fn throttled(&mut self) {
+        self.throttling_us = self.since_mark();
+    }
+
+    /// The request goes to a backend now.
+    pub fn asked(&mut self, backend: Rc<Lane>) {
+        self.backend = Some(backend);
+        self.backend_asked = Some(self.marked);
+    }
+
+    /// The backend's answer has begun.
+    pub fn answered(&mut self, status: StatusCode) {
+        self.backend_status = status.as_u16();
+    }
+
+    /// The last byte of the backend's answer is here.
+    pub fn backend_done(&mut self) {
+        if let Some(asked) = self.backend_asked.take() {
+            self.backend_us = micros(asked, self.worker.clock.instant());
+            self.worker.cells.backend.add(self.backend_us);
+        }
+    }
+
+    /// The gateway answers itself.
+    pub fn refused(&mut self, fault: &Fault) {
+        let row = fault.row();
+        self.fault = Some((row.code, row.class));
+        let faults = &self.worker.cells.faults;
+        match row.class {
+            Class::Auth => faults.auth.add(1),
+            Class::Throttled => faults.throttled.add(1),
+            Class::Target => faults.target.add(1),
+            Class::Other => faults.other.add(1),
+        }
+    }
+
+    /// The answer broke off after it had begun.
+    pub fn broke_off(&mut self, error: &BodyError) {
+        let backend = self.backend.as_ref().map_or("", |backend| backend.authority());
+        tracing::warn!(backend, error = error as &dyn std::error::Error, "answer broke off");
+        if matches!(error, BodyError::Backend(_)) && self.fault.is_none() {
+            self.fault = Some((ANSWER_BROKE_OFF, Class::Target));
+            self.worker.cells.faults.target.add(1);
+        }
+    }
+
+    /// What the client is told.
+    pub fn told(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+
+    fn since_mark(&mut self) -> u64 {
+        let now = self.worker.clock.instant();
+        let span = micros(self.marked, now);
+        self.marked = now;
+        span
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.backend_done();
+        let total_us = micros(self.opened, self.worker.clock.instant());
+        let cells = &self.worker.cells;
+        cells.total.add(total_us);
+        if let Some(cell) = cells.calls.get(usize::from(self.status / 100)) {
+            cell.add(1);
+        }
+        self.worker.recorder.record(&self.call(total_us));
+    }
+}
+
+impl Account {
+    fn call(&self, total_us: u64) -> Call<'_> {
+        let api = self.called.as_ref().map(|(api, _)| api.as_ref());
+        let operation = self.called.as_ref().map(|(_, operation)| operation.as_ref());
+        let application = self.application.as_ref().map(|(application, _)| application.as_ref());
+        let token = self.token.as_deref();
+        Call {
+            at_us: self.opened_us(),
+            request_id: self.name,
+            trace_id: self.trace,
+            api: api.map_or("", |api| &api.name),
+            api_version: api.map_or("", |api| &api.version),
+            api_context: api.map_or("", |api| &api.context),
+            operation: operation.map_or("", |operation| &operation.path),
+            method: self.method.as_str(),
+            path: self.target.as_ref().map_or("", PathAndQuery::path),
+            host: self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            application: application.map_or("", |application| &application.name),
+            application_owner: application.map_or("", |application| &application.owner),
+            consumer_key: token.and_then(Known::consumer_key).unwrap_or_default(),
+            user: token.and_then(|token| token.claims().subject.as_deref()).unwrap_or_default(),
+            tier: self.subscription.as_ref().map_or("", |subscription| &subscription.tier),
+            key_type: match self.application {
+                Some((_, KeyType::Production)) => "production",
+                Some((_, KeyType::Sandbox)) => "sandbox",
+                None => "",
+            },
+            client_ip: Some(self.peer.address),
+            user_agent: self.agent.as_ref().map_or(&[], HeaderValue::as_bytes),
+            protocol: match self.version {
+                Version::HTTP_10 => "HTTP/1.0",
+                Version::HTTP_11 => "HTTP/1.1",
+                _ => "HTTP/2.0",
+            },
+            status: self.status,
+            backend_status: self.backend_status,
+            backend: self.backend.as_ref().map_or("", |backend| backend.authority()),
+            fault_code: self.fault.map_or(0, |(code, _)| code),
+            fault_type: self.fault.map_or("", |(_, class)| class.name()),
+            total_us,
+            backend_us: self.backend_us,
+            security_us: self.security_us,
+            throttling_us: self.throttling_us,
+            request_bytes: self.request_bytes.as_ref().map_or(0, |bytes| bytes.get()),
+            response_bytes: self.response_bytes,
+            over_quota: self.over_quota,
+        }
+    }
+}
+
+fn micros(from: Instant, to: Instant) -> u64 {
+    u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX)
+}

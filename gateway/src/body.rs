@@ -1,0 +1,112 @@
+//! What does a message carry, and how much of it is there already?
+//!
+//! Nothing is collected here: a stream hands on part by part what its source gives.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+/// The body of a request or of an answer.
+#[derive(Default)]
+pub enum Body {
+    /// There is none.
+    #[default]
+    Empty,
+    /// All of it is here.
+    Full(Bytes),
+    /// It comes as it comes.
+    Stream(Stream),
+}
+
+/// A body whose parts are still on their way.
+pub type Stream = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError>>>;
+
+/// Why a body broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// Whoever sends the request stopped or broke the framing.
+    #[error("the request body broke off")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The backend stopped or broke the framing.
+    #[error("the body of the answer broke off")]
+    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Body {
+    /// All of a body that is here already.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        if bytes.is_empty() { Self::Empty } else { Self::Full(bytes) }
+    }
+
+    /// A body that comes part by part.
+    pub fn stream(
+        source: impl http_body::Body<Data = Bytes, Error = BodyError> + 'static,
+    ) -> Self {
+        Self::Stream(Box::pin(source))
+    }
+
+    /// Whether there is none: neither now nor later.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    /// How long it is, where that is known.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Full(bytes) => Some(bytes.len() as u64),
+            Self::Stream(stream) => stream.size_hint().exact(),
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        match this {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *this = Self::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Stream(stream) => stream.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Full(bytes) => write!(f, "Full({} bytes)", bytes.len()),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What has one worker done so far?
+//!
+//! Each worker writes its own cells, without a lock and without an atomic read-modify-write; a
+//! scrape, on another thread, adds the workers up.
+
+use std::fmt::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector as Scraped;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+/// Upper bounds of the latency buckets in microseconds; the last bucket has none.
+const BOUNDS_US: [u64; 16] = [
+    250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000, 10_000_000, 30_000_000,
+];
+
+/// A number that only its worker writes.
+#[derive(Debug, Default)]
+pub struct Cell(AtomicU64);
+
+impl Cell {
+    /// Counts `more`. INVARIANT: called by one thread only.
+    pub fn add(&self, more: u64) {
+        self.0.store(self.get().wrapping_add(more), Ordering::Relaxed);
+    }
+
+    /// Takes back what was counted before; for numbers of things that are open now.
+    pub fn sub(&self, less: u64) {
+        self.0.store(self.get().saturating_sub(less), Ordering::Relaxed);
+    }
+
+    /// The number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Spans of time, by size.
+#[derive(Debug, Default)]
+pub struct Spans {
+    buckets: [Cell; BOUNDS_US.len()],
+    longer: Cell,
+    sum_us: Cell,
+}
+
+impl Spans {
+    /// Counts one span.
+    pub fn add(&self, span_us: u64) {
+        let fits = BOUNDS_US.iter().zip(&self.buckets).find(|(bound, _)| span_us <= **bound);
+        fits.map_or(&self.longer, |(_, bucket)| bucket).add(1);
+        self.sum_us.add(span_us);
+    }
+}
+
+/// Why calls ended with an answer of the gateway's own, for counting.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// Refused for who called.
+    pub auth: Cell,
+    /// Refused for how often.
+    pub throttled: Cell,
+    /// The backend could not be had.
+    pub target: Cell,
+    /// Anything else.
+    pub other: Cell,
+}
+
+/// The numbers of one worker.
+#[derive(Debug, Default)]
+pub struct Cells {
+    /// Calls that ended, by the first digit of the status; `[0]`: the client left before.
+    pub calls: [Cell; 6],
+    /// Calls that a fault ended.
+    pub faults: Faults,
+    /// Calls by how long they took.
+    pub total: Spans,
+    /// Calls that reached a backend, by how long that took.
+    pub backend: Spans,
+    /// Client connections that are open.
+    pub connections: Cell,
+    /// Client connections that were accepted.
+    pub accepted: Cell,
+    /// Client connections that were closed at once, for want of room.
+    pub turned_away: Cell,
+    /// TLS handshakes that failed.
+    pub handshakes_failed: Cell,
+    /// Backend connections that are open.
+    pub backend_connections: Cell,
+    /// Backend connections that were opened.
+    pub dialled: Cell,
+    /// Exchanges on a connection that was used before.
+    pub reused: Cell,
+    /// Requests that were sent again because a used connection had died.
+    pub retried: Cell,
+    /// Tokens that were in the cache.
+    pub tokens_known: Cell,
+    /// Tokens that had to be verified.
+    pub tokens_verified: Cell,
+}
+
+/// The cells of all workers, for the registry.
+#[derive(Clone, Debug)]
+pub struct Collector(Arc<[Arc<Cells>]>);
+
+impl Collector {
+    /// Adds up `workers`.
+    pub fn new(workers: impl IntoIterator<Item = Arc<Cells>>) -> Self {
+        Self(workers.into_iter().collect())
+    }
+
+    fn sum(&self, cell: impl Fn(&Cells) -> &Cell) -> u64 {
+        self.0.iter().map(|worker| cell(worker).get()).sum()
+    }
+
+    fn calls(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut calls = out.encode_descriptor(
+            "gateway_calls",
+            "Calls that ended, by class of the status that the client got",
+            None,
+            MetricType::Counter,
+        )?;
+        for (digit, class) in ["left", "1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().enumerate() {
+            let number: u64 =
+                self.0.iter().filter_map(|worker| worker.calls.get(digit)).map(Cell::get).sum();
+            let labels = [("class", class)];
+            ConstCounter::new(number).encode(calls.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn faults(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut faults = out.encode_descriptor(
+            "gateway_faults",
+            "Calls that the gateway answered itself, by class of the fault",
+            None,
+            MetricType::Counter,
+        )?;
+        for (class, number) in [
+            ("AUTH", self.sum(|cells| &cells.faults.auth)),
+            ("THROTTLED", self.sum(|cells| &cells.faults.throttled)),
+            ("TARGET_CONNECTIVITY", self.sum(|cells| &cells.faults.target)),
+            ("OTHER", self.sum(|cells| &cells.faults.other)),
+        ] {
+            let labels = [("type", class)];
+            ConstCounter::new(number).encode(faults.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "seconds are shown, not summed up again")]
+    fn spans(
+        &self,
+        out: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        of: impl Fn(&Cells) -> &Spans,
+    ) -> Result<(), Error> {
+        let sum = |cell: &dyn Fn(&Spans) -> u64| -> u64 {
+            self.0.iter().map(|worker| cell(of(worker))).sum()
+        };
+        let mut buckets: Vec<(f64, u64)> = BOUNDS_US
+            .iter()
+            .enumerate()
+            .map(|(place, bound)| {
+                let number = sum(&|spans| spans.buckets.get(place).map_or(0, Cell::get));
+                (*bound as f64 / 1e6, number)
+            })
+            .collect();
+        buckets.push((f64::INFINITY, sum(&|spans| spans.longer.get())));
+        let count = buckets.iter().map(|(_, number)| number).sum();
+        let total = sum(&|spans| spans.sum_us.get()) as f64 / 1e6;
+        let seconds = prometheus_client::registry::Unit::Seconds;
+        out.encode_descriptor(name, help, Some(&seconds), MetricType::Histogram)?
+            .encode_histogram::<prometheus_client::encoding::NoLabelSet>(
+            total, count, &buckets, None,
+        )
+    }
+}
+
+impl Scraped for Collector {
+    fn encode(&self, mut out: DescriptorEncoder<'_>) -> Result<(), Error> {
+        self.calls(&mut out)?;
+        self.faults(&mut out)?;
+        let help = "How long calls took, first byte in to last byte out";
+        self.spans(&mut out, "gateway_call_duration", help, |cells| &cells.total)?;
+        let help = "How long the backend's part of calls took";
+        self.spans(&mut out, "gateway_backend_duration", help, |cells| &cells.backend)?;
+        for (name, help, number) in [
+            ("gateway_connections_accepted", "Client connections accepted", self.sum(|c| &c.accepted)),
+            (
+                "gateway_connections_turned_away",
+                "Client connections closed at once for want of room",
+                self.sum(|c| &c.turned_away),
+            ),
+            (
+                "gateway_tls_handshakes_failed",
+                "TLS handshakes of clients that failed",
+                self.sum(|c| &c.handshakes_failed),
+            ),
+            ("gateway_backend_dialled", "Backend connections opened", self.sum(|c| &c.dialled)),
+            (
+                "gateway_backend_reused",
+                "Exchanges on a backend connection that was used before",
+                self.sum(|c| &c.reused),
+            ),
+            (
+                "gateway_backend_retried",
+                "Requests sent again because a used connection had died",
+                self.sum(|c| &c.retried),
+            ),
+            ("gateway_tokens_known", "Tokens found in the cache", self.sum(|c| &c.tokens_known)),
+            ("gateway_tokens_verified", "Tokens verified", self.sum(|c| &c.tokens_verified)),
+        ] {
+            let counter = ConstCounter::new(number);
+            counter.encode(out.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        for (name, help, number) in [
+            ("gateway_connections", "Client connections open", self.sum(|c| &c.connections)),
+            (
+                "gateway_backend_connections",
+                "Backend connections open",
+                self.sum(|c| &c.backend_connections),
+            ),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+            gauge.encode(out.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    /// Lets two workers do `work` once each and looks for `line` in the scrape.
+    #[track_caller]
+    fn check(work: impl Fn(&Cells), line: &str) {
+        let workers = [Arc::new(Cells::default()), Arc::new(Cells::default())];
+        workers.iter().for_each(|cells| work(cells));
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Collector::new(workers)));
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        assert!(text.lines().any(|shown| shown == line), "no line {line} in\n{text}");
+    }
+
+    #[test]
+    fn the_numbers_of_all_workers_are_added_up() {
+        check(|cells| cells.calls[2].add(2), r#"gateway_calls_total{class="2xx"} 4"#);
+        check(|cells| cells.faults.auth.add(1), r#"gateway_faults_total{type="AUTH"} 2"#);
+    }
+
+    #[test]
+    fn what_is_open_now_goes_down_again() {
+        let work = |cells: &Cells| {
+            cells.connections.add(3);
+            cells.connections.sub(1);
+        };
+        check(work, "gateway_connections 4");
+    }
+
+    #[test]
+    fn a_span_is_counted_in_the_buckets_that_hold_it() {
+        let line = |le: &str, number: u32| {
+            format!(r#"gateway_call_duration_seconds_bucket{{le="{le}"}} {number}"#)
+        };
+        check(|cells| cells.total.add(250), &line("0.00025", 2));
+        check(|cells| cells.total.add(251), &line("0.00025", 0));
+        check(|cells| cells.total.add(251), &line("0.0005", 2));
+        check(|cells| cells.total.add(u64::from(u32::MAX)), &line("+Inf", 2));
+        check(|cells| cells.total.add(1_500_000), "gateway_call_duration_seconds_sum 3.0");
+    }
+}

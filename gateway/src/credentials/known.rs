@@ -1,0 +1,217 @@
+//! Which tokens were verified before?
+//!
+//! A bounded table per worker. A token is found by a hash of the end of its signature and compared
+//! whole. What was verified under keys or rules that have changed since is verified anew; whether
+//! the token has ended is asked on every call.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::rc::Rc;
+
+use jose::{Claims, KeySet};
+use plan::{ConsumerPlan, KeyManagerPlan};
+
+use crate::fault::TokenRefused;
+use crate::generation::{Generation, Issuer};
+
+/// How much of a token's end is hashed: 24 bytes of signature are as good as random.
+const TAIL: usize = 32;
+/// How many entries may get a second chance before one has to leave.
+const CHANCES: usize = 16;
+
+/// A verified token and whom it stands for.
+pub struct Known {
+    token: Box<str>,
+    claims: Claims,
+    key_manager: Arc<KeyManagerPlan>,
+    keys: Arc<KeySet>,
+    ends_at: i64,
+    /// The generation that `consumer` is of.
+    generation: Cell<u64>,
+    consumer: RefCell<Option<Arc<ConsumerPlan>>>,
+    /// The version of the revocations under which it had not ended.
+    alive_at: Cell<u64>,
+    used: Cell<bool>,
+}
+
+impl Known {
+    /// A token that has just been verified by `issuer`.
+    pub(super) fn new(token: &str, claims: Claims, issuer: Issuer<'_>) -> Self {
+        let skew = i64::from(issuer.expectation.skew_seconds);
+        Self {
+            token: token.into(),
+            ends_at: claims.expires_at.saturating_add(skew),
+            claims,
+            key_manager: Arc::clone(issuer.key_manager),
+            keys: Arc::clone(issuer.keys),
+            generation: Cell::new(u64::MAX),
+            consumer: RefCell::default(),
+            alive_at: Cell::new(u64::MAX),
+            used: Cell::new(false),
+        }
+    }
+
+    /// What it says.
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The name of the key manager that issued it.
+    pub fn key_manager(&self) -> &str {
+        &self.key_manager.name
+    }
+
+    /// The client it was issued to.
+    pub fn consumer_key(&self) -> Option<&str> {
+        self.key_manager.consumer_key(&self.claims)
+    }
+
+    /// Whom it stands for in the generation it was last looked at in; `None`: for nobody.
+    pub fn consumer(&self) -> Option<Arc<ConsumerPlan>> {
+        self.consumer.borrow().clone()
+    }
+
+    /// Whether it ends later than `now_unix`.
+    pub(super) const fn lasts(&self, now_unix: i64) -> bool {
+        now_unix < self.ends_at
+    }
+
+    /// Takes note of the generation. False: it has to be verified anew.
+    pub(super) fn enter(&self, generation: &Generation) -> bool {
+        if self.generation.get() == generation.number {
+            return true;
+        }
+        let Ok(issuer) = generation.issuer(&self.claims.issuer) else { return false };
+        if !Arc::ptr_eq(issuer.key_manager, &self.key_manager)
+            || !Arc::ptr_eq(issuer.keys, &self.keys)
+        {
+            return false;
+        }
+        let consumer = self
+            .consumer_key()
+            .and_then(|key| generation.plan.consumer(&self.key_manager.name, key));
+        *self.consumer.borrow_mut() = consumer.map(Arc::clone);
+        self.generation.set(generation.number);
+        true
+    }
+
+    /// Asks the revocations, if they have changed since it was asked last.
+    pub(super) fn is_alive(&self, revocations: &super::Revocations) -> Result<(), TokenRefused> {
+        // The version is read first: what is added meanwhile is asked for next time.
+        let version = revocations.version();
+        if self.alive_at.get() == version {
+            return Ok(());
+        }
+        if revocations.is_revoked(&self.claims.issuer, &self.claims) {
+            return Err(TokenRefused::Revoked);
+        }
+        self.alive_at.set(version);
+        Ok(())
+    }
+}
+
+/// The token is a secret, and what it says may be.
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known").field("key_manager", &self.key_manager.name).finish_non_exhaustive()
+    }
+}
+
+/// The tokens one worker knows.
+#[derive(Debug)]
+pub struct Tokens {
+    most: usize,
+    hasher: ahash::RandomState,
+    table: HashMap<u64, Rc<Known>, BuildHasherDefault<Hashed>>,
+    /// The keys of the table in the order in which they are asked to leave.
+    ring: Vec<u64>,
+    hand: usize,
+}
+
+impl Tokens {
+    /// An empty table of at most `most` tokens.
+    pub fn new(most: usize) -> Self {
+        Self {
+            most: most.max(1),
+            hasher: ahash::RandomState::new(),
+            table: HashMap::default(),
+            ring: Vec::new(),
+            hand: 0,
+        }
+    }
+
+    /// The token, where it is known.
+    pub(super) fn get(&self, token: &str) -> Option<Rc<Known>> {
+        let known = self.table.get(&self.hash(token))?;
+        if *known.token != *token {
+            return None;
+        }
+        known.used.set(true);
+        Some(Rc::clone(known))
+    }
+
+    /// Remembers a token; one that was not used for a while makes room for it.
+    pub(super) fn insert(&mut self, known: Rc<Known>) {
+        let hash = self.hash(&known.token);
+        if self.table.insert(hash, known).is_some() {
+            return;
+        }
+        if self.ring.len() < self.most {
+            self.ring.push(hash);
+            return;
+        }
+        for _ in 0..CHANCES {
+            let place = self.hand % self.ring.len();
+            let used = |hash: &u64| self.table.get(hash).is_some_and(|known| known.used.take());
+            if !self.ring.get(place).is_some_and(used) {
+                break;
+            }
+            self.hand = place + 1;
+        }
+        let place = self.hand % self.ring.len();
+        if let Some(leaving) = self.ring.get_mut(place) {
+            self.table.remove(leaving);
+            *leaving = hash;
+        }
+        self.hand = place + 1;
+    }
+
+    /// How many are known.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    fn hash(&self, token: &str) -> u64 {
+        let bytes = token.as_bytes();
+        let tail = bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes);
+        self.hasher.hash_one(tail)
+    }
+}
+
+/// The keys of the table are hashes already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0 << 8 | u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

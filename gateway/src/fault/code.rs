@@ -1,0 +1,260 @@
+//! Which status and which number does each fault have?
+//!
+//! The numbers are those that clients of the WSO2 gateway already parse. `docs/faults.md` has a row
+//! for each of them, and a test that compares the two.
+
+use http::StatusCode;
+
+use super::reason::{Fault, Limit};
+
+/// What a fault is on the wire and in the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The number in the body.
+    pub code: u32,
+    /// The short text in the body; the long one is the fault's `Display`.
+    pub message: &'static str,
+    /// How it is counted.
+    pub class: Class,
+}
+
+/// The class of a fault, as usage events carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Refused for who called.
+    Auth,
+    /// Refused for how often.
+    Throttled,
+    /// The backend could not be had.
+    Target,
+    /// Anything else.
+    Other,
+}
+
+/// Who has to act. Retries, alerts and the error budget follow the blame, not the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    Client,
+    Gateway,
+    Backend,
+}
+
+impl Class {
+    /// The word in usage events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auth => "AUTH",
+            Self::Throttled => "THROTTLED",
+            Self::Target => "TARGET_CONNECTIVITY",
+            Self::Other => "OTHER",
+        }
+    }
+}
+
+impl Fault {
+    /// The fault's status, number, text and class.
+    pub const fn row(&self) -> Row {
+        use Class::{Auth, Other, Target, Throttled};
+        let (status, code, message, class) = match self {
+            Self::NoApi | Self::NoOperation => (StatusCode::NOT_FOUND, 404, "Not Found", Other),
+            Self::MethodNotAllowed { .. } => {
+                (StatusCode::METHOD_NOT_ALLOWED, 405, "Method Not Allowed", Other)
+            }
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, 400, "Bad Request", Other),
+            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, 414, "URI Too Long", Other),
+            Self::TooManyHeaders => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                431,
+                "Request Header Fields Too Large",
+                Other,
+            ),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 413, "Content Too Large", Other),
+            Self::IncompleteBody(_) => {
+                (StatusCode::BAD_REQUEST, 102_511, "Incomplete payload", Other)
+            }
+            Self::ApiBlocked => (StatusCode::SERVICE_UNAVAILABLE, 700_700, "API blocked", Other),
+            Self::ApiNotReady => {
+                (StatusCode::SERVICE_UNAVAILABLE, 700_701, "API not ready", Other)
+            }
+            Self::MissingCredentials => {
+                (StatusCode::UNAUTHORIZED, 900_902, "Missing Credentials", Auth)
+            }
+            Self::InvalidToken(_) => {
+                (StatusCode::UNAUTHORIZED, 900_901, "Invalid Credentials", Auth)
+            }
+            Self::NoEndpoint { .. } => {
+                (StatusCode::FORBIDDEN, 900_901, "Invalid Credentials", Auth)
+            }
+            Self::NotSubscribed => (StatusCode::FORBIDDEN, 900_908, "Resource forbidden", Auth),
+            Self::SubscriptionBlocked => (
+                StatusCode::UNAUTHORIZED,
+                900_907,
+                "The requested API is temporarily blocked",
+                Auth,
+            ),
+            Self::SubscriptionInactive => (
+                StatusCode::UNAUTHORIZED,
+                900_909,
+                "The subscription to the API is inactive",
+                Auth,
+            ),
+            Self::MissingScope { .. } => (
+                StatusCode::FORBIDDEN,
+                900_910,
+                "The access token does not allow you to access the requested resource",
+                Auth,
+            ),
+            Self::Throttled { limit, .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, limit.code(), "Message throttled out", Throttled)
+            }
+            Self::BackendUnreachable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, 101_503, "Service Unavailable", Target)
+            }
+            Self::BackendConnectTimeout => {
+                (StatusCode::GATEWAY_TIMEOUT, 101_508, "Gateway Timeout", Target)
+            }
+            Self::BackendTimeout => {
+                (StatusCode::GATEWAY_TIMEOUT, 101_504, "Gateway Timeout", Target)
+            }
+            Self::BackendClosed(_) => (StatusCode::BAD_GATEWAY, 101_505, "Bad Gateway", Target),
+            Self::BackendSend(_) => (StatusCode::BAD_GATEWAY, 101_500, "Bad Gateway", Target),
+            Self::BackendProtocol(_) => (StatusCode::BAD_GATEWAY, 101_506, "Bad Gateway", Target),
+            Self::BackendBusy => {
+                (StatusCode::SERVICE_UNAVAILABLE, 303_000, "Service Unavailable", Target)
+            }
+            Self::KeyManagerAway(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, 101_503, "Service Unavailable", Target)
+            }
+        };
+        Row { status, code, message, class }
+    }
+
+    /// Who has to act.
+    pub const fn blame(&self) -> Blame {
+        match self {
+            Self::ApiNotReady | Self::BackendBusy | Self::KeyManagerAway(_) => Blame::Gateway,
+            Self::BackendUnreachable(_)
+            | Self::BackendConnectTimeout
+            | Self::BackendTimeout
+            | Self::BackendClosed(_)
+            | Self::BackendSend(_)
+            | Self::BackendProtocol(_) => Blame::Backend,
+            _ => Blame::Client,
+        }
+    }
+}
+
+impl Limit {
+    /// The number in the body.
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Application => 900_803,
+            Self::Subscription => 900_804,
+            Self::SubscriptionBurst => 900_807,
+            Self::ApplicationBurst => 900_809,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{BadRequest, TokenRefused};
+
+    /// One fault of each kind, with the name of its row in the document.
+    fn every_fault() -> Vec<(&'static str, Fault)> {
+        let cause = || -> Box<dyn std::error::Error + Send + Sync> { "cause".into() };
+        let throttled = |limit| Fault::Throttled { limit, retry_after_us: 1 };
+        let all = vec![
+            ("NoApi", Fault::NoApi),
+            ("NoOperation", Fault::NoOperation),
+            ("MethodNotAllowed", Fault::MethodNotAllowed { allow: String::new() }),
+            ("BadRequest", Fault::BadRequest(BadRequest::Host)),
+            ("TargetTooLong", Fault::TargetTooLong),
+            ("TooManyHeaders", Fault::TooManyHeaders),
+            ("BodyTooLarge", Fault::BodyTooLarge),
+            ("IncompleteBody", Fault::IncompleteBody(cause())),
+            ("ApiBlocked", Fault::ApiBlocked),
+            ("ApiNotReady", Fault::ApiNotReady),
+            ("MissingCredentials", Fault::MissingCredentials),
+            ("InvalidToken", Fault::InvalidToken(TokenRefused::Revoked)),
+            ("NoEndpoint", Fault::NoEndpoint { key_type: "production" }),
+            ("NotSubscribed", Fault::NotSubscribed),
+            ("SubscriptionBlocked", Fault::SubscriptionBlocked),
+            ("SubscriptionInactive", Fault::SubscriptionInactive),
+            ("MissingScope", Fault::MissingScope { scopes: String::new() }),
+            ("Throttled: application", throttled(Limit::Application)),
+            ("Throttled: application burst", throttled(Limit::ApplicationBurst)),
+            ("Throttled: subscription", throttled(Limit::Subscription)),
+            ("Throttled: subscription burst", throttled(Limit::SubscriptionBurst)),
+            ("BackendUnreachable", Fault::BackendUnreachable(cause())),
+            ("BackendConnectTimeout", Fault::BackendConnectTimeout),
+            ("BackendTimeout", Fault::BackendTimeout),
+            ("BackendClosed", Fault::BackendClosed(cause())),
+            ("BackendSend", Fault::BackendSend(cause())),
+            ("BackendProtocol", Fault::BackendProtocol(cause())),
+            ("BackendBusy", Fault::BackendBusy),
+            ("KeyManagerAway", Fault::KeyManagerAway(cause())),
+        ];
+        // Whoever adds a variant is led here by the compiler and adds it to the list as well.
+        for (_, fault) in &all {
+            match fault {
+                Fault::NoApi
+                | Fault::NoOperation
+                | Fault::MethodNotAllowed { .. }
+                | Fault::BadRequest(_)
+                | Fault::TargetTooLong
+                | Fault::TooManyHeaders
+                | Fault::BodyTooLarge
+                | Fault::IncompleteBody(_)
+                | Fault::ApiBlocked
+                | Fault::ApiNotReady
+                | Fault::MissingCredentials
+                | Fault::InvalidToken(_)
+                | Fault::NoEndpoint { .. }
+                | Fault::NotSubscribed
+                | Fault::SubscriptionBlocked
+                | Fault::SubscriptionInactive
+                | Fault::MissingScope { .. }
+                | Fault::Throttled { .. }
+                | Fault::BackendUnreachable(_)
+                | Fault::BackendConnectTimeout
+                | Fault::BackendTimeout
+                | Fault::BackendClosed(_)
+                | Fault::BackendSend(_)
+                | Fault::BackendProtocol(_)
+                | Fault::BackendBusy
+                | Fault::KeyManagerAway(_) => {}
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn the_document_has_exactly_one_row_for_each_fault() {
+        let document = include_str!("../../../docs/faults.md");
+        let rows: Vec<&str> = document.lines().filter(|line| line.starts_with("| `")).collect();
+        let faults = every_fault();
+        for (name, fault) in &faults {
+            let Row { status, code, message, class } = fault.row();
+            let start = format!(
+                "| `{name}` | {code} | {} | {message} | {} | {:?} |",
+                status.as_u16(),
+                class.name(),
+                fault.blame()
+            );
+            let found = rows.iter().filter(|row| row.starts_with(&start)).count();
+            assert_eq!(found, 1, "docs/faults.md needs one row that starts with\n{start}");
+        }
+        assert_eq!(rows.len(), faults.len(), "docs/faults.md has a row without a fault");
+    }
+
+    #[test]
+    fn a_fault_never_shows_its_cause() {
+        for (name, fault) in every_fault() {
+            assert!(!fault.to_string().contains("cause"), "{name}: {fault}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Why did the gateway, and not the backend, answer a call?
+
+use std::fmt;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The reason for an answer of the gateway's own.
+///
+/// A variant is a promise to the client and is worded for the client. What went wrong inside
+/// travels as `source`: it reaches the log and never the wire.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Nothing is served here.
+    #[error("The requested resource is not available.")]
+    NoApi,
+    /// The API has no such path.
+    #[error("No matching resource found for given API Request")]
+    NoOperation,
+    /// The path exists for other methods; they are listed as `Allow` wants them.
+    #[error("Method not allowed for given API resource")]
+    MethodNotAllowed { allow: String },
+    /// The request is not what HTTP asks for.
+    #[error("The request is malformed: {0}")]
+    BadRequest(BadRequest),
+    /// The request target is longer than configured.
+    #[error("The request target is too long")]
+    TargetTooLong,
+    /// There are more header fields than configured.
+    #[error("The request has too many header fields")]
+    TooManyHeaders,
+    /// The body is longer than what may be held.
+    #[error("The request body is too large")]
+    BodyTooLarge,
+    /// The body that was announced did not come whole.
+    #[error("The request body is incomplete")]
+    IncompleteBody(#[source] Cause),
+    /// The API is in the life-cycle state BLOCKED.
+    #[error("This API has been blocked temporarily. Please try again later or contact the system administrators.")]
+    ApiBlocked,
+    /// The API could not be loaded as it is configured.
+    #[error("This API is not ready to serve calls")]
+    ApiNotReady,
+    /// No credential was shown.
+    #[error("Invalid Credentials. Make sure your API invocation call has a header: 'Authorization: Bearer ACCESS_TOKEN'")]
+    MissingCredentials,
+    /// The credential is not good.
+    #[error("Invalid Credentials. Make sure you have provided the correct security credentials")]
+    InvalidToken(#[source] TokenRefused),
+    /// The API has no backend for keys of this type.
+    #[error("{} key offered to the API with no {} endpoint", capital(.key_type), .key_type)]
+    NoEndpoint { key_type: &'static str },
+    /// The caller has no subscription to the API.
+    #[error("User is NOT authorized to access the Resource. API Subscription validation failed.")]
+    NotSubscribed,
+    /// The subscription is blocked.
+    #[error("The requested API is temporarily blocked")]
+    SubscriptionBlocked,
+    /// The subscription waits for approval or was not approved.
+    #[error("The subscription to the API is inactive")]
+    SubscriptionInactive,
+    /// The token lacks every one of these scopes, separated by spaces.
+    #[error("The access token does not allow you to access the requested resource")]
+    MissingScope { scopes: String },
+    /// A limit is used up.
+    #[error("You have exceeded your quota. You can access API after {} seconds", .retry_after_us.div_ceil(1_000_000))]
+    Throttled { limit: Limit, retry_after_us: u64 },
+    /// Nobody listens at the backend's address.
+    #[error("Error connecting to the back end")]
+    BackendUnreachable(#[source] Cause),
+    /// The backend's address did not take the connection in time.
+    #[error("Connection timed out while connecting to the back end")]
+    BackendConnectTimeout,
+    /// The backend did not answer in time.
+    #[error("The back end did not answer in time")]
+    BackendTimeout,
+    /// The backend closed the connection before it had answered.
+    #[error("The back end closed the connection before it had answered")]
+    BackendClosed(#[source] Cause),
+    /// The backend did not take the request.
+    #[error("Error sending the request to the back end")]
+    BackendSend(#[source] Cause),
+    /// The backend does not speak HTTP.
+    #[error("The answer of the back end is not valid HTTP")]
+    BackendProtocol(#[source] Cause),
+    /// As many backend connections are open as may be.
+    #[error("No connection to the back end is free")]
+    BackendBusy,
+    /// A token request, while the key manager cannot be reached.
+    #[error("The key manager cannot be reached")]
+    KeyManagerAway(#[source] Cause),
+}
+
+/// What is wrong with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadRequest {
+    /// There is not exactly one valid Host.
+    Host,
+    /// The path is not in canonical form.
+    Path,
+    /// The target is of a form that is not for gateways.
+    Target,
+    /// There is more than one Authorization field.
+    Authorization,
+}
+
+/// Why a token is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRefused {
+    /// It names no issuer.
+    #[error("the token cannot be read")]
+    Unreadable,
+    /// Its issuer is none of the API's key managers.
+    #[error("no key manager of the API has this issuer")]
+    Issuer,
+    /// The keys of its issuer are not known yet.
+    #[error("the keys of the issuer are not known")]
+    NoKeys,
+    /// It does not verify.
+    #[error("the token does not verify")]
+    Refused(#[source] jose::Refusal),
+    /// It has ended before its time.
+    #[error("the token was revoked")]
+    Revoked,
+    /// It names no client.
+    #[error("the token names no client")]
+    NoClient,
+}
+
+/// Which limit is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The quota of all calls of an application.
+    Application,
+    /// The pace of all calls of an application.
+    ApplicationBurst,
+    /// The quota of a subscription.
+    Subscription,
+    /// The pace of a subscription.
+    SubscriptionBurst,
+}
+
+impl fmt::Display for BadRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "exactly one valid Host is needed",
+            Self::Path => "the path is not in canonical form",
+            Self::Target => "the request target is not a path",
+            Self::Authorization => "more than one Authorization field",
+        })
+    }
+}
+
+/// The word with its first letter in upper case.
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}

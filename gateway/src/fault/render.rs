@@ -1,0 +1,227 @@
+//! How does a fault look on the wire?
+//!
+//! The only place that writes an error. Bodies are those that clients of the WSO2 gateway already
+//! parse, and RFC 9457 for those who accept it.
+
+use std::fmt::Write as _;
+
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+
+use super::code::{Class, Row};
+use super::format::Format;
+use super::grpc;
+use super::reason::{Fault, TokenRefused};
+use crate::body::Body;
+
+/// The answer that tells `fault`; `now_unix` is the time in seconds.
+pub fn render(fault: &Fault, format: Format, now_unix: i64) -> Response<Body> {
+    let row = fault.row();
+    let mut answer = match format {
+        Format::Grpc => trailers_only(fault, row),
+        _ => with_body(fault, row, format, now_unix),
+    };
+    let headers = answer.headers_mut();
+    match fault {
+        Fault::MethodNotAllowed { allow } => {
+            if let Ok(allow) = HeaderValue::try_from(allow.as_str()) {
+                headers.insert(ALLOW, allow);
+            }
+        }
+        Fault::Throttled { retry_after_us, .. } => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_us.div_ceil(1_000_000)));
+        }
+        _ => {}
+    }
+    if let Some(challenge) = challenge(fault)
+        && let Ok(challenge) = HeaderValue::try_from(challenge)
+    {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    answer
+}
+
+fn with_body(fault: &Fault, row: Row, format: Format, now_unix: i64) -> Response<Body> {
+    let (media, text) = match format {
+        Format::Problem => ("application/problem+json", problem(fault, row)),
+        Format::Xml => ("application/xml; charset=utf-8", xml(fault, row, now_unix)),
+        Format::Soap11 => ("text/xml; charset=utf-8", soap11(fault, row)),
+        Format::Soap12 => ("application/soap+xml; charset=utf-8", soap12(fault, row)),
+        Format::Json | Format::Grpc => ("application/json", json(fault, row, now_unix)),
+    };
+    let mut answer = Response::new(Body::full(text));
+    *answer.status_mut() = row.status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    answer
+}
+
+/// RFC 6750 §3: what a client that was refused has to show. A request without credentials is told
+/// no error code.
+fn challenge(fault: &Fault) -> Option<String> {
+    const BEARER: &str = "Bearer realm=\"Turnpike\"";
+    match fault {
+        Fault::InvalidToken(refused) => {
+            let description = match refused {
+                TokenRefused::Refused(jose::Refusal::Expired) => "The access token expired",
+                _ => "The access token is not valid",
+            };
+            Some(format!(
+                "{BEARER}, error=\"invalid_token\", error_description=\"{description}\""
+            ))
+        }
+        Fault::MissingScope { scopes } => {
+            Some(format!("{BEARER}, error=\"insufficient_scope\", scope=\"{scopes}\""))
+        }
+        _ if fault.row().status == StatusCode::UNAUTHORIZED => Some(BEARER.to_owned()),
+        _ => None,
+    }
+}
+
+/// What WSO2 clients parse; the order is theirs too.
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    code: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    message: &'a str,
+    description: String,
+    #[serde(rename = "nextAccessTime", skip_serializing_if = "Option::is_none")]
+    next_access_time: Option<String>,
+}
+
+/// RFC 9457 §3.1, and our number.
+#[derive(serde::Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    code: String,
+}
+
+fn json(fault: &Fault, row: Row, now_unix: i64) -> String {
+    written(&Report {
+        code: row.code.to_string(),
+        kind: report_type(row),
+        message: row.message,
+        description: fault.to_string(),
+        next_access_time: next_access(fault, now_unix),
+    })
+}
+
+fn problem(fault: &Fault, row: Row) -> String {
+    written(&Problem {
+        kind: format!("urn:turnpike:fault:{}", row.code),
+        title: row.message,
+        status: row.status.as_u16(),
+        detail: fault.to_string(),
+        code: row.code.to_string(),
+    })
+}
+
+/// Text and numbers always have a JSON form, so nothing is lost by the default.
+fn written(body: &impl serde::Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
+}
+
+fn report_type(row: Row) -> Option<&'static str> {
+    matches!(row.class, Class::Target | Class::Other).then_some("Status report")
+}
+
+fn xml(fault: &Fault, row: Row, now_unix: i64) -> String {
+    let (prefix, namespace) = match row.class {
+        Class::Auth => ("ams", "http://wso2.org/apimanager/security"),
+        Class::Throttled => ("amt", "http://wso2.org/apimanager/throttling"),
+        Class::Target | Class::Other => ("am", "http://wso2.org/apimanager"),
+    };
+    let mut body = format!("<{prefix}:fault xmlns:{prefix}=\"{namespace}\">");
+    let mut element = |name: &str, text: &str| {
+        let _ = write!(body, "<{prefix}:{name}>{}</{prefix}:{name}>", escaped(text));
+    };
+    element("code", &row.code.to_string());
+    if let Some(kind) = report_type(row) {
+        element("type", kind);
+    }
+    element("message", row.message);
+    element("description", &fault.to_string());
+    if let Some(at) = next_access(fault, now_unix) {
+        element("nextAccessTime", &at);
+    }
+    let _ = write!(body, "</{prefix}:fault>");
+    body
+}
+
+fn soap11(fault: &Fault, row: Row) -> String {
+    let side = if row.class == Class::Auth { "Client" } else { "Server" };
+    format!(
+        "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\">\
+         <soapenv:Body><soapenv:Fault><faultcode>soapenv:{side}</faultcode>\
+         <faultstring>{}</faultstring><detail>{}</detail>\
+         </soapenv:Fault></soapenv:Body></soapenv:Envelope>",
+        escaped(row.message),
+        xml(fault, row, 0)
+    )
+}
+
+fn soap12(fault: &Fault, row: Row) -> String {
+    let side = if row.class == Class::Auth { "Sender" } else { "Receiver" };
+    format!(
+        "<soapenv:Envelope xmlns:soapenv=\"http://www.w3.org/2003/05/soap-envelope\">\
+         <soapenv:Body><soapenv:Fault><soapenv:Code><soapenv:Value>soapenv:{side}\
+         </soapenv:Value></soapenv:Code><soapenv:Reason>\
+         <soapenv:Text xml:lang=\"en\">{}</soapenv:Text></soapenv:Reason>\
+         <soapenv:Detail>{}</soapenv:Detail>\
+         </soapenv:Fault></soapenv:Body></soapenv:Envelope>",
+        escaped(row.message),
+        xml(fault, row, 0)
+    )
+}
+
+fn trailers_only(fault: &Fault, row: Row) -> Response<Body> {
+    let mut answer = Response::new(Body::Empty);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    for (name, value) in grpc::fields(row, &fault.to_string()) {
+        headers.insert(name, value);
+    }
+    answer
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// When a throttled client may come again, as `2026-Jan-31 23:59:59+0000 UTC`.
+fn next_access(fault: &Fault, now_unix: i64) -> Option<String> {
+    let Fault::Throttled { retry_after_us, .. } = fault else { return None };
+    if now_unix <= 0 {
+        return None;
+    }
+    let wait = i64::try_from(retry_after_us.div_ceil(1_000_000)).ok()?;
+    let at = now_unix.checked_add(wait)?;
+    let (year, month, day) = civil_date(at.div_euclid(86_400));
+    let second = at.rem_euclid(86_400);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    Some(format!("{year:04}-{month}-{day:02} {hour:02}:{minute:02}:{second:02}+0000 UTC"))
+}
+
+/// The Gregorian date of a day counted from 1970-01-01: eras of 400 years that start on March 1st,
+/// so that the leap day is the last of its year.
+fn civil_date(day: i64) -> (i64, &'static str, i64) {
+    const MONTHS: [&str; 12] =
+        ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
+    let shifted = day + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5 + 1;
+    let year = year_of_era + era * 400 + i64::from(month >= 10);
+    let name = usize::try_from(month).ok().and_then(|month| MONTHS.get(month)).copied();
+    (year, name.unwrap_or_default(), of_month)
+}
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+//! May this caller do this?
+//!
+//! The application behind the token, its subscription, the operation's scopes and the backend for
+//! the type of its key. A `Permit` is the proof; `upstream` does not move without one.
+
+use std::sync::Arc;
+
+use plan::{ApplicationPlan, ConsumerPlan, EndpointPlan, KeyType, Plan, SubscriptionPlan};
+use turnpike_proto::config::v1::lifecycle;
+use turnpike_proto::config::v1::subscription_spec::State;
+
+use super::authenticate::Caller;
+use crate::fault::{Fault, TokenRefused};
+use crate::router::Matched;
+
+/// Proof that the caller may make this call.
+#[derive(Debug)]
+pub struct Permit<'g> {
+    matched: Matched<'g>,
+    caller: Caller,
+    consumer: Option<Arc<ConsumerPlan>>,
+    subscription: Option<&'g Arc<SubscriptionPlan>>,
+    endpoint: &'g Arc<EndpointPlan>,
+}
+
+/// Asks for the caller's rights.
+pub fn authorize<'g>(
+    plan: &'g Plan,
+    matched: Matched<'g>,
+    caller: Caller,
+) -> Result<Permit<'g>, Fault> {
+    let api = matched.api();
+    let Some(token) = caller.token() else {
+        // Whoever shows no key gets the backend that is there.
+        let endpoint = api.production.as_ref().or(api.sandbox.as_ref());
+        let endpoint = endpoint.ok_or(Fault::NoEndpoint { key_type: "production" })?;
+        return Ok(Permit { matched, caller, consumer: None, subscription: None, endpoint });
+    };
+    if token.consumer_key().is_none() {
+        return Err(Fault::InvalidToken(TokenRefused::NoClient));
+    }
+    let consumer = token.consumer();
+    let on_trial = api.lifecycle == lifecycle::State::Prototyped;
+    let subscription = match &consumer {
+        Some(consumer) if consumer.application.broken.is_some() => return Err(Fault::ApiNotReady),
+        Some(consumer) => {
+            let found = plan.subscription(&consumer.application.name, &api.id);
+            if on_trial { None } else { Some(usable(found, consumer.key_type)?) }
+        }
+        None if on_trial => None,
+        None => return Err(Fault::NotSubscribed),
+    };
+    let scopes = &matched.operation().scopes;
+    let has = |scope: &Arc<str>| token.claims().scopes.iter().any(|had| **had == **scope);
+    if !scopes.is_empty() && !scopes.iter().any(has) {
+        return Err(Fault::MissingScope { scopes: scopes.join(" ") });
+    }
+    let key_type = consumer.as_ref().map_or(KeyType::Production, |consumer| consumer.key_type);
+    let endpoint = match key_type {
+        KeyType::Production => api.production.as_ref().ok_or("production"),
+        KeyType::Sandbox => api.sandbox.as_ref().ok_or("sandbox"),
+    };
+    let endpoint = endpoint.map_err(|key_type| Fault::NoEndpoint { key_type })?;
+    Ok(Permit { matched, caller, consumer, subscription, endpoint })
+}
+
+/// The subscription, if its state lets it be used.
+fn usable(
+    found: Option<&Arc<SubscriptionPlan>>,
+    key_type: KeyType,
+) -> Result<&Arc<SubscriptionPlan>, Fault> {
+    let subscription = found.ok_or(Fault::NotSubscribed)?;
+    match (subscription.state, key_type) {
+        (State::Blocked, _) | (State::ProdOnlyBlocked, KeyType::Production) => {
+            Err(Fault::SubscriptionBlocked)
+        }
+        (State::OnHold | State::Rejected, _) => Err(Fault::SubscriptionInactive),
+        _ if subscription.broken.is_some() => Err(Fault::ApiNotReady),
+        _ => Ok(subscription),
+    }
+}
+
+impl<'g> Permit<'g> {
+    /// What is called.
+    pub const fn matched(&self) -> &Matched<'g> {
+        &self.matched
+    }
+
+    /// Who calls.
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The application that calls, where one does.
+    pub fn application(&self) -> Option<&Arc<ApplicationPlan>> {
+        self.consumer.as_ref().map(|consumer| &consumer.application)
+    }
+
+    /// The type of the key that the token was got with.
+    pub fn key_type(&self) -> Option<KeyType> {
+        self.consumer.as_ref().map(|consumer| consumer.key_type)
+    }
+
+    /// The subscription that is used, where one is needed.
+    pub const fn subscription(&self) -> Option<&'g Arc<SubscriptionPlan>> {
+        self.subscription
+    }
+
+    /// The backend that may be called.
+    pub const fn endpoint(&self) -> &'g Arc<EndpointPlan> {
+        self.endpoint
+    }
+}

@@ -1,0 +1,9 @@
+//! What every call has to pass, in this order: who are you, what may you, how often.
+
+mod authenticate;
+mod authorize;
+mod throttle;
+
+pub use authenticate::{Caller, Evidence, authenticate};
+pub use authorize::{Permit, authorize};
+pub use throttle::{Admission, Fields, admit};

@@ -1,0 +1,193 @@
+//! Does a permitted call fit its limits right now?
+//!
+//! Limits are asked from the narrowest to the widest, and all or nothing: a call that one limit
+//! refuses takes no room from the others.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use throttle::{Full, Hold, LimitKind, LimitState, Meter};
+
+use super::authorize::Permit;
+use crate::fault::{Fault, Limit};
+
+/// Proof that every limit had room for the call. `upstream` asks for it, so no call reaches a
+/// backend unthrottled.
+#[must_use = "an admission that is dropped unsettled gives its room back"]
+#[derive(Debug)]
+pub struct Admission {
+    subscription: Option<Hold>,
+    application: Option<Hold>,
+}
+
+/// What the `RateLimit-Policy` and `RateLimit` fields say (draft-ietf-httpapi-ratelimit-headers).
+#[derive(Debug, Default)]
+pub struct Fields {
+    policy: String,
+    limit: String,
+}
+
+/// Asks the limits. What they say about themselves goes into `fields`, also when one refuses.
+pub fn admit(permit: &Permit<'_>, now_us: u64, fields: &mut Fields) -> Result<Admission, Fault> {
+    let subscription = permit.subscription().map(|subscription| &subscription.meter);
+    let application = permit.application().map(|application| &application.meter);
+    let admission = hold(subscription, application, now_us);
+    for (meter, quota, burst) in [
+        (subscription, "subscription", "subscription-burst"),
+        (application, "application", "application-burst"),
+    ] {
+        let Some(meter) = meter.filter(|meter| !meter.is_unlimited()) else { continue };
+        let state = meter.state(now_us);
+        state.quota.into_iter().for_each(|state| fields.add(quota, state));
+        state.rate.into_iter().for_each(|state| fields.add(burst, state));
+    }
+    admission
+}
+
+fn hold(
+    subscription: Option<&Arc<Meter>>,
+    application: Option<&Arc<Meter>>,
+    now_us: u64,
+) -> Result<Admission, Fault> {
+    let refused = |quota, burst| {
+        move |full: Full| Fault::Throttled {
+            limit: if full.limit == LimitKind::Quota { quota } else { burst },
+            retry_after_us: full.retry_after_us,
+        }
+    };
+    let take = |meter: Option<&Arc<Meter>>| meter.map(|meter| meter.hold(now_us)).transpose();
+    let subscription =
+        take(subscription).map_err(refused(Limit::Subscription, Limit::SubscriptionBurst))?;
+    // Leaving here drops the hold above, and it gives its room back.
+    let application =
+        take(application).map_err(refused(Limit::Application, Limit::ApplicationBurst))?;
+    Ok(Admission { subscription, application })
+}
+
+impl Admission {
+    /// Makes the call count; to be said once the backend has the request.
+    pub fn settle(self) {
+        self.subscription.into_iter().chain(self.application).for_each(Hold::settle);
+    }
+
+    /// Whether a quota was used up and the call passes all the same.
+    pub fn over_quota(&self) -> bool {
+        let over = |hold: &Option<Hold>| hold.as_ref().is_some_and(Hold::over_quota);
+        over(&self.subscription) || over(&self.application)
+    }
+}
+
+impl Fields {
+    fn add(&mut self, name: &str, state: LimitState) {
+        let comma = if self.policy.is_empty() { "" } else { ", " };
+        let (limit, window) = (state.limit, seconds(state.window_us));
+        let _ = write!(self.policy, "{comma}\"{name}\";q={limit};w={window}");
+        let (remaining, reset) = (state.remaining, seconds(state.reset_us));
+        let _ = write!(self.limit, "{comma}\"{name}\";r={remaining};t={reset}");
+    }
+
+    /// The fields and their values, as far as there are any.
+    pub fn values(self) -> impl Iterator<Item = (&'static str, HeaderValue)> {
+        [("ratelimit-policy", self.policy), ("ratelimit", self.limit)]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
+    }
+}
+
+/// Rounded up: who waits that long finds room.
+const fn seconds(us: u64) -> u64 {
+    us.div_ceil(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use throttle::{MeterConfig, Quota, Rate};
+
+    use super::*;
+
+    const NOW_US: u64 = 1_700_000_000_000_000;
+
+    /// `limit` is "quota/seconds" or "quota/seconds burst/seconds", or empty.
+    fn meter(limit: &str) -> Arc<Meter> {
+        let mut limits = limit.split_whitespace().map(|limit| {
+            let (requests, per) = limit.split_once('/').unwrap();
+            (requests.parse().unwrap(), Duration::from_secs(per.parse().unwrap()))
+        });
+        let quota = limits.next().map(|(requests, per)| Quota::new(requests, per).unwrap());
+        let rate = limits.next().map(|(requests, per)| Rate::new(requests, per).unwrap());
+        Arc::new(Meter::new(MeterConfig { rate, quota, stop_on_quota: true }))
+    }
+
+    /// Makes `calls` calls at once and names what became of each: "ok" or the number.
+    #[track_caller]
+    fn check(subscription: &str, application: &str, calls: usize, expected: &str) {
+        let (subscription, application) = (meter(subscription), meter(application));
+        let said: Vec<String> = (0..calls)
+            .map(|_| match hold(Some(&subscription), Some(&application), NOW_US) {
+                Ok(admission) => {
+                    admission.settle();
+                    "ok".to_owned()
+                }
+                Err(fault) => fault.row().code.to_string(),
+            })
+            .collect();
+        assert_eq!(said.join(" "), expected);
+    }
+
+    #[test]
+    fn the_full_limit_gives_its_number() {
+        check("1/60", "", 2, "ok 900804");
+        check("9/60 1/60", "", 2, "ok 900807");
+        check("", "1/60", 2, "ok 900803");
+        check("", "9/60 1/60", 2, "ok 900809");
+        check("", "", 3, "ok ok ok");
+    }
+
+    #[test]
+    fn the_narrowest_full_limit_answers() {
+        check("1/60", "1/60", 2, "ok 900804");
+    }
+
+    #[test]
+    fn a_refused_call_takes_no_room_from_the_other_limits() {
+        let (subscription, application) = (meter("2/60"), meter("1/60"));
+        hold(Some(&subscription), Some(&application), NOW_US).unwrap().settle();
+        hold(Some(&subscription), Some(&application), NOW_US).unwrap_err();
+        assert_eq!(subscription.state(NOW_US).quota.unwrap().remaining, 1);
+    }
+
+    #[test]
+    fn an_unsettled_call_gives_its_room_back() {
+        let limit = meter("1/60");
+        drop(hold(Some(&limit), None, NOW_US).unwrap());
+        assert!(hold(Some(&limit), None, NOW_US).is_ok());
+    }
+
+    #[test]
+    fn the_fields_name_each_limit_with_its_window_and_what_is_left() {
+        let mut fields = Fields::default();
+        let state = |remaining, reset_us| LimitState {
+            limit: 10,
+            remaining,
+            reset_us,
+            window_us: 60_000_000,
+        };
+        fields.add("subscription", state(3, 1_500_001));
+        fields.add("application", state(0, 1));
+        let shown: Vec<String> = fields
+            .values()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                r#"ratelimit-policy: "subscription";q=10;w=60, "application";q=10;w=60"#,
+                r#"ratelimit: "subscription";r=3;t=2, "application";r=0;t=1"#
+            ]
+        );
+    }
+}

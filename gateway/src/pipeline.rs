@@ -1,0 +1,186 @@
+//! What happens to a call, in which order?
+//!
+//! Received → Matched → Caller → Permit → Admission → Reply. Stages return values, and every `?`
+//! leaves for the one place that writes faults. The account that is opened first reports the call
+//! when the last byte of its answer is gone, or whenever it is dropped before.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use http::header::ALLOW;
+use http::request::Parts;
+use http::{HeaderValue, Response};
+use tracing::Instrument as _;
+
+use crate::account::Account;
+use crate::body::Body;
+use crate::fault::{self, Blame, Fault, Format};
+use crate::handlers::{self, Evidence, Fields};
+use crate::received::{Peer, Received};
+use crate::router::{self, Found};
+use crate::upstream::{self, Outbound};
+use crate::worker::Worker;
+
+/// A request as the receiver read it.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Its head.
+    pub parts: Parts,
+    /// Its body.
+    pub body: Body,
+    /// How much of the body has been read so far; absent: there is none.
+    pub body_bytes: Option<Rc<Cell<u64>>>,
+    /// Who sends it.
+    pub peer: Peer,
+}
+
+/// The answer, and the record that is reported when it is dropped.
+#[derive(Debug)]
+pub struct Answer {
+    /// What the client is told.
+    pub response: Response<Body>,
+    /// To be kept until the last byte is gone.
+    pub account: Account,
+}
+
+/// Answers a call. Dropping the future ends the call, and that is reported too.
+pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
+    let Incoming { parts, body, body_bytes, peer } = incoming;
+    let mut account = Account::open(worker, &parts, peer, body_bytes);
+    let mut fields = Fields::default();
+    let mut response = match Received::take(parts, peer, worker.bounds) {
+        Err((fault, headers)) => refused(&fault, Format::for_request(&headers), &mut account),
+        Ok(received) => {
+            let span = span(&received, &mut account);
+            let served = serve(worker, &received, body, &mut account, &mut fields);
+            match served.instrument(span).await {
+                Ok(response) => response,
+                Err(fault) => {
+                    let format = Format::for_request(&received.headers);
+                    refused(&fault, format, &mut account)
+                }
+            }
+        }
+    };
+    account.told(response.status());
+    let headers = response.headers_mut();
+    for (name, value) in fields.values() {
+        headers.insert(name, value);
+    }
+    if let Ok(name) = HeaderValue::from_bytes(&upstream::hex(account.name)) {
+        headers.insert("x-request-id", name);
+    }
+    Answer { response, account }
+}
+
+async fn serve(
+    worker: &Rc<Worker>,
+    received: &Received,
+    body: Body,
+    account: &mut Account,
+    fields: &mut Fields,
+) -> Result<Response<Body>, Fault> {
+    if upstream::is_for_key_manager(received.path()) {
+        return upstream::hand_over(&worker.token_endpoint, received, body).await;
+    }
+    let generation = worker.in_force.load();
+    let matched = match router::find(&generation.plan, received)? {
+        Found::Operation(matched) => matched,
+        Found::Methods(methods) => return Ok(options(&methods)),
+    };
+    account.called = Some((matched.api().clone(), matched.operation().clone()));
+
+    let now_us = account.opened_us();
+    let evidence = Evidence {
+        generation: &generation,
+        revocations: &worker.revocations,
+        tokens: &worker.tokens,
+        cells: &worker.cells,
+        now_unix: now_us.div_euclid(1_000_000),
+    };
+    let caller = handlers::authenticate(&matched, &received.headers, evidence)?;
+    account.token = caller.token().cloned();
+    let permit = handlers::authorize(&generation.plan, matched, caller)?;
+    account.application = permit.application().cloned().zip(permit.key_type());
+    account.subscription = permit.subscription().cloned();
+    account.secured();
+
+    let admission = handlers::admit(&permit, account.marked_us().max(0).cast_unsigned(), fields)?;
+    account.over_quota = admission.over_quota();
+    account.throttled();
+
+    let outbound = Outbound { worker, generation: &generation, received, body, account };
+    let reply = upstream::call(&permit, admission, outbound).await?;
+    Ok(reply.into_response())
+}
+
+/// The gateway's own answer to OPTIONS.
+fn options(methods: &str) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    if let Ok(methods) = HeaderValue::try_from(methods) {
+        response.headers_mut().insert(ALLOW, methods);
+    }
+    response
+}
+
+/// The one place where a fault becomes an answer.
+fn refused(fault: &Fault, format: Format, account: &mut Account) -> Response<Body> {
+    account.refused(fault);
+    let code = fault.row().code;
+    let cause = Causes(fault);
+    if fault.blame() == Blame::Client {
+        tracing::debug!(code, %cause, "call refused");
+    } else {
+        tracing::warn!(code, %cause, "call failed");
+    }
+    fault::render(fault, format, account.opened_us().div_euclid(1_000_000))
+}
+
+/// A fault with what lies behind it, for the log.
+struct Causes<'a>(&'a Fault);
+
+impl std::fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = std::error::Error::source(self.0);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// The call's span, below the one that the client named; none while nobody collects spans. The
+/// trace is noted in the account either way.
+fn span(received: &Received, account: &mut Account) -> tracing::Span {
+    if let Some(trace) = received.headers.get("traceparent").and_then(trace_id) {
+        account.trace = trace;
+    }
+    if !chassis::telemetry::enabled() {
+        return tracing::Span::none();
+    }
+    let span = tracing::info_span!(
+        "call",
+        otel.kind = "server",
+        otel.name = %received.method,
+        http.request.method = %received.method,
+        url.path = received.path(),
+    );
+    chassis::telemetry::extract(&received.headers).adopt(&span);
+    let traceparent = span.in_scope(chassis::telemetry::traceparent);
+    if let Some(trace) = traceparent.and_then(|text| trace_id(&HeaderValue::try_from(text).ok()?)) {
+        account.trace = trace;
+    }
+    span
+}
+
+/// The trace id in a `traceparent` (W3C Trace Context §3.2): `00-<32 hex digits>-…`.
+fn trace_id(traceparent: &HeaderValue) -> Option<[u8; 16]> {
+    let digits = traceparent.as_bytes().get(3..35)?;
+    let mut id = [0; 16];
+    for (to, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+        *to = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(id)
+}

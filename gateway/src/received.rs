@@ -1,0 +1,314 @@
+//! Is this a request that a gateway may act upon?
+//!
+//! The strict edge: exactly one valid Host, a target that is a path, and a path in canonical form.
+//! What needs no escape is unescaped here, once, so that the same bytes are matched, authorised and
+//! forwarded; what must be escaped stays as it came. A `Received` is the proof that this was done.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Version};
+
+use crate::fault::{BadRequest, Fault};
+
+/// Who is at the other end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address, from the socket.
+    pub address: IpAddr,
+    /// Whether the connection is under TLS.
+    pub secure: bool,
+}
+
+/// How large a request may be, apart from its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes of the request target.
+    pub target_bytes: usize,
+    /// Header fields.
+    pub fields: usize,
+}
+
+/// A request, without its body, at the inner side of the strict edge.
+#[derive(Debug)]
+pub struct Received {
+    pub method: Method,
+    pub version: Version,
+    pub headers: HeaderMap,
+    pub peer: Peer,
+    target: PathAndQuery,
+    host: Host,
+}
+
+/// A Host field in lower case.
+#[derive(Clone, Debug)]
+struct Host {
+    field: HeaderValue,
+    /// How much of it is the name; a port may follow.
+    name_bytes: usize,
+}
+
+impl Received {
+    /// Takes a request in, or says what is wrong with it.
+    pub fn take(parts: Parts, peer: Peer, bounds: Bounds) -> Result<Self, (Fault, HeaderMap)> {
+        let checked = host(&parts).and_then(|host| Ok((host, target(&parts, bounds)?)));
+        let checked = checked.and_then(|found| {
+            let few = parts.headers.len() <= bounds.fields;
+            few.then_some(found).ok_or(Fault::TooManyHeaders)
+        });
+        let Parts { method, version, headers, .. } = parts;
+        match checked {
+            Ok((host, target)) => Ok(Self { method, version, headers, peer, target, host }),
+            Err(fault) => Err((fault, headers)),
+        }
+    }
+
+    /// The path, in canonical form.
+    pub fn path(&self) -> &str {
+        self.target.path()
+    }
+
+    /// The path and, with its question mark, the query.
+    pub fn target(&self) -> &str {
+        self.target.as_str()
+    }
+
+    /// The Host, port included, in lower case.
+    pub fn host(&self) -> &str {
+        self.host.field.to_str().unwrap_or_default()
+    }
+
+    /// The Host, port included, as a field.
+    pub const fn host_field(&self) -> &HeaderValue {
+        &self.host.field
+    }
+
+    /// The Host without its port.
+    pub fn host_name(&self) -> &str {
+        self.host().get(..self.host.name_bytes).unwrap_or_default()
+    }
+}
+
+/// RFC 9112 §3.2: a request without exactly one valid Host is answered with 400.
+fn host(parts: &Parts) -> Result<Host, Fault> {
+    const WRONG: Fault = Fault::BadRequest(BadRequest::Host);
+    let mut fields = parts.headers.get_all(HOST).iter();
+    let (first, second) = (fields.next(), fields.next());
+    if second.is_some() {
+        return Err(WRONG);
+    }
+    let field = match (parts.uri.authority(), first) {
+        (None, Some(field)) => field.clone(),
+        (Some(authority), None) if parts.version >= Version::HTTP_2 => {
+            HeaderValue::from_str(authority.as_str()).map_err(|_| WRONG)?
+        }
+        // The authority of an absolute target and the Host say the same, or somebody is misled.
+        (Some(authority), Some(field))
+            if authority.as_str().as_bytes().eq_ignore_ascii_case(field.as_bytes()) =>
+        {
+            field.clone()
+        }
+        _ => return Err(WRONG),
+    };
+    let name_bytes = name_bytes(field.as_bytes()).ok_or(WRONG)?;
+    let field = if field.as_bytes().iter().any(u8::is_ascii_uppercase) {
+        HeaderValue::from_bytes(&field.as_bytes().to_ascii_lowercase()).map_err(|_| WRONG)?
+    } else {
+        field
+    };
+    Ok(Host { field, name_bytes })
+}
+
+/// How long the name in `name[:port]` is; `None` where it is no name, address or port.
+fn name_bytes(host: &[u8]) -> Option<usize> {
+    let name = if host.first() == Some(&b'[') {
+        let end = host.iter().position(|byte| *byte == b']')?;
+        let inside = str::from_utf8(host.get(1..end)?).ok()?;
+        inside.parse::<std::net::Ipv6Addr>().ok()?;
+        end + 1
+    } else {
+        let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
+        let name = host.get(..end)?;
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        (!name.is_empty() && name.iter().all(plain)).then_some(end)?
+    };
+    match host.get(name..)? {
+        [] => Some(name),
+        [b':', port @ ..] if port.len() <= 5 && port.iter().all(u8::is_ascii_digit) => Some(name),
+        _ => None,
+    }
+}
+
+fn target(parts: &Parts, bounds: Bounds) -> Result<PathAndQuery, Fault> {
+    let Some(target) = parts.uri.path_and_query() else {
+        return Err(Fault::BadRequest(BadRequest::Target));
+    };
+    if target.as_str().len() > bounds.target_bytes {
+        return Err(Fault::TargetTooLong);
+    }
+    if parts.method == Method::CONNECT || !target.as_str().starts_with('/') {
+        return Err(Fault::BadRequest(BadRequest::Target));
+    }
+    match canonical(target.path().as_bytes()) {
+        Canonical::Already => Ok(target.clone()),
+        Canonical::Rewritten(mut whole) => {
+            if let Some(query) = target.query() {
+                whole.push(b'?');
+                whole.extend_from_slice(query.as_bytes());
+            }
+            let whole = PathAndQuery::from_maybe_shared(Bytes::from(whole));
+            whole.map_err(|_| Fault::BadRequest(BadRequest::Path))
+        }
+        Canonical::Never => Err(Fault::BadRequest(BadRequest::Path)),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Canonical {
+    Already,
+    Rewritten(Vec<u8>),
+    Never,
+}
+
+/// The canonical form of a path (RFC 3986 §6.2.2): escapes that are not needed are undone, the rest
+/// are in upper case. Dot segments, backslashes, control characters and NUL have none, whether they
+/// are escaped or not: a backend may read them as another path than the one that was authorised.
+fn canonical(path: &[u8]) -> Canonical {
+    let plain = |byte: &u8| !matches!(byte, b'%' | b'\\' | 0..=b' ' | 0x7f..);
+    if path.iter().all(plain) {
+        return if has_dot_segment(path) { Canonical::Never } else { Canonical::Already };
+    }
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte != b'%' {
+            if !plain(byte) {
+                return Canonical::Never;
+            }
+            out.push(*byte);
+            continue;
+        }
+        let Some(([high, low], after)) = rest.split_first_chunk::<2>() else {
+            return Canonical::Never;
+        };
+        rest = after;
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let (Some(upper), Some(lower)) = (digit(*high), digit(*low)) else {
+            return Canonical::Never;
+        };
+        match u8::try_from(upper * 16 + lower).unwrap_or_default() {
+            0..b' ' | b'\\' | 0x7f => return Canonical::Never,
+            free if free.is_ascii_alphanumeric() || b"-._~".contains(&free) => out.push(free),
+            _ => out.extend([b'%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]),
+        }
+    }
+    if has_dot_segment(&out) {
+        Canonical::Never
+    } else if out == path {
+        Canonical::Already
+    } else {
+        Canonical::Rewritten(out)
+    }
+}
+
+/// A parameter may follow the dots (`..;x`): some backends cut it off before they look.
+fn has_dot_segment(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|segment| {
+        let name = segment.split(|byte| *byte == b';').next();
+        matches!(name, Some(b"." | b".."))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { target_bytes: 64, fields: 3 };
+
+    /// `request` is "METHOD target" and header lines; the answer is "host-name path-and-query" or
+    /// the status.
+    #[track_caller]
+    fn check(version: Version, request: &str, expected: &str) {
+        let mut lines = request.lines();
+        let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
+        let mut builder = Request::builder().method(method).uri(target).version(version);
+        for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+            builder = builder.header(name, value);
+        }
+        let (parts, ()) = builder.body(()).unwrap().into_parts();
+        let peer = Peer { address: IpAddr::from([192, 0, 2, 1]), secure: false };
+        let shown = match Received::take(parts, peer, BOUNDS) {
+            Ok(received) => format!("{} {}", received.host_name(), received.target()),
+            Err((fault, _)) => fault.row().status.as_u16().to_string(),
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[track_caller]
+    fn path(path: &str, expected: &str) {
+        check(Version::HTTP_11, &format!("GET {path}\nhost: a"), expected);
+    }
+
+    #[test]
+    fn exactly_one_valid_host_is_needed() {
+        let host = |fields: &str, expected| {
+            check(Version::HTTP_11, &format!("GET /\n{fields}"), expected);
+        };
+        host("host: Api.Example.com:8280", "api.example.com /");
+        host("host: [2001:db8::1]:80", "[2001:db8::1] /");
+        host("", "400");
+        host("host: a\nhost: a", "400");
+        for wrong in ["a,b", "a b", "u@a", "a/b", "a:b", "a:123456", ":80", "[::g]", "[::1"] {
+            host(&format!("host: {wrong}"), "400");
+        }
+        host("host:  ", "400");
+    }
+
+    #[test]
+    fn an_absolute_target_and_the_host_say_the_same() {
+        check(Version::HTTP_11, "GET http://a/x\nhost: A", "a /x");
+        check(Version::HTTP_11, "GET http://a/x\nhost: b", "400");
+        check(Version::HTTP_11, "GET http://a/x", "400");
+        check(Version::HTTP_2, "GET http://a/x", "a /x");
+        check(Version::HTTP_2, "GET http://a/x\nhost: b", "400");
+    }
+
+    #[test]
+    fn a_target_that_is_no_path_is_refused() {
+        check(Version::HTTP_11, "OPTIONS *\nhost: a", "400");
+        check(Version::HTTP_11, "CONNECT a:80\nhost: a:80", "400");
+    }
+
+    #[test]
+    fn only_escapes_that_change_nothing_are_undone() {
+        path("/a/b?x=%2E%61", "a /a/b?x=%2E%61");
+        path("/%61%2db%7e/%c3%bc%2F%3b?q", "a /a-b~/%C3%BC%2F%3B?q");
+        path("/a%20b", "a /a%20b");
+        path("/a//b/", "a /a//b/");
+        path("/...", "a /...");
+    }
+
+    #[test]
+    fn a_path_that_can_be_read_in_two_ways_is_refused() {
+        for wrong in [
+            "/a/../b", "/.", "/a/..", "/a/%2e%2E/b", "/a/.%2e", "/a\\b", "/a%5cb", "/a%00", "/%0a",
+            "/a%7f", "/a%", "/a%2", "/a%zz", "/..;x=y/b", "/%2e;/b",
+        ] {
+            path(wrong, "400");
+        }
+    }
+
+    #[test]
+    fn a_request_beyond_its_bounds_is_refused() {
+        path(&format!("/{}", "x".repeat(63)), &format!("a /{}", "x".repeat(63)));
+        path(&format!("/{}", "x".repeat(64)), "414");
+        check(Version::HTTP_11, "GET /\nhost: a\nb: 1\nc: 1", "a /");
+        check(Version::HTTP_11, "GET /\nhost: a\nb: 1\nc: 1\nd: 1", "431");
+    }
+}

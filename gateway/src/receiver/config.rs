@@ -1,0 +1,56 @@
+//! Where are calls received, and how large, slow and many may clients be?
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::{credentials, sender};
+
+/// The `[receiver]` section.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Addresses in the clear (HTTP/1.1, and HTTP/2 with prior knowledge).
+    pub http: Vec<SocketAddr>,
+    /// Addresses under TLS (HTTP/2 and HTTP/1.1 by ALPN).
+    pub https: Vec<SocketAddr>,
+    /// Threads that serve calls; 0: one per core.
+    pub workers: usize,
+    /// Client connections per worker; one more is closed at once.
+    pub max_connections: usize,
+    /// Bytes of a request head; 431 above.
+    pub max_header_bytes: u32,
+    /// Header fields of a request; 431 above.
+    pub max_headers: usize,
+    /// Bytes of a request target; 414 above.
+    pub max_target_bytes: usize,
+    /// From the first byte of a request head to its last.
+    #[serde(with = "chassis::config::duration")]
+    pub header_timeout: Duration,
+    /// A connection without a call.
+    #[serde(with = "chassis::config::duration")]
+    pub idle_timeout: Duration,
+    /// A client that neither sends the body it announced nor reads its answer.
+    #[serde(with = "chassis::config::duration")]
+    pub stall_timeout: Duration,
+    /// A TLS handshake.
+    #[serde(with = "chassis::config::duration")]
+    pub tls_timeout: Duration,
+    /// HTTP/2 streams at once on a connection.
+    pub max_streams: u32,
+    /// How long calls may go on after the stop signal.
+    #[serde(with = "chassis::config::duration")]
+    pub drain: Duration,
+    /// Networks (CIDR) of proxies whose `x-forwarded-*` fields are believed.
+    pub trusted_proxies: Vec<String>,
+}
+
+/// What the data path is configured with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Towards clients.
+    pub receiver: Config,
+    /// Towards backends.
+    pub sender: sender::Config,
+    /// Of callers.
+    pub credentials: credentials::Config,
+}

@@ -1,0 +1,187 @@
+//! What does one worker's thread do, from its start to the end of its drain?
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use ipnet::IpNet;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use super::connection::{Doors, serve};
+use super::listener::Listeners;
+use super::serve::WorkerContext;
+use crate::alarm::{Alarms, TICK};
+use crate::cells::Cells;
+use crate::credentials::Tokens;
+use crate::received::Bounds;
+use crate::sender::Pool;
+use crate::worker::{InForce, Names, Turns, Worker};
+
+/// How often free backend connections are looked through, in ticks.
+const SWEEP_TICKS: u32 = 20;
+/// How long to wait when the system has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Threads that resolve names.
+const RESOLVERS: usize = 4;
+
+/// What a worker starts with.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) listeners: Listeners,
+    pub(super) context: WorkerContext,
+    pub(super) cells: Arc<Cells>,
+    pub(super) trusted: Vec<IpNet>,
+    pub(super) ended: oneshot::Sender<()>,
+}
+
+/// Runs a worker on this thread until it has drained.
+pub(super) fn run(seat: Seat) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(RESOLVERS)
+        .build_local(tokio::runtime::LocalOptions::default());
+    match runtime {
+        Ok(runtime) => {
+            if let Err(error) = runtime.block_on(work(seat)) {
+                tracing::error!(error = &error as &dyn std::error::Error, "worker failed");
+            }
+            // A name that is still being resolved must not hold the drain up.
+            runtime.shutdown_background();
+        }
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "worker has no runtime");
+        }
+    }
+}
+
+async fn work(seat: Seat) -> io::Result<()> {
+    // Told by dropping, however this ends.
+    let _ended = seat.ended;
+    let context = seat.context;
+    let worker = Rc::new(worker(&context, seat.cells, seat.trusted));
+    let config = context.settings.receiver.clone();
+    let drain = config.drain;
+    let doors = Rc::new(Doors::new(
+        Rc::clone(&worker),
+        config,
+        Arc::clone(&context.tls),
+        context.tasks.clone(),
+    ));
+    let listeners = opened(seat.listeners)?;
+    tokio::select! {
+        () = context.shutdown.wait() => {}
+        () = ticking(&worker, None) => {}
+        () = worker.recorder.clone().flushing() => {}
+        _ = join_all(listeners.iter().map(|door| accepting(&doors, &context, door))) => {}
+    }
+    // Who was already waiting at the door is let in; then it closes.
+    for door in &listeners {
+        while let Some(Ok((stream, from))) = door.socket.accept().now_or_never() {
+            welcome(&doors, &context, stream, from, door.secure);
+        }
+    }
+    drop(listeners);
+    worker.draining.set(true);
+    worker.alarms.wake_all();
+    tokio::select! {
+        () = context.clock.sleep(drain) => {}
+        () = ticking(&worker, Some(0)) => {}
+    }
+    worker.pool.close();
+    worker.recorder.flush();
+    Ok(())
+}
+
+fn worker(context: &WorkerContext, cells: Arc<Cells>, trusted: Vec<IpNet>) -> Worker {
+    let settings = &context.settings;
+    let now = context.clock.instant();
+    let pool = Pool::new(settings.sender.clone(), Arc::clone(&cells));
+    Worker {
+        clock: context.clock.clone(),
+        in_force: InForce::new(Arc::clone(&context.current)),
+        revocations: Arc::clone(&context.revocations),
+        tokens: RefCell::new(Tokens::new(settings.credentials.cache)),
+        pool: Rc::new(pool),
+        alarms: Alarms::new(now),
+        cells,
+        recorder: context.recording.recorder(),
+        token_endpoint: context.token_endpoint.clone(),
+        names: Names::new(chassis::random::bytes()),
+        turns: Turns::default(),
+        bounds: Bounds {
+            target_bytes: settings.receiver.max_target_bytes,
+            fields: settings.receiver.max_headers,
+        },
+        trusted,
+        draining: Cell::new(false),
+        wall: Cell::new((now, context.clock.unix_us())),
+    }
+}
+
+struct Door {
+    socket: TcpListener,
+    secure: bool,
+}
+
+fn opened(listeners: Listeners) -> io::Result<Vec<Door>> {
+    let plain = listeners.http.into_iter().map(|socket| (socket, false));
+    let tls = listeners.https.into_iter().map(|socket| (socket, true));
+    plain
+        .chain(tls)
+        .map(|(socket, secure)| Ok(Door { socket: TcpListener::from_std(socket)?, secure }))
+        .collect()
+}
+
+async fn accepting(doors: &Rc<Doors>, context: &WorkerContext, door: &Door) {
+    loop {
+        match door.socket.accept().await {
+            Ok((stream, from)) => welcome(doors, context, stream, from, door.secure),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept");
+                context.clock.sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn welcome(
+    doors: &Rc<Doors>,
+    context: &WorkerContext,
+    stream: TcpStream,
+    from: SocketAddr,
+    secure: bool,
+) {
+    let cells = &doors.worker.cells;
+    if cells.connections.get() >= doors.config.max_connections as u64 {
+        cells.turned_away.add(1);
+        return;
+    }
+    cells.accepted.add(1);
+    // A connection ends by itself; the drain waits for all of them.
+    drop(context.tasks.spawn_local("connection", serve(Rc::clone(doors), stream, from, secure)));
+}
+
+/// Moves the worker's time; returns when no more than `until` connections are open, if asked to.
+async fn ticking(worker: &Worker, until: Option<u64>) {
+    let mut ticks = 0_u32;
+    loop {
+        let now = worker.clock.instant();
+        worker.set_wall(now);
+        worker.alarms.tick(now);
+        if ticks.is_multiple_of(SWEEP_TICKS) {
+            worker.pool.sweep(now);
+        }
+        ticks = ticks.wrapping_add(1);
+        if until.is_some_and(|most| worker.cells.connections.get() <= most) {
+            return;
+        }
+        worker.clock.sleep(TICK).await;
+    }
+}

@@ -1,0 +1,83 @@
+//! Which operation of which API is called?
+//!
+//! The plan knows; here its answer becomes a `Matched`, the proof that somebody serves the call, or
+//! the fault that says why nobody does.
+
+use std::sync::Arc;
+
+use http::Method;
+use plan::{ApiPlan, OperationMatch, OperationPlan, Plan};
+use turnpike_proto::config::v1::lifecycle::State;
+
+use crate::fault::Fault;
+use crate::received::Received;
+
+/// Proof that an API serves this call.
+#[derive(Clone, Copy, Debug)]
+pub struct Matched<'g> {
+    api: &'g Arc<ApiPlan>,
+    operation: &'g Arc<OperationPlan>,
+    /// The path and query below the context: what the backend is asked for.
+    rest: &'g str,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub enum Found<'g> {
+    /// An operation.
+    Operation(Matched<'g>),
+    /// A question about the methods of a path that has no OPTIONS operation of its own; the gateway
+    /// answers it with these.
+    Methods(String),
+}
+
+/// Finds the operation.
+pub fn find<'g>(plan: &'g Plan, received: &'g Received) -> Result<Found<'g>, Fault> {
+    let path = received.path();
+    let hit = plan.find(received.host_name(), path).ok_or(Fault::NoApi)?;
+    let api = hit.api;
+    if api.broken.is_some() {
+        return Err(Fault::ApiNotReady);
+    }
+    if api.lifecycle == State::Blocked {
+        return Err(Fault::ApiBlocked);
+    }
+    match api.operation(received.method.as_str(), hit.rest) {
+        OperationMatch::Found(operation) => {
+            // The rest is the end of the path, and the query follows the path.
+            let start = path.len().saturating_sub(hit.rest.len());
+            let rest = received.target().get(start..).unwrap_or_default();
+            Ok(Found::Operation(Matched { api, operation, rest }))
+        }
+        OperationMatch::MethodNotAllowed(methods) => {
+            let allow = methods.join(", ");
+            if received.method == Method::OPTIONS {
+                return Ok(Found::Methods(format!("{allow}, OPTIONS")));
+            }
+            Err(Fault::MethodNotAllowed { allow })
+        }
+        OperationMatch::NotFound => Err(Fault::NoOperation),
+    }
+}
+
+impl<'g> Matched<'g> {
+    /// The API.
+    pub const fn api(&self) -> &'g Arc<ApiPlan> {
+        self.api
+    }
+
+    /// The operation.
+    pub const fn operation(&self) -> &'g Arc<OperationPlan> {
+        self.operation
+    }
+
+    /// The path and query below the API's context.
+    pub const fn rest(&self) -> &'g str {
+        self.rest
+    }
+
+    /// Whether anybody may call it.
+    pub fn is_open(&self) -> bool {
+        self.operation.open || self.api.is_open()
+    }
+}

@@ -1,0 +1,5 @@
+//! Which API and which operation are called?
+
+mod find;
+
+pub use find::{Found, Matched, find};

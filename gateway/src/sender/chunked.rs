@@ -1,0 +1,182 @@
+//! Where does a chunked body of a backend end?
+//!
+//! RFC 9112 §7.1, read strictly: lines end in CRLF, sizes are hexadecimal and fit 64 bits, and
+//! extensions and trailers have bounds.
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+
+use super::answer::{AnswerError, header_fields};
+
+/// A size line with its extensions.
+const MAX_LINE: usize = 4096;
+/// All trailers together.
+const MAX_TRAILERS: usize = 16 * 1024;
+
+/// Takes a chunked body apart.
+#[derive(Debug, Default)]
+pub(super) struct Decoder(State);
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Size,
+    Data(u64),
+    DataEnd,
+    Trailers,
+    End,
+}
+
+/// What the decoder found.
+#[derive(Debug, PartialEq)]
+pub(super) enum Part {
+    Data(Bytes),
+    Trailers(HeaderMap),
+    End,
+    /// The buffer does not hold enough to say more.
+    Missing,
+}
+
+impl Decoder {
+    /// Takes the next part off the front of `buffer`.
+    pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Result<Part, AnswerError> {
+        loop {
+            match &mut self.0 {
+                State::Size => {
+                    let Some(size) = take_size(buffer)? else { return Ok(Part::Missing) };
+                    self.0 = if size == 0 { State::Trailers } else { State::Data(size) };
+                }
+                State::Data(left) => {
+                    if buffer.is_empty() {
+                        return Ok(Part::Missing);
+                    }
+                    let here = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
+                    *left -= here as u64;
+                    if *left == 0 {
+                        self.0 = State::DataEnd;
+                    }
+                    return Ok(Part::Data(buffer.split_to(here).freeze()));
+                }
+                State::DataEnd => {
+                    if buffer.len() < 2 {
+                        return Ok(Part::Missing);
+                    }
+                    if &*buffer.split_to(2) != b"\r\n" {
+                        return Err(AnswerError::Chunk);
+                    }
+                    self.0 = State::Size;
+                }
+                State::Trailers => {
+                    // Without trailers, which is nearly always, the body ends with an empty line.
+                    if buffer.starts_with(b"\r\n") {
+                        let _ = buffer.split_to(2);
+                        self.0 = State::End;
+                        continue;
+                    }
+                    if buffer.len() > MAX_TRAILERS {
+                        return Err(AnswerError::TooLarge);
+                    }
+                    let Some(trailers) = header_fields(buffer)? else { return Ok(Part::Missing) };
+                    self.0 = State::End;
+                    return Ok(Part::Trailers(trailers));
+                }
+                State::End => return Ok(Part::End),
+            }
+        }
+    }
+}
+
+/// Takes a size line off the front, where it is there whole.
+fn take_size(buffer: &mut BytesMut) -> Result<Option<u64>, AnswerError> {
+    let Some(end) = buffer.iter().take(MAX_LINE).position(|byte| *byte == b'\n') else {
+        return if buffer.len() < MAX_LINE { Ok(None) } else { Err(AnswerError::Chunk) };
+    };
+    let line = buffer.split_to(end + 1);
+    let line = line.strip_suffix(b"\r\n").ok_or(AnswerError::Chunk)?;
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let (digits, extension) = line.split_at_checked(digits).ok_or(AnswerError::Chunk)?;
+    if digits.is_empty() || digits.len() > 16 {
+        return Err(AnswerError::Chunk);
+    }
+    match extension.trim_ascii_start() {
+        [] | [b';', ..] if !extension.contains(&b'\r') => {}
+        _ => return Err(AnswerError::Chunk),
+    }
+    let size = str::from_utf8(digits).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
+    size.map(Some).ok_or(AnswerError::Chunk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds `wire` in pieces of every size and compares what comes out: the data, then ` + ` and
+    /// the trailers, then ` | ` and what was left over.
+    #[track_caller]
+    fn check(wire: &str, expected: Result<&str, AnswerError>) {
+        for piece in 1..=wire.len() {
+            let mut pieces = wire.as_bytes().chunks(piece);
+            let (mut decoder, mut buffer) = (Decoder::default(), BytesMut::new());
+            let mut out = String::new();
+            let result = loop {
+                match decoder.next(&mut buffer) {
+                    Ok(Part::Data(data)) => out.push_str(std::str::from_utf8(&data).unwrap()),
+                    Ok(Part::Trailers(trailers)) => {
+                        for (name, value) in &trailers {
+                            out.push_str(&format!(" + {name}={}", value.to_str().unwrap()));
+                        }
+                    }
+                    Ok(Part::End) => break Ok(()),
+                    Ok(Part::Missing) => match pieces.next() {
+                        Some(piece) => buffer.extend_from_slice(piece),
+                        None => break Err("more"),
+                    },
+                    Err(error) => {
+                        assert_eq!(Err(error), expected, "in pieces of {piece}");
+                        return;
+                    }
+                }
+            };
+            if result.is_err() {
+                out.push_str(" …");
+            }
+            assert_eq!(Ok(out.as_str()), expected, "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn chunks_are_joined_until_the_empty_one() {
+        check("5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", Ok("hello!"));
+        check("0\r\n\r\n", Ok(""));
+        check("A;name=\"v\"\r\n0123456789\r\n000\r\n\r\n", Ok("0123456789"));
+    }
+
+    #[test]
+    fn trailers_come_last() {
+        check("1\r\na\r\n0\r\nX-Sum: 7\r\ny: z\r\n\r\n", Ok("a + x-sum=7 + y=z"));
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_waited_for() {
+        check("5\r\nhel", Ok("hel …"));
+        check("5", Ok(" …"));
+    }
+
+    #[test]
+    fn a_size_that_can_be_read_in_two_ways_is_refused() {
+        for size in ["", "-1", "0x5", " 5", "5 5", "5\r", "g", "00000000000000001", "+5"] {
+            check(&format!("{size}\r\nhello\r\n0\r\n\r\n"), Err(AnswerError::Chunk));
+        }
+        check("5\nhello\r\n0\r\n\r\n", Err(AnswerError::Chunk));
+    }
+
+    #[test]
+    fn data_that_is_longer_than_said_is_refused() {
+        check("2\r\nhello\r\n0\r\n\r\n", Err(AnswerError::Chunk));
+    }
+
+    #[test]
+    fn a_size_line_without_end_is_refused() {
+        check(&format!("5;{}", "x".repeat(MAX_LINE)), Err(AnswerError::Chunk));
+    }
+}

@@ -1,0 +1,19 @@
+//! How many connections to backends may there be, and for how long?
+
+use std::time::Duration;
+
+/// The `[sender]` section.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How long an address may take to accept a connection, TLS included.
+    #[serde(with = "chassis::config::duration")]
+    pub connect_timeout: Duration,
+    /// How long a connection is kept unused.
+    #[serde(with = "chassis::config::duration")]
+    pub idle_timeout: Duration,
+    /// Unused connections kept per backend address and worker.
+    pub max_idle: usize,
+    /// Connections to backends per worker, all together; a call that needs one more gets 503.
+    pub max_connections: usize,
+}

@@ -1,0 +1,53 @@
+//! Which header fields end at this hop?
+//!
+//! RFC 9110 §7.6.1: those about the connection, and those that `Connection` names.
+
+use http::HeaderMap;
+use http::header::CONNECTION;
+
+/// The fields that `Connection` names beyond the ones that always end here.
+#[derive(Debug, Default)]
+pub struct Named<'a>(Vec<&'a str>);
+
+impl<'a> Named<'a> {
+    /// Those named in `headers`.
+    pub fn of(headers: &'a HeaderMap) -> Self {
+        let mut named = Self::default();
+        for value in headers.get_all(CONNECTION) {
+            named.add(value.to_str().unwrap_or_default());
+        }
+        named
+    }
+
+    /// Those named in one `Connection` field.
+    pub(super) fn add(&mut self, value: &'a str) {
+        let always = |name: &str| {
+            ["keep-alive", "close", "upgrade", "te"].iter().any(|a| name.eq_ignore_ascii_case(a))
+        };
+        self.0.extend(
+            value.split(',').map(str::trim).filter(|name| !name.is_empty() && !always(name)),
+        );
+    }
+
+    /// Whether `name` is among them.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|named| named.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Whether the field called `name` (in lower case) is about one connection only. `TE` is among them
+/// and is written anew where trailers are welcome; `Trailer` is not: it tells the far end what comes.
+pub fn ends_here(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}

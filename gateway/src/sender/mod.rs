@@ -1,0 +1,25 @@
+//! How is HTTP/1.1 spoken to a backend?
+//!
+//! Strictly, and by hand: an exchange runs inside the call that wants it, so a request costs no
+//! task switch, and every byte that passes between a client's request and a backend's parser was
+//! written by `head`. Nothing here chooses a backend or knows who calls.
+
+mod answer;
+mod chunked;
+mod config;
+mod dial;
+mod exchange;
+mod fields;
+mod head;
+mod link;
+mod pool;
+mod trust;
+
+pub use answer::AnswerError;
+pub use config::Config;
+pub use dial::DialError;
+pub use exchange::{Answered, Failure, Order, SendError, run};
+pub use fields::{Named, ends_here};
+pub use head::{Line, write};
+pub use pool::{Connection, Lane, Pool};
+pub use trust::{TrustError, trust};

@@ -1,0 +1,227 @@
+//! Which connections to backends are open, and which of them are free?
+//!
+//! Each worker has its own pool, so nothing here is locked. The connection that was free the
+//! shortest is taken first: the others grow old and close, and the pool shrinks to what is needed.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt as _;
+
+use super::config::Config;
+use super::link::Link;
+use crate::cells::Cells;
+
+/// What a connection's buffer starts with: a head and a small body.
+const FIRST_READ: usize = 8 * 1024;
+/// What it may grow to while a large body passes.
+pub(super) const MOST_READ: usize = 128 * 1024;
+/// Request buffers above this size are not kept with a free connection.
+const KEPT_BUFFER: usize = 16 * 1024;
+
+/// The backend connections of one worker.
+#[derive(Debug)]
+pub struct Pool {
+    pub(super) config: Config,
+    pub(super) cells: Arc<Cells>,
+    plain: RefCell<Lanes>,
+    tls: RefCell<Lanes>,
+    open: Rc<Cell<usize>>,
+}
+
+type Lanes = HashMap<Rc<str>, Rc<Lane>, ahash::RandomState>;
+
+/// One backend address with its free connections.
+#[derive(Debug)]
+pub struct Lane {
+    authority: Rc<str>,
+    pub(super) host: Box<str>,
+    pub(super) port: u16,
+    pub(super) trust: Option<Arc<rustls::ClientConfig>>,
+    free: RefCell<VecDeque<Free>>,
+}
+
+#[derive(Debug)]
+struct Free {
+    connection: Connection,
+    since: Instant,
+}
+
+/// A connection to a backend, between two exchanges.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) link: Link,
+    pub(super) lane: Rc<Lane>,
+    /// What was read and not yet understood.
+    pub(super) input: BytesMut,
+    /// What is to be written: a request head.
+    pub(super) output: Vec<u8>,
+    /// How much to read at once.
+    pub(super) read_size: usize,
+    used: bool,
+    _counted: Counted,
+}
+
+/// Counts an open connection for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Counted {
+    open: Rc<Cell<usize>>,
+    cells: Arc<Cells>,
+}
+
+impl Pool {
+    /// An empty pool.
+    pub fn new(config: Config, cells: Arc<Cells>) -> Self {
+        let (plain, tls) = (RefCell::default(), RefCell::default());
+        Self { config, cells, plain, tls, open: Rc::default() }
+    }
+
+    /// The lane to `host:port`, under TLS where `trust` is given. `authority` names it.
+    pub fn lane(
+        &self,
+        authority: &str,
+        host: &str,
+        port: u16,
+        trust: Option<&Arc<rustls::ClientConfig>>,
+    ) -> Rc<Lane> {
+        let mut lanes = if trust.is_some() { &self.tls } else { &self.plain }.borrow_mut();
+        if let Some(lane) = lanes.get(authority)
+            && lane.trusts(trust)
+        {
+            return Rc::clone(lane);
+        }
+        // New, or trusted for reasons that no longer hold: its free connections are closed.
+        let authority: Rc<str> = Rc::from(authority);
+        let lane = Rc::new(Lane {
+            authority: Rc::clone(&authority),
+            host: host.trim_start_matches('[').trim_end_matches(']').into(),
+            port,
+            trust: trust.cloned(),
+            free: RefCell::default(),
+        });
+        lanes.insert(authority, Rc::clone(&lane));
+        lane
+    }
+
+    /// A free connection that is still alive.
+    pub fn take(&self, lane: &Lane, now: Instant) -> Option<Connection> {
+        let mut free = lane.free.borrow_mut();
+        while let Some(mut next) = free.pop_back() {
+            if now.duration_since(next.since) < self.config.idle_timeout
+                && next.connection.is_silent()
+            {
+                self.cells.reused.add(1);
+                return Some(next.connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps `connection` for the next exchange.
+    pub(super) fn put(&self, mut connection: Connection, now: Instant) {
+        let lane = Rc::clone(&connection.lane);
+        let mut free = lane.free.borrow_mut();
+        if free.len() < self.config.max_idle {
+            connection.used = true;
+            connection.output.clear();
+            connection.output.shrink_to(KEPT_BUFFER);
+            free.push_back(Free { connection, since: now });
+        }
+    }
+
+    /// Room for one more connection; `None` where there is none.
+    pub(super) fn count(&self) -> Option<Counted> {
+        let open = self.open.get();
+        if open >= self.config.max_connections {
+            return None;
+        }
+        self.open.set(open + 1);
+        self.cells.backend_connections.add(1);
+        self.cells.dialled.add(1);
+        Some(Counted { open: Rc::clone(&self.open), cells: Arc::clone(&self.cells) })
+    }
+
+    /// Closes what was free for too long or was closed by its backend, and forgets addresses that
+    /// nobody uses. To be called every second or so.
+    pub fn sweep(&self, now: Instant) {
+        for lanes in [&self.plain, &self.tls] {
+            lanes.borrow_mut().retain(|_, lane| {
+                lane.free.borrow_mut().retain_mut(|free| {
+                    now.duration_since(free.since) < self.config.idle_timeout
+                        && free.connection.is_silent()
+                });
+                !lane.free.borrow().is_empty() || Rc::strong_count(lane) > 1
+            });
+        }
+    }
+
+    /// Closes every free connection.
+    pub fn close(&self) {
+        self.plain.borrow_mut().clear();
+        self.tls.borrow_mut().clear();
+    }
+}
+
+impl Lane {
+    /// Host and port.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    fn trusts(&self, trust: Option<&Arc<rustls::ClientConfig>>) -> bool {
+        match (&self.trust, trust) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            _ => false,
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(link: Link, lane: Rc<Lane>, counted: Counted) -> Self {
+        Self {
+            link,
+            lane,
+            input: BytesMut::with_capacity(FIRST_READ),
+            output: Vec::new(),
+            read_size: FIRST_READ,
+            used: false,
+            _counted: counted,
+        }
+    }
+
+    /// Whether an exchange has ended well on it before. Its backend may be closing it right now.
+    pub const fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// Where it leads.
+    pub const fn lane(&self) -> &Rc<Lane> {
+        &self.lane
+    }
+
+    /// Where to write the next request head.
+    pub const fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// Whether the backend has neither closed it nor said anything unasked. Costs no system call
+    /// while nothing has happened.
+    fn is_silent(&mut self) -> bool {
+        let mut unasked = [0; 1];
+        let mut read = std::pin::pin!(self.link.read(&mut unasked));
+        read.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.open.set(self.open.get().saturating_sub(1));
+        self.cells.backend_connections.sub(1);
+    }
+}

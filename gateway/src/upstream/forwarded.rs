@@ -1,0 +1,119 @@
+//! What does the backend learn about the client, and from whom?
+//!
+//! From the gateway. What a client says about itself in fields that backends believe is removed,
+//! in the dash and in the underscore form: some servers read both as one. What a trusted proxy in
+//! front says is kept and added to.
+
+use std::io::Write as _;
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::received::Received;
+
+/// Fields of our own, and which of the client's may go on.
+#[derive(Debug)]
+pub(super) struct Forwarded {
+    for_list: Vec<u8>,
+    proto: &'static str,
+    host: HeaderValue,
+    /// Whether the client showed a credential to the gateway, which is for the gateway alone.
+    pub(super) hides_credential: bool,
+    /// Whether the trace goes on under a span of our own.
+    pub(super) traced: bool,
+    /// Whether a body follows that may be waited for.
+    pub(super) expects: bool,
+}
+
+impl Forwarded {
+    /// What is told about this request; `trusted`: its sender is a proxy that is believed.
+    pub(super) fn of(received: &Received, trusted: bool) -> Self {
+        let said = |name| trusted.then(|| received.headers.get(name)).flatten();
+        let mut for_list = Vec::with_capacity(40);
+        if trusted {
+            for earlier in received.headers.get_all("x-forwarded-for") {
+                for_list.extend_from_slice(earlier.as_bytes());
+                for_list.extend_from_slice(b", ");
+            }
+        }
+        let _ = write!(for_list, "{}", received.peer.address);
+        let secure = said("x-forwarded-proto")
+            .map_or(received.peer.secure, |proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+        Self {
+            for_list,
+            proto: if secure { "https" } else { "http" },
+            host: said("x-forwarded-host").unwrap_or(received.host_field()).clone(),
+            hides_credential: false,
+            traced: false,
+            expects: false,
+        }
+    }
+
+    /// The fields that the backend gets from us.
+    pub(super) fn added<'a>(&'a self, name: &'a [u8]) -> [(&'a str, &'a [u8]); 4] {
+        [
+            ("x-forwarded-for", &self.for_list),
+            ("x-forwarded-proto", self.proto.as_bytes()),
+            ("x-forwarded-host", self.host.as_bytes()),
+            ("x-request-id", name),
+        ]
+    }
+
+    /// Whether the client's field called `name` (in lower case) may go on.
+    pub(super) fn passes(&self, name: &str) -> bool {
+        match name {
+            "authorization" => !self.hides_credential,
+            "traceparent" | "tracestate" => !self.traced,
+            "expect" => self.expects,
+            _ => !is_identity(name),
+        }
+    }
+}
+
+/// Whether backends take the field called `name` as a word of the gateway.
+pub(super) fn is_identity(name: &str) -> bool {
+    const IDENTITY: [&str; 4] = ["x-jwt-assertion", "x-request-id", "x-real-ip", "forwarded"];
+    // Nearly every name fails here.
+    if !matches!(name.as_bytes().first(), Some(b'x' | b'f')) {
+        return false;
+    }
+    let same = |known: &str| known.len() == name.len() && starts_like(name, known);
+    starts_like(name, "x-forwarded-") || IDENTITY.iter().any(|known| same(known))
+}
+
+/// Whether `name` starts with `known`, an underscore counting as a dash.
+fn starts_like(name: &str, known: &str) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.len() >= known.len() && name.bytes().map(dashed).zip(known.bytes()).all(|(a, b)| a == b)
+}
+
+/// Removes from `headers` what the client must not say.
+pub(super) fn strip(headers: &HeaderMap) -> impl Iterator<Item = (&str, &HeaderValue)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value)).filter(|(name, _)| !is_identity(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, identity: bool) {
+        assert_eq!(is_identity(name), identity, "{name}");
+    }
+
+    #[test]
+    fn fields_that_backends_believe_are_known_in_both_spellings() {
+        for name in [
+            "x-jwt-assertion", "x_jwt_assertion", "x-jwt_assertion", "x-forwarded-for",
+            "x_forwarded_for", "x-forwarded-anything", "forwarded", "x-real-ip", "x_request_id",
+        ] {
+            check(name, true);
+        }
+    }
+
+    #[test]
+    fn other_fields_are_the_clients_own() {
+        for name in ["x-forward", "x-jwt-assertions", "from", "x-request", "accept"] {
+            check(name, false);
+        }
+    }
+}

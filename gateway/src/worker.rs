@@ -1,0 +1,190 @@
+//! What does one worker own?
+//!
+//! Everything here belongs to one thread. What workers share is behind `Arc` and read without a
+//! lock: the configuration in force, the revocations, and the way to the key manager.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chassis::clock::Clock;
+use ipnet::IpNet;
+
+use crate::alarm::Alarms;
+use crate::cells::Cells;
+use crate::credentials::{Revocations, Tokens};
+use crate::generation::{Current, Generation};
+use crate::received::Bounds;
+use crate::rpc::token_endpoint;
+use crate::sender::Pool;
+use crate::usage::Recorder;
+
+/// One worker's belongings.
+#[derive(Debug)]
+pub struct Worker {
+    /// The time.
+    pub clock: Clock,
+    /// The configuration in force.
+    pub in_force: InForce,
+    /// What has ended before its time.
+    pub revocations: Arc<Revocations>,
+    /// Tokens that were verified before.
+    pub tokens: RefCell<Tokens>,
+    /// Connections to backends.
+    pub pool: Rc<Pool>,
+    /// Deadlines.
+    pub alarms: Rc<Alarms>,
+    /// Numbers.
+    pub cells: Arc<Cells>,
+    /// The way out for usage events.
+    pub recorder: Recorder,
+    /// The way to the key manager.
+    pub token_endpoint: token_endpoint::Handle,
+    /// Names for calls.
+    pub names: Names,
+    /// Whose turn it is among backends.
+    pub turns: Turns,
+    /// How large requests may be.
+    pub bounds: Bounds,
+    /// Whose `x-forwarded-*` fields are believed.
+    pub trusted: Vec<IpNet>,
+    /// Whether the worker is about to stop.
+    pub draining: Cell<bool>,
+    /// The wall clock at a monotonic instant, so that a call reads one clock only.
+    pub wall: Cell<(Instant, i64)>,
+}
+
+impl Worker {
+    /// Whether what this peer says about others is believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Reads the wall clock anew; to be called every tick.
+    pub fn set_wall(&self, now: Instant) {
+        self.wall.set((now, self.clock.unix_us()));
+    }
+
+    /// The wall clock at `instant`, in microseconds since the Unix epoch.
+    pub fn unix_us(&self, instant: Instant) -> i64 {
+        let (at, unix_us) = self.wall.get();
+        let since = instant.saturating_duration_since(at).as_micros();
+        unix_us.saturating_add(i64::try_from(since).unwrap_or(i64::MAX))
+    }
+}
+
+/// The generation in force, as one worker holds it: calls count their references here and not in
+/// memory that workers share.
+#[derive(Debug)]
+pub struct InForce {
+    current: Arc<Current>,
+    held: RefCell<Rc<Arc<Generation>>>,
+}
+
+impl InForce {
+    /// Follows `current`.
+    pub fn new(current: Arc<Current>) -> Self {
+        let held = RefCell::new(Rc::new(current.load()));
+        Self { current, held }
+    }
+
+    /// The generation in force now.
+    pub fn load(&self) -> Rc<Arc<Generation>> {
+        let mut held = self.held.borrow_mut();
+        if !self.current.is(&held) {
+            *held = Rc::new(self.current.load());
+        }
+        Rc::clone(&held)
+    }
+}
+
+/// Makes the names of calls: 16 bytes that no other call has.
+#[derive(Debug)]
+pub struct Names {
+    seed: [u64; 2],
+    next: Cell<u64>,
+}
+
+impl Names {
+    /// Names that start anywhere.
+    pub fn new(seed: [u8; 16]) -> Self {
+        let (first, second) = seed.split_at(8);
+        let number = |half: &[u8]| half.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        Self { seed: [number(first), number(second)], next: Cell::new(0) }
+    }
+
+    /// A new name.
+    pub fn name(&self) -> [u8; 16] {
+        let number = self.next.get();
+        self.next.set(number.wrapping_add(1));
+        let [first, second] = self.seed;
+        // Each half is a one-to-one picture of the counter, so no name comes twice.
+        let high = mixed(first.wrapping_add(number)).to_be_bytes();
+        let low = mixed(second ^ number).to_be_bytes();
+        let mut name = [0; 16];
+        name.iter_mut().zip(high.into_iter().chain(low)).for_each(|(to, from)| *to = from);
+        name
+    }
+}
+
+/// SplitMix64's finisher: one-to-one, and neighbours look nothing alike.
+const fn mixed(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+/// Takes turns among the servers of an endpoint.
+#[derive(Debug, Default)]
+pub struct Turns(RefCell<std::collections::HashMap<usize, usize, ahash::RandomState>>);
+
+/// Endpoints that turns are remembered for; beyond, all start anew.
+const MAX_TURNS: usize = 4096;
+
+impl Turns {
+    /// The place among `servers` whose turn it is at the endpoint known by `endpoint`.
+    pub fn take(&self, endpoint: usize, servers: usize) -> usize {
+        if servers <= 1 {
+            return 0;
+        }
+        let mut turns = self.0.borrow_mut();
+        if turns.len() >= MAX_TURNS {
+            turns.clear();
+        }
+        let turn = turns.entry(endpoint).or_default();
+        *turn = turn.wrapping_add(1);
+        *turn % servers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_come_twice() {
+        let names = Names::new(*b"0123456789abcdef");
+        let seen: std::collections::HashSet<[u8; 16]> =
+            (0..10_000).map(|_| names.name()).collect();
+        assert_eq!(seen.len(), 10_000);
+    }
+
+    /// `endpoints` is which endpoint is asked, one letter each, all with three servers.
+    #[track_caller]
+    fn check(endpoints: &str, expected: &str) {
+        let turns = Turns::default();
+        let taken: String = endpoints
+            .bytes()
+            .map(|endpoint| char::from(b'0' + u8::try_from(turns.take(endpoint.into(), 3)).unwrap()))
+            .collect();
+        assert_eq!(taken, expected);
+    }
+
+    #[test]
+    fn each_endpoint_takes_its_own_turns() {
+        check("aaaa", "1201");
+        check("ababab", "112200");
+    }
+}
