@@ -84,7 +84,7 @@ fn load(file: &str, variables: &[(&str, &str)]) -> Result<Effective, Error> {
     let path = folder.path().join("own.toml");
     std::fs::write(&path, file).expect("file");
     let named = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    Effective::load(Sources {
+    Effective::load(&Sources {
         default: DEFAULT,
         file: Some(&path),
         arguments: Vec::new(),
@@ -284,7 +284,7 @@ fn what_is_printed_is_accepted_again_and_means_the_same() {
 fn a_file_that_is_not_there_is_refused_by_its_name() {
     let path = std::path::Path::new("/nowhere/own.toml");
     let sources = Sources { default: DEFAULT, file: Some(path), ..Sources::default() };
-    let error = Effective::load(sources).expect_err("refused");
+    let error = Effective::load(&sources).expect_err("refused");
     assert_eq!(error.to_string(), "/nowhere/own.toml: cannot be read");
 }
 

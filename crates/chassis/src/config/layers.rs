@@ -35,7 +35,7 @@ pub fn parse<C: DeserializeOwned>(default: &str, text: &str) -> Result<C, Error>
 }
 
 impl Effective {
-    pub(crate) fn load(sources: Sources<'_>) -> Result<Self, Error> {
+    pub(crate) fn load(sources: &Sources<'_>) -> Result<Self, Error> {
         let schema = defaults(sources.default)?;
         let mut effective = Self(schema.0.clone());
         if let Some(path) = sources.file {

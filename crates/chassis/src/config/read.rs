@@ -68,11 +68,9 @@ impl<'de> Deserializer<'de> for Place<'de> {
             Content::List(items) => {
                 visitor.visit_seq(Items { place: self.clone(), items: items.iter().enumerate() })
             }
-            Content::Table(table) => visitor.visit_map(Entries {
-                place: self.clone(),
-                entries: table.iter(),
-                value: None,
-            }),
+            Content::Table(table) => {
+                visitor.visit_map(Entries { place: self.clone(), left: table.iter(), value: None })
+            }
         }
         .map_err(|fault| self.blame(fault))
     }
@@ -104,7 +102,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
                 visitor.visit_enum(variant)
             }
             Content::Table(table) => {
-                let entries = Entries { place: self.clone(), entries: table.iter(), value: None };
+                let entries = Entries { place: self.clone(), left: table.iter(), value: None };
                 visitor.visit_enum(MapAccessDeserializer::new(entries))
             }
             other => Err(de::Error::custom(format!("expected a text, found {}", other.kind()))),
@@ -139,7 +137,7 @@ impl<'de, I: Iterator<Item = (usize, &'de Node)>> SeqAccess<'de> for Items<'de, 
 
 struct Entries<'de, I> {
     place: Place<'de>,
-    entries: I,
+    left: I,
     value: Option<Place<'de>>,
 }
 
@@ -150,7 +148,7 @@ impl<'de, I: Iterator<Item = (&'de String, &'de Node)>> MapAccess<'de> for Entri
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Fault> {
-        let Some((key, node)) = self.entries.next() else { return Ok(None) };
+        let Some((key, node)) = self.left.next() else { return Ok(None) };
         let path = match self.place.key.as_str() {
             "" => key.clone(),
             outer => format!("{outer}.{key}"),

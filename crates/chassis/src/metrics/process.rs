@@ -25,7 +25,7 @@ impl Collector for Usage {
                 &mut encoder,
                 "process_resident_memory",
                 "Memory in use",
-                Some(Unit::Bytes),
+                Some(&Unit::Bytes),
                 bytes,
             )?;
         }
@@ -46,12 +46,12 @@ fn gauge(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
-    unit: Option<Unit>,
+    unit: Option<&Unit>,
     value: i64,
 ) -> Result<(), Error> {
     let gauge = ConstGauge::new(value);
     let kind = EncodeMetric::metric_type(&gauge);
-    gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), kind)?)
+    gauge.encode(encoder.encode_descriptor(name, help, unit, kind)?)
 }
 
 fn resident_bytes() -> Option<i64> {

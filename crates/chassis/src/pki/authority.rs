@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber, date_time_ymd,
@@ -127,7 +129,7 @@ impl Development {
         // Named after its key: two authorities never have one name, and one that was renewed keeps
         // its name, so that the certificates it has signed stay good.
         let digest = digest(&SHA256, key.public_key_raw());
-        let short: String = digest.as_ref().iter().take(6).map(|b| format!("{b:02x}")).collect();
+        let short = URL_SAFE_NO_PAD.encode(digest.as_ref().get(..6).unwrap_or_default());
         let name = format!("turnpike development authority {short}");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

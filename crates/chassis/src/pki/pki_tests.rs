@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -101,7 +101,7 @@ fn a_certificate_is_kept_until_seven_days_before_it_expires() {
 #[tokio::test]
 async fn a_renewed_authority_still_vouches_for_what_it_signed_before() {
     let folder = tempfile::tempdir().expect("folder");
-    let ago = SystemTime::now() - Duration::from_hours(24 * 3645);
+    let ago = Clock::system().now() - Duration::from_hours(24 * 3645);
     let old = Development::new(folder.path(), "old", &host_name()).expect("name");
     old.at(Clock::fixed(ago)).ensure().expect("old authority");
     let before = fs::read(folder.path().join("ca.pem")).expect("ca");

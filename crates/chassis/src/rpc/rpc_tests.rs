@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -13,6 +14,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::{Notify, Semaphore};
 use tonic::{Code, Request, Response, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -22,9 +24,12 @@ use crate::clock::Clock;
 use crate::host::Host;
 use crate::pki::{Identity, development};
 
-/// Answers every call with the name of its caller, in the metadata; some after a while.
+/// Answers every call with the name of its caller, in the metadata, once it may.
 #[derive(Clone)]
-struct Named(Host, Duration);
+struct Named {
+    begun: Arc<Notify>,
+    released: Arc<Semaphore>,
+}
 
 #[tonic::async_trait]
 impl TraceService for Named {
@@ -32,7 +37,8 @@ impl TraceService for Named {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.0.clock.sleep(self.1).await;
+        self.begun.notify_one();
+        let _released = self.released.acquire().await;
         let caller = peer(&request).ok_or_else(|| Status::internal("no peer"))?;
         let mut response = Response::new(ExportTraceServiceResponse::default());
         let name = caller.name.parse().map_err(|_| Status::internal("no name"))?;
@@ -45,18 +51,20 @@ struct Stack {
     folder: tempfile::TempDir,
     host: Host,
     address: SocketAddr,
+    service: Named,
 }
 
 impl Stack {
-    /// A key manager whose service answers gateways after `pause`.
-    async fn new(pause: Duration, connections: usize) -> Self {
+    /// A key manager whose service answers gateways.
+    async fn new(connections: usize) -> Self {
         let folder = tempfile::tempdir().expect("folder");
+        let service = Named { begun: Arc::default(), released: Arc::new(Semaphore::new(1)) };
         let host = Host::development("key-manager", folder.path()).expect("host");
         let services = Services::new(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .add(Allow::only(&["gateway"]), TraceServiceServer::new(Named(host.clone(), pause)));
+            .add(Allow::only(&["gateway"]), TraceServiceServer::new(service.clone()));
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), connections };
         let address = serve(&host, &config, services).await.expect("served");
-        Self { folder, host, address }
+        Self { folder, host, address, service }
     }
 
     fn pki(&self) -> std::path::PathBuf {
@@ -88,17 +96,15 @@ fn check(outcome: &Result<String, Status>, expected: Result<&str, Code>) {
     assert_eq!(outcome, expected);
 }
 
-const NOW: Duration = Duration::ZERO;
-
 #[tokio::test]
 async fn a_service_learns_who_calls_from_the_certificate() {
-    let stack = Stack::new(NOW, 8).await;
+    let stack = Stack::new(8).await;
     check(&stack.call(&stack.identity("gateway"), "key-manager").await, Ok("gateway"));
 }
 
 #[tokio::test]
 async fn who_is_not_in_the_table_of_callers_is_refused() {
-    let stack = Stack::new(NOW, 8).await;
+    let stack = Stack::new(8).await;
     let admin = stack.identity("admin");
     check(&stack.call(&admin, "key-manager").await, Err(Code::PermissionDenied));
     let text = stack.host.metrics.render().expect("metrics");
@@ -108,7 +114,7 @@ async fn who_is_not_in_the_table_of_callers_is_refused() {
 
 #[tokio::test]
 async fn a_certificate_of_another_authority_gets_no_connection() {
-    let stack = Stack::new(NOW, 8).await;
+    let stack = Stack::new(8).await;
     let elsewhere = tempfile::tempdir().expect("folder");
     let stranger = identity(elsewhere.path(), "gateway");
     check(&stack.call(&stranger, "key-manager").await, Err(Code::Unavailable));
@@ -116,14 +122,14 @@ async fn a_certificate_of_another_authority_gets_no_connection() {
 
 #[tokio::test]
 async fn a_server_that_is_another_service_gets_no_call() {
-    let stack = Stack::new(NOW, 8).await;
+    let stack = Stack::new(8).await;
     let gateway = stack.identity("gateway");
     check(&stack.call(&gateway, "control-plane").await, Err(Code::Unavailable));
 }
 
 #[tokio::test]
 async fn garbage_closes_its_own_connection_and_no_other() {
-    let stack = Stack::new(NOW, 64).await;
+    let stack = Stack::new(64).await;
     let gateway = stack.identity("gateway");
     let garbage: [&[u8]; 5] = [
         b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
@@ -146,7 +152,7 @@ async fn garbage_closes_its_own_connection_and_no_other() {
 
 #[tokio::test]
 async fn a_connection_over_the_limit_waits_for_room() {
-    let stack = Stack::new(NOW, 1).await;
+    let stack = Stack::new(1).await;
     let silent = TcpStream::connect(stack.address).await.expect("connected");
     let gateway = stack.identity("gateway");
     let mut call = Box::pin(stack.call(&gateway, "key-manager"));
@@ -158,14 +164,18 @@ async fn a_connection_over_the_limit_waits_for_room() {
 
 #[tokio::test]
 async fn a_call_in_flight_is_answered_before_the_port_closes() {
-    let stack = Stack::new(Duration::from_millis(300), 8).await;
+    let stack = Stack::new(8).await;
     let gateway = stack.identity("gateway");
-    let mut call = Box::pin(stack.call(&gateway, "key-manager"));
-    let clock = Clock::system();
-    assert!(clock.timeout(Duration::from_millis(150), call.as_mut()).await.is_err());
-    stack.host.shutdown.request();
-    check(&call.await, Ok("gateway"));
-    let drained = clock.timeout(Duration::from_secs(5), stack.host.tasks.finished()).await;
+    stack.service.released.forget_permits(1);
+    let in_flight = async {
+        stack.service.begun.notified().await;
+        stack.host.shutdown.request();
+        stack.service.released.add_permits(1);
+    };
+    let (answered, ()) = tokio::join!(stack.call(&gateway, "key-manager"), in_flight);
+    check(&answered, Ok("gateway"));
+    let drained =
+        stack.host.clock.timeout(Duration::from_secs(5), stack.host.tasks.finished()).await;
     assert!(drained.is_ok(), "{} tasks still run", stack.host.tasks.running());
     check(&stack.call(&gateway, "key-manager").await, Err(Code::Unavailable));
 }
@@ -173,7 +183,7 @@ async fn a_call_in_flight_is_answered_before_the_port_closes() {
 #[tokio::test]
 async fn health_follows_readiness_and_its_watches_end_with_the_drain() {
     use tonic_health::ServingStatus::{NotServing, Serving};
-    let stack = Stack::new(NOW, 8).await;
+    let stack = Stack::new(8).await;
     let store = stack.host.ready.condition("store");
     let url = format!("https://127.0.0.1:{}", stack.address.port());
     let channel = channel(&stack.identity("admin"), &url, "key-manager").expect("channel");
@@ -205,7 +215,7 @@ async fn reflection_lists_what_the_port_offers() {
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
     use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
     use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-    let stack = Stack::new(NOW, 8).await;
+    let stack = Stack::new(8).await;
     let url = format!("https://127.0.0.1:{}", stack.address.port());
     let channel = channel(&stack.identity("admin"), &url, "key-manager").expect("channel");
     let request = tonic_reflection::pb::v1::ServerReflectionRequest {
@@ -228,7 +238,7 @@ async fn reflection_lists_what_the_port_offers() {
 
 #[tokio::test]
 async fn a_channel_finds_a_server_that_has_come_back() {
-    let stack = Stack::new(NOW, 8).await;
+    let stack = Stack::new(8).await;
     let gateway = stack.identity("gateway");
     let url = format!("https://127.0.0.1:{}", stack.address.port());
     let channel = channel(&gateway, &url, "key-manager").expect("channel");
@@ -240,7 +250,7 @@ async fn a_channel_finds_a_server_that_has_come_back() {
 
     let again = Host::development("key-manager", stack.folder.path()).expect("host");
     let services = Services::new(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .add(Allow::only(&["gateway"]), TraceServiceServer::new(Named(again.clone(), NOW)));
+        .add(Allow::only(&["gateway"]), TraceServiceServer::new(stack.service.clone()));
     let config = Config { listen: stack.address, connections: 8 };
     serve(&again, &config, services).await.expect("served again");
     let deadline = Clock::system().instant() + Duration::from_secs(10);
@@ -260,9 +270,33 @@ async fn an_address_that_cannot_be_called_is_refused_at_once() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_refused_by_its_key() {
-    let stack = Stack::new(NOW, 8).await;
+    let stack = Stack::new(8).await;
     let config = Config { listen: stack.address, connections: 8 };
     let services = Services::new(tonic_health::pb::FILE_DESCRIPTOR_SET);
     let error = serve(&stack.host, &config, services).await.expect_err("refused");
     assert!(error.to_string().ends_with("(rpc.listen)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_handshake_is_cut() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (clock, hands) = Clock::manual(Clock::system().now());
+    let tls = identity(folder.path(), "key-manager");
+    let host = Host::new("key-manager", "test", folder.path(), clock, tls);
+    let config = Config { listen: ([127, 0, 0, 1], 0).into(), connections: 8 };
+    let services = Services::new(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    let address = serve(&host, &config, services).await.expect("served");
+    let mut silent = TcpStream::connect(address).await.expect("connected");
+    let mut byte = [0];
+    let mut closed = Box::pin(silent.read(&mut byte));
+    // The time of the server only moves when its hands are moved.
+    for _ in 0..100 {
+        hands.advance(Duration::from_secs(6));
+        let wait = Clock::system();
+        if let Ok(read) = wait.timeout(Duration::from_millis(100), closed.as_mut()).await {
+            assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+            return;
+        }
+    }
+    panic!("the connection stays open");
 }

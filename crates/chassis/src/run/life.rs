@@ -39,7 +39,7 @@ impl Error {
 }
 
 /// Runs the service to its end.
-pub(super) fn live<C, F, Fut>(name: &'static str, config: C, common: Common, start: F) -> u8
+pub(super) fn live<C, F, Fut>(name: &'static str, config: C, common: &Common, start: F) -> u8
 where
     F: FnOnce(C, Host) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -51,8 +51,10 @@ where
         .map_err(Error::System);
     let lived = runtime.and_then(|runtime| {
         let code = runtime.block_on(async {
-            let (host, telemetry) = begin(name, &common)?;
-            let code = serve(&host, start(config, host.clone())).await?;
+            // First of all: a signal that comes during the start must not kill the process.
+            let signals = Signals::listen().map_err(Error::System)?;
+            let (host, telemetry) = begin(name, common)?;
+            let code = serve(&host, signals, start(config, host.clone())).await;
             host.ended.request();
             // Blocks for at most two seconds, when nothing else is left to do.
             tokio::task::block_in_place(|| telemetry.finish());
@@ -69,6 +71,8 @@ where
 }
 
 fn begin(name: &'static str, common: &Common) -> Result<(Host, Telemetry), Error> {
+    // Libraries that bring no provider of their own take this one; a second start finds it set.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let ServiceConfig { data, id, drain } = &common.service;
     let instance = if id.is_empty() { pki::host_name() } else { id.clone() };
     let telemetry = Telemetry::install(&common.telemetry, name, &instance)?;
@@ -82,11 +86,10 @@ fn begin(name: &'static str, common: &Common) -> Result<(Host, Telemetry), Error
 }
 
 /// The service itself, then its drain; both must end within `service.drain` of the request.
-async fn serve<Fut>(host: &Host, service: Fut) -> Result<u8, Error>
+async fn serve<Fut>(host: &Host, signals: Signals, service: Fut) -> u8
 where
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    let signals = Signals::listen().map_err(Error::System)?;
     let mut obeyed = std::pin::pin!(signals.obey(host.shutdown.clone(), host.hangups.clone()));
     let work = async {
         let ended = service.await;
@@ -94,7 +97,7 @@ where
         host.tasks.finished().await;
         ended
     };
-    Ok(tokio::select! {
+    tokio::select! {
         ended = work => match ended {
             Ok(()) => {
                 tracing::info!("ended");
@@ -111,7 +114,7 @@ where
             DONE
         }
         () = obeyed.as_mut() => FAILED,
-    })
+    }
 }
 
 async fn too_late(host: &Host) {

@@ -200,6 +200,17 @@ fn a_second_signal_does_not_wait_for_the_drain() {
 }
 
 #[test]
+fn a_collector_of_spans_that_is_away_holds_nobody_up() {
+    let folder = tempfile::tempdir().expect("folder");
+    let otlp = [("TURNPIKE_TELEMETRY_OTLP", "http://127.0.0.1:1")];
+    let mut process = start(folder.path(), "", &otlp);
+    process.until("\"message\":\"up\"");
+    process.signal(Signal::SIGTERM);
+    let (code, _, log) = process.end();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
 fn sighup_reloads_certificates_at_once() {
     let folder = tempfile::tempdir().expect("folder");
     let mut process = start(folder.path(), "", &[]);

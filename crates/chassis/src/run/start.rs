@@ -70,7 +70,7 @@ where
     };
     match prepare::<C>(service, &said) {
         Ok(Prepared::Answer(text)) => say(&text),
-        Ok(Prepared::Go(config, common)) => life::live(service.name, config, *common, start),
+        Ok(Prepared::Go(config, common)) => life::live(service.name, config, &common, start),
         Err(error) => {
             complain(service.name, &error);
             REFUSED
@@ -84,7 +84,7 @@ enum Prepared<C> {
 }
 
 fn prepare<C: DeserializeOwned>(service: Service, said: &Said) -> Result<Prepared<C>, Error> {
-    let effective = Effective::load(Sources {
+    let effective = Effective::load(&Sources {
         default: service.default_config,
         file: said.file.as_deref(),
         arguments: said.set.clone(),
@@ -120,7 +120,7 @@ pub(super) fn complain(name: &str, error: &dyn std::error::Error) {
     let mut text = format!("{name}: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
+        text = format!("{text}: {error}");
         cause = error.source();
     }
     // Nobody is left to tell when the standard error cannot be written.

@@ -7,6 +7,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Guarded, Protocol, serve};
 use crate::clock::Clock;
@@ -15,24 +16,32 @@ use crate::shutdown::Shutdown;
 use crate::task::Tasks;
 
 const HEAD_WITHIN: Duration = Duration::from_millis(200);
+const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection whose answers take `pause`; the shutdown that drains it.
-fn connection(protocol: Protocol, pause: Duration) -> (DuplexStream, Shutdown) {
+/// A connection; the shutdown that drains it, and what its service has begun to answer: each
+/// answer is given when the other end of its channel is dropped.
+struct Served {
+    stream: DuplexStream,
+    shutdown: Shutdown,
+    begun: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+}
+
+fn connection(protocol: Protocol, head_within: Duration) -> Served {
     let (near, far) = tokio::io::duplex(64 * 1024);
     let shutdown = Shutdown::new(Readiness::default());
-    let clock = Clock::system();
-    let guarded =
-        Guarded { clock: clock.clone(), shutdown: shutdown.clone(), head_within: HEAD_WITHIN };
+    let (begin, begun) = mpsc::unbounded_channel();
+    let guarded = Guarded { clock: Clock::system(), shutdown: shutdown.clone(), head_within };
     let answer = move |_: Request<Incoming>| {
-        let clock = clock.clone();
+        let (release, released) = oneshot::channel::<()>();
+        let _ = begin.send(release);
         async move {
-            clock.sleep(pause).await;
+            let _ = released.await;
             Response::new(Full::new(Bytes::from_static(b"done")))
         }
     };
     Tasks::default().spawn("connection", serve(far, protocol, guarded, answer));
-    (near, shutdown)
+    Served { stream: near, shutdown, begun }
 }
 
 /// Everything that comes until the connection is closed.
@@ -46,19 +55,18 @@ async fn until_closed(mut stream: DuplexStream) -> String {
 #[tokio::test]
 async fn a_client_that_says_nothing_is_cut() {
     for protocol in [Protocol::Http1, Protocol::Http2] {
-        let (stream, _shutdown) = connection(protocol, Duration::ZERO);
-        let said = until_closed(stream).await;
+        let said = until_closed(connection(protocol, HEAD_WITHIN).stream).await;
         assert!(!said.contains("done"), "{said}");
     }
 }
 
 #[tokio::test]
 async fn a_client_that_sends_its_head_byte_by_byte_is_cut() {
-    let (mut stream, _shutdown) = connection(Protocol::Http1, Duration::ZERO);
+    let mut served = connection(Protocol::Http1, HEAD_WITHIN);
     let drip = async {
-        for byte in b"GET / HTTP/1.1\r\n".iter().cycle() {
-            Clock::system().sleep(Duration::from_millis(20)).await;
-            if stream.write_all(&[*byte]).await.is_err() {
+        for byte in b"GET / HTTP/1.1\r\n".iter().chain(std::iter::repeat(&b'x')) {
+            Clock::system().sleep(HEAD_WITHIN / 10).await;
+            if served.stream.write_all(&[*byte]).await.is_err() {
                 return;
             }
         }
@@ -68,17 +76,19 @@ async fn a_client_that_sends_its_head_byte_by_byte_is_cut() {
 
 #[tokio::test]
 async fn a_client_that_keeps_its_connection_idle_is_cut_after_its_answer() {
-    let (mut stream, _shutdown) = connection(Protocol::Http1, Duration::ZERO);
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
-    assert!(until_closed(stream).await.ends_with("done"));
+    let mut served = connection(Protocol::Http1, HEAD_WITHIN);
+    served.stream.write_all(GET).await.expect("written");
+    drop(served.begun.recv().await.expect("a request"));
+    assert!(until_closed(served.stream).await.ends_with("done"));
 }
 
 #[tokio::test]
 async fn a_drain_answers_what_is_in_flight_and_then_closes() {
-    let (mut stream, shutdown) = connection(Protocol::Http1, Duration::from_millis(300));
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
-    Clock::system().sleep(Duration::from_millis(50)).await;
-    shutdown.request();
-    let said = until_closed(stream).await;
-    assert!(said.contains("connection: close") && said.ends_with("done"), "{said}");
+    let mut served = connection(Protocol::Http1, Duration::from_hours(1));
+    served.stream.write_all(GET).await.expect("written");
+    let release = served.begun.recv().await.expect("a request");
+    served.shutdown.request();
+    drop(release);
+    let said = until_closed(served.stream).await;
+    assert!(said.ends_with("done"), "{said}");
 }
