@@ -166,7 +166,8 @@ impl Configuration {
                 let node = Node { name: node.to_owned(), labels };
                 let control_plane = ControlPlane::new(channel, node);
                 let (clock, tasks) = (host.clock.clone(), host.tasks.clone());
-                host.tasks.spawn("disk", disk::keep(shelf, states.subscribe(), clock, tasks));
+                let keeping = disk::keeping(shelf).run(states.subscribe(), clock, tasks);
+                host.tasks.spawn("disk", keeping);
                 let host = host.clone();
                 let follower =
                     Follower { control_plane, publisher, figures, ready, states, host };

@@ -31,6 +31,12 @@ pub enum RpcError {
         /// What it said.
         what: &'static str,
     },
+    /// It says nothing, though it should.
+    #[error("the {service} is silent")]
+    Silent {
+        /// Who was asked.
+        service: &'static str,
+    },
     /// The call has ended.
     #[error("the {service} ended the call")]
     Ended {

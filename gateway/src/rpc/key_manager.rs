@@ -65,6 +65,11 @@ impl RevocationLog {
     }
 }
 
+/// It was to say something at least every second, and did not.
+pub const fn silent() -> RpcError {
+    RpcError::Silent { service: SERVICE }
+}
+
 fn failed(status: Status) -> RpcError {
     RpcError::from_status(SERVICE, status)
 }

@@ -8,24 +8,19 @@
 
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chassis::clock::Clock;
-use chassis::task::Tasks;
 use plan::ResourceKey;
-use tokio::sync::watch;
 
+use super::keep::Keeping;
 use super::shelf::{Shelf, ShelfError};
 use super::state::State;
 
 /// No key and no object is longer; more is damage and is not allocated.
 const LONGEST: usize = 64 << 20;
-/// Between two writings, at least; longer where a writing takes long, so that a disk is not kept
-/// busy by churn.
+/// Between two writings, at least.
 const PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why kept bytes are no state.
 #[derive(Debug, thiserror::Error)]
@@ -82,40 +77,9 @@ pub fn read(shelf: &Shelf) -> Option<State> {
     })
 }
 
-/// Keeps each state that `states` shows, until its sender is gone; the last one always.
-pub async fn keep(
-    mut shelf: Shelf,
-    mut states: watch::Receiver<Arc<State>>,
-    clock: Clock,
-    tasks: Tasks,
-) {
-    while states.changed().await.is_ok() {
-        let state = Arc::clone(&states.borrow_and_update());
-        let begun = clock.instant();
-        let written = tasks.blocking(move || {
-            let result = write(&mut shelf, &state);
-            (shelf, result)
-        });
-        // The thread ends without an answer only when it panicked or the runtime is gone.
-        let Ok((same, result)) = written.await else { return };
-        shelf = same;
-        if let Err(error) = result {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "configuration is not on disk, a restart would not have it");
-        }
-        let took = clock.instant().duration_since(begun);
-        let pause = took.saturating_mul(4).clamp(PAUSE, LONGEST_PAUSE);
-        tokio::select! {
-            () = clock.sleep(pause) => {}
-            () = closed(&states) => {}
-        }
-    }
-}
-
-/// Returns when no further state can come.
-async fn closed(states: &watch::Receiver<Arc<State>>) {
-    let mut watching = states.clone();
-    while watching.changed().await.is_ok() {}
+/// Keeps each state that is put in force.
+pub const fn keeping(shelf: Shelf) -> Keeping<State> {
+    Keeping { shelf, write, pause: PAUSE, name: "configuration" }
 }
 
 fn put_number(to: &mut dyn Write, number: u64) -> io::Result<()> {

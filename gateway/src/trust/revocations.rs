@@ -4,24 +4,26 @@
 //! cursor, within a second of a change and at the end, so that a gateway that starts while the key
 //! manager is away still refuses what was revoked.
 
-use std::collections::BTreeMap;
-use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::Host;
 use chassis::backoff::Backoff;
+use imbl::OrdMap;
 use prost::Message as _;
+use tokio::sync::watch;
 use turnpike_proto::identity::v1::{Revocation, WatchRevocationsResponse};
 
 use crate::credentials::Revocations;
 use crate::rpc::{Outage, RpcError};
-use crate::rpc::key_manager::KeyManager;
-use crate::snapshot::Shelf;
+use crate::rpc::key_manager::{self, KeyManager};
+use crate::snapshot::{Keeping, Shelf, ShelfError};
 
-/// A change is on disk after at most this.
-const KEEP_WITHIN: Duration = Duration::from_secs(1);
+/// Between two writings, at least.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A sign of life comes every second; without one for so long the stream counts as lost.
+const SILENCE: Duration = Duration::from_secs(5);
 const PRUNE_EVERY_SECONDS: i64 = 60;
 
 /// Why kept bytes are no log.
@@ -34,12 +36,12 @@ enum NoLog {
 }
 
 /// The log as far as it can still matter.
-#[derive(Debug, Default)]
-struct Log {
+#[derive(Clone, Debug, Default)]
+pub struct Log {
     epoch: String,
     sequence: u64,
     as_of_us: i64,
-    entries: BTreeMap<u64, Revocation>,
+    entries: OrdMap<u64, Revocation>,
 }
 
 /// Follows the log for as long as it is run.
@@ -47,10 +49,9 @@ struct Log {
 pub struct RevocationFollower {
     key_manager: KeyManager,
     revocations: Arc<Revocations>,
-    shelf: Shelf,
+    kept: watch::Sender<Arc<Log>>,
     host: Host,
     log: Log,
-    changed: bool,
     pruned_at: i64,
 }
 
@@ -69,8 +70,12 @@ impl RevocationFollower {
             revocations.fresh_until(log.as_of_us);
             tracing::info!(entries = entries.len(), "revocations from disk are in force");
         }
+        let (kept, keep) = watch::channel(Arc::new(log.clone()));
+        let keeping = Keeping { shelf, write, pause: PAUSE, name: "revocations" };
+        let keeping = keeping.run(keep, host.clock.clone(), host.tasks.clone());
+        host.tasks.spawn("revocations-disk", keeping);
         let pruned_at = host.clock.unix_seconds();
-        Self { key_manager, revocations, shelf, host, log, changed: false, pruned_at }
+        Self { key_manager, revocations, kept, host, log, pruned_at }
     }
 
     /// Runs until the process is asked to stop, and keeps what is known then.
@@ -89,7 +94,6 @@ impl RevocationFollower {
         loop {
             let Err(error) = self.watch(&mut backoff, &mut outage).await;
             outage.failed(&error);
-            self.keep_changes();
             self.host.clock.sleep(backoff.next()).await;
         }
     }
@@ -100,39 +104,33 @@ impl RevocationFollower {
         outage: &mut Outage,
     ) -> Result<std::convert::Infallible, RpcError> {
         let mut parts = self.key_manager.revocations(&self.log.epoch, self.log.sequence).await?;
-        let clock = self.host.clock.clone();
         loop {
-            // A message comes every second at least, so the changes of one are written in time.
-            if let Ok(part) = clock.timeout(KEEP_WITHIN, parts.next()).await {
-                let part = part?;
-                backoff.reset();
-                outage.over();
-                self.take(part);
-            } else {
-                self.keep_changes();
-            }
+            let part = self.host.clock.timeout(SILENCE, parts.next()).await;
+            let part = part.map_err(|_| key_manager::silent())??;
+            backoff.reset();
+            outage.over();
+            self.take(part);
         }
     }
 
     fn take(&mut self, part: WatchRevocationsResponse) {
+        let mut changed = !part.revocations.is_empty();
         if part.epoch != self.log.epoch {
             self.revocations.reset();
             self.log = Log { epoch: part.epoch, ..Log::default() };
-            self.changed = true;
+            changed = true;
         }
         self.log.sequence = part.sequence;
         self.log.as_of_us = self.host.clock.unix_us();
         self.revocations.apply(&part.revocations);
         self.revocations.fresh_until(self.log.as_of_us);
-        let quiet = part.revocations.is_empty();
-        self.changed |= !quiet;
         for revocation in part.revocations {
             self.log.entries.insert(revocation.sequence, revocation);
         }
-        if quiet {
-            self.keep_changes();
-        }
         self.prune();
+        if changed {
+            self.keep();
+        }
     }
 
     fn prune(&mut self) {
@@ -140,24 +138,20 @@ impl RevocationFollower {
         if now - self.pruned_at >= PRUNE_EVERY_SECONDS {
             self.pruned_at = now;
             self.revocations.prune(now);
-            self.log.entries.retain(|_, revocation| {
-                revocation.forget_after.as_ref().is_none_or(|after| after.seconds >= now)
-            });
+            let lives = |(_, one): &(u64, Revocation)| {
+                one.forget_after.as_ref().is_none_or(|after| after.seconds >= now)
+            };
+            self.log.entries = self.log.entries.clone().into_iter().filter(lives).collect();
         }
     }
 
-    fn keep_changes(&mut self) {
-        if std::mem::take(&mut self.changed) {
-            self.keep();
-        }
+    fn keep(&self) {
+        self.kept.send_replace(Arc::new(self.log.clone()));
     }
+}
 
-    fn keep(&mut self) {
-        if let Err(error) = self.shelf.write(|to| self.log.write(to)) {
-            tracing::error!(error = &error as &dyn Error, "revocations are not on disk");
-            self.changed = true;
-        }
-    }
+fn write(shelf: &mut Shelf, log: &Log) -> Result<(), ShelfError> {
+    shelf.write(|to| log.write(to))
 }
 
 impl Log {

@@ -8,5 +8,6 @@ mod disk;
 mod ground;
 mod resources;
 mod sync;
+mod tokens;
 mod trust;
 mod usage;

@@ -11,8 +11,8 @@ use gateway::rpc::control_plane::{ControlPlane, Node};
 use gateway::snapshot::{Certificates, Figures, Follower, Publisher, State, disk};
 use plan::{Object, Objects, Plan};
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use turnpike_proto::config::v1 as wire;
 use wire::config_sync_server::{self, ConfigSyncServer};
@@ -69,12 +69,20 @@ impl Conversation {
 
     async fn change(&mut self, transaction: wire::Transaction) -> wire::Applied {
         self.tell(sync_response::Message::Transaction(transaction)).await;
-        tokio::time::timeout(PATIENCE, self.heard.recv()).await.expect("in time").expect("an answer")
+        tokio::time::timeout(PATIENCE, self.heard.recv())
+            .await
+            .expect("in time")
+            .expect("an answer")
     }
 }
 
 /// A transaction to `after` at `revision`.
-fn transaction(revision: u64, full: bool, upserts: &[Arc<Object>], after: &Objects) -> wire::Transaction {
+fn transaction(
+    revision: u64,
+    full: bool,
+    upserts: &[Arc<Object>],
+    after: &Objects,
+) -> wire::Transaction {
     let object = |one: &Arc<Object>| wire::Object {
         key: one.key().to_string(),
         resource: one.bytes().clone(),
@@ -110,12 +118,10 @@ impl Follows {
         let state = disk::read(&shelf).unwrap_or_else(State::empty);
         publisher.put_plan(state.plan.clone());
         let (states, seen) = watch::channel(Arc::new(state));
-        let keeping = disk::keep(shelf, seen, host.clock.clone(), host.tasks.clone());
+        let keeping = disk::keeping(shelf).run(seen, host.clock.clone(), host.tasks.clone());
         host.tasks.spawn("disk", keeping);
-        let node = Node {
-            name: "gw-1".to_owned(),
-            labels: [("team".to_owned(), "a".to_owned())].into(),
-        };
+        let node =
+            Node { name: "gw-1".to_owned(), labels: [("team".to_owned(), "a".to_owned())].into() };
         let channel = ground.channel("control-plane", peer.address);
         let follower = Follower {
             control_plane: ControlPlane::new(channel, node),
@@ -167,7 +173,10 @@ async fn the_first_state_is_everything_and_is_answered_with_its_hash() {
     let gateway = Follows::start(&ground, &peer, &ground.path().join("gw"));
     let mut call = next(&mut called).await;
     let hello = &call.hello;
-    assert_eq!((hello.node.as_str(), hello.labels.get("team").map(String::as_str)), ("gw-1", Some("a")));
+    assert_eq!(
+        (hello.node.as_str(), hello.labels.get("team").map(String::as_str)),
+        ("gw-1", Some("a"))
+    );
     assert_eq!((hello.epoch.as_str(), hello.revision, hello.state_hash.len()), ("", 0, 0));
     assert!(!gateway.host.ready.is_ready(), "ready without a configuration");
 
@@ -283,11 +292,8 @@ async fn a_restarted_gateway_serves_from_disk_and_says_what_it_holds() {
     let hello = &call.hello;
     assert_eq!((hello.epoch.as_str(), hello.revision), ("e1", 3));
     assert_eq!(hello.state_hash, set(&all).hash().to_bytes());
-    let current = wire::Current {
-        epoch: "e1".to_owned(),
-        revision: 4,
-        state_hash: hello.state_hash.clone(),
-    };
+    let current =
+        wire::Current { epoch: "e1".to_owned(), revision: 4, state_hash: hello.state_hash.clone() };
     call.tell(sync_response::Message::Current(current)).await;
     until("a confirmation", || restarted.metric("turnpike_config_stale 0").then_some(())).await;
     assert!(restarted.metric(r#"turnpike_config_revision{state="applied"} 4"#));

@@ -122,7 +122,11 @@ impl Log {
 }
 
 /// A gateway that only follows revocations, kept in `folder`.
-fn follow(ground: &Ground, address: std::net::SocketAddr, folder: &Path) -> (Arc<Revocations>, Host) {
+fn follow(
+    ground: &Ground,
+    address: std::net::SocketAddr,
+    folder: &Path,
+) -> (Arc<Revocations>, Host) {
     let host = ground.host("gateway");
     let revocations = Arc::new(Revocations::new());
     let follower = RevocationFollower::restore(
