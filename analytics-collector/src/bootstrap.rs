@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::Host;
-use chassis::rpc::{Allow, MESSAGE_BYTES, Services};
+use chassis::rpc::{Allow, Services};
 use tokio::sync::Notify;
 use turnpike_proto::usage::v1::alerts_server::AlertsServer;
 use turnpike_proto::usage::v1::analytics_server::AnalyticsServer;
@@ -23,6 +23,9 @@ use crate::metrics::Metrics;
 use crate::report::minutes::{MINUTE_US, minutes};
 use crate::store::{Committer, Intake, Limits, Probe, Reader, Settings, Store, Window};
 use crate::upkeep::Upkeep;
+
+/// 4 MiB of events and some for the rest.
+const LARGEST_BATCH: usize = (4 << 20) + (64 << 10);
 
 /// Runs until the process is asked to stop.
 pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
@@ -153,7 +156,7 @@ fn services(
     };
     let alerts = AlertsService { alarm, clock: clock.clone(), shutdown: shutdown.clone() };
     let collector = CollectorService { desk, intake, metrics, clock, shutdown };
-    let collector = CollectorServer::new(collector).max_decoding_message_size(MESSAGE_BYTES);
+    let collector = CollectorServer::new(collector).max_decoding_message_size(LARGEST_BATCH);
     let readers = || Allow::only(&["admin", "control-plane"]);
     Services::new(turnpike_proto::DESCRIPTORS)
         .add(Allow::only(&["gateway", "key-manager"]), collector)

@@ -9,6 +9,8 @@ pub mod config;
 pub mod edge;
 pub mod enrich;
 pub mod event;
+#[cfg(test)]
+mod fixture;
 pub mod metrics;
 pub mod report;
 pub mod store;

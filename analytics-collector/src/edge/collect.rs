@@ -13,6 +13,7 @@ use chassis::shutdown::Shutdown;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use prometheus_client::metrics::gauge::Gauge;
+use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming};
 use turnpike_proto::usage::v1::collector_server::Collector;
 use turnpike_proto::usage::v1::{CollectRequest, CollectResponse};
@@ -86,6 +87,7 @@ impl CollectorService {
     /// Checks a batch and hands it to the store.
     async fn submit(&self, request: CollectRequest, after: Option<u64>) -> Result<Pending, Status> {
         let (epoch, sequence) = (request.epoch.clone(), request.sequence);
+        let room = self.intake.room(request.encoded_len()).await.map_err(refused)?;
         let (desk, now_us) = (Arc::clone(&self.desk), self.clock.unix_us());
         let checked = tokio::task::spawn_blocking(move || desk.batch_of(request, after, now_us));
         let batch = checked.await.map_err(|_| Status::internal("a batch could not be checked"))?;
@@ -93,7 +95,7 @@ impl CollectorService {
             self.metrics.malformed.inc();
             Status::invalid_argument(malformed.to_string())
         })?;
-        let answer = self.intake.submit(batch).await.map_err(refused)?;
+        let answer = self.intake.submit(batch, room).await.map_err(refused)?;
         let pending = async move {
             match answer.await {
                 Ok(Ok(_)) => Ok(CollectResponse { epoch, sequence }),

@@ -10,6 +10,9 @@ pub mod from_event;
 pub mod from_filter;
 pub mod to_proto;
 
+#[cfg(test)]
+mod edge_tests;
+
 pub use alerts::AlertsService;
 pub use analytics::AnalyticsService;
 pub use collect::CollectorService;

@@ -6,5 +6,8 @@
 pub mod address;
 pub mod geo;
 
+#[cfg(test)]
+pub(crate) mod geo_tests;
+
 pub use address::{Addresses, Keep, KeyError};
 pub use geo::Geo;

@@ -10,7 +10,7 @@ pub const REGISTER_BITS: u32 = 16;
 /// Bits of a value that are left for the rank.
 pub const RANK_BITS: u32 = 64 - REGISTER_BITS;
 
-const REGISTERS: f64 = (1_u64 << REGISTER_BITS) as f64;
+const REGISTERS: f64 = (1_u32 << REGISTER_BITS) as f64;
 /// Ranks are 1 to `RANK_BITS` + 1; 0 is a register that nothing fell into.
 const RANKS: usize = RANK_BITS as usize + 2;
 

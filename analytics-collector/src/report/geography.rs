@@ -24,7 +24,8 @@ pub struct GeographyRow {
 struct Rank {
     country: String,
     api: String,
-    rank: u32,
+    /// Leading zeros and one; 0: no address.
+    height: u32,
     registers: u32,
     calls: u64,
 }
@@ -59,7 +60,7 @@ pub async fn geography(
         Ok(Rank {
             country: row.get(0)?,
             api: row.get(1)?,
-            rank: row.get(2)?,
+            height: row.get(2)?,
             registers: row.get(3)?,
             calls: row.get(4)?,
         })
@@ -69,10 +70,10 @@ pub async fn geography(
 
 fn fold(ranks: Vec<Rank>) -> Vec<GeographyRow> {
     let mut places: HashMap<(String, String), (u64, Sketch)> = HashMap::new();
-    for Rank { country, api, rank, registers, calls } in ranks {
+    for Rank { country, api, height, registers, calls } in ranks {
         let (sum, sketch) = places.entry((country, api)).or_default();
         *sum += calls;
-        sketch.add(rank, registers);
+        sketch.add(height, registers);
     }
     let mut rows: Vec<GeographyRow> = places
         .into_iter()

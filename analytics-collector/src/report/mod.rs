@@ -11,4 +11,7 @@ pub mod latency;
 pub mod minutes;
 pub mod usage;
 
+#[cfg(test)]
+mod report_tests;
+
 pub use filter::{Filter, Interval, ReportError};

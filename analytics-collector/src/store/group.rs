@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chassis::clock::Clock;
 use chassis::readiness::Condition;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::append::{self, Batch, Receipt, Refusal};
 use super::error::StoreError;
@@ -19,20 +19,33 @@ use crate::metrics::Metrics;
 
 /// Batches that may wait for the next group; further streams wait to hand theirs in.
 const QUEUE: usize = 256;
+/// Bytes on the wire of all batches that are being checked or wait; further streams are not read.
+const MOST_KIB: u32 = 128 << 10;
 /// A group is closed when its frames have so many bytes.
 const GROUP_BYTES: usize = 16 << 20;
 /// How long a group waits for a flush to make room, in steps.
 const ROOM_STEP: Duration = Duration::from_millis(50);
 const ROOM_STEPS: u32 = 100;
 
-type Answer = oneshot::Sender<Result<Receipt, Refusal>>;
+/// Where to answer, and the room that the batch takes until then.
+struct Answer {
+    to: oneshot::Sender<Result<Receipt, Refusal>>,
+    _room: Room,
+}
+
+/// Room for a batch, given back when it is dropped.
+#[derive(Debug)]
+pub struct Room(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
 
 /// Told of the calls of every batch that was stored, once.
 pub type OnStored = dyn Fn(&[Tally]) + Send + Sync;
 
 /// Where streams hand their batches in; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Intake(mpsc::Sender<(Batch, Answer)>);
+#[derive(Clone)]
+pub struct Intake {
+    queue: mpsc::Sender<(Batch, Answer)>,
+    room: Arc<Semaphore>,
+}
 
 /// The task behind an intake.
 pub struct Committer {
@@ -58,14 +71,31 @@ impl fmt::Debug for Committer {
     }
 }
 
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intake")
+            .field("room_kib", &self.room.available_permits())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Intake {
+    /// Takes room for a batch of so many bytes, waiting until there is some.
+    pub async fn room(&self, bytes: usize) -> Result<Room, Refusal> {
+        let kib = u32::try_from((bytes >> 10) + 1).unwrap_or(u32::MAX).min(MOST_KIB);
+        let room = Arc::clone(&self.room).acquire_many_owned(kib).await;
+        room.map(Room).map_err(|_| Refusal::Stopping)
+    }
+
     /// Hands a batch in, waiting while the queue is full. The answer comes when it is durable.
     pub async fn submit(
         &self,
         batch: Batch,
+        room: Room,
     ) -> Result<oneshot::Receiver<Result<Receipt, Refusal>>, Refusal> {
-        let (answer, answered) = oneshot::channel();
-        self.0.send((batch, answer)).await.map_err(|_| Refusal::Stopping)?;
+        let (to, answered) = oneshot::channel();
+        let answer = Answer { to, _room: room };
+        self.queue.send((batch, answer)).await.map_err(|_| Refusal::Stopping)?;
         Ok(answered)
     }
 }
@@ -73,8 +103,9 @@ impl Intake {
 impl Committer {
     /// The intake, and the work to be spawned; it ends when every intake is gone.
     pub fn start(self) -> (Intake, impl Future<Output = ()> + Send + 'static) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        (Intake(sender), self.run(receiver))
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        let room = Arc::new(Semaphore::new(MOST_KIB as usize));
+        (Intake { queue, room }, self.run(receiver))
     }
 
     async fn run(self, mut queue: mpsc::Receiver<(Batch, Answer)>) {
@@ -91,7 +122,7 @@ impl Committer {
             match outcome {
                 Ok(verdicts) => {
                     for (answer, verdict) in answers.into_iter().zip(verdicts) {
-                        let _ = answer.send(verdict);
+                        let _ = answer.to.send(verdict);
                     }
                 }
                 Err(_) => refuse(answers, Refusal::Disk),
@@ -197,6 +228,6 @@ impl Committer {
 
 fn refuse(answers: Vec<Answer>, refusal: Refusal) {
     for answer in answers {
-        let _ = answer.send(Err(refusal));
+        let _ = answer.to.send(Err(refusal));
     }
 }

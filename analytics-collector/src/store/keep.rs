@@ -88,6 +88,7 @@ pub fn merge_once(store: &Store, now_us: i64) -> Result<usize, StoreError> {
 /// Forgets segments whose last call is older than the retention. Says how many rows went.
 pub fn forget(store: &Store, now_us: i64) -> Result<u64, StoreError> {
     let before_us = now_us.saturating_sub(store.settings.retention_us);
+    lock(&store.log).marks.prune(now_us);
     let mut catalog = lock(&store.catalog);
     let mut next = catalog.manifest.clone();
     let gone: Vec<_> = next.segments.extract_if(.., |entry| entry.last_us < before_us).collect();

@@ -22,6 +22,9 @@ pub mod segment;
 pub mod table;
 pub mod wal;
 
+#[cfg(test)]
+mod store_tests;
+
 pub use append::{Batch, Losses, Receipt, Refusal};
 pub use error::StoreError;
 pub use group::{Committer, Intake};

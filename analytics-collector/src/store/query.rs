@@ -213,7 +213,7 @@ fn run<T>(
     // The files of `segments` stay until the last row is read.
     let sql = format!("WITH events AS NOT MATERIALIZED ({events}) {sql}");
     let mut statement = connection.prepare(&sql)?;
-    let rows = statement.query_map(params_from_iter(&arguments.0), |row| read(row))?;
+    let rows = statement.query_map(params_from_iter(&arguments.0), read)?;
     rows.collect()
 }
 
@@ -223,15 +223,15 @@ fn events(paths: &[String], newest: u64, window: Window) -> String {
     let columns = table::names().collect::<Vec<_>>().join(", ");
     let Window { since_us, until_us } = window;
     let within = format!("at_us >= {since_us} AND at_us < {until_us}");
-    let mut sql = format!("SELECT {columns} FROM newest({newest}::UBIGINT) WHERE {within}");
-    if !paths.is_empty() {
-        let paths = paths.join(", ");
-        sql.push_str(&format!(
-            " UNION ALL SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = false) \
-             WHERE {within}"
-        ));
+    let newest = format!("SELECT {columns} FROM newest({newest}::UBIGINT) WHERE {within}");
+    if paths.is_empty() {
+        return newest;
     }
-    sql
+    let paths = paths.join(", ");
+    format!(
+        "{newest} UNION ALL \
+         SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = false) WHERE {within}"
+    )
 }
 
 /// A path of ours as a text of SQL.

@@ -1,0 +1,206 @@
+//! Are countries found in every kind of file, and does a bad file do no harm?
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::geo::{Config, Geo};
+
+/// A value of an MMDB file.
+pub(crate) enum Value {
+    Text(&'static str),
+    Map(Vec<(&'static str, Value)>),
+    U16(u16),
+    U32(u32),
+    U64(u64),
+}
+
+impl Value {
+    /// The encoding of MMDB format 2.0, for short values.
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => {
+                out.push(2 << 5 | u8::try_from(text.len()).unwrap());
+                out.extend(text.as_bytes());
+            }
+            Self::Map(entries) => {
+                out.push(7 << 5 | u8::try_from(entries.len()).unwrap());
+                for (key, value) in entries {
+                    let key: &str = key;
+                    out.push(2 << 5 | u8::try_from(key.len()).unwrap());
+                    out.extend(key.as_bytes());
+                    value.encode(out);
+                }
+            }
+            Self::U16(number) => {
+                out.push(5 << 5 | 2);
+                out.extend(number.to_be_bytes());
+            }
+            Self::U32(number) => {
+                out.push(6 << 5 | 4);
+                out.extend(number.to_be_bytes());
+            }
+            // An extended type: its number, less 7, stands behind the control byte.
+            Self::U64(number) => {
+                out.extend([8, 2]);
+                out.extend(number.to_be_bytes());
+            }
+        }
+    }
+}
+
+/// Writes a tree of networks: IPv4 networks lie under `::/96` when `version` is 6.
+pub(crate) fn write(path: &Path, version: u16, networks: &[(&str, Value)]) {
+    let mut nodes: Vec<[Option<Result<usize, usize>>; 2]> = vec![[None; 2]];
+    let mut data = Vec::new();
+    for (network, value) in networks {
+        let (address, length) = network.split_once('/').unwrap();
+        let mut length: usize = length.parse().unwrap();
+        let bits: Vec<u8> = match (address.parse().unwrap(), version) {
+            (IpAddr::V4(v4), 4) => v4.octets().to_vec(),
+            (IpAddr::V4(v4), _) => {
+                length += 96;
+                [vec![0; 12], v4.octets().to_vec()].concat()
+            }
+            (IpAddr::V6(v6), _) => v6.octets().to_vec(),
+        };
+        let offset = data.len();
+        value.encode(&mut data);
+        let mut node = 0;
+        for n in 0..length {
+            let bit = usize::from(bits[n / 8] >> (7 - n % 8) & 1);
+            if n + 1 == length {
+                nodes[node][bit] = Some(Err(offset));
+            } else if let Some(Ok(next)) = nodes[node][bit] {
+                node = next;
+            } else {
+                nodes.push([None; 2]);
+                let next = nodes.len() - 1;
+                nodes[node][bit] = Some(Ok(next));
+                node = next;
+            }
+        }
+    }
+    let mut file = Vec::new();
+    for record in nodes.iter().flatten() {
+        let number = match record {
+            None => nodes.len(),
+            Some(Ok(node)) => *node,
+            Some(Err(offset)) => nodes.len() + 16 + offset,
+        };
+        file.extend(&u32::try_from(number).unwrap().to_be_bytes()[1..]);
+    }
+    file.extend([0; 16]);
+    file.extend(data);
+    file.extend(b"\xab\xcd\xefMaxMind.com");
+    let metadata = Value::Map(vec![
+        ("node_count", Value::U32(u32::try_from(nodes.len()).unwrap())),
+        ("record_size", Value::U16(24)),
+        ("ip_version", Value::U16(version)),
+        ("database_type", Value::Text("Test-Country")),
+        ("languages", Value::Map(vec![])),
+        ("binary_format_major_version", Value::U16(2)),
+        ("binary_format_minor_version", Value::U16(0)),
+        ("build_epoch", Value::U64(1)),
+        ("description", Value::Map(vec![])),
+    ]);
+    metadata.encode(&mut file);
+    // `languages` is a list, which is another extended type.
+    let at = file.windows(9).rposition(|bytes| bytes == b"languages").unwrap() + 9;
+    file.splice(at..=at, [0, 4]);
+    fs::write(path, file).unwrap();
+}
+
+pub(crate) fn flat(country: &'static str) -> Value {
+    Value::Map(vec![("country_code", Value::Text(country))])
+}
+
+fn nested(country: &'static str) -> Value {
+    Value::Map(vec![("country", Value::Map(vec![("iso_code", Value::Text(country))]))])
+}
+
+fn open(v4: &Path, v6: &Path) -> Geo {
+    Geo::open(Config {
+        database: v4.to_owned(),
+        database_v6: v6.to_owned(),
+        attribution: "by somebody".to_owned(),
+        check: Duration::from_secs(1),
+    })
+}
+
+/// `asked` is "address=country …".
+#[track_caller]
+fn check(geo: &Geo, asked: &str) {
+    let said: BTreeMap<_, _> = asked
+        .split(' ')
+        .map(|word| {
+            let address = word.split_once('=').unwrap().0;
+            (address, geo.country(address.parse().unwrap()))
+        })
+        .collect();
+    let expected: BTreeMap<_, _> = asked
+        .split(' ')
+        .map(|word| word.split_once('=').unwrap())
+        .map(|(address, country)| (address, country.to_owned()))
+        .collect();
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn one_file_may_hold_both_kinds_of_addresses_and_both_layouts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("both.mmdb");
+    let networks = [
+        ("81.0.0.0/8", flat("DE")),
+        ("82.1.0.0/16", nested("FR")),
+        ("2a00::/16", nested("se")),
+        ("83.0.0.0/8", Value::Map(vec![("country", Value::Text("IT"))])),
+        ("84.0.0.0/8", flat("not a country")),
+        ("10.0.0.0/8", flat("XX")),
+    ];
+    write(&path, 6, &networks);
+    let geo = open(&path, &PathBuf::new());
+    check(&geo, "81.2.3.4=DE 82.1.2.3=FR 2a00::1=SE 83.1.1.1=IT");
+    check(&geo, "85.1.1.1= 84.1.1.1= 2b00::1=");
+    check(&geo, "10.1.2.3=ZZ 127.0.0.1=ZZ 100.64.1.1=ZZ fe80::1=ZZ");
+    assert_eq!(geo.attribution(), "by somebody");
+}
+
+#[test]
+fn a_pair_of_files_is_asked_by_kind_of_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let (v4, v6) = (folder.path().join("4.mmdb"), folder.path().join("6.mmdb"));
+    write(&v4, 4, &[("81.0.0.0/8", flat("DE"))]);
+    write(&v6, 6, &[("2a00::/16", flat("SE"))]);
+    check(&open(&v4, &v6), "81.2.3.4=DE 2a00::1=SE");
+    check(&open(&v4, &PathBuf::new()), "81.2.3.4=DE 2a00::1=");
+}
+
+#[test]
+fn without_a_file_public_addresses_are_unknown() {
+    let geo = open(&PathBuf::new(), &PathBuf::new());
+    check(&geo, "81.2.3.4= 10.0.0.1=ZZ");
+    assert_eq!(geo.attribution(), "");
+}
+
+#[test]
+fn a_file_that_comes_changes_or_breaks_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("late.mmdb");
+    let geo = open(&path, &PathBuf::new());
+    check(&geo, "81.2.3.4=");
+    write(&path, 4, &[("81.0.0.0/8", flat("DE"))]);
+    geo.reload_if_changed();
+    check(&geo, "81.2.3.4=DE");
+    write(&path, 4, &[("81.0.0.0/8", flat("FR")), ("82.0.0.0/8", flat("FR"))]);
+    geo.reload_if_changed();
+    check(&geo, "81.2.3.4=FR");
+    fs::write(&path, "no database").unwrap();
+    geo.reload_if_changed();
+    check(&geo, "81.2.3.4=FR");
+    fs::remove_file(&path).unwrap();
+    geo.reload_if_changed();
+    check(&geo, "81.2.3.4=FR");
+}

@@ -1,0 +1,107 @@
+//! What do the tests of several folders build on? Calls, batches and a store in a folder that goes
+//! away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::clock::Clock;
+use tempfile::TempDir;
+
+use crate::event::Row;
+use crate::store::{
+    Batch, Limits, Losses, Probe, Reader, Record, Settings, Store, StoreError, append, batch_of,
+};
+
+/// A moment in 2026, at the start of a day (UTC).
+pub(crate) const NOW_US: i64 = 1_795_392_000_000_000;
+pub(crate) const MINUTE_US: i64 = 60_000_000;
+pub(crate) const DAY_US: i64 = 24 * 60 * MINUTE_US;
+
+/// A call of an application to version 1.0.0 of an API.
+pub(crate) fn call(at_us: i64, api: &str, application: &str) -> Row {
+    Row {
+        at_us,
+        api: api.to_owned(),
+        api_version: "1.0.0".to_owned(),
+        application: application.to_owned(),
+        status: 200,
+        total_us: 1000,
+        ..Row::default()
+    }
+}
+
+/// A batch of the spool `epoch` of gateway `g`.
+pub(crate) fn batch(epoch: &str, sequence: u64, rows: Vec<Row>) -> Batch {
+    let columns = batch_of(&rows).unwrap();
+    let (source, epoch) = ("g".to_owned(), epoch.to_owned());
+    let record = Record { source, epoch, sequence, at_us: NOW_US, rows };
+    let frame = record.frame();
+    let Record { source, epoch, .. } = record;
+    let (tallies, losses) = (Vec::new(), Losses::default());
+    Batch { source, epoch, sequence, after: None, frame, rows: columns, tallies, losses }
+}
+
+/// A store in a folder that goes away.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn open(&self, probe: Probe) -> Result<Arc<Store>, StoreError> {
+        open(self.folder.path(), probe)
+    }
+}
+
+pub(crate) fn open(folder: &std::path::Path, probe: Probe) -> Result<Arc<Store>, StoreError> {
+    let settings = Settings {
+        folder: folder.to_owned(),
+        retention_us: 30 * DAY_US,
+        flush_after_us: 30_000_000,
+        flush_rows: 65_536,
+    };
+    Store::open(settings, probe, NOW_US).map(Arc::new)
+}
+
+/// Stores rows as one batch.
+pub(crate) fn put(store: &Store, epoch: &str, sequence: u64, rows: Vec<Row>) {
+    let verdicts = append::append(store, &[batch(epoch, sequence, rows)], NOW_US).unwrap();
+    assert!(verdicts.iter().all(Result::is_ok), "{verdicts:?}");
+}
+
+pub(crate) fn reader(store: &Arc<Store>) -> Arc<Reader> {
+    reader_within(store, Duration::from_mins(1))
+}
+
+pub(crate) fn reader_within(store: &Arc<Store>, timeout: Duration) -> Arc<Reader> {
+    let limits = Limits { concurrency: 2, threads: 2, memory_mb: 256, timeout };
+    Arc::new(Reader::start(Arc::clone(store), &limits, Clock::system()).unwrap())
+}
+
+/// Numbers that look random and are the same every time.
+#[derive(Debug)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// One of `0..sides`.
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut value = self.0;
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (value ^ (value >> 31)) % sides
+    }
+
+    /// One of some values.
+    pub(crate) fn pick<T: Copy>(&mut self, values: &[T]) -> T {
+        values[usize::try_from(self.roll(values.len() as u64)).unwrap()]
+    }
+}

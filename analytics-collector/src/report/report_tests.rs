@@ -1,0 +1,268 @@
+//! Do the reports say what a plain loop over the same events says?
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts of a test are small"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Filter, Interval, ReportError, errors, geography, latency, minutes, usage};
+use crate::event::Row;
+use crate::fixture::{Dice, MINUTE_US, NOW_US, Place, call, put, reader};
+use crate::store::{Probe, Reader, Store, Window, keep};
+
+/// A few hours of calls of four APIs, some of them broken, slow, throttled or from nowhere.
+fn calls(count: u64) -> Vec<Row> {
+    let mut dice = Dice::new(7);
+    (0..count)
+        .map(|_| {
+            let at_us = NOW_US - i64::try_from(dice.roll(180 * 60_000_000)).unwrap();
+            let api = dice.pick(&["orders", "users", "pay", ""]);
+            let application = dice.pick(&["shop", "app", ""]);
+            let mut row = call(at_us, api, application);
+            row.status = dice.pick(&[200, 200, 201, 0, 404, 429, 500, 503]);
+            if row.status == 429 {
+                (row.fault_code, row.fault_type) = (900_804, "THROTTLED".to_owned());
+            }
+            // Times over six decades, a few of them 0.
+            let decades = u32::try_from(dice.roll(7)).unwrap();
+            row.total_us = dice.roll(10_u64.pow(1 + decades));
+            row.backend_us = if dice.roll(3) == 0 { 0 } else { row.total_us / 2 };
+            row.request_bytes = dice.roll(1000);
+            row.response_bytes = dice.roll(100_000);
+            row.country = dice.pick(&["DE", "US", "ZZ", ""]).to_owned();
+            let hash = Dice::new(dice.roll(30_000)).roll(u64::MAX);
+            row.address_id = if dice.roll(50) == 0 { 0 } else { hash };
+            row
+        })
+        .collect()
+}
+
+struct World {
+    _place: Place,
+    _store: Arc<Store>,
+    reader: Arc<Reader>,
+    calls: Vec<Row>,
+}
+
+/// Some rows are in segments, some in memory.
+fn world(count: u64) -> World {
+    let place = Place::new();
+    let store = place.open(Probe::default()).unwrap();
+    let calls = calls(count);
+    let third = calls.len() / 3;
+    for (sequence, rows) in (1..).zip(calls.chunks(third.max(1))) {
+        put(&store, "e", sequence, rows.to_vec());
+        if sequence <= 2 {
+            keep::flush(&store).unwrap();
+        }
+    }
+    let reader = reader(&store);
+    World { _place: place, _store: store, reader, calls }
+}
+
+/// `words` is "since until api version application", minutes before now and names, `-` for all.
+fn filter(words: &str) -> Filter {
+    let words: Vec<&str> = words.split(' ').collect();
+    let ago = |word: &str| NOW_US - word.parse::<i64>().unwrap() * MINUTE_US;
+    let name = |word: &str| (word != "-").then(|| word.to_owned());
+    Filter {
+        window: Window { since_us: ago(words[0]), until_us: ago(words[1]) },
+        api: name(words[2]),
+        api_version: name(words[3]),
+        application: name(words[4]),
+    }
+}
+
+impl World {
+    fn matching<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Row> {
+        let fits =
+            |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|w| w == value);
+        self.calls.iter().filter(move |row| {
+            (filter.window.since_us..filter.window.until_us).contains(&row.at_us)
+                && fits(&filter.api, &row.api)
+                && fits(&filter.api_version, &row.api_version)
+                && fits(&filter.application, &row.application)
+        })
+    }
+}
+
+fn start(filter: &Filter, interval: Interval, row: &Row) -> i64 {
+    interval.0.map_or(filter.window.since_us, |length| row.at_us.div_euclid(length) * length)
+}
+
+const INTERVALS: [Interval; 3] =
+    [Interval(None), Interval(Some(MINUTE_US)), Interval(Some(37 * MINUTE_US + 1))];
+
+const FILTERS: [&str; 6] = [
+    "180 0 - - -",
+    "60 30 - - -",
+    "180 0 orders - -",
+    "180 0 orders 1.0.0 shop",
+    "180 0 orders 2.0.0 -",
+    "180 0 x'OR'1'='1 - -",
+];
+
+#[tokio::test]
+async fn usage_is_what_a_loop_counts() {
+    let world = world(9_000);
+    for (filter, interval) in FILTERS.iter().flat_map(|f| INTERVALS.map(|i| (filter(f), i))) {
+        let mut expected: BTreeMap<_, [u64; 5]> = BTreeMap::new();
+        for row in world.matching(&filter) {
+            let key = (start(&filter, interval, row), row.api.clone(), row.application.clone());
+            let sums = expected.entry(key).or_default();
+            sums[0] += 1;
+            sums[1] += u64::from(row.status == 0 || row.status >= 400);
+            sums[2] += u64::from(row.fault_type == "THROTTLED");
+            sums[3] += row.request_bytes;
+            sums[4] += row.response_bytes;
+        }
+        let rows = usage::usage(&world.reader, &filter, interval).await.unwrap();
+        assert!(rows.is_sorted_by_key(|row| (row.from_us, u64::MAX - row.calls)));
+        let said: BTreeMap<_, _> = rows
+            .into_iter()
+            .map(|row| {
+                let sums =
+                    [row.calls, row.errors, row.throttled, row.request_bytes, row.response_bytes];
+                ((row.from_us, row.api, row.application), sums)
+            })
+            .collect();
+        assert_eq!(said, expected, "{filter:?} {interval:?}");
+    }
+}
+
+#[tokio::test]
+async fn errors_are_what_a_loop_counts() {
+    let world = world(9_000);
+    for filter in FILTERS.map(filter) {
+        let mut expected: BTreeMap<_, (u64, i64)> = BTreeMap::new();
+        for row in world.matching(&filter).filter(|row| row.status == 0 || row.status >= 400) {
+            let key = (row.api.clone(), row.status, row.fault_code, row.fault_type.clone());
+            let (calls, last_us) = expected.entry(key).or_default();
+            *calls += 1;
+            *last_us = row.at_us.max(*last_us);
+        }
+        let rows = errors::errors(&world.reader, &filter).await.unwrap();
+        assert!(rows.is_sorted_by_key(|row| u64::MAX - row.calls));
+        let said: BTreeMap<_, _> = rows
+            .into_iter()
+            .map(|row| {
+                let key = (row.api, row.status, row.fault_code, row.fault_type);
+                (key, (row.calls, row.last_us))
+            })
+            .collect();
+        assert_eq!(said, expected, "{filter:?}");
+    }
+}
+
+/// The time that at least `share` of all are no longer than.
+fn exact(times: &mut [u64], share: f64) -> u64 {
+    times.sort_unstable();
+    let rank = (share * times.len() as f64).ceil() as usize;
+    times.get(rank.max(1) - 1).copied().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn quantiles_are_off_by_one_percent_at_most() {
+    let world = world(9_000);
+    for (filter, interval) in FILTERS.iter().flat_map(|f| INTERVALS.map(|i| (filter(f), i))) {
+        let mut times: BTreeMap<_, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+        for row in world.matching(&filter) {
+            let key = (start(&filter, interval, row), row.api.clone());
+            let (total, backend) = times.entry(key).or_default();
+            total.push(row.total_us);
+            backend.extend((row.backend_us > 0).then_some(row.backend_us));
+        }
+        let rows = latency::latency(&world.reader, &filter, interval).await.unwrap();
+        assert_eq!(rows.len(), times.len(), "{filter:?}");
+        for row in rows {
+            let (mut total, mut backend) = times.remove(&(row.from_us, row.api.clone())).unwrap();
+            assert_eq!(row.calls, total.len() as u64);
+            assert_eq!(row.max_us, total.iter().copied().max().unwrap());
+            for (said, true_value) in [
+                (row.p50_us, exact(&mut total, 0.5)),
+                (row.p95_us, exact(&mut total, 0.95)),
+                (row.p99_us, exact(&mut total, 0.99)),
+                (row.backend_p50_us, exact(&mut backend, 0.5)),
+                (row.backend_p99_us, exact(&mut backend, 0.99)),
+            ] {
+                let off = said.abs_diff(true_value) as f64;
+                assert!(off <= 0.01 * true_value as f64, "{said} for {true_value}: {row:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn places_are_what_a_loop_counts_and_clients_within_two_percent() {
+    let world = world(60_000);
+    for filter in FILTERS.map(filter) {
+        let mut expected: BTreeMap<_, (u64, BTreeSet<u64>)> = BTreeMap::new();
+        for row in world.matching(&filter) {
+            let (calls, clients) =
+                expected.entry((row.country.clone(), row.api.clone())).or_default();
+            *calls += 1;
+            clients.extend((row.address_id != 0).then_some(row.address_id));
+        }
+        let rows = geography::geography(&world.reader, &filter).await.unwrap();
+        assert_eq!(rows.len(), expected.len());
+        assert!(rows.is_sorted_by_key(|row| u64::MAX - row.calls));
+        for row in rows {
+            let (calls, clients) = &expected[&(row.country.clone(), row.api.clone())];
+            let off = row.addresses.abs_diff(clients.len() as u64) as f64;
+            assert_eq!(row.calls, *calls);
+            assert!(off <= 0.02 * clients.len() as f64, "{row:?} has {}", clients.len());
+        }
+    }
+}
+
+#[tokio::test]
+async fn minutes_are_what_a_loop_counts() {
+    let world = world(3_000);
+    let all = filter("180 0 - - -");
+    let mut expected: BTreeMap<_, u64> = BTreeMap::new();
+    for row in world.matching(&all).filter(|row| !row.api.is_empty()) {
+        let key = (row.at_us / MINUTE_US, row.api.clone(), row.application.clone());
+        *expected.entry(key).or_default() += 1;
+    }
+    let tallies = minutes::minutes(&world.reader, all.window).await.unwrap();
+    let said: BTreeMap<_, _> = tallies
+        .into_iter()
+        .map(|tally| {
+            let subject = tally.subject;
+            ((tally.minute, subject.api, subject.application), tally.calls)
+        })
+        .collect();
+    assert_eq!(said, expected);
+}
+
+#[tokio::test]
+async fn an_answer_with_too_many_rows_is_refused() {
+    let place = Place::new();
+    let store = place.open(Probe::default()).unwrap();
+    let rows = (0..10_001).map(|n| call(NOW_US - n, "orders", &n.to_string())).collect();
+    put(&store, "e", 1, rows);
+    let reader = reader(&store);
+    let mut filter = filter("1 0 - - -");
+    filter.window.until_us = NOW_US;
+    let usage = usage::usage(&reader, &filter, Interval(None)).await;
+    assert_eq!(usage.unwrap().len(), 10_000);
+    filter.window.until_us += 1;
+    let usage = usage::usage(&reader, &filter, Interval(None)).await;
+    assert!(matches!(usage, Err(ReportError::TooManyRows)), "{usage:?}");
+}
+
+#[tokio::test]
+async fn sums_beyond_all_bounds_are_the_largest_number() {
+    let place = Place::new();
+    let store = place.open(Probe::default()).unwrap();
+    let mut row = call(NOW_US - 1, "orders", "shop");
+    row.request_bytes = u64::MAX;
+    put(&store, "e", 1, vec![row.clone(), row]);
+    let rows = usage::usage(&reader(&store), &filter("1 0 - - -"), Interval(None)).await.unwrap();
+    assert_eq!(rows[0].request_bytes, u64::MAX);
+}

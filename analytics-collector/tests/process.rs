@@ -1,0 +1,255 @@
+//! Does the program keep its promises when it is killed, restarted, and talked to by strangers?
+
+#![expect(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chassis::pki::{self, Identity};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use turnpike_proto::usage::v1::alerts_client::AlertsClient;
+use turnpike_proto::usage::v1::analytics_client::AnalyticsClient;
+use turnpike_proto::usage::v1::collector_client::CollectorClient;
+use turnpike_proto::usage::v1::{
+    CollectRequest, Event, ListAlertsRequest, UsageRequest, WatchAlertsRequest,
+};
+
+const EVENTS: u64 = 50;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A collector of its own: folder, ports and certificates.
+struct Stage {
+    folder: TempDir,
+    rpc: u16,
+    operations: u16,
+    child: Option<Child>,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["gateway", "admin", "analytics-collector"];
+        pki::development(&folder.path().join("pki"), &names).unwrap();
+        Self { folder, rpc: free_port(), operations: free_port(), child: None }
+    }
+
+    fn start(&mut self) {
+        let data = self.folder.path();
+        let child = Command::new(env!("CARGO_BIN_EXE_analytics-collector"))
+            .env("TURNPIKE_SERVICE_DATA", data.join("data"))
+            .env("TURNPIKE_PKI_DIRECTORY", data.join("pki"))
+            .env("TURNPIKE_RPC_LISTEN", format!("127.0.0.1:{}", self.rpc))
+            .env("TURNPIKE_OPERATIONS_LISTEN", format!("127.0.0.1:{}", self.operations))
+            .env("TURNPIKE_STORE_FLUSH_ROWS", "300")
+            .env("TURNPIKE_ALERTS_REQUESTS_PER_MINUTE", "100")
+            .env("TURNPIKE_TELEMETRY_LOG", "warn")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+    }
+
+    /// kill -9.
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn channel(&self, name: &str) -> Channel {
+        channel(&self.folder.path().join("pki"), name, self.rpc)
+    }
+
+    /// Sends batches of one spool from `from` on until `enough` are acknowledged or the
+    /// connection breaks; says the last one that was acknowledged.
+    async fn collect(&self, from: u64, enough: u64) -> u64 {
+        let (sender, batches) = mpsc::channel(8);
+        let sending = async move {
+            for sequence in from..=enough {
+                if sender.send(batch(sequence)).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let receiving = async {
+            let mut acknowledged = from - 1;
+            let mut client = CollectorClient::new(self.channel("gateway"));
+            let Ok(answers) = client.collect(ReceiverStream::new(batches)).await else {
+                return acknowledged;
+            };
+            let mut answers = answers.into_inner();
+            while let Ok(Some(answer)) = answers.message().await {
+                assert!(answer.sequence > acknowledged, "{} again", answer.sequence);
+                acknowledged = answer.sequence;
+            }
+            acknowledged
+        };
+        let ((), acknowledged) = tokio::join!(sending, receiving);
+        acknowledged
+    }
+
+    async fn calls(&self) -> Result<u64, Status> {
+        let mut client = AnalyticsClient::new(self.channel("admin"));
+        let answer = client.usage(UsageRequest::default()).await?;
+        Ok(answer.into_inner().rows.iter().map(|row| row.calls).sum())
+    }
+
+    async fn until_up(&self) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while let Err(status) = self.calls().await {
+            assert!(tokio::time::Instant::now() < deadline, "{status}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn channel(pki: &Path, name: &str, port: u16) -> Channel {
+    let identity = Identity::named(pki, name).unwrap();
+    let address = format!("https://127.0.0.1:{port}");
+    chassis::rpc::channel(&identity, &address, "analytics-collector").unwrap()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program under test has the real time")]
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_micros()).unwrap()
+}
+
+fn batch(sequence: u64) -> CollectRequest {
+    let at_us = now_us() - 1_000;
+    let event = |n: u64| Event {
+        at_us,
+        api: "orders".to_owned(),
+        api_version: "1.0.0".to_owned(),
+        application: format!("app{}", n % 5),
+        path: format!("/orders/{sequence}/{n}"),
+        status: 200,
+        total_us: 1000 + n,
+        client_ip: vec![203, 0, 113, 7],
+        ..Event::default()
+    };
+    CollectRequest {
+        source: "g".to_owned(),
+        epoch: "e".to_owned(),
+        sequence,
+        events: (0..EVENTS).map(event).collect(),
+        dropped: 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_events_are_there_once_however_often_the_program_is_killed() {
+    let mut stage = Stage::new();
+    let (mut acknowledged, enough) = (0, 1500);
+    let mut interrupted = 0;
+    for life in 0_u64.. {
+        stage.start();
+        stage.until_up().await;
+        let stored = stage.calls().await.unwrap();
+        assert!(stored >= acknowledged * EVENTS, "{stored} of {acknowledged} batches");
+        assert_eq!(stored % EVENTS, 0, "a batch is there in part");
+        if life == 8 {
+            acknowledged = stage.collect(acknowledged + 1, enough).await;
+            break;
+        }
+        let pid = stage.child.as_ref().unwrap().id().to_string();
+        let killing = async {
+            tokio::time::sleep(Duration::from_millis(20 + 41 * life)).await;
+            Command::new("kill").args(["-9", &pid]).status().unwrap();
+        };
+        let (last, ()) = tokio::join!(stage.collect(acknowledged + 1, enough), killing);
+        acknowledged = last;
+        interrupted += u64::from(last < enough);
+        stage.kill();
+    }
+    assert!(interrupted >= 4, "only {interrupted} of the kills came in between");
+    assert_eq!((acknowledged, stage.calls().await.unwrap()), (enough, enough * EVENTS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_can_be_asked_for_within_a_fifth_of_a_second_and_alerts_arrive() {
+    let mut stage = Stage::new();
+    stage.start();
+    stage.until_up().await;
+    let mut alerts = AlertsClient::new(stage.channel("admin"));
+    let mut watch = alerts.watch(WatchAlertsRequest {}).await.unwrap().into_inner();
+    // Enough for an alert also when a minute ends in between.
+    for sequence in 1..=25 {
+        assert_eq!(stage.collect(sequence, sequence).await, sequence);
+        let asked = tokio::time::Instant::now();
+        assert_eq!(stage.calls().await.unwrap(), sequence * EVENTS);
+        let took = asked.elapsed();
+        assert!(took < Duration::from_millis(200), "{took:?}");
+    }
+    let alert = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap().unwrap().unwrap();
+    assert_eq!((alert.r#type.as_str(), alert.api.as_str()), ("AbnormalRequestsPerMin", "orders"));
+    let listed = alerts.list(ListAlertsRequest::default()).await.unwrap().into_inner().alerts;
+    assert!(listed.iter().any(|listed| listed.id == alert.id));
+
+    // After a kill the history is the same, and the same minute raises nothing again.
+    stage.kill();
+    stage.start();
+    stage.until_up().await;
+    let mut alerts = AlertsClient::new(stage.channel("admin"));
+    let again = alerts.list(ListAlertsRequest::default()).await.unwrap().into_inner().alerts;
+    assert_eq!(again, listed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_meant_is_refused() {
+    let mut stage = Stage::new();
+    stage.start();
+    stage.until_up().await;
+    let mut client = AnalyticsClient::new(stage.channel("gateway"));
+    let refused = client.usage(UsageRequest::default());
+    assert_eq!(refused.await.unwrap_err().code(), Code::PermissionDenied);
+    let batches = tokio_stream::iter([batch(1)]);
+    let refused = CollectorClient::new(stage.channel("admin")).collect(batches).await;
+    assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
+
+    let strangers = tempfile::tempdir().unwrap();
+    pki::development(strangers.path(), &["gateway"]).unwrap();
+    let batches = tokio_stream::iter([batch(1)]);
+    let stranger = channel(strangers.path(), "gateway", stage.rpc);
+    assert!(CollectorClient::new(stranger).collect(batches).await.is_err());
+    assert_eq!(stage.calls().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_asked_to_stop_ends_its_streams_and_exits_cleanly() {
+    let mut stage = Stage::new();
+    stage.start();
+    stage.until_up().await;
+    let (sender, batches) = mpsc::channel(1);
+    sender.send(batch(1)).await.unwrap();
+    let mut client = CollectorClient::new(stage.channel("gateway"));
+    let mut answers = client.collect(ReceiverStream::new(batches)).await.unwrap().into_inner();
+    assert_eq!(answers.message().await.unwrap().unwrap().sequence, 1);
+    let mut child = stage.child.take().unwrap();
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(!matches!(answers.message().await, Ok(Some(_))));
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
+    let ended = tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    drop(sender);
+    stage.start();
+    stage.until_up().await;
+    assert_eq!(stage.calls().await.unwrap(), EVENTS);
+}
