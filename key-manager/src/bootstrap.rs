@@ -74,7 +74,6 @@ pub async fn assemble(
     let master = MasterKey::open(&path, &sealed_by)?;
 
     let tokens = &config.tokens;
-    anyhow::ensure!(tokens.life <= tokens.longest, "tokens.life is longer than tokens.longest");
     store.allow_life(i64::from(tokens.longest)).await?;
 
     let rules = KeyRules { rotate: config.keys.rotate, algorithm: tokens.algorithm };
@@ -151,7 +150,7 @@ async fn follow_keys(host: &Host, authority: &Authority) {
 
 /// Rotates keys that are due, drops keys and revocations that can matter no more.
 async fn by_time(host: &Host, authority: &Authority, rotate: Duration) {
-    let pause = (rotate / 4).clamp(Duration::from_secs(1), Duration::from_secs(60));
+    let pause = (rotate / 4).clamp(Duration::from_secs(1), Duration::from_mins(1));
     loop {
         if let Err(error) = authority.keeper.change(Wish::Tend).await {
             tracing::warn!(error = causes(&error), "keys not tended");

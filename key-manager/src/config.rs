@@ -36,16 +36,41 @@ pub struct IssuerConfig {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "RawTokens")]
 pub struct TokensConfig {
-    #[serde(deserialize_with = "audience")]
     pub audience: Vec<String>,
-    #[serde(deserialize_with = "algorithm")]
     pub algorithm: TokenAlgorithm,
-    #[serde(deserialize_with = "life")]
+    /// Seconds.
     pub life: u32,
-    #[serde(deserialize_with = "life")]
+    /// Seconds, at least `life`.
     pub longest: u32,
+}
+
+/// As written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTokens {
+    #[serde(deserialize_with = "audience")]
+    audience: Vec<String>,
+    #[serde(deserialize_with = "algorithm")]
+    algorithm: TokenAlgorithm,
+    #[serde(deserialize_with = "life")]
+    life: u32,
+    #[serde(deserialize_with = "life")]
+    longest: u32,
+}
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("`life` is longer than `longest`")]
+struct TooLong;
+
+impl TryFrom<RawTokens> for TokensConfig {
+    type Error = TooLong;
+
+    fn try_from(raw: RawTokens) -> Result<Self, TooLong> {
+        let RawTokens { audience, algorithm, life, longest } = raw;
+        if life > longest { Err(TooLong) } else { Ok(Self { audience, algorithm, life, longest }) }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -63,7 +63,7 @@ impl Form {
 /// Undoes `+` and `%XX`.
 pub fn decode(text: &[u8]) -> Result<String, FormError> {
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.iter();
+    let mut rest = text.iter().copied();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
             b'+' => b' ',
@@ -72,7 +72,7 @@ pub fn decode(text: &[u8]) -> Result<String, FormError> {
                 let low = rest.next().and_then(hexadecimal).ok_or(FormError::Escape)?;
                 high << 4 | low
             }
-            other => *other,
+            other => other,
         });
     }
     if bytes.contains(&0) {
@@ -81,8 +81,8 @@ pub fn decode(text: &[u8]) -> Result<String, FormError> {
     String::from_utf8(bytes).map_err(|_| FormError::Text)
 }
 
-fn hexadecimal(digit: &u8) -> Option<u8> {
-    char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+fn hexadecimal(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

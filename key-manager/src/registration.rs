@@ -16,7 +16,7 @@ const LONGEST_NAME: usize = 256;
 #[derive(Clone, Debug, Default)]
 pub struct Application {
     pub name: String,
-    /// Empty: client_credentials.
+    /// Empty: `client_credentials`.
     pub grant_types: Vec<String>,
     pub scopes: Vec<String>,
     /// 0: the default in force.

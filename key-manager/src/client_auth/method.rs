@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// `header` is "SCHEME|plain credentials" or empty; `form` is "client_id client_secret", `-`
+    /// `header` is "SCHEME|plain credentials" or empty; `form` is identifier and secret, `-`
     /// for one that is left out; `found` is method, identifier and secret, or the refusal.
     #[track_caller]
     fn check(header: &str, form: &str, found: &str) {

@@ -39,14 +39,12 @@ async fn serve(
     authority: &Authority,
     request: http::Request<Incoming>,
 ) -> http::Response<Full<Bytes>> {
-    match read(request, &authority.clock).await {
-        Some(request) => answer(authority, &request).await.map(Full::new),
-        None => {
-            let mut late = http::Response::new(Full::default());
-            *late.status_mut() = http::StatusCode::REQUEST_TIMEOUT;
-            late
-        }
-    }
+    let Some(request) = read(request, &authority.clock).await else {
+        let mut late = http::Response::new(Full::default());
+        *late.status_mut() = http::StatusCode::REQUEST_TIMEOUT;
+        return late;
+    };
+    answer(authority, &request).await.map(Full::new)
 }
 
 /// `None`: the body did not come, or not in time.

@@ -37,7 +37,7 @@ async fn serve(
     let get = request.method == Method::GET || request.method == Method::HEAD;
     match endpoint {
         Endpoint::Discovery if get => Ok(discovery::discovery(authority)),
-        Endpoint::Jwks if get => Ok(jwks::jwks(authority)),
+        Endpoint::Jwks if get => Ok(jwks::jwks(authority, request)),
         Endpoint::Discovery | Endpoint::Jwks => Err(Refusal::Method("GET, HEAD")),
         _ if !post => Err(Refusal::Method("POST")),
         _ if !is_private(&request.peer) => Err(Refusal::Cleartext),

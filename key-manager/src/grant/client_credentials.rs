@@ -1,4 +1,4 @@
-//! client_credentials: a client acts for itself (RFC 6749 section 4.4, KM-032).
+//! Client credentials: a client acts for itself (RFC 6749 section 4.4, KM-032).
 //!
 //! There is nobody else to ask, no refresh token and nothing to store.
 

@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jose::SigningKey;
 use serde_json::{Value, json};
 
@@ -18,6 +21,7 @@ pub struct Ring {
     active: Vec<(TokenAlgorithm, Arc<SigningKey>)>,
     published: usize,
     jwks: String,
+    tag: String,
     verifying: jose::KeySet,
 }
 
@@ -34,12 +38,14 @@ impl Ring {
         let published = public.len();
         let jwks = json!({ "keys": public }).to_string();
         let verifying = jose::KeySet::parse(&jwks)?;
+        let digest = digest::digest(&digest::SHA256, jwks.as_bytes());
+        let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest));
         let active = keys
             .into_iter()
             .filter(|(state, ..)| *state == KeyState::Active)
             .map(|(_, algorithm, key)| (algorithm, key))
             .collect();
-        Ok(Self { version, active, published, jwks, verifying })
+        Ok(Self { version, active, published, jwks, tag, verifying })
     }
 
     /// The store's count of changes.
@@ -66,6 +72,11 @@ impl Ring {
     /// The JWK Set (RFC 7517) as JSON text.
     pub fn jwks(&self) -> &str {
         &self.jwks
+    }
+
+    /// The entity tag of the set (RFC 9110 section 8.8.3).
+    pub fn tag(&self) -> &str {
+        &self.tag
     }
 
     pub const fn verifying(&self) -> &jose::KeySet {

@@ -75,7 +75,7 @@ fn in_use(keys: &[StoredKey], wish: Wish) -> Vec<TokenAlgorithm> {
 mod tests {
     use super::*;
 
-    /// `keys` is "kid:algorithm:state:since[:gone_after] …"; keys sign for 100 seconds; `taken`
+    /// `keys` is "kid:algorithm:state:since[:end] …"; keys sign for 100 seconds; `taken`
     /// are the steps.
     #[track_caller]
     fn check(keys: &str, wish: Wish, now: i64, taken: &str) {

@@ -4,8 +4,8 @@
 //! needs more, reads more when it has changed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
@@ -22,8 +22,9 @@ pub struct Follower {
     clock: Clock,
     poll: Duration,
     ledger: watch::Sender<Arc<Ledger>>,
-    /// When the ledger was last read, on the clock's own scale.
-    read_us: AtomicI64,
+    begun: Instant,
+    /// When the ledger was last read, since `begun`: the wall clock may jump.
+    read_us: AtomicU64,
     nudged: Notify,
 }
 
@@ -39,9 +40,10 @@ impl Follower {
             store.begin_epoch("", &chassis::random::token(12)).await?;
             ledger = store.ledger().await?;
         }
-        let read_us = AtomicI64::new(clock.unix_us());
+        let begun = clock.instant();
         let ledger = watch::Sender::new(Arc::new(ledger));
-        Ok(Self { store, clock, poll, ledger, read_us, nudged: Notify::new() })
+        let read_us = AtomicU64::new(0);
+        Ok(Self { store, clock, poll, ledger, begun, read_us, nudged: Notify::new() })
     }
 
     /// As last read.
@@ -56,8 +58,12 @@ impl Follower {
 
     /// How old the view is.
     pub fn age(&self) -> Duration {
-        let past_us = self.clock.unix_us().saturating_sub(self.read_us.load(Ordering::Acquire));
-        Duration::from_micros(u64::try_from(past_us).unwrap_or(0))
+        Duration::from_micros(self.now_us().saturating_sub(self.read_us.load(Ordering::Acquire)))
+    }
+
+    fn now_us(&self) -> u64 {
+        let passed = self.clock.instant().saturating_duration_since(self.begun);
+        u64::try_from(passed.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Looks now, for something was written.
@@ -69,7 +75,7 @@ impl Follower {
     pub async fn run(&self, shutdown: &Shutdown, seen: impl Fn(Result<(), &StoreError>)) {
         loop {
             let looked = self.look().await;
-            seen(looked.as_ref().map(|()| ()));
+            seen(looked.as_ref().copied());
             tokio::select! {
                 () = shutdown.wait() => return,
                 () = self.nudged.notified() => {}
@@ -80,7 +86,7 @@ impl Follower {
 
     /// Reads the ledger once.
     pub async fn look(&self) -> Result<(), StoreError> {
-        let asked_us = self.clock.unix_us();
+        let asked_us = self.now_us();
         let ledger = self.store.ledger().await?;
         let before = self.ledger();
         if ledger.epoch == before.epoch && ledger.head < before.head {

@@ -65,7 +65,10 @@ impl RevocationLog {
 
     /// Removes a client and ends its tokens. `None`: there was none.
     pub async fn remove_client(&self, id: &ClientId) -> Result<Option<u64>, StoreError> {
-        let entry = self.all_until_now(|now| Ended::Client(id.clone(), now)).await?;
+        // Nobody comes back under this identifier, so the line also names the token that another
+        // process is issuing at this moment.
+        let all = |now: i64| now.saturating_add(FORGET_MARGIN_SECONDS);
+        let entry = self.all_until_now(|now| Ended::Client(id.clone(), all(now))).await?;
         let sequence = self.store.remove_client(id, &entry).await?;
         self.follower.nudge();
         Ok(sequence)

@@ -32,8 +32,8 @@ pub enum StoreError {
     Newer { found: i64, known: i64 },
     #[error("migration {version} of the store is not the one that this version knows")]
     Edited { version: i64 },
-    #[error("the folder {path} of the store cannot be used")]
-    Folder {
+    #[error("{path} cannot be used for the store")]
+    File {
         path: String,
         #[source]
         source: std::io::Error,

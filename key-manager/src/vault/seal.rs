@@ -66,8 +66,9 @@ mod tests {
     #[test]
     fn a_changed_or_cut_value_does_not_open() {
         let sealed = sealer(1).seal("a", b"private").expect("sealed");
-        for length in 0..sealed.len() {
-            assert!(sealer(1).open("a", &sealed[..length]).is_err(), "{length}");
+        let mut cut = sealed.clone();
+        while cut.pop().is_some() {
+            assert!(sealer(1).open("a", &cut).is_err(), "{cut}");
         }
         let flipped = sealed.replacen(|c| c != 'A', "A", 1);
         assert!(sealer(1).open("a", &flipped).is_err());

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::Method;
 use key_manager::endpoint::Request;
 use key_manager::registration::Registered;
+use key_manager::store::Store as _;
 
 use crate::databases::each;
 use crate::stand::{Dressed, Stand, post, said};
@@ -142,17 +143,12 @@ async fn a_client_may_only_use_the_grants_that_it_was_registered_for() {
     let scratch = crate::databases::Scratch::sqlite();
     let stand = Stand::on(&scratch).await;
     let client = stand.client(&[]).await;
-    let mut stored = {
-        use key_manager::store::Store as _;
-        stand.store.client(&client.client.id).await.expect("a store").expect("a client")
-    };
+    let found = stand.store.client(&client.client.id).await.expect("a store");
+    let mut stored = found.expect("a client");
     stored.client.id = key_manager::domain::ClientId::parse("without").expect("an id");
     stored.client.grant_types = vec!["device_code".to_owned()];
     stored.secrets[0].digest = stand.authority.pepper.digest("without", "secret");
-    {
-        use key_manager::store::Store as _;
-        stand.store.add_client(&stored).await.expect("added");
-    }
+    stand.store.add_client(&stored).await.expect("added");
     let asked = post("/token", "grant_type=client_credentials").basic("without", "secret");
     assert_eq!(said(&stand.ask(&asked).await), "400 unauthorized_client");
 }

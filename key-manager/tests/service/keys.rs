@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
+use key_manager::endpoint::Request;
 use key_manager::issue::Wish;
+use key_manager::store::Store as _;
 
 use crate::databases::each;
-use crate::stand::{BEGIN, Stand, part};
+use crate::stand::{BEGIN, Dressed, Stand, part, post};
 
 const DAY: u64 = 86_400;
 
@@ -55,6 +60,24 @@ async fn keys_rotate_by_time_and_go_when_their_last_token_has_ended() {
 }
 
 #[tokio::test]
+async fn who_holds_the_set_of_the_moment_is_not_sent_it_again() {
+    let scratch = crate::databases::Scratch::sqlite();
+    let stand = Stand::on(&scratch).await;
+    let set = stand.get("/oauth2/jwks").await;
+    assert_eq!(set.headers()["cache-control"], "public, max-age=300");
+    let tag = set.headers()["etag"].to_str().expect("text").to_owned();
+    let ask = async |tag: &str| {
+        let request = Request { method: Method::GET, ..post("/oauth2/jwks", "") };
+        let reply = stand.ask(&request.header("if-none-match", tag)).await;
+        (reply.status().as_u16(), reply.body().is_empty())
+    };
+    assert_eq!(ask(&format!("\"other\", W/{tag}")).await, (304, true));
+    assert_eq!(ask("\"other\"").await, (200, false));
+    stand.authority.keeper.change(Wish::Rotate).await.expect("rotated");
+    assert_eq!(ask(&tag).await, (200, false));
+}
+
+#[tokio::test]
 async fn two_processes_take_each_step_once() {
     each(async |scratch| {
         let (one, two) = (Stand::on(&scratch).await, Stand::on(&scratch).await);
@@ -98,9 +121,16 @@ async fn a_store_of_another_master_key_is_refused() {
 
 #[tokio::test]
 async fn neither_private_keys_nor_secrets_stand_in_the_database() {
+    /// The object identifier of elliptic curve keys; stands in every PKCS#8 of one.
+    const EC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
     let scratch = crate::databases::Scratch::sqlite();
     let stand = Stand::on(&scratch).await;
     let client = stand.client(&[]).await;
+    let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|seen| seen == part);
+    for key in stand.store.keys().await.expect("keys").1 {
+        let sealed = URL_SAFE_NO_PAD.decode(&key.sealed).expect("base64url");
+        assert!(sealed.len() > 100 && !holds(&sealed, EC_KEY), "a private key lies open");
+    }
     stand.store.close().await;
     let mut bytes = Vec::new();
     for file in std::fs::read_dir(scratch.folder.path()).expect("the folder") {
@@ -109,8 +139,6 @@ async fn neither_private_keys_nor_secrets_stand_in_the_database() {
             bytes.extend(std::fs::read(path).expect("bytes"));
         }
     }
-    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-    assert!(holds(client.client.id.as_str()), "the database was not found");
-    assert!(!holds(client.secret.as_str()));
-    assert!(!holds("\u{2a}\u{86}\u{48}\u{ce}\u{3d}"), "a PKCS#8 key lies open");
+    assert!(holds(&bytes, client.client.id.as_str().as_bytes()), "the database was not found");
+    assert!(!holds(&bytes, client.secret.as_bytes()), "a secret lies open");
 }

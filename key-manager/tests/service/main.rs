@@ -1,15 +1,27 @@
 //! Does the key manager keep its promises, on SQLite and on PostgreSQL alike?
 
+#[cfg(test)]
 mod databases;
+#[cfg(test)]
 mod postgres;
+#[cfg(test)]
 mod stand;
 
+#[cfg(test)]
 mod endpoints;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
 mod keys;
+#[cfg(test)]
 mod outage;
+#[cfg(test)]
 mod process;
+#[cfg(test)]
 mod restart;
+#[cfg(test)]
 mod revocations;
+#[cfg(test)]
 mod rpc;
+#[cfg(test)]
 mod store;

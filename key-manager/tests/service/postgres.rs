@@ -50,9 +50,9 @@ pub(crate) async fn shared() -> Option<Arc<Server>> {
 #[expect(clippy::disallowed_methods, reason = "a test asks its surroundings")]
 fn given() -> Option<String> {
     let url = std::env::var("TURNPIKE_TEST_POSTGRES").ok().filter(|url| !url.is_empty())?;
-    let end = url.find("://")? + 3;
-    let path = url[end..].find('/').map_or(url.len(), |at| end + at);
-    Some(url[..path].to_owned())
+    let (scheme, rest) = url.split_once("://")?;
+    let server = rest.split('/').next()?;
+    Some(format!("{scheme}://{server}"))
 }
 
 impl Server {

@@ -1,5 +1,7 @@
 //! Does a restart, or a process that ends anyhow, keep everything?
 
+use key_manager::store::Store as _;
+
 use crate::databases::each;
 use crate::stand::{BEGIN, Stand};
 
@@ -10,10 +12,8 @@ async fn a_new_process_on_the_same_store_goes_on_where_the_old_one_ended() {
         let client = first.client(&["a"]).await;
         let (good, ended) = (first.token(&client).await, first.token(&client).await);
         first.post("/revoke", &client, &format!("token={ended}")).await;
-        let (kids, ledger) = (first.kids().await, {
-            use key_manager::store::Store as _;
-            first.store.ledger().await.expect("a ledger")
-        });
+        let kids = first.kids().await;
+        let ledger = first.store.ledger().await.expect("a ledger");
         first.store.close().await;
 
         let second = Stand::at(&scratch, scratch.folder.path(), BEGIN + 10).await;
@@ -21,7 +21,6 @@ async fn a_new_process_on_the_same_store_goes_on_where_the_old_one_ended() {
         assert!(second.active(&client, &good).await);
         assert!(!second.active(&client, &ended).await);
         assert!(second.active(&client, &second.token(&client).await).await);
-        use key_manager::store::Store as _;
         assert_eq!(second.store.ledger().await.expect("a ledger"), ledger);
     })
     .await;

@@ -23,7 +23,6 @@ pub(crate) const BEGIN: i64 = 1_767_225_600;
 
 pub(crate) struct Stand {
     pub(crate) authority: Authority,
-    pub(crate) host: Host,
     pub(crate) store: SqlStore,
     pub(crate) hands: ManualClock,
 }
@@ -50,7 +49,7 @@ impl Stand {
             SqlStore::open(&scratch.url, &config.store, &host.clock).await.expect("a store");
         let kept: Arc<dyn Store> = Arc::new(store.clone());
         let authority = assemble(&config, &host, kept).await.expect("a key manager");
-        Self { authority, host, store, hands }
+        Self { authority, store, hands }
     }
 
     pub(crate) async fn client(&self, scopes: &[&str]) -> Registered {
@@ -134,7 +133,7 @@ impl Dressed for Request {
     }
 }
 
-/// "200", or "400 invalid_request".
+/// The status, and the error code if there is one.
 pub(crate) fn said(reply: &Reply) -> String {
     let status = reply.status().as_u16();
     match serde_json::from_slice::<Value>(reply.body()) {

@@ -3,7 +3,9 @@
 //! SQLite has one connection that writes and a few that read; `synchronous = FULL` makes a commit
 //! reach the disk before it is answered. PostgreSQL has one pool.
 
+use std::fs::OpenOptions;
 use std::future::Future;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -150,23 +152,29 @@ fn options(url: &Url) -> Result<AnyConnectOptions, StoreError> {
 }
 
 fn file_url(path: &Path) -> Result<Url, StoreError> {
-    let folder = |source| StoreError::Folder { path: path.display().to_string(), source };
-    let path = std::path::absolute(path).map_err(folder)?;
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(folder)?;
+    let failed = |source| StoreError::File { path: path.display().to_string(), source };
+    let absolute = std::path::absolute(path).map_err(failed)?;
+    if let Some(parent) = absolute.parent() {
+        std::fs::create_dir_all(parent).map_err(failed)?;
     }
-    let invalid = || folder(std::io::ErrorKind::InvalidInput.into());
+    // Made here, so that nobody else may read it; its companions get the same mode.
+    OpenOptions::new().append(true).create(true).mode(0o600).open(&absolute).map_err(failed)?;
+    let invalid = || failed(std::io::ErrorKind::InvalidInput.into());
     // A file URL escapes what has a meaning in URLs; only the scheme is another.
-    let file = Url::from_file_path(&path).map_err(|()| invalid())?;
+    let file = Url::from_file_path(&absolute).map_err(|()| invalid())?;
     let text = file.as_str().replacen("file://", "sqlite://", 1);
     Url::parse(&format!("{text}?mode=rwc")).map_err(|_| invalid())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use sqlx::Row as _;
 
     use super::*;
+
+    const FULL: i64 = 2;
 
     #[tokio::test]
     async fn an_embedded_commit_reaches_the_disk_before_it_is_answered() {
@@ -180,8 +188,8 @@ mod tests {
         let mode = sqlx::query("PRAGMA journal_mode").fetch_one(&mut *change).await.expect("mode");
         assert_eq!(mode.try_get::<String, _>(0).expect("a text"), "wal");
         let sync = sqlx::query("PRAGMA synchronous").fetch_one(&mut *change).await.expect("sync");
-        const FULL: i64 = 2;
         assert_eq!(sync.try_get::<i64, _>(0).expect("a number"), FULL);
-        assert!(folder.path().join("a b%20c?d.db").exists(), "the path was changed");
+        let file = std::fs::metadata(folder.path().join("a b%20c?d.db")).expect("the file");
+        assert_eq!(file.permissions().mode() & 0o077, 0, "others may read the database");
     }
 }

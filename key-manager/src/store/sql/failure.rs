@@ -24,9 +24,12 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Whether a row with the same key was there already.
+/// Whether the same row, or the same table, was there already. PostgreSQL says the latter also to
+/// those who asked for it only `IF NOT EXISTS`, when another one makes it at the same moment.
 pub(super) fn is_repeat(failure: &sqlx::Error) -> bool {
-    failure.as_database_error().is_some_and(DatabaseError::is_unique_violation)
+    let Some(refusal) = failure.as_database_error() else { return false };
+    let code = refusal.code().unwrap_or_default();
+    refusal.is_unique_violation() || matches!(&*code, "42710" | "42P07")
 }
 
 enum Blame {

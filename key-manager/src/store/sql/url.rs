@@ -50,6 +50,7 @@ impl DatabaseUrl {
     }
 
     /// The same, with the service's own file put under `data`.
+    #[must_use]
     pub fn under(self, data: &Path) -> Self {
         match self {
             Self::Own => Self::Sqlite(data.join("key-manager.db")),
