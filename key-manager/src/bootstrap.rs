@@ -15,7 +15,7 @@ use crate::edge;
 use crate::endpoint::Authority;
 use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
 use crate::meter::Meter;
-use crate::revocation::{Follower, RevocationLog, STALE};
+use crate::revocation::{Cursor, Follower, Mark, RevocationLog, STALE};
 use crate::store::{SqlStore, Store, StoreError};
 use crate::vault::MasterKey;
 
@@ -81,6 +81,9 @@ pub async fn assemble(
     let (clock, tasks) = (host.clock.clone(), host.tasks.clone());
     let keeper = Keeper::open(store.clone(), sealer, rules, clock.clone(), tasks).await?;
     let follower = Follower::open(store.clone(), clock.clone(), config.store.poll).await?;
+    if let Some(seen) = Mark::in_folder(&host.data).read() {
+        follower.compare(&seen).await?;
+    }
     let issuer = config.issuer.url.clone();
     let log = RevocationLog::new(
         store.clone(),
@@ -123,6 +126,8 @@ pub fn tend(host: &Host, authority: &Authority, ready: Condition, rotate: Durati
     let (to, parts) = (host.clone(), authority.clone());
     host.tasks.spawn("follow the keys", async move { follow_keys(&to, &parts).await });
     let (to, parts) = (host.clone(), authority.clone());
+    host.tasks.spawn("mark the log", async move { mark(&to, &parts).await });
+    let (to, parts) = (host.clone(), authority.clone());
     host.tasks.spawn("tend keys and log", async move { by_time(&to, &parts, rotate).await });
 }
 
@@ -144,6 +149,23 @@ async fn follow_keys(host: &Host, authority: &Authority) {
             () = host.shutdown.wait() => return,
             changed = changes.changed() => if changed.is_err() { return },
             () = host.clock.sleep(again), if again < Duration::MAX => {}
+        }
+    }
+}
+
+/// Notes how far the log was seen.
+async fn mark(host: &Host, authority: &Authority) {
+    let mut changes = authority.log.follower().watch();
+    loop {
+        let ledger = Arc::clone(&changes.borrow_and_update());
+        let (mark, epoch) = (Mark::in_folder(&host.data), ledger.epoch.clone());
+        let seen = Cursor { epoch, sequence: ledger.head };
+        if let Ok(Err(error)) = host.tasks.blocking(move || mark.write(&seen)).await {
+            tracing::warn!(error = causes(&error), "revocations.mark not written");
+        }
+        tokio::select! {
+            () = host.shutdown.wait() => return,
+            changed = changes.changed() => if changed.is_err() { return },
         }
     }
 }

@@ -11,6 +11,7 @@ use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
 use tokio::sync::{Notify, watch};
 
+use super::reader::Cursor;
 use crate::store::{Ledger, Store, StoreError};
 
 /// A view of the store that is older says nothing about now.
@@ -44,6 +45,15 @@ impl Follower {
         let ledger = watch::Sender::new(Arc::new(ledger));
         let read_us = AtomicU64::new(0);
         Ok(Self { store, clock, poll, ledger, begun, read_us, nudged: Notify::new() })
+    }
+
+    /// Compares with what this process had seen before.
+    pub async fn compare(&self, seen: &Cursor) -> Result<(), StoreError> {
+        let ledger = self.ledger();
+        if seen.epoch == ledger.epoch && seen.sequence > ledger.head {
+            self.renew(&ledger.epoch).await?;
+        }
+        Ok(())
     }
 
     /// As last read.

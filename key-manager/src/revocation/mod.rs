@@ -6,8 +6,10 @@
 
 mod follower;
 mod log;
+mod mark;
 mod reader;
 
 pub use follower::{Follower, STALE};
 pub use log::RevocationLog;
+pub use mark::Mark;
 pub use reader::{Batch, Cursor, ReadError, Reader, SIGN_OF_LIFE};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::Clock;
-use key_manager::bootstrap::assemble;
+use key_manager::bootstrap::{assemble, tend};
 use key_manager::registration::{Application, register};
 use key_manager::store::{SqlStore, Store};
 
@@ -31,6 +31,14 @@ async fn requests_hear_that_it_is_temporary_and_work_again_when_the_database_is_
     let application = Application { name: "app".to_owned(), ..Application::default() };
     let client = register(&authority, &application).await.expect("a client");
 
+    tend(&host, &authority, host.ready.condition("store"), config.keys.rotate);
+    let clock = Clock::system();
+    let green = async |green: bool| {
+        let turned = host.ready.changed_from(!green);
+        clock.timeout(Duration::from_secs(10), turned).await.expect("readiness turns in time");
+    };
+    green(true).await;
+
     let ask = async || {
         let request = post("/token", "grant_type=client_credentials");
         let request = request.basic(client.client.id.as_str(), &client.secret);
@@ -45,12 +53,16 @@ async fn requests_hear_that_it_is_temporary_and_work_again_when_the_database_is_
     }
     let late = authority.log.end_client(&client.client.id).await;
     assert!(late.expect_err("no database").is_retryable());
+    green(false).await;
     server.restart().await;
-    let clock = Clock::system();
+    green(true).await;
     let back = async {
         while said(&ask().await) != "200" {
             clock.sleep(Duration::from_millis(50)).await;
         }
     };
     clock.timeout(Duration::from_secs(10), back).await.expect("it works again");
+    let ended = authority.log.end_client(&client.client.id).await.expect("an answer");
+    assert_eq!(ended, Some(1), "what was refused before had been written");
+    host.shutdown.request();
 }

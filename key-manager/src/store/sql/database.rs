@@ -15,6 +15,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, ConnectOptions as _, Executor as _, Transaction};
 use url::Url;
 
+use super::failure::is_lost;
 use super::url::DatabaseUrl;
 use crate::store::StoreError;
 
@@ -29,6 +30,9 @@ pub struct Config {
     #[serde(with = "chassis::config::duration")]
     pub poll: Duration,
 }
+
+/// How many dead connections one piece of work may meet.
+const ATTEMPTS: u32 = 4;
 
 /// The pools. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -65,8 +69,8 @@ impl Database {
                 let pool = AnyPoolOptions::new()
                     .max_connections(connections)
                     .acquire_timeout(timeout)
-                    // A dead connection shows at its first statement, and reads are tried twice;
-                    // so no request pays for a ping.
+                    // A dead connection shows at its first statement, which is then tried on
+                    // another; so no request pays for a ping.
                     .test_before_acquire(false)
                     .connect_with(options(url)?)
                     .await?;
@@ -112,9 +116,17 @@ impl Database {
     /// A transaction that writes. On SQLite it takes the write lock at once, so that it never
     /// fails half-way for a lock.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
-        match self.engine {
-            Engine::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await,
-            Engine::Postgres => self.write.begin().await,
+        let mut attempts = 1;
+        loop {
+            let begun = match self.engine {
+                Engine::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await,
+                Engine::Postgres => self.write.begin().await,
+            };
+            match begun {
+                // Nothing was written yet, so a dead connection of the pool costs another try.
+                Err(failure) if is_lost(&failure) && attempts < ATTEMPTS => attempts += 1,
+                other => return other,
+            }
         }
     }
 
@@ -126,15 +138,18 @@ impl Database {
         self.clock.timeout(self.timeout, work).await.unwrap_or(Err(StoreError::Late))
     }
 
-    /// Bounds a read and tries it a second time on another connection when the first was dead.
+    /// Bounds a read and tries it again on another connection when the first was dead.
     pub(super) async fn read<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
         self.bounded(async {
-            match work().await {
-                Err(StoreError::Unavailable(_)) => work().await,
-                other => other,
+            let mut attempts = 1;
+            loop {
+                match work().await {
+                    Err(StoreError::Unavailable(_)) if attempts < ATTEMPTS => attempts += 1,
+                    other => return other,
+                }
             }
         })
         .await

@@ -32,6 +32,15 @@ pub(super) fn is_repeat(failure: &sqlx::Error) -> bool {
     refusal.is_unique_violation() || matches!(&*code, "42710" | "42P07")
 }
 
+/// Whether the connection, or the server behind it, is gone.
+pub(super) fn is_lost(failure: &sqlx::Error) -> bool {
+    match failure {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(refusal) => matches!(blame(refusal.as_ref()), Blame::Server),
+        _ => false,
+    }
+}
+
 enum Blame {
     Server,
     Writers,
