@@ -3,17 +3,32 @@
 //! Resources in, an executable plan or a list of problems out. The control plane asks before it
 //! commits, the gateway before it swaps, the command line without either; there is no second
 //! validator and no second compiler, so what was accepted is what runs. Pure: no I/O besides
-//! [`files`], no clock, no tasks.
+//! `files`, no clock, no tasks.
 #![warn(missing_docs)]
 
+mod admission;
+mod compile;
 mod document;
+mod map;
+mod objects;
 mod problem;
 mod resource;
+mod router;
+mod slice;
+mod table;
 
+pub use admission::{Admitted, Change, admit};
+pub use compile::{
+    ApiPlan, ApplicationPlan, BackendUrl, ConsumerPlan, EndpointPlan, KeyManagerPlan, KeyType,
+    ListenerCertificate, OperationMatch, OperationPlan, SecurityPlan, SubscriptionPlan,
+};
 pub use document::{from_json, read_document};
+pub use objects::{Object, Objects, StateHash};
 pub use problem::describe;
 pub use resource::{
     Kind, ResourceKey, UnknownKey, decode, encode, key, kind, metadata, metadata_mut, to_json,
     to_yaml,
 };
+pub use slice::{groups, slice};
+pub use table::{Hit, Plan};
 pub use turnpike_proto::config::v1::{Problem, Rejected, Resource};

@@ -104,6 +104,20 @@ impl Problems {
         reason: impl Into<String>,
         suggestion: impl Into<String>,
     ) {
+        if self.list.len() < MOST {
+            self.add_at(&at.to_string(), reason, suggestion);
+        } else {
+            self.beyond += 1;
+        }
+    }
+
+    /// The same with a place that is spelled already.
+    pub(crate) fn add_at(
+        &mut self,
+        field: &str,
+        reason: impl Into<String>,
+        suggestion: impl Into<String>,
+    ) {
         if self.list.len() >= MOST {
             self.beyond += 1;
             return;
@@ -111,7 +125,7 @@ impl Problems {
         self.list.push(Problem {
             resource: self.resource.clone(),
             file: self.file.clone(),
-            field: at.to_string(),
+            field: field.to_owned(),
             reason: reason.into(),
             suggestion: suggestion.into(),
         });
@@ -119,13 +133,6 @@ impl Problems {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
-    }
-
-    pub(crate) fn name_resource(&mut self, resource: &str) {
-        resource.clone_into(&mut self.resource);
-        for problem in &mut self.list {
-            resource.clone_into(&mut problem.resource);
-        }
     }
 
     pub(crate) fn into_list(mut self) -> Vec<Problem> {

@@ -8,4 +8,5 @@ pub use any::{decode, encode, key, kind, metadata, metadata_mut};
 pub use json::{to_json, to_yaml};
 pub use key::{Kind, ResourceKey, UnknownKey};
 
-pub(crate) use any::normalise;
+pub(crate) use any::{API_VERSION, normalise, stated};
+pub(crate) use key::is_name;

@@ -1,0 +1,147 @@
+//! Does a resource fit to the others?
+
+use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
+use turnpike_proto::config::v1::resource::Resource as Any;
+use turnpike_proto::config::v1::tier_spec::Level;
+use turnpike_proto::config::v1::{Problem, SubscriptionSpec};
+
+use crate::compile::{CertificateForm, check_pair, compile_certificate, read_private_key};
+use crate::objects::{Objects, Reference, claims, is_built_in, or_default, references};
+use crate::problem::{At, Problems, did_you_mean, nearest};
+use crate::resource::{Kind, ResourceKey};
+
+/// Everything about one resource that takes knowing others.
+pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKey) -> Vec<Problem> {
+    let mut problems = Problems::of(key.as_str(), "");
+    let Some(resource) = after.get(key).and_then(|object| object.resource()) else {
+        return Vec::new();
+    };
+    for claim in claims(resource) {
+        if let Some(other) = after.claimants(&claim.thing).find(|other| *other != key) {
+            let reason = format!("{} is taken by {other}", claim.thing);
+            problems.add_at(&claim.field, reason, "choose another one");
+        }
+    }
+    let references = references(resource);
+    for reference in &references {
+        check_reference(after, key, reference, &mut problems);
+    }
+    match resource.resource.as_ref() {
+        Some(Any::Subscription(subscription)) => {
+            if let Some(spec) = subscription.spec.as_ref() {
+                check_offer(before, after, key, spec, &mut problems);
+            }
+        }
+        Some(Any::Certificate(certificate)) => {
+            let form = compile_certificate(certificate, &mut Problems::default());
+            if let Some(CertificateForm::Listener { chain, secret, .. }) = form
+                && let Some(value) = secret_value(after, &secret)
+                && let Err(reason) = read_private_key(value).and_then(|key| check_pair(chain, key))
+            {
+                problems.add_at("spec.keySecret", reason, "");
+            }
+        }
+        _ => {}
+    }
+    problems.into_list()
+}
+
+/// Whether something still refers to a resource that is to be removed.
+pub(super) fn check_deleted(after: &Objects, key: &ResourceKey) -> Vec<Problem> {
+    let mut problems = Problems::of(key.as_str(), "");
+    let mut referrers = after.referrers(key);
+    if let Some(first) = referrers.next().filter(|_| !is_built_in(key)) {
+        let reason = match referrers.count() {
+            0 => format!("{first} refers to it"),
+            more => format!("{first} and {more} others refer to it"),
+        };
+        problems.add(&At::ROOT, reason, "remove what refers to it as well");
+    }
+    problems.into_list()
+}
+
+fn check_reference(
+    after: &Objects,
+    from: &ResourceKey,
+    reference: &Reference,
+    problems: &mut Problems,
+) {
+    let to = &reference.to;
+    let Some(kind) = to.kind().filter(|_| !to.id().is_empty()) else { return };
+    match after.get(to) {
+        None if is_built_in(to) => {}
+        None => {
+            let known = after.of_kind(kind).take(10_000).map(|object| object.key().id());
+            let built_in: &[&str] = match kind {
+                Kind::Tier => &["Unlimited"],
+                Kind::KeyManager => &["resident"],
+                Kind::GatewayGroup => &["default"],
+                _ => &[],
+            };
+            let near = nearest(to.id(), known.chain(built_in.iter().copied()));
+            let reason = format!("there is no {kind} `{}`", crate::problem::shown(to.id()));
+            problems.add_at(&reference.field, reason, did_you_mean(near));
+        }
+        Some(object) => {
+            let wanted = match from.kind() {
+                Some(Kind::Application) => Level::Application,
+                _ => Level::Subscription,
+            };
+            if let Some(Any::Tier(tier)) = object.resource().and_then(|it| it.resource.as_ref())
+                && let Some(spec) = tier.spec.as_ref()
+                && spec.level != i32::from(wanted)
+            {
+                let reason = format!("{to} is not of level {}", wanted.as_str_name());
+                problems.add_at(&reference.field, reason, "choose a tier of that level");
+            }
+        }
+    }
+}
+
+/// Whether the API offers the subscription's tier, and takes new subscriptions at all.
+fn check_offer(
+    before: &Objects,
+    after: &Objects,
+    key: &ResourceKey,
+    subscription: &SubscriptionSpec,
+    problems: &mut Problems,
+) {
+    let api = ResourceKey::of_id(Kind::Api, &subscription.api);
+    let Some(Any::Api(offer)) =
+        after.get(&api).and_then(|object| object.resource()?.resource.as_ref())
+    else {
+        return;
+    };
+    let Some(offer) = offer.spec.as_ref() else { return };
+    let tier = or_default(&subscription.tier, "Unlimited");
+    let offered = if offer.tiers.is_empty() {
+        vec!["Unlimited"]
+    } else {
+        offer.tiers.iter().map(String::as_str).collect()
+    };
+    if !offered.contains(&tier) {
+        let reason = format!("{api} does not offer the tier {tier}");
+        problems.add_at("spec.tier", reason, format!("it offers {}", offered.join(", ")));
+    }
+    let is_same = |object: &crate::Object| match object.resource()?.resource.as_ref()? {
+        Any::Subscription(stored) => Some(stored.spec.as_ref()?.api == subscription.api),
+        _ => None,
+    };
+    let is_new = before.get(key).and_then(|object| is_same(object)) != Some(true);
+    let closed = match Lifecycle::try_from(offer.lifecycle) {
+        Ok(state @ (Lifecycle::Deprecated | Lifecycle::Retired)) => Some(state),
+        _ => None,
+    };
+    if let Some(state) = closed.filter(|_| is_new) {
+        let reason = format!("{api} is {} and takes no new subscriptions", state.as_str_name());
+        problems.add_at("spec.api", reason, "subscribe to a newer version");
+    }
+}
+
+fn secret_value<'o>(objects: &'o Objects, name: &str) -> Option<&'o str> {
+    let object = objects.get(&ResourceKey::of_id(Kind::Secret, name))?;
+    match object.resource()?.resource.as_ref()? {
+        Any::Secret(secret) => Some(secret.spec.as_ref()?.value.as_str()),
+        _ => None,
+    }
+}

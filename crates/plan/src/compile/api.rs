@@ -1,0 +1,295 @@
+//! What is an API to a gateway?
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
+use turnpike_proto::config::v1::security::{Required, Scheme};
+use turnpike_proto::config::v1::{Api, ApiSpec, Definition, Security};
+
+use super::backend::{EndpointPlan, compile_endpoint};
+use super::head::{check_description, required};
+use super::operation::{OperationPlan, compile_operations};
+use crate::problem::{At, Problems, shown};
+use crate::resource::{ResourceKey, is_name};
+use crate::router::{Match, Trie, check_context};
+
+/// The longest definition, in bytes.
+pub(crate) const MAX_DEFINITION_BYTES: usize = 4 * 1024 * 1024;
+/// The most names in one list of an API.
+const MAX_NAMES: usize = 100;
+
+/// An API, ready to serve.
+pub struct ApiPlan {
+    /// `Api/name:version`.
+    pub key: ResourceKey,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+    /// `name:version`, as subscriptions name it.
+    pub id: Arc<str>,
+    /// Where it is served, without the version.
+    pub context: Arc<str>,
+    /// Whether it is also served without the version.
+    pub default_version: bool,
+    /// Who answers for it; empty: nobody is named.
+    pub owner: Arc<str>,
+    /// Where it is in its life.
+    pub lifecycle: Lifecycle,
+    /// Which credentials are asked for.
+    pub security: SecurityPlan,
+    /// The key managers whose tokens are accepted, by name.
+    pub key_managers: Vec<Arc<str>>,
+    /// The tiers on offer, by name.
+    pub tiers: Vec<Arc<str>>,
+    /// The gateway groups that serve it, by name.
+    pub gateways: Vec<Arc<str>>,
+    /// Backends for production keys; `None`: production keys are refused.
+    pub production: Option<Arc<EndpointPlan>>,
+    /// Backends for sandbox keys; `None`: sandbox keys are refused.
+    pub sandbox: Option<Arc<EndpointPlan>>,
+    /// Why its calls answer 503; `None`: it is sound.
+    pub broken: Option<Arc<str>>,
+    operations: Vec<Arc<OperationPlan>>,
+    trie: Trie,
+}
+
+/// Which credentials an API asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecurityPlan {
+    /// The kinds of credential.
+    pub schemes: Vec<Scheme>,
+    /// Whether each of them is asked for, or one is enough.
+    pub all: bool,
+}
+
+/// What became of a method and a path below an API.
+#[derive(Clone, Debug)]
+pub enum OperationMatch<'p> {
+    /// This operation.
+    Found(&'p Arc<OperationPlan>),
+    /// The path exists; these methods do.
+    MethodNotAllowed(Vec<&'p str>),
+    /// There is no such path.
+    NotFound,
+}
+
+impl ApiPlan {
+    /// Whether anybody may call it.
+    pub fn is_open(&self) -> bool {
+        self.security.schemes.contains(&Scheme::None)
+    }
+
+    /// Whether it is on gateways at all: CREATED is not yet and RETIRED no more.
+    pub fn is_served(&self) -> bool {
+        !matches!(self.lifecycle, Lifecycle::Created | Lifecycle::Retired)
+    }
+
+    /// Its operations, in the order of the resource.
+    pub fn operations(&self) -> &[Arc<OperationPlan>] {
+        &self.operations
+    }
+
+    /// The operation for a method and what follows the context.
+    pub fn operation(&self, method: &str, rest: &str) -> OperationMatch<'_> {
+        match self.trie.find(method, rest) {
+            Match::Found(position) => self
+                .operations
+                .get(position)
+                .map_or(OperationMatch::NotFound, OperationMatch::Found),
+            Match::OtherMethods(methods) => OperationMatch::MethodNotAllowed(methods),
+            Match::Nothing => OperationMatch::NotFound,
+        }
+    }
+}
+
+impl fmt::Debug for ApiPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiPlan")
+            .field("key", &self.key)
+            .field("context", &self.context)
+            .field("lifecycle", &self.lifecycle)
+            .field("operations", &self.operations.len())
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Checks and compiles an API by itself.
+pub(crate) fn compile_api(
+    key: &ResourceKey,
+    api: &Api,
+    problems: &mut Problems,
+) -> Option<ApiPlan> {
+    let spec = required(api.spec.as_ref(), problems)?;
+    let root = At::ROOT;
+    let at = root.name("spec");
+    if let Err((reason, suggestion)) = check_context(&spec.context) {
+        problems.add(&at.name("context"), reason, suggestion);
+    }
+    check_description(&spec.description, &at.name("description"), problems);
+    check_definition(spec.definition.as_ref(), &at, problems);
+    for (name, list) in
+        [("keyManagers", &spec.key_managers), ("tiers", &spec.tiers), ("gateways", &spec.gateways)]
+    {
+        check_names(list, &at.name(name), problems);
+    }
+    let security = compile_security(spec.security.as_ref(), &at.name("security"), problems);
+    let lifecycle = compile_lifecycle(spec, &at, problems);
+    let (production, sandbox) = compile_endpoints(spec, lifecycle, &at, problems);
+    let (operations, trie) = compile_operations(&spec.operations, &at.name("operations"), problems);
+    if !problems.is_empty() {
+        return None;
+    }
+    Some(ApiPlan {
+        key: key.clone(),
+        name: key.name().into(),
+        version: key.version().unwrap_or_default().into(),
+        id: key.id().into(),
+        context: spec.context.as_str().into(),
+        default_version: spec.default_version,
+        owner: api.metadata.as_ref().map_or("", |metadata| &metadata.owner).into(),
+        lifecycle,
+        security,
+        key_managers: names_or(&spec.key_managers, "resident"),
+        tiers: names_or(&spec.tiers, "Unlimited"),
+        gateways: names_or(&spec.gateways, "default"),
+        production,
+        sandbox,
+        broken: None,
+        operations,
+        trie,
+    })
+}
+
+/// What stands in for an API that does not compile: its place is kept, and calls answer 503.
+/// `None` where not even its place can be read.
+pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<ApiPlan> {
+    let spec = api.spec.as_ref()?;
+    check_context(&spec.context).ok()?;
+    Some(ApiPlan {
+        key: key.clone(),
+        name: key.name().into(),
+        version: key.version()?.into(),
+        id: key.id().into(),
+        context: spec.context.as_str().into(),
+        default_version: spec.default_version,
+        owner: api.metadata.as_ref().map_or("", |metadata| &metadata.owner).into(),
+        lifecycle: Lifecycle::try_from(spec.lifecycle).unwrap_or(Lifecycle::Published),
+        security: SecurityPlan { schemes: vec![Scheme::Oauth2], all: false },
+        key_managers: Vec::new(),
+        tiers: Vec::new(),
+        gateways: names_or(&spec.gateways, "default"),
+        production: None,
+        sandbox: None,
+        broken: Some(reason.into()),
+        operations: Vec::new(),
+        trie: Trie::default(),
+    })
+}
+
+fn names_or(names: &[String], default: &str) -> Vec<Arc<str>> {
+    if names.is_empty() {
+        return vec![default.into()];
+    }
+    names.iter().map(|name| name.as_str().into()).collect()
+}
+
+fn check_names(names: &[String], at: &At<'_>, problems: &mut Problems) {
+    if names.len() > MAX_NAMES {
+        problems.add(at, format!("there are {}, at most {MAX_NAMES}", names.len()), "");
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for (index, name) in names.iter().enumerate() {
+        if !is_name(name) {
+            problems.add(&at.index(index), format!("`{}` is no name", shown(name)), "");
+        } else if !seen.insert(name) {
+            problems.add(&at.index(index), format!("`{name}` stands twice"), "keep one of them");
+        }
+    }
+}
+
+fn check_definition(definition: Option<&Definition>, at: &At<'_>, problems: &mut Problems) {
+    let Some(definition) = definition else { return };
+    let at = at.name("definition");
+    if !definition.file.is_empty() {
+        let suggestion = "put the document into `definition.text`";
+        problems.add(&at.name("file"), "a file is only named in files", suggestion);
+    }
+    if definition.text.len() > MAX_DEFINITION_BYTES {
+        let reason =
+            format!("it has {} bytes, at most {MAX_DEFINITION_BYTES}", definition.text.len());
+        problems.add(&at.name("text"), reason, "leave out examples, or split the interface");
+    }
+}
+
+fn compile_security(
+    security: Option<&Security>,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> SecurityPlan {
+    let mut plan = SecurityPlan { schemes: Vec::new(), all: false };
+    if let Some(security) = security {
+        let here = at.name("schemes");
+        for (index, number) in security.schemes.iter().enumerate() {
+            match Scheme::try_from(*number) {
+                Ok(scheme) if plan.schemes.contains(&scheme) => {
+                    problems.add(&here.index(index), "the scheme stands twice", "keep one of them");
+                }
+                Ok(scheme) => plan.schemes.push(scheme),
+                Err(_) => problems.add(&here.index(index), unknown(*number), ""),
+            }
+        }
+        if plan.schemes.len() > 1 && plan.schemes.contains(&Scheme::None) {
+            let suggestion = "leave out `none`, or everything else";
+            problems.add(&here, "`none` stands alone", suggestion);
+        }
+        match Required::try_from(security.required) {
+            Ok(required) => plan.all = required == Required::All,
+            Err(_) => problems.add(&at.name("required"), unknown(security.required), ""),
+        }
+    }
+    if plan.schemes.is_empty() {
+        plan.schemes.push(Scheme::Oauth2);
+    }
+    plan
+}
+
+fn compile_lifecycle(spec: &ApiSpec, at: &At<'_>, problems: &mut Problems) -> Lifecycle {
+    if spec.r#type != 0 {
+        problems.add(&at.name("type"), unknown(spec.r#type), "");
+    }
+    Lifecycle::try_from(spec.lifecycle).unwrap_or_else(|_| {
+        problems.add(&at.name("lifecycle"), unknown(spec.lifecycle), "");
+        Lifecycle::Created
+    })
+}
+
+type Backends = (Option<Arc<EndpointPlan>>, Option<Arc<EndpointPlan>>);
+
+fn compile_endpoints(
+    spec: &ApiSpec,
+    lifecycle: Lifecycle,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Backends {
+    let at = at.name("endpoints");
+    let endpoints = spec.endpoints.clone().unwrap_or_default();
+    let needed = !matches!(lifecycle, Lifecycle::Created | Lifecycle::Retired);
+    if needed && endpoints.production.is_none() && endpoints.sandbox.is_none() {
+        let reason = format!("an API that is {} needs a backend", lifecycle.as_str_name());
+        problems.add(&at, reason, "write `endpoints: { production: { urls: [ … ] } }`");
+    }
+    let mut compile = |name, endpoint: Option<_>| {
+        endpoint.and_then(|it| compile_endpoint(&it, &at.name(name), problems)).map(Arc::new)
+    };
+    (compile("production", endpoints.production), compile("sandbox", endpoints.sandbox))
+}
+
+/// An enumeration's number that this version has no name for.
+pub(crate) fn unknown(number: i32) -> String {
+    format!("the value {number} is not known to this version")
+}

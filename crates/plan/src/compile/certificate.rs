@@ -1,0 +1,177 @@
+//! Which certificates are shown to clients, and whose are believed of backends?
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::{CertifiedKey, SigningKey};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use turnpike_proto::config::v1::certificate_spec::Use;
+use turnpike_proto::config::v1::{Certificate, CertificateSpec};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::api::unknown;
+use super::head::required;
+use super::host::parse_host;
+use crate::problem::{At, Problems};
+
+const MAX_CHAIN: usize = 16;
+
+/// A certificate for listeners with its key, chosen by server name.
+pub struct ListenerCertificate {
+    /// The name of the Certificate resource.
+    pub name: Arc<str>,
+    /// The host names it is shown for, in lower case; `*.` in front stands for one label.
+    pub hosts: Vec<String>,
+    /// The chain and the key.
+    pub certified: Arc<CertifiedKey>,
+}
+
+impl fmt::Debug for ListenerCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerCertificate")
+            .field("name", &self.name)
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An authority that signs certificates of backends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Authority(pub(crate) Vec<CertificateDer<'static>>);
+
+/// What a certificate says by itself; a listener's takes its Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CertificateForm {
+    Listener { hosts: Vec<String>, chain: Vec<CertificateDer<'static>>, secret: String },
+    Authority(Authority),
+}
+
+pub(crate) fn compile_certificate(
+    certificate: &Certificate,
+    problems: &mut Problems,
+) -> Option<CertificateForm> {
+    let spec = required(certificate.spec.as_ref(), problems)?;
+    let root = At::ROOT;
+    let at = root.name("spec");
+    let chain = compile_chain(&spec.chain, &at.name("chain"), problems);
+    let form = match Use::try_from(spec.r#use) {
+        Ok(Use::Listener) => compile_listener(spec, &chain, &at, problems),
+        Ok(Use::BackendCa) => compile_authority(spec, &chain, &at, problems),
+        Err(_) => {
+            problems.add(&at.name("use"), unknown(spec.r#use), "");
+            return None;
+        }
+    };
+    problems.is_empty().then_some(form)
+}
+
+fn compile_chain(pem: &str, at: &At<'_>, problems: &mut Problems) -> Vec<CertificateDer<'static>> {
+    let mut chain = Vec::new();
+    for (position, certificate) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {
+        let Ok(der) = certificate else {
+            problems.add(at, format!("certificate {} is no PEM", position + 1), "");
+            return Vec::new();
+        };
+        let whole = X509Certificate::from_der(&der).is_ok_and(|(rest, _)| rest.is_empty());
+        if !whole {
+            let reason = format!("certificate {} is no X.509 certificate", position + 1);
+            problems.add(at, reason, "");
+        }
+        chain.push(der);
+        if chain.len() > MAX_CHAIN {
+            problems.add(at, format!("a chain has at most {MAX_CHAIN} certificates"), "");
+            return Vec::new();
+        }
+    }
+    if chain.is_empty() {
+        let suggestion = "put PEM here, starting with `-----BEGIN CERTIFICATE-----`";
+        problems.add(at, "there is no certificate in it", suggestion);
+    }
+    chain
+}
+
+fn compile_listener(
+    spec: &CertificateSpec,
+    chain: &[CertificateDer<'static>],
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> CertificateForm {
+    if spec.key_secret.is_empty() {
+        let suggestion = "name the Secret that holds the key";
+        problems.add(&at.name("keySecret"), "a listener's certificate needs its key", suggestion);
+    }
+    let list = at.name("hosts");
+    let mut hosts = Vec::new();
+    for (index, host) in spec.hosts.iter().enumerate() {
+        match parse_host(host) {
+            Ok(_) => hosts.push(host.to_ascii_lowercase()),
+            Err((reason, suggestion)) => problems.add(&list.index(index), reason, suggestion),
+        }
+    }
+    if spec.hosts.is_empty() {
+        hosts = chain.first().map(|leaf| names_inside(leaf)).unwrap_or_default();
+        if hosts.is_empty() && !chain.is_empty() {
+            let reason = "the certificate names no host, and none is listed";
+            problems.add(&list, reason, "list the host names it is shown for");
+        }
+    }
+    CertificateForm::Listener { hosts, chain: chain.to_vec(), secret: spec.key_secret.clone() }
+}
+
+/// The DNS names of the certificate (RFC 5280 §4.2.1.6).
+fn names_inside(der: &[u8]) -> Vec<String> {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Vec::new() };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let dns = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    };
+    names.value.general_names.iter().filter_map(dns).collect()
+}
+
+fn compile_authority(
+    spec: &CertificateSpec,
+    chain: &[CertificateDer<'static>],
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> CertificateForm {
+    if !spec.key_secret.is_empty() {
+        problems.add(&at.name("keySecret"), "an authority needs no key here", "leave it out");
+    }
+    if !spec.hosts.is_empty() {
+        problems.add(&at.name("hosts"), "an authority is shown to nobody", "leave it out");
+    }
+    let mut store = rustls::RootCertStore::empty();
+    for (position, certificate) in chain.iter().enumerate() {
+        if store.add(certificate.clone()).is_err() {
+            let reason = format!("certificate {} cannot be an authority", position + 1);
+            problems.add(&at.name("chain"), reason, "");
+        }
+    }
+    CertificateForm::Authority(Authority(chain.to_vec()))
+}
+
+/// The private key in a Secret's value.
+pub(crate) fn read_private_key(value: &str) -> Result<Arc<dyn SigningKey>, &'static str> {
+    let key = PrivateKeyDer::from_pem_slice(value.as_bytes())
+        .map_err(|_| "the Secret holds no private key in PEM")?;
+    any_supported_type(&key).map_err(|_| "the private key is of a kind that TLS does not use")
+}
+
+/// The chain and the key as one, if they belong together.
+pub(crate) fn check_pair(
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<dyn SigningKey>,
+) -> Result<CertifiedKey, &'static str> {
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        // Without a way to compare, the handshake will tell.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+            Ok(certified)
+        }
+        Err(_) => Err("the private key does not belong to the certificate"),
+    }
+}

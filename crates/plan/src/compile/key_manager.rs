@@ -1,0 +1,149 @@
+//! Whose tokens are believed, and how are they checked?
+
+use std::sync::Arc;
+
+use jose::{Algorithm, Claims, Expectation, KeySet};
+use turnpike_proto::config::v1::{KeyManager, KeyManagerSpec};
+
+use super::head::{has_control, required};
+use crate::problem::{At, Problems, did_you_mean, nearest};
+
+const RESIDENT: &str = "resident";
+const DEFAULT_SKEW_SECONDS: u32 = 5;
+const MAX_SKEW_SECONDS: u32 = 300;
+
+/// A key manager, ready to verify.
+#[derive(Clone, Debug)]
+pub struct KeyManagerPlan {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The `iss` of its tokens. Empty for the built-in `resident`: it comes with its keys.
+    pub issuer: Arc<str>,
+    /// Its keys. `None` for `resident`: they come from the key manager over gRPC.
+    pub keys: Option<Arc<KeySet>>,
+    /// What its tokens must be; `issuer` as above.
+    pub expectation: Expectation,
+    /// The claim that holds the client identifier; `None`: `client_id`, else `azp`.
+    pub consumer_key_claim: Option<Arc<str>>,
+}
+
+impl KeyManagerPlan {
+    /// The client identifier of a token.
+    pub fn consumer_key<'c>(&self, claims: &'c Claims) -> Option<&'c str> {
+        match &self.consumer_key_claim {
+            Some(claim) => claims.text(claim),
+            None => claims.client_id.as_deref(),
+        }
+    }
+}
+
+/// `resident` where no resource describes it.
+pub(crate) fn built_in_resident() -> KeyManagerPlan {
+    KeyManagerPlan {
+        name: RESIDENT.into(),
+        issuer: "".into(),
+        keys: None,
+        expectation: Expectation::access_token(""),
+        consumer_key_claim: None,
+    }
+}
+
+pub(crate) fn compile_key_manager(
+    name: &str,
+    key_manager: &KeyManager,
+    problems: &mut Problems,
+) -> Option<KeyManagerPlan> {
+    let spec = required(key_manager.spec.as_ref(), problems)?;
+    let root = At::ROOT;
+    let at = root.name("spec");
+    if spec.issuer.is_empty() || spec.issuer.len() > 2_048 || has_control(&spec.issuer) {
+        let reason = "an issuer is the `iss` of the tokens, at most 2048 bytes";
+        problems.add(&at.name("issuer"), reason, "write it as the tokens do");
+    }
+    let algorithms = compile_algorithms(spec, &at.name("algorithms"), problems);
+    let keys = compile_keys(name, spec, &algorithms, &at.name("jwks"), problems);
+    let skew_seconds = spec.clock_skew_seconds.unwrap_or(DEFAULT_SKEW_SECONDS);
+    if skew_seconds > MAX_SKEW_SECONDS {
+        let reason = format!("{skew_seconds} seconds are too far, at most {MAX_SKEW_SECONDS}");
+        problems.add(&at.name("clockSkewSeconds"), reason, "set the clocks");
+    }
+    for (index, audience) in spec.audiences.iter().enumerate() {
+        if audience.is_empty() || audience.len() > 2_048 {
+            let reason = "an audience has 1 to 2048 bytes";
+            problems.add(&at.name("audiences").index(index), reason, "");
+        }
+    }
+    if spec.consumer_key_claim.len() > 256 {
+        problems.add(&at.name("consumerKeyClaim"), "a claim's name has at most 256 bytes", "");
+    }
+    let base = Expectation::access_token(spec.issuer.as_str());
+    // Our own tokens say `at+jwt` (RFC 9068); other issuers seldom do.
+    let base = if name == RESIDENT && keys.is_none() { base } else { base.any_jwt_type() };
+    problems.is_empty().then(|| KeyManagerPlan {
+        name: name.into(),
+        issuer: spec.issuer.as_str().into(),
+        keys: keys.map(Arc::new),
+        expectation: Expectation {
+            audiences: spec.audiences.clone(),
+            algorithms,
+            skew_seconds,
+            ..base
+        },
+        consumer_key_claim: (!spec.consumer_key_claim.is_empty())
+            .then(|| spec.consumer_key_claim.as_str().into()),
+    })
+}
+
+fn compile_algorithms(
+    spec: &KeyManagerSpec,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Vec<Algorithm> {
+    if spec.algorithms.is_empty() {
+        return vec![Algorithm::ES256, Algorithm::RS256];
+    }
+    let mut algorithms = Vec::with_capacity(Algorithm::ALL.len());
+    for (index, text) in spec.algorithms.iter().enumerate() {
+        match text.parse::<Algorithm>() {
+            Ok(algorithm) if algorithms.contains(&algorithm) => {
+                problems.add(&at.index(index), "the algorithm stands twice", "keep one of them");
+            }
+            Ok(algorithm) => algorithms.push(algorithm),
+            Err(error) => {
+                let near = nearest(text, Algorithm::ALL.map(Algorithm::name));
+                problems.add(&at.index(index), error.to_string(), did_you_mean(near));
+            }
+        }
+    }
+    algorithms
+}
+
+fn compile_keys(
+    name: &str,
+    spec: &KeyManagerSpec,
+    algorithms: &[Algorithm],
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Option<KeySet> {
+    if spec.jwks.is_empty() {
+        if name != RESIDENT {
+            let suggestion = "put the issuer's JWK Set here as text";
+            problems.add(at, "its public keys are missing", suggestion);
+        }
+        return None;
+    }
+    let keys = match KeySet::parse(&spec.jwks) {
+        Ok(keys) => keys,
+        Err(error) => {
+            problems.add(at, error.to_string(), "");
+            return None;
+        }
+    };
+    let usable = |key: &jose::Key| algorithms.iter().any(|algorithm| key.fits(*algorithm));
+    if !keys.keys().iter().any(usable) {
+        let names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
+        let reason = format!("no key of the set can verify {}", names.join(" or "));
+        problems.add(at, reason, "add a key, or its algorithm to `algorithms`");
+    }
+    Some(keys)
+}

@@ -1,0 +1,32 @@
+//! What does one resource make a gateway do, and what is wrong with it by itself?
+//!
+//! Each kind is checked and compiled by the same function, so that what admission accepts is what
+//! gateways run. What it takes to know other resources stands in `admission` and `table`.
+
+mod api;
+mod backend;
+mod certificate;
+mod head;
+mod host;
+mod key_manager;
+mod operation;
+mod resource;
+mod subscriber;
+mod tier;
+
+pub use api::{ApiPlan, OperationMatch, SecurityPlan};
+pub use backend::{BackendUrl, EndpointPlan};
+pub use certificate::ListenerCertificate;
+pub use key_manager::KeyManagerPlan;
+pub use operation::OperationPlan;
+pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
+
+pub(crate) use api::{broken_api, compile_api};
+pub(crate) use certificate::{
+    Authority, CertificateForm, check_pair, compile_certificate, read_private_key,
+};
+pub(crate) use host::{GroupPlan, compile_group, selects};
+pub(crate) use key_manager::{built_in_resident, compile_key_manager};
+pub(crate) use resource::compile_resource;
+pub(crate) use subscriber::{ApplicationForm, compile_application, compile_subscription};
+pub(crate) use tier::{TierPlan, compile_tier};

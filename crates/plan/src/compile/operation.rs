@@ -1,0 +1,132 @@
+//! What is an operation to a gateway?
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use turnpike_proto::config::v1::Operation;
+use turnpike_proto::config::v1::operation::Auth;
+
+use super::api::unknown;
+use crate::problem::{At, Problems, shown};
+use crate::router::{Constraints, Template, Trie};
+
+/// The most operations of one API.
+pub(crate) const MAX_OPERATIONS: usize = 10_000;
+const MAX_SCOPES: usize = 100;
+
+/// An operation, ready to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationPlan {
+    /// The method in capitals, or `*`.
+    pub method: Arc<str>,
+    /// The path template.
+    pub path: Arc<str>,
+    /// Whether it asks for no token.
+    pub open: bool,
+    /// The token carries one of these; empty: none is asked for.
+    pub scopes: Vec<Arc<str>>,
+    /// The operationId of the definition; empty: none.
+    pub id: Arc<str>,
+}
+
+/// The operations in their order, and the trie that finds them.
+pub(crate) fn compile_operations(
+    operations: &[Operation],
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> (Vec<Arc<OperationPlan>>, Trie) {
+    let (mut list, mut trie) = (Vec::new(), Trie::default());
+    if operations.len() > MAX_OPERATIONS {
+        let reason = format!("there are {}, at most {MAX_OPERATIONS}", operations.len());
+        problems.add(at, reason, "split the API");
+        return (list, trie);
+    }
+    let everything = [Operation { method: "*".into(), path: "/*".into(), ..Operation::default() }];
+    let operations = if operations.is_empty() { &everything } else { operations };
+    let (mut constraints, mut places) = (Constraints::default(), BTreeMap::new());
+    for (index, operation) in operations.iter().enumerate() {
+        let here = at.index(index);
+        let plan = compile(operation, &here, problems);
+        let template = match Template::parse(&operation.path, &mut constraints) {
+            Ok(template) => template,
+            Err((reason, suggestion)) => {
+                problems.add(&here.name("path"), reason, suggestion);
+                continue;
+            }
+        };
+        if !trie.insert(&template, &operation.method, list.len()) {
+            let place = (template.spelling.clone(), operation.method.clone());
+            let first = places.get(&place).copied().unwrap_or_default();
+            let reason = format!(
+                "`{} {}` is the same operation as operations[{first}]",
+                shown(&operation.method),
+                shown(&operation.path)
+            );
+            problems.add(&here, reason, "keep one of them");
+        }
+        places.insert((template.spelling, operation.method.clone()), index);
+        list.push(Arc::new(plan));
+    }
+    (list, trie)
+}
+
+fn compile(operation: &Operation, at: &At<'_>, problems: &mut Problems) -> OperationPlan {
+    check_method(&operation.method, &at.name("method"), problems);
+    let auth = Auth::try_from(operation.auth).unwrap_or_else(|_| {
+        problems.add(&at.name("auth"), unknown(operation.auth), "");
+        Auth::Any
+    });
+    let scopes = at.name("scopes");
+    if operation.scopes.len() > MAX_SCOPES {
+        let reason = format!("there are {}, at most {MAX_SCOPES}", operation.scopes.len());
+        problems.add(&scopes, reason, "");
+    }
+    for (index, scope) in operation.scopes.iter().enumerate() {
+        if !is_scope(scope) {
+            let reason = format!("`{}` is no scope (RFC 6749 section 3.3)", shown(scope));
+            problems.add(&scopes.index(index), reason, "leave out spaces, quotes and backslashes");
+        }
+    }
+    if auth == Auth::None && !operation.scopes.is_empty() {
+        problems.add(&scopes, "an open operation asks for no scopes", "leave them out");
+    }
+    if operation.id.len() > 512 {
+        problems.add(&at.name("id"), "an operation id has at most 512 bytes", "");
+    }
+    OperationPlan {
+        method: operation.method.as_str().into(),
+        path: operation.path.as_str().into(),
+        open: auth == Auth::None,
+        scopes: operation.scopes.iter().map(|scope| scope.as_str().into()).collect(),
+        id: operation.id.as_str().into(),
+    }
+}
+
+/// RFC 9110 §9.1: a token. Capitals, because methods are compared byte for byte and nobody means
+/// another one by `get`.
+fn check_method(method: &str, at: &At<'_>, problems: &mut Problems) {
+    let token =
+        |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    if method == "*" || (!method.is_empty() && method.len() <= 32 && method.bytes().all(token)) {
+        return;
+    }
+    let capitals = method.to_ascii_uppercase();
+    let suggestion = if !capitals.is_empty() && capitals.bytes().all(token) {
+        format!("write `{}`", shown(&capitals))
+    } else {
+        "write a method in capitals, or `*` for every method".to_owned()
+    };
+    let reason = if method.is_empty() {
+        "a method is missing".to_owned()
+    } else {
+        format!("`{}` is no method", shown(method))
+    };
+    problems.add(at, reason, suggestion);
+}
+
+/// RFC 6749 §3.3, `scope-token`.
+pub(crate) fn is_scope(scope: &str) -> bool {
+    !scope.is_empty()
+        && scope.len() <= 256
+        && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+}

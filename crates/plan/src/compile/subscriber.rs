@@ -1,0 +1,177 @@
+//! Who calls, and with which right?
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use throttle::Meter;
+use turnpike_proto::config::v1::key_type::Type;
+use turnpike_proto::config::v1::subscription_spec::State;
+use turnpike_proto::config::v1::{Application, Subscription};
+
+use super::api::unknown;
+use super::head::{check_description, has_control, required};
+use crate::objects::or_default;
+use crate::problem::{At, Problems, shown};
+use crate::resource::{Kind, ResourceKey, is_name};
+
+const MAX_KEYS: usize = 1_000;
+
+/// Which backends a key reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyType {
+    /// `endpoints.production`.
+    Production,
+    /// `endpoints.sandbox`.
+    Sandbox,
+}
+
+/// An application, ready to be metered.
+#[derive(Clone, Debug)]
+pub struct ApplicationPlan {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Who answers for it; empty: nobody is named.
+    pub owner: Arc<str>,
+    /// The tier that limits all its calls.
+    pub tier: Arc<str>,
+    /// The limits of that tier at work.
+    pub meter: Arc<Meter>,
+    /// Why its calls answer 503; `None`: it is sound.
+    pub broken: Option<Arc<str>>,
+}
+
+/// A client at a key manager that stands for an application.
+#[derive(Clone, Debug)]
+pub struct ConsumerPlan {
+    /// The application.
+    pub application: Arc<ApplicationPlan>,
+    /// Which backends it reaches.
+    pub key_type: KeyType,
+    /// The client identifier.
+    pub consumer_key: Arc<str>,
+}
+
+/// A subscription, ready to be metered.
+#[derive(Clone, Debug)]
+pub struct SubscriptionPlan {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The application.
+    pub application: Arc<str>,
+    /// `name:version` of the API.
+    pub api: Arc<str>,
+    /// Whether it may be used.
+    pub state: State,
+    /// The tier that limits its calls.
+    pub tier: Arc<str>,
+    /// The limits of that tier at work.
+    pub meter: Arc<Meter>,
+    /// Why its calls answer 503; `None`: it is sound.
+    pub broken: Option<Arc<str>>,
+}
+
+/// What an application says by itself; its meter takes its tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApplicationForm {
+    pub(crate) owner: Arc<str>,
+    pub(crate) tier: Arc<str>,
+    pub(crate) keys: Vec<KeyForm>,
+}
+
+/// A client of an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyForm {
+    pub(crate) key_manager: Arc<str>,
+    pub(crate) consumer_key: Arc<str>,
+    pub(crate) key_type: KeyType,
+}
+
+/// What a subscription says by itself; its meter takes its tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SubscriptionForm {
+    pub(crate) application: Arc<str>,
+    pub(crate) api: Arc<str>,
+    pub(crate) tier: Arc<str>,
+    pub(crate) state: State,
+}
+
+pub(crate) fn compile_application(
+    application: &Application,
+    problems: &mut Problems,
+) -> Option<ApplicationForm> {
+    let spec = required(application.spec.as_ref(), problems)?;
+    let root = At::ROOT;
+    let at = root.name("spec");
+    check_description(&spec.description, &at.name("description"), problems);
+    check_name(or_default(&spec.tier, "Unlimited"), &at.name("tier"), problems);
+    let list = at.name("keys");
+    if spec.keys.len() > MAX_KEYS {
+        problems.add(&list, format!("there are {}, at most {MAX_KEYS}", spec.keys.len()), "");
+        return None;
+    }
+    let (mut keys, mut seen) = (Vec::with_capacity(spec.keys.len()), BTreeSet::new());
+    for (index, key) in spec.keys.iter().enumerate() {
+        let here = list.index(index);
+        let key_manager = or_default(&key.key_manager, "resident");
+        check_name(key_manager, &here.name("keyManager"), problems);
+        let consumer = key.consumer_key.as_str();
+        if consumer.is_empty() || consumer.len() > 512 || has_control(consumer) {
+            let reason = "a consumer key has 1 to 512 bytes";
+            problems.add(&here.name("consumerKey"), reason, "take it from the key manager");
+        } else if !seen.insert((key_manager, consumer)) {
+            let reason = format!("the consumer key `{}` stands twice", shown(consumer));
+            problems.add(&here.name("consumerKey"), reason, "keep one of them");
+        }
+        let key_type = match Type::try_from(key.r#type) {
+            Ok(Type::Production) => KeyType::Production,
+            Ok(Type::Sandbox) => KeyType::Sandbox,
+            Err(_) => {
+                problems.add(&here.name("type"), unknown(key.r#type), "");
+                KeyType::Sandbox
+            }
+        };
+        keys.push(KeyForm {
+            key_manager: key_manager.into(),
+            consumer_key: consumer.into(),
+            key_type,
+        });
+    }
+    problems.is_empty().then(|| ApplicationForm {
+        owner: application.metadata.as_ref().map_or("", |metadata| &metadata.owner).into(),
+        tier: or_default(&spec.tier, "Unlimited").into(),
+        keys,
+    })
+}
+
+pub(crate) fn compile_subscription(
+    subscription: &Subscription,
+    problems: &mut Problems,
+) -> Option<SubscriptionForm> {
+    let spec = required(subscription.spec.as_ref(), problems)?;
+    let root = At::ROOT;
+    let at = root.name("spec");
+    check_name(&spec.application, &at.name("application"), problems);
+    check_name(or_default(&spec.tier, "Unlimited"), &at.name("tier"), problems);
+    if format!("{}/{}", Kind::Api, spec.api).parse::<ResourceKey>().is_err() {
+        let reason = format!("`{}` names no API", shown(&spec.api));
+        problems.add(&at.name("api"), reason, "write `name:version`");
+    }
+    let state = State::try_from(spec.state).unwrap_or_else(|_| {
+        problems.add(&at.name("state"), unknown(spec.state), "");
+        State::Blocked
+    });
+    problems.is_empty().then(|| SubscriptionForm {
+        application: spec.application.as_str().into(),
+        api: spec.api.as_str().into(),
+        tier: or_default(&spec.tier, "Unlimited").into(),
+        state,
+    })
+}
+
+fn check_name(name: &str, at: &At<'_>, problems: &mut Problems) {
+    if name.is_empty() {
+        problems.add(at, "a name is missing", "");
+    } else if !is_name(name) {
+        problems.add(at, format!("`{}` is no name", shown(name)), "");
+    }
+}

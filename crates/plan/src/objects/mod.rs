@@ -1,0 +1,12 @@
+//! What is held, and what refers to what?
+
+mod hash;
+mod object;
+mod relations;
+mod set;
+
+pub use hash::StateHash;
+pub use object::Object;
+pub use set::Objects;
+
+pub(crate) use relations::{Reference, claims, is_built_in, or_default, references};

@@ -1,0 +1,132 @@
+//! What does a resource refer to, and what does it claim for itself alone?
+//!
+//! References and claims are read from a resource's own fields only, so that the index of them
+//! follows each change without looking at anything else.
+
+use turnpike_proto::config::v1::resource::Resource as Any;
+use turnpike_proto::config::v1::{
+    ApiSpec, ApplicationSpec, CertificateSpec, Resource, SubscriptionSpec,
+};
+
+use crate::resource::{Kind, ResourceKey, metadata};
+
+/// A field that names another resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) to: ResourceKey,
+    pub(crate) field: String,
+}
+
+/// A thing that one resource alone may have, in words: `the path /orders/1.0.0`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) thing: String,
+    pub(crate) field: String,
+}
+
+/// What exists without anybody writing it.
+pub(crate) fn is_built_in(key: &ResourceKey) -> bool {
+    matches!(key.as_str(), "Tier/Unlimited" | "KeyManager/resident" | "GatewayGroup/default")
+}
+
+/// Every resource that this one names.
+pub(crate) fn references(resource: &Resource) -> Vec<Reference> {
+    match resource.resource.as_ref() {
+        Some(Any::Api(one)) => one.spec.as_ref().map(of_api),
+        Some(Any::Application(one)) => one.spec.as_ref().map(of_application),
+        Some(Any::Subscription(one)) => one.spec.as_ref().map(of_subscription),
+        Some(Any::Certificate(one)) => one.spec.as_ref().map(of_certificate),
+        _ => None,
+    }
+    .unwrap_or_default()
+}
+
+/// `named`, or what its absence means.
+pub(crate) fn or_default<'n>(named: &'n str, default: &'n str) -> &'n str {
+    if named.is_empty() { default } else { named }
+}
+
+fn of_api(spec: &ApiSpec) -> Vec<Reference> {
+    let lists = [
+        (Kind::KeyManager, "keyManagers", &spec.key_managers),
+        (Kind::Tier, "tiers", &spec.tiers),
+        (Kind::GatewayGroup, "gateways", &spec.gateways),
+    ];
+    let each = |(kind, field, names): (Kind, &'static str, &Vec<String>)| {
+        names
+            .iter()
+            .enumerate()
+            .map(move |(index, name)| reference(kind, name, format!("spec.{field}[{index}]")))
+            .collect::<Vec<_>>()
+    };
+    lists.into_iter().flat_map(each).collect()
+}
+
+fn of_application(spec: &ApplicationSpec) -> Vec<Reference> {
+    let tier = reference(Kind::Tier, or_default(&spec.tier, "Unlimited"), "spec.tier");
+    let keys = spec.keys.iter().enumerate().map(|(index, key)| {
+        let name = or_default(&key.key_manager, "resident");
+        reference(Kind::KeyManager, name, format!("spec.keys[{index}].keyManager"))
+    });
+    std::iter::once(tier).chain(keys).collect()
+}
+
+fn of_subscription(spec: &SubscriptionSpec) -> Vec<Reference> {
+    vec![
+        reference(Kind::Application, &spec.application, "spec.application"),
+        reference(Kind::Api, &spec.api, "spec.api"),
+        reference(Kind::Tier, or_default(&spec.tier, "Unlimited"), "spec.tier"),
+    ]
+}
+
+fn of_certificate(spec: &CertificateSpec) -> Vec<Reference> {
+    let named = (!spec.key_secret.is_empty())
+        .then(|| reference(Kind::Secret, &spec.key_secret, "spec.keySecret"));
+    named.into_iter().collect()
+}
+
+fn reference(kind: Kind, id: &str, field: impl Into<String>) -> Reference {
+    Reference { to: ResourceKey::of_id(kind, id), field: field.into() }
+}
+
+/// What this resource wants for itself alone.
+pub(crate) fn claims(resource: &Resource) -> Vec<Claim> {
+    let version = metadata(resource).map_or("", |metadata| metadata.version.as_str());
+    match resource.resource.as_ref() {
+        Some(Any::Api(one)) => one.spec.as_ref().map(|spec| api_claims(spec, version)),
+        Some(Any::Application(one)) => one.spec.as_ref().map(application_claims),
+        Some(Any::Subscription(one)) => one.spec.as_ref().map(|spec| {
+            let thing =
+                format!("the subscription of application {} to API {}", spec.application, spec.api);
+            vec![claim(thing, "spec.api")]
+        }),
+        Some(Any::KeyManager(one)) => one.spec.as_ref().map(|spec| {
+            let thing = format!("the issuer {}", spec.issuer);
+            vec![claim(thing, "spec.issuer")]
+        }),
+        _ => None,
+    }
+    .unwrap_or_default()
+}
+
+/// Served paths, so that also a context that reads like another one's version is found.
+fn api_claims(spec: &ApiSpec, version: &str) -> Vec<Claim> {
+    let mut claims = vec![claim(format!("the path {}/{version}", spec.context), "spec.context")];
+    if spec.default_version {
+        claims.push(claim(format!("the path {}", spec.context), "spec.defaultVersion"));
+    }
+    claims
+}
+
+fn application_claims(spec: &ApplicationSpec) -> Vec<Claim> {
+    let each = |(index, key): (usize, &turnpike_proto::config::v1::ApplicationKey)| {
+        let key_manager = or_default(&key.key_manager, "resident");
+        let thing = format!("the consumer key {} of key manager {key_manager}", key.consumer_key);
+        claim(thing, format!("spec.keys[{index}].consumerKey"))
+    };
+    spec.keys.iter().enumerate().map(each).collect()
+}
+
+fn claim(thing: String, field: impl Into<String>) -> Claim {
+    Claim { thing, field: field.into() }
+}

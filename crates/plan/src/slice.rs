@@ -1,0 +1,131 @@
+//! What does a gateway with these labels need?
+//!
+//! The APIs of its groups and what belongs to them: their subscriptions, the applications of
+//! those, and the tiers, key managers and secrets that are named. Definition texts are left out,
+//! because no call looks at them. No secret goes where nothing names it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use turnpike_proto::config::v1::Resource;
+use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
+use turnpike_proto::config::v1::resource::Resource as Any;
+
+use crate::compile::selects;
+use crate::objects::{Object, Objects};
+use crate::resource::{Kind, ResourceKey};
+
+/// The names of the groups that a gateway with these labels belongs to, with `default`.
+pub fn groups(objects: &Objects, labels: &BTreeMap<String, String>) -> Vec<String> {
+    let mut names: Vec<String> = objects
+        .of_kind(Kind::GatewayGroup)
+        .filter(|object| belongs(object, labels))
+        .map(|object| object.key().name().to_owned())
+        .collect();
+    if !names.iter().any(|name| name == "default") {
+        names.push("default".to_owned());
+    }
+    names.sort();
+    names
+}
+
+fn belongs(group: &Object, labels: &BTreeMap<String, String>) -> bool {
+    match group.resource().and_then(|resource| resource.resource.as_ref()) {
+        Some(Any::GatewayGroup(group)) => {
+            group.spec.as_ref().is_none_or(|spec| selects(&spec.selector, labels))
+        }
+        _ => false,
+    }
+}
+
+/// What a gateway with these labels gets.
+pub fn slice(objects: &Objects, labels: &BTreeMap<String, String>) -> Objects {
+    let scope = Scope { objects, groups: groups(objects, labels), prototypes: false };
+    let prototypes = objects.of_kind(Kind::Api).any(|api| scope.wants_api(api, true));
+    let scope = Scope { prototypes, ..scope };
+    let mut slice = Objects::new();
+    for object in objects.iter().filter(|object| scope.wants(object)) {
+        slice.insert(stripped(object));
+    }
+    slice
+}
+
+/// A gateway's view on all objects.
+struct Scope<'o> {
+    objects: &'o Objects,
+    groups: Vec<String>,
+    /// Whether an API of the scope is served without subscriptions: then every application may
+    /// call.
+    prototypes: bool,
+}
+
+impl Scope<'_> {
+    fn wants(&self, object: &Object) -> bool {
+        let key = object.key();
+        match key.kind() {
+            Some(Kind::GatewayGroup) => self.groups.iter().any(|group| group == key.name()),
+            Some(Kind::Api) => self.wants_api(object, false),
+            Some(Kind::Subscription) => self.wants_subscription(object),
+            Some(Kind::Application) => self.prototypes || self.referred(key),
+            Some(Kind::KeyManager) => key.name() == "resident" || self.referred(key),
+            Some(Kind::Tier | Kind::Secret) => self.referred(key),
+            // Listeners and backend authorities are a gateway's own business.
+            Some(Kind::Certificate) => true,
+            None => false,
+        }
+    }
+
+    /// Whether anything that is wanted names it. Nothing refers in circles.
+    fn referred(&self, key: &ResourceKey) -> bool {
+        self.objects
+            .referrers(key)
+            .filter_map(|referrer| self.objects.get(referrer))
+            .any(|referrer| self.wants(referrer))
+    }
+
+    fn wants_api(&self, object: &Object, only_prototypes: bool) -> bool {
+        let Some(Any::Api(api)) = object.resource().and_then(|it| it.resource.as_ref()) else {
+            return false;
+        };
+        let Some(spec) = api.spec.as_ref() else { return false };
+        let prototyped = spec.lifecycle == i32::from(Lifecycle::Prototyped);
+        (spec.gateways.is_empty() || spec.gateways.iter().any(|name| self.groups.contains(name)))
+            && (prototyped || !only_prototypes)
+    }
+
+    fn wants_subscription(&self, object: &Object) -> bool {
+        let Some(Any::Subscription(one)) = object.resource().and_then(|it| it.resource.as_ref())
+        else {
+            return false;
+        };
+        let Some(spec) = one.spec.as_ref() else { return false };
+        self.objects
+            .get(&ResourceKey::of_id(Kind::Api, &spec.api))
+            .is_some_and(|api| self.wants_api(api, false))
+    }
+}
+
+/// The object without the text of its definition.
+fn stripped(object: &Arc<Object>) -> Arc<Object> {
+    let has_text = |resource: &Resource| match resource.resource.as_ref() {
+        Some(Any::Api(api)) => {
+            let definition = api.spec.as_ref().and_then(|spec| spec.definition.as_ref());
+            definition.is_some_and(|definition| !definition.text.is_empty())
+        }
+        _ => false,
+    };
+    let Some(resource) = object.resource().filter(|resource| has_text(resource)) else {
+        return Arc::clone(object);
+    };
+    let mut resource = resource.clone();
+    if let Some(Any::Api(api)) = resource.resource.as_mut()
+        && let Some(definition) = api.spec.as_mut().and_then(|spec| spec.definition.as_mut())
+    {
+        definition.text = String::new();
+    }
+    Object::new(resource).map_or_else(|| Arc::clone(object), Arc::new)
+}
+
+#[cfg(test)]
+#[path = "slice_tests.rs"]
+mod tests;

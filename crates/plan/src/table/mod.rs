@@ -1,0 +1,10 @@
+//! What does a gateway run, all resources together?
+
+mod apis;
+mod entry;
+mod next;
+mod others;
+mod plan;
+mod subscribers;
+
+pub use plan::{Hit, Plan};

@@ -1,0 +1,130 @@
+//! How does one plan become the next?
+//!
+//! Changed objects are compiled again, and those that are made of them: applications and
+//! subscriptions of a changed tier, certificates of a changed secret. What was rejected before is
+//! tried again, because what it missed may have come. Everything else is shared.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use turnpike_proto::config::v1::{Rejected, rejected::Serving};
+
+use super::entry::settle;
+use super::others::CertificateEntry;
+use super::plan::Plan;
+use super::subscribers::ApplicationEntry;
+use crate::compile::{ApiPlan, GroupPlan, KeyManagerPlan, SubscriptionPlan, TierPlan};
+use crate::objects::Object;
+use crate::resource::{Kind, ResourceKey};
+
+impl Plan {
+    /// The plan after a change, and what of the change (or of what was rejected before) cannot be
+    /// served as it is. The cost is the size of the change.
+    #[must_use = "the next plan is a new value"]
+    pub fn next(
+        &self,
+        upserts: &[(ResourceKey, Bytes)],
+        deletes: &[ResourceKey],
+    ) -> (Self, Vec<Rejected>) {
+        let mut next = self.clone();
+        let mut dirty: BTreeSet<ResourceKey> = self.rejected.keys().cloned().collect();
+        for key in deletes {
+            next.objects.remove(key);
+            dirty.insert(key.clone());
+        }
+        for (key, bytes) in upserts {
+            next.objects.insert(Arc::new(Object::from_wire(key.clone(), bytes.clone())));
+            dirty.insert(key.clone());
+        }
+        for key in dirty.clone() {
+            let made_of = |referrer: &&ResourceKey| is_made_of(referrer, &key);
+            dirty.extend(self.objects.referrers(&key).filter(made_of).cloned());
+            dirty.extend(next.objects.referrers(&key).filter(made_of).cloned());
+        }
+        next.settle_all(&dirty);
+        let told = dirty.iter().filter_map(|key| next.rejected.get(key).cloned()).collect();
+        (next, told)
+    }
+
+    /// The plan for exactly these objects. What is the same as now stays as it is, with its
+    /// meters.
+    #[must_use = "the next plan is a new value"]
+    pub fn replaced(&self, all: &[(ResourceKey, Bytes)]) -> (Self, Vec<Rejected>) {
+        let wanted: BTreeSet<&ResourceKey> = all.iter().map(|(key, _)| key).collect();
+        let gone: Vec<ResourceKey> = self
+            .objects
+            .iter()
+            .map(|object| object.key())
+            .filter(|key| !wanted.contains(key))
+            .cloned()
+            .collect();
+        let differs = |(key, bytes): &&(ResourceKey, Bytes)| {
+            self.objects.get(key).is_none_or(|held| held.bytes() != bytes)
+        };
+        let changed: Vec<_> = all.iter().filter(differs).cloned().collect();
+        self.next(&changed, &gone)
+    }
+
+    fn settle_all(&mut self, dirty: &BTreeSet<ResourceKey>) {
+        let of = |kind: Option<Kind>| -> Vec<ResourceKey> {
+            dirty.iter().filter(|key| key.kind() == kind).cloned().collect()
+        };
+        for kind in Kind::ALL {
+            let keys = of(Some(kind));
+            if keys.is_empty() {
+                continue;
+            }
+            match kind {
+                Kind::Tier => settle::<TierPlan>(self, &keys),
+                // Read by the certificates that name them.
+                Kind::Secret => self.settle_unreadable(&keys),
+                Kind::GatewayGroup => settle::<Arc<GroupPlan>>(self, &keys),
+                Kind::KeyManager => settle::<Arc<KeyManagerPlan>>(self, &keys),
+                Kind::Api => settle::<Arc<ApiPlan>>(self, &keys),
+                Kind::Application => settle::<ApplicationEntry>(self, &keys),
+                Kind::Subscription => settle::<Arc<SubscriptionPlan>>(self, &keys),
+                Kind::Certificate => settle::<CertificateEntry>(self, &keys),
+            }
+        }
+        self.settle_unreadable(&of(None));
+    }
+
+    /// Objects without a form of their own are only held; what cannot be read is told.
+    fn settle_unreadable(&mut self, keys: &[ResourceKey]) {
+        for key in keys {
+            let readable = match self.objects.get(key) {
+                Some(object) => object.resource().is_some(),
+                None => true,
+            };
+            if readable {
+                self.rejected.remove(key);
+                continue;
+            }
+            let reason = match key.kind() {
+                Some(_) => "it cannot be read as what it is called",
+                None => "its kind is not known to this version",
+            };
+            let rejected = Rejected {
+                key: key.to_string(),
+                reason: reason.to_owned(),
+                field: String::new(),
+                serving: Serving::None.into(),
+            };
+            self.rejected.insert(key.clone(), rejected);
+        }
+    }
+}
+
+/// Whether the compiled form of one is made with the other.
+fn is_made_of(referrer: &ResourceKey, key: &ResourceKey) -> bool {
+    matches!(
+        (referrer.kind(), key.kind()),
+        (Some(Kind::Application | Kind::Subscription), Some(Kind::Tier))
+            | (Some(Kind::Certificate), Some(Kind::Secret))
+    )
+}
+
+#[cfg(test)]
+#[path = "next_tests.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+//! What does a gateway look up while it answers a call?
+//!
+//! One immutable value. Its tables are persistent: a copy costs nothing, and the next plan shares
+//! with this one everything that did not change, meters included.
+
+use std::fmt;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use rustls_pki_types::CertificateDer;
+use turnpike_proto::config::v1::Rejected;
+
+use super::others::CertificateEntry;
+use super::subscribers::ApplicationEntry;
+use crate::compile::{
+    ApiPlan, ConsumerPlan, GroupPlan, KeyManagerPlan, ListenerCertificate, SubscriptionPlan,
+    TierPlan, built_in_resident,
+};
+use crate::map::{Map, new_map};
+use crate::objects::Objects;
+use crate::resource::ResourceKey;
+use crate::router::Contexts;
+
+/// Everything that is in force, compiled. Cheap to clone.
+#[derive(Clone)]
+pub struct Plan {
+    pub(super) objects: Objects,
+    pub(super) rejected: OrdMap<ResourceKey, Rejected>,
+    pub(super) contexts: Contexts,
+    pub(super) apis: Map<Arc<str>, Arc<ApiPlan>>,
+    pub(super) tiers: Map<Arc<str>, TierPlan>,
+    pub(super) groups: Map<Arc<str>, Arc<GroupPlan>>,
+    /// How many groups have virtual hosts: while there is none, no host is looked at.
+    pub(super) restricted: usize,
+    pub(super) resident: Arc<KeyManagerPlan>,
+    pub(super) key_managers: Map<Arc<str>, Arc<KeyManagerPlan>>,
+    pub(super) issuers: Map<Arc<str>, Arc<KeyManagerPlan>>,
+    pub(super) applications: Map<Arc<str>, ApplicationEntry>,
+    /// By key manager, then by consumer key.
+    pub(super) consumers: Map<Arc<str>, Map<Arc<str>, Arc<ConsumerPlan>>>,
+    pub(super) subscriptions: Map<Arc<str>, Arc<SubscriptionPlan>>,
+    /// By application, then by `name:version` of the API.
+    pub(super) rights: Map<Arc<str>, Map<Arc<str>, Arc<SubscriptionPlan>>>,
+    pub(super) certificates: OrdMap<Arc<str>, CertificateEntry>,
+}
+
+/// The API that a path means.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit<'p> {
+    /// The API; look at its `lifecycle` and `broken` before its operations.
+    pub api: &'p Arc<ApiPlan>,
+    /// What follows its context and version: empty, or starting with `/`.
+    pub rest: &'p str,
+}
+
+impl Plan {
+    /// Nothing is served.
+    pub fn empty() -> Self {
+        Self {
+            objects: Objects::new(),
+            rejected: OrdMap::new(),
+            contexts: Contexts::default(),
+            apis: new_map(),
+            tiers: new_map(),
+            groups: new_map(),
+            restricted: 0,
+            resident: Arc::new(built_in_resident()),
+            key_managers: new_map(),
+            issuers: new_map(),
+            applications: new_map(),
+            consumers: new_map(),
+            subscriptions: new_map(),
+            rights: new_map(),
+            certificates: OrdMap::new(),
+        }
+    }
+
+    /// What it was made from, also what is rejected: the hash and the bytes that a gateway holds.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// Everything that is held and cannot be served as it is.
+    pub fn rejected(&self) -> Vec<Rejected> {
+        self.rejected.values().cloned().collect()
+    }
+
+    /// The API for a host (with or without a port) and a path (without query).
+    pub fn find<'p>(&'p self, host: &str, path: &'p str) -> Option<Hit<'p>> {
+        let (api, rest) = self.contexts.find(path, |api| self.allows(api, host))?;
+        Some(Hit { api, rest })
+    }
+
+    fn allows(&self, api: &ApiPlan, host: &str) -> bool {
+        self.restricted == 0
+            || api.gateways.iter().any(|group| match self.groups.get(&**group) {
+                Some(group) => group.allows(host),
+                None => &**group == "default",
+            })
+    }
+
+    /// An API by `name:version`, in whichever state.
+    pub fn api(&self, id: &str) -> Option<&Arc<ApiPlan>> {
+        self.apis.get(id)
+    }
+
+    /// The key manager whose tokens say this `iss`. The built-in `resident` has no issuer here:
+    /// its issuer comes with its keys.
+    pub fn key_manager_by_issuer(&self, issuer: &str) -> Option<&Arc<KeyManagerPlan>> {
+        self.issuers.get(issuer)
+    }
+
+    /// A key manager by its name.
+    pub fn key_manager(&self, name: &str) -> Option<&Arc<KeyManagerPlan>> {
+        self.key_managers.get(name).or_else(|| (name == "resident").then_some(&self.resident))
+    }
+
+    /// Our own key manager.
+    pub fn resident(&self) -> &Arc<KeyManagerPlan> {
+        self.key_managers.get("resident").unwrap_or(&self.resident)
+    }
+
+    /// Whose client this is.
+    pub fn consumer(&self, key_manager: &str, consumer_key: &str) -> Option<&Arc<ConsumerPlan>> {
+        self.consumers.get(key_manager)?.get(consumer_key)
+    }
+
+    /// The right of an application to call an API, by its `name:version`.
+    pub fn subscription(&self, application: &str, api: &str) -> Option<&Arc<SubscriptionPlan>> {
+        self.rights.get(application)?.get(api)
+    }
+
+    /// Certificates for listeners, by name.
+    pub fn listener_certificates(&self) -> impl Iterator<Item = &Arc<ListenerCertificate>> {
+        self.certificates.values().filter_map(CertificateEntry::listener)
+    }
+
+    /// Authorities that are believed of backends.
+    pub fn backend_authorities(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.certificates.values().flat_map(CertificateEntry::authorities)
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("objects", &self.objects)
+            .field("rejected", &self.rejected.len())
+            .finish_non_exhaustive()
+    }
+}
