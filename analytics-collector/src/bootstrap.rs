@@ -29,7 +29,6 @@ const LARGEST_BATCH: usize = (4 << 20) + (64 << 10);
 
 /// Runs until the process is asked to stop.
 pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
-    config.check()?;
     let writable = host.ready.condition("store");
     chassis::operations::serve(&host, &config.operations, vec![]).await?;
     let metrics = Metrics::default();
@@ -51,7 +50,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let watcher = Arc::clone(&alarm);
     let committer = Committer {
         store: Arc::clone(&store),
-        gather: config.store.group,
+        gather: config.store.group.0,
         on_stored: Arc::new(move |tallies| watcher.observe(tallies)),
         flush: Arc::clone(&flush),
         writable,
@@ -76,9 +75,9 @@ fn folder(config: &Config, host: &Host) -> PathBuf {
 async fn open_store(config: &Config, host: &Host, folder: PathBuf) -> anyhow::Result<Store> {
     let settings = Settings {
         folder,
-        retention_us: micros(config.store.retention),
-        flush_after_us: micros(config.store.flush_after),
-        flush_rows: config.store.flush_rows,
+        retention_us: micros(config.store.retention.0),
+        flush_after_us: micros(config.store.flush_after.0),
+        flush_rows: config.store.flush_rows.0,
     };
     let now_us = host.clock.unix_us();
     let opening = move || Store::open(settings, Probe::default(), now_us);
@@ -88,10 +87,10 @@ async fn open_store(config: &Config, host: &Host, folder: PathBuf) -> anyhow::Re
 
 fn start_reader(config: &Config, host: &Host, store: &Arc<Store>) -> anyhow::Result<Arc<Reader>> {
     let limits = Limits {
-        concurrency: config.query.concurrency,
-        threads: config.query.threads,
-        memory_mb: config.query.memory_mb,
-        timeout: config.query.timeout,
+        concurrency: config.query.concurrency.0,
+        threads: config.query.threads.0,
+        memory_mb: config.query.memory_mb.0,
+        timeout: config.query.timeout.0,
     };
     let reader = Reader::start(Arc::clone(store), &limits, host.clock.clone());
     Ok(Arc::new(reader.context("cannot start the query engine")?))
@@ -103,9 +102,9 @@ fn open_alarm(
     folder: &std::path::Path,
     metrics: &Metrics,
 ) -> anyhow::Result<Arc<Alarm>> {
-    let quiet = micros(config.alerts.suppression).div_euclid(MINUTE_US);
+    let quiet = micros(config.alerts.suppression.0).div_euclid(MINUTE_US);
     let rate = Rate::new(config.alerts.requests_per_minute, quiet);
-    let history = History::open(&folder.join("alerts.jsonl"), config.alerts.history)?;
+    let history = History::open(&folder.join("alerts.jsonl"), config.alerts.history.0)?;
     Ok(Arc::new(Alarm::new(rate, history, metrics.clone(), host.clock.clone())))
 }
 
@@ -136,7 +135,8 @@ fn start_upkeep(
     };
     host.tasks.spawn("flush", upkeep.clone().flush(flush));
     host.tasks.spawn("tidy", upkeep.clone().tidy());
-    host.tasks.spawn("geo", upkeep.geo(Arc::clone(desk), config.geo.check));
+    let every = config.geo.check.max(Duration::from_secs(1));
+    host.tasks.spawn("geo", upkeep.geo(Arc::clone(desk), every));
 }
 
 fn services(

@@ -38,7 +38,8 @@ impl Upkeep {
     /// Flushes when it is due. Woken by `due`, or by the time.
     pub async fn flush(self, due: Arc<Notify>) {
         let mut failing = false;
-        while self.again(FLUSH_LOOK, Some(&due)).await {
+        // On a broken disk trying at every batch would only cost.
+        while self.again(FLUSH_LOOK, Some(due.as_ref()).filter(|_| !failing)).await {
             let now_us = self.clock.unix_us();
             let began = self.clock.instant();
             let flushed = self.work(move |store| {

@@ -204,3 +204,16 @@ fn a_file_that_comes_changes_or_breaks_is_noticed() {
     geo.reload_if_changed();
     check(&geo, "81.2.3.4=FR");
 }
+
+/// The database that the installation fetches, where somebody has fetched it already.
+#[test]
+fn the_free_database_knows_well_known_addresses() {
+    #[expect(clippy::disallowed_methods, reason = "a file that is not part of the checkout")]
+    let home = std::env::var("HOME").unwrap_or_default();
+    let path = Path::new(&home).join(".cache/turnpike/geo/geo-whois-asn-country.mmdb");
+    if !path.is_file() {
+        return;
+    }
+    let geo = open(&path, &PathBuf::new());
+    check(&geo, "193.0.6.139=NL 2001:67c:2e8:22::c100:68b=NL 8.8.8.8=US 192.168.0.1=ZZ");
+}

@@ -37,6 +37,9 @@ struct Answer {
 #[derive(Debug)]
 pub struct Room(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
 
+/// What came of a group. An error without a cause is a panic, which is logged elsewhere.
+type Outcome = Result<Vec<Result<Receipt, Refusal>>, Option<StoreError>>;
+
 /// Told of the calls of every batch that was stored, once.
 pub type OnStored = dyn Fn(&[Tally]) + Send + Sync;
 
@@ -165,10 +168,7 @@ impl Committer {
     }
 
     /// Not cancelled half-way: the alerts hear of exactly what was stored.
-    async fn commit(
-        &self,
-        batches: Vec<Batch>,
-    ) -> Result<Vec<Result<Receipt, Refusal>>, Option<StoreError>> {
+    async fn commit(&self, batches: Vec<Batch>) -> Outcome {
         let (store, on_stored) = (Arc::clone(&self.store), Arc::clone(&self.on_stored));
         let metrics = self.metrics.clone();
         let now_us = self.clock.unix_us();
@@ -191,7 +191,7 @@ impl Committer {
                     Err(_) => {}
                 }
             }
-            Ok((verdicts, super::keep::is_flush_due(&store, now_us)))
+            Ok((verdicts, super::keep::has_enough(&store)))
         };
         let done = tokio::task::spawn_blocking(work).await;
         self.metrics.commit_seconds.observe((self.clock.instant() - began).as_secs_f64());
@@ -203,11 +203,18 @@ impl Committer {
     }
 
     /// Says once that the log cannot be written, and once that it can again.
-    fn tell_of_change<T>(&self, writable: &mut bool, outcome: &Result<T, Option<StoreError>>) {
+    fn tell_of_change(&self, writable: &mut bool, outcome: &Outcome) {
         match outcome {
-            Ok(_) if !*writable => {
-                tracing::info!("the store can write again");
-                self.writable.green();
+            Ok(verdicts) => {
+                // A group of nothing but repeats and refusals says nothing about the disk.
+                let written = |verdict: &Result<Receipt, Refusal>| {
+                    verdict.is_ok_and(|receipt| !receipt.repeated)
+                };
+                if !*writable && verdicts.iter().any(written) {
+                    tracing::info!("the store can write again");
+                    self.writable.green();
+                    *writable = true;
+                }
             }
             Err(error) => {
                 self.metrics.commit_failures.inc();
@@ -218,11 +225,10 @@ impl Committer {
                         "the store cannot write; batches are refused until it can"
                     );
                     self.writable.red("the store cannot write");
+                    *writable = false;
                 }
             }
-            Ok(_) => {}
         }
-        *writable = outcome.is_ok();
     }
 }
 

@@ -91,10 +91,10 @@ impl InForce {
     }
 
     /// The frozen rows are in this segment now.
-    pub fn flushed(&self, segment: Option<Arc<Segment>>) {
+    pub fn flushed(&self, segment: Arc<Segment>) {
         let mut parts = self.0.write().unwrap_or_else(PoisonError::into_inner);
         parts.frozen = Rows::default();
-        parts.segments.extend(segment);
+        parts.segments.push(segment);
     }
 
     /// Segments are replaced by what is made of them, or by nothing; their files go away when

@@ -4,10 +4,12 @@
 //! a segment and says so in the manifest; only then do the log files go. A stop between any two
 //! steps leaves the rows in exactly one place that counts.
 
+use std::sync::Arc;
+
 use super::error::StoreError;
 use super::manifest::Manifest;
 use super::merge;
-use super::open::{Catalog, Store, lock, logs, segments};
+use super::open::{Catalog, Frozen, Store, lock, logs, segments};
 use super::probe::Step;
 use super::segment::{self, Aside, Segment};
 use super::wal;
@@ -17,14 +19,19 @@ pub const FLUSH_ROWS: usize = 65_536;
 /// Rows in memory are flushed when their frames have so many bytes.
 pub const FLUSH_BYTES: usize = 64 << 20;
 
-/// Whether the rows in memory should go to a segment now.
+/// Whether there are so many rows in memory that they should go to a segment. Never waits for a
+/// flush that is under way.
+pub fn has_enough(store: &Store) -> bool {
+    let (rows, bytes, _) = store.in_force.active();
+    rows >= store.settings.flush_rows || bytes >= FLUSH_BYTES
+}
+
+/// Whether the rows in memory should go to a segment now: they are many, or old, or an earlier
+/// flush has failed.
 pub fn is_flush_due(store: &Store, now_us: i64) -> bool {
-    let (rows, bytes, since_us) = store.in_force.active();
+    let (rows, _, since_us) = store.in_force.active();
     let old = now_us.saturating_sub(since_us) >= store.settings.flush_after_us;
-    rows >= store.settings.flush_rows
-        || bytes >= FLUSH_BYTES
-        || (rows > 0 && old)
-        || lock(&store.catalog).frozen.is_some()
+    has_enough(store) || (rows > 0 && old) || lock(&store.catalog).frozen.is_some()
 }
 
 /// Moves the rows in memory to a segment. Says how many there were. After an error the same rows
@@ -32,20 +39,21 @@ pub fn is_flush_due(store: &Store, now_us: i64) -> bool {
 pub fn flush(store: &Store) -> Result<usize, StoreError> {
     let mut catalog = lock(&store.catalog);
     freeze(store, &mut catalog)?;
-    let Some((wal_from, marks)) = catalog.frozen.clone() else { return Ok(0) };
-    let folder = segments(&store.settings.folder);
-    let rows = store.in_force.frozen();
-
     let number = take_number(&mut catalog);
-    let mut next = catalog.manifest.clone();
+    let Catalog { manifest, frozen: Some(frozen) } = &mut *catalog else { return Ok(0) };
+    let rows = store.in_force.frozen();
+    let segment = if let Some(segment) = &frozen.segment {
+        Arc::clone(segment)
+    } else {
+        let aside = segment::write(&segments(&store.settings.folder), number, &rows.batches)?;
+        let steps = [Step::SegmentWritten, Step::SegmentNamed];
+        Arc::clone(frozen.segment.insert(name(store, aside, steps)?))
+    };
+    let wal_from = frozen.wal_from;
+    let mut next = manifest.clone();
     next.wal_from = wal_from;
-    next.set_marks(&marks);
-    let written = segment::write(&folder, number, &rows.batches)?;
-    let named = written.map(|aside| name(store, aside, [Step::SegmentWritten, Step::SegmentNamed]));
-    let segment = named.transpose()?;
-    if let Some(segment) = &segment {
-        next.segments.push(segment.entry.clone());
-    }
+    next.set_marks(&frozen.marks);
+    next.segments.push(segment.entry.clone());
     commit(store, &mut catalog, next, Step::ManifestNamed)?;
     catalog.frozen = None;
     store.in_force.flushed(segment);
@@ -71,16 +79,23 @@ pub fn merge_once(store: &Store, now_us: i64) -> Result<usize, StoreError> {
     let aside = segment::merge(&folder, number, &parts)?;
 
     let mut catalog = lock(&store.catalog);
-    let held = |number: &u64| catalog.manifest.segments.iter().any(|entry| entry.number == *number);
-    if parts.len() < numbers.len() || !numbers.iter().all(held) {
-        // Retention was faster; the file has no name and the next start removes it.
+    let named = numbers.iter().all(|number| catalog.manifest.names(*number));
+    if parts.len() < numbers.len() || !named {
+        // Retention was faster.
         return Ok(0);
     }
     let merged = name(store, aside, [Step::MergeWritten, Step::MergeNamed])?;
     let mut next = catalog.manifest.clone();
     next.segments.retain(|entry| !numbers.contains(&entry.number));
     next.segments.push(merged.entry.clone());
-    commit(store, &mut catalog, next, Step::MergeInForce)?;
+    if let Err(error) = commit(store, &mut catalog, next, Step::MergeInForce) {
+        let on_disk = Manifest::read(&store.settings.folder);
+        // After an error the new manifest may be on disk all the same, and then it needs the file.
+        if on_disk.is_ok_and(|manifest| manifest.is_some_and(|manifest| !manifest.names(number))) {
+            merged.condemn();
+        }
+        return Err(error);
+    }
     store.in_force.replace(&numbers, Some(merged));
     Ok(numbers.len())
 }
@@ -114,7 +129,7 @@ fn freeze(store: &Store, catalog: &mut Catalog) -> Result<(), StoreError> {
     let wal_from = log.wal.rotate()?;
     let marks = log.marks.clone();
     store.in_force.freeze();
-    catalog.frozen = Some((wal_from, marks));
+    catalog.frozen = Some(Frozen { wal_from, marks, segment: None });
     drop(log);
     pass(store, Step::WalRotated)
 }
@@ -131,12 +146,13 @@ fn name(
     store: &Store,
     aside: Aside,
     [written, named]: [Step; 2],
-) -> Result<std::sync::Arc<Segment>, StoreError> {
+) -> Result<Arc<Segment>, StoreError> {
     let folder = segments(&store.settings.folder);
     pass(store, written)?;
-    let entry = aside.name(&folder)?;
-    pass(store, named)?;
-    Ok(Segment::new(&folder, entry))
+    let segment = Segment::new(&folder, aside.name(&folder)?);
+    // No manifest names it yet.
+    pass(store, named).inspect_err(|_| segment.condemn())?;
+    Ok(segment)
 }
 
 fn commit(

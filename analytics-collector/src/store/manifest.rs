@@ -100,6 +100,11 @@ impl Manifest {
         sync_folder(folder)
     }
 
+    /// Whether a segment is in force.
+    pub fn names(&self, number: u64) -> bool {
+        self.segments.iter().any(|entry| entry.number == number)
+    }
+
     /// The marks as a map.
     pub fn marks(&self) -> Marks {
         self.marks

@@ -50,9 +50,19 @@ pub struct Store {
 #[derive(Debug)]
 pub(super) struct Catalog {
     pub(super) manifest: Manifest,
-    /// Rows are frozen for a flush; the log files below this number hold them, and these were
-    /// the marks.
-    pub(super) frozen: Option<(u64, Marks)>,
+    /// A flush has begun and has not ended.
+    pub(super) frozen: Option<Frozen>,
+}
+
+/// Rows that a flush has set aside in memory.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    /// The log files below this number hold them.
+    pub(super) wal_from: u64,
+    /// How far every spool was stored then.
+    pub(super) marks: Marks,
+    /// Their segment, once it is written. It is not written again if only the manifest fails.
+    pub(super) segment: Option<Arc<Segment>>,
 }
 
 /// The log and how far it reaches.

@@ -58,35 +58,50 @@ impl Drop for Segment {
     }
 }
 
-/// A segment that is written, but has no name yet.
+/// A segment that is written, but has no name yet. Dropped without one it goes away.
 #[derive(Debug)]
 pub struct Aside {
-    path: PathBuf,
+    draft: Draft,
     entry: SegmentEntry,
 }
 
 impl Aside {
     /// Gives the file its name.
-    pub fn name(self, folder: &Path) -> Result<SegmentEntry, StoreError> {
+    pub fn name(mut self, folder: &Path) -> Result<SegmentEntry, StoreError> {
         let name = path(folder, self.entry.number);
-        fs::rename(&self.path, &name).map_err(StoreError::io("rename", &self.path))?;
+        fs::rename(&self.draft.path, &name).map_err(StoreError::io("rename", &name))?;
+        self.draft.path = name;
         sync_folder(folder)?;
+        self.draft.kept = true;
         Ok(self.entry)
     }
 }
 
-/// Writes rows, by time, as segment `number`. Nothing to write: `None`.
-pub fn write(
-    folder: &Path,
-    number: u64,
-    batches: &[RecordBatch],
-) -> Result<Option<Aside>, StoreError> {
+/// A file that is removed unless it is kept: on a full disk, above all, nothing half-written may
+/// stay behind.
+#[derive(Debug)]
+struct Draft {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.kept {
+            // The next start removes it otherwise.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes rows, by time, as segment `number`.
+pub fn write(folder: &Path, number: u64, batches: &[RecordBatch]) -> Result<Aside, StoreError> {
     let all = concat_batches(&SCHEMA, batches)?;
-    let Some(at) = all.column_by_name(AT).filter(|_| all.num_rows() > 0) else { return Ok(None) };
+    let at = all.column(SCHEMA.index_of(AT)?);
     let sorted = take_record_batch(&all, &sort_to_indices(at, None, None)?)?;
     let mut pen = Pen::open(folder, number)?;
     pen.write(&sorted)?;
-    pen.close().map(Some)
+    pen.close()
 }
 
 /// Writes the rows of several segments, in the order given, as segment `number`. Memory is that
@@ -135,7 +150,7 @@ pub fn any(folder: &Path) -> Result<bool, StoreError> {
 }
 
 struct Pen {
-    path: PathBuf,
+    draft: Draft,
     writer: ArrowWriter<File>,
     entry: SegmentEntry,
 }
@@ -144,6 +159,7 @@ impl Pen {
     fn open(folder: &Path, number: u64) -> Result<Self, StoreError> {
         let path = folder.join(format!("{number:020}.parquet.tmp"));
         let file = File::create(&path).map_err(StoreError::io("create", &path))?;
+        let draft = Draft { path, kept: false };
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
             .set_dictionary_enabled(true)
@@ -152,7 +168,7 @@ impl Pen {
         let writer = ArrowWriter::try_new(file, Arc::clone(&SCHEMA), Some(properties))?;
         let entry =
             SegmentEntry { number, rows: 0, bytes: 0, first_us: i64::MAX, last_us: i64::MIN };
-        Ok(Self { path, writer, entry })
+        Ok(Self { draft, writer, entry })
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
@@ -169,9 +185,9 @@ impl Pen {
         self.entry.bytes = file
             .sync_all()
             .and_then(|()| file.metadata())
-            .map_err(StoreError::io("sync", &self.path))?
+            .map_err(StoreError::io("sync", &self.draft.path))?
             .len();
-        Ok(Aside { path: self.path, entry: self.entry })
+        Ok(Aside { draft: self.draft, entry: self.entry })
     }
 }
 

@@ -207,6 +207,8 @@ async fn check_full_disk(full: Step) {
         assert_eq!(seen(&store).await, whole(&BTreeSet::from([1, 2, 3, 4])), "{full:?}");
         keep::flush(&store).unwrap();
     }
+    let files = fs::read_dir(store.segments()).unwrap().count();
+    assert_eq!(files, store.sizes().1, "{full:?} leaves a file behind");
     drop(store);
     let store = place.open(Probe::default()).unwrap();
     assert_eq!(seen(&store).await, whole(&BTreeSet::from([1, 2, 3, 4])), "{full:?}");
