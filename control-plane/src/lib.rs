@@ -1,5 +1,14 @@
 //! What does the control plane consist of? From the binary down:
 //!
-//! `store` keeps resources, embedded or in etcd.
+//! `bootstrap` puts the parts together. `edge` speaks gRPC and REST with people and programs and
+//! decides who may; below it `manage` changes resources and `distribute` brings them to gateways.
+//! Both look at `catalog`, the resources in force, which follows `store`. `rpc` calls others.
 
+pub mod bootstrap;
+pub mod catalog;
+pub mod config;
+pub mod distribute;
+pub mod edge;
+pub mod manage;
+pub mod rpc;
 pub mod store;

@@ -1,0 +1,59 @@
+//! How is a control plane put together, and in which order does it open its doors?
+//!
+//! The operations port first, so that a start that hangs can be asked why. The other ports open
+//! before the resources are loaded: what needs them answers UNAVAILABLE until then, and `/readyz`
+//! is red.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use chassis::Host;
+use turnpike_proto::DESCRIPTORS;
+
+use crate::catalog::{Catalog, follow};
+use crate::config::Config;
+use crate::distribute::{Gateways, Meters, Slices, Sync, keep};
+use crate::edge::{AdminToken, Desk, Rest, services};
+use crate::manage::Manager;
+use crate::rpc::KeyManagerClients;
+use crate::store::{self, MasterKey};
+
+/// Runs until the process drains.
+pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
+    let loaded = host.ready.condition("resources");
+    let routes = chassis::operations::loglevel().to_vec();
+    chassis::operations::serve(&host, &config.operations, routes).await?;
+
+    let master = Arc::new(MasterKey::load_or_create(&host.data.join("master.key"))?);
+    let token = Arc::new(AdminToken::load_or_create(&host.data.join("admin.token"))?);
+    let store = store::open(config.store, &config.etcd, &host.data).context("store")?;
+
+    let catalog = Arc::new(Catalog::default());
+    let (slices, gateways) =
+        (Arc::new(Slices::default()), Arc::new(Gateways::new(host.clock.clone())));
+    let meters = Meters::new(&host.metrics);
+    let following = follow(host.clone(), store.clone(), master.clone(), catalog.clone(), loaded);
+    host.tasks.spawn("catalog", following);
+    let keeping = keep(host.clone(), catalog.clone(), slices.clone(), meters.clone());
+    host.tasks.spawn("slices", keeping);
+
+    let desk = Desk {
+        manager: Arc::new(Manager::new(
+            store,
+            catalog,
+            master,
+            host.clock.clone(),
+            host.tasks.clone(),
+        )),
+        gateways: gateways.clone(),
+        clients: Arc::new(KeyManagerClients::new(&host, &config.key_manager)?),
+        clock: host.clock.clone(),
+    };
+    let sync = Sync::new(host.clone(), slices, gateways, meters);
+    let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, sync, &token);
+    chassis::rpc::serve(&host, &config.rpc, services).await?;
+    Rest::serve(&host, &config.rest, desk, token).await?;
+
+    host.shutdown.wait().await;
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! What is in force at one revision?
+//!
+//! Persistent maps: the next state shares everything that did not change with the one before, so
+//! a history of states costs the size of the changes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use plan::{Object, Objects, ResourceKey};
+
+use crate::store::{
+    Batch, Event, Listing, MasterKey, Note, Record, RecordError, Revision, resource_key,
+};
+
+/// All resources at one revision.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The line of revisions that `revision` belongs to.
+    pub epoch: Arc<str>,
+    /// The last transaction in it.
+    pub revision: Revision,
+    /// What is known of that transaction.
+    pub note: Note,
+    /// The resources.
+    pub objects: Objects,
+    /// When and by which transaction each was changed.
+    pub stamps: imbl::OrdMap<ResourceKey, Stamp>,
+}
+
+/// When a resource was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// By which transaction.
+    pub revision: Revision,
+    /// In microseconds since the Unix epoch.
+    pub created_at_us: i64,
+    /// In microseconds since the Unix epoch.
+    pub updated_at_us: i64,
+}
+
+/// A stored resource that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("`{key}` cannot be read")]
+pub struct StateError {
+    key: String,
+    #[source]
+    source: RecordError,
+}
+
+impl State {
+    /// What a listing says. Objects that `before` holds in the same form stay the same objects.
+    pub fn listed(
+        listing: Listing,
+        before: Option<&Self>,
+        master: &MasterKey,
+    ) -> Result<Self, StateError> {
+        let mut state = Self {
+            epoch: listing.epoch.into(),
+            revision: listing.revision,
+            note: listing.note,
+            objects: before.map(|before| before.objects.clone()).unwrap_or_default(),
+            stamps: imbl::OrdMap::new(),
+        };
+        let mut gone: BTreeSet<ResourceKey> =
+            state.objects.iter().map(|object| object.key().clone()).collect();
+        for entry in listing.entries {
+            let Some(name) = resource_key(&entry.key) else { continue };
+            let record = decode(name, entry.value, master)?;
+            let key = ResourceKey::from_wire(name);
+            gone.remove(&key);
+            state.put(key, record, entry.revision);
+        }
+        for key in gone {
+            state.objects.remove(&key);
+        }
+        Ok(state)
+    }
+
+    /// The state after a transaction. An object that cannot be read keeps its last good form.
+    #[must_use]
+    pub fn after(&self, batch: Batch, master: &MasterKey) -> (Self, Vec<StateError>) {
+        let mut state = self.clone();
+        let mut errors = Vec::new();
+        // A batch of revision 0 belongs to no transaction of ours.
+        if batch.revision > 0 {
+            state.revision = batch.revision;
+            state.note = batch.note;
+        }
+        let revision = state.revision;
+        for Event { key, value } in batch.events {
+            let Some(name) = resource_key(&key) else { continue };
+            let key = ResourceKey::from_wire(name);
+            match value.map(|value| decode(name, value, master)) {
+                Some(Ok(record)) => state.put(key, record, revision),
+                Some(Err(error)) => errors.push(error),
+                None => {
+                    state.objects.remove(&key);
+                    state.stamps.remove(&key);
+                }
+            }
+        }
+        (state, errors)
+    }
+
+    fn put(&mut self, key: ResourceKey, record: Record, revision: Revision) {
+        let Record { resource, created_at_us, updated_at_us } = record;
+        self.stamps.insert(key.clone(), Stamp { revision, created_at_us, updated_at_us });
+        if self.objects.get(&key).is_none_or(|held| *held.bytes() != resource) {
+            self.objects.insert(Arc::new(Object::from_wire(key, resource)));
+        }
+    }
+}
+
+fn decode(name: &str, value: bytes::Bytes, master: &MasterKey) -> Result<Record, StateError> {
+    Record::decode(name, value, master)
+        .map_err(|source| StateError { key: name.to_owned(), source })
+}

@@ -1,0 +1,20 @@
+//! How do gateways get what is in force, and how is it known that they serve it?
+//!
+//! `slices` keeps, for each set of labels, what its gateways should hold; `slice` turns what one
+//! holds into what it should hold, `outgoing` in messages; `session` is the conversation with one
+//! gateway, `service` its front door. `gateways` knows how far each is, and `barrier` waits.
+
+mod barrier;
+mod gateways;
+mod meters;
+mod outgoing;
+mod service;
+mod session;
+mod slice;
+mod slices;
+
+pub use barrier::{Waited, wait};
+pub use gateways::{GatewayRow, Gateways};
+pub use meters::Meters;
+pub use service::Sync;
+pub use slices::{Slices, keep};

@@ -1,0 +1,106 @@
+//! How does a gateway enter?
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::Host;
+use plan::StateHash;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use turnpike_proto::config::v1::config_sync_server::ConfigSync;
+use turnpike_proto::config::v1::sync_request::Message;
+use turnpike_proto::config::v1::{Hello, SyncRequest, SyncResponse};
+
+use super::gateways::Gateways;
+use super::meters::Meters;
+use super::session::Conversation;
+use super::slices::Slices;
+
+/// A gateway that connects and says nothing is not kept.
+const HELLO: Duration = Duration::from_secs(10);
+/// Parts of a transaction that wait for the connection to take them.
+const UNDER_WAY: usize = 4;
+
+/// The service that gateways connect to.
+#[derive(Debug)]
+pub struct Sync {
+    host: Host,
+    slices: Arc<Slices>,
+    gateways: Arc<Gateways>,
+    meters: Meters,
+}
+
+impl Sync {
+    /// Serves what `slices` says and writes into `gateways`.
+    pub fn new(host: Host, slices: Arc<Slices>, gateways: Arc<Gateways>, meters: Meters) -> Self {
+        Self { host, slices, gateways, meters }
+    }
+
+    async fn hello(&self, incoming: &mut Streaming<SyncRequest>) -> Result<Hello, Status> {
+        let first = self.host.clock.timeout(HELLO, incoming.message()).await;
+        let first = first.map_err(|_| Status::deadline_exceeded("no `hello`"))??;
+        match first.and_then(|first| first.message) {
+            Some(Message::Hello(hello)) if is_name(&hello.node) => Ok(hello),
+            Some(Message::Hello(_)) => Err(Status::invalid_argument(
+                "`node` must be 1 to 253 letters, digits, `.`, `_`, `-` or `:`",
+            )),
+            _ => Err(Status::invalid_argument("the first message must be `hello`")),
+        }
+    }
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<SyncResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl ConfigSync for Sync {
+    type SyncStream = Answers;
+
+    async fn sync(
+        &self,
+        request: Request<Streaming<SyncRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let mut incoming = request.into_inner();
+        let hello = self.hello(&mut incoming).await?;
+        let (slices, labels) = (self.slices.clone(), hello.labels.clone());
+        let slice = self.host.tasks.blocking(move || slices.of(&labels)).await;
+        let slice = slice.map_err(|_| Status::internal("the slice was not made"))?;
+        // Nothing is better than a guess: the gateway keeps what it has and comes back.
+        let slice = slice.ok_or_else(|| Status::unavailable("the resources are not loaded yet"))?;
+        let Hello { node, labels, build, epoch, revision, state_hash, rejected } = hello;
+        let count = rejected.len();
+        let session = self.gateways.connect(&node, labels, build, rejected);
+        let session = session.ok_or_else(|| Status::resource_exhausted("too many gateways"))?;
+        tracing::info!(node, epoch, revision, "gateway connected");
+        let (out, answers) = mpsc::channel(UNDER_WAY);
+        let conversation = Conversation {
+            slice,
+            session,
+            incoming,
+            out,
+            clock: self.host.clock.clone(),
+            meters: self.meters.clone(),
+            held: StateHash::from_bytes(&state_hash).unwrap_or_default(),
+            believes: (epoch, revision),
+            greeted: false,
+            since_us: self.host.clock.unix_us(),
+            rejected: count,
+        };
+        let shutdown = self.host.shutdown.clone();
+        self.host.tasks.spawn("config stream", async move {
+            tokio::select! {
+                () = conversation.hold() => {}
+                () = shutdown.wait() => {}
+            }
+        });
+        let answers = self.host.shutdown.ends(ReceiverStream::new(answers));
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+fn is_name(node: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
+    !node.is_empty() && node.len() <= 253 && node.bytes().all(plain)
+}

@@ -1,0 +1,205 @@
+//! How does the conversation with one gateway go?
+//!
+//! It says what it holds; it gets nothing, a difference, or everything, and answers; and again
+//! whenever its slice changes. At most one transaction is unanswered: what happens meanwhile is
+//! contained in the next one, which is taken from the newest state. What counts as held is what
+//! the gateway says it holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::Clock;
+use plan::StateHash;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::watch::Receiver;
+use tonic::{Status, Streaming};
+use turnpike_proto::config::v1::sync_request::Message;
+use turnpike_proto::config::v1::{Applied, SyncRequest, SyncResponse};
+
+use super::gateways::Session;
+use super::meters::Meters;
+use super::outgoing::current;
+use super::slice::{Slice, SliceState};
+
+/// How long a gateway may take to answer a transaction.
+const ANSWER: Duration = Duration::from_secs(60);
+/// After so many full transactions that did not bring the right hash, somebody must look.
+const WRONG: u32 = 3;
+
+pub(super) type Out = Sender<Result<SyncResponse, Status>>;
+
+/// One gateway's conversation.
+pub(super) struct Conversation {
+    pub(super) slice: Arc<Slice>,
+    pub(super) session: Session,
+    pub(super) incoming: Streaming<SyncRequest>,
+    pub(super) out: Out,
+    pub(super) clock: Clock,
+    pub(super) meters: Meters,
+    /// What the gateway holds.
+    pub(super) held: StateHash,
+    /// The epoch and revision that it believes to be at.
+    pub(super) believes: (String, u64),
+    /// Whether it has been told where it stands.
+    pub(super) greeted: bool,
+    /// When it came, in microseconds since the Unix epoch.
+    pub(super) since_us: i64,
+    /// How many objects it could not put in force.
+    pub(super) rejected: usize,
+}
+
+impl Conversation {
+    /// Until the gateway goes, or something is wrong with it. `Ok` is a good end.
+    pub(super) async fn hold(mut self) {
+        self.meters.connected(1);
+        self.meters.rejected(0, self.rejected);
+        let ended = self.talk().await;
+        self.meters.connected(-1);
+        self.meters.rejected(self.rejected, 0);
+        if let Err(status) = ended {
+            tracing::info!(reason = status.message(), "config stream ended");
+            // The gateway may be gone already, or not reading: then nobody is told.
+            let _ = self.out.try_send(Err(status));
+        }
+    }
+
+    async fn talk(&mut self) -> Result<(), Status> {
+        let mut states = self.slice.subscribe();
+        let mut wrong = 0;
+        loop {
+            let target = states.borrow_and_update().clone();
+            if self.held == target.hash() {
+                wrong = 0;
+                self.confirm(&target).await?;
+                if !self.idle(&mut states).await? {
+                    return Ok(());
+                }
+                continue;
+            }
+            let clock = self.clock.clone();
+            let offered = clock.timeout(ANSWER, self.offer(&target, wrong > 0)).await;
+            offered.map_err(|_| Status::deadline_exceeded("the gateway does not read"))??;
+            self.greeted = true;
+            let Some(applied) = self.answer(&target).await? else { return Ok(()) };
+            self.held = StateHash::from_bytes(&applied.state_hash).unwrap_or_default();
+            let right = self.held == target.hash();
+            self.meters.rejected(self.rejected, applied.rejected.len());
+            self.rejected = applied.rejected.len();
+            self.session.answered(Some(target.revision), right, applied.rejected);
+            if right {
+                // What was committed before it came says nothing about the way of a change.
+                let committed = target.note.committed_at_us;
+                if committed > self.since_us {
+                    self.meters.propagated(self.clock.unix_us().saturating_sub(committed));
+                }
+                self.believes = (target.epoch.to_string(), target.revision);
+                continue;
+            }
+            wrong += 1;
+            if wrong >= WRONG {
+                return Err(Status::aborted("the state hash is wrong again and again"));
+            }
+        }
+    }
+
+    /// It holds the right things; it is told so once, and when it cannot know where it stands.
+    async fn confirm(&mut self, target: &SliceState) -> Result<(), Status> {
+        self.session.is_at(&target.epoch, target.revision);
+        let (epoch, revision) = &self.believes;
+        // A revision that changed nothing of its slice is not worth a message, a new epoch is.
+        if !self.greeted || *epoch != *target.epoch || *revision > target.revision {
+            self.send(current(target)).await?;
+            self.greeted = true;
+            self.believes = (target.epoch.to_string(), target.revision);
+        }
+        Ok(())
+    }
+
+    async fn offer(&mut self, target: &Arc<SliceState>, whole: bool) -> Result<(), Status> {
+        let (slice, held, wanted) = (self.slice.clone(), self.held, target.clone());
+        let outgoing = tokio::task::spawn_blocking(move || slice.outgoing(held, &wanted, whole));
+        let outgoing = outgoing.await.map_err(|_| Status::internal("the change was not made"))?;
+        let reason = match (outgoing.from, whole, held == StateHash::default()) {
+            (Some(_), _, _) => None,
+            (None, true, _) => Some("wrong hash"),
+            (None, false, true) => Some("empty"),
+            (None, false, false) => Some("unknown state"),
+        };
+        self.meters.sent(reason, outgoing.bytes);
+        self.session.offered(&target.epoch, target.revision);
+        let base = self.believes.1;
+        for part in &outgoing.parts {
+            self.send(with_base(part.clone(), base)).await?;
+        }
+        Ok(())
+    }
+
+    /// The answer to the transaction that is under way; none: the gateway has gone.
+    async fn answer(&mut self, target: &SliceState) -> Result<Option<Applied>, Status> {
+        let answer = async {
+            loop {
+                let Some(message) = self.incoming.message().await? else { return Ok(None) };
+                match message.message {
+                    // An answer to something older is no answer to this.
+                    Some(Message::Applied(applied))
+                        if applied.revision == target.revision
+                            && applied.epoch == *target.epoch =>
+                    {
+                        return Ok(Some(applied));
+                    }
+                    Some(Message::Applied(_)) => {}
+                    _ => return Err(Status::invalid_argument("`applied` was expected")),
+                }
+            }
+        };
+        tokio::select! {
+            answer = self.clock.timeout(ANSWER, answer) => {
+                answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer to a transaction")))
+            }
+            () = self.session.superseded() => Err(superseded()),
+        }
+    }
+
+    /// Waits for the next state of the slice; false: the gateway has gone.
+    async fn idle(&mut self, states: &mut Receiver<Arc<SliceState>>) -> Result<bool, Status> {
+        loop {
+            tokio::select! {
+                changed = states.changed() => return Ok(changed.is_ok()),
+                message = self.incoming.message() => match message? {
+                    None => return Ok(false),
+                    // Said late, or again: what it could not serve may have changed.
+                    Some(SyncRequest { message: Some(Message::Applied(applied)) }) => {
+                        let right = StateHash::from_bytes(&applied.state_hash) == Some(self.held);
+                        self.meters.rejected(self.rejected, applied.rejected.len());
+                        self.rejected = applied.rejected.len();
+                        self.session.answered(None, right, applied.rejected);
+                        if !right {
+                            self.held = StateHash::from_bytes(&applied.state_hash).unwrap_or_default();
+                            return Ok(true);
+                        }
+                    }
+                    Some(_) => return Err(Status::invalid_argument("`applied` was expected")),
+                },
+                () = self.session.superseded() => return Err(superseded()),
+            }
+        }
+    }
+
+    async fn send(&self, message: SyncResponse) -> Result<(), Status> {
+        self.out.send(Ok(message)).await.map_err(|_| Status::cancelled("the gateway has gone"))
+    }
+}
+
+fn with_base(mut part: SyncResponse, base: u64) -> SyncResponse {
+    use turnpike_proto::config::v1::sync_response::Message as Answer;
+    if let Some(Answer::Transaction(transaction)) = &mut part.message
+        && !transaction.full
+    {
+        transaction.base_revision = base;
+    }
+    part
+}
+
+fn superseded() -> Status {
+    Status::aborted("the node has connected again on another stream")
+}

@@ -1,0 +1,83 @@
+//! Which services stand on the gRPC port, and who is let in to each?
+//!
+//! Everybody here has a certificate of our authority already. Administration asks for that of an
+//! administrator, or for the token.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use chassis::rpc::{Allow, MESSAGE_BYTES, Services};
+use http::{Request, Response};
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tower_service::Service;
+use turnpike_proto::admin::v1::apis_server::ApisServer;
+use turnpike_proto::admin::v1::application_keys_server::ApplicationKeysServer;
+use turnpike_proto::admin::v1::applications_server::ApplicationsServer;
+use turnpike_proto::admin::v1::apply_server::ApplyServer;
+use turnpike_proto::admin::v1::certificates_server::CertificatesServer;
+use turnpike_proto::admin::v1::gateway_groups_server::GatewayGroupsServer;
+use turnpike_proto::admin::v1::gateways_server::GatewaysServer;
+use turnpike_proto::admin::v1::key_managers_server::KeyManagersServer;
+use turnpike_proto::admin::v1::publish_server::PublishServer;
+use turnpike_proto::admin::v1::secrets_server::SecretsServer;
+use turnpike_proto::admin::v1::subscriptions_server::SubscriptionsServer;
+use turnpike_proto::admin::v1::tiers_server::TiersServer;
+use turnpike_proto::config::v1::config_sync_server::ConfigSyncServer;
+
+use super::administrators::Administrators;
+use crate::distribute::Sync;
+use crate::edge::authorize::{Who, of_service};
+use crate::edge::desk::Desk;
+use crate::edge::token::AdminToken;
+
+/// The gRPC services of the control plane, added to `services`.
+pub fn services(services: Services, desk: &Desk, sync: Sync, token: &Arc<AdminToken>) -> Services {
+    let sync = ConfigSyncServer::new(sync).max_decoding_message_size(MESSAGE_BYTES);
+    let services = services.add(callers_of(&sync), sync);
+    let services = admin(
+        services,
+        token,
+        ApisServer::new(desk.clone()).max_decoding_message_size(MESSAGE_BYTES),
+    );
+    let services = admin(services, token, ApplicationsServer::new(desk.clone()));
+    let services = admin(services, token, SubscriptionsServer::new(desk.clone()));
+    let services = admin(services, token, TiersServer::new(desk.clone()));
+    let services = admin(services, token, KeyManagersServer::new(desk.clone()));
+    let services = admin(services, token, GatewayGroupsServer::new(desk.clone()));
+    let services = admin(services, token, CertificatesServer::new(desk.clone()));
+    let services = admin(services, token, SecretsServer::new(desk.clone()));
+    let services = admin(
+        services,
+        token,
+        ApplyServer::new(desk.clone()).max_decoding_message_size(MESSAGE_BYTES),
+    );
+    let services = admin(services, token, PublishServer::new(desk.clone()));
+    let services = admin(services, token, GatewaysServer::new(desk.clone()));
+    admin(services, token, ApplicationKeysServer::new(desk.clone()))
+}
+
+/// Adds a service for administrators.
+fn admin<S>(services: Services, token: &Arc<AdminToken>, service: S) -> Services
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + std::marker::Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    let allow = callers_of(&service);
+    services.add(allow, Administrators::only(service, token.clone()))
+}
+
+/// What the table says; a service that is not in it is nobody's.
+fn callers_of<S: NamedService>(_service: &S) -> Allow {
+    match of_service(S::NAME) {
+        Some(Who::Gateway) => Allow::only(&["gateway"]),
+        // The token is looked at behind this door.
+        Some(Who::Admin | Who::Anyone) => Allow::anyone(),
+        None => Allow::only(&[]),
+    }
+}

@@ -1,0 +1,83 @@
+//! How are many resources applied, gateways waited for and listed, and keys made over gRPC?
+
+use std::time::Duration;
+
+use tonic::{Request, Response, Status};
+use turnpike_proto::admin::v1::application_keys_server::ApplicationKeys;
+use turnpike_proto::admin::v1::apply_server::Apply;
+use turnpike_proto::admin::v1::gateways_server::Gateways;
+use turnpike_proto::admin::v1::publish_server::Publish;
+use turnpike_proto::admin::v1::{
+    ApplyRequest, ApplyResponse, GenerateKeyRequest, GenerateKeyResponse, ListGatewaysRequest,
+    ListGatewaysResponse, WaitRequest, WaitResponse, wait_for,
+};
+
+use crate::edge::desk::{ApplyOptions, Desk, wait_limit};
+use crate::edge::status;
+use crate::manage::ManageError;
+
+#[tonic::async_trait]
+impl Apply for Desk {
+    async fn apply(
+        &self,
+        request: Request<ApplyRequest>,
+    ) -> Result<Response<ApplyResponse>, Status> {
+        let ApplyRequest { resources, dry_run, wait, timeout } = request.into_inner();
+        let options = ApplyOptions { dry_run, wait: limit(wait, timeout)? };
+        match Self::apply(self, resources, options).await {
+            Ok(response) => Ok(Response::new(response)),
+            // Problems are an answer here, so that all of them arrive.
+            Err(ManageError::Refused(problems)) => {
+                let revision = self.manager.catalog().current().map_or(0, |state| state.revision);
+                Ok(Response::new(ApplyResponse { revision, problems, ..ApplyResponse::default() }))
+            }
+            Err(error) => Err(status::of(&error)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Publish for Desk {
+    async fn wait(&self, request: Request<WaitRequest>) -> Result<Response<WaitResponse>, Status> {
+        let WaitRequest { wait, timeout } = request.into_inner();
+        let limit = limit(wait, timeout)?;
+        let waited = Self::wait(self, limit).await;
+        waited.map(Response::new).map_err(|error| status::of(&error))
+    }
+}
+
+#[tonic::async_trait]
+impl Gateways for Desk {
+    async fn list(
+        &self,
+        _: Request<ListGatewaysRequest>,
+    ) -> Result<Response<ListGatewaysResponse>, Status> {
+        self.gateways().map(Response::new).map_err(|error| status::of(&error))
+    }
+}
+
+#[tonic::async_trait]
+impl ApplicationKeys for Desk {
+    async fn generate(
+        &self,
+        request: Request<GenerateKeyRequest>,
+    ) -> Result<Response<GenerateKeyResponse>, Status> {
+        let made = self.generate_key(request.into_inner()).await;
+        made.map(Response::new).map_err(|error| status::of(&error))
+    }
+}
+
+/// How long to wait for gateways; none: not at all.
+fn limit(wait: i32, timeout: Option<prost_types::Duration>) -> Result<Option<Duration>, Status> {
+    let refuse = |what| Err(Status::invalid_argument(what));
+    let timeout = match timeout.map(Duration::try_from) {
+        Some(Err(_)) => return refuse("`timeout` is not a span of time"),
+        Some(Ok(timeout)) => Some(timeout),
+        None => None,
+    };
+    match wait_for::Gateways::try_from(wait) {
+        Ok(wait_for::Gateways::None) => Ok(None),
+        Ok(wait_for::Gateways::All) => Ok(Some(wait_limit(timeout))),
+        Err(_) => refuse("`wait` is neither none nor all"),
+    }
+}

@@ -1,0 +1,172 @@
+//! What does a request ask of the use cases, in whichever language it came?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::Clock;
+use plan::{Kind, Resource, ResourceKey};
+use prost_types::Timestamp;
+use turnpike_proto::admin::v1::{
+    ApplyResponse, Change, GatewayState, GenerateKeyRequest, GenerateKeyResponse,
+    ListGatewaysResponse, WaitResponse, change,
+};
+
+use crate::catalog::State;
+use crate::distribute::{GatewayRow, Gateways, wait};
+use crate::manage::{
+    self, Changed, Clients, ManageError, Manager, NewKey, Page, PageRequest, Removal, Wanted,
+};
+use crate::store::Revision;
+
+/// How long a caller may wait for gateways.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+const WAIT: Duration = Duration::from_secs(30);
+
+/// All that edges need.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// Changes resources.
+    pub manager: Arc<Manager>,
+    /// Knows how far gateways are.
+    pub gateways: Arc<Gateways>,
+    /// Registers clients.
+    pub clients: Arc<dyn Clients>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// How to write one resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PutOptions {
+    /// Refuse when there is one.
+    pub(super) create_only: bool,
+}
+
+/// How to apply several.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ApplyOptions {
+    pub(super) dry_run: bool,
+    /// None: nobody is waited for.
+    pub(super) wait: Option<Duration>,
+}
+
+/// How long to wait; `asked` is none where the caller did not say.
+pub(super) fn wait_limit(asked: Option<Duration>) -> Duration {
+    asked.unwrap_or(WAIT).min(LONGEST_WAIT)
+}
+
+/// The key of a resource that a request names; the version belongs to kinds that have one.
+pub(super) fn key(kind: Kind, name: &str, version: &str) -> ResourceKey {
+    let version = (kind.has_versions() || !version.is_empty()).then_some(version);
+    ResourceKey::new(kind, name, version)
+}
+
+impl Desk {
+    pub(super) fn get(&self, key: &ResourceKey) -> Result<Resource, ManageError> {
+        manage::get(self.manager.catalog(), key)
+    }
+
+    pub(super) fn list(&self, kind: Kind, wanted: &PageRequest) -> Result<Page, ManageError> {
+        manage::list(self.manager.catalog(), kind, wanted)
+    }
+
+    /// The resource as it is stored now, and whether it is new.
+    pub(super) async fn put(
+        &self,
+        resource: Resource,
+        options: PutOptions,
+    ) -> Result<(Resource, bool), ManageError> {
+        let upserts = vec![resource];
+        let wanted = Wanted { upserts, create_only: options.create_only, ..Wanted::default() };
+        let Changed { state, changes, .. } = self.manager.change(wanted).await?;
+        let (key, change) = changes.into_iter().next().ok_or(ManageError::Broken)?;
+        let shown = manage::shown(&state, &key).ok_or(ManageError::NotFound(key))?;
+        Ok((shown, change == plan::Change::Created))
+    }
+
+    pub(super) async fn delete(
+        &self,
+        key: ResourceKey,
+        revision: Revision,
+    ) -> Result<Revision, ManageError> {
+        let removals = vec![Removal { key, revision }];
+        let wanted = Wanted { removals, ..Wanted::default() };
+        Ok(self.manager.change(wanted).await?.revision)
+    }
+
+    pub(super) async fn apply(
+        &self,
+        upserts: Vec<Resource>,
+        options: ApplyOptions,
+    ) -> Result<ApplyResponse, ManageError> {
+        let dry_run = options.dry_run;
+        let wanted = Wanted { upserts, dry_run, ..Wanted::default() };
+        let Changed { state, revision, changes } = self.manager.change(wanted).await?;
+        let mut response = ApplyResponse {
+            revision,
+            changes: changes.iter().map(told).collect(),
+            ..ApplyResponse::default()
+        };
+        if let Some(limit) = options.wait.filter(|_| !dry_run) {
+            let waited = wait(&self.gateways, &self.clock, &state.epoch, revision, limit).await;
+            response.applied = waited.applied;
+            response.gateways = waited.gateways.iter().map(|row| on_wire(row, &state)).collect();
+        }
+        Ok(response)
+    }
+
+    /// Waits until gateways serve what is in force now; without a limit, only looks.
+    pub(super) async fn wait(&self, limit: Option<Duration>) -> Result<WaitResponse, ManageError> {
+        let state = self.manager.catalog().current().ok_or(ManageError::NotLoaded)?;
+        let revision = state.revision;
+        let limit = limit.unwrap_or(Duration::ZERO);
+        let waited = wait(&self.gateways, &self.clock, &state.epoch, revision, limit).await;
+        let gateways = waited.gateways.iter().map(|row| on_wire(row, &state)).collect();
+        Ok(WaitResponse { revision, applied: waited.applied, gateways })
+    }
+
+    pub(super) fn gateways(&self) -> Result<ListGatewaysResponse, ManageError> {
+        let state = self.manager.catalog().current().ok_or(ManageError::NotLoaded)?;
+        let gateways = self.gateways.rows().iter().map(|row| on_wire(row, &state)).collect();
+        Ok(ListGatewaysResponse { gateways, revision: state.revision })
+    }
+
+    pub(super) async fn generate_key(
+        &self,
+        request: GenerateKeyRequest,
+    ) -> Result<GenerateKeyResponse, ManageError> {
+        let GenerateKeyRequest { application, sandbox, key_manager, scopes } = request;
+        let wanted = NewKey { application, sandbox, key_manager, scopes };
+        let made = manage::generate(&self.manager, &*self.clients, wanted).await?;
+        Ok(GenerateKeyResponse {
+            consumer_key: made.consumer_key,
+            consumer_secret: made.consumer_secret.expose().to_owned(),
+            token_endpoint: made.token_endpoint,
+        })
+    }
+}
+
+fn told((key, change): &(ResourceKey, plan::Change)) -> Change {
+    let action = match change {
+        plan::Change::Unchanged => change::Action::Unchanged,
+        plan::Change::Created => change::Action::Created,
+        plan::Change::Updated => change::Action::Updated,
+    };
+    Change { key: key.to_string(), action: action.into() }
+}
+
+fn on_wire(row: &GatewayRow, state: &State) -> GatewayState {
+    let seen = row.last_seen_us;
+    let nanos = i32::try_from(seen.rem_euclid(1_000_000)).unwrap_or(0).saturating_mul(1000);
+    GatewayState {
+        node: row.node.clone(),
+        groups: plan::groups(&state.objects, &row.labels),
+        build: row.build.clone(),
+        connected: row.connected,
+        offered: row.offered,
+        applied: row.applied,
+        rejected: row.rejected.clone(),
+        last_seen: Some(Timestamp { seconds: seen.div_euclid(1_000_000), nanos }),
+        in_sync: row.in_sync,
+    }
+}

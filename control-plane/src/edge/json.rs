@@ -1,0 +1,42 @@
+//! What is a message in JSON? Its proto3 JSON form, the same that files are written in.
+
+use prost::Message;
+use prost_reflect::{DynamicMessage, SerializeOptions};
+use serde_json::Value;
+use turnpike_proto::POOL;
+
+/// `message`, whose full name is `name`. Fields at their default are left out, except numbers and
+/// switches that a reader would miss.
+pub(super) fn of(name: &str, message: &impl Message) -> Value {
+    let Some(descriptor) = POOL.get_message_by_name(name) else { return Value::Null };
+    let mut dynamic = DynamicMessage::new(descriptor);
+    let options = SerializeOptions::new().skip_default_fields(false);
+    match dynamic.transcode_from(message) {
+        Ok(()) => dynamic
+            .serialize_with_options(serde_json::value::Serializer, &options)
+            .unwrap_or(Value::Null),
+        Err(_) => Value::Null,
+    }
+}
+
+/// The message `name` that a JSON value is; an unknown member is refused.
+pub(super) fn read<T: Message + Default>(name: &str, value: Value) -> Result<T, String> {
+    let Some(descriptor) = POOL.get_message_by_name(name) else {
+        return Err(format!("there is no message {name}"));
+    };
+    let dynamic = DynamicMessage::deserialize(descriptor, value).map_err(|e| e.to_string())?;
+    dynamic.transcode_to().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use turnpike_proto::admin::v1::{ApplyResponse, Change, change};
+
+    #[test]
+    fn a_message_has_its_proto3_json_form() {
+        let change = Change { key: "Tier/a".to_owned(), action: change::Action::Created.into() };
+        let response = ApplyResponse { revision: 7, changes: vec![change], ..Default::default() };
+        let json = super::of("turnpike.admin.v1.ApplyResponse", &response);
+        insta::assert_snapshot!(json, @r#"{"applied":false,"changes":[{"action":"created","key":"Tier/a"}],"gateways":[],"problems":[],"revision":"7"}"#);
+    }
+}

@@ -1,0 +1,19 @@
+//! How does the control plane speak JSON over HTTPS?
+//!
+//! `route` says which operation a request means, `serve` asks whether its sender may and lets
+//! `resources` or `several` answer; `fault` is the only place that writes an error, and `openapi`
+//! describes it all from the same messages.
+
+mod fault;
+mod input;
+mod openapi;
+mod reply;
+mod resources;
+mod route;
+mod serve;
+mod several;
+
+pub(super) use route::Operation;
+#[cfg(test)]
+pub(super) use route::ROUTES;
+pub use serve::Rest;

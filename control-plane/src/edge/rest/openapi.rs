@@ -1,0 +1,267 @@
+//! What does the description of the REST API say?
+//!
+//! Paths come from the routes and schemas from the messages themselves, so that it cannot say
+//! what is not so.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use http::Method;
+use plan::Kind;
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind as FieldKind, MessageDescriptor};
+use serde_json::{Map, Value, json};
+use turnpike_proto::POOL;
+
+use super::route::{Operation, PLURALS, ROUTES};
+use crate::edge::authorize::{Who, of_operation};
+
+/// The document, `OpenAPI` 3.1.
+pub(super) fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(write);
+    &DOCUMENT
+}
+
+fn write() -> Value {
+    let mut schemas = Schemas::default();
+    let mut paths = Map::new();
+    for (method, template, operation) in ROUTES {
+        match operation {
+            Operation::Console | Operation::DevPortal | Operation::Carbon => {}
+            _ if template.contains("{kind}") => {
+                for (kind, plural) in PLURALS {
+                    let path = template.replace("{kind}", plural);
+                    enter(
+                        &mut paths,
+                        &path,
+                        method,
+                        described(*operation, Some(kind), &mut schemas),
+                    );
+                }
+            }
+            _ => enter(&mut paths, template, method, described(*operation, None, &mut schemas)),
+        }
+    }
+    schemas.add("turnpike.config.v1.Problem");
+    let mut all = schemas.written;
+    all.insert("Error".to_owned(), error());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Turnpike control plane",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "JSON is the proto3 JSON form of the messages. Every error is an Error.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": all,
+            "securitySchemes": { "admin": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+fn enter(paths: &mut Map<String, Value>, path: &str, method: &Method, operation: Value) {
+    let item = paths.entry(path).or_insert_with(|| json!({}));
+    if let Value::Object(item) = item {
+        item.insert(method.as_str().to_ascii_lowercase(), operation);
+    }
+}
+
+fn described(operation: Operation, kind: Option<Kind>, schemas: &mut Schemas) -> Value {
+    let one = |schemas: &mut Schemas| {
+        let kind = kind.map_or("", Kind::name);
+        schemas.add(&format!("turnpike.config.v1.{kind}"))
+    };
+    let mut parameters = Vec::new();
+    let (summary, body, answer) = match operation {
+        Operation::List => {
+            parameters = vec![query("labels"), query("pageSize"), query("pageToken")];
+            let items = one(schemas);
+            let page = json!({ "type": "object", "properties": {
+                "items": { "type": "array", "items": items },
+                "nextPageToken": { "type": "string" },
+                "revision": { "type": "string" },
+            } });
+            ("A page of them, without texts.", None, page)
+        }
+        Operation::Get => ("One of them.", None, one(schemas)),
+        Operation::Put => ("Creates or replaces one.", Some(one(schemas)), one(schemas)),
+        Operation::Delete => {
+            let answer = json!({ "type": "object", "properties": {
+                "revision": { "type": "string" },
+            } });
+            ("Removes one that nobody refers to.", None, answer)
+        }
+        Operation::Apply => {
+            parameters = vec![query("dryRun"), query("wait"), query("timeout")];
+            let any = PLURALS
+                .map(|(kind, _)| schemas.add(&format!("turnpike.config.v1.{}", kind.name())));
+            let answer = schemas.add("turnpike.admin.v1.ApplyResponse");
+            (
+                "Applies all resources of a YAML or JSON document, or none.",
+                Some(json!({ "oneOf": any })),
+                answer,
+            )
+        }
+        Operation::Gateways => {
+            let answer = schemas.add("turnpike.admin.v1.ListGatewaysResponse");
+            ("How far each gateway is.", None, answer)
+        }
+        Operation::GenerateKey => {
+            let body = schemas.add("turnpike.admin.v1.GenerateKeyRequest");
+            let answer = schemas.add("turnpike.admin.v1.GenerateKeyResponse");
+            ("Registers a client for the application.", Some(body), answer)
+        }
+        _ => ("This document.", None, json!({ "type": "object" })),
+    };
+    if matches!(
+        operation,
+        Operation::Get | Operation::Put | Operation::Delete | Operation::GenerateKey
+    ) {
+        parameters.push(json!({
+            "name": "name", "in": "path", "required": true, "schema": { "type": "string" },
+            "description": "`name`, for an Api `name:version`.",
+        }));
+    }
+    let (good, error) =
+        (content(&answer), content(&json!({ "$ref": "#/components/schemas/Error" })));
+    let success = if operation == Operation::GenerateKey { "201" } else { "200" };
+    let mut described = json!({
+        "summary": summary,
+        "parameters": parameters,
+        "responses": {
+            success: { "description": "Done.", "content": good },
+            "default": { "description": "Refused.", "content": error },
+        },
+    });
+    if let Value::Object(described) = &mut described {
+        if let Some(body) = body {
+            described.insert("requestBody".to_owned(), json!({ "content": content(&body) }));
+        }
+        if of_operation(operation) == Who::Admin {
+            described.insert("security".to_owned(), json!([{ "admin": [] }]));
+        }
+    }
+    described
+}
+
+fn content(schema: &Value) -> Value {
+    json!({ "application/json": { "schema": schema } })
+}
+
+fn query(name: &str) -> Value {
+    json!({ "name": name, "in": "query", "schema": { "type": "string" } })
+}
+
+fn error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["code", "message", "problems"],
+        "properties": {
+            "code": { "type": "string", "description": "Stable, for programs." },
+            "message": { "type": "string", "description": "For people." },
+            "problems": {
+                "type": "array",
+                "items": { "$ref": "#/components/schemas/turnpike.config.v1.Problem" },
+            },
+        },
+    })
+}
+
+/// The schemas that are referred to.
+#[derive(Default)]
+struct Schemas {
+    written: Map<String, Value>,
+    begun: BTreeSet<String>,
+}
+
+impl Schemas {
+    /// Writes the schema of a message, and of those in it; answers a reference to it.
+    fn add(&mut self, name: &str) -> Value {
+        if let Some(message) = POOL.get_message_by_name(name)
+            && self.begun.insert(name.to_owned())
+        {
+            let schema = self.message(&message);
+            self.written.insert(name.to_owned(), schema);
+        }
+        json!({ "$ref": format!("#/components/schemas/{name}") })
+    }
+
+    fn message(&mut self, message: &MessageDescriptor) -> Value {
+        let members: Map<String, Value> = message
+            .fields()
+            .map(|field| (field.json_name().to_owned(), self.field(&field)))
+            .collect();
+        json!({ "type": "object", "properties": members })
+    }
+
+    fn field(&mut self, field: &FieldDescriptor) -> Value {
+        if field.is_map()
+            && let FieldKind::Message(entry) = field.kind()
+        {
+            let value = self.value(&entry.map_entry_value_field().kind());
+            return json!({ "type": "object", "additionalProperties": value });
+        }
+        let value = self.value(&field.kind());
+        if field.is_list() { json!({ "type": "array", "items": value }) } else { value }
+    }
+
+    fn value(&mut self, kind: &FieldKind) -> Value {
+        match kind {
+            FieldKind::Bool => json!({ "type": "boolean" }),
+            FieldKind::Double | FieldKind::Float => json!({ "type": "number" }),
+            FieldKind::Int32
+            | FieldKind::Sint32
+            | FieldKind::Sfixed32
+            | FieldKind::Uint32
+            | FieldKind::Fixed32 => json!({ "type": "integer", "format": "int32" }),
+            // 64-bit numbers are texts in proto3 JSON.
+            FieldKind::Int64
+            | FieldKind::Sint64
+            | FieldKind::Sfixed64
+            | FieldKind::Uint64
+            | FieldKind::Fixed64 => json!({ "type": "string", "format": "int64" }),
+            FieldKind::String => json!({ "type": "string" }),
+            FieldKind::Bytes => json!({ "type": "string", "format": "byte" }),
+            FieldKind::Enum(of) => json!({ "type": "string", "enum": names(of) }),
+            FieldKind::Message(of) => match of.full_name() {
+                "google.protobuf.Timestamp" => json!({ "type": "string", "format": "date-time" }),
+                "google.protobuf.Duration" => {
+                    json!({ "type": "string", "description": "A span of time, like 30s." })
+                }
+                name => self.add(name),
+            },
+        }
+    }
+}
+
+fn names(of: &EnumDescriptor) -> Vec<String> {
+    of.values().map(|value| value.name().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let text = document().to_string();
+        let schemas = document()["components"]["schemas"].as_object().unwrap();
+        for (at, mark) in text.match_indices("#/components/schemas/") {
+            let name = text[at + mark.len()..].split('"').next().unwrap();
+            assert!(schemas.contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_paths_are_those_that_are_served() {
+        let paths = document()["paths"].as_object().unwrap();
+        let lines: Vec<String> = paths
+            .iter()
+            .map(|(path, item)| {
+                let methods = item.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+                format!("{path} {}", methods.join(" "))
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}

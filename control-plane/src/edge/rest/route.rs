@@ -1,0 +1,152 @@
+//! Which operation does a request mean?
+
+use http::Method;
+use plan::Kind;
+
+use super::fault::Fault;
+
+/// What REST offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::edge) enum Operation {
+    List,
+    Get,
+    Put,
+    Delete,
+    Apply,
+    Gateways,
+    GenerateKey,
+    OpenApi,
+    Console,
+    DevPortal,
+    Carbon,
+}
+
+/// Each operation with its method and path. `{kind}` is one of [`PLURALS`].
+pub(in crate::edge) const ROUTES: &[(Method, &str, Operation)] = &[
+    (Method::GET, "/api/v1/openapi.json", Operation::OpenApi),
+    (Method::GET, "/api/v1/gateways", Operation::Gateways),
+    (Method::POST, "/api/v1/apply", Operation::Apply),
+    (Method::POST, "/api/v1/applications/{name}/keys", Operation::GenerateKey),
+    (Method::GET, "/api/v1/{kind}", Operation::List),
+    (Method::GET, "/api/v1/{kind}/{name}", Operation::Get),
+    (Method::PUT, "/api/v1/{kind}/{name}", Operation::Put),
+    (Method::DELETE, "/api/v1/{kind}/{name}", Operation::Delete),
+    (Method::GET, "/console", Operation::Console),
+    (Method::GET, "/devportal", Operation::DevPortal),
+    (Method::GET, "/carbon", Operation::Carbon),
+];
+
+/// How kinds are called in paths.
+pub(super) const PLURALS: [(Kind, &str); 8] = [
+    (Kind::Api, "apis"),
+    (Kind::Application, "applications"),
+    (Kind::Subscription, "subscriptions"),
+    (Kind::Tier, "tiers"),
+    (Kind::KeyManager, "key-managers"),
+    (Kind::GatewayGroup, "gateway-groups"),
+    (Kind::Certificate, "certificates"),
+    (Kind::Secret, "secrets"),
+];
+
+/// An operation and what its path says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Routed {
+    pub(super) operation: Operation,
+    /// Of `{kind}`.
+    pub(super) kind: Option<Kind>,
+    /// Of `{name}`: `name` or `name:version`.
+    pub(super) name: String,
+}
+
+/// The operation of a request. HEAD is answered as GET without its body.
+pub(super) fn find(method: &Method, path: &str) -> Result<Routed, Fault> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let here = ROUTES.iter().filter_map(|(allowed, template, operation)| {
+        Some((allowed, matched(template, path)?, *operation))
+    });
+    let here: Vec<_> = here.collect();
+    if here.is_empty() {
+        return Err(Fault::NoRoute(suggestion(path)));
+    }
+    match here.iter().find(|(allowed, ..)| *allowed == method) {
+        Some((_, (kind, name), operation)) => {
+            Ok(Routed { operation: *operation, kind: *kind, name: name.clone() })
+        }
+        None => {
+            let allowed: Vec<&str> = here.iter().map(|(allowed, ..)| allowed.as_str()).collect();
+            Err(Fault::Method(allowed.join(", ")))
+        }
+    }
+}
+
+fn matched(template: &str, path: &str) -> Option<(Option<Kind>, String)> {
+    let (mut kind, mut name) = (None, String::new());
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some((kind, name)),
+            (Some("{kind}"), Some(plural)) => kind = Some(kind_of(plural)?),
+            (Some("{name}"), Some(segment)) if !segment.is_empty() => name = decoded(segment)?,
+            (Some(literal), Some(segment)) if literal == segment => {}
+            _ => return None,
+        }
+    }
+}
+
+fn kind_of(plural: &str) -> Option<Kind> {
+    PLURALS.iter().find(|(_, known)| *known == plural).map(|(kind, _)| *kind)
+}
+
+/// Of all that may be escaped in a path, names contain the colon alone.
+fn decoded(segment: &str) -> Option<String> {
+    let name = segment.replace("%3A", ":").replace("%3a", ":");
+    (!name.contains('%')).then_some(name)
+}
+
+fn suggestion(path: &str) -> Option<String> {
+    let wanted = path.strip_prefix("/api/v1/")?.split('/').next()?;
+    let known = PLURALS.iter().map(|(_, plural)| *plural).chain(["gateways", "apply"]);
+    let near = chassis::config::nearest(wanted, known).filter(|near| *near != wanted);
+    near.map(|near| format!("/api/v1/{near}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(request: &str, expected: &str) {
+        let (method, path) = request.split_once(' ').unwrap();
+        let said = match find(&method.parse().unwrap(), path) {
+            Ok(Routed { operation, kind, name }) => format!("{operation:?} {kind:?} {name}"),
+            Err(fault) => format!("{fault:?}"),
+        };
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_resource_is_found_by_kind_name_and_version() {
+        check("GET /api/v1/apis/orders:1.0.0", "Get Some(Api) orders:1.0.0");
+        check("PUT /api/v1/apis/orders%3A1.0.0", "Put Some(Api) orders:1.0.0");
+        check("HEAD /api/v1/key-managers", "List Some(KeyManager) ");
+        check("POST /api/v1/applications/shop/keys", "GenerateKey None shop");
+    }
+
+    #[test]
+    fn another_method_is_told_which_are_allowed() {
+        check("POST /api/v1/apis/orders:1", r#"Method("GET, PUT, DELETE")"#);
+        check("GET /api/v1/apply", r#"Method("POST")"#);
+    }
+
+    #[test]
+    fn an_unknown_path_is_told_the_nearest_kind() {
+        check("GET /api/v1/api/x", r#"NoRoute(Some("/api/v1/apis"))"#);
+        check("GET /etc/passwd", "NoRoute(None)");
+        check("GET /api/v1/apis/", "NoRoute(None)");
+    }
+
+    #[test]
+    fn an_escaped_name_is_no_name() {
+        check("GET /api/v1/tiers/a%2Fb", "NoRoute(None)");
+    }
+}

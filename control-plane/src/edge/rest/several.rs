@@ -1,0 +1,55 @@
+//! How are many resources applied, gateways listed and keys made over REST?
+
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use turnpike_proto::admin::v1::GenerateKeyRequest;
+
+use super::fault::Fault;
+use super::input::{Language, Query, resources};
+use super::reply::{Reply, reply};
+use crate::edge::desk::{ApplyOptions, Desk, wait_limit};
+use crate::edge::json;
+
+pub(super) async fn apply(
+    desk: &Desk,
+    mut query: Query,
+    headers: &HeaderMap,
+    body: bytes::Bytes,
+) -> Result<Reply, Fault> {
+    Language::of(headers)?;
+    let dry_run = query.switch("dryRun")?;
+    let timeout = query.span("timeout")?;
+    let wait = match query.take("wait").as_deref() {
+        None | Some("none") => None,
+        Some("all") => Some(wait_limit(timeout)),
+        Some(other) => {
+            return Err(Fault::Request(format!("wait is all or none, not `{other}`")));
+        }
+    };
+    query.done(&["dryRun", "wait", "timeout"])?;
+    let response = desk.apply(resources(&body)?, ApplyOptions { dry_run, wait }).await?;
+    Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ApplyResponse", &response)))
+}
+
+pub(super) fn gateways(desk: &Desk) -> Result<Reply, Fault> {
+    let gateways = desk.gateways()?;
+    Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ListGatewaysResponse", &gateways)))
+}
+
+pub(super) async fn generate_key(
+    desk: &Desk,
+    application: String,
+    body: bytes::Bytes,
+) -> Result<Reply, Fault> {
+    let body: Value = if body.is_empty() {
+        Value::Object(serde_json::Map::new())
+    } else {
+        serde_json::from_slice(&body)
+            .map_err(|error| Fault::Request(format!("the body is not JSON: {error}")))?
+    };
+    let mut request: GenerateKeyRequest =
+        json::read("turnpike.admin.v1.GenerateKeyRequest", body).map_err(Fault::Request)?;
+    request.application = application;
+    let made = desk.generate_key(request).await?;
+    Ok(reply(StatusCode::CREATED, &json::of("turnpike.admin.v1.GenerateKeyResponse", &made)))
+}

@@ -1,0 +1,74 @@
+//! How is an error told over gRPC?
+//!
+//! With the codes that `admin/v1/resources.proto` promises. Problems travel in the status details
+//! (`google.rpc.Status`), so that a program can show each at its field.
+
+use plan::Problem;
+use prost::Message;
+use prost_types::Any;
+use tonic::{Code, Status};
+
+use crate::manage::{ClientsError, ManageError};
+use crate::store::StoreError;
+
+/// Details travel in a header field, which peers bound.
+const DETAILS_BYTES: usize = 6 * 1024;
+
+/// `google.rpc.Status`.
+#[derive(Clone, PartialEq, Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+pub(super) fn of(error: &ManageError) -> Status {
+    let code = code(error);
+    let message = match error {
+        ManageError::Store(source) => format!("{error}: {source}"),
+        ManageError::KeyManager(source) => format!("{error}: {source}"),
+        other => other.to_string(),
+    };
+    if code == Code::Internal {
+        tracing::error!(error = error as &dyn std::error::Error, "request failed");
+    }
+    match error {
+        ManageError::Refused(problems) | ManageError::InUse(problems) => {
+            Status::with_details(code, message.clone(), details(code, message, problems).into())
+        }
+        _ => Status::new(code, message),
+    }
+}
+
+/// The code that an error has.
+pub(super) fn code(error: &ManageError) -> Code {
+    match error {
+        ManageError::Refused(_) | ManageError::PageToken => Code::InvalidArgument,
+        ManageError::InUse(_) => Code::FailedPrecondition,
+        ManageError::NotFound(_) => Code::NotFound,
+        ManageError::Stale { .. } => Code::Aborted,
+        ManageError::Busy | ManageError::NotLoaded => Code::Unavailable,
+        ManageError::Store(StoreError::Conflict { .. }) => Code::Aborted,
+        ManageError::Store(StoreError::TooLarge { .. }) => Code::InvalidArgument,
+        ManageError::Store(error) if error.is_retryable() => Code::Unavailable,
+        ManageError::KeyManager(ClientsError::Away(_)) => Code::Unavailable,
+        ManageError::KeyManager(ClientsError::Refused(_)) => Code::FailedPrecondition,
+        ManageError::Store(_) | ManageError::Record(_) | ManageError::Broken => Code::Internal,
+    }
+}
+
+fn details(code: Code, message: String, problems: &[Problem]) -> Vec<u8> {
+    let mut room = DETAILS_BYTES;
+    let details = problems.iter().map_while(|problem| {
+        room = room.checked_sub(problem.encoded_len())?;
+        Some(Any {
+            type_url: "type.googleapis.com/turnpike.config.v1.Problem".to_owned(),
+            value: problem.encode_to_vec(),
+        })
+    });
+    let details = details.collect();
+    RpcStatus { code: code.into(), message, details }.encode_to_vec()
+}

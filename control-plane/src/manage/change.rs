@@ -1,0 +1,250 @@
+//! How does a change become part of what is in force?
+//!
+//! Admit against the state in force, commit against the same state, and start again when somebody
+//! else was first. The transaction names the state's revision, so two changes that are good alone
+//! and wrong together cannot both be stored, on whichever control planes they arrive. Writers of
+//! this process take turns, so that they do not make each other start again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::{Clock, Tasks};
+use plan::{Admitted, Object, Problem, Resource, ResourceKey};
+use tokio::sync::{Mutex, Semaphore};
+
+use super::error::ManageError;
+use super::prepare::completed;
+use super::read::current;
+use super::view::revision;
+use crate::catalog::{Catalog, State};
+use crate::store::{
+    Change, Guard, Limits, MasterKey, Note, Record, Revision, Store, StoreError, Transaction,
+    object_key,
+};
+
+/// Writers that wait for their turn; one more is told to come back.
+const WAITING: usize = 256;
+/// How often a change starts again because another control plane was first.
+const ATTEMPTS: usize = 32;
+/// How long the watch may take to bring what was committed.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// Changes resources.
+#[derive(Debug)]
+pub struct Manager {
+    store: Arc<dyn Store>,
+    catalog: Arc<Catalog>,
+    master: Arc<MasterKey>,
+    clock: Clock,
+    tasks: Tasks,
+    turn: Mutex<()>,
+    waiting: Semaphore,
+}
+
+/// What should be in force.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// New and changed resources; a revision in their metadata must be the stored one.
+    pub upserts: Vec<Resource>,
+    /// What should go.
+    pub removals: Vec<Removal>,
+    /// Only check it.
+    pub dry_run: bool,
+    /// Refuse what exists already.
+    pub create_only: bool,
+}
+
+/// A resource that should go.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// Which.
+    pub key: ResourceKey,
+    /// Its revision; 0: any.
+    pub revision: Revision,
+}
+
+/// What has changed.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The state in which it is in force; of a dry run, against which it was checked.
+    pub state: Arc<State>,
+    /// The revision of the change, or of the state when nothing changed.
+    pub revision: Revision,
+    /// What became of each upsert, in their order.
+    pub changes: Vec<(ResourceKey, plan::Change)>,
+}
+
+impl Manager {
+    /// Changes are committed to `store` and seen in `catalog`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        catalog: Arc<Catalog>,
+        master: Arc<MasterKey>,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Self {
+        let (turn, waiting) = (Mutex::default(), Semaphore::new(WAITING));
+        Self { store, catalog, master, clock, tasks, turn, waiting }
+    }
+
+    /// What is in force.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// Makes the whole change, or nothing of it.
+    pub async fn change(&self, wanted: Wanted) -> Result<Changed, ManageError> {
+        let _place = self.waiting.try_acquire().map_err(|_| ManageError::Busy)?;
+        let _turn = self.turn.lock().await;
+        let wanted = Arc::new(wanted);
+        let mut last = ManageError::Busy;
+        for _ in 0..ATTEMPTS {
+            let state = current(&self.catalog)?;
+            let admitted = self.admitted(&state, &wanted).await?;
+            let (upserts, deletes) = (&admitted.upserts, &admitted.deletes);
+            if wanted.dry_run || (upserts.is_empty() && deletes.is_empty()) {
+                let revision = state.revision;
+                return Ok(Changed { state, revision, changes: admitted.changes });
+            }
+            let transaction = self.transaction(&state, &admitted)?;
+            match self.store.commit(&transaction).await {
+                Ok(revision) => {
+                    let state = self.in_force(&state, revision).await;
+                    return Ok(Changed { state, revision, changes: admitted.changes });
+                }
+                Err(error @ StoreError::Conflict { .. }) => {
+                    last = ManageError::Store(error);
+                    let moved = self.catalog.moved_from(&state);
+                    if self.clock.timeout(CATCH_UP, moved).await.is_err() {
+                        return Err(last);
+                    }
+                }
+                Err(error) => return Err(ManageError::Store(error)),
+            }
+        }
+        Err(last)
+    }
+
+    /// Checks what only this state can say, then runs the admission on a thread for work.
+    async fn admitted(
+        &self,
+        state: &Arc<State>,
+        wanted: &Arc<Wanted>,
+    ) -> Result<Admitted, ManageError> {
+        check_revisions(state, wanted)?;
+        let (state, wanted) = (state.clone(), wanted.clone());
+        let admitting = self.tasks.blocking(move || {
+            let upserts: Vec<Resource> =
+                wanted.upserts.iter().map(|one| completed(one.clone(), &state)).collect();
+            let deletes: Vec<ResourceKey> =
+                wanted.removals.iter().map(|removal| removal.key.clone()).collect();
+            plan::admit(&state.objects, &upserts, &deletes).map_err(|problems| {
+                let only_removes = upserts.is_empty();
+                if only_removes {
+                    ManageError::InUse(problems)
+                } else {
+                    ManageError::Refused(problems)
+                }
+            })
+        });
+        admitting.await.unwrap_or(Err(ManageError::Broken))
+    }
+
+    fn transaction(&self, state: &State, admitted: &Admitted) -> Result<Transaction, ManageError> {
+        let now = self.clock.unix_us();
+        let mut changes = Vec::with_capacity(admitted.upserts.len() + admitted.deletes.len());
+        for object in &admitted.upserts {
+            changes.push(self.put(state, object, now)?);
+        }
+        let delete = |key: &ResourceKey| Change::Delete { key: object_key(key.as_str()) };
+        changes.extend(admitted.deletes.iter().map(delete));
+        check_sizes(&changes, self.store.limits())?;
+        let touched = admitted.upserts.iter().map(|object| object.key()).chain(&admitted.deletes);
+        let guards = touched
+            .take(self.store.limits().guards)
+            .map(|key| Guard { key: object_key(key.as_str()), revision: revision(state, key) });
+        let traceparent = chassis::telemetry::traceparent().unwrap_or_default();
+        Ok(Transaction {
+            id: chassis::random::bytes(),
+            base: state.revision,
+            guards: guards.collect(),
+            changes,
+            note: Note { committed_at_us: now, traceparent },
+        })
+    }
+
+    fn put(&self, state: &State, object: &Object, now: i64) -> Result<Change, ManageError> {
+        let name = object.key().as_str();
+        let record = Record {
+            resource: object.bytes().clone(),
+            created_at_us: state.stamps.get(object.key()).map_or(now, |stamp| stamp.created_at_us),
+            updated_at_us: now,
+        };
+        let value = record.encode(name, &self.master).map_err(ManageError::Record)?;
+        Ok(Change::Put { key: object_key(name), value })
+    }
+
+    /// Who wrote it reads it: waits until the watch has brought the commit.
+    async fn in_force(&self, before: &Arc<State>, revision: Revision) -> Arc<State> {
+        let reached = self.catalog.reached(&before.epoch, revision);
+        match self.clock.timeout(CATCH_UP, reached).await {
+            Ok(Some(state)) => state,
+            // It is durable; that the watch is late is no reason to call it failed.
+            _ => self.catalog.current().unwrap_or_else(|| before.clone()),
+        }
+    }
+}
+
+fn check_revisions(state: &State, wanted: &Wanted) -> Result<(), ManageError> {
+    let demanded = wanted.upserts.iter().filter_map(|resource| {
+        let expected = plan::metadata(resource)?.revision;
+        Some((plan::key(resource)?, expected))
+    });
+    for key in wanted.upserts.iter().filter(|_| wanted.create_only).filter_map(plan::key) {
+        let found = revision(state, &key);
+        if found != 0 {
+            return Err(ManageError::Stale { key, expected: 0, found });
+        }
+    }
+    for removal in &wanted.removals {
+        if state.objects.get(&removal.key).is_none() {
+            return Err(ManageError::NotFound(removal.key.clone()));
+        }
+    }
+    let removed = wanted.removals.iter().map(|removal| (removal.key.clone(), removal.revision));
+    for (key, expected) in demanded.chain(removed) {
+        let found = revision(state, &key);
+        if expected != 0 && expected != found {
+            return Err(ManageError::Stale { key, expected, found });
+        }
+    }
+    Ok(())
+}
+
+/// What the store cannot take is a problem of the request, told like any other.
+fn check_sizes(changes: &[Change], limits: Limits) -> Result<(), ManageError> {
+    let mut problems: Vec<Problem> = Vec::new();
+    for change in changes.iter().filter(|change| change.size() > limits.bytes) {
+        let resource = crate::store::resource_key(change.key()).unwrap_or_default().to_owned();
+        let (size, limit) = (change.size(), limits.bytes);
+        problems.push(Problem {
+            resource,
+            reason: format!("it takes {size} bytes in the store, which takes {limit}"),
+            suggestion: "make the definition smaller".to_owned(),
+            ..Problem::default()
+        });
+    }
+    let size: usize = changes.iter().map(Change::size).sum();
+    if problems.is_empty() && (changes.len() > limits.changes || size > limits.bytes) {
+        let (count, most, limit) = (changes.len(), limits.changes, limits.bytes);
+        problems.push(Problem {
+            reason: format!(
+                "{count} changes of {size} bytes do not fit into one transaction of the store, \
+                 which takes {most} changes and {limit} bytes"
+            ),
+            suggestion: "apply fewer resources at once".to_owned(),
+            ..Problem::default()
+        });
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ManageError::Refused(problems)) }
+}

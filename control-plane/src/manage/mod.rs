@@ -1,0 +1,18 @@
+//! What can be done with resources?
+//!
+//! Reading: `read` finds and `view` shows what is in force. Writing: `change` admits and commits,
+//! for every kind alike; nobody else writes to the store. `application_keys` and `gateways` are
+//! the use cases that are more than a change of one resource.
+
+mod application_keys;
+mod change;
+mod error;
+mod prepare;
+mod read;
+mod view;
+
+pub use application_keys::{ClientKey, Clients, ClientsError, NewClient, NewKey, generate};
+pub use change::{Changed, Manager, Removal, Wanted};
+pub use error::ManageError;
+pub use read::{Page, PageRequest, get, list};
+pub use view::{listed, shown};

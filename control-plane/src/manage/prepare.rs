@@ -1,0 +1,28 @@
+//! What does a writer mean who sends back what was read?
+//!
+//! Listings leave texts out; a definition that came back with the digest of the stored text and
+//! without a text means the stored one. (Admission does the same for the values of secrets.)
+
+use plan::{Resource, ResourceKey};
+use turnpike_proto::config::v1::resource::Resource as Any;
+
+use crate::catalog::State;
+
+/// The resource with what its writer could not know.
+pub(super) fn completed(mut resource: Resource, state: &State) -> Resource {
+    let stored = plan::key(&resource).and_then(|key: ResourceKey| state.objects.get(&key).cloned());
+    let stored = stored.as_ref().and_then(|object| object.resource()?.resource.as_ref());
+    if let (Some(Any::Api(new)), Some(Any::Api(old))) = (&mut resource.resource, stored) {
+        let new = new.spec.as_mut().and_then(|spec| spec.definition.as_mut());
+        let old = old.spec.as_ref().and_then(|spec| spec.definition.as_ref());
+        if let (Some(new), Some(old)) = (new, old)
+            && new.text.is_empty()
+            && new.file.is_empty()
+            && !new.sha256.is_empty()
+            && new.sha256 == old.sha256
+        {
+            new.text.clone_from(&old.text);
+        }
+    }
+    resource
+}

@@ -1,0 +1,74 @@
+//! How are clients registered at the key manager?
+
+use std::time::Duration;
+
+use chassis::{Host, Secret};
+use serde::Deserialize;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use turnpike_proto::identity::v1::clients_client::ClientsClient;
+use turnpike_proto::identity::v1::{RegisterClientRequest, RemoveClientRequest};
+
+use crate::manage::{ClientKey, Clients, ClientsError, NewClient};
+
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Section `[key_manager]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Its gRPC port, `https://host:port`.
+    pub address: String,
+}
+
+/// The clients of the resident key manager, over gRPC.
+#[derive(Clone, Debug)]
+pub struct KeyManagerClients {
+    channel: Channel,
+}
+
+impl KeyManagerClients {
+    /// Connects when it is first needed.
+    pub fn new(host: &Host, config: &Config) -> Result<Self, chassis::rpc::Error> {
+        let channel = chassis::rpc::channel(&host.tls, &config.address, "key-manager")?;
+        Ok(Self { channel })
+    }
+}
+
+#[async_trait::async_trait]
+impl Clients for KeyManagerClients {
+    async fn register(&self, client: NewClient) -> Result<ClientKey, ClientsError> {
+        let NewClient { name, scopes } = client;
+        let request = RegisterClientRequest { name, scopes, ..RegisterClientRequest::default() };
+        let mut clients = ClientsClient::new(self.channel.clone());
+        let made = clients.register(prepared(request)).await.map_err(meaning)?.into_inner();
+        Ok(ClientKey {
+            consumer_key: made.client_id,
+            consumer_secret: Secret::new(made.client_secret),
+            token_endpoint: made.token_endpoint,
+        })
+    }
+
+    async fn remove(&self, client_id: &str) -> Result<(), ClientsError> {
+        let request = RemoveClientRequest { client_id: client_id.to_owned() };
+        let mut clients = ClientsClient::new(self.channel.clone());
+        clients.remove(prepared(request)).await.map_err(meaning)?;
+        Ok(())
+    }
+}
+
+fn prepared<T>(message: T) -> Request<T> {
+    let mut request = chassis::rpc::traced(Request::new(message));
+    request.set_timeout(DEADLINE);
+    request
+}
+
+fn meaning(status: Status) -> ClientsError {
+    match status.code() {
+        Code::InvalidArgument
+        | Code::FailedPrecondition
+        | Code::PermissionDenied
+        | Code::NotFound => ClientsError::Refused(status.message().to_owned()),
+        _ => ClientsError::Away(Box::new(status)),
+    }
+}
