@@ -43,9 +43,7 @@ impl Body {
     }
 
     /// A body that comes part by part.
-    pub fn stream(
-        source: impl http_body::Body<Data = Bytes, Error = BodyError> + 'static,
-    ) -> Self {
+    pub fn stream(source: impl http_body::Body<Data = Bytes, Error = BodyError> + 'static) -> Self {
         Self::Stream(Box::pin(source))
     }
 

@@ -191,7 +191,11 @@ impl Scraped for Collector {
         let help = "How long the backend's part of calls took";
         self.spans(&mut out, "gateway_backend_duration", help, |cells| &cells.backend)?;
         for (name, help, number) in [
-            ("gateway_connections_accepted", "Client connections accepted", self.sum(|c| &c.accepted)),
+            (
+                "gateway_connections_accepted",
+                "Client connections accepted",
+                self.sum(|c| &c.accepted),
+            ),
             (
                 "gateway_connections_turned_away",
                 "Client connections closed at once for want of room",

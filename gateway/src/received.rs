@@ -297,8 +297,21 @@ mod tests {
     #[test]
     fn a_path_that_can_be_read_in_two_ways_is_refused() {
         for wrong in [
-            "/a/../b", "/.", "/a/..", "/a/%2e%2E/b", "/a/.%2e", "/a\\b", "/a%5cb", "/a%00", "/%0a",
-            "/a%7f", "/a%", "/a%2", "/a%zz", "/..;x=y/b", "/%2e;/b",
+            "/a/../b",
+            "/.",
+            "/a/..",
+            "/a/%2e%2E/b",
+            "/a/.%2e",
+            "/a\\b",
+            "/a%5cb",
+            "/a%00",
+            "/%0a",
+            "/a%7f",
+            "/a%",
+            "/a%2",
+            "/a%zz",
+            "/..;x=y/b",
+            "/%2e;/b",
         ] {
             path(wrong, "400");
         }

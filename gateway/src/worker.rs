@@ -166,8 +166,7 @@ mod tests {
     #[test]
     fn names_do_not_come_twice() {
         let names = Names::new(*b"0123456789abcdef");
-        let seen: std::collections::HashSet<[u8; 16]> =
-            (0..10_000).map(|_| names.name()).collect();
+        let seen: std::collections::HashSet<[u8; 16]> = (0..10_000).map(|_| names.name()).collect();
         assert_eq!(seen.len(), 10_000);
     }
 
@@ -177,7 +176,9 @@ mod tests {
         let turns = Turns::default();
         let taken: String = endpoints
             .bytes()
-            .map(|endpoint| char::from(b'0' + u8::try_from(turns.take(endpoint.into(), 3)).unwrap()))
+            .map(|endpoint| {
+                char::from(b'0' + u8::try_from(turns.take(endpoint.into(), 3)).unwrap())
+            })
             .collect();
         assert_eq!(taken, expected);
     }

@@ -13,7 +13,8 @@ use jose::Claims;
 use turnpike_proto::identity::v1::Revocation;
 use turnpike_proto::identity::v1::revocation::What;
 
-type Map<V> = imbl::GenericHashMap<Arc<str>, V, ahash::RandomState, imbl::shared_ptr::DefaultSharedPtr>;
+type Map<V> =
+    imbl::GenericHashMap<Arc<str>, V, ahash::RandomState, imbl::shared_ptr::DefaultSharedPtr>;
 
 /// The revocations in force, one for all workers.
 #[derive(Debug, Default)]

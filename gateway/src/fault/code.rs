@@ -75,9 +75,7 @@ impl Fault {
                 (StatusCode::BAD_REQUEST, 102_511, "Incomplete payload", Other)
             }
             Self::ApiBlocked => (StatusCode::SERVICE_UNAVAILABLE, 700_700, "API blocked", Other),
-            Self::ApiNotReady => {
-                (StatusCode::SERVICE_UNAVAILABLE, 700_701, "API not ready", Other)
-            }
+            Self::ApiNotReady => (StatusCode::SERVICE_UNAVAILABLE, 700_701, "API not ready", Other),
             Self::MissingCredentials => {
                 (StatusCode::UNAUTHORIZED, 900_902, "Missing Credentials", Auth)
             }
@@ -94,12 +92,9 @@ impl Fault {
                 "The requested API is temporarily blocked",
                 Auth,
             ),
-            Self::SubscriptionInactive => (
-                StatusCode::UNAUTHORIZED,
-                900_909,
-                "The subscription to the API is inactive",
-                Auth,
-            ),
+            Self::SubscriptionInactive => {
+                (StatusCode::UNAUTHORIZED, 900_909, "The subscription to the API is inactive", Auth)
+            }
             Self::MissingScope { .. } => (
                 StatusCode::FORBIDDEN,
                 900_910,

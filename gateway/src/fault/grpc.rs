@@ -51,9 +51,8 @@ pub(super) fn fields(row: Row, text: &str) -> [(&'static str, HeaderValue); 3] {
             value: info.encode_to_vec(),
         }],
     };
-    let value = |text: String| {
-        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-    };
+    let value =
+        |text: String| HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
     [
         ("grpc-status", HeaderValue::from(code)),
         ("grpc-message", value(percent_encoded(text))),

@@ -35,13 +35,17 @@ pub enum Fault {
     #[error("The request body is incomplete")]
     IncompleteBody(#[source] Cause),
     /// The API is in the life-cycle state BLOCKED.
-    #[error("This API has been blocked temporarily. Please try again later or contact the system administrators.")]
+    #[error(
+        "This API has been blocked temporarily. Please try again later or contact the system administrators."
+    )]
     ApiBlocked,
     /// The API could not be loaded as it is configured.
     #[error("This API is not ready to serve calls")]
     ApiNotReady,
     /// No credential was shown.
-    #[error("Invalid Credentials. Make sure your API invocation call has a header: 'Authorization: Bearer ACCESS_TOKEN'")]
+    #[error(
+        "Invalid Credentials. Make sure your API invocation call has a header: 'Authorization: Bearer ACCESS_TOKEN'"
+    )]
     MissingCredentials,
     /// The credential is not good.
     #[error("Invalid Credentials. Make sure you have provided the correct security credentials")]

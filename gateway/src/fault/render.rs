@@ -65,9 +65,7 @@ fn challenge(fault: &Fault) -> Option<String> {
                 TokenRefused::Refused(jose::Refusal::Expired) => "The access token expired",
                 _ => "The access token is not valid",
             };
-            Some(format!(
-                "{BEARER}, error=\"invalid_token\", error_description=\"{description}\""
-            ))
+            Some(format!("{BEARER}, error=\"invalid_token\", error_description=\"{description}\""))
         }
         Fault::MissingScope { scopes } => {
             Some(format!("{BEARER}, error=\"insufficient_scope\", scope=\"{scopes}\""))

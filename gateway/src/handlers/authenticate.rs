@@ -50,9 +50,8 @@ pub fn authenticate(
         Shown::Bearer(token) => token,
     };
     let Evidence { generation, revocations, tokens, cells, now_unix } = evidence;
-    let known =
-        credentials::verify(token, generation, revocations, tokens, cells, now_unix)
-            .map_err(Fault::InvalidToken)?;
+    let known = credentials::verify(token, generation, revocations, tokens, cells, now_unix)
+        .map_err(Fault::InvalidToken)?;
     // A good token of an issuer that another API trusts is no token here.
     if !matched.api().key_managers.iter().any(|name| **name == *known.key_manager()) {
         return Err(Fault::InvalidToken(TokenRefused::Issuer));

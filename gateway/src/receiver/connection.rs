@@ -30,7 +30,6 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// What all connections of a worker are served with.
-#[derive(Debug)]
 pub(super) struct Doors {
     pub(super) worker: Rc<Worker>,
     pub(super) config: Config,
@@ -61,7 +60,8 @@ impl Doors {
     ) -> Self {
         let head_bytes = usize::try_from(config.max_header_bytes).unwrap_or(usize::MAX);
         let mut http1 = http1::Builder::new();
-        http1.header_read_timeout(None).pipeline_flush(true).max_header_size(head_bytes);
+        // `pipeline_flush` stays off: with it, the refusal of a head that does not parse is lost.
+        http1.header_read_timeout(None).max_header_size(head_bytes);
         // Up to 100 fields are parsed without an allocation; `Received` keeps the bound below.
         if config.max_headers > 100 {
             http1.max_headers(config.max_headers);

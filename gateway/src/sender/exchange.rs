@@ -347,7 +347,11 @@ impl Sending {
             let both = [IoSlice::new(head), IoSlice::new(&self.chunk)];
             ready!(link.poll_write_vectored(cx, &both))?
         };
-        if wrote == 0 { Poll::Ready(Err(io::ErrorKind::WriteZero.into())) } else { Poll::Ready(Ok(wrote)) }
+        if wrote == 0 {
+            Poll::Ready(Err(io::ErrorKind::WriteZero.into()))
+        } else {
+            Poll::Ready(Ok(wrote))
+        }
     }
 
     /// Puts the next part of the body, with its framing, behind what is to be written.

@@ -29,7 +29,10 @@ pub struct Line<'a> {
 
 impl fmt::Debug for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("method", self.method).field("host", &self.host).finish_non_exhaustive()
+        f.debug_struct("Line")
+            .field("method", self.method)
+            .field("host", &self.host)
+            .finish_non_exhaustive()
     }
 }
 

@@ -104,7 +104,8 @@ pub async fn call(
     let endpoint = permit.endpoint();
     let way = Way { worker, generation, endpoint };
     let (url, mut connection) = way.connection().await?;
-    let head = Head { received, permit, forwarded: &forwarded, traceparent, name: hex(account.name) };
+    let head =
+        Head { received, permit, forwarded: &forwarded, traceparent, name: hex(account.name) };
     head.write(connection.output(), url, &body);
     account.asked(Rc::clone(connection.lane()));
     // The backend may act on it from here on, so the call counts, whatever comes of it.

@@ -88,7 +88,10 @@ fn starts_like(name: &str, known: &str) -> bool {
 
 /// Removes from `headers` what the client must not say.
 pub(super) fn strip(headers: &HeaderMap) -> impl Iterator<Item = (&str, &HeaderValue)> {
-    headers.iter().map(|(name, value)| (name.as_str(), value)).filter(|(name, _)| !is_identity(name))
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value))
+        .filter(|(name, _)| !is_identity(name))
 }
 
 #[cfg(test)]
@@ -103,8 +106,15 @@ mod tests {
     #[test]
     fn fields_that_backends_believe_are_known_in_both_spellings() {
         for name in [
-            "x-jwt-assertion", "x_jwt_assertion", "x-jwt_assertion", "x-forwarded-for",
-            "x_forwarded_for", "x-forwarded-anything", "forwarded", "x-real-ip", "x_request_id",
+            "x-jwt-assertion",
+            "x_jwt_assertion",
+            "x-jwt_assertion",
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "x-forwarded-anything",
+            "forwarded",
+            "x-real-ip",
+            "x_request_id",
         ] {
             check(name, true);
         }

@@ -1,0 +1,118 @@
+//! A backend that does what the path asks it to.
+//!
+//! `/echo…` answers with what it read, head and body; `/sized/N` and `/chunked/N` with N bytes;
+//! `/status/N` with that status; `/never` reads and says nothing; `/hang-up` closes; `/half` breaks
+//! off within its answer; `/once` closes after its answer without saying so.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: Arc<Seen>,
+}
+
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) connections: AtomicUsize,
+    pub(crate) requests: AtomicUsize,
+    /// Requests whose gateway went away before they were answered.
+    pub(crate) abandoned: watch::Sender<usize>,
+}
+
+impl Backend {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Seen::default());
+        let counted = Arc::clone(&seen);
+        tokio::task::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.connections.fetch_add(1, Ordering::Relaxed);
+                tokio::task::spawn(serve(stream, Arc::clone(&counted)));
+            }
+        });
+        Self { address, seen }
+    }
+}
+
+async fn serve(mut stream: TcpStream, seen: Arc<Seen>) {
+    let mut input = Vec::new();
+    while let Some(request) = read_request(&mut stream, &mut input).await {
+        seen.requests.fetch_add(1, Ordering::Relaxed);
+        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+        let path = path.strip_prefix("/base").unwrap_or(&path);
+        let number = path.rsplit('/').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        let answer = match path.split('/').nth(1).unwrap_or_default() {
+            "sized" => sized("200 OK", &vec![b'x'; number]),
+            "chunked" => chunked(number),
+            "status" => sized(&format!("{number} Status"), b"told"),
+            "once" => sized("200 OK", b"once"),
+            "half" => b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".to_vec(),
+            "hang-up" => return,
+            "never" => {
+                // Only the end of the connection ends this.
+                let _ = stream.read(&mut [0]).await;
+                seen.abandoned.send_modify(|abandoned| *abandoned += 1);
+                return;
+            }
+            _ => sized("200 OK", request.as_bytes()),
+        };
+        if stream.write_all(&answer).await.is_err() || ["/once", "/half"].contains(&path) {
+            return;
+        }
+    }
+}
+
+fn sized(status: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nX-Backend: yes\r\nKeep-Alive: 5\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn chunked(number: usize) -> Vec<u8> {
+    let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for chunk in vec![b'x'; number].chunks(1000) {
+        answer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        answer.extend_from_slice(chunk);
+        answer.extend_from_slice(b"\r\n");
+    }
+    answer.extend_from_slice(b"0\r\n\r\n");
+    answer
+}
+
+/// The next request, head and body as they came; `None` at the end of the connection.
+async fn read_request(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<String> {
+    loop {
+        if let Some(length) = request_length(input) {
+            let rest = input.split_off(length);
+            let request = std::mem::replace(input, rest);
+            return Some(String::from_utf8_lossy(&request).into_owned());
+        }
+        if stream.read_buf(input).await.unwrap_or(0) == 0 {
+            return None;
+        }
+    }
+}
+
+fn request_length(input: &[u8]) -> Option<usize> {
+    let head = input.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&input[..head]).to_lowercase();
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name).map(str::trim));
+    if let Some(length) = field("content-length:") {
+        let whole = head + length.parse::<usize>().ok()?;
+        return (input.len() >= whole).then_some(whole);
+    }
+    if field("transfer-encoding:").is_some() {
+        let end = input[head..].windows(5).position(|five| five == b"0\r\n\r\n")?;
+        return Some(head + end + 5);
+    }
+    Some(head)
+}

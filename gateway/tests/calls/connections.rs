@@ -1,0 +1,249 @@
+//! How are connections of clients opened, held and closed?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Empty, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::stand::{Client, LIMIT, Stand, request};
+
+const OPEN: &str = r#"
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: open, version: "1.0" }
+spec:
+  context: /open
+  lifecycle: PUBLISHED
+  security: { schemes: [none] }
+  endpoints: { production: { urls: ["http://BACKEND/base"] } }
+"#;
+
+/// Sends two calls at once over one HTTP/2 connection and returns the bodies.
+async fn over_http2(
+    io: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    scheme: &str,
+) -> Vec<String> {
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(io))
+            .await
+            .unwrap();
+    tokio::task::spawn(connection);
+    let ask = |path: &str, body: &str| {
+        let uri = format!("{scheme}://api.example/open/1.0{path}");
+        let body = Full::new(bytes::Bytes::from(body.to_owned()));
+        let request = http::Request::post(uri).body(body).unwrap();
+        let mut sender = sender.clone();
+        async move {
+            let answer = sender.send_request(request).await.unwrap();
+            assert_eq!(answer.version(), http::Version::HTTP_2);
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            String::from_utf8_lossy(&body).into_owned()
+        }
+    };
+    let (echo, sized) = tokio::join!(ask("/echo", "hello"), ask("/sized/200000", ""));
+    vec![echo, sized]
+}
+
+#[track_caller]
+fn check(bodies: &[String], proto: &str) {
+    let [echo, sized] = bodies else { panic!("two answers") };
+    assert!(echo.contains(&format!("x-forwarded-proto: {proto}\r\n")), "{echo}");
+    assert!(echo.contains("x-forwarded-host: api.example\r\n"), "{echo}");
+    assert!(echo.ends_with("\r\n\r\nhello"), "{echo}");
+    assert_eq!(sized.len(), 200_000);
+}
+
+async fn tls(stand: &Stand, alpn: &str) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let config = stand.host.tls.client_config(&[alpn]).unwrap();
+    let stream = TcpStream::connect(stand.serving.https()[0]).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::clone(&config)).connect(name, stream).await.unwrap()
+}
+
+#[tokio::test]
+async fn http2_is_spoken_in_the_clear_to_those_who_know() {
+    let stand = Stand::start(OPEN).await;
+    let stream = TcpStream::connect(stand.serving.http()[0]).await.unwrap();
+    check(&over_http2(stream, "http").await, "http");
+}
+
+#[tokio::test]
+async fn http2_is_spoken_under_tls_to_those_who_ask() {
+    let stand = Stand::start(OPEN).await;
+    check(&over_http2(tls(&stand, "h2").await, "https").await, "https");
+}
+
+#[tokio::test]
+async fn http1_is_spoken_under_tls_too() {
+    let stand = Stand::start(OPEN).await;
+    let io = TokioIo::new(tls(&stand, "http/1.1").await);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    tokio::task::spawn(connection);
+    let ask = http::Request::get("/open/1.0/echo").header("host", "api.example");
+    let answer =
+        sender.send_request(ask.body(Empty::<bytes::Bytes>::new()).unwrap()).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains("x-forwarded-proto: https\r\n"));
+}
+
+#[tokio::test]
+async fn a_head_that_starts_like_the_preface_is_still_a_head() {
+    let stand = Stand::start(OPEN).await;
+    let mut client = stand.client().await;
+    client.say("P").await;
+    client.say(request("PRIME /open/1.0/echo", "", "").strip_prefix('P').unwrap()).await;
+    assert_eq!(client.hear().await.status, 200);
+}
+
+#[tokio::test]
+async fn calls_that_are_sent_ahead_are_answered_in_their_order() {
+    let stand = Stand::start(OPEN).await;
+    let mut client = stand.client().await;
+    let two = ["a", "b"].map(|x| request(&format!("GET /open/1.0/echo/{x}"), "", "")).concat();
+    client.say(&two).await;
+    let mut heard = Vec::new();
+    while String::from_utf8_lossy(&heard).matches("/echo/").count() < 2 {
+        tokio::io::AsyncReadExt::read_buf(&mut client.0, &mut heard).await.unwrap();
+    }
+    let heard = String::from_utf8_lossy(&heard);
+    assert!(heard.find("/echo/a") < heard.find("/echo/b"), "{heard}");
+}
+
+#[tokio::test]
+async fn garbage_is_refused_and_hurts_nobody() {
+    let stand = Stand::start(OPEN).await;
+    for garbage in [
+        "\u{16}\u{3}\u{1}\0",
+        "GET\r\n\r\n",
+        "\0\0\0\0\0\0\0\0\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nXX",
+    ] {
+        let mut client = stand.client().await;
+        client.say(garbage).await;
+        tokio::io::AsyncWriteExt::shutdown(&mut client.0).await.unwrap();
+        assert!(client.is_closed().await, "{garbage:?}");
+    }
+    let mut client = Client(TcpStream::connect(stand.serving.https()[0]).await.unwrap());
+    client.say("GET / HTTP/1.1\r\n\r\n").await;
+    assert!(client.is_closed().await);
+    assert_eq!(stand.call("GET /open/1.0/echo", "", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_beyond_its_bounds_is_refused() {
+    let stand = Stand::start(OPEN).await;
+    let mut client = stand.client().await;
+    let long = format!("x: {}\r\n", "y".repeat(20_000));
+    client.say(&request("GET /open/1.0/echo", &long, "")).await;
+    // What it did not read makes the kernel drop what it said, now and then.
+    assert!(client.hear_any().await.is_none_or(|answer| answer.status == 431));
+    let many = "x: y\r\n".repeat(120);
+    assert_eq!(stand.call("GET /open/1.0/echo", &many, "").await.status, 431);
+    let target = format!("GET /open/1.0/{}", "y".repeat(5_000));
+    assert_eq!(stand.call(&target, "", "").await.fault(), "414 414");
+}
+
+#[tokio::test]
+async fn smuggled_framing_is_refused() {
+    let stand = Stand::start(OPEN).await;
+    for fields in [
+        "content-length: 1\r\ncontent-length: 2\r\n",
+        "content-length: -1\r\n",
+        "transfer-encoding: gzip\r\n",
+        "transfer-encoding: chunked, gzip\r\n",
+    ] {
+        let answer = stand.call("POST /open/1.0/echo", fields, "").await;
+        assert_eq!(answer.status, 400, "{fields:?}: {answer:?}");
+    }
+    assert_eq!(stand.call("GET /open/1.0/echo", "host: other\r\n", "").await.fault(), "400 400");
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_head_is_lost() {
+    let hasty = |settings: &mut gateway::receiver::Settings| {
+        settings.receiver.header_timeout = Duration::from_millis(100);
+    };
+    let stand = Stand::with(OPEN, hasty).await;
+    let mut client = stand.client().await;
+    client.say("GET /open").await;
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_client_that_calls_nothing_is_lost() {
+    let hasty = |settings: &mut gateway::receiver::Settings| {
+        settings.receiver.idle_timeout = Duration::from_millis(100);
+    };
+    let stand = Stand::with(OPEN, hasty).await;
+    let mut client = stand.client().await;
+    client.say(&request("GET /open/1.0/echo", "", "")).await;
+    assert_eq!(client.hear().await.status, 200);
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_send_its_body_is_lost() {
+    let hasty = |settings: &mut gateway::receiver::Settings| {
+        settings.receiver.stall_timeout = Duration::from_millis(100);
+    };
+    let stand = Stand::with(OPEN, hasty).await;
+    let mut client = stand.client().await;
+    client.say(&request("POST /open/1.0/echo", "content-length: 9\r\n", "")).await;
+    assert!(client.is_closed().await);
+    stand.until("gateway_backend_connections", 0).await;
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_are_turned_away() {
+    let narrow = |settings: &mut gateway::receiver::Settings| {
+        settings.receiver.max_connections = 1;
+    };
+    let stand = Stand::with(OPEN, narrow).await;
+    let mut first = stand.client().await;
+    first.say(&request("GET /open/1.0/echo", "", "")).await;
+    assert_eq!(first.hear().await.status, 200);
+    assert!(stand.client().await.is_closed().await);
+    assert_eq!(stand.number("gateway_connections_turned_away_total"), 1);
+    drop(first);
+    stand.until("gateway_connections", 0).await;
+    assert_eq!(stand.call("GET /open/1.0/echo", "", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_stop_lets_calls_end_and_takes_no_new_ones() {
+    let stand = Stand::start(OPEN).await;
+    let (mut idle, mut busy) = (stand.client().await, stand.client().await);
+    idle.say(&request("GET /open/1.0/echo", "", "")).await;
+    assert_eq!(idle.hear().await.status, 200);
+    // A call whose body is still to come.
+    busy.say(&request("POST /open/1.0/echo", "content-length: 2\r\n", "")).await;
+    busy.say("h").await;
+    stand.until("gateway_backend_reused_total", 1).await;
+    stand.host.shutdown.request();
+    assert!(idle.is_closed().await);
+    busy.say("i").await;
+    let answer = busy.hear().await;
+    assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
+    let address = stand.serving.http()[0];
+    let ended = stand.host.clock.timeout(LIMIT, stand.serving.drained()).await;
+    assert!(ended.is_ok());
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_ever() {
+    let hasty = |settings: &mut gateway::receiver::Settings| {
+        settings.receiver.drain = Duration::from_millis(100);
+    };
+    let stand = Stand::with(OPEN, hasty).await;
+    let mut client = stand.client().await;
+    client.say(&request("GET /open/1.0/never", "", "")).await;
+    stand.until("gateway_backend_connections", 1).await;
+    stand.host.shutdown.request();
+    assert!(client.is_closed().await);
+    assert!(stand.host.clock.timeout(LIMIT, stand.serving.drained()).await.is_ok());
+}

@@ -1,0 +1,80 @@
+//! How often may one call, and what is told about it?
+
+use crate::stand::Stand;
+
+const RESOURCES: &str = r#"
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Three }, spec: { quota: { requests: 3, per: 3600s } } }
+---
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Pace }, spec: { burst: { requests: 2, per: 3600s } } }
+---
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Marked }, spec: { quota: { requests: 1, per: 3600s }, stopOnQuotaReached: false } }
+---
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Two }, spec: { level: application, quota: { requests: 2, per: 3600s } } }
+---
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: orders, version: "1.0" }
+spec:
+  context: /orders
+  lifecycle: PUBLISHED
+  tiers: [Three, Pace, Marked, Unlimited]
+  endpoints: { production: { urls: ["http://URL"] } }
+---
+{ apiVersion: turnpike/v1, kind: Application, metadata: { name: shop }, spec: { tier: APPLICATION, keys: [ { consumerKey: live } ] } }
+---
+{ apiVersion: turnpike/v1, kind: Subscription, metadata: { name: s }, spec: { application: shop, api: "orders:1.0", tier: SUBSCRIPTION } }
+"#;
+
+fn resources(subscription: &str, application: &str, url: &str) -> String {
+    let tiers = RESOURCES.replace("SUBSCRIPTION", subscription).replace("APPLICATION", application);
+    tiers.replace("URL", url)
+}
+
+/// Calls four times with these tiers and compares what became of each.
+async fn check(subscription: &str, application: &str, expected: [&str; 4]) {
+    let stand = Stand::start(&resources(subscription, application, "BACKEND/base")).await;
+    let bearer = stand.bearer("live");
+    for expected in expected {
+        let answer = stand.call("GET /orders/1.0/echo", &bearer, "").await;
+        let shown = if answer.status == 200 { "200".to_owned() } else { answer.fault() };
+        assert_eq!(shown, expected, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_limit_answers_with_its_own_number() {
+    check("Three", "Unlimited", ["200", "200", "200", "429 900804"]).await;
+    check("Pace", "Unlimited", ["200", "200", "429 900807", "429 900807"]).await;
+    check("Unlimited", "Two", ["200", "200", "429 900803", "429 900803"]).await;
+    check("Unlimited", "Unlimited", ["200"; 4]).await;
+}
+
+#[tokio::test]
+async fn a_quota_that_does_not_stop_lets_calls_pass() {
+    check("Marked", "Unlimited", ["200"; 4]).await;
+}
+
+#[tokio::test]
+async fn the_fields_tell_what_is_left_and_when_to_come_again() {
+    let stand = Stand::start(&resources("Three", "Unlimited", "BACKEND/base")).await;
+    let bearer = stand.bearer("live");
+    for left in [2, 1, 0, 0] {
+        let answer = stand.call("GET /orders/1.0/echo", &bearer, "").await;
+        assert_eq!(answer.field("ratelimit-policy"), Some("\"subscription\";q=3;w=3600"));
+        let state = answer.field("ratelimit").unwrap();
+        let (start, reset) = state.split_once(";t=").unwrap();
+        assert_eq!(start, format!("\"subscription\";r={left}"));
+        assert!((1..=3600).contains(&reset.parse::<u32>().unwrap()), "{state}");
+        assert_eq!(answer.field("retry-after").is_some(), answer.status == 429);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_reached_no_backend_does_not_count() {
+    let stand = Stand::start(&resources("Three", "Two", "127.0.0.1:1")).await;
+    let bearer = stand.bearer("live");
+    for _ in 0..5 {
+        let answer = stand.call("GET /orders/1.0/echo", &bearer, "").await;
+        assert_eq!(answer.fault(), "503 101503");
+    }
+}
