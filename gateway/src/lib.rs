@@ -1,26 +1,42 @@
-//! What is inside the gateway, from the outermost floor to the innermost.
+//! What is inside the gateway, from the outermost floor to the innermost?
 //!
-//! A module imports only what stands below it here.
+//! A module imports only from its own floor and from those below it.
 
+// How it comes up, and what an operator can say and see.
 pub mod bootstrap;
 pub mod config;
+pub mod operations;
+
+// The way of a call, from its client to its backend.
 pub mod receiver;
+
 pub mod pipeline;
+
 pub mod upstream;
+
 pub mod handlers;
+
 pub mod account;
 pub mod worker;
-pub mod router;
-pub mod received;
+
 pub mod credentials;
-pub mod generation;
-pub mod operations;
-pub mod trust;
+pub mod router;
+
+// What calls are answered by: the configuration in force, keys, revocations; and what is reported.
 pub mod snapshot;
-pub mod usage;
+pub mod trust;
+
+pub mod generation;
 pub mod rpc;
+pub mod usage;
+
+// How HTTP is spoken to backends, and what everything above stands on.
 pub mod sender;
+
 pub mod alarm;
 pub mod cells;
+pub mod received;
+
 pub mod fault;
+
 pub mod body;

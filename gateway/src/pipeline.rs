@@ -49,7 +49,7 @@ pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
     let mut account = Account::open(worker, &parts, peer, body_bytes);
     let mut fields = Fields::default();
     let mut response = match Received::take(parts, peer, worker.bounds) {
-        Err((fault, headers)) => refused(&fault, Format::for_request(&headers), &mut account),
+        Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), &mut account),
         Ok(received) => {
             let span = span(&received, &mut account);
             let served = serve(worker, &received, body, &mut account, &mut fields);

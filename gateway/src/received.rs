@@ -43,6 +43,15 @@ pub struct Received {
     host: Host,
 }
 
+/// A request that was not let in.
+#[derive(Debug)]
+pub struct Unfit {
+    /// What is wrong with it.
+    pub fault: Fault,
+    /// Its fields: they say in which form the answer is wanted.
+    pub headers: HeaderMap,
+}
+
 /// A Host field in lower case.
 #[derive(Clone, Debug)]
 struct Host {
@@ -53,7 +62,7 @@ struct Host {
 
 impl Received {
     /// Takes a request in, or says what is wrong with it.
-    pub fn take(parts: Parts, peer: Peer, bounds: Bounds) -> Result<Self, (Fault, HeaderMap)> {
+    pub fn take(parts: Parts, peer: Peer, bounds: Bounds) -> Result<Self, Box<Unfit>> {
         let checked = host(&parts).and_then(|host| Ok((host, target(&parts, bounds)?)));
         let checked = checked.and_then(|found| {
             let few = parts.headers.len() <= bounds.fields;
@@ -62,7 +71,7 @@ impl Received {
         let Parts { method, version, headers, .. } = parts;
         match checked {
             Ok((host, target)) => Ok(Self { method, version, headers, peer, target, host }),
-            Err(fault) => Err((fault, headers)),
+            Err(fault) => Err(Box::new(Unfit { fault, headers })),
         }
     }
 
@@ -245,7 +254,7 @@ mod tests {
         let peer = Peer { address: IpAddr::from([192, 0, 2, 1]), secure: false };
         let shown = match Received::take(parts, peer, BOUNDS) {
             Ok(received) => format!("{} {}", received.host_name(), received.target()),
-            Err((fault, _)) => fault.row().status.as_u16().to_string(),
+            Err(unfit) => unfit.fault.row().status.as_u16().to_string(),
         };
         assert_eq!(shown, expected);
     }

@@ -75,12 +75,15 @@ impl Worker {
     }
 }
 
+/// A generation, counted twice: the inner count is shared by workers, the outer is not.
+pub type Held = Rc<Arc<Generation>>;
+
 /// The generation in force, as one worker holds it: calls count their references here and not in
 /// memory that workers share.
 #[derive(Debug)]
 pub struct InForce {
     current: Arc<Current>,
-    held: RefCell<Rc<Arc<Generation>>>,
+    held: RefCell<Held>,
 }
 
 impl InForce {
@@ -91,7 +94,7 @@ impl InForce {
     }
 
     /// The generation in force now.
-    pub fn load(&self) -> Rc<Arc<Generation>> {
+    pub fn load(&self) -> Held {
         let mut held = self.held.borrow_mut();
         if !self.current.is(&held) {
             *held = Rc::new(self.current.load());
@@ -129,7 +132,7 @@ impl Names {
     }
 }
 
-/// SplitMix64's finisher: one-to-one, and neighbours look nothing alike.
+/// The finisher of `SplitMix64`: one-to-one, and neighbours look nothing alike.
 const fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

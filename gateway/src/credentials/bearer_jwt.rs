@@ -20,18 +20,15 @@ pub fn verify(
     now_unix: i64,
 ) -> Result<Rc<Known>, TokenRefused> {
     let known = tokens.borrow().get(token);
-    let known = match known.filter(|known| known.enter(generation)) {
-        Some(known) => {
-            cells.tokens_known.add(1);
-            known
-        }
-        None => {
-            let known = Rc::new(judge(token, generation, now_unix)?);
-            cells.tokens_verified.add(1);
-            tokens.borrow_mut().insert(Rc::clone(&known));
-            known.enter(generation);
-            known
-        }
+    let known = if let Some(known) = known.filter(|known| known.enter(generation)) {
+        cells.tokens_known.add(1);
+        known
+    } else {
+        let known = Rc::new(judge(token, generation, now_unix)?);
+        cells.tokens_verified.add(1);
+        tokens.borrow_mut().insert(Rc::clone(&known));
+        known.enter(generation);
+        known
     };
     if !known.lasts(now_unix) {
         return Err(TokenRefused::Refused(jose::Refusal::Expired));

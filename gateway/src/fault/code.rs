@@ -104,7 +104,7 @@ impl Fault {
             Self::Throttled { limit, .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, limit.code(), "Message throttled out", Throttled)
             }
-            Self::BackendUnreachable(_) => {
+            Self::BackendUnreachable(_) | Self::KeyManagerAway(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, 101_503, "Service Unavailable", Target)
             }
             Self::BackendConnectTimeout => {
@@ -118,9 +118,6 @@ impl Fault {
             Self::BackendProtocol(_) => (StatusCode::BAD_GATEWAY, 101_506, "Bad Gateway", Target),
             Self::BackendBusy => {
                 (StatusCode::SERVICE_UNAVAILABLE, 303_000, "Service Unavailable", Target)
-            }
-            Self::KeyManagerAway(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, 101_503, "Service Unavailable", Target)
             }
         };
         Row { status, code, message, class }

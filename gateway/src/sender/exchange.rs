@@ -105,11 +105,18 @@ struct Sending {
     /// Body bytes that are still owed; `None`: the body is chunked.
     owed: Option<u64>,
     chunks: bool,
-    /// Whether the body waits for `100 (Continue)`.
-    held: bool,
-    ended: bool,
+    flow: Flow,
     failed: Option<io::Error>,
     repeatable: bool,
+}
+
+/// What the body is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// It waits for `100 (Continue)`.
+    Held,
+    Going,
+    Ended,
 }
 
 /// Whose turn it is, as far as time limits care.
@@ -134,8 +141,11 @@ impl Exchange {
             written: 0,
             chunk: Bytes::new(),
             chunks: false,
-            held: order.expects_continue && !empty,
-            ended: empty,
+            flow: match (empty, order.expects_continue) {
+                (true, _) => Flow::Ended,
+                (false, true) => Flow::Held,
+                (false, false) => Flow::Going,
+            },
             failed: None,
             repeatable: empty,
         };
@@ -154,11 +164,12 @@ impl Exchange {
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, SendError>> {
         loop {
             let turn = self.poll_send(cx).map_err(SendError::RequestBody)?;
-            let held = self.sending.held;
+            let flow = self.sending.flow;
             if let Poll::Ready(head) = self.poll_read_head(cx)? {
                 return Poll::Ready(Ok(head));
             }
-            if held && !self.sending.held {
+            if self.sending.flow != flow {
+                // The backend wants the body.
                 continue;
             }
             if self.poll_alarm(turn, cx).is_pending() {
@@ -169,7 +180,7 @@ impl Exchange {
             }
             // A backend that knows nothing of `Expect` says nothing; the body goes out all the
             // same (RFC 9110 §10.1.1).
-            self.sending.held = false;
+            self.sending.flow = Flow::Going;
         }
     }
 
@@ -184,7 +195,9 @@ impl Exchange {
                         return Poll::Ready(Err(SendError::Protocol(AnswerError::Status)));
                     }
                     Some(head) if head.status.is_informational() => {
-                        self.sending.held &= head.status != StatusCode::CONTINUE;
+                        if head.status == StatusCode::CONTINUE {
+                            self.sending.go_on();
+                        }
                     }
                     Some(head) => return Poll::Ready(Ok(head)),
                 }
@@ -232,7 +245,7 @@ impl Exchange {
                 Ok(WaitsFor::Answer)
             }
             Poll::Pending if self.sending.has_output(&self.connection) => Ok(WaitsFor::Reader),
-            Poll::Pending if self.sending.held => Ok(WaitsFor::Continue),
+            Poll::Pending if self.sending.flow == Flow::Held => Ok(WaitsFor::Continue),
             Poll::Pending => Ok(WaitsFor::Client),
         }
     }
@@ -300,7 +313,13 @@ enum Broken {
 
 impl Sending {
     fn is_over(&self, connection: &Connection) -> bool {
-        self.failed.is_some() || (self.ended && !self.has_output(connection))
+        self.failed.is_some() || (self.flow == Flow::Ended && !self.has_output(connection))
+    }
+
+    fn go_on(&mut self) {
+        if self.flow == Flow::Held {
+            self.flow = Flow::Going;
+        }
     }
 
     fn has_output(&self, connection: &Connection) -> bool {
@@ -314,15 +333,15 @@ impl Sending {
     ) -> Poll<Result<(), Broken>> {
         loop {
             if self.chunk.is_empty()
-                && !self.ended
-                && !self.held
+                && self.flow == Flow::Going
                 && let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx)
             {
                 self.stage(connection, frame).map_err(Broken::Body)?;
             }
             if !self.has_output(connection) {
                 ready!(Pin::new(&mut connection.link).poll_flush(cx)).map_err(Broken::Link)?;
-                return if self.ended { Poll::Ready(Ok(())) } else { Poll::Pending };
+                let ended = self.flow == Flow::Ended;
+                return if ended { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
             let wrote = ready!(self.poll_write(connection, cx)).map_err(Broken::Link)?;
             let head = wrote.min(connection.output.len() - self.written);
@@ -372,7 +391,9 @@ impl Sending {
             (Some(Ok(data)), Some(owed)) => {
                 let left = owed.checked_sub(data.len() as u64).ok_or_else(|| miscounted("more"))?;
                 self.owed = Some(left);
-                self.ended = left == 0;
+                if left == 0 {
+                    self.flow = Flow::Ended;
+                }
                 self.chunk = data;
             }
             (Some(Ok(data)), None) => {
@@ -390,15 +411,15 @@ impl Sending {
                     output.extend_from_slice(b"\r\n");
                 }
                 output.extend_from_slice(b"\r\n");
-                self.ended = true;
+                self.flow = Flow::Ended;
             }
             (None, None) => {
                 output.extend_from_slice(format!("{lead}0\r\n\r\n").as_bytes());
-                self.ended = true;
+                self.flow = Flow::Ended;
             }
             // Trailers have no place behind a body of known length.
             (Some(Err(_)), Some(_)) => {}
-            (None, Some(0)) => self.ended = true,
+            (None, Some(0)) => self.flow = Flow::Ended,
             (None, Some(_)) => return Err(miscounted("fewer")),
         }
         Ok(())

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use chassis::task::Tasks;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -26,15 +27,16 @@ pub(crate) struct Seen {
 }
 
 impl Backend {
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(tasks: &Tasks) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
         let counted = Arc::clone(&seen);
-        tokio::task::spawn(async move {
+        let each = tasks.clone();
+        tasks.spawn("backend", async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.connections.fetch_add(1, Ordering::Relaxed);
-                tokio::task::spawn(serve(stream, Arc::clone(&counted)));
+                each.spawn("backend-connection", serve(stream, Arc::clone(&counted)));
             }
         });
         Self { address, seen }

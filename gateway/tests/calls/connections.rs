@@ -24,6 +24,7 @@ spec:
 
 /// Sends two calls at once over one HTTP/2 connection and returns the bodies.
 async fn over_http2(
+    stand: &Stand,
     io: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     scheme: &str,
 ) -> Vec<String> {
@@ -31,7 +32,7 @@ async fn over_http2(
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(io))
             .await
             .unwrap();
-    tokio::task::spawn(connection);
+    stand.host.tasks.spawn("client", connection);
     let ask = |path: &str, body: &str| {
         let uri = format!("{scheme}://api.example/open/1.0{path}");
         let body = Full::new(bytes::Bytes::from(body.to_owned()));
@@ -68,13 +69,13 @@ async fn tls(stand: &Stand, alpn: &str) -> tokio_rustls::client::TlsStream<TcpSt
 async fn http2_is_spoken_in_the_clear_to_those_who_know() {
     let stand = Stand::start(OPEN).await;
     let stream = TcpStream::connect(stand.serving.http()[0]).await.unwrap();
-    check(&over_http2(stream, "http").await, "http");
+    check(&over_http2(&stand, stream, "http").await, "http");
 }
 
 #[tokio::test]
 async fn http2_is_spoken_under_tls_to_those_who_ask() {
     let stand = Stand::start(OPEN).await;
-    check(&over_http2(tls(&stand, "h2").await, "https").await, "https");
+    check(&over_http2(&stand, tls(&stand, "h2").await, "https").await, "https");
 }
 
 #[tokio::test]
@@ -82,7 +83,7 @@ async fn http1_is_spoken_under_tls_too() {
     let stand = Stand::start(OPEN).await;
     let io = TokioIo::new(tls(&stand, "http/1.1").await);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
-    tokio::task::spawn(connection);
+    stand.host.tasks.spawn("client", connection);
     let ask = http::Request::get("/open/1.0/echo").header("host", "api.example");
     let answer =
         sender.send_request(ask.body(Empty::<bytes::Bytes>::new()).unwrap()).await.unwrap();

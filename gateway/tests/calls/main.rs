@@ -3,10 +3,17 @@
 //! Each suite starts real workers on loopback with resources given as text, and talks to them and
 //! to a backend of its own byte by byte.
 
+#[cfg(test)]
 mod backend;
+#[cfg(test)]
 mod connections;
+#[cfg(test)]
 mod identity;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod passing;
+#[cfg(test)]
 mod rights;
+#[cfg(test)]
 mod stand;

@@ -45,7 +45,7 @@ impl Stand {
     pub(crate) async fn with(resources: &str, change: impl FnOnce(&mut Settings)) -> Self {
         let data = TempDir::new().unwrap();
         let host = Host::development("gateway", data.path()).unwrap();
-        let backend = Backend::start().await;
+        let backend = Backend::start(&host.tasks).await;
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
         let plan = plan(&filled(resources, &backend, &key));
         let current = Arc::new(Current::new(generation(1, plan, &key)));
