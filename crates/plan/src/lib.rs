@@ -3,14 +3,16 @@
 //! Resources in, an executable plan or a list of problems out. The control plane asks before it
 //! commits, the gateway before it swaps, the command line without either; there is no second
 //! validator and no second compiler, so what was accepted is what runs. Pure: no I/O besides
-//! `files`, no clock, no tasks.
+//! [`files`], no clock, no tasks.
 #![warn(missing_docs)]
 
 mod admission;
 mod compile;
 mod document;
+pub mod files;
 mod map;
 mod objects;
+pub mod openapi;
 mod problem;
 mod resource;
 mod router;

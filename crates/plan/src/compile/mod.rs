@@ -21,12 +21,13 @@ pub use key_manager::KeyManagerPlan;
 pub use operation::OperationPlan;
 pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
 
-pub(crate) use api::{broken_api, compile_api};
+pub(crate) use api::{MAX_DEFINITION_BYTES, broken_api, compile_api};
 pub(crate) use certificate::{
     Authority, CertificateForm, check_pair, compile_certificate, read_private_key,
 };
 pub(crate) use host::{GroupPlan, compile_group, selects};
 pub(crate) use key_manager::{built_in_resident, compile_key_manager};
+pub(crate) use operation::is_scope;
 pub(crate) use resource::compile_resource;
 pub(crate) use subscriber::{ApplicationForm, compile_application, compile_subscription};
 pub(crate) use tier::{TierPlan, compile_tier};

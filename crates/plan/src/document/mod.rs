@@ -8,4 +8,4 @@ mod walk;
 pub use read::{from_json, read_document};
 
 pub(crate) use read::MAX_FILE_BYTES;
-pub(crate) use tree::{Tree, TreeError, parse};
+pub(crate) use tree::{Tree, parse};

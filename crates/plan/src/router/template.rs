@@ -136,7 +136,9 @@ fn check_literal(text: &str) -> Result<(), (String, &'static str)> {
     if text.contains('}') {
         return Err(("a `}` closes nothing".to_owned(), "open it with `{`"));
     }
-    if text.contains('*') {
+    // Inside a segment it is a character like others (RFC 3986 §3.3); at an end somebody means a
+    // wildcard.
+    if text.starts_with('*') || text.ends_with('*') {
         return Err(("`*` stands alone, at the end".to_owned(), "write `/*` at the end"));
     }
     let wrong = |byte: u8| !byte.is_ascii_graphic() || b"?#\"<>\\^`|".contains(&byte);

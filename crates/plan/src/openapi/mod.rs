@@ -1,0 +1,12 @@
+//! How does an OpenAPI document become an API?
+
+mod backend;
+mod dialect;
+mod import;
+mod operations;
+mod reference;
+mod security;
+
+pub use import::{Options, Report, import};
+
+pub(crate) use import::operations_of;
