@@ -77,7 +77,8 @@ impl Postgres {
         let root = is_root();
         if root {
             // Every folder above must let the other user pass.
-            for above in data.ancestors().take_while(|path| path.starts_with(std::env::temp_dir())) {
+            for above in data.ancestors().take_while(|path| path.starts_with(std::env::temp_dir()))
+            {
                 run(Command::new("chmod").arg("o+x").arg(above));
             }
             run(Command::new("chown").arg("postgres").arg(&data));
@@ -103,10 +104,7 @@ impl Postgres {
             async move { up.then_some(()) }
         })
         .await;
-        Self {
-            url: format!("postgres://turnpike@127.0.0.1:{port}/postgres"),
-            _process: process,
-        }
+        Self { url: format!("postgres://turnpike@127.0.0.1:{port}/postgres"), _process: process }
     }
 }
 

@@ -60,10 +60,9 @@ impl Stack {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (etcd, postgres) = match engines {
             Engines::Embedded => (None, None),
-            Engines::ScaleOut => (
-                Some(Etcd::start(folder.path()).await),
-                Some(Postgres::start(folder.path()).await),
-            ),
+            Engines::ScaleOut => {
+                (Some(Etcd::start(folder.path()).await), Some(Postgres::start(folder.path()).await))
+            }
         };
         let mut stack = Self {
             services: [None, None, None, None],
@@ -82,6 +81,8 @@ impl Stack {
             postgres,
             folder,
         };
+        // The services make their own certificates; the command line's is made by who starts them.
+        chassis::pki::development(&stack.pki(), &["admin"]).expect("certificates");
         for name in SERVICES {
             stack.launch(name);
         }
@@ -112,7 +113,11 @@ impl Stack {
     pub async fn ready(&mut self, name: &'static str) {
         let address = self.operations(name);
         let service = self.services[index(name)].as_mut();
-        assert!(service.is_some_and(Process::is_running), "{name} ended; its log: {}", self.log(name));
+        assert!(
+            service.is_some_and(Process::is_running),
+            "{name} ended; its log: {}",
+            self.log(name)
+        );
         eventually(&format!("{name} is ready"), Duration::from_secs(30), || async move {
             let answer =
                 Client::new(address).try_call("GET", "/readyz", &[], bytes::Bytes::new()).await;
@@ -276,11 +281,13 @@ impl Stack {
                 self.rpc("analytics-collector"),
             ),
             "key-manager" => {
-                let store = self.postgres.as_ref().map(|postgres| {
-                    format!("[store]\nurl = \"{}\"\n", postgres.url)
-                });
+                let store = self
+                    .postgres
+                    .as_ref()
+                    .map(|postgres| format!("[store]\nurl = \"{}\"\n", postgres.url));
                 format!(
-                    "[http]\nlisten = \"127.0.0.1:{}\"\n[rpc]\nlisten = \"127.0.0.1:{}\"\n{}",
+                    "[https]\nlisten = \"127.0.0.1:{0}\"\n[rpc]\nlisten = \"127.0.0.1:{1}\"\n\
+                     [issuer]\nurl = \"https://127.0.0.1:{0}/oauth2\"\n{2}",
                     ports.tokens,
                     ports.key_manager,
                     store.unwrap_or_default()

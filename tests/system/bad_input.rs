@@ -64,11 +64,9 @@ async fn garbage_on_a_port_closes_that_connection_only() {
             drop(stream.write_all(bytes).await);
             drop(stream.shutdown().await);
             let mut answer = Vec::new();
-            let ended = tokio::time::timeout(
-                Duration::from_secs(30),
-                stream.read_to_end(&mut answer),
-            )
-            .await;
+            let ended =
+                tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer))
+                    .await;
             assert!(ended.is_ok(), "{name} keeps a connection of garbage open");
             assert!(!answer.starts_with(b"HTTP/1.1 200"), "{name} answers garbage with 200");
         }

@@ -60,7 +60,11 @@ async fn only_good_tokens_of_subscribers_pass() {
     ];
     for (_, token) in &bad {
         let answer = check(&system, Some(token), "401 900901").await;
-        assert!(answer.header("www-authenticate").contains("invalid_token"), "{:?}", answer.headers);
+        assert!(
+            answer.header("www-authenticate").contains("invalid_token"),
+            "{:?}",
+            answer.headers
+        );
     }
 
     check(&system, Some(&issuer.token("idle", &json!({}))), "403 900908").await;

@@ -44,8 +44,7 @@ async fn a_trace_runs_from_the_client_to_the_key_manager_and_to_the_backend() {
 
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let parent = format!("00-{trace}-00f067aa0ba902b7-01");
-    let answer =
-        client.call("GET", "/orders/1.0.0/open", &[("traceparent", &parent)], "").await;
+    let answer = client.call("GET", "/orders/1.0.0/open", &[("traceparent", &parent)], "").await;
     let seen = answer.json()["headers"]["traceparent"].as_str().unwrap_or_default().to_owned();
     assert!(seen.contains(trace), "the backend saw `{seen}`");
     assert!(!seen.contains("00f067aa0ba902b7"), "the backend is told of the gateway's own span");
