@@ -5,6 +5,7 @@
 //! in flight end, the last state and the last usage events are written; events the collector takes
 //! in the time that is left are gone from the disk, the others are sent after the next start.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,9 +25,7 @@ use crate::rpc::collector::Collector;
 use crate::rpc::control_plane::{ControlPlane, Node};
 use crate::rpc::key_manager::KeyManager;
 use crate::rpc::token_endpoint;
-use crate::snapshot::{
-    Certificates, Directory, Figures, Follower, Publisher, Shelf, State, disk,
-};
+use crate::snapshot::{Certificates, Directory, Figures, Follower, Publisher, Shelf, State, disk};
 use crate::trust::{KeyFollower, RevocationFollower};
 use crate::usage::{Recording, Reporting};
 use crate::{operations, sender};
@@ -70,7 +69,8 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
             credentials: config.credentials.clone(),
         },
     };
-    let listen = Listen { http: config.receiver.http.clone(), https: config.receiver.https.clone() };
+    let listen =
+        Listen { http: config.receiver.http.clone(), https: config.receiver.https.clone() };
     let serving = receiver::serve(config.receiver.workers, &listen, &context)?;
     let metrics = serving.metrics();
     host.metrics.register(|registry| registry.register_collector(Box::new(metrics)));
@@ -125,11 +125,12 @@ impl Configuration {
         let figures = host.metrics.register(Figures::new);
         let ready = host.ready.condition("configuration");
         let (resources, data) = (config.directory.resources.clone(), host.data.clone());
+        let labels = config.gateway.labels.clone();
         let (is_static, putting) = (config.is_static(), Arc::clone(&publisher));
         // Reading and compiling 50,000 routes is no work for a runtime thread.
         let read = host.tasks.blocking(move || {
             let (source, state) =
-                if is_static { from_directory(&resources)? } else { from_disk(&data)? };
+                if is_static { from_directory(&resources, labels)? } else { from_disk(&data)? };
             if let Some(state) = &state {
                 putting.put_plan(state.plan.clone());
             }
@@ -169,8 +170,7 @@ impl Configuration {
                 let keeping = disk::keeping(shelf).run(states.subscribe(), clock, tasks);
                 host.tasks.spawn("disk", keeping);
                 let host = host.clone();
-                let follower =
-                    Follower { control_plane, publisher, figures, ready, states, host };
+                let follower = Follower { control_plane, publisher, figures, ready, states, host };
                 let tasks = follower.host.tasks.clone();
                 tasks.spawn("sync", follower.run());
             }
@@ -180,8 +180,11 @@ impl Configuration {
     }
 }
 
-fn from_directory(resources: &Path) -> Result<(Source, Option<State>)> {
-    let (directory, state) = Directory::open(resources)?;
+fn from_directory(
+    resources: &Path,
+    labels: BTreeMap<String, String>,
+) -> Result<(Source, Option<State>)> {
+    let (directory, state) = Directory::open(resources, labels)?;
     Ok((Source::Directory(directory), Some(state)))
 }
 
@@ -226,8 +229,7 @@ fn reporting(config: &Config, host: &Host, node: &str) -> Result<Option<Reportin
         channel(&host.tls, address, "analytics-collector").context("collector.address")?;
     let collector = Collector::new(channel, node.to_owned());
     let directory = host.data.join("usage");
-    let reporting =
-        Reporting::start(&directory, config.usage.spool_limit, node, collector, host)?;
+    let reporting = Reporting::start(&directory, config.usage.spool_limit, node, collector, host)?;
     Ok(Some(reporting))
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chassis::operations::{Ask, Reply, Route};
 use http::StatusCode;
-use plan::{Kind, Object, ResourceKey};
+use plan::{Object, ResourceKey};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -15,7 +15,11 @@ use crate::generation::Current;
 use crate::snapshot::State;
 
 /// The routes of the operations port that are the gateway's own.
-pub fn routes(node: &str, states: watch::Receiver<Arc<State>>, current: Arc<Current>) -> Vec<Route> {
+pub fn routes(
+    node: &str,
+    states: watch::Receiver<Arc<State>>,
+    current: Arc<Current>,
+) -> Vec<Route> {
     let node: Arc<str> = Arc::from(node);
     let dump = Route::get("/config_dump", move |ask| {
         let (node, current) = (Arc::clone(&node), Arc::clone(&current));
@@ -53,18 +57,10 @@ fn dump(node: &str, state: &State, current: &Current, ask: &Ask) -> Reply {
     Reply::json(format!("{dump:#}\n"))
 }
 
-/// An object as JSON; of a secret only what tells two of them apart.
+/// An object as JSON; secret values are left out.
 fn shown(object: &Object) -> Value {
-    let Some(resource) = object.resource() else {
-        return json!({ "key": object.key().as_str(), "unreadable": true });
-    };
-    let mut value = plan::to_json(resource);
-    if object.key().kind() == Some(Kind::Secret)
-        && let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut)
-    {
-        spec.remove("value");
-    }
-    value
+    let unreadable = || json!({ "key": object.key().as_str(), "unreadable": true });
+    object.resource().map_or_else(unreadable, plan::to_json)
 }
 
 /// Which objects are asked for.

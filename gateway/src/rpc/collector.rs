@@ -50,15 +50,12 @@ impl Collector {
     }
 
     /// Starts a call that sends `batches` as they come.
-    pub async fn open(
-        &self,
-        batches: mpsc::Receiver<Batch>,
-    ) -> Result<Acknowledgements, RpcError> {
+    pub async fn open(&self, batches: mpsc::Receiver<Batch>) -> Result<Acknowledgements, RpcError> {
         let mut client = tonic::client::Grpc::new(self.channel.clone());
-        client.ready().await.map_err(|source| RpcError::Away {
-            service: SERVICE,
-            source: Box::new(source),
-        })?;
+        client
+            .ready()
+            .await
+            .map_err(|source| RpcError::Away { service: SERVICE, source: Box::new(source) })?;
         let codec = Prepared { source: self.source.clone() };
         let path = PathAndQuery::from_static(COLLECT);
         let request = Request::new(ReceiverStream::new(batches));

@@ -106,7 +106,8 @@ impl ControlPlane {
         answers.try_send(hello).map_err(|_| RpcError::Ended { service: SERVICE })?;
         let request = chassis::rpc::traced(Request::new(ReceiverStream::new(sent)));
         let client = ConfigSyncClient::new(self.channel.clone());
-        let offers = client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).sync(request).await;
+        let offers =
+            client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).sync(request).await;
         let offers = offers.map_err(failed)?.into_inner();
         Ok(Session { answers, offers })
     }
@@ -147,12 +148,8 @@ impl Session {
 
     /// Says what this gateway holds after a transaction, and what of it cannot be served.
     pub async fn applied(&self, held: Position, rejected: Vec<Rejected>) -> Result<(), RpcError> {
-        let applied = Applied {
-            epoch: held.epoch,
-            revision: held.revision,
-            state_hash: held.hash,
-            rejected,
-        };
+        let applied =
+            Applied { epoch: held.epoch, revision: held.revision, state_hash: held.hash, rejected };
         let answer = SyncRequest { message: Some(sync_request::Message::Applied(applied)) };
         self.answers.send(answer).await.map_err(|_| RpcError::Ended { service: SERVICE })
     }
@@ -180,15 +177,11 @@ fn join(before: Option<Change>, part: Transaction) -> Result<Change, RpcError> {
     let object = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
     upserts.extend(part.upserts.into_iter().map(|o| (o.key, object(&o.resource))));
     deletes.extend(part.deletes);
-    let committed_us = part.committed_at.map(|at| {
-        at.seconds.saturating_mul(1_000_000).saturating_add(i64::from(at.nanos / 1_000))
-    });
+    let committed_us = part
+        .committed_at
+        .map(|at| at.seconds.saturating_mul(1_000_000).saturating_add(i64::from(at.nanos / 1_000)));
     Ok(Change {
-        position: Position {
-            epoch: part.epoch,
-            revision: part.revision,
-            hash: part.state_hash,
-        },
+        position: Position { epoch: part.epoch, revision: part.revision, hash: part.state_hash },
         full,
         upserts,
         deletes,

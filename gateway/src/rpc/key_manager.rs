@@ -44,7 +44,8 @@ impl KeyManager {
         let request = WatchRevocationsRequest { epoch: epoch.to_owned(), after };
         let request = chassis::rpc::traced(Request::new(request));
         let client = RevocationsClient::new(self.channel.clone());
-        let answer = client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).watch(request).await;
+        let answer =
+            client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).watch(request).await;
         answer.map(|response| RevocationLog(response.into_inner())).map_err(failed)
     }
 }

@@ -127,8 +127,8 @@ impl Runner {
         if self.clock.unix_us() < self.away_until_us.load(Ordering::Acquire) {
             return Err(Unavailable::Away);
         }
-        let mut client = TokenEndpointClient::new(self.channel.clone())
-            .max_decoding_message_size(MESSAGE_BYTES);
+        let mut client =
+            TokenEndpointClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES);
         let request = chassis::rpc::traced(Request::new(request));
         match self.clock.timeout(ANSWER_WITHIN, client.forward(request)).await {
             Ok(Ok(response)) => {

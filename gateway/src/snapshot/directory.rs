@@ -8,14 +8,15 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chassis::Host;
-use plan::Problem;
+use plan::files::Files;
+use plan::{Objects, Problem};
 use tokio::sync::watch;
 
 use super::figures::Figures;
@@ -38,6 +39,9 @@ pub enum DirectoryError {
         #[source]
         source: io::Error,
     },
+    /// It, or a file that one in it names, cannot be read.
+    #[error("cannot read the resource files")]
+    Files(#[from] plan::files::FilesError),
     /// What is in it cannot be served.
     #[error("{0}")]
     Refused(Problems),
@@ -61,15 +65,23 @@ type Sight = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
+    /// Of this gateway: they select what it serves.
+    labels: BTreeMap<String, String>,
+    /// Files outside of it that its files name.
+    named: Vec<PathBuf>,
     seen: Sight,
 }
 
 impl Directory {
     /// The state that the files of `path` describe.
-    pub fn open(path: &Path) -> Result<(Self, State), DirectoryError> {
-        let seen = look(path)?;
-        let state = read(path, &State::empty())?;
-        Ok((Self { path: path.to_owned(), seen }, state))
+    pub fn open(
+        path: &Path,
+        labels: BTreeMap<String, String>,
+    ) -> Result<(Self, State), DirectoryError> {
+        let seen = look(path, &[])?;
+        let mut directory = Self { path: path.to_owned(), labels, named: Vec::new(), seen };
+        let state = directory.read(&State::empty())?;
+        Ok((directory, state))
     }
 
     /// Puts each good change in force until the process is asked to stop.
@@ -86,19 +98,54 @@ impl Directory {
                 () = host.shutdown.wait() => return,
                 () = host.clock.sleep(LOOK_EVERY) => {}
             }
-            let (path, state) = (self.path.clone(), Arc::clone(&states.borrow()));
-            let (seen, before) = (self.seen.clone(), resting.take());
-            let looked = host.tasks.blocking(move || reload(&path, &seen, before, &state)).await;
-            match looked {
-                Ok(Look::Same) => {}
-                Ok(Look::Changing(sight)) => resting = Some(sight),
-                Ok(Look::Changed(sight, result)) => {
-                    self.seen = sight;
-                    put(result, &publisher, &states, &figures, &host);
-                }
-                Err(_) => return,
+            let (state, before) = (Arc::clone(&states.borrow()), resting.take());
+            let looked = host.tasks.blocking(move || {
+                let look = self.reload(before.as_ref(), &state);
+                (self, look)
+            });
+            // No answer comes back only when the runtime is gone.
+            let Ok((same, look)) = looked.await else { return };
+            self = same;
+            match look {
+                Look::Same => {}
+                Look::Changing(sight) => resting = Some(sight),
+                Look::Changed(result) => put(result, &publisher, &states, &figures, &host),
             }
         }
+    }
+
+    fn reload(&mut self, before: Option<&Sight>, state: &State) -> Look {
+        match look(&self.path, &self.named) {
+            Ok(now) if now == self.seen => Look::Same,
+            Ok(now) if Some(&now) == before => {
+                self.seen = now;
+                Look::Changed(self.read(state))
+            }
+            Ok(now) => Look::Changing(now),
+            // Said once: an unreadable directory looks like an empty one from then on.
+            Err(_) if self.seen.is_empty() => Look::Same,
+            Err(error) => {
+                self.seen = Sight::new();
+                Look::Changed(Err(error))
+            }
+        }
+    }
+
+    /// Reads and admits what is in the directory; what is the same keeps its compiled form.
+    fn read(&mut self, before: &State) -> Result<State, DirectoryError> {
+        let refused = |problems| DirectoryError::Refused(Problems(problems));
+        let Files { resources, problems, read } = plan::files::read(&self.path)?;
+        if !problems.is_empty() {
+            return Err(refused(problems));
+        }
+        let admitted = plan::admit(&Objects::new(), &resources, &[]).map_err(refused)?;
+        let all: Vec<_> = plan::slice(&admitted.objects, &self.labels)
+            .iter()
+            .map(|object| (object.key().clone(), object.bytes().clone()))
+            .collect();
+        self.named = read.into_iter().filter(|file| !file.starts_with(&self.path)).collect();
+        self.seen.extend(look_at(&self.named));
+        Ok(before.replaced("static".to_owned(), before.revision + 1, &all))
     }
 }
 
@@ -108,18 +155,7 @@ enum Look {
     /// Something is new, and may not be finished.
     Changing(Sight),
     /// Something is new and rested since the last look.
-    Changed(Sight, Result<State, DirectoryError>),
-}
-
-fn reload(path: &Path, seen: &Sight, before: Option<Sight>, state: &State) -> Look {
-    match look(path) {
-        Ok(now) if now == *seen => Look::Same,
-        Ok(now) if Some(&now) == before.as_ref() => Look::Changed(now, read(path, state)),
-        Ok(now) => Look::Changing(now),
-        // Said once: an unreadable directory looks like an empty one from then on.
-        Err(_) if seen.is_empty() => Look::Same,
-        Err(error) => Look::Changed(Sight::new(), Err(error)),
-    }
+    Changed(Result<State, DirectoryError>),
 }
 
 fn put(
@@ -151,21 +187,16 @@ fn put(
     }
 }
 
-/// Reads and admits what is in the directory; what is the same keeps its compiled form.
-fn read(path: &Path, before: &State) -> Result<State, DirectoryError> {
-    let refused = |problems| DirectoryError::Refused(Problems(problems));
-    let resources = plan::files::read_folder_or_file(path).map_err(refused)?;
-    let admitted = plan::admit(&plan::Objects::default(), &resources, &[]).map_err(refused)?;
-    let all: Vec<_> = admitted
-        .objects
-        .iter()
-        .map(|object| (object.key().clone(), object.bytes().clone()))
-        .collect();
-    Ok(before.replaced("static".to_owned(), before.revision + 1, &all))
+fn look_at(files: &[PathBuf]) -> impl Iterator<Item = (PathBuf, (Option<SystemTime>, u64))> {
+    files.iter().filter_map(|path| Some((path.clone(), mark(&fs::metadata(path).ok()?))))
 }
 
-fn look(path: &Path) -> Result<Sight, DirectoryError> {
-    let mut sight = Sight::new();
+fn mark(metadata: &Metadata) -> (Option<SystemTime>, u64) {
+    (metadata.modified().ok(), metadata.len())
+}
+
+fn look(path: &Path, named: &[PathBuf]) -> Result<Sight, DirectoryError> {
+    let mut sight: Sight = look_at(named).collect();
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
         let failed = |source| DirectoryError::Unreadable { path: folder.clone(), source };
@@ -176,7 +207,7 @@ fn look(path: &Path) -> Result<Sight, DirectoryError> {
             if metadata.is_dir() {
                 folders.push(path.clone());
             }
-            sight.insert(path, (metadata.modified().ok(), metadata.len()));
+            sight.insert(path, mark(&metadata));
         }
         if sight.len() + folders.len() > MOST_FILES {
             let source = io::Error::other("too many files");

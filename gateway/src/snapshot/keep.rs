@@ -34,12 +34,7 @@ pub struct Keeping<T> {
 
 impl<T: Send + Sync + 'static> Keeping<T> {
     /// Keeps what `values` shows until its sender is gone.
-    pub async fn run(
-        self,
-        mut values: watch::Receiver<Arc<T>>,
-        clock: Clock,
-        tasks: Tasks,
-    ) {
+    pub async fn run(self, mut values: watch::Receiver<Arc<T>>, clock: Clock, tasks: Tasks) {
         let Self { mut shelf, write, pause, name } = self;
         while values.changed().await.is_ok() {
             let value = Arc::clone(&values.borrow_and_update());

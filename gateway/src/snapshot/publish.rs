@@ -75,7 +75,7 @@ impl Publisher {
         if plan.backend_authorities().eq(now.plan.backend_authorities()) {
             return Arc::clone(&now.backends);
         }
-        let authorities: Vec<_> = plan.backend_authorities().collect();
+        let authorities: Vec<_> = plan.backend_authorities().cloned().collect();
         (self.trust)(&authorities).unwrap_or_else(|error| {
             let error = error.as_ref() as &dyn Error;
             tracing::error!(error, "backend authorities cannot be used, the earlier ones stay");

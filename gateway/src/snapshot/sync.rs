@@ -20,8 +20,8 @@ use tracing::Instrument as _;
 use super::figures::Figures;
 use super::publish::Publisher;
 use super::state::{Diverged, State};
-use crate::rpc::{Outage, RpcError};
 use crate::rpc::control_plane::{Change, ControlPlane, Offer, Position, Session};
+use crate::rpc::{Outage, RpcError};
 
 /// Why a call to the control plane ended.
 #[derive(Debug, thiserror::Error)]
@@ -163,7 +163,11 @@ impl Follower {
             let _inside = inner.entered();
             let next = Arc::new(state.after(change)?);
             publisher.put_plan(next.plan.clone());
-            tracing::info!(revision = next.revision, rejected = next.plan.rejected().len(), "in force");
+            tracing::info!(
+                revision = next.revision,
+                rejected = next.plan.rejected().len(),
+                "in force"
+            );
             Ok(next)
         });
         work.instrument(span).await.map_err(SyncError::Ending)

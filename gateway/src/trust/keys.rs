@@ -13,8 +13,8 @@ use prost::Message as _;
 use turnpike_proto::identity::v1::KeySet;
 
 use crate::generation::ResidentKeys;
-use crate::rpc::{Outage, RpcError};
 use crate::rpc::key_manager::KeyManager;
+use crate::rpc::{Outage, RpcError};
 use crate::snapshot::{Publisher, Shelf};
 
 /// Why kept bytes are no key set.

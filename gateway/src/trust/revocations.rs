@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use turnpike_proto::identity::v1::{Revocation, WatchRevocationsResponse};
 
 use crate::credentials::Revocations;
-use crate::rpc::{Outage, RpcError};
 use crate::rpc::key_manager::{self, KeyManager};
+use crate::rpc::{Outage, RpcError};
 use crate::snapshot::{Keeping, Shelf, ShelfError};
 
 /// Between two writings, at least.
@@ -37,7 +37,7 @@ enum NoLog {
 
 /// The log as far as it can still matter.
 #[derive(Clone, Debug, Default)]
-pub struct Log {
+struct Log {
     epoch: String,
     sequence: u64,
     as_of_us: i64,
@@ -90,7 +90,8 @@ impl RevocationFollower {
 
     async fn follow(&mut self) {
         let mut backoff = Backoff::new();
-        let mut outage = Outage::of("key manager (revocations)", "the view of revocations grows old");
+        let mut outage =
+            Outage::of("key manager (revocations)", "the view of revocations grows old");
         loop {
             let Err(error) = self.watch(&mut backoff, &mut outage).await;
             outage.failed(&error);

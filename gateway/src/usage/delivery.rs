@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::keeper::{Order, Progress};
 use super::segment::{Epoch, Frame};
-use crate::rpc::{Outage, RpcError};
 use crate::rpc::collector::{Acknowledgements, Batch, Collector};
+use crate::rpc::{Outage, RpcError};
 
 /// Batches that may be unanswered.
 const WINDOW: usize = 8;

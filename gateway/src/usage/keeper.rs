@@ -46,7 +46,7 @@ pub(super) struct Progress {
     pub(super) acknowledged: u64,
 }
 
-/// The thread's work; 
+/// The thread's work;
 #[derive(Debug)]
 pub(super) struct Keeper {
     pub(super) spool: Spool,

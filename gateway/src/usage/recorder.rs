@@ -135,7 +135,8 @@ impl fmt::Debug for Recorder {
 impl Recording {
     fn hand_over(&self, batch: Batch) {
         let count = u64::from(batch.count);
-        let taken = self.lane.as_ref().is_some_and(|lane| lane.try_send(Order::Keep(batch)).is_ok());
+        let taken =
+            self.lane.as_ref().is_some_and(|lane| lane.try_send(Order::Keep(batch)).is_ok());
         if taken {
             self.figures.recorded.inc_by(count);
         } else {

@@ -105,8 +105,6 @@ impl Reporting {
 /// Names this run of the machine. Without a name every start counts as a new one, which costs a new
 /// epoch and loses nothing.
 fn boot() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(
-        |_| chassis::random::token(16),
-        |name| name.split_whitespace().collect(),
-    )
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| chassis::random::token(16), |name| name.split_whitespace().collect())
 }

@@ -145,7 +145,12 @@ impl Spool {
 
     /// Appends a batch of `count` encoded events and gives its number. `lost` events were dropped
     /// before they reached the spool. When an error comes back the batch is dropped and counted.
-    pub(super) fn append(&mut self, events: &[u8], count: u32, lost: u64) -> Result<u64, SpoolError> {
+    pub(super) fn append(
+        &mut self,
+        events: &[u8],
+        count: u32,
+        lost: u64,
+    ) -> Result<u64, SpoolError> {
         self.unreported += lost;
         let appended = self.try_append(events, count);
         match appended {
@@ -193,10 +198,9 @@ impl Spool {
             .unwrap_or_default();
         while let Some(listed) = self.segments.get(at) {
             let path = listed.path.clone();
-            if let Some(frame) = self.read(at, sequence).map_err(|source| SpoolError::File {
-                path,
-                source,
-            })? {
+            if let Some(frame) =
+                self.read(at, sequence).map_err(|source| SpoolError::File { path, source })?
+            {
                 return Ok(Some(frame));
             }
             at += 1;
@@ -247,9 +251,10 @@ impl Spool {
 
     /// Hands what was appended to the disk; for a stop in order.
     pub(super) fn sync(&self) -> Result<(), SpoolError> {
-        self.active.sync_data().and_then(|()| self.position.sync_data()).map_err(|source| {
-            SpoolError::File { path: self.directory.clone(), source }
-        })
+        self.active
+            .sync_data()
+            .and_then(|()| self.position.sync_data())
+            .map_err(|source| SpoolError::File { path: self.directory.clone(), source })
     }
 
     /// The number of the last batch; 0: none.
@@ -304,10 +309,7 @@ impl Spool {
     }
 
     fn gone(&self) -> SpoolError {
-        SpoolError::File {
-            path: self.directory.clone(),
-            source: io::ErrorKind::NotFound.into(),
-        }
+        SpoolError::File { path: self.directory.clone(), source: io::ErrorKind::NotFound.into() }
     }
 }
 

@@ -77,7 +77,8 @@ fn read(spool: &mut Spool, mut after: u64) -> String {
     while let Some(frame) = spool.after(after).expect("readable") {
         after = frame.sequence;
         let name = String::from_utf8_lossy(&frame.events).trim().to_owned();
-        let dropped = if frame.dropped == 0 { String::new() } else { format!("+{}", frame.dropped) };
+        let dropped =
+            if frame.dropped == 0 { String::new() } else { format!("+{}", frame.dropped) };
         let epoch = frame.epoch.first().copied().unwrap_or_default();
         told.push(format!("{}:{name}*{}{dropped}/{epoch}", frame.sequence, frame.count));
     }
@@ -140,10 +141,7 @@ fn an_acknowledgement_of_what_was_never_appended_is_cut_down() {
 fn a_full_spool_drops_the_oldest_and_the_next_batch_says_how_many_events() {
     // Three batches fit in a segment; the thirteenth pushes out the first three (1+2+3 events),
     // and the sixteenth the next three, with what one of them would have reported.
-    check(
-        "a*1 b*2 c*3 d*1 e*1 f*1 g*1 h*1 i*1 j*1 k*1 l*1 m*1 n*1 read>12",
-        "13:m*1+6/1 14:n*1/1",
-    );
+    check("a*1 b*2 c*3 d*1 e*1 f*1 g*1 h*1 i*1 j*1 k*1 l*1 m*1 n*1 read>12", "13:m*1+6/1 14:n*1/1");
 }
 
 #[test]
