@@ -46,13 +46,26 @@ pub fn write(out: &mut Vec<u8>, line: &Line<'_>, headers: &HeaderMap, body: &Bod
     out.extend_from_slice(line.host.as_bytes());
     out.extend_from_slice(b"\r\n");
     let named = Named::of(headers);
-    let mut trailers = false;
+    let (mut trailers, mut cookies) = (false, 0_u32);
     for (name, value) in headers {
         let name = name.as_str();
         match name {
             // Written above and below, from what is sent and not from what was said.
             "host" | "content-length" => {}
             "te" => trailers |= value.as_bytes().eq_ignore_ascii_case(b"trailers"),
+            // HTTP/2 may split what HTTP/1.1 has in one field (RFC 9113 §8.2.3). Fields of one name
+            // follow each other here.
+            "cookie" if (line.passes)(name) && !named.contains(name) => {
+                if cookies > 0 {
+                    out.truncate(out.len().saturating_sub(2));
+                    out.extend_from_slice(b"; ");
+                    out.extend_from_slice(value.as_bytes());
+                    out.extend_from_slice(b"\r\n");
+                } else {
+                    field(out, name, value.as_bytes());
+                }
+                cookies += 1;
+            }
             _ if ends_here(name) || named.contains(name) || !(line.passes)(name) => {}
             _ => field(out, name, value.as_bytes()),
         }
@@ -126,6 +139,16 @@ mod tests {
              Upgrade: websocket\nProxy-Authorization: x\nAccept: a\nX-Refused: 1\nAccept: b",
             &Body::Empty,
             "accept: a\naccept: b\nx-request-id: 1\n",
+        );
+    }
+
+    #[test]
+    fn cookies_that_were_split_are_joined() {
+        check(
+            &Method::GET,
+            "A: 1\nCookie: a=1\nB: 2\nCookie: b=2; c=3",
+            &Body::Empty,
+            "a: 1\ncookie: a=1; b=2; c=3\nb: 2\nx-request-id: 1\n",
         );
     }
 

@@ -32,14 +32,20 @@ pub async fn hand_over(
     received: &Received,
     body: Body,
 ) -> Result<Response<Body>, Fault> {
-    let body = collected(body).await?;
+    let request = request(received, collected(body).await?);
+    let answer = key_manager.forward(request, tracing::Span::current()).await;
+    response(answer.map_err(|error| Fault::KeyManagerAway(Box::new(error)))?)
+}
+
+/// The request as it came, without what was about its connection.
+fn request(received: &Received, body: Bytes) -> ForwardRequest {
     let named = Named::of(&received.headers);
     let mut headers: Vec<HeaderField> = strip(&received.headers)
         .filter(|(name, _)| *name != "host" && passes(name) && !named.contains(name))
         .map(|(name, value)| field(name, value.as_bytes()))
         .collect();
     headers.push(field("host", received.host().as_bytes()));
-    let request = ForwardRequest {
+    ForwardRequest {
         method: received.method.as_str().to_owned(),
         target: received.target().to_owned(),
         headers,
@@ -47,9 +53,7 @@ pub async fn hand_over(
         peer_certificate: Vec::new(),
         client_address: received.peer.address.to_string(),
         secure: received.peer.secure,
-    };
-    let answer = key_manager.forward(request, tracing::Span::current()).await;
-    response(answer.map_err(|error| Fault::KeyManagerAway(Box::new(error)))?)
+    }
 }
 
 /// All of the body, or the fault that it is too long.
@@ -99,6 +103,7 @@ fn field(name: &str, value: &[u8]) -> HeaderField {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::received::{Bounds, Peer};
 
     #[track_caller]
     fn check(path: &str, expected: bool) {
@@ -116,6 +121,62 @@ mod tests {
     fn paths_that_only_look_like_them_are_not() {
         for path in ["/", "/token/x", "/tokens", "/oauth2", "/a/oauth2/token", "/.well-known"] {
             check(path, false);
+        }
+    }
+
+    #[test]
+    fn the_request_goes_on_as_it_came() {
+        let (parts, ()) = http::Request::post("/oauth2/token?x=%2F")
+            .header("host", "Api.Example:8280")
+            .header("authorization", "Basic x")
+            .header("connection", "keep-alive, x-mine")
+            .header("x-mine", "1")
+            .header("x-forwarded-for", "6.6.6.6")
+            .header("content-length", "4")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let peer = Peer { address: [192, 0, 2, 1].into(), secure: true };
+        let bounds = Bounds { target_bytes: 100, fields: 100 };
+        let received = Received::take(parts, peer, bounds).unwrap();
+        let expected = ForwardRequest {
+            method: "POST".to_owned(),
+            target: "/oauth2/token?x=%2F".to_owned(),
+            headers: vec![field("authorization", b"Basic x"), field("host", b"api.example:8280")],
+            body: b"body".to_vec(),
+            peer_certificate: Vec::new(),
+            client_address: "192.0.2.1".to_owned(),
+            secure: true,
+        };
+        assert_eq!(request(&received, Bytes::from("body")), expected);
+    }
+
+    #[test]
+    fn the_answer_comes_back_without_what_frames_it() {
+        let answer = ForwardResponse {
+            status: 401,
+            headers: vec![
+                field("www-authenticate", b"Basic"),
+                field("set-cookie", b"a"),
+                field("set-cookie", b"b"),
+                field("content-length", b"999"),
+                field("connection", b"close"),
+            ],
+            body: b"{}".to_vec(),
+        };
+        let response = response(answer).unwrap();
+        assert_eq!((response.status().as_u16(), response.body().length()), (401, Some(2)));
+        let names: Vec<&str> = response.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["www-authenticate", "set-cookie"]);
+        let twice = response.headers().get_all("set-cookie").iter().count();
+        assert_eq!(twice, 2);
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_a_fault() {
+        for status in [0, 100, 99, 70_000] {
+            let answer = ForwardResponse { status, ..ForwardResponse::default() };
+            assert!(matches!(response(answer), Err(Fault::KeyManagerAway(_))), "{status}");
         }
     }
 

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chassis::task::Tasks;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
+    /// The same under TLS.
+    pub(crate) secure: SocketAddr,
     pub(crate) seen: Arc<Seen>,
 }
 
@@ -27,11 +30,12 @@ pub(crate) struct Seen {
 }
 
 impl Backend {
-    pub(crate) async fn start(tasks: &Tasks) -> Self {
+    pub(crate) async fn start(tasks: &Tasks, tls: Arc<rustls::ServerConfig>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
         let counted = Arc::clone(&seen);
+        let secure = under_tls(tasks, tls, Arc::clone(&seen)).await;
         let each = tasks.clone();
         tasks.spawn("backend", async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -39,11 +43,28 @@ impl Backend {
                 each.spawn("backend-connection", serve(stream, Arc::clone(&counted)));
             }
         });
-        Self { address, seen }
+        Self { address, secure, seen }
     }
 }
 
-async fn serve(mut stream: TcpStream, seen: Arc<Seen>) {
+async fn under_tls(tasks: &Tasks, tls: Arc<rustls::ServerConfig>, seen: Arc<Seen>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let each = tasks.clone();
+    tasks.spawn("backend", async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, seen) = (TlsAcceptor::from(Arc::clone(&tls)), Arc::clone(&seen));
+            each.spawn("backend-connection", async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream, seen).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: Arc<Seen>) {
     let mut input = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut input).await {
         seen.requests.fetch_add(1, Ordering::Relaxed);
@@ -91,7 +112,10 @@ fn chunked(number: usize) -> Vec<u8> {
 }
 
 /// The next request, head and body as they came; `None` at the end of the connection.
-async fn read_request(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<String> {
+async fn read_request(
+    stream: &mut (impl AsyncRead + Unpin),
+    input: &mut Vec<u8>,
+) -> Option<String> {
     loop {
         if let Some(length) = request_length(input) {
             let rest = input.split_off(length);

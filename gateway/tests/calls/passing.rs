@@ -242,3 +242,24 @@ async fn what_was_published_is_in_force_with_the_next_call() {
     client.say(&request("GET /moved/1.0/sized/1", "", "")).await;
     assert_eq!(client.hear().await.status, 200);
 }
+
+#[tokio::test]
+async fn a_backend_under_tls_is_believed_only_with_its_authority() {
+    let secure = OPEN.replace("http://BACKEND/base", "https://localhost:SECURE/base");
+    let stand = Stand::start(&secure).await;
+    check(&stand, "GET /open/1.0/echo", "503 101503").await;
+    let authority = format!(
+        "---\napiVersion: turnpike/v1\nkind: Certificate\nmetadata: {{ name: ca }}\nspec:\n  \
+         use: backend_ca\n  chain: |\n    {}\n",
+        stand.authority()
+    );
+    stand.publish(&format!("{secure}{authority}"));
+    for _ in 0..3 {
+        check(&stand, "GET /open/1.0/sized/50000", "200").await;
+    }
+    let used = stand.number("gateway_backend_reused_total");
+    assert_eq!(used, 2, "connections under TLS are used again");
+    // Trust that was taken back holds for connections that are open, too.
+    stand.publish(&secure);
+    check(&stand, "GET /open/1.0/echo", "503 101503").await;
+}

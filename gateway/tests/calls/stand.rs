@@ -32,7 +32,7 @@ pub(crate) struct Stand {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) serving: Serving,
     key: SigningKey,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Stand {
@@ -45,7 +45,8 @@ impl Stand {
     pub(crate) async fn with(resources: &str, change: impl FnOnce(&mut Settings)) -> Self {
         let data = TempDir::new().unwrap();
         let host = Host::development("gateway", data.path()).unwrap();
-        let backend = Backend::start(&host.tasks).await;
+        let tls = host.tls.server_config(ClientAuth::None, &["http/1.1"]).unwrap();
+        let backend = Backend::start(&host.tasks, tls).await;
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
         let plan = plan(&filled(resources, &backend, &key));
         let current = Arc::new(Current::new(generation(1, plan, &key)));
@@ -66,7 +67,13 @@ impl Stand {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listen = Listen { http: vec![any], https: vec![any] };
         let serving = receiver::serve(1, &listen, &context).unwrap();
-        Self { host, backend, current, revocations, serving, key, _data: data }
+        Self { host, backend, current, revocations, serving, key, data }
+    }
+
+    /// The certificate of the authority that signed the backend's, indented for a resource.
+    pub(crate) fn authority(&self) -> String {
+        let authority = std::fs::read_to_string(self.data.path().join("pki/ca.pem")).unwrap();
+        authority.replace('\n', "\n    ")
     }
 
     /// Puts other resources in force.
@@ -162,7 +169,10 @@ fn settings() -> Settings {
 
 /// The resources with the backend's address and the keys in their places.
 fn filled(resources: &str, backend: &Backend, key: &SigningKey) -> String {
-    resources.replace("BACKEND", &backend.address.to_string()).replace("JWKS", &key_set(key))
+    resources
+        .replace("BACKEND", &backend.address.to_string())
+        .replace("SECURE", &backend.secure.port().to_string())
+        .replace("JWKS", &key_set(key))
 }
 
 fn key_set(key: &SigningKey) -> String {
@@ -184,7 +194,9 @@ fn plan(resources: &str) -> Plan {
 fn generation(number: u64, plan: Plan, key: &SigningKey) -> Generation {
     let keys = Arc::new(KeySet::parse(&key_set(key)).unwrap());
     let keys = ResidentKeys { issuer: ISSUER.to_owned(), keys };
-    Generation::new(number, plan, Some(keys), sender::trust(&[]).unwrap())
+    let authorities: Vec<_> = plan.backend_authorities().cloned().collect();
+    let backends = sender::trust(&authorities).unwrap();
+    Generation::new(number, plan, Some(keys), backends)
 }
 
 /// A connection of a client.
