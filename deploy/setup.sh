@@ -26,6 +26,7 @@ duckdb_library_sha256='3f4962cdd266eab2b479a5b5a4a6d063d279b2954ae814ed00385d553
 # Country by address, from the registries' own files. Its package.json says CC0-1.0 and its licence
 # file CC BY 4.0; the stricter one is kept: whoever shows results names the source.
 geo_package='@ip-location-db/geo-whois-asn-country-mmdb@2.3.2026061719'
+geo_attribution='Countries: data of the Regional Internet Registries, CC BY 4.0, by the Number Resource Organization (https://www.nro.net)'
 geo_sha512='c5e9810cd425e260980ee55ba9ede32862ac543ca464691fbde6e1b4e87fdd518b69dabcbeca7bb7ba27b69314b77847eec0064f478b0f227df5257ed306b166'
 geo_database_sha256='c5f7c0e9bd6a6ccb5a2e9634764544a0d08bd0bd8788b8aedfac87bea184c652'
 
@@ -116,10 +117,7 @@ need_geo() {
         geo_database=
         return 0
     fi
-    printf '%s\n' \
-        'geo-whois-asn-country.mmdb: GeoFeed, Whois and ASN data of the Regional Internet Registries,' \
-        'used under CC BY 4.0; source: Number Resource Organization, https://www.nro.net' \
-        >"$turnpike_geo/ATTRIBUTION"
+    printf '%s\n' "$geo_attribution" >"$turnpike_geo/ATTRIBUTION"
 }
 
 build_environment() {

@@ -1,1 +1,105 @@
-fn main() {}
+//! `turnpike`, the command line of Turnpike.
+//!
+//! Reading order: `arguments` is everything that can be asked; one file per noun does it, with the
+//! nouns of the control plane; `rpc` speaks with the services, `output` with the user; `failure`
+//! says why not. `up` runs a whole system, `backend` stands in for what it calls.
+
+mod addresses;
+mod alerts;
+mod analytics;
+mod applications;
+mod apply;
+mod arguments;
+mod backend;
+mod clients;
+mod failure;
+mod gateways;
+mod https;
+mod import;
+mod output;
+mod resources;
+mod rpc;
+mod span;
+mod subscriptions;
+mod tokens;
+mod up;
+
+use std::process::ExitCode;
+
+use chassis::clock::Clock;
+use chassis::telemetry::{self, Telemetry};
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+use output::{Printer, Report};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let printer = Printer::new(arguments.output);
+    let Err(failure) = start(&arguments, printer) else { return ExitCode::SUCCESS };
+    if failure.is_closed_pipe() {
+        return ExitCode::SUCCESS;
+    }
+    if let Some(report) = failure.report() {
+        // The failure is told in any case, and its exit code stays.
+        let _ = printer.print(report);
+    }
+    failure.tell();
+    ExitCode::from(failure.exit_code())
+}
+
+fn start(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
+    if let Command::RunChild(child) = &arguments.command {
+        return Err(Failure::RunChild(up::run_child(child)));
+    }
+    // One thread: the kernel ends the programs of `up` when the thread that started them ends.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Runtime)?;
+    runtime.block_on(Box::pin(run(arguments, printer)))
+}
+
+async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
+    let Arguments { connection, home, command, .. } = arguments;
+    let clock = Clock::system();
+    let report: Report = match command {
+        Command::Up(options) => return up::up(connection, home, &clock, options, printer).await,
+        Command::Apply(options) => apply::apply(connection, options).await?,
+        Command::Get(asked) => resources::get(connection, asked).await?,
+        Command::Delete(asked) => resources::delete(connection, asked).await?,
+        Command::Import(import::Source::Openapi(asked)) => {
+            import::openapi(connection, asked).await?
+        }
+        Command::Subscribe(asked) => subscriptions::subscribe(connection, asked).await?,
+        Command::Keys(applications::Keys::Generate(asked)) => {
+            applications::generate(connection, home, asked).await?
+        }
+        Command::Token(options) => tokens::token(connection, home, &clock, options).await?,
+        Command::Revoke(asked) => tokens::revoke(connection, asked).await?,
+        Command::Gateways => gateways::list(connection).await?,
+        Command::Analytics(question) => analytics::ask(connection, &clock, question).await?,
+        Command::Alerts(alerts::Command::List { since, limit }) => {
+            alerts::list(connection, &clock, *since, *limit).await?
+        }
+        Command::Alerts(alerts::Command::Watch) => return alerts::watch(connection, printer).await,
+        Command::SampleBackend(options) => {
+            log_to_standard_error()?;
+            let stop = std::future::pending();
+            return Ok(backend::serve(options, stop).await?);
+        }
+        Command::RunChild(child) => return Err(Failure::RunChild(up::run_child(child))),
+    };
+    Ok(printer.print(&report)?)
+}
+
+fn log_to_standard_error() -> Result<(), Failure> {
+    let config = telemetry::Config {
+        log: "info".to_owned(),
+        format: telemetry::Format::Text,
+        otlp: String::new(),
+        sample: 1.0,
+    };
+    Telemetry::install(&config, "sample-backend", "").map(drop).map_err(Failure::Logs)
+}

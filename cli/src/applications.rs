@@ -1,0 +1,113 @@
+//! `turnpike keys …`: with which client does an application get its tokens?
+
+use chassis::config::Secret;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use turnpike_proto::admin::v1::GenerateKeyRequest;
+use turnpike_proto::admin::v1::application_keys_client::ApplicationKeysClient;
+
+use crate::clients::{Client, Home};
+use crate::failure::Failure;
+use crate::output::Report;
+use crate::rpc;
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Register a new client for an application; its secret is shown once
+    Generate(Generate),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Generate {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// A scope that the client may ask for; may be given several times
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub(crate) scopes: Vec<String>,
+}
+
+/// Which of an application's clients.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Which {
+    /// Name of the application
+    #[arg(long, value_name = "APPLICATION")]
+    pub(crate) app: String,
+    /// Which backends its tokens reach
+    #[arg(long = "type", value_name = "TYPE", default_value = "production")]
+    pub(crate) key_type: KeyType,
+    /// Name of the key manager
+    #[arg(long, value_name = "KEY-MANAGER", default_value = "resident")]
+    pub(crate) key_manager: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyType {
+    Production,
+    Sandbox,
+}
+
+impl KeyType {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+pub(crate) async fn generate(
+    connection: &rpc::Options,
+    home: &Home,
+    asked: &Generate,
+) -> Result<Report, Failure> {
+    let clients = home.clients(&connection.authority()?)?;
+    let (client, token_endpoint) = register(connection, asked).await?;
+    let secret = client.consumer_secret.expose();
+    let kept = clients.keep(&client);
+    let report = Report::new(json!({
+        "consumerKey": client.consumer_key,
+        "consumerSecret": secret,
+        "tokenEndpoint": token_endpoint,
+        "keptIn": kept.is_ok().then(|| clients.file()),
+    }))
+    .text(format!("consumerKey     {}", client.consumer_key))
+    .text(format!("consumerSecret  {secret}"))
+    .text(format!("tokenEndpoint   {token_endpoint}"))
+    .text("The secret is shown here and never again.");
+    match kept {
+        Ok(()) => Ok(report.text(format!(
+            "Key and secret are also kept in {} (only you can read it), for `turnpike token --app {}`.",
+            clients.file().display(),
+            asked.which.app
+        ))),
+        // The client exists: its secret must reach the user even where it cannot be kept.
+        Err(source) => Err(Failure::NotKept { report: Box::new(report), source }),
+    }
+}
+
+/// Registers a client; also answers where it gets tokens.
+pub(crate) async fn register(
+    connection: &rpc::Options,
+    asked: &Generate,
+) -> Result<(Client, String), Failure> {
+    let Generate { which, scopes } = asked;
+    let wire = connection.control_plane()?;
+    let answer = ApplicationKeysClient::new(wire.channel())
+        .generate(GenerateKeyRequest {
+            application: which.app.clone(),
+            sandbox: which.key_type == KeyType::Sandbox,
+            key_manager: which.key_manager.clone(),
+            scopes: scopes.clone(),
+        })
+        .await
+        .map_err(|status| wire.error(status))?
+        .into_inner();
+    let client = Client {
+        application: which.app.clone(),
+        key_type: which.key_type.name().to_owned(),
+        key_manager: which.key_manager.clone(),
+        consumer_key: answer.consumer_key,
+        consumer_secret: Secret::new(answer.consumer_secret),
+    };
+    Ok((client, answer.token_endpoint))
+}

@@ -1,0 +1,107 @@
+//! What can be asked of `turnpike`? The whole command line, and nothing else.
+
+use clap::{Parser, Subcommand};
+
+use crate::applications::Keys;
+use crate::clients::Home;
+use crate::output::Format;
+use crate::{alerts, analytics, apply, backend, import, resources, rpc, subscriptions, tokens, up};
+
+/// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
+#[derive(Debug, Parser)]
+#[command(name = "turnpike", version, max_term_width = 100, subcommand_required = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) connection: rpc::Options,
+    #[command(flatten)]
+    pub(crate) home: Home,
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", global = true)]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the four services on this machine until Ctrl-C
+    Up(up::Options),
+    /// Put the resources of files in force, all of them or none
+    Apply(apply::Options),
+    /// Show resources
+    Get(resources::Get),
+    /// Remove a resource
+    Delete(resources::Delete),
+    /// Make an Api out of a definition
+    #[command(subcommand)]
+    Import(import::Source),
+    /// Allow an application to call an API
+    Subscribe(subscriptions::Subscribe),
+    /// Clients of applications
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Get an access token for an application, with a key that was generated here
+    Token(tokens::Options),
+    /// End an access token before its time
+    Revoke(tokens::Revoke),
+    /// Show what each gateway serves
+    Gateways,
+    /// Ask what happened
+    #[command(subcommand)]
+    Analytics(analytics::Question),
+    /// What somebody should look at
+    #[command(subcommand)]
+    Alerts(alerts::Command),
+    /// Answer calls from the examples of a definition, as a backend for trying things out
+    SampleBackend(backend::Options),
+    #[command(hide = true)]
+    RunChild(up::RunChild),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_does_not_contradict_itself() {
+        Arguments::command().debug_assert();
+    }
+
+    #[track_caller]
+    fn check(line: &str, understood: bool) {
+        let parsed = Arguments::try_parse_from(line.split(' '));
+        assert_eq!(parsed.is_ok(), understood, "{line}: {:?}", parsed.err());
+    }
+
+    #[test]
+    fn the_commands_of_the_contract_are_understood() {
+        for line in [
+            "turnpike up --data d --sample",
+            "turnpike apply -f f --dry-run --wait all --timeout 30s",
+            "turnpike get Api orders:1.0.0 -o json",
+            "turnpike delete Tier Gold",
+            "turnpike import openapi f --name n --version 1 --context /c --endpoint http://e",
+            "turnpike subscribe --app a --api n:1 --tier Gold",
+            "turnpike keys generate --app a --type sandbox --key-manager k",
+            "turnpike token --app a --grant client_credentials --scope s",
+            "turnpike revoke t --token bearer --server https://127.0.0.1:1",
+            "turnpike gateways -o yaml",
+            "turnpike analytics usage --api n --app a --since 1h --interval 1m",
+            "turnpike analytics geo",
+            "turnpike alerts watch",
+        ] {
+            check(line, true);
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        check("turnpike subscribe --app a --api orders", false);
+        check("turnpike analytics usage --since 5", false);
+        check("turnpike token --app a --grant password", false);
+        check("turnpike apply", false);
+        check("turnpike", false);
+    }
+}

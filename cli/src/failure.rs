@@ -1,0 +1,139 @@
+//! Why did a command not do what it was asked for, and what is its exit code?
+//!
+//! 2: what was asked for makes no sense (bad usage). 1: it was refused, or could not be done.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use turnpike_proto::config::v1::Problem;
+
+use crate::addresses::AddressesError;
+use crate::backend::BackendError;
+use crate::clients::ClientsError;
+use crate::output::{Report, note};
+use crate::rpc::{CallError, ConnectionError, UnknownKind};
+use crate::tokens::TokenError;
+use crate::up::UpError;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Kind(#[from] UnknownKind),
+    #[error("`{name}` is not how one {kind} is named; write {form}")]
+    Name { kind: String, name: String, form: &'static str },
+    #[error("there is no resource in these files")]
+    NothingToApply,
+    #[error("{} problem{}; nothing was stored", .0.len(), if .0.len() == 1 { "" } else { "s" })]
+    Problems(Vec<Problem>),
+    #[error("{key} does not exist")]
+    Missing { key: String },
+    #[error("revision {revision} is stored, but not every gateway has applied it within {span:?}")]
+    NotApplied { report: Box<Report>, revision: u64, span: Duration },
+    #[error("the key was made and could not be kept")]
+    NotKept { report: Box<Report>, source: ClientsError },
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    #[error(transparent)]
+    Addresses(#[from] AddressesError),
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Up(#[from] UpError),
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    #[error("{}: cannot be read", file.display())]
+    File { file: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Files(#[from] plan::files::FilesError),
+    #[error("standard input cannot be read")]
+    Input(#[source] io::Error),
+    #[error("the answer cannot be written")]
+    Output(#[from] io::Error),
+    #[error("the runtime cannot be started")]
+    Runtime(#[source] io::Error),
+    #[error("logs cannot be written")]
+    Logs(#[source] chassis::telemetry::Error),
+    #[error("the program cannot be run")]
+    RunChild(#[source] io::Error),
+}
+
+impl Failure {
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Kind(_)
+            | Self::Name { .. }
+            | Self::NothingToApply
+            | Self::Up(UpError::Offset(_)) => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether nobody was there to ask.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            Self::Call(error) => error.is_unreachable(),
+            Self::Connection(ConnectionError::NoCertificate { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the reader of the answer has gone, which is its right.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// What was found out or done all the same.
+    pub(crate) fn report(&self) -> Option<&Report> {
+        match self {
+            Self::NotApplied { report, .. } | Self::NotKept { report, .. } => Some(report),
+            _ => None,
+        }
+    }
+
+    /// Tells the person at the terminal.
+    pub(crate) fn tell(&self) {
+        let problems = match self {
+            Self::Problems(problems) => problems.clone(),
+            Self::Call(error) => error.problems(),
+            _ => Vec::new(),
+        };
+        for problem in &problems {
+            note(plan::describe(problem));
+        }
+        // The message of such a call is its problems once more.
+        if problems.is_empty() || matches!(self, Self::Problems(_)) {
+            note(format_args!("turnpike: {}", with_causes(self)));
+        }
+    }
+}
+
+/// The error and what caused it, each said once.
+fn with_causes(error: &dyn Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !said.contains(&next) {
+            said = format!("{said}: {next}");
+        }
+        cause = error.source();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_no_error_to_tell() {
+        assert!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).is_closed_pipe());
+        assert!(!Failure::NothingToApply.is_closed_pipe());
+    }
+}

@@ -1,0 +1,15 @@
+//! How is a span of time written on the command line? As in the configuration: `30s`, `1h30m`.
+
+use std::time::Duration;
+
+use chassis::config::duration::{self, NotASpan};
+
+pub(crate) fn parse(text: &str) -> Result<Duration, NotASpan> {
+    duration::parse(text)
+}
+
+/// Spans of more than 10,000 years are cut.
+pub(crate) fn to_proto(span: Duration) -> prost_types::Duration {
+    prost_types::Duration::try_from(span.min(Duration::from_secs(315_576_000_000)))
+        .unwrap_or_default()
+}
