@@ -60,12 +60,17 @@ fn parse_json(text: &str) -> Result<Tree, TreeError> {
 
 fn parse_yaml(text: &str) -> Vec<Result<Tree, TreeError>> {
     let budget = budget(text);
-    serde_norway::Deserializer::from_str(text)
-        .map(|document| {
-            let tree = Grow { budget: &budget }.deserialize(document).map_err(TreeError::Yaml)?;
-            Ok(merged(tree))
-        })
-        .collect()
+    let mut trees = Vec::new();
+    for document in serde_norway::Deserializer::from_str(text) {
+        let tree = Grow { budget: &budget }.deserialize(document).map_err(TreeError::Yaml);
+        let broken = tree.is_err();
+        trees.push(tree.map(merged));
+        // After an error the parser stays where it is and would repeat the error for ever.
+        if broken {
+            break;
+        }
+    }
+    trees
 }
 
 /// Without aliases a document has fewer values and bytes than its text; with them it may be four
