@@ -155,7 +155,7 @@ mod tests {
     /// how often somebody was woken and whether the first rings.
     #[track_caller]
     fn check(first_ms: u64, now_ms: u64, woken: usize, rings: bool) {
-        let start = Instant::now();
+        let start = chassis::clock::Clock::system().instant();
         let alarms = Alarms::new(start);
         let bell = Arc::new(Bell::default());
         let waker = Waker::from(Arc::clone(&bell));

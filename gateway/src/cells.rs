@@ -249,7 +249,9 @@ mod tests {
     #[track_caller]
     fn check(work: impl Fn(&Cells), line: &str) {
         let workers = [Arc::new(Cells::default()), Arc::new(Cells::default())];
-        workers.iter().for_each(|cells| work(cells));
+        for cells in &workers {
+            work(cells);
+        }
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Collector::new(workers)));
         let mut text = String::new();

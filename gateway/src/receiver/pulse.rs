@@ -121,7 +121,6 @@ impl Drop for Attending {
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
-    use std::time::Instant;
 
     use super::*;
 
@@ -129,7 +128,7 @@ mod tests {
     /// `None`: not within an hour.
     #[track_caller]
     fn check(happens: impl FnOnce(&Rc<Pulse>) -> Option<Attending>, lost_after: Option<u64>) {
-        let start = Instant::now();
+        let start = chassis::clock::Clock::system().instant();
         let alarms = Alarms::new(start);
         let limits = Limits {
             head: Duration::from_secs(1),

@@ -108,6 +108,8 @@ fn take_size(buffer: &mut BytesMut) -> Result<Option<u64>, AnswerError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     /// Feeds `wire` in pieces of every size and compares what comes out: the data, then ` + ` and
@@ -123,7 +125,8 @@ mod tests {
                     Ok(Part::Data(data)) => out.push_str(std::str::from_utf8(&data).unwrap()),
                     Ok(Part::Trailers(trailers)) => {
                         for (name, value) in &trailers {
-                            out.push_str(&format!(" + {name}={}", value.to_str().unwrap()));
+                            let value = value.to_str().unwrap();
+                            write!(out, " + {name}={value}").unwrap();
                         }
                     }
                     Ok(Part::End) => break Ok(()),

@@ -13,7 +13,7 @@
 //!
 //! Without a permit:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0061
 //! use gateway::handlers::{Admission, Permit};
 //! use gateway::upstream::{Outbound, Reply, call};
 //! # async fn with_proofs(permit: &Permit<'_>, admission: Admission, outbound: Outbound<'_>) {
@@ -23,7 +23,7 @@
 //!
 //! Without an admission:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0061
 //! use gateway::handlers::{Admission, Permit};
 //! use gateway::upstream::{Outbound, Reply, call};
 //! # async fn with_proofs(permit: &Permit<'_>, admission: Admission, outbound: Outbound<'_>) {
@@ -33,7 +33,7 @@
 //!
 //! With one admission for two calls:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0382
 //! use gateway::handlers::{Admission, Permit};
 //! use gateway::upstream::{Outbound, Reply, call};
 //! # async fn with_proofs(permit: &Permit<'_>, admission: Admission, one: Outbound<'_>, two: Outbound<'_>) {
@@ -44,7 +44,7 @@
 //!
 //! With an admission of one's own making:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0451
 //! let admission = gateway::handlers::Admission { subscription: None, application: None };
 //! ```
 
