@@ -4,6 +4,7 @@
 //! before the resources are loaded: what needs them answers UNAVAILABLE until then, and `/readyz`
 //! is red.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -20,9 +21,27 @@ use crate::store::{self, MasterKey};
 
 /// Runs until the process drains.
 pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
+    open(&config, &host).await?;
+    host.shutdown.wait().await;
+    Ok(())
+}
+
+/// Where a control plane listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Doors {
+    /// REST.
+    pub rest: SocketAddr,
+    /// gRPC.
+    pub rpc: SocketAddr,
+    /// Operations.
+    pub operations: SocketAddr,
+}
+
+/// Opens all ports; what serves them are tasks of the host.
+pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let loaded = host.ready.condition("resources");
     let routes = chassis::operations::loglevel().to_vec();
-    chassis::operations::serve(&host, &config.operations, routes).await?;
+    let operations = chassis::operations::serve(host, &config.operations, routes).await?;
 
     let master = Arc::new(MasterKey::load_or_create(&host.data.join("master.key"))?);
     let token = Arc::new(AdminToken::load_or_create(&host.data.join("admin.token"))?);
@@ -46,14 +65,12 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
             host.tasks.clone(),
         )),
         gateways: gateways.clone(),
-        clients: Arc::new(KeyManagerClients::new(&host, &config.key_manager)?),
+        clients: Arc::new(KeyManagerClients::new(host, &config.key_manager)?),
         clock: host.clock.clone(),
     };
     let sync = Sync::new(host.clone(), slices, gateways, meters);
     let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, sync, &token);
-    chassis::rpc::serve(&host, &config.rpc, services).await?;
-    Rest::serve(&host, &config.rest, desk, token).await?;
-
-    host.shutdown.wait().await;
-    Ok(())
+    let rpc = chassis::rpc::serve(host, &config.rpc, services).await?;
+    let rest = Rest::serve(host, &config.rest, desk, token).await?;
+    Ok(Doors { rest, rpc, operations })
 }

@@ -22,7 +22,7 @@ use super::outgoing::current;
 use super::slice::{Slice, SliceState};
 
 /// How long a gateway may take to answer a transaction.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 /// After so many full transactions that did not bring the right hash, somebody must look.
 const WRONG: u32 = 3;
 

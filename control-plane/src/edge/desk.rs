@@ -19,7 +19,7 @@ use crate::manage::{
 use crate::store::Revision;
 
 /// How long a caller may wait for gateways.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 const WAIT: Duration = Duration::from_secs(30);
 
 /// All that edges need.

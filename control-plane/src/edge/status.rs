@@ -46,16 +46,20 @@ pub(super) fn of(error: &ManageError) -> Status {
 /// The code that an error has.
 pub(super) fn code(error: &ManageError) -> Code {
     match error {
-        ManageError::Refused(_) | ManageError::PageToken => Code::InvalidArgument,
-        ManageError::InUse(_) => Code::FailedPrecondition,
+        ManageError::Refused(_)
+        | ManageError::PageToken
+        | ManageError::Store(StoreError::TooLarge { .. }) => Code::InvalidArgument,
+        ManageError::InUse(_) | ManageError::KeyManager(ClientsError::Refused(_)) => {
+            Code::FailedPrecondition
+        }
         ManageError::NotFound(_) => Code::NotFound,
-        ManageError::Stale { .. } => Code::Aborted,
-        ManageError::Busy | ManageError::NotLoaded => Code::Unavailable,
-        ManageError::Store(StoreError::Conflict { .. }) => Code::Aborted,
-        ManageError::Store(StoreError::TooLarge { .. }) => Code::InvalidArgument,
-        ManageError::Store(error) if error.is_retryable() => Code::Unavailable,
-        ManageError::KeyManager(ClientsError::Away(_)) => Code::Unavailable,
-        ManageError::KeyManager(ClientsError::Refused(_)) => Code::FailedPrecondition,
+        ManageError::Stale { .. } | ManageError::Store(StoreError::Conflict { .. }) => {
+            Code::Aborted
+        }
+        ManageError::Busy
+        | ManageError::NotLoaded
+        | ManageError::Store(StoreError::Unavailable(_))
+        | ManageError::KeyManager(ClientsError::Away(_)) => Code::Unavailable,
         ManageError::Store(_) | ManageError::Record(_) | ManageError::Broken => Code::Internal,
     }
 }

@@ -9,6 +9,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ use super::contract::Revision;
 #[derive(Debug)]
 pub(super) struct Witness {
     path: PathBuf,
+    /// Writers take turns: the file aside has one name.
+    turn: Mutex<()>,
 }
 
 /// What it says.
@@ -31,12 +34,13 @@ pub(super) struct Seen {
 
 impl Witness {
     pub(super) fn at(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, turn: Mutex::default() }
     }
 
     /// Replaces what the file says. Not synced: after a power failure it may say less than is
     /// true, which only means that it notices less.
     pub(super) fn write(&self, seen: &Seen) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let aside = self.path.with_extension("new");
         fs::write(&aside, serde_json::to_vec(seen)?)?;
         fs::rename(&aside, &self.path)

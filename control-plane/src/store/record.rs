@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_large_resource_is_compressed() {
-        check("Api/orders:1", &[b'x'; 300_000], "Api/orders:1", "illegible, same");
+        check("Api/orders:1", &vec![b'x'; 300_000], "Api/orders:1", "illegible, same");
         let folder = tempfile::tempdir().unwrap();
         let master = MasterKey::load_or_create(&folder.path().join("master.key")).unwrap();
         let resource = Bytes::from(vec![b'x'; 300_000]);

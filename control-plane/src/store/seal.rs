@@ -19,7 +19,8 @@ const KEY_LEN: usize = 32;
 /// The key that secrets are sealed with.
 pub struct MasterKey {
     key: RandomizedNonceKey,
-    id: String,
+    /// Tells keys apart in logs without giving them away.
+    id: u64,
 }
 
 /// Why a secret could not be sealed or opened.
@@ -66,12 +67,8 @@ impl MasterKey {
         }
         let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| not_a_key())?;
         let id = digest::digest(&digest::SHA256, &bytes);
-        Ok(Self { key, id: id.as_ref().iter().take(8).map(|b| format!("{b:02x}")).collect() })
-    }
-
-    /// Tells keys apart without giving them away.
-    pub fn id(&self) -> &str {
-        &self.id
+        let id = id.as_ref().first_chunk().copied().map_or(0, u64::from_be_bytes);
+        Ok(Self { key, id })
     }
 
     /// Nonce and sealed text.
@@ -105,7 +102,9 @@ impl MasterKey {
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("MasterKey")
+            .field("id", &format_args!("{:016x}", self.id))
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,7 +13,7 @@ struct File {
 }
 
 impl File {
-    async fn new() -> Self {
+    fn new() -> Self {
         let mut file = Self { folder: tempfile::tempdir().unwrap(), store: None };
         file.open();
         file
@@ -59,12 +59,12 @@ impl Fixture for File {
     }
 }
 
-crate::suite!(Some(File::new()));
+crate::suite!(Some(File::new));
 
 /// A store is closed, copied by `copy`, worked with, closed, and the copy put back by `copy`.
 #[track_caller]
 fn check_copied_by_hand(copy: fn(&std::path::Path, &std::path::Path), new_epoch: bool) {
-    crate::suite::check(File::new(), async |mut file: File| {
+    crate::suite::check(File::new, async |mut file: File| {
         commit(&*file.store(), vec![put("Tier/a", "1")]).await;
         let epoch = file.store().epoch().await.unwrap();
         file.close();
@@ -99,7 +99,7 @@ fn a_copy_moved_into_the_place_of_the_file_is_recognised() {
 
 #[test]
 fn a_copy_of_the_whole_directory_is_recognised() {
-    crate::suite::check(File::new(), async |mut file: File| {
+    crate::suite::check(File::new, async |mut file: File| {
         commit(&*file.store(), vec![put("Tier/a", "1")]).await;
         let epoch = file.store().epoch().await.unwrap();
         file.close();
@@ -116,8 +116,8 @@ fn a_copy_of_the_whole_directory_is_recognised() {
 
 #[test]
 fn a_second_process_is_refused_the_file() {
-    crate::suite::check(File::new(), async |file: File| {
+    crate::suite::check(File::new, async |file: File| {
         let refused = Embedded::open(&file.path("resources.redb")).unwrap_err();
-        assert!(format!("{:?}", refused).contains("in use by another process"), "{refused:?}");
+        assert!(format!("{refused:?}").contains("in use by another process"), "{refused:?}");
     });
 }

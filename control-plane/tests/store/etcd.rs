@@ -32,7 +32,7 @@ fn config(endpoint: &str) -> EtcdConfig {
 }
 
 impl Cluster {
-    async fn new() -> Self {
+    fn new() -> Self {
         let server = Server::start();
         let proxy = Proxy::start(server.address());
         let store = Self::open(&server, &proxy);
@@ -45,7 +45,7 @@ impl Cluster {
     }
 
     fn witness(server: &Server) -> PathBuf {
-        server.folder().join("etcd.instance")
+        server.folder.path().join("etcd.instance")
     }
 }
 
@@ -74,8 +74,8 @@ impl Fixture for Cluster {
     }
 }
 
-fn cluster() -> Option<impl Future<Output = Cluster>> {
-    is_installed().then(Cluster::new)
+fn cluster() -> Option<fn() -> Cluster> {
+    is_installed().then_some(Cluster::new)
 }
 
 crate::suite!(cluster());
@@ -155,7 +155,7 @@ fn a_stream_that_is_dead_without_a_word_is_noticed() {
         it.proxy.freeze(true);
         let direct = Etcd::new(
             &config(&format!("http://{}", it.server.address())),
-            &it.server.folder().join("direct.instance"),
+            &it.server.folder.path().join("direct.instance"),
         )
         .unwrap();
         commit(&direct, vec![put("Tier/a", "2")]).await;
@@ -179,7 +179,7 @@ fn the_next_member_is_asked_when_one_is_dead() {
         let mut config = config("http://127.0.0.1:1");
         config.endpoints.push(format!("http://{}", it.server.address()));
         config.endpoints.push("http://127.0.0.1:2".to_owned());
-        let store = Etcd::new(&config, &it.server.folder().join("three.instance")).unwrap();
+        let store = Etcd::new(&config, &it.server.folder.path().join("three.instance")).unwrap();
         commit(&store, vec![put("Tier/a", "1")]).await;
         assert_eq!(contents(&store).await, "Tier/a=1");
     });
@@ -218,10 +218,9 @@ fn tls_with_a_client_certificate_user_and_password_work_and_a_wrong_password_is_
     let mut flags: Vec<String> =
         flags.iter().flat_map(|(flag, file)| [(*flag).to_owned(), (*file).clone()]).collect();
     flags.push("--client-cert-auth".to_owned());
-    let fixture = async { Server::start_with(folder, flags) };
+    let server = Server::start_with(folder, flags);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let server = fixture.await;
         let tls = [
             "--cacert",
             pki.ca.as_str(),
@@ -247,7 +246,7 @@ fn tls_with_a_client_certificate_user_and_password_work_and_a_wrong_password_is_
         config.password = Secret::new("secret");
         (config.ca, config.certificate, config.key) =
             (pki.ca, pki.client_certificate, pki.client_key);
-        let beside = server.folder().join("etcd.instance");
+        let beside = server.folder.path().join("etcd.instance");
         let store = Etcd::new(&config, &beside).unwrap();
         let from = store.list("objects/").await.unwrap().position;
         let mut watch = store.watch(from).await.unwrap();

@@ -10,7 +10,7 @@ const ETCD: &str = "/usr/bin/etcd";
 const ETCDCTL: &str = "/usr/bin/etcdctl";
 
 pub(crate) struct Server {
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     data: PathBuf,
     client: SocketAddr,
     peer: SocketAddr,
@@ -42,10 +42,6 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.client
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     fn run(&mut self) {

@@ -25,11 +25,11 @@ pub(crate) trait Fixture: Send {
 
 /// Runs `story`, which must not take for ever.
 #[track_caller]
-pub(crate) fn check<F: Fixture>(fixture: impl Future<Output = F>, story: impl AsyncFnOnce(F)) {
+pub(crate) fn check<F: Fixture>(fixture: impl FnOnce() -> F, story: impl AsyncFnOnce(F)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let run = async { story(fixture.await).await };
-        tokio::time::timeout(Duration::from_secs(60), run).await.expect("the story hangs");
+        let run = async { story(fixture()).await };
+        tokio::time::timeout(Duration::from_mins(1), run).await.expect("the story hangs");
     });
 }
 
@@ -89,15 +89,20 @@ pub(crate) async fn commit(store: &dyn Store, changes: Vec<Change>) -> Revision 
 /// "key=value key=value" of everything below `objects/`.
 pub(crate) async fn contents(store: &dyn Store) -> String {
     let listing = store.list("objects/").await.unwrap();
-    let rows = listing.entries.iter().map(|entry| {
-        format!("{}={}", &entry.key["objects/".len()..], String::from_utf8_lossy(&entry.value))
-    });
+    let rows = listing
+        .entries
+        .iter()
+        .map(|entry| format!("{}={}", own(&entry.key), String::from_utf8_lossy(&entry.value)));
     rows.collect::<Vec<_>>().join(" ")
+}
+
+fn own(key: &str) -> &str {
+    key.strip_prefix("objects/").unwrap()
 }
 
 fn told(batch: &Batch) -> String {
     let events = batch.events.iter().map(|event| {
-        let key = &event.key["objects/".len()..];
+        let key = own(&event.key);
         match &event.value {
             Some(value) => format!("{key}={}", String::from_utf8_lossy(value)),
             None => format!("-{key}"),

@@ -6,6 +6,7 @@
 use chassis::https::BodyError;
 use http::header::{ALLOW, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
 use plan::Problem;
 use serde_json::{Value, json};
 use tonic::Code;
@@ -133,7 +134,7 @@ fn of_use_case(error: &ManageError) -> (StatusCode, &'static str) {
 
 /// Sends a browser elsewhere.
 pub(super) fn redirect(to: &'static str) -> Reply {
-    let mut response = Response::new(Default::default());
+    let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::FOUND;
     response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
     response

@@ -246,8 +246,8 @@ mod tests {
     fn every_reference_leads_somewhere() {
         let text = document().to_string();
         let schemas = document()["components"]["schemas"].as_object().unwrap();
-        for (at, mark) in text.match_indices("#/components/schemas/") {
-            let name = text[at + mark.len()..].split('"').next().unwrap();
+        for after in text.split("#/components/schemas/").skip(1) {
+            let name = after.split('"').next().unwrap();
             assert!(schemas.contains_key(name), "{name}");
         }
     }

@@ -68,15 +68,11 @@ pub(super) fn find(method: &Method, path: &str) -> Result<Routed, Fault> {
     if here.is_empty() {
         return Err(Fault::NoRoute(suggestion(path)));
     }
-    match here.iter().find(|(allowed, ..)| *allowed == method) {
-        Some((_, (kind, name), operation)) => {
-            Ok(Routed { operation: *operation, kind: *kind, name: name.clone() })
-        }
-        None => {
-            let allowed: Vec<&str> = here.iter().map(|(allowed, ..)| allowed.as_str()).collect();
-            Err(Fault::Method(allowed.join(", ")))
-        }
+    if let Some((_, (kind, name), operation)) = here.iter().find(|(one, ..)| *one == method) {
+        return Ok(Routed { operation: *operation, kind: *kind, name: name.clone() });
     }
+    let allowed: Vec<&str> = here.iter().map(|(allowed, ..)| allowed.as_str()).collect();
+    Err(Fault::Method(allowed.join(", ")))
 }
 
 fn matched(template: &str, path: &str) -> Option<(Option<Kind>, String)> {

@@ -8,8 +8,9 @@ use chassis::https::read;
 use chassis::pki::ClientAuth;
 use chassis::{Host, telemetry};
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use plan::ResourceKey;
 use tracing::Instrument;
@@ -23,7 +24,9 @@ use crate::edge::authorize::{Who, of_operation};
 use crate::edge::desk::Desk;
 use crate::edge::token::AdminToken;
 
-const BODY_WITHIN: Duration = Duration::from_secs(60);
+const BODY_WITHIN: Duration = Duration::from_mins(1);
+const DISCARDED_BYTES: usize = 2 * DOCUMENT_BYTES;
+const DISCARD_WITHIN: Duration = Duration::from_secs(5);
 
 /// The REST port.
 #[derive(Debug)]
@@ -50,23 +53,44 @@ impl Rest {
 
     async fn answer(&self, request: Request<Incoming>) -> Reply {
         let span = span(&request);
-        let head = request.method() == Method::HEAD;
-        let answered = self.operate(request).instrument(span).await;
-        let mut response = answered.unwrap_or_else(|fault| fault.answer());
+        let (parts, mut body) = request.into_parts();
+        let head = parts.method == Method::HEAD;
+        let answered = self.operate(&parts, &mut body).instrument(span).await;
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(fault) => {
+                self.discard(&mut body).await;
+                fault.answer()
+            }
+        };
         if head {
             *response.body_mut() = Full::default();
         }
         response
     }
 
-    async fn operate(&self, request: Request<Incoming>) -> Result<Reply, Fault> {
-        let (parts, body) = request.into_parts();
+    async fn operate(&self, parts: &Parts, body: &mut Incoming) -> Result<Reply, Fault> {
         let routed = find(&parts.method, parts.uri.path())?;
         self.authorize(routed.operation, &parts.headers)?;
         let body = read(body, DOCUMENT_BYTES, &self.desk.clock, BODY_WITHIN).await;
         let body = body.map_err(Fault::Body)?;
         let query = Query::of(parts.uri.query());
         self.dispatch(routed, query, &parts.headers, body).await
+    }
+
+    /// Reads on what nobody wants, within bounds: a client that is still sending over HTTP/2 takes
+    /// an early answer for a broken stream.
+    async fn discard(&self, body: &mut Incoming) {
+        let rest = async {
+            let mut room = DISCARDED_BYTES;
+            while let Some(Ok(frame)) = body.frame().await {
+                let size = frame.data_ref().map_or(0, Bytes::len);
+                let Some(left) = room.checked_sub(size) else { return };
+                room = left;
+            }
+        };
+        // Who sends more, or slower, sees the stream reset.
+        let _ = self.desk.clock.timeout(DISCARD_WITHIN, rest).await;
     }
 
     /// Asked before a byte of the body is read.

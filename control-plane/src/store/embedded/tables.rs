@@ -80,6 +80,7 @@ impl Tables {
                 ),
                 other => failed(other),
             })?;
+        keep_private(path).map_err(failed)?;
         let witness = Witness::at(path.with_extension("instance"));
         let mut tables = Self { database, path: path.to_owned(), witness, epoch: String::new() };
         tables.epoch = tables.settle_epoch()?;
@@ -132,7 +133,10 @@ impl Tables {
             Made::Before(revision) => Ok(revision),
             Made::Now(revision) => {
                 write.commit().map_err(failed)?;
-                self.testify(revision)?;
+                // It is made. What only helps to notice a restore must not say otherwise.
+                if let Err(error) = self.testify(revision) {
+                    tracing::warn!(%error, "cannot remember how far the store has come");
+                }
                 Ok(revision)
             }
         }
@@ -231,6 +235,12 @@ impl Tables {
         let seen = Seen { epoch: self.epoch.clone(), revision, file };
         self.witness.write(&seen).map_err(failed)
     }
+}
+
+/// Consumer keys, owners and addresses of backends are nobody else's business.
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
 }
 
 enum Made {

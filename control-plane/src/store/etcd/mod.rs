@@ -1,13 +1,16 @@
 //! How do several control planes share their resources?
 //!
 //! Through etcd. `connection` finds a member that answers, `generation` is the key that puts all
-//! transactions into one line, `store` gives it the face of a `Store`, and `watch` follows the
-//! prefix. No other folder knows `etcd_client`.
+//! transactions into one line, `epoch` notices a restored cluster, `store` gives it the face of a
+//! `Store`, and `watch` follows the prefix. No other folder knows `etcd_client`.
 
 mod config;
 mod connection;
+mod epoch;
 mod generation;
+mod keys;
 mod store;
+mod transaction;
 mod watch;
 
 pub use config::Config;

@@ -1,42 +1,28 @@
 //! How is a store kept in etcd?
 //!
-//! Keys get the configured prefix. A transaction is one etcd transaction, so all its changes have
-//! one revision; our revisions are those of the key `meta/generation`, because others may write
-//! to the same cluster. The epoch is made of the cluster's identifier and of a random one stored
-//! beside the data: restoring a snapshot changes the first, and where it does not (same URLs and
-//! token), a history that runs backwards is noticed and the second is replaced.
+//! A transaction is one etcd transaction, so all its changes have one revision; our revisions are
+//! those of the key `meta/generation`, because others may write to the same cluster.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
-use etcd_client::{
-    Compare, CompareOp, GetOptions, GetResponse, KeyValue, Txn, TxnOp, TxnOpResponse,
-};
+use etcd_client::{GetOptions, GetResponse, KeyValue, TxnOpResponse};
 
 use super::super::contract::{
-    Change, Entry, Guard, Limits, Listing, Position, Revision, Store, StoreError, Transaction,
-    Watch,
+    Entry, Guard, Limits, Listing, Position, Revision, Store, StoreError, Transaction, Watch,
 };
-use super::super::instance::{Seen, Witness};
+use super::super::instance::Witness;
 use super::config::Config;
 use super::connection::{Connection, LARGEST_ANSWER, unavailable};
 use super::generation::Generation;
+use super::keys::Keys;
+use super::transaction::{LIMITS, txn};
 use super::watch::PrefixWatch;
 
 const PAGE: i64 = 1000;
 const PAGE_ANSWER: Duration = Duration::from_secs(5);
-
-/// etcd takes 128 operations in a transaction, and as many again inside of each that is itself a
-/// transaction: `BRANCHES` times `PER_BRANCH` changes under one revision, with room for guards.
-const BRANCHES: usize = 60;
-const PER_BRANCH: usize = 60;
-/// 1.5 MiB is etcd's own bound for a request; the rest is framing and the generation.
-const BYTES: usize = 1_400_000;
-
-const LIMITS: Limits = Limits { changes: BRANCHES * PER_BRANCH, bytes: BYTES, guards: BRANCHES };
 
 /// The store of several control planes.
 #[derive(Debug)]
@@ -49,49 +35,20 @@ pub struct Etcd {
 pub(super) struct Shared {
     pub(super) connection: Connection,
     pub(super) keys: Keys,
-    witness: Witness,
+    pub(super) witness: Witness,
     /// The generation as last read, so that most commits need not read it first.
     generation: Mutex<Option<(Revision, Generation)>>,
     /// The cluster that was listed last; 0: none yet.
     cluster: AtomicU64,
 }
 
-/// The keys as etcd sees them.
-#[derive(Debug)]
-pub(super) struct Keys {
-    prefix: String,
-}
-
-impl Keys {
-    pub(super) fn whole(&self, key: &str) -> String {
-        format!("{}{key}", self.prefix)
-    }
-
-    pub(super) fn all(&self) -> String {
-        self.prefix.clone()
-    }
-
-    pub(super) fn generation(&self) -> String {
-        self.whole("meta/generation")
-    }
-
-    pub(super) fn epoch(&self) -> String {
-        self.whole("meta/epoch")
-    }
-
-    pub(super) fn own<'k>(&self, key: &'k KeyValue) -> Option<&'k str> {
-        key.key_str().ok()?.strip_prefix(self.prefix.as_str())
-    }
-}
-
 impl Etcd {
     /// Reads the files that the configuration names; speaks to nobody yet. `beside` is a file of
     /// this control plane's own, in which it remembers how far it has seen the cluster.
     pub fn new(config: &Config, beside: &Path) -> Result<Self, StoreError> {
-        let prefix = format!("{}/", config.prefix.trim_end_matches('/'));
         let shared = Shared {
             connection: Connection::new(config)?,
-            keys: Keys { prefix },
+            keys: Keys::below(&config.prefix),
             witness: Witness::at(beside.to_owned()),
             generation: Mutex::default(),
             cluster: AtomicU64::new(0),
@@ -150,45 +107,6 @@ impl Store for Etcd {
 }
 
 impl Shared {
-    /// The epoch in force. Writes the stored half when it is missing or when the cluster is
-    /// behind what we have seen of it.
-    pub(super) async fn epoch(&self) -> Result<String, StoreError> {
-        let mut answer = self.get(self.keys.epoch(), GetOptions::new()).await?;
-        let (cluster, revision) = header(&answer)?;
-        let stored = answer.take_kvs().pop();
-        if let Some(stored) = &stored {
-            let epoch = epoch_of(cluster, stored.value());
-            let behind = |seen: Seen| seen.epoch == epoch && seen.revision > revision;
-            if !self.witness.read().is_some_and(behind) {
-                return Ok(epoch);
-            }
-        }
-        self.stamp(stored.map_or(0, |stored| stored.mod_revision())).await?;
-        let answer = self.get(self.keys.epoch(), GetOptions::new()).await?;
-        let stored = answer.kvs().first().map(KeyValue::value);
-        let stored =
-            stored.ok_or_else(|| unavailable("the epoch was removed while it was read"))?;
-        let epoch = epoch_of(cluster, stored);
-        self.testify(&epoch, header(&answer)?.1);
-        Ok(epoch)
-    }
-
-    /// Begins a new epoch, unless somebody else has since revision `seen` of the key.
-    pub(super) async fn stamp(&self, seen: i64) -> Result<(), StoreError> {
-        let key = self.keys.epoch();
-        let id = chassis::random::bytes::<16>();
-        let stamp = Txn::new()
-            .when([Compare::mod_revision(key.as_str(), CompareOp::Equal, seen)])
-            .and_then([TxnOp::put(key.as_str(), id, None)]);
-        self.connection
-            .call(|mut etcd| {
-                let stamp = stamp.clone();
-                async move { etcd.txn(stamp).await }
-            })
-            .await?;
-        Ok(())
-    }
-
     async fn list(&self, prefix: &str) -> Result<Listing, StoreError> {
         let epoch = self.epoch().await?;
         let below = self.keys.whole(prefix);
@@ -226,18 +144,17 @@ impl Shared {
     }
 
     async fn commit(&self, transaction: &Transaction) -> Result<Revision, StoreError> {
-        let before = match self.remembered(transaction.base) {
-            Some(before) => before,
-            None => {
-                let (revision, generation) = self.read_generation(GetOptions::new()).await?;
-                if revision != transaction.base {
-                    return settle(transaction, revision, &generation);
-                }
-                generation
+        let before = if let Some(before) = self.remembered(transaction.base) {
+            before
+        } else {
+            let (revision, generation) = self.read_generation(GetOptions::new()).await?;
+            if revision != transaction.base {
+                return settle(transaction, revision, &generation);
             }
+            generation
         };
         let after = before.followed_by(transaction);
-        let txn = self.txn(transaction, &after);
+        let txn = txn(&self.keys, transaction, &after);
         let answer = self
             .connection
             .call(|mut etcd| {
@@ -264,34 +181,6 @@ impl Shared {
             return Err(self.broken_guard(&transaction.guards).await?);
         }
         settle(transaction, revision, &generation)
-    }
-
-    fn txn(&self, transaction: &Transaction, after: &Generation) -> Txn {
-        use prost::Message as _;
-        let key = self.keys.generation();
-        let same = |key: String, revision: Revision| {
-            let revision = i64::try_from(revision).unwrap_or(i64::MAX);
-            Compare::mod_revision(key, CompareOp::Equal, revision)
-        };
-        let mut compares = vec![same(key.clone(), transaction.base)];
-        let guards = transaction.guards.iter();
-        compares.extend(guards.map(|guard| same(self.keys.whole(&guard.key), guard.revision)));
-        let mut operations = vec![TxnOp::put(key.as_str(), after.encode_to_vec(), None)];
-        let changes: Vec<TxnOp> = transaction.changes.iter().map(|c| self.operation(c)).collect();
-        if changes.len() <= PER_BRANCH {
-            operations.extend(changes);
-        } else {
-            let branches = changes.chunks(PER_BRANCH);
-            operations.extend(branches.map(|branch| TxnOp::txn(Txn::new().and_then(branch))));
-        }
-        Txn::new().when(compares).and_then(operations).or_else([TxnOp::get(key, None)])
-    }
-
-    fn operation(&self, change: &Change) -> TxnOp {
-        match change {
-            Change::Put { key, value } => TxnOp::put(self.keys.whole(key), value.to_vec(), None),
-            Change::Delete { key } => TxnOp::delete(self.keys.whole(key), None),
-        }
     }
 
     /// The first guard that does not hold.
@@ -351,20 +240,6 @@ impl Shared {
         let (_, value) = found.into_key_value();
         Some(Entry { key, value: value.into(), revision })
     }
-
-    fn testify(&self, epoch: &str, revision: Revision) {
-        let seen = Seen { epoch: epoch.to_owned(), revision, file: 0 };
-        // Without the file a restored snapshot may go unnoticed while we are down; no more.
-        if let Err(error) = self.witness.write(&seen) {
-            tracing::warn!(%error, "cannot remember how far etcd was seen");
-        }
-    }
-
-    fn testify_revision(&self, revision: Revision) {
-        if let Some(seen) = self.witness.read() {
-            self.testify(&seen.epoch, revision);
-        }
-    }
 }
 
 /// A transaction whose base is no longer the last one was made already, or lost the race.
@@ -394,12 +269,6 @@ fn generation_of(found: Option<&KeyValue>) -> Result<(Revision, Generation), Sto
 pub(super) fn header(answer: &GetResponse) -> Result<(u64, Revision), StoreError> {
     let header = answer.header().ok_or_else(|| unavailable("an answer without a header"))?;
     Ok((header.cluster_id(), u64::try_from(header.revision()).unwrap_or(0)))
-}
-
-fn epoch_of(cluster: u64, stored: &[u8]) -> String {
-    let both: Vec<u8> = cluster.to_le_bytes().iter().chain(stored).copied().collect();
-    let digest = digest::digest(&digest::SHA256, &both);
-    digest.as_ref().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The first key behind all that begin with `prefix`, which ends in an ASCII character.

@@ -1,0 +1,178 @@
+//! A gateway of the test's own: holds objects, answers transactions, and tells what it was sent.
+
+use std::collections::BTreeMap;
+
+use plan::{Object, Objects, ResourceKey};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+use turnpike_proto::config::v1::config_sync_client::ConfigSyncClient;
+use turnpike_proto::config::v1::sync_request::Message;
+use turnpike_proto::config::v1::sync_response::Message as Answer;
+use turnpike_proto::config::v1::{
+    Applied, Hello, Rejected, SyncRequest, SyncResponse, Transaction,
+};
+
+use crate::stack::{Plane, Stack};
+
+/// What a gateway holds over its connections.
+#[derive(Clone, Default)]
+pub(crate) struct Held {
+    pub(crate) objects: Objects,
+    pub(crate) epoch: String,
+    pub(crate) revision: u64,
+}
+
+pub(crate) struct Gateway {
+    pub(crate) held: Held,
+    out: Sender<SyncRequest>,
+    incoming: Streaming<SyncResponse>,
+}
+
+/// What came.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    Current,
+    Full(Transaction, usize),
+    Delta(Transaction, usize),
+}
+
+impl Sent {
+    /// "full +2", "delta +1 -1", "current".
+    pub(crate) fn told(&self) -> String {
+        let counts = |name, transaction: &Transaction| match transaction.deletes.len() {
+            0 => format!("{name} +{}", transaction.upserts.len()),
+            gone => format!("{name} +{} -{gone}", transaction.upserts.len()),
+        };
+        match self {
+            Self::Current => "current".to_owned(),
+            Self::Full(transaction, _) => counts("full", transaction),
+            Self::Delta(transaction, _) => counts("delta", transaction),
+        }
+    }
+}
+
+impl Gateway {
+    pub(crate) async fn connect(stack: &Stack, plane: &Plane, node: &str, held: Held) -> Self {
+        Self::connect_with(stack, plane, node, held, BTreeMap::new()).await
+    }
+
+    pub(crate) async fn connect_with(
+        stack: &Stack,
+        plane: &Plane,
+        node: &str,
+        held: Held,
+        labels: BTreeMap<String, String>,
+    ) -> Self {
+        let hello = Hello {
+            node: node.to_owned(),
+            labels,
+            build: "test".to_owned(),
+            epoch: held.epoch.clone(),
+            revision: held.revision,
+            state_hash: held.objects.hash().to_bytes().to_vec(),
+            rejected: Vec::new(),
+        };
+        let mut client = ConfigSyncClient::new(stack.channel(plane, "gateway"));
+        loop {
+            let (out, requests): (_, Receiver<SyncRequest>) = channel(8);
+            let hello = SyncRequest { message: Some(Message::Hello(hello.clone())) };
+            out.send(hello).await.unwrap();
+            match client.sync(ReceiverStream::new(requests)).await {
+                Ok(answer) => return Self { held, out, incoming: answer.into_inner() },
+                Err(status) if status.message().contains("not loaded") => {}
+                Err(status) => panic!("{status:?}"),
+            }
+        }
+    }
+
+    /// The next whole message; transactions are put into what is held, and not yet answered.
+    pub(crate) async fn receive(&mut self) -> Result<Sent, Status> {
+        let mut whole: Option<Transaction> = None;
+        let mut parts = 0;
+        loop {
+            let message =
+                self.incoming.next().await.ok_or_else(|| Status::cancelled("ended"))??;
+            let part = match message.message.unwrap() {
+                Answer::Current(current) => {
+                    assert_eq!(current.state_hash, self.held.objects.hash().to_bytes());
+                    (self.held.epoch, self.held.revision) = (current.epoch, current.revision);
+                    return Ok(Sent::Current);
+                }
+                Answer::Transaction(part) => part,
+            };
+            parts += 1;
+            let more = part.more;
+            let whole = match &mut whole {
+                Some(whole) => {
+                    whole.upserts.extend(part.upserts);
+                    whole.deletes.extend(part.deletes);
+                    whole
+                }
+                none => none.insert(part),
+            };
+            if !more {
+                let whole = whole.clone();
+                self.take(&whole);
+                return Ok(if whole.full {
+                    Sent::Full(whole, parts)
+                } else {
+                    Sent::Delta(whole, parts)
+                });
+            }
+        }
+    }
+
+    fn take(&mut self, transaction: &Transaction) {
+        if transaction.full {
+            self.held.objects = Objects::new();
+        }
+        let keys: Vec<ResourceKey> =
+            transaction.deletes.iter().map(|key| ResourceKey::from_wire(key)).collect();
+        let upserts = transaction.upserts.iter().map(|object| {
+            Object::from_wire(ResourceKey::from_wire(&object.key), object.resource.clone()).into()
+        });
+        self.held.objects.apply(upserts, &keys);
+        (self.held.epoch, self.held.revision) = (transaction.epoch.clone(), transaction.revision);
+        assert_eq!(transaction.state_hash, self.held.objects.hash().to_bytes(), "the state hash");
+    }
+
+    pub(crate) async fn answer(&self) {
+        self.answer_with(Vec::new()).await;
+    }
+
+    pub(crate) async fn answer_with(&self, rejected: Vec<Rejected>) {
+        let applied = Applied {
+            epoch: self.held.epoch.clone(),
+            revision: self.held.revision,
+            state_hash: self.held.objects.hash().to_bytes().to_vec(),
+            rejected,
+        };
+        self.send(applied).await;
+    }
+
+    pub(crate) async fn send(&self, applied: Applied) {
+        let message = Some(Message::Applied(applied));
+        // A stream that ended is noticed by whoever receives.
+        let _ = self.out.send(SyncRequest { message }).await;
+    }
+
+    /// Receives and answers one message, and tells what it was.
+    pub(crate) async fn step(&mut self) -> String {
+        let sent = self.receive().await.unwrap();
+        if !matches!(sent, Sent::Current) {
+            self.answer().await;
+        }
+        sent.told()
+    }
+
+    /// Keeps the connection served, for ever.
+    pub(crate) async fn serve(mut self) {
+        while let Ok(sent) = self.receive().await {
+            if !matches!(sent, Sent::Current) {
+                self.answer().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! How does an application get its keys, and what is left when that fails?
+
+use std::sync::{Arc, Mutex};
+
+use chassis::Host;
+use chassis::rpc::{Allow, Services};
+use tonic::{Code, Request, Response, Status};
+use turnpike_proto::admin::v1::application_keys_client::ApplicationKeysClient;
+use turnpike_proto::admin::v1::applications_client::ApplicationsClient;
+use turnpike_proto::admin::v1::{GenerateKeyRequest, GetRequest};
+use turnpike_proto::identity::v1::clients_server::{Clients, ClientsServer};
+use turnpike_proto::identity::v1::{
+    RegisterClientRequest, RegisterClientResponse, RemoveClientRequest, RemoveClientResponse,
+};
+
+use crate::stack::{Stack, check};
+
+/// A key manager that always gives the same identifier.
+#[derive(Clone, Default)]
+struct KeyManager {
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+#[tonic::async_trait]
+impl Clients for KeyManager {
+    async fn register(
+        &self,
+        request: Request<RegisterClientRequest>,
+    ) -> Result<Response<RegisterClientResponse>, Status> {
+        let request = request.into_inner();
+        self.said.lock().unwrap().push(format!("register {} {:?}", request.name, request.scopes));
+        Ok(Response::new(RegisterClientResponse {
+            client_id: "client-1".to_owned(),
+            client_secret: "shown once".to_owned(),
+            token_endpoint: "https://km/oauth2/token".to_owned(),
+            issuer: "https://km".to_owned(),
+        }))
+    }
+
+    async fn remove(
+        &self,
+        request: Request<RemoveClientRequest>,
+    ) -> Result<Response<RemoveClientResponse>, Status> {
+        self.said.lock().unwrap().push(format!("remove {}", request.into_inner().client_id));
+        Ok(Response::new(RemoveClientResponse {}))
+    }
+}
+
+async fn key_manager(stack: &Stack) -> (KeyManager, Host, String) {
+    let host = Host::development("key-manager", stack.path()).unwrap();
+    let key_manager = KeyManager::default();
+    let server = ClientsServer::new(key_manager.clone());
+    let services = Services::new(turnpike_proto::DESCRIPTORS);
+    let services = services.add(Allow::only(&["control-plane"]), server);
+    let config = chassis::rpc::Config { listen: "127.0.0.1:0".parse().unwrap(), connections: 8 };
+    let address = chassis::rpc::serve(&host, &config, services).await.unwrap();
+    (key_manager, host, format!("[key_manager]\naddress = \"https://{address}\"\n"))
+}
+
+fn application(name: &str) -> String {
+    format!(
+        "{{apiVersion: turnpike/v1, kind: Application, metadata: {{name: {name}}}, spec: {{}}}}\n"
+    )
+}
+
+fn generate(application: &str) -> GenerateKeyRequest {
+    GenerateKeyRequest {
+        application: application.to_owned(),
+        scopes: vec!["orders.read".to_owned()],
+        ..GenerateKeyRequest::default()
+    }
+}
+
+#[test]
+fn a_key_is_registered_and_stands_at_the_application() {
+    check(async |stack| {
+        let (said, _host, config) = key_manager(&stack).await;
+        let plane = stack.start_with("control-plane", &config).await;
+        stack.apply(&plane, &application("shop")).await;
+        let channel = stack.channel(&plane, "admin");
+        let mut keys = ApplicationKeysClient::new(channel.clone());
+        let made = keys.generate(generate("shop")).await.unwrap().into_inner();
+        assert_eq!(
+            (made.consumer_key.as_str(), made.consumer_secret.as_str()),
+            ("client-1", "shown once")
+        );
+        let request = GetRequest { name: "shop".to_owned(), version: String::new() };
+        let shop = ApplicationsClient::new(channel).get(request).await.unwrap().into_inner();
+        assert_eq!(shop.spec.unwrap().keys[0].consumer_key, "client-1");
+        assert_eq!(*said.said.lock().unwrap(), [r#"register shop (production) ["orders.read"]"#]);
+    });
+}
+
+#[test]
+fn a_client_that_cannot_be_added_is_removed_again() {
+    check(async |stack| {
+        let (said, _host, config) = key_manager(&stack).await;
+        let plane = stack.start_with("control-plane", &config).await;
+        stack.apply(&plane, &format!("{}---\n{}", application("one"), application("two"))).await;
+        let mut keys = ApplicationKeysClient::new(stack.channel(&plane, "admin"));
+        keys.generate(generate("one")).await.unwrap();
+        // The same identifier again: it belongs to one application only.
+        let refused = keys.generate(generate("two")).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert_eq!(said.said.lock().unwrap().last().unwrap(), "remove client-1");
+    });
+}
+
+#[test]
+fn without_a_key_manager_the_answer_is_unavailable_and_nothing_has_changed() {
+    check(async |stack| {
+        let away = "[key_manager]\naddress = \"https://127.0.0.1:1\"\n";
+        let plane = stack.start_with("control-plane", away).await;
+        let before = stack.apply(&plane, &application("shop")).await.revision;
+        let mut keys = ApplicationKeysClient::new(stack.channel(&plane, "admin"));
+        let refused = keys.generate(generate("shop")).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+        assert!(refused.message().contains("key manager"), "{refused:?}");
+        let unknown = keys.generate(generate("nobody")).await.unwrap_err();
+        assert_eq!(unknown.code(), Code::NotFound);
+        assert_eq!(stack.apply(&plane, &application("shop")).await.revision, before);
+    });
+}

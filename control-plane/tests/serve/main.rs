@@ -1,0 +1,23 @@
+//! Does a whole control plane do what gateways, administrators and operators rely on?
+//!
+//! Real ports, real mutual TLS, real files; the gateways are the test's own.
+
+#[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod etcd;
+#[cfg(test)]
+mod gateway;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod rest;
+#[cfg(test)]
+#[path = "../store/server.rs"]
+mod server;
+#[cfg(test)]
+mod stack;
+#[cfg(test)]
+mod sync;
