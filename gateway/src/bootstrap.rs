@@ -25,7 +25,9 @@ use crate::rpc::collector::Collector;
 use crate::rpc::control_plane::{ControlPlane, Node};
 use crate::rpc::key_manager::KeyManager;
 use crate::rpc::token_endpoint;
-use crate::snapshot::{Certificates, Directory, Figures, Follower, Publisher, Shelf, State, disk};
+use crate::snapshot::{
+    Certificates, Directory, DirectoryError, Figures, Follower, Publisher, Shelf, State, disk,
+};
 use crate::trust::{KeyFollower, RevocationFollower};
 use crate::usage::{Recording, Reporting};
 use crate::{operations, sender};
@@ -84,6 +86,13 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         reporting.finish(left(&host, asked)).await;
     }
     Ok(())
+}
+
+/// Whether somebody has to change what they wrote before a gateway can start.
+pub fn is_refusal(error: &anyhow::Error) -> bool {
+    error.is::<DirectoryError>()
+        || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
+        || matches!(error.downcast_ref(), Some(receiver::ServeError::Network { .. }))
 }
 
 /// What is left of the time for the drain.
@@ -205,11 +214,12 @@ fn trust(
     let channel = channel(&host.tls, address, "key-manager").context("key_manager.address")?;
     let key_manager = KeyManager::new(channel.clone());
     let directory = host.data.join("state");
-    let keys = KeyFollower {
+    let mut keys = KeyFollower {
         key_manager: key_manager.clone(),
         publisher: Arc::clone(&configuration.publisher),
         shelf: Shelf::open(&directory, "keys")?,
         host: host.clone(),
+        in_force: None,
     };
     keys.restore();
     let revoked = RevocationFollower::restore(

@@ -1,8 +1,17 @@
 //! The program `gateway`.
 
-use chassis::{Argument, Service};
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-fn main() -> std::process::ExitCode {
+use chassis::{Argument, Host, Service};
+use gateway::bootstrap;
+use gateway::config::Config;
+
+/// The configuration, the resource files included, is refused.
+const REFUSED: u8 = 2;
+
+fn main() -> ExitCode {
     let service = Service {
         name: "gateway",
         default_config: include_str!("../default.toml"),
@@ -15,5 +24,17 @@ fn main() -> std::process::ExitCode {
         key: "static.resources",
         help: "Serve the resource files of a directory, without a control plane",
     };
-    chassis::run_with(service, &[resources], gateway::bootstrap::start)
+    let refused = AtomicBool::new(false);
+    let code = chassis::run_with(service, &[resources], async |config: Config, host: Host| {
+        let ended = bootstrap::start(config, host).await;
+        if let Err(error) = &ended
+            && bootstrap::is_refusal(error)
+        {
+            refused.store(true, Ordering::Relaxed);
+            // For the person who wrote the files; nobody is left to tell when it cannot be said.
+            let _ = writeln!(std::io::stderr(), "gateway: {error:#}");
+        }
+        ended
+    });
+    if refused.load(Ordering::Relaxed) { ExitCode::from(REFUSED) } else { code }
 }

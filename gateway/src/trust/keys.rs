@@ -35,19 +35,23 @@ pub struct KeyFollower {
     pub publisher: Arc<Publisher>,
     pub shelf: Shelf,
     pub host: Host,
+    /// What is in force; a stream that starts again says the same again.
+    pub in_force: Option<KeySet>,
 }
 
 impl KeyFollower {
     /// Puts the kept keys in force, if there are any.
-    pub fn restore(&self) {
+    pub fn restore(&mut self) {
         let kept = self.shelf.read(|from| {
             let mut bytes = Vec::new();
             from.read_to_end(&mut bytes)?;
-            parse(&KeySet::decode(bytes.as_slice())?)
+            let set = KeySet::decode(bytes.as_slice())?;
+            Ok::<_, NoKeys>((parse(&set)?, set))
         });
-        if let Some(keys) = kept {
+        if let Some((keys, set)) = kept {
             tracing::info!(issuer = keys.issuer, "keys from disk are in force");
             self.publisher.put_keys(keys);
+            self.in_force = Some(set);
         }
     }
 
@@ -80,10 +84,15 @@ impl KeyFollower {
             let set = sets.next().await?;
             backoff.reset();
             outage.over();
+            if self.in_force.as_ref() == Some(&set) {
+                continue;
+            }
             match parse(&set) {
                 Ok(keys) => {
+                    tracing::info!(issuer = keys.issuer, "keys are in force");
                     self.publisher.put_keys(keys);
                     self.keep(&set);
+                    self.in_force = Some(set);
                 }
                 Err(error) => {
                     tracing::error!(error = &error as &dyn Error, "key set refused");

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 
 use super::segment::{Epoch, Frame, HEAD_BYTES, MAX_EVENTS_BYTES, Segment};
@@ -107,7 +107,9 @@ impl Spool {
             let path = path.to_owned();
             |source| SpoolError::File { path, source }
         };
-        fs::create_dir_all(directory).map_err(at(directory))?;
+        // Events name users: they are their owner's alone.
+        let folder = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        folder.map_err(at(directory))?;
         let lock = lock(directory)?;
         let (position, acknowledged) = open_position(&directory.join("acknowledged"))?;
         let Found { mut segments, next, whole } = list(directory)?;

@@ -226,7 +226,7 @@ async fn keys_are_in_force_as_they_come_and_after_a_restart_without_the_key_mana
         Some(keys.issuer.clone())
     };
 
-    let (follower, current, host) = keys(&ground, peer.address, &folder);
+    let (mut follower, current, host) = keys(&ground, peer.address, &folder);
     follower.restore();
     assert_eq!(issuer(&current), None);
     host.tasks.spawn("keys", follower.run());
@@ -235,7 +235,7 @@ async fn keys_are_in_force_as_they_come_and_after_a_restart_without_the_key_mana
     peer.ends().await;
 
     let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-    let (follower, current, _host) = keys(&ground, nobody, &folder);
+    let (mut follower, current, _host) = keys(&ground, nobody, &folder);
     follower.restore();
     assert_eq!(issuer(&current).as_deref(), Some(ISSUER));
 }
@@ -257,6 +257,7 @@ fn keys(
         publisher: Arc::new(publisher),
         shelf: Shelf::open(folder, "keys").expect("a shelf"),
         host: host.clone(),
+        in_force: None,
     };
     (follower, current, host)
 }
