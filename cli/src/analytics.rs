@@ -63,11 +63,13 @@ pub(crate) async fn ask(
     let refused = |status| wire.error(status);
     Ok(match question {
         Question::Usage(asked) => {
-            let request = UsageRequest { filter: asked.filter(now), interval: asked.interval() };
+            let request =
+                UsageRequest { filter: Some(asked.filter(now)), interval: asked.interval() };
             usage(&client.usage(request).await.map_err(refused)?.into_inner())
         }
         Question::Latency(asked) => {
-            let request = LatencyRequest { filter: asked.filter(now), interval: asked.interval() };
+            let request =
+                LatencyRequest { filter: Some(asked.filter(now)), interval: asked.interval() };
             latency(&client.latency(request).await.map_err(refused)?.into_inner())
         }
         Question::Errors(asked) => {
@@ -94,8 +96,8 @@ impl Selection {
 }
 
 impl Intervals {
-    fn filter(&self, now: SystemTime) -> Option<Filter> {
-        Some(self.selection.filter(now))
+    fn filter(&self, now: SystemTime) -> Filter {
+        self.selection.filter(now)
     }
 
     fn interval(&self) -> Option<prost_types::Duration> {

@@ -42,7 +42,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Clients(#[from] ClientsError),
     #[error(transparent)]
-    Token(#[from] TokenError),
+    Token(Box<TokenError>),
     #[error(transparent)]
     Up(#[from] UpError),
     #[error(transparent)]
@@ -61,6 +61,12 @@ pub(crate) enum Failure {
     Logs(#[source] chassis::telemetry::Error),
     #[error("the program cannot be run")]
     RunChild(#[source] io::Error),
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        Self::Token(Box::new(error))
+    }
 }
 
 impl Failure {

@@ -10,7 +10,9 @@ use crate::rpc::{self, Kind, Name};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Get {
-    /// Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate, Secret
+    #[arg(
+        help = "Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate or Secret"
+    )]
     kind: String,
     /// One of them: NAME, or NAME:VERSION of an API; all of them otherwise
     name: Option<String>,
@@ -18,7 +20,9 @@ pub(crate) struct Get {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Delete {
-    /// Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate, Secret
+    #[arg(
+        help = "Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate or Secret"
+    )]
     kind: String,
     /// NAME, or NAME:VERSION of an API
     name: String,

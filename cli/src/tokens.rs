@@ -20,7 +20,7 @@ use crate::addresses::Addresses;
 use crate::applications::Which;
 use crate::clients::{Client, Home};
 use crate::failure::Failure;
-use crate::https::HttpClient;
+use crate::https::{HttpClient, HttpError};
 use crate::output::Report;
 use crate::rpc;
 
@@ -65,9 +65,9 @@ pub(crate) enum TokenError {
     #[error("{0}: no address of a token endpoint")]
     Endpoint(String, #[source] url::ParseError),
     #[error("the token endpoint {url} gave no answer")]
-    NoAnswer { url: Url, source: crate::https::HttpError },
+    NoAnswer { url: String, source: Box<HttpError> },
     #[error("the token endpoint {url} refused: {reason} (status {status})")]
-    Refused { url: Url, status: u16, reason: String },
+    Refused { url: String, status: u16, reason: String },
 }
 
 impl TokenError {
@@ -133,17 +133,16 @@ pub(crate) async fn ask(
         .header(header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(pair)))
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(header::ACCEPT, "application/json");
-    let answer = http
-        .send(url, request, Bytes::from(form.finish()))
-        .await
-        .map_err(|source| TokenError::NoAnswer { url: url.clone(), source })?;
+    let answer = http.send(url, request, Bytes::from(form.finish())).await.map_err(|source| {
+        TokenError::NoAnswer { url: url.to_string(), source: Box::new(source) }
+    })?;
     let status = answer.status().as_u16();
     let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     match body.get("access_token").and_then(Value::as_str) {
         Some(token) if status == 200 => {
             Ok(Token { access_token: Secret::new(token), answer: body })
         }
-        _ => Err(TokenError::Refused { url: url.clone(), status, reason: reason(&body) }),
+        _ => Err(TokenError::Refused { url: url.to_string(), status, reason: reason(&body) }),
     }
 }
 
@@ -197,19 +196,19 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(body: Value, said: &str) {
-        assert_eq!(reason(&body), said);
+    fn check(body: &Value, said: &str) {
+        assert_eq!(reason(body), said);
     }
 
     #[test]
     fn a_refusal_is_told_in_the_words_of_whoever_refused() {
-        check(json!({ "error": "invalid_client" }), "invalid_client");
+        check(&json!({ "error": "invalid_client" }), "invalid_client");
         check(
-            json!({ "error": "invalid_scope", "error_description": "unknown scope" }),
+            &json!({ "error": "invalid_scope", "error_description": "unknown scope" }),
             "invalid_scope: unknown scope",
         );
-        check(json!({ "code": "101503", "message": "m", "description": "d" }), "d");
-        check(json!("no"), "it gave no reason");
+        check(&json!({ "code": "101503", "message": "m", "description": "d" }), "d");
+        check(&json!("no"), "it gave no reason");
     }
 
     #[test]

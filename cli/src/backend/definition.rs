@@ -6,9 +6,8 @@
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
-use serde_norway::Value as Yaml;
 
-use super::example;
+use super::{example, yaml};
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
@@ -75,7 +74,7 @@ impl Definition {
     pub(super) fn parse(text: &str) -> Result<Self, DefinitionError> {
         let root: Value = match serde_json::from_str(text) {
             Ok(root) => root,
-            Err(_) => from_yaml(serde_norway::from_str(text).map_err(DefinitionError::Syntax)?),
+            Err(_) => yaml::parse(text).map_err(DefinitionError::Syntax)?,
         };
         if root.get("openapi").is_none() && root.get("swagger").is_none() {
             return Err(DefinitionError::NoDefinition);
@@ -187,28 +186,6 @@ impl Path {
         };
         named(method)
             .or_else(|| if method.eq_ignore_ascii_case("head") { named("get") } else { None })
-    }
-}
-
-/// YAML as JSON: `200:` becomes the key `"200"`.
-fn from_yaml(yaml: Yaml) -> Value {
-    match yaml {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(value) => Value::Bool(value),
-        Yaml::Number(number) => serde_json::to_value(number).unwrap_or_default(),
-        Yaml::String(text) => Value::String(text),
-        Yaml::Sequence(items) => items.into_iter().map(from_yaml).collect(),
-        Yaml::Mapping(fields) => fields
-            .into_iter()
-            .map(|(key, value)| {
-                let key = match from_yaml(key) {
-                    Value::String(key) => key,
-                    other => other.to_string(),
-                };
-                (key, from_yaml(value))
-            })
-            .collect(),
-        Yaml::Tagged(tagged) => from_yaml(tagged.value),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Columns of numbers stand to the right. Control characters in a cell are shown as `?`, so that
 //! what somebody else wrote into a name cannot steer the reader's terminal.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Column heads and rows.
 #[derive(Debug)]
@@ -65,10 +65,10 @@ fn line(f: &mut fmt::Formatter<'_>, cells: &[Cell], widths: &[usize]) -> fmt::Re
         if !text.is_empty() {
             text.push_str("  ");
         }
-        text.push_str(&match cell {
-            Cell::Text(value) => format!("{value:<width$}"),
-            Cell::Number(value) => format!("{value:>width$}"),
-        });
+        match cell {
+            Cell::Text(value) => write!(text, "{value:<width$}")?,
+            Cell::Number(value) => write!(text, "{value:>width$}")?,
+        }
     }
     let text: String = text.chars().map(|one| if one.is_control() { '?' } else { one }).collect();
     writeln!(f, "{}", text.trim_end())

@@ -30,14 +30,32 @@ pub(crate) struct Options {
         global = true
     )]
     pub(crate) data: PathBuf,
-    /// Control plane (gRPC) [default: https://127.0.0.1:9444, or what `up` wrote down]
-    #[arg(long, value_name = "URL", env = "TURNPIKE_SERVER", global = true, hide_env = true)]
+    #[arg(
+        help = "Control plane (gRPC) [default: https://127.0.0.1:9444, or what `up` wrote down]",
+        long,
+        value_name = "URL",
+        env = "TURNPIKE_SERVER",
+        global = true,
+        hide_env = true
+    )]
     server: Option<String>,
-    /// Key manager (gRPC) [default: https://127.0.0.1:9454, or what `up` wrote down]
-    #[arg(long, value_name = "URL", env = "TURNPIKE_KEY_MANAGER", global = true, hide_env = true)]
+    #[arg(
+        help = "Key manager (gRPC) [default: https://127.0.0.1:9454, or what `up` wrote down]",
+        long,
+        value_name = "URL",
+        env = "TURNPIKE_KEY_MANAGER",
+        global = true,
+        hide_env = true
+    )]
     key_manager_server: Option<String>,
-    /// Analytics collector (gRPC) [default: https://127.0.0.1:9464, or what `up` wrote down]
-    #[arg(long, value_name = "URL", env = "TURNPIKE_ANALYTICS", global = true, hide_env = true)]
+    #[arg(
+        help = "Analytics collector (gRPC) [default: https://127.0.0.1:9464, or what `up` wrote down]",
+        long,
+        value_name = "URL",
+        env = "TURNPIKE_ANALYTICS",
+        global = true,
+        hide_env = true
+    )]
     analytics_server: Option<String>,
     /// Bearer token that is sent with every call, besides the certificate
     #[arg(long = "token", value_name = "TOKEN", env = "TURNPIKE_TOKEN", global = true, hide_env = true, hide_env_values = true, value_parser = secret)]
@@ -101,17 +119,19 @@ impl Options {
     }
 
     pub(crate) fn control_plane(&self) -> Result<Wire, ConnectionError> {
-        let address = self.address(&self.server, |addresses| addresses.control_plane)?;
+        let address = self.address(self.server.as_ref(), |addresses| addresses.control_plane)?;
         self.wire("control plane", "control-plane", address)
     }
 
     pub(crate) fn key_manager(&self) -> Result<Wire, ConnectionError> {
-        let address = self.address(&self.key_manager_server, |addresses| addresses.key_manager)?;
+        let address =
+            self.address(self.key_manager_server.as_ref(), |addresses| addresses.key_manager)?;
         self.wire("key manager", "key-manager", address)
     }
 
     pub(crate) fn analytics(&self) -> Result<Wire, ConnectionError> {
-        let address = self.address(&self.analytics_server, |addresses| addresses.analytics)?;
+        let address =
+            self.address(self.analytics_server.as_ref(), |addresses| addresses.analytics)?;
         self.wire("analytics collector", "analytics-collector", address)
     }
 
@@ -123,7 +143,7 @@ impl Options {
 
     fn address(
         &self,
-        named: &Option<String>,
+        named: Option<&String>,
         known: fn(Addresses) -> String,
     ) -> Result<String, ConnectionError> {
         match named {

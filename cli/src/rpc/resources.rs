@@ -73,7 +73,7 @@ pub(crate) async fn list(wire: &Wire, kind: &Kind) -> Result<Vec<Resource>, Call
         match next.as_deref().and_then(Value::as_str) {
             // The same token again would be a server that turns in a circle.
             Some(next) if !next.is_empty() && next != page_token => {
-                next.clone_into(&mut page_token)
+                next.clone_into(&mut page_token);
             }
             _ => return Ok(found),
         }

@@ -33,7 +33,7 @@ pub(super) fn last_lines(log: &Path, count: usize) -> String {
     let text = tail(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let skipped = lines.len().saturating_sub(count);
-    lines.iter().skip(skipped).map(|line| format!("    {line}\n")).collect()
+    lines.iter().skip(skipped).flat_map(|line| ["    ", line, "\n"]).collect()
 }
 
 fn tail(log: &Path) -> io::Result<String> {
