@@ -214,7 +214,11 @@ impl Stack {
                 "TURNPIKE_TOKEN_ENDPOINT",
                 format!("https://127.0.0.1:{}/oauth2/token", self.ports.https),
             );
-        command.output().await.expect("the command line")
+        // A command that hangs fails its own test and not the whole suite.
+        let output =
+            tokio::time::timeout(Duration::from_secs(60), command.kill_on_drop(true).output());
+        let said = output.await.unwrap_or_else(|_| panic!("turnpike {arguments:?} hangs"));
+        said.expect("the command line")
     }
 
     /// Runs the command line with `-o json`, which must succeed, and returns what it printed.

@@ -33,14 +33,15 @@ async fn a_bad_resource_is_refused_with_its_field_and_reason() {
     let twin = api("twin", &backend.url(), &["Unlimited"]).replace("/twin", "/orders");
     check(&stack, &twin, &["spec.context", "orders"]).await;
     check(&stack, &good.replace("{id}", "{id:[0-9}"), &["spec.operations[0].path"]).await;
-    let long = good.clone() + &format!("  description: \"{}\"\n", "x".repeat(10 << 20));
-    check(&stack, &long, &["MiB"]).await;
+    let long = |size| good.clone() + &format!("  description: \"{}\"\n", "x".repeat(size));
+    check(&stack, &long(10 << 20), &["10486", "8388608"]).await;
+    check(&stack, &long(5 << 20), &["Api/orders:1.0.0", "4194304"]).await;
     check(&stack, "kind: Api\napiVersion: turnpike/v1\n", &["metadata"]).await;
     check(&stack, "{ not yaml: [", &["bad.yaml"]).await;
 
     // Nothing of it was stored, and what was there still serves.
     let stored = stack.turnpike(&["get", "api"]).await;
-    let names: Vec<&str> = stored["items"]
+    let names: Vec<&str> = stored
         .as_array()
         .into_iter()
         .flatten()

@@ -137,10 +137,13 @@ async fn a_killed_gateway_sends_the_events_of_its_spool() {
     }
     let served = backend.calls();
     // What is younger than the gateway's flush interval may go with it; wait until all is written.
+    let size = std::cell::Cell::new(0);
     eventually("the spool holds all calls", Duration::from_secs(5), async || {
         let metrics = harness::Client::new(stack.operations("gateway")).get("/metrics").await;
         let text = String::from_utf8_lossy(&metrics.body).into_owned();
-        (metric(&text, "turnpike_usage_spooled_events_total") >= 200).then_some(())
+        let before = size.replace(metric(&text, "turnpike_usage_spool_bytes"));
+        let all = metric(&text, "turnpike_usage_events_total") >= served;
+        (all && before > 0 && size.get() == before).then_some(())
     })
     .await;
     stack.kill("gateway");
