@@ -102,6 +102,10 @@ fn find(
             continue;
         };
         if real.is_dir() {
+            // A folder is read where it lies, and links to folders may lead in circles.
+            if path.is_symlink() {
+                continue;
+            }
             find(start, &path, root, depth + 1, list)?;
         } else if has_ending(&path) {
             list.push(path);

@@ -10,6 +10,8 @@ mod admission;
 mod compile;
 mod document;
 pub mod files;
+#[cfg(test)]
+mod fixtures;
 mod map;
 mod objects;
 pub mod openapi;

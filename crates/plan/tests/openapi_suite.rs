@@ -32,18 +32,26 @@ fn judge(entry: &Value, text: &str) -> Result<String, String> {
     };
     match import(text, &options) {
         Ok(_) if hostile => Err("it was taken".to_owned()),
-        Ok((_, report)) if report.operations + report.repeated != declared => Err(format!(
-            "{} + {} operations of {declared}",
-            report.operations, report.repeated
-        )),
+        Ok((_, report)) if report.operations + report.repeated != declared => {
+            Err(format!("{} + {} operations of {declared}", report.operations, report.repeated))
+        }
         Ok((api, report)) => {
             let spec = api.spec.as_ref().unwrap();
             assert_eq!(spec.definition.as_ref().unwrap().text, text, "{file}");
-            Ok(format!("{}, {} operations; {}", report.dialect, report.operations, report.left.join("; ")))
+            Ok(format!(
+                "{}, {} operations; {}",
+                report.dialect,
+                report.operations,
+                report.left.join("; ")
+            ))
         }
         Err(problems) => {
             let lines: Vec<String> = problems.iter().take(3).map(plan::describe).collect();
-            if hostile { Ok(format!("refused: {}", lines.join(" | "))) } else { Err(lines.join(" | ")) }
+            if hostile {
+                Ok(format!("refused: {}", lines.join(" | ")))
+            } else {
+                Err(lines.join(" | "))
+            }
         }
     }
 }

@@ -53,6 +53,7 @@ pub(super) fn check_deleted(after: &Objects, key: &ResourceKey) -> Vec<Problem> 
     if let Some(first) = referrers.next().filter(|_| !is_built_in(key)) {
         let reason = match referrers.count() {
             0 => format!("{first} refers to it"),
+            1 => format!("{first} and one other refer to it"),
             more => format!("{first} and {more} others refer to it"),
         };
         problems.add(&At::ROOT, reason, "remove what refers to it as well");

@@ -94,9 +94,10 @@ pub(crate) fn positive(given: &prost_types::Duration, most: Duration) -> Option<
 fn parse_url(text: &str) -> Result<BackendUrl, (String, String)> {
     let lower = text.to_ascii_lowercase();
     if !lower.starts_with("http://") && !lower.starts_with("https://") {
-        let suggestion = match text.contains("://") {
-            true => "start with `http://` or `https://`".to_owned(),
-            false => format!("write `http://{}`", shown(text)),
+        let suggestion = if lower.starts_with("http") || text.contains("://") {
+            "start with `http://` or `https://`".to_owned()
+        } else {
+            format!("write `http://{}`", shown(text))
         };
         return Err((format!("`{}` is no http or https URL", shown(text)), suggestion));
     }

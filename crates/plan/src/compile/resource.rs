@@ -66,3 +66,7 @@ fn check_size(resource: &Resource, problems: &mut Problems) {
         problems.add(&At::ROOT, reason, "");
     }
 }
+
+#[cfg(test)]
+#[path = "resource_tests.rs"]
+mod tests;

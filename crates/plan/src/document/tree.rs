@@ -40,11 +40,17 @@ pub(crate) fn parse(text: &str, json_only: bool) -> Vec<Result<Tree, TreeError>>
         return vec![Err(TreeError::Depth)];
     }
     // JSON is YAML, but its own parser is faster and tells errors better.
-    if json_only || text.trim_start().starts_with(['{', '[']) {
+    let start = text.trim_start();
+    if json_only || start.starts_with(['{', '[']) {
         match parse_json(text) {
             Ok(tree) => return vec![Ok(tree)],
             Err(error) if json_only => return vec![Err(error)],
-            Err(_) => {}
+            Err(error) => {
+                let quoted = start.get(1..).is_some_and(|rest| rest.trim_start().starts_with('"'));
+                let documents = parse_yaml(text);
+                let meant_json = quoted && documents.iter().any(Result::is_err);
+                return if meant_json { vec![Err(error)] } else { documents };
+            }
         }
     }
     parse_yaml(text)

@@ -153,3 +153,7 @@ impl fmt::Debug for Objects {
         write!(f, "Objects({}, {})", self.map.len(), self.hash)
     }
 }
+
+#[cfg(test)]
+#[path = "set_tests.rs"]
+mod tests;

@@ -208,24 +208,27 @@ fn left(document: &Tree, declared: &Declared, schemes: &Schemes<'_>) -> Vec<Stri
     let mut left = Vec::new();
     let mut tell = |count: usize, what: &str| {
         if count > 0 {
-            left.push(format!("{count} {what}"));
+            left.push(format!("{what}: {count}"));
         }
     };
-    tell(declared.repeated, "operations have the method and path of an earlier one");
-    tell(declared.rewritten, "paths lost their query or had characters percent-encoded");
-    tell(declared.elsewhere, "operations are described in other files, which are not read");
-    tell(declared.outside, "references of operations lead to other files, which are not read");
+    tell(declared.repeated, "operations with the method and path of an earlier one");
+    tell(declared.rewritten, "paths without their query or with characters percent-encoded");
+    tell(declared.elsewhere, "operations that other files describe, which are not read");
+    tell(declared.outside, "references of operations to other files, which are not read");
     let mut census = Census::default();
     for section in ["components", "definitions", "parameters", "responses"] {
         if let Some(section) = document.get(section) {
             census.take(document, section, "");
         }
     }
-    tell(census.dangling.len(), "references between definitions lead nowhere");
-    tell(census.outside, "references between definitions lead to other files");
-    tell(schemes.several, "operations ask for several scopes at once; one of them is enough here");
+    tell(census.dangling.len(), "references between definitions that lead nowhere");
+    tell(census.outside, "references between definitions to other files");
+    tell(
+        schemes.several,
+        "operations that ask for several scopes at once, where one is enough here",
+    );
     let webhooks = document.get("webhooks").and_then(Tree::as_map).map_or(0, <[_]>::len);
-    tell(webhooks, "webhooks are not served");
+    tell(webhooks, "webhooks, which are not served");
     for name in &schemes.others {
         left.push(format!(
             "the security scheme {name} is not checked: an access token is asked for"

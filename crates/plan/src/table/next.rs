@@ -128,3 +128,15 @@ fn is_made_of(referrer: &ResourceKey, key: &ResourceKey) -> bool {
 #[cfg(test)]
 #[path = "next_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "fault_tests.rs"]
+mod fault_tests;
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod history_tests;
+
+#[cfg(test)]
+#[path = "probe.rs"]
+mod probe;

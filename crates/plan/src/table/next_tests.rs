@@ -1,1 +1,154 @@
+//! What a plan answers, and what it carries over.
 
+use std::collections::BTreeMap;
+
+use super::probe::{changed, check, plan, stored};
+use super::*;
+use crate::fixtures::admitted;
+use crate::{OperationMatch, slice};
+
+#[test]
+fn the_longest_context_wins_and_the_version_follows() {
+    let plan = plan(
+        "
+        api orders 1.0 /orders
+        api orders 2.0 /orders + defaultVersion: true
+        api items 1.0 /orders/items
+        api deep 1.0 /a/b/c/d + defaultVersion: true
+        ",
+    );
+    check(&plan, "/orders/1.0/x", "orders:1.0 /x");
+    check(&plan, "/orders/1.0", "orders:1.0");
+    check(&plan, "/orders/2.0/", "orders:2.0 /");
+    check(&plan, "/orders/3.0/x", "orders:2.0 /3.0/x");
+    check(&plan, "/orders", "orders:2.0");
+    check(&plan, "/orders?x", "nothing");
+    check(&plan, "/ordersx", "nothing");
+    check(&plan, "/orders/items/1.0/x", "items:1.0 /x");
+    check(&plan, "/orders/items/2.0/x", "orders:2.0 /items/2.0/x");
+    check(&plan, "/a/b/c/d/e", "deep:1.0 /e");
+    check(&plan, "/a/b/c", "nothing");
+    check(&plan, "/a/b/c/d", "deep:1.0");
+    check(&plan, "", "nothing");
+    check(&plan, "/", "nothing");
+    check(&plan, "orders/1.0", "nothing");
+    check(&plan, "//orders/1.0", "nothing");
+}
+
+#[test]
+fn the_life_of_an_api_decides_whether_it_is_found() {
+    let plan = plan(
+        "
+        api a 1 /a + lifecycle: CREATED
+        api a 2 /a + lifecycle: RETIRED
+        api a 3 /a + lifecycle: BLOCKED
+        api a 4 /a + lifecycle: DEPRECATED
+        api a 5 /a + defaultVersion: true, lifecycle: PROTOTYPED
+        ",
+    );
+    check(&plan, "/a/1/x", "nothing");
+    check(&plan, "/a/2/x", "nothing");
+    check(&plan, "/a/3/x", "a:3 BLOCKED /x");
+    check(&plan, "/a/4/x", "a:4 DEPRECATED /x");
+    check(&plan, "/a/5/x", "a:5 PROTOTYPED /x");
+    check(&plan, "/a/6/x", "a:5 PROTOTYPED /6/x");
+}
+
+#[test]
+fn virtual_hosts_restrict_the_groups_that_have_some() {
+    let plan = plan(
+        "
+        group eu + virtualHosts: [api.example.eu, '*.shop.example']
+        api a 1 /a + gateways: [eu]
+        api b 1 /b
+        api c 1 /c + gateways: [eu, default]
+        ",
+    );
+    check(&plan, "api.example.eu /a/1", "a:1");
+    check(&plan, "API.example.EU:8243 /a/1", "a:1");
+    check(&plan, "api.example.eu. /a/1", "a:1");
+    check(&plan, "x.shop.example /a/1", "a:1");
+    check(&plan, "x.y.shop.example /a/1", "nothing");
+    check(&plan, "shop.example /a/1", "nothing");
+    check(&plan, "127.0.0.1:8280 /a/1", "nothing");
+    check(&plan, "[::1]:8280 /b/1", "b:1");
+    check(&plan, "anything /c/1", "c:1");
+}
+
+#[test]
+fn operations_are_found_below_the_api() {
+    let plan = plan(
+        "api a 1 /a + operations: [{method: GET, path: '/{id}', scopes: [r], id: one}, {method: GET, path: /open, auth: none}]",
+    );
+    let api = plan.find("h", "/a/1").unwrap().api;
+    let OperationMatch::Found(one) = api.operation("GET", "/7") else { panic!() };
+    assert_eq!((&*one.id, &*one.path, one.open, &*one.scopes[0]), ("one", "/{id}", false, "r"));
+    let OperationMatch::Found(open) = api.operation("GET", "/open") else { panic!() };
+    assert!(open.open);
+    let OperationMatch::MethodNotAllowed(allow) = api.operation("PUT", "/7") else { panic!() };
+    assert_eq!(allow, ["GET"]);
+    assert!(matches!(api.operation("GET", "/7/8"), OperationMatch::NotFound));
+}
+
+const SHOP: &str = "
+    tier Gold subscription 2/60
+    tier Big application 3/60
+    api orders 1.0 /orders + tiers: [Gold]
+    app shop + tier: Big, keys: [{consumerKey: abc}, {consumerKey: def, type: sandbox}]
+    sub shop-orders shop orders:1.0 Gold
+";
+
+#[test]
+fn callers_are_looked_up_by_their_key() {
+    let plan = plan(SHOP);
+    let consumer = plan.consumer("resident", "def").unwrap();
+    assert_eq!(&*consumer.application.name, "shop");
+    assert_eq!(consumer.key_type, crate::KeyType::Sandbox);
+    assert!(plan.consumer("resident", "x").is_none());
+    assert!(plan.consumer("okta", "abc").is_none());
+    let right = plan.subscription("shop", "orders:1.0").unwrap();
+    assert_eq!((&*right.name, &*right.tier), ("shop-orders", "Gold"));
+    assert!(plan.subscription("shop", "orders:2.0").is_none());
+    assert!(plan.resident().issuer.is_empty());
+    assert_eq!(&*plan.key_manager("resident").unwrap().name, "resident");
+}
+
+/// How many calls the application's and the subscription's meter still admit now.
+fn room(plan: &Plan) -> (u64, u64) {
+    let left = |meter: &throttle::Meter| meter.state(1_000).quota.map_or(99, |it| it.remaining);
+    let application = &plan.consumer("resident", "abc").unwrap().application;
+    (left(&application.meter), left(&plan.subscription("shop", "orders:1.0").unwrap().meter))
+}
+
+fn call(plan: &Plan) {
+    plan.subscription("shop", "orders:1.0").unwrap().meter.hold(1_000).unwrap().settle();
+    plan.consumer("resident", "abc").unwrap().application.meter.hold(1_000).unwrap().settle();
+}
+
+#[test]
+fn counters_survive_every_change_that_keeps_their_owner() {
+    let first = plan(SHOP);
+    call(&first);
+    assert_eq!(room(&first), (2, 1));
+    let other = changed(&first, "api pay 1.0 /pay\napp web");
+    assert_eq!(room(&other), (2, 1));
+    let touched = changed(
+        &other,
+        "app shop + tier: Big, description: x, keys: [{consumerKey: abc}]
+         sub shop-orders shop orders:1.0 Gold + state: BLOCKED",
+    );
+    assert_eq!(room(&touched), (2, 1));
+    let wider = changed(&touched, "tier Gold subscription 10/60\ntier Big application 10/60");
+    assert_eq!(room(&wider), (9, 9));
+    call(&first);
+    assert_eq!(room(&first), (1, 0), "the old generation counts by itself");
+}
+
+#[test]
+fn a_slice_makes_the_same_plan_for_what_it_holds() {
+    let all = admitted(SHOP);
+    let (plan, told) = Plan::empty().replaced(&stored(&slice(&all, &BTreeMap::new())));
+    assert!(told.is_empty());
+    check(&plan, "/orders/1.0/x", "orders:1.0 /x");
+    assert_eq!(room(&plan), (3, 2));
+}

@@ -1,0 +1,77 @@
+//! Resources for tests, in the words that users write.
+
+use std::fmt::Write as _;
+
+use crate::{Object, Objects, Problem, Resource, admit, describe, read_document};
+
+/// Resources from YAML, several documents; each line `kind name …` of the short form is one:
+///
+/// `api N V /context`, `app N`, `sub N app api:version tier`, `tier N level requests/seconds`,
+/// `km N issuer`, `group N`. What follows `+` is put into `spec` as flow YAML.
+pub(crate) fn resources(short: &str) -> Vec<Resource> {
+    let mut yaml = String::new();
+    for line in short.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (line, more) = line.split_once(" + ").unwrap_or((line, ""));
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (kind, version, spec) = match words.as_slice() {
+            ["api", _, version, context] => {
+                let urls = "endpoints: {production: {urls: [\"http://127.0.0.1:1\"]}}";
+                let state = if more.contains("lifecycle") { "" } else { ", lifecycle: PUBLISHED" };
+                ("Api", *version, format!("context: {context}, {urls}{state}"))
+            }
+            ["app", _] => ("Application", "", String::new()),
+            ["sub", _, app, api, tier] => {
+                let spec = format!("application: {app}, api: \"{api}\", tier: {tier}");
+                ("Subscription", "", spec)
+            }
+            ["tier", _, level, limit] => {
+                let (requests, seconds) = limit.split_once('/').unwrap();
+                let spec =
+                    format!("level: {level}, quota: {{requests: {requests}, per: {seconds}s}}");
+                ("Tier", "", spec)
+            }
+            ["km", _, issuer] => {
+                let jwks = jose::SigningKey::generate(jose::Algorithm::ES256).unwrap().public_jwk();
+                let jwks = format!("{{\"keys\":[{jwks}]}}").replace('"', "\\\"");
+                ("KeyManager", "", format!("issuer: \"{issuer}\", jwks: \"{jwks}\""))
+            }
+            ["group", _] => ("GatewayGroup", "", String::new()),
+            ["secret", _, value] => ("Secret", "", format!("value: \"{value}\"")),
+            other => panic!("{other:?}"),
+        };
+        let version =
+            if version.is_empty() { String::new() } else { format!(", version: \"{version}\"") };
+        let comma = if spec.is_empty() || more.is_empty() { "" } else { ", " };
+        let name = words[1];
+        writeln!(
+            yaml,
+            "---\napiVersion: turnpike/v1\nkind: {kind}\nmetadata: {{name: \"{name}\"{version}}}\nspec: {{{spec}{comma}{more}}}"
+        )
+        .unwrap();
+    }
+    let (resources, problems) = read_document(&yaml, "");
+    assert!(problems.is_empty(), "{}\n{yaml}", lines(&problems));
+    resources
+}
+
+/// The objects that these resources make, without admission.
+pub(crate) fn objects(short: &str) -> Objects {
+    let mut objects = Objects::new();
+    for resource in resources(short) {
+        objects.insert(std::sync::Arc::new(Object::new(resource).unwrap()));
+    }
+    objects
+}
+
+/// The objects that these resources make, admitted together.
+pub(crate) fn admitted(short: &str) -> Objects {
+    match admit(&Objects::new(), &resources(short), &[]) {
+        Ok(admitted) => admitted.objects,
+        Err(problems) => panic!("{}", lines(&problems)),
+    }
+}
+
+/// Problems as lines.
+pub(crate) fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(describe).collect::<Vec<_>>().join("\n")
+}
