@@ -219,7 +219,7 @@ impl Account {
                 Some((_, KeyType::Sandbox)) => "sandbox",
                 None => "",
             },
-            client_ip: Some(self.peer.address),
+            client_ip: Some(self.peer.client),
             user_agent: self.agent.as_ref().map_or(&[], HeaderValue::as_bytes),
             protocol: match self.version {
                 Version::HTTP_10 => "HTTP/1.0",

@@ -35,6 +35,7 @@ pub mod sender;
 
 pub mod alarm;
 pub mod cells;
+pub mod proxies;
 pub mod received;
 
 pub mod fault;

@@ -45,7 +45,8 @@ pub struct Answer {
 
 /// Answers a call. Dropping the future ends the call, and that is reported too.
 pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
-    let Incoming { parts, body, body_bytes, peer } = incoming;
+    let Incoming { parts, body, body_bytes, mut peer } = incoming;
+    peer.client = worker.proxies.client(peer.address, &parts.headers);
     let mut account = Account::open(worker, &parts, peer, body_bytes);
     let mut fields = Fields::default();
     let mut response = match Received::take(parts, peer, worker.bounds) {

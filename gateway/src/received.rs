@@ -19,6 +19,8 @@ use crate::fault::{BadRequest, Fault};
 pub struct Peer {
     /// Its address, from the socket.
     pub address: IpAddr,
+    /// The client's: the same, or what proxies that are trusted say.
+    pub client: IpAddr,
     /// Whether the connection is under TLS.
     pub secure: bool,
 }
@@ -251,7 +253,8 @@ mod tests {
             builder = builder.header(name, value);
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
-        let peer = Peer { address: IpAddr::from([192, 0, 2, 1]), secure: false };
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let peer = Peer { address, client: address, secure: false };
         let shown = match Received::take(parts, peer, BOUNDS) {
             Ok(received) => format!("{} {}", received.host_name(), received.target()),
             Err(unfit) => unfit.fault.row().status.as_u16().to_string(),

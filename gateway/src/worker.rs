@@ -4,18 +4,17 @@
 //! lock: the configuration in force, the revocations, and the way to the key manager.
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use chassis::clock::Clock;
-use ipnet::IpNet;
 
 use crate::alarm::Alarms;
 use crate::cells::Cells;
 use crate::credentials::{Revocations, Tokens};
 use crate::generation::{Current, Generation};
+use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::rpc::token_endpoint;
 use crate::sender::Pool;
@@ -49,7 +48,7 @@ pub struct Worker {
     /// How large requests may be.
     pub bounds: Bounds,
     /// Whose `x-forwarded-*` fields are believed.
-    pub trusted: Vec<IpNet>,
+    pub proxies: Proxies,
     /// Whether the worker is about to stop.
     pub draining: Cell<bool>,
     /// The wall clock at a monotonic instant, so that a call reads one clock only.
@@ -57,11 +56,6 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Whether what this peer says about others is believed.
-    pub fn trusts(&self, peer: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(&peer))
-    }
-
     /// Reads the wall clock anew; to be called every tick.
     pub fn set_wall(&self, now: Instant) {
         self.wall.set((now, self.clock.unix_us()));

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
 use chassis::task::Tasks;
-use ipnet::IpNet;
 use tokio::sync::oneshot;
 
 use super::config::Settings;
@@ -16,6 +15,7 @@ use super::thread::{Seat, run};
 use crate::cells::{Cells, Collector};
 use crate::credentials::Revocations;
 use crate::generation::Current;
+use crate::proxies::{NetworkError, Proxies};
 use crate::rpc::token_endpoint;
 use crate::usage::Recording;
 
@@ -57,14 +57,8 @@ pub enum ServeError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// A network is not in CIDR form.
-    #[error("receiver.trusted_proxies: `{network}` is not a network like 10.0.0.0/8")]
-    Network {
-        /// What stands there.
-        network: String,
-        /// Why it is none.
-        #[source]
-        cause: ipnet::AddrParseError,
-    },
+    #[error("receiver.trusted_proxies")]
+    Network(#[from] NetworkError),
     /// The system starts no more threads.
     #[error("cannot start a worker thread")]
     Thread(#[source] std::io::Error),
@@ -78,7 +72,7 @@ pub fn serve(
 ) -> Result<Serving, ServeError> {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = if workers == 0 { cores() } else { workers };
-    let trusted = networks(&context.settings.receiver.trusted_proxies)?;
+    let proxies = Proxies::parse(&context.settings.receiver.trusted_proxies)?;
     let (listeners, bound) = listen(wanted, workers)?;
     let (mut cells, mut ended) = (Vec::new(), Vec::new());
     for (number, listeners) in listeners.into_iter().enumerate() {
@@ -88,7 +82,7 @@ pub fn serve(
             listeners,
             context: context.clone(),
             cells: Arc::clone(&own),
-            trusted: trusted.clone(),
+            proxies: proxies.clone(),
             ended: done,
         };
         let thread = context.tasks.thread(&format!("worker-{number}"), move || run(seat));
@@ -97,13 +91,6 @@ pub fn serve(
         ended.push(wait);
     }
     Ok(Serving { bound, metrics: Collector::new(cells), ended })
-}
-
-fn networks(texts: &[String]) -> Result<Vec<IpNet>, ServeError> {
-    let parse = |text: &String| {
-        text.parse().map_err(|cause| ServeError::Network { network: text.clone(), cause })
-    };
-    texts.iter().map(parse).collect()
 }
 
 impl Serving {

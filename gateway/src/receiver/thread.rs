@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
@@ -19,6 +18,7 @@ use super::serve::WorkerContext;
 use crate::alarm::{Alarms, TICK};
 use crate::cells::Cells;
 use crate::credentials::Tokens;
+use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::sender::Pool;
 use crate::worker::{InForce, Names, Turns, Worker};
@@ -36,7 +36,7 @@ pub(super) struct Seat {
     pub(super) listeners: Listeners,
     pub(super) context: WorkerContext,
     pub(super) cells: Arc<Cells>,
-    pub(super) trusted: Vec<IpNet>,
+    pub(super) proxies: Proxies,
     pub(super) ended: oneshot::Sender<()>,
 }
 
@@ -65,7 +65,7 @@ async fn work(seat: Seat) -> io::Result<()> {
     // Told by dropping, however this ends.
     let _ended = seat.ended;
     let context = seat.context;
-    let worker = Rc::new(worker(&context, seat.cells, seat.trusted));
+    let worker = Rc::new(worker(&context, seat.cells, seat.proxies));
     let config = context.settings.receiver.clone();
     let drain = config.drain;
     let doors = Rc::new(Doors::new(
@@ -99,7 +99,7 @@ async fn work(seat: Seat) -> io::Result<()> {
     Ok(())
 }
 
-fn worker(context: &WorkerContext, cells: Arc<Cells>, trusted: Vec<IpNet>) -> Worker {
+fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worker {
     let settings = &context.settings;
     let now = context.clock.instant();
     let pool = Pool::new(settings.sender.clone(), Arc::clone(&cells));
@@ -119,7 +119,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, trusted: Vec<IpNet>) -> Wo
             target_bytes: settings.receiver.max_target_bytes,
             fields: settings.receiver.max_headers,
         },
-        trusted,
+        proxies,
         draining: Cell::new(false),
         wall: Cell::new((now, context.clock.unix_us())),
     }

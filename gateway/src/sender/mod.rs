@@ -5,6 +5,7 @@
 //! written by `head`. Nothing here chooses a backend or knows who calls.
 
 mod answer;
+mod answer_body;
 mod chunked;
 mod config;
 mod dial;
@@ -13,13 +14,16 @@ mod fields;
 mod head;
 mod link;
 mod pool;
+mod run;
+mod sending;
 mod trust;
 
 pub use answer::AnswerError;
 pub use config::Config;
 pub use dial::DialError;
-pub use exchange::{Answered, Failure, Order, SendError, run};
+pub use exchange::{Order, SendError};
 pub use fields::{Named, ends_here};
 pub use head::{Line, write};
 pub use pool::{Connection, Lane, Pool};
+pub use run::{Answered, Failure, run};
 pub use trust::{TrustError, trust};

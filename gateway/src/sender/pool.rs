@@ -136,14 +136,21 @@ impl Pool {
 
     /// Room for one more connection; `None` where there is none.
     pub(super) fn count(&self) -> Option<Counted> {
-        let open = self.open.get();
-        if open >= self.config.max_connections {
+        if self.open.get() >= self.config.max_connections && !self.make_room() {
             return None;
         }
-        self.open.set(open + 1);
+        self.open.set(self.open.get() + 1);
         self.cells.backend_connections.add(1);
         self.cells.dialled.add(1);
         Some(Counted { open: Rc::clone(&self.open), cells: Arc::clone(&self.cells) })
+    }
+
+    /// Closes a free connection of whichever backend, so that another backend can have one.
+    fn make_room(&self) -> bool {
+        [&self.plain, &self.tls].into_iter().any(|lanes| {
+            let lanes = lanes.borrow();
+            lanes.values().any(|lane| lane.free.borrow_mut().pop_front().is_some())
+        })
     }
 
     /// Closes what was free for too long or was closed by its backend, and forgets addresses that

@@ -97,7 +97,7 @@ pub async fn call(
     outbound: Outbound<'_>,
 ) -> Result<Reply, Fault> {
     let Outbound { worker, generation, received, body, account } = outbound;
-    let mut forwarded = Forwarded::of(received, worker.trusts(received.peer.address));
+    let mut forwarded = Forwarded::of(received, worker.proxies.trusts(received.peer.address));
     forwarded.hides_credential = permit.caller().token().is_some();
     forwarded.expects = !body.is_empty();
     let traceparent = trace(&mut forwarded);

@@ -51,7 +51,7 @@ fn request(received: &Received, body: Bytes) -> ForwardRequest {
         headers,
         body: body.into(),
         peer_certificate: Vec::new(),
-        client_address: received.peer.address.to_string(),
+        client_address: received.peer.client.to_string(),
         secure: received.peer.secure,
     }
 }
@@ -136,7 +136,8 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let peer = Peer { address: [192, 0, 2, 1].into(), secure: true };
+        let client = [192, 0, 2, 1].into();
+        let peer = Peer { address: [10, 0, 0, 1].into(), client, secure: true };
         let bounds = Bounds { target_bytes: 100, fields: 100 };
         let received = Received::take(parts, peer, bounds).unwrap();
         let expected = ForwardRequest {

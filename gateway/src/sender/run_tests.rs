@@ -1,9 +1,12 @@
 //! Exchanges with backends that answer byte by byte as they are told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use chassis::clock::Clock;
 use http::{HeaderMap, Method};
+use http_body::Frame;
 use http_body_util::BodyExt as _;
 use http_body_util::StreamBody;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -341,8 +344,11 @@ fn no_more_connections_are_opened_than_there_is_room_for() {
         let _second = stand.pool.dial(&lane, &stand.clock).await.unwrap();
         let third = stand.pool.dial(&lane, &stand.clock).await;
         assert!(matches!(third, Err(crate::sender::DialError::Busy)));
-        drop(first);
-        assert!(stand.pool.dial(&lane, &stand.clock).await.is_ok());
+        // A connection that is free makes room for one to anywhere.
+        stand.pool.put(first, stand.alarms.now());
+        let other = stand.pool.lane("localhost", "127.0.0.1", lane.port, None);
+        assert!(stand.pool.dial(&other, &stand.clock).await.is_ok());
+        assert!(stand.pool.take(&lane, stand.alarms.now()).is_none());
     });
 }
 

@@ -1,0 +1,72 @@
+//! What comes of a request that is sent over a connection?
+
+use std::rc::Rc;
+
+use http::Response;
+
+use super::answer::{Framing, Head};
+use super::answer_body::AnswerBody;
+use super::exchange::{Exchange, Order, SendError};
+use super::pool::{Connection, Pool};
+use crate::alarm::Alarms;
+use crate::body::Body;
+
+/// The exchange failed before the backend's answer began.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: SendError,
+    /// The request head, given back when the backend said nothing and no body had to be sent: the
+    /// same request may go out again if it may be repeated.
+    pub unheard: Option<Vec<u8>>,
+}
+
+/// An answer that has begun.
+pub type Answered = Response<Body>;
+
+/// Sends the head that stands in the connection's output, and `order`'s body, and returns once the
+/// answer's head is there.
+pub async fn run(
+    pool: &Rc<Pool>,
+    alarms: &Rc<Alarms>,
+    connection: Connection,
+    order: Order,
+) -> Result<Answered, Failure> {
+    let mut exchange = Exchange::new(pool, alarms, connection, order);
+    match std::future::poll_fn(|cx| exchange.poll_head(cx)).await {
+        Ok(head) => Ok(delivered(exchange, head)),
+        Err(error) => Err(failed(exchange, error)),
+    }
+}
+
+fn failed(exchange: Exchange, error: SendError) -> Failure {
+    let unheard = !exchange.heard && exchange.sending.repeatable;
+    let unheard = unheard.then_some(exchange.connection.output);
+    Failure { error, unheard }
+}
+
+fn delivered(mut exchange: Exchange, head: Head) -> Answered {
+    exchange.progress();
+    let mut answer = Response::new(Body::Empty);
+    *answer.status_mut() = head.status;
+    *answer.headers_mut() = head.headers;
+    let here = exchange.connection.input.len() as u64;
+    *answer.body_mut() = match head.framing {
+        Framing::Nothing => {
+            exchange.finish(head.keeps);
+            Body::Empty
+        }
+        Framing::Length(length) if length <= here => {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            let body = exchange.connection.input.split_to(length).freeze();
+            exchange.finish(head.keeps);
+            Body::Full(body)
+        }
+        framing => Body::stream(AnswerBody::new(exchange, framing, head.keeps)),
+    };
+    answer
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;
