@@ -11,19 +11,27 @@ use anyhow::Context as _;
 use chassis::Host;
 use turnpike_proto::DESCRIPTORS;
 
-use crate::catalog::{Catalog, follow};
+use crate::catalog::{Catalog, Figures, Follower};
 use crate::config::Config;
 use crate::distribute::{Gateways, Meters, Slices, Sync, keep};
-use crate::edge::{AdminToken, Desk, Rest, services};
+use crate::edge::{AdminToken, Desk, Rest, TokenError, services};
 use crate::manage::Manager;
 use crate::rpc::KeyManagerClients;
-use crate::store::{self, MasterKey};
+use crate::store::{self, MasterKey, SealError, StoreError};
 
 /// Runs until the process drains.
 pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     open(&config, &host).await?;
     host.shutdown.wait().await;
     Ok(())
+}
+
+/// Whether somebody has to change the configuration, or a file it names, before a start can work.
+pub fn is_refusal(error: &anyhow::Error) -> bool {
+    error.is::<SealError>()
+        || error.is::<TokenError>()
+        || matches!(error.downcast_ref(), Some(StoreError::Misconfigured { .. }))
+        || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
 }
 
 /// Where a control plane listens.
@@ -51,11 +59,20 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let (slices, gateways) =
         (Arc::new(Slices::default()), Arc::new(Gateways::new(host.clock.clone())));
     let meters = Meters::new(&host.metrics);
-    let following = follow(host.clone(), store.clone(), master.clone(), catalog.clone(), loaded);
-    host.tasks.spawn("catalog", following);
+    let follower = Follower {
+        host: host.clone(),
+        store: store.clone(),
+        master: master.clone(),
+        catalog: catalog.clone(),
+        loaded,
+        figures: Figures::new(&host.metrics),
+    };
+    host.tasks.spawn("catalog", follower.run());
     let keeping = keep(host.clone(), catalog.clone(), slices.clone(), meters.clone());
     host.tasks.spawn("slices", keeping);
 
+    let clients =
+        KeyManagerClients::new(host, &config.key_manager).context("key_manager.address")?;
     let desk = Desk {
         manager: Arc::new(Manager::new(
             store,
@@ -65,7 +82,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
             host.tasks.clone(),
         )),
         gateways: gateways.clone(),
-        clients: Arc::new(KeyManagerClients::new(host, &config.key_manager)?),
+        clients: Arc::new(clients),
         clock: host.clock.clone(),
     };
     let sync = Sync::new(host.clone(), slices, gateways, meters);

@@ -10,6 +10,7 @@ use chassis::readiness::Condition;
 use chassis::{Backoff, Host};
 
 use super::catalogue::Catalog;
+use super::figures::Figures;
 use super::state::{State, StateError};
 use crate::store::{MasterKey, OBJECTS, Store, StoreError, Watch};
 
@@ -22,82 +23,96 @@ enum LoadError {
     State(#[from] StateError),
 }
 
-/// Keeps the catalog until the process drains. `loaded` turns green with the first state and
-/// stays so: what is in memory goes on being served while the store is away.
-pub async fn follow(
-    host: Host,
-    store: Arc<dyn Store>,
-    master: Arc<MasterKey>,
-    catalog: Arc<Catalog>,
-    loaded: Condition,
-) {
-    let work = async {
+/// What follows the store.
+#[derive(Debug)]
+pub struct Follower {
+    /// Clock and shutdown.
+    pub host: Host,
+    /// What is followed.
+    pub store: Arc<dyn Store>,
+    /// Opens secrets.
+    pub master: Arc<MasterKey>,
+    /// What is kept true.
+    pub catalog: Arc<Catalog>,
+    /// Turns green with the first state and stays so: what is in memory goes on being served
+    /// while the store is away.
+    pub loaded: Condition,
+    /// How it goes.
+    pub figures: Figures,
+}
+
+impl Follower {
+    /// Until the process drains.
+    pub async fn run(self) {
+        tokio::select! {
+            () = self.follow() => {}
+            () = self.host.shutdown.wait() => {}
+        }
+    }
+
+    async fn follow(&self) {
         let mut backoff = Backoff::new();
         loop {
-            match load(&*store, &master, &catalog).await {
+            match self.load().await {
                 Ok(watch) => {
-                    loaded.green();
+                    self.loaded.green();
                     backoff.reset();
-                    replay(watch, &master, &catalog).await;
+                    self.replay(watch).await;
                 }
                 Err(error) => {
                     let reason = chain(&error);
                     tracing::warn!(reason, "resources cannot be loaded");
-                    if catalog.current().is_none() {
-                        loaded.red(reason);
+                    self.figures.answers(false);
+                    if self.catalog.current().is_none() {
+                        self.loaded.red(reason);
                     }
-                    host.clock.sleep(backoff.next()).await;
+                    self.host.clock.sleep(backoff.next()).await;
                 }
             }
         }
-    };
-    tokio::select! {
-        () = work => {}
-        () = host.shutdown.wait() => {}
     }
-}
 
-async fn load(
-    store: &dyn Store,
-    master: &MasterKey,
-    catalog: &Catalog,
-) -> Result<Box<dyn Watch>, LoadError> {
-    let listing = store.list(OBJECTS).await?;
-    let position = listing.position;
-    let before = catalog.current();
-    let state = State::listed(listing, before.as_deref(), master)?;
-    let watch = store.watch(position).await?;
-    let (revision, objects) = (state.revision, state.objects.len());
-    tracing::info!(epoch = &*state.epoch, revision, objects, "resources loaded");
-    catalog.set(state);
-    Ok(watch)
-}
+    async fn load(&self) -> Result<Box<dyn Watch>, LoadError> {
+        let listing = self.store.list(OBJECTS).await?;
+        let position = listing.position;
+        let before = self.catalog.current();
+        let state = State::listed(listing, before.as_deref(), &self.master)?;
+        let watch = self.store.watch(position).await?;
+        let (revision, objects) = (state.revision, state.objects.len());
+        tracing::info!(epoch = &*state.epoch, revision, objects, "resources loaded");
+        self.figures.loaded();
+        self.catalog.set(state);
+        Ok(watch)
+    }
 
-/// Takes transactions over until the watch cannot go on.
-async fn replay(mut watch: Box<dyn Watch>, master: &MasterKey, catalog: &Catalog) {
-    let mut answers = true;
-    loop {
-        match watch.next().await {
-            Ok(batch) => {
-                answers = true;
-                let Some(before) = catalog.current() else { return };
-                let (state, errors) = before.after(batch, master);
-                for error in errors {
-                    tracing::error!(reason = chain(&error), "a stored resource is left as it was");
+    /// Takes transactions over until the watch cannot go on.
+    async fn replay(&self, mut watch: Box<dyn Watch>) {
+        let mut answers = true;
+        loop {
+            match watch.next().await {
+                Ok(batch) => {
+                    answers = true;
+                    let Some(before) = self.catalog.current() else { return };
+                    let (state, errors) = before.after(batch, &self.master);
+                    for error in errors {
+                        let reason = chain(&error);
+                        tracing::error!(reason, "a stored resource is left as it was");
+                    }
+                    self.catalog.set(state);
                 }
-                catalog.set(state);
-            }
-            Err(error) if error.is_retryable() => {
-                // Once per outage: the watch retries every few seconds at most.
-                if answers {
-                    tracing::warn!(reason = chain(&error), "the store does not answer");
+                Err(error) if error.is_retryable() => {
+                    // Said once per outage: the watch tries again for as long as it lasts.
+                    if answers {
+                        tracing::warn!(reason = chain(&error), "the store does not answer");
+                    }
+                    answers = false;
                 }
-                answers = false;
+                Err(error) => {
+                    tracing::info!(reason = chain(&error), "resources are listed again");
+                    return;
+                }
             }
-            Err(error) => {
-                tracing::info!(reason = chain(&error), "resources are listed again");
-                return;
-            }
+            self.figures.answers(answers);
         }
     }
 }

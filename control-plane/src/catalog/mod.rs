@@ -5,9 +5,11 @@
 //! all look here and never at the store.
 
 mod catalogue;
+mod figures;
 mod follow;
 mod state;
 
 pub use catalogue::Catalog;
-pub use follow::follow;
+pub use figures::Figures;
+pub use follow::Follower;
 pub use state::{Stamp, State, StateError};

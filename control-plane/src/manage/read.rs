@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use plan::{Kind, Resource, ResourceKey};
+use prost::Message as _;
 
 use super::error::ManageError;
 use super::view::{listed, shown};
@@ -14,6 +15,8 @@ use crate::store::Revision;
 
 const PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1000;
+/// Less than what gRPC clients take in one message by default.
+const PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// Which part of a kind is wanted.
 #[derive(Clone, Debug, Default)]
@@ -63,12 +66,20 @@ pub fn list(catalog: &Catalog, kind: Kind, wanted: &PageRequest) -> Result<Page,
                 .all(|(name, value)| labels.is_some_and(|labels| labels.get(name) == Some(value)))
         })
         .map(|object| object.key());
-    let keys: Vec<&ResourceKey> = found.by_ref().take(size).collect();
-    let next = match (found.next(), keys.last()) {
-        (Some(_), Some(last)) => URL_SAFE_NO_PAD.encode(last.id()),
-        _ => String::new(),
-    };
-    let items = keys.into_iter().filter_map(|key| listed(&state, key)).collect();
+    let (mut items, mut room, mut last) = (Vec::new(), PAGE_BYTES, None);
+    let mut next = String::new();
+    for key in &mut found {
+        let Some(item) = listed(&state, key) else { continue };
+        let left = room.checked_sub(item.encoded_len());
+        // One resource may be larger than a page and then stands alone.
+        if let Some(last) = last.filter(|_| items.len() >= size || left.is_none()) {
+            next = URL_SAFE_NO_PAD.encode(ResourceKey::id(last));
+            break;
+        }
+        room = left.unwrap_or(0);
+        items.push(item);
+        last = Some(key);
+    }
     Ok(Page { items, next, revision: state.revision })
 }
 

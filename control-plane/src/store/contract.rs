@@ -249,7 +249,13 @@ pub enum StoreError {
     /// It does not answer now; whether a commit was made is known when it answers again.
     #[error("the store does not answer")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// It answers, and refuses: credentials, space, configuration.
+    /// It cannot be used as it is configured.
+    #[error("{what}")]
+    Misconfigured {
+        /// Which key, and why.
+        what: String,
+    },
+    /// It answers, and refuses: credentials, space.
     #[error("the store refuses")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
     /// What it holds cannot be read.

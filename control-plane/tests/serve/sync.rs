@@ -149,7 +149,17 @@ fn changes_that_come_faster_than_answers_are_sent_together() {
             stack.apply(&plane, &api(&format!("more{n}"))).await;
         }
         gateway.answer().await;
-        assert_eq!(gateway.step().await, "delta +20");
+        let (mut changes, mut transactions) = (0, 0);
+        while changes < 20 {
+            let Sent::Delta(delta, _) = gateway.receive().await.unwrap() else {
+                panic!("no delta")
+            };
+            gateway.answer().await;
+            changes += delta.upserts.len();
+            transactions += 1;
+        }
+        // The last change may just have missed the transaction that carries the others.
+        assert!(changes == 20 && transactions <= 2, "{changes} in {transactions}");
     });
 }
 

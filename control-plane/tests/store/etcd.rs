@@ -174,6 +174,23 @@ fn a_stream_that_is_dead_without_a_word_is_noticed() {
 }
 
 #[test]
+fn a_section_that_cannot_work_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut without_ca = config("https://127.0.0.1:2379");
+    let mut none = config("");
+    none.endpoints.clear();
+    let mut no_file = config("https://127.0.0.1:2379");
+    no_file.ca = "/nowhere/ca.pem".to_owned();
+    let mut half = config("http://127.0.0.1:2379");
+    half.certificate = "client.pem".to_owned();
+    without_ca.ca.clear();
+    for wrong in [without_ca, none, no_file, half] {
+        let refused = Etcd::new(&wrong, &folder.path().join("beside")).unwrap_err();
+        assert!(matches!(refused, StoreError::Misconfigured { .. }), "{refused:?}");
+    }
+}
+
+#[test]
 fn the_next_member_is_asked_when_one_is_dead() {
     check_on_etcd(async |it| {
         let mut config = config("http://127.0.0.1:1");

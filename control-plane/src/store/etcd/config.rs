@@ -36,6 +36,7 @@ const PING_ANSWER: Duration = Duration::from_secs(3);
 impl Config {
     /// Reads the files that the section names.
     pub(super) fn options(&self) -> Result<ConnectOptions, StoreError> {
+        self.check_endpoints()?;
         let mut options = ConnectOptions::new()
             .with_connect_timeout(CONNECT)
             // A peer that is gone without a word is noticed by pings, not by silence.
@@ -55,6 +56,27 @@ impl Config {
         Ok(options)
     }
 
+    fn check_endpoints(&self) -> Result<(), StoreError> {
+        let wrong = |what: String| Err(StoreError::Misconfigured { what });
+        let (scheme, why) = if self.ca.is_empty() {
+            ("http://", "[etcd] ca is empty")
+        } else {
+            ("https://", "[etcd] ca is given")
+        };
+        if self.endpoints.is_empty() {
+            return wrong("[etcd] endpoints is empty".to_owned());
+        }
+        match self.endpoints.iter().find(|endpoint| !endpoint.starts_with(scheme)) {
+            Some(other) => wrong(format!(
+                "[etcd] endpoints: `{other}` does not begin with {scheme}, and {why}"
+            )),
+            None if self.certificate.is_empty() != self.key.is_empty() => {
+                wrong("[etcd] certificate and key are given together or not at all".to_owned())
+            }
+            None => Ok(()),
+        }
+    }
+
     fn tls(&self) -> Result<TlsOptions, StoreError> {
         let mut tls = TlsOptions::new().ca_certificate(Certificate::from_pem(read(&self.ca)?));
         if !self.certificate.is_empty() {
@@ -67,5 +89,5 @@ impl Config {
 
 fn read(path: &str) -> Result<Vec<u8>, StoreError> {
     fs::read(Path::new(path))
-        .map_err(|error| StoreError::Refused(format!("{path}: {error}").into()))
+        .map_err(|error| StoreError::Misconfigured { what: format!("[etcd] {path}: {error}") })
 }

@@ -38,9 +38,6 @@ struct Current {
 
 impl Connection {
     pub(super) fn new(config: &Config) -> Result<Self, StoreError> {
-        if config.endpoints.is_empty() {
-            return Err(StoreError::Refused("[etcd] endpoints is empty".into()));
-        }
         let endpoints = config.endpoints.clone();
         Ok(Self { endpoints, options: config.options()?, current: Mutex::default() })
     }
