@@ -8,7 +8,7 @@ use turnpike_proto::config::v1::operation::Auth;
 
 use super::api::unknown;
 use crate::problem::{At, Problems, shown};
-use crate::router::{Constraints, Template, Trie};
+use crate::router::{Constraints, Growing, Template, Trie};
 
 /// The most operations of one API.
 pub(crate) const MAX_OPERATIONS: usize = 10_000;
@@ -35,11 +35,11 @@ pub(crate) fn compile_operations(
     at: &At<'_>,
     problems: &mut Problems,
 ) -> (Vec<Arc<OperationPlan>>, Trie) {
-    let (mut list, mut trie) = (Vec::new(), Trie::default());
+    let (mut list, mut growing) = (Vec::new(), Growing::default());
     if operations.len() > MAX_OPERATIONS {
         let reason = format!("there are {}, at most {MAX_OPERATIONS}", operations.len());
         problems.add(at, reason, "split the API");
-        return (list, trie);
+        return (list, Trie::default());
     }
     let everything = [Operation { method: "*".into(), path: "/*".into(), ..Operation::default() }];
     let operations = if operations.is_empty() { &everything } else { operations };
@@ -54,7 +54,7 @@ pub(crate) fn compile_operations(
                 continue;
             }
         };
-        if !trie.insert(&template, &operation.method, list.len()) {
+        if !growing.insert(&template, &operation.method, list.len()) {
             let place = (template.spelling.clone(), operation.method.clone());
             let first = places.get(&place).copied().unwrap_or_default();
             let reason = format!(
@@ -67,7 +67,7 @@ pub(crate) fn compile_operations(
         places.insert((template.spelling, operation.method.clone()), index);
         list.push(Arc::new(plan));
     }
-    (list, trie)
+    (list, Trie::packed(&growing))
 }
 
 fn compile(operation: &Operation, at: &At<'_>, problems: &mut Problems) -> OperationPlan {

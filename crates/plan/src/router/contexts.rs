@@ -1,8 +1,8 @@
 //! Which API is served under a path?
 //!
-//! The longest context that the path starts with wins; the next segment is the version, and
-//! without one that is known the default version answers. A version that is known but not served
-//! is nobody's: its calls must not fall through to the default version's backend.
+//! A table of served paths: `/orders/1.0.0` for a version, `/orders` for the default version. The
+//! longest one that the path starts with wins. A version that is known but not served is nobody's:
+//! its calls must not fall through to the default version's backend.
 
 use std::sync::Arc;
 
@@ -11,19 +11,15 @@ use crate::map::{Map, new_map};
 
 /// The most segments of a context.
 pub(crate) const MAX_SEGMENTS: usize = 8;
+/// The most segments of a served path: a context and a version.
+const MAX_DEPTH: usize = MAX_SEGMENTS + 1;
 
-/// The APIs by context. Cheap to clone.
+/// The APIs by served path. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Contexts {
-    map: Map<Arc<str>, Arc<Context>>,
-    /// How many contexts have one segment, two, and so on: nothing deeper is looked up.
-    depths: [u32; MAX_SEGMENTS],
-}
-
-#[derive(Clone, Debug, Default)]
-struct Context {
-    versions: Vec<Arc<ApiPlan>>,
-    default: Option<Arc<ApiPlan>>,
+    served: Map<Arc<str>, Arc<ApiPlan>>,
+    /// How many served paths have one segment, two, and so on: nothing else is looked up.
+    depths: [u32; MAX_DEPTH],
 }
 
 /// The path is another API's.
@@ -32,7 +28,7 @@ pub(crate) struct Taken(pub(crate) Arc<ApiPlan>);
 
 impl Default for Contexts {
     fn default() -> Self {
-        Self { map: new_map(), depths: [0; MAX_SEGMENTS] }
+        Self { served: new_map(), depths: [0; MAX_DEPTH] }
     }
 }
 
@@ -45,91 +41,70 @@ impl Contexts {
         allowed: impl Fn(&ApiPlan) -> bool,
     ) -> Option<(&'p Arc<ApiPlan>, &'r str)> {
         let deepest = self.depths.iter().rposition(|count| *count > 0)? + 1;
-        let mut ends = [0_usize; MAX_SEGMENTS];
+        let mut ends = [0_usize; MAX_DEPTH];
         let count = segment_ends(path, ends.get_mut(..deepest)?);
-        for (depth, end) in ends.get(..count)?.iter().enumerate().rev() {
-            if self.depths.get(depth).is_none_or(|count| *count == 0) {
+        for (end, in_use) in ends.iter().zip(&self.depths).take(count).rev() {
+            if *in_use == 0 {
                 continue;
             }
-            let (context, rest) = path.split_at_checked(*end)?;
-            let Some(entry) = self.map.get(context) else { continue };
-            if let Some((api, rest)) = entry.choose(rest)
-                && allowed(api)
-            {
+            let (served, rest) = path.split_at_checked(*end)?;
+            if let Some(api) = self.served.get(served).filter(|api| allowed(api)) {
                 return api.is_served().then_some((api, rest));
             }
         }
         None
     }
 
-    /// Puts an API in its place, unless another one has it.
+    /// Puts an API in its places, unless another one has one of them.
     pub(crate) fn insert(&mut self, api: &Arc<ApiPlan>) -> Result<(), Taken> {
-        let mut entry = self.map.get(&*api.context).map(|entry| (**entry).clone());
-        let fresh = entry.is_none();
-        let context = entry.get_or_insert_default();
-        if let Some(other) = context.versions.iter().find(|other| other.version == api.version) {
+        let paths = served_paths(api);
+        if let Some(other) = paths.iter().find_map(|path| self.served.get(&**path)) {
             return Err(Taken(Arc::clone(other)));
         }
-        if let Some(other) = context.default.as_ref().filter(|_| api.default_version) {
-            return Err(Taken(Arc::clone(other)));
-        }
-        context.versions.push(Arc::clone(api));
-        if api.default_version {
-            context.default = Some(Arc::clone(api));
-        }
-        if let Some(entry) = entry {
-            self.map.insert(Arc::clone(&api.context), Arc::new(entry));
-        }
-        if fresh && let Some(count) = self.depth_of(&api.context) {
-            *count += 1;
+        for path in paths {
+            if let Some(count) = self.depth_of(&path) {
+                *count += 1;
+            }
+            self.served.insert(path, Arc::clone(api));
         }
         Ok(())
     }
 
-    /// Takes an API out of its place.
+    /// Takes an API out of its places.
     pub(crate) fn remove(&mut self, api: &ApiPlan) {
-        let Some(entry) = self.map.get(&*api.context) else { return };
-        let mut entry = (**entry).clone();
-        entry.versions.retain(|other| other.key != api.key);
-        entry.default = entry.default.filter(|other| other.key != api.key);
-        if entry.versions.is_empty() {
-            self.map.remove(&*api.context);
-            if let Some(count) = self.depth_of(&api.context) {
+        for path in served_paths(api) {
+            if self.served.get(&*path).is_none_or(|there| there.key != api.key) {
+                continue;
+            }
+            self.served.remove(&*path);
+            if let Some(count) = self.depth_of(&path) {
                 *count = count.saturating_sub(1);
             }
-        } else {
-            self.map.insert(Arc::clone(&api.context), Arc::new(entry));
         }
     }
 
-    fn depth_of(&mut self, context: &str) -> Option<&mut u32> {
-        let segments = context.bytes().filter(|byte| *byte == b'/').count();
+    fn depth_of(&mut self, path: &str) -> Option<&mut u32> {
+        let segments = path.bytes().filter(|byte| *byte == b'/').count();
         self.depths.get_mut(segments.checked_sub(1)?)
     }
 }
 
-impl Context {
-    fn choose<'c, 'r>(&'c self, rest: &'r str) -> Option<(&'c Arc<ApiPlan>, &'r str)> {
-        if let Some(tail) = rest.strip_prefix('/') {
-            let end = tail.find('/').unwrap_or(tail.len());
-            let (segment, after) = tail.split_at_checked(end)?;
-            if let Some(api) = self.versions.iter().find(|api| *api.version == *segment) {
-                return Some((api, after));
-            }
-        }
-        self.default.as_ref().map(|api| (api, rest))
+fn served_paths(api: &ApiPlan) -> Vec<Arc<str>> {
+    let mut paths = vec![format!("{}/{}", api.context, api.version).into()];
+    if api.default_version {
+        paths.push(Arc::clone(&api.context));
     }
+    paths
 }
 
 /// Where the first segments of a path end: `/a/b/c` with room for two gives 2, 4.
 fn segment_ends(path: &str, ends: &mut [usize]) -> usize {
-    let mut slashes =
-        path.bytes().enumerate().skip(1).filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
-    let mut count = 0;
+    let (mut count, mut from) = (0, 1);
     for end in ends {
-        let next = slashes.next();
-        *end = next.unwrap_or(path.len());
-        count += 1;
+        let slash = path.as_bytes().get(from..).unwrap_or_default().iter();
+        let next = slash.copied().position(|byte| byte == b'/');
+        *end = next.map_or(path.len(), |at| from + at);
+        (count, from) = (count + 1, *end + 1);
         if next.is_none() {
             break;
         }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::segment::Constraints;
+use super::super::template::Template;
 use super::*;
 
 /// `operations` are "METHOD /template", `call` is "METHOD /path"; the answer is the operation, the
@@ -15,13 +16,13 @@ fn check(operations: &[&str], call: &str, said: &str) {
 }
 
 fn build(operations: &[&str]) -> Trie {
-    let (mut trie, mut constraints) = (Trie::default(), Constraints::default());
+    let (mut growing, mut constraints) = (Growing::default(), Constraints::default());
     for (place, operation) in operations.iter().enumerate() {
         let (method, path) = operation.split_once(' ').unwrap();
         let template = Template::parse(path, &mut constraints).unwrap();
-        trie.insert(&template, method, place);
+        growing.insert(&template, method, place);
     }
-    trie
+    Trie::packed(&growing)
 }
 
 fn answer(operations: &[&str], found: Match<'_>) -> String {
@@ -241,9 +242,9 @@ proptest! {
         let mut constraints = Constraints::default();
         for template in [text, wild] {
             if let Ok(template) = Template::parse(&template, &mut constraints) {
-                let mut trie = Trie::default();
-                trie.insert(&template, "GET", 0);
-                trie.find("GET", "/a/b");
+                let mut growing = Growing::default();
+                growing.insert(&template, "GET", 0);
+                Trie::packed(&growing).find("GET", "/a/b");
             }
         }
     }
