@@ -7,7 +7,7 @@ use turnpike_proto::config::v1::{Metadata, Resource, Subscription, SubscriptionS
 use crate::apply;
 use crate::failure::Failure;
 use crate::output::Report;
-use crate::rpc;
+use crate::rpc::{self, Kind};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Subscribe {
@@ -28,7 +28,22 @@ pub(crate) async fn subscribe(
     connection: &rpc::Options,
     asked: &Subscribe,
 ) -> Result<Report, Failure> {
-    let resource = Resource { resource: Some(AnyResource::Subscription(asked.resource())) };
+    match send(connection, asked.resource(), asked).await {
+        // The right may be there already, under a name that somebody else has chosen.
+        Err(Failure::Problems(problems)) => match asked.stored(connection).await? {
+            Some(stored) => send(connection, stored, asked).await,
+            None => Err(Failure::Problems(problems)),
+        },
+        other => other,
+    }
+}
+
+async fn send(
+    connection: &rpc::Options,
+    subscription: Subscription,
+    asked: &Subscribe,
+) -> Result<Report, Failure> {
+    let resource = Resource { resource: Some(AnyResource::Subscription(subscription)) };
     apply::send(connection, vec![resource], false, &asked.wait).await
 }
 
@@ -50,6 +65,35 @@ impl Subscribe {
             }),
         }
     }
+
+    /// What is stored under another name, with the tier that is asked for.
+    async fn stored(&self, connection: &rpc::Options) -> Result<Option<Subscription>, Failure> {
+        let own = self.resource().metadata.unwrap_or_default().name;
+        let Some(mut stored) = find(connection, &self.app, &self.api).await? else {
+            return Ok(None);
+        };
+        let other = stored.metadata.as_ref().is_some_and(|metadata| metadata.name != own);
+        if let Some(spec) = &mut stored.spec {
+            spec.tier.clone_from(&self.tier);
+        }
+        Ok(other.then_some(stored))
+    }
+}
+
+/// The one subscription that an application has to an API, whatever its name.
+pub(crate) async fn find(
+    connection: &rpc::Options,
+    application: &str,
+    api: &str,
+) -> Result<Option<Subscription>, Failure> {
+    let all = rpc::list(&connection.control_plane()?, &Kind::parse("Subscription")?).await?;
+    Ok(all.into_iter().find_map(|resource| match resource.resource {
+        Some(AnyResource::Subscription(stored)) => {
+            let spec = stored.spec.as_ref()?;
+            (spec.application == application && spec.api == api).then_some(stored)
+        }
+        _ => None,
+    }))
 }
 
 fn versioned(text: &str) -> Result<String, &'static str> {

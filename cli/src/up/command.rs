@@ -146,7 +146,7 @@ async fn serve(
         let passed = here.clock.instant().duration_since(begun);
         note(format_args!("{} is ready ({:.1} s)", program.name, passed.as_secs_f32()));
     }
-    let first = if options.sample { Some(sample::publish(here).await?) } else { None };
+    let first = if options.sample { first_call(here).await? } else { None };
     printer.print(&report(here, data, first.as_ref()))?;
     loop {
         here.clock.sleep(LOOK_AT_LOGS_EVERY).await;
@@ -159,11 +159,26 @@ async fn serve(
     }
 }
 
+/// `None`: the sample does not fit to what is stored, which is no reason to go down.
+async fn first_call(here: &Surrounded<'_>) -> Result<Option<FirstCall>, Failure> {
+    match sample::publish(here).await {
+        Ok(first) => Ok(Some(first)),
+        Err(failure @ Failure::Problems(_)) => {
+            failure.tell();
+            note("the sample is left out");
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}
+
 /// The gateway first, so that nobody calls what is gone already; the collector last, so that the
 /// gateway's last events arrive.
 async fn stop(members: &mut [Member], signals: &mut Signals) {
     const ORDER: [&str; 5] =
         ["gateway", "sample-backend", "control-plane", "key-manager", "analytics-collector"];
+    // A signal to everybody, as systems send it that shut down, must not look like a fall.
+    members.iter().for_each(|member| member.order(Order::StayDown));
     for name in ORDER {
         for member in members.iter_mut().filter(|member| member.program().name == name) {
             member.order(Order::Stop);

@@ -37,6 +37,8 @@ pub(super) struct Program {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(super) enum Order {
     Run,
+    /// Go on; whoever ends now is not started again.
+    StayDown,
     /// End what is in flight, then go.
     Stop,
     /// Go.

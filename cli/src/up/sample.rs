@@ -27,8 +27,8 @@ use crate::failure::Failure;
 use crate::https::HttpClient;
 use crate::output::note;
 use crate::rpc::{self, Kind, Name};
-use crate::span;
 use crate::tokens::{self, Token, TokenError};
+use crate::{span, subscriptions};
 
 pub(super) const APPLICATION: &str = "shop";
 const API: &str = "orders";
@@ -138,6 +138,11 @@ async fn is_needed(here: &Surrounded<'_>, resource: &Resource) -> Result<bool, F
         name: text(&wanted, "/metadata/name").to_owned(),
         version: text(&wanted, "/metadata/version").to_owned(),
     };
+    if kind.name() == "Subscription" {
+        let (application, api) = (text(&wanted, "/spec/application"), text(&wanted, "/spec/api"));
+        let stored = subscriptions::find(&here.connection, application, api).await?;
+        return Ok(stored.is_none());
+    }
     let stored = rpc::get(&here.connection.control_plane()?, &kind, &name).await?;
     let Some(stored) = stored.as_ref().map(plan::to_json) else { return Ok(true) };
     let ours = text(&stored, &format!("/metadata/labels/{}", LABEL.0)) == LABEL.1;

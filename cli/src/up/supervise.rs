@@ -98,6 +98,9 @@ impl Keeper {
                 Err(error) => return self.fail(error).await,
             };
             let Some(status) = self.until_it_ends(&mut child).await else { return };
+            if *self.orders.borrow() != Order::Run {
+                return;
+            }
             let lines = logs::last_lines(&self.program.log, LINES);
             let program = self.program.name;
             let hopeless = status.code() == Some(BAD_CONFIGURATION);
@@ -130,7 +133,7 @@ impl Keeper {
         };
         tokio::select! {
             status = child.wait() => return status.ok(),
-            _ = self.orders.wait_for(|order| *order != Order::Run) => {}
+            _ = self.orders.wait_for(|order| *order >= Order::Stop) => {}
             () = announce => {}
         }
         let Surroundings { clock, grace, .. } = &self.around;
