@@ -103,3 +103,50 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULT: &str = include_str!("../default.toml");
+
+    /// Whom a gateway with this configuration speaks to: control plane, key manager, collector.
+    #[track_caller]
+    fn check(text: &str, peers: &str) {
+        let config: Config = chassis::config::parse(DEFAULT, text).expect("a configuration");
+        let asked = [config.control_plane(), config.key_manager(), config.collector()];
+        assert_eq!(asked.map(|peer| peer.unwrap_or("nobody")).join(" "), peers);
+    }
+
+    #[test]
+    fn services_are_looked_for_at_their_usual_ports_of_this_machine() {
+        check("", "https://127.0.0.1:9444 https://127.0.0.1:9454 https://127.0.0.1:9464");
+        check(
+            "[control_plane]\naddress = \"https://cp:1\"\n[collector]\naddress = \"off\"",
+            "https://cp:1 https://127.0.0.1:9454 nobody",
+        );
+    }
+
+    #[test]
+    fn a_gateway_that_serves_a_directory_asks_only_whom_it_is_told_to_ask() {
+        check("[static]\nresources = \"r\"", "nobody nobody nobody");
+        check(
+            "[static]\nresources = \"r\"\n[control_plane]\naddress = \"https://cp:1\"\n\
+             [collector]\naddress = \"https://c:2\"",
+            "nobody nobody https://c:2",
+        );
+    }
+
+    #[test]
+    fn labels_are_free_and_other_keys_are_not() {
+        let labelled = chassis::config::parse::<Config>(DEFAULT, "[gateway.labels]\nteam = \"a\"");
+        let labels = labelled.expect("a configuration").gateway.labels;
+        assert_eq!(labels.get("team").map(String::as_str), Some("a"));
+        let refused = chassis::config::parse::<Config>(DEFAULT, "[usage]\nspool_limits = \"1GiB\"");
+        let refused = refused.expect_err("an unknown key").to_string();
+        assert!(refused.contains("spool_limit"), "{refused}");
+        let refused = chassis::config::parse::<Config>(DEFAULT, "[usage]\nspool_limit = \"9\"");
+        let refused = refused.expect_err("no size").to_string();
+        assert!(refused.contains("256MiB"), "{refused}");
+    }
+}

@@ -119,7 +119,7 @@ impl Directory {
             Ok(now) if now == self.seen => Look::Same,
             Ok(now) if Some(&now) == before => {
                 self.seen = now;
-                Look::Changed(self.read(state))
+                Look::Changed(self.read(state).map(Box::new))
             }
             Ok(now) => Look::Changing(now),
             // Said once: an unreadable directory looks like an empty one from then on.
@@ -155,11 +155,11 @@ enum Look {
     /// Something is new, and may not be finished.
     Changing(Sight),
     /// Something is new and rested since the last look.
-    Changed(Result<State, DirectoryError>),
+    Changed(Result<Box<State>, DirectoryError>),
 }
 
 fn put(
-    result: Result<State, DirectoryError>,
+    result: Result<Box<State>, DirectoryError>,
     publisher: &Publisher,
     states: &watch::Sender<Arc<State>>,
     figures: &Figures,
@@ -172,7 +172,7 @@ fn put(
             figures.confirmed(host.clock.unix_seconds());
             let objects = state.plan.objects().len();
             tracing::info!(revision = state.revision, objects, "in force");
-            states.send_replace(Arc::new(state));
+            states.send_replace(Arc::from(state));
         }
         Err(DirectoryError::Refused(Problems(problems))) => {
             for problem in &problems {

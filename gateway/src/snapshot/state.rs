@@ -50,6 +50,7 @@ impl State {
 
     /// The configuration with exactly these objects, compiled aside; what is the same as here keeps
     /// its compiled form and its counters.
+    #[must_use]
     pub fn replaced(&self, epoch: String, revision: u64, all: &[(ResourceKey, Bytes)]) -> Self {
         let (plan, _) = self.plan.replaced(all);
         Self { epoch, revision, plan }

@@ -195,7 +195,7 @@ mod tests {
         let recording = Recording::to(lane, Arc::default(), Arc::from("gw-1"), clock);
         let recorder = recording.recorder();
         recorder.record(&Call::default());
-        let flushing = recorder.clone().flushing();
+        let flushing = recorder.flushing();
         tokio::pin!(flushing);
         assert!(flushing.as_mut().now_or_never().is_none());
         assert!(taken.try_recv().is_err(), "not before its time");

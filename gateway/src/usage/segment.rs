@@ -20,7 +20,7 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 const MAGIC: &[u8; 8] = b"TPSPOOL1";
 /// Where the first frame starts.
 pub(super) const HEAD_BYTES: u64 = 32;
-const FRAME_HEAD_BYTES: u64 = 8;
+const FRAME_HEAD_BYTES: usize = 8;
 const BODY_HEAD_BYTES: usize = 20;
 /// No frame is longer; a length above it is damage and is not allocated.
 pub(super) const MAX_EVENTS_BYTES: usize = 4 << 20;
@@ -46,7 +46,7 @@ pub(super) struct Frame {
 impl Frame {
     /// How much room a frame with that many bytes of events takes in a segment.
     pub(super) const fn room(events_bytes: usize) -> u64 {
-        FRAME_HEAD_BYTES + (BODY_HEAD_BYTES + events_bytes) as u64
+        (FRAME_HEAD_BYTES + BODY_HEAD_BYTES + events_bytes) as u64
     }
 
     /// Appends the frame as it lies in a file.
@@ -106,7 +106,7 @@ impl Segment {
 
     /// The frame at `offset` and where the next one starts; `None`: no whole frame is there.
     pub(super) fn frame(&self, offset: u64) -> io::Result<Option<(Frame, u64)>> {
-        let mut head = [0; FRAME_HEAD_BYTES as usize];
+        let mut head = [0; FRAME_HEAD_BYTES];
         if !read_whole(&self.file, &mut head, offset)? {
             return Ok(None);
         }
@@ -116,7 +116,7 @@ impl Segment {
             return Ok(None);
         }
         let mut body = BytesMut::zeroed(length);
-        if !read_whole(&self.file, &mut body, offset + FRAME_HEAD_BYTES)?
+        if !read_whole(&self.file, &mut body, offset + FRAME_HEAD_BYTES as u64)?
             || crc32fast::hash(&body) != crc
         {
             return Ok(None);
@@ -129,7 +129,7 @@ impl Segment {
             count: body.get_u32_le(),
             events: body,
         };
-        Ok(Some((frame, offset + FRAME_HEAD_BYTES + length as u64)))
+        Ok(Some((frame, offset + (FRAME_HEAD_BYTES + length) as u64)))
     }
 
     /// Reads the whole segment: where its good part ends, and the last sequence in it, if any.

@@ -349,13 +349,12 @@ fn list(directory: &Path) -> Result<Found, SpoolError> {
         if path.extension().is_none_or(|ending| ending != ENDING) {
             continue;
         }
-        match Segment::open(&path).map_err(|error| failed(&path, error))? {
-            Some(segment) => found.push((path, segment)),
-            // It was being made when the process ended, or is damaged beyond its head.
-            None => {
-                whole = false;
-                set_aside(&path).map_err(|error| failed(&path, error))?;
-            }
+        if let Some(segment) = Segment::open(&path).map_err(|error| failed(&path, error))? {
+            found.push((path, segment));
+        } else {
+            // It was being made when the process ended, or is damaged from its head on.
+            whole = false;
+            set_aside(&path).map_err(|error| failed(&path, error))?;
         }
     }
     found.sort_by_key(|(_, segment)| segment.first);

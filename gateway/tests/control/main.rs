@@ -3,11 +3,21 @@
 //! Each suite runs one part of the gateway against a service that it makes up, over real mutual
 //! TLS.
 
+#[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod directory;
+#[cfg(test)]
 mod disk;
+#[cfg(test)]
 mod ground;
+#[cfg(test)]
 mod resources;
+#[cfg(test)]
 mod sync;
+#[cfg(test)]
 mod tokens;
+#[cfg(test)]
 mod trust;
+#[cfg(test)]
 mod usage;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::{Host, Shutdown};
+use chassis::{Host, Shutdown, Tasks};
 use gateway::generation::{Current, Generation};
 use gateway::rpc::control_plane::{ControlPlane, Node};
 use gateway::snapshot::{Certificates, Figures, Follower, Publisher, State, disk};
@@ -25,6 +25,7 @@ use crate::resources::{api, garbage, objects, set};
 struct FakeControlPlane {
     calls: mpsc::Sender<Conversation>,
     shutdown: Shutdown,
+    tasks: Tasks,
 }
 
 /// One `Sync` call, from the control plane's side.
@@ -50,7 +51,7 @@ impl config_sync_server::ConfigSync for FakeControlPlane {
         let (hear, heard) = mpsc::channel(8);
         let (tell, told) = mpsc::channel(8);
         let _ = self.calls.send(Conversation { hello, heard, tell }).await;
-        tokio::spawn(async move {
+        self.tasks.spawn("answers", async move {
             while let Ok(Some(request)) = asked.message().await {
                 if let Some(sync_request::Message::Applied(applied)) = request.message {
                     let _ = hear.send(applied).await;
@@ -159,7 +160,7 @@ async fn stage() -> (Ground, Peer, mpsc::Receiver<Conversation>) {
 
 async fn control_plane(ground: &Ground, port: u16, calls: mpsc::Sender<Conversation>) -> Peer {
     let shutdown = Shutdown::new(chassis::Readiness::default());
-    let fake = FakeControlPlane { calls, shutdown: shutdown.clone() };
+    let fake = FakeControlPlane { calls, shutdown: shutdown.clone(), tasks: Tasks::default() };
     ground.serve("control-plane", port, ConfigSyncServer::new(fake), shutdown).await
 }
 
