@@ -8,6 +8,10 @@ use chassis::{Argument, Host, Service};
 use gateway::bootstrap;
 use gateway::config::Config;
 
+/// Calls allocate on many workers at once; libc's allocator took an eighth of their time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The configuration, the resource files included, is refused.
 const REFUSED: u8 = 2;
 
