@@ -31,6 +31,10 @@ async fn check(engines: Engines) {
     assert!(first.json()["headers"].get("authorization").is_none(), "the token stays here");
     assert!(first.header("ratelimit").contains("r=999"), "{:?}", first.headers);
 
+    // Whoever keeps the application in a file has never seen its generated key.
+    stack.apply(&application("shop", &[])).await;
+    assert_eq!(app.get("/orders/1.0.0/items/8").await.status, 200, "the key is still known");
+
     eventually("the call is counted", Duration::from_secs(5), async || {
         (stack.counted("orders").await >= 1).then_some(())
     })

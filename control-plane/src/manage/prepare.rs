@@ -2,6 +2,8 @@
 //!
 //! Listings leave texts out; a definition that came back with the digest of the stored text and
 //! without a text means the stored one. (Admission does the same for the values of secrets.)
+//! An application without keys keeps those that it has: whoever keeps it in a file never saw the
+//! keys that were generated since.
 
 use plan::{Resource, ResourceKey};
 use turnpike_proto::config::v1::resource::Resource as Any;
@@ -22,6 +24,15 @@ pub(super) fn completed(mut resource: Resource, state: &State) -> Resource {
             && new.sha256 == old.sha256
         {
             new.text.clone_from(&old.text);
+        }
+    }
+    if let (Some(Any::Application(new)), Some(Any::Application(old))) =
+        (&mut resource.resource, stored)
+        && let Some(old) = &old.spec
+    {
+        let new = new.spec.get_or_insert_default();
+        if new.keys.is_empty() {
+            new.keys.clone_from(&old.keys);
         }
     }
     resource
