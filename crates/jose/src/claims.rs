@@ -1,7 +1,7 @@
 //! What does a token claim, and what was expected of it?
 //!
 //! RFC 7519 §4.1, RFC 9068 §2.2. `exp` is required: a token that never ends cannot be revoked by
-//! waiting. Times may be fractions (RFC 7519 §2, NumericDate) and are rounded down.
+//! waiting. Times may be fractions (RFC 7519 §2, `NumericDate`) and are rounded down.
 
 use serde_json::{Map, Value};
 
@@ -151,7 +151,7 @@ fn text(map: &mut Map<String, Value>, name: &'static str) -> Result<Option<Strin
     }
 }
 
-/// NumericDate, rounded down.
+/// `NumericDate`, rounded down.
 fn time(map: &mut Map<String, Value>, name: &'static str) -> Result<Option<i64>, Refusal> {
     /// The largest magnitude that a double holds exactly; far beyond any date.
     const LIMIT: f64 = 9_007_199_254_740_992.0;

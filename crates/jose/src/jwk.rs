@@ -84,7 +84,10 @@ impl Key {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let algorithms: Vec<_> = self.verifiers.iter().map(|(algorithm, _)| algorithm).collect();
-        f.debug_struct("Key").field("kid", &self.kid).field("algorithms", &algorithms).finish()
+        f.debug_struct("Key")
+            .field("kid", &self.kid)
+            .field("algorithms", &algorithms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -255,8 +258,12 @@ pub(crate) fn thumbprint(jwk: &Map<String, Value>) -> Option<String> {
             text.push(',');
         }
         let value = Value::from(jwk.get(*name)?.as_str()?);
-        text.push_str(&format!("\"{name}\":{value}"));
+        text.extend(["\"", name, "\":", &value.to_string()]);
     }
     text.push('}');
     Some(encode(digest(&SHA256, text.as_bytes()).as_ref()))
 }
+
+#[cfg(test)]
+#[path = "jwk_tests.rs"]
+mod tests;

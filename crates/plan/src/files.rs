@@ -55,10 +55,10 @@ pub enum FilesError {
 /// Reads a file, or every `*.yaml`, `*.yml` and `*.json` below a folder.
 pub fn read(path: &Path) -> Result<Files, FilesError> {
     let real = fs::canonicalize(path).map_err(|source| io_error(path, source))?;
-    let (root, whole_folder) = if real.is_dir() {
-        (real.clone(), true)
-    } else {
-        (real.parent().map_or_else(|| real.clone(), Path::to_path_buf), false)
+    let whole_folder = real.is_dir();
+    let root = match real.parent() {
+        Some(parent) if !whole_folder => parent.to_path_buf(),
+        _ => real,
     };
     let mut list = Vec::new();
     if whole_folder {
@@ -118,7 +118,7 @@ fn find(
 }
 
 fn has_ending(path: &Path) -> bool {
-    let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+    let ending = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
     ending.is_some_and(|ending| ending == "yaml" || ending == "yml" || ending == "json")
 }
 

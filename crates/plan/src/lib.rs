@@ -33,6 +33,6 @@ pub use resource::{
     Kind, ResourceKey, UnknownKey, decode, encode, key, kind, metadata, metadata_mut, to_json,
     to_yaml,
 };
-pub use slice::{groups, slice};
+pub use slice::{Slice, groups, slice};
 pub use table::{Hit, Plan};
 pub use turnpike_proto::config::v1::{Problem, Rejected, Resource};

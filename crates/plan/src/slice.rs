@@ -4,7 +4,7 @@
 //! those, and the tiers, key managers and secrets that are named. Definition texts are left out,
 //! because no call looks at them. No secret goes where nothing names it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use turnpike_proto::config::v1::Resource;
@@ -12,7 +12,7 @@ use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::resource::Resource as Any;
 
 use crate::compile::selects;
-use crate::objects::{Object, Objects};
+use crate::objects::{Object, Objects, references};
 use crate::resource::{Kind, ResourceKey};
 
 /// The names of the groups that a gateway with these labels belongs to, with `default`.
@@ -40,14 +40,84 @@ fn belongs(group: &Object, labels: &BTreeMap<String, String>) -> bool {
 
 /// What a gateway with these labels gets.
 pub fn slice(objects: &Objects, labels: &BTreeMap<String, String>) -> Objects {
-    let scope = Scope { objects, groups: groups(objects, labels), prototypes: false };
-    let prototypes = objects.of_kind(Kind::Api).any(|api| scope.wants_api(api, true));
-    let scope = Scope { prototypes, ..scope };
-    let mut slice = Objects::new();
-    for object in objects.iter().filter(|object| scope.wants(object)) {
-        slice.insert(stripped(object));
+    Slice::new(objects, labels).objects
+}
+
+/// What a gateway with certain labels gets, kept so that it can follow changes: the cost of a step
+/// is the size of the change and of what belongs to it, besides comparing what is held.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    all: Objects,
+    labels: BTreeMap<String, String>,
+    objects: Objects,
+}
+
+impl Slice {
+    /// The slice of `all`.
+    pub fn new(all: &Objects, labels: &BTreeMap<String, String>) -> Self {
+        let scope = Scope::new(all, labels);
+        let mut objects = Objects::new();
+        for object in all.iter().filter(|object| scope.wants(object)) {
+            objects.insert(stripped(object));
+        }
+        Self { all: all.clone(), labels: labels.clone(), objects }
     }
-    slice
+
+    /// What the gateway gets.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// The same slice of `all` as it is now.
+    #[must_use = "the next slice is a new value"]
+    pub fn follow(&self, all: &Objects) -> Self {
+        let (before, after) = (Scope::new(&self.all, &self.labels), Scope::new(all, &self.labels));
+        if before.groups != after.groups || before.prototypes != after.prototypes {
+            return Self::new(all, &self.labels);
+        }
+        let (upserts, deletes) = self.all.difference(all);
+        let changed = upserts.iter().map(|object| object.key().clone()).chain(deletes);
+        let mut objects = self.objects.clone();
+        for key in touched(&before, &after, changed.collect()) {
+            match all.get(&key).filter(|object| after.wants(object)) {
+                Some(object) => {
+                    let object = stripped(object);
+                    if objects.get(&key).is_none_or(|held| *held != object) {
+                        objects.insert(object);
+                    }
+                }
+                None => drop(objects.remove(&key)),
+            }
+        }
+        Self { all: all.clone(), labels: self.labels.clone(), objects }
+    }
+}
+
+/// Everything whose place in the slice may have changed: what an object names follows it, and
+/// subscriptions follow their API in and out.
+fn touched(
+    before: &Scope<'_>,
+    after: &Scope<'_>,
+    mut open: Vec<ResourceKey>,
+) -> BTreeSet<ResourceKey> {
+    let mut seen = BTreeSet::new();
+    while let Some(key) = open.pop() {
+        if !seen.insert(key.clone()) {
+            continue;
+        }
+        let held = [before.objects.get(&key), after.objects.get(&key)];
+        for resource in held.iter().flatten().filter_map(|object| object.resource()) {
+            let named = references(resource).into_iter().map(|reference| reference.to);
+            open.extend(named.filter(|key| key.kind() != Some(Kind::Api)));
+        }
+        let wanted =
+            |scope: &Scope<'_>| scope.objects.get(&key).is_some_and(|object| scope.wants(object));
+        if key.kind() == Some(Kind::Api) && wanted(before) != wanted(after) {
+            open.extend(before.objects.referrers(&key).cloned());
+            open.extend(after.objects.referrers(&key).cloned());
+        }
+    }
+    seen
 }
 
 /// A gateway's view on all objects.
@@ -59,7 +129,13 @@ struct Scope<'o> {
     prototypes: bool,
 }
 
-impl Scope<'_> {
+impl<'o> Scope<'o> {
+    fn new(objects: &'o Objects, labels: &BTreeMap<String, String>) -> Self {
+        let scope = Self { objects, groups: groups(objects, labels), prototypes: false };
+        let prototypes = objects.of_kind(Kind::Api).any(|api| scope.wants_api(api, true));
+        Self { prototypes, ..scope }
+    }
+
     fn wants(&self, object: &Object) -> bool {
         let key = object.key();
         match key.kind() {

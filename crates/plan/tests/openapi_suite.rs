@@ -7,7 +7,6 @@ use std::fs;
 use std::path::PathBuf;
 
 use plan::openapi::{Options, import};
-use serde_json::Value;
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration to read it from")]
 fn suites() -> PathBuf {
@@ -17,41 +16,41 @@ fn suites() -> PathBuf {
     )
 }
 
+/// A line of the manifest.
+#[derive(serde::Deserialize)]
+struct Entry {
+    file: String,
+    operations: usize,
+    tags: Vec<String>,
+}
+
 /// What should become of a definition: its tags say what is hostile, and without an operation
 /// there is nothing to serve.
-fn judge(entry: &Value, text: &str) -> Result<String, String> {
-    let file = entry["file"].as_str().unwrap();
-    let has_tag = |wanted: &str| entry["tags"].as_array().unwrap().iter().any(|tag| tag == wanted);
-    let declared = usize::try_from(entry["operations"].as_u64().unwrap()).unwrap();
-    let hostile = has_tag("hostile") || has_tag("broken-ref") || declared == 0;
+fn judge(entry: &Entry, text: &str) -> Result<String, String> {
+    let has_tag = |wanted: &str| entry.tags.iter().any(|tag| tag == wanted);
+    let hostile = has_tag("hostile") || has_tag("broken-ref") || entry.operations == 0;
     let options = Options {
-        file: file.to_owned(),
+        file: entry.file.clone(),
         endpoints: vec!["http://127.0.0.1:3001".to_owned()],
         publish: true,
         ..Options::default()
     };
     match import(text, &options) {
         Ok(_) if hostile => Err("it was taken".to_owned()),
-        Ok((_, report)) if report.operations + report.repeated != declared => {
-            Err(format!("{} + {} operations of {declared}", report.operations, report.repeated))
+        Ok((_, report)) if report.operations + report.repeated != entry.operations => {
+            let (taken, repeated) = (report.operations, report.repeated);
+            Err(format!("{taken} + {repeated} operations of {}", entry.operations))
         }
         Ok((api, report)) => {
-            let spec = api.spec.as_ref().unwrap();
-            assert_eq!(spec.definition.as_ref().unwrap().text, text, "{file}");
-            Ok(format!(
-                "{}, {} operations; {}",
-                report.dialect,
-                report.operations,
-                report.left.join("; ")
-            ))
+            let kept = api.spec.and_then(|spec| spec.definition).map(|definition| definition.text);
+            assert_eq!(kept.as_deref(), Some(text), "{}", entry.file);
+            let left = report.left.join("; ");
+            Ok(format!("{}, {} operations; {left}", report.dialect, report.operations))
         }
         Err(problems) => {
             let lines: Vec<String> = problems.iter().take(3).map(plan::describe).collect();
-            if hostile {
-                Ok(format!("refused: {}", lines.join(" | ")))
-            } else {
-                Err(lines.join(" | "))
-            }
+            let said = lines.join(" | ");
+            if hostile { Ok(format!("refused: {said}")) } else { Err(said) }
         }
     }
 }
@@ -63,10 +62,10 @@ fn every_public_definition_is_taken_whole_or_refused_as_hostile() {
         eprintln!("left out: {} is missing", folder.display());
         return;
     };
-    let manifest: Vec<Value> = serde_json::from_str(&manifest).unwrap();
+    let manifest: Vec<Entry> = serde_json::from_str(&manifest).unwrap();
     let (mut passed, mut failed) = (0, Vec::new());
     for entry in &manifest {
-        let file = entry["file"].as_str().unwrap();
+        let file = &entry.file;
         let text = fs::read_to_string(folder.join(file)).unwrap();
         match judge(entry, &text) {
             Ok(said) => {

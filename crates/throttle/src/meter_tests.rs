@@ -12,10 +12,12 @@ const SECOND: u64 = 1_000_000;
 /// A start that lies on the boundary of every window used here.
 const START: u64 = 1_800_000_000 * SECOND;
 
+#[expect(clippy::unnecessary_wraps, reason = "as a meter takes it")]
 fn rate(requests: u64, per_ms: u64) -> Option<Rate> {
     Some(Rate::new(requests, Duration::from_millis(per_ms)).unwrap())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a meter takes it")]
 fn quota(requests: u64, per_ms: u64) -> Option<Quota> {
     Some(Quota::new(requests, Duration::from_millis(per_ms)).unwrap())
 }
@@ -161,10 +163,10 @@ fn numbers_that_make_no_limit_are_refused() {
     let second = Duration::from_secs(1);
     assert_eq!(Rate::new(0, second), Err(crate::LimitError::NoRequests));
     assert_eq!(Quota::new(1, Duration::ZERO), Err(crate::LimitError::Period));
-    assert_eq!(Quota::new(1, Duration::from_secs(401 * 86_400)), Err(crate::LimitError::Period));
+    assert_eq!(Quota::new(1, Duration::from_hours(401 * 24)), Err(crate::LimitError::Period));
     let extreme = meter(
         Some(Rate::new(u64::MAX, Duration::from_millis(1)).unwrap()),
-        Some(Quota::new(u64::MAX, Duration::from_secs(400 * 86_400)).unwrap()),
+        Some(Quota::new(u64::MAX, Duration::from_hours(400 * 24)).unwrap()),
     );
     check(&extreme, "0 0 0", "...");
     extreme.hold(u64::MAX).map(Hold::settle).ok();

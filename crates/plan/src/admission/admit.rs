@@ -55,7 +55,7 @@ pub fn admit(
     let mut seen = BTreeSet::new();
     for resource in upserts {
         let resource = with_kept_secret(before, normalise(resource.clone()));
-        match read(before, resource, &mut seen, &mut found) {
+        match read(before, &resource, &mut seen, &mut found) {
             Some((object, Change::Unchanged)) => {
                 admitted.changes.push((object.key().clone(), Change::Unchanged));
             }
@@ -87,14 +87,14 @@ pub fn admit(
 /// One resource by itself.
 fn read(
     before: &Objects,
-    resource: Resource,
+    resource: &Resource,
     seen: &mut BTreeSet<ResourceKey>,
     found: &mut Vec<Problem>,
 ) -> Option<(Arc<Object>, Change)> {
-    let name = key(&resource).map(|key| key.to_string()).unwrap_or_default();
+    let name = key(resource).map(|key| key.to_string()).unwrap_or_default();
     let mut problems = Problems::of(name, "");
     let Some(object) = Object::new(resource.clone()).map(Arc::new) else {
-        compile_resource(&resource, &mut problems);
+        compile_resource(resource, &mut problems);
         if problems.is_empty() {
             problems.add(&At::ROOT.name("metadata"), "a name is missing", "");
         }
@@ -107,7 +107,7 @@ fn read(
         None => Change::Created,
     };
     if change != Change::Unchanged {
-        compile_resource(&resource, &mut problems);
+        compile_resource(resource, &mut problems);
     }
     if !seen.insert(object.key().clone()) {
         problems.add(&At::ROOT, "it is given twice", "keep one of them");

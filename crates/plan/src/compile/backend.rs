@@ -11,7 +11,7 @@ use crate::problem::{At, Problems, shown};
 
 const MAX_URLS: usize = 64;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A group of servers that answer alike.
 #[derive(Clone, Debug, PartialEq, Eq)]

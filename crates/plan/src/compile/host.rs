@@ -110,11 +110,12 @@ pub(crate) fn parse_host(text: &str) -> Result<HostPattern, (String, String)> {
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     if name.len() > 253 || !name.split('.').all(label) {
-        let suggestion = match name.contains('*') {
-            true => "`*.` stands in front and for one label".to_owned(),
-            false => "write a DNS name like `api.example.com`".to_owned(),
+        let suggestion = if name.contains('*') {
+            "`*.` stands in front and for one label"
+        } else {
+            "write a DNS name like `api.example.com`"
         };
-        return Err((format!("`{}` is no host name", shown(text)), suggestion));
+        return Err((format!("`{}` is no host name", shown(text)), suggestion.to_owned()));
     }
     let name = name.to_ascii_lowercase();
     Ok(if below { HostPattern::Below(name) } else { HostPattern::Exact(name) })

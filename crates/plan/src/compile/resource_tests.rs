@@ -156,8 +156,7 @@ Certificate/c: spec.hosts[2]: `a:1` is no host name; leave out scheme, port and 
 
 #[test]
 fn a_resource_that_is_too_large_is_told_its_size() {
-    let api = resources("api a 1.0 /a + description: x");
-    let mut huge = api.clone();
+    let mut huge = resources("api a 1.0 /a + description: x");
     if let Some(Any::Api(api)) = huge[0].resource.as_mut() {
         api.spec.as_mut().unwrap().description = "x".repeat(10_000_000);
     }

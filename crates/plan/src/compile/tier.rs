@@ -11,7 +11,7 @@ use super::backend::positive;
 use super::head::{check_description, required};
 use crate::problem::{At, Problems};
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// A tier, ready to be metered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,29 +47,25 @@ fn compile_quota(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Optio
     let at = at.name("quota");
     check_requests(quota.requests, &at, problems);
     let per = quota.per.as_ref().and_then(|per| positive(per, 400 * DAY));
-    match per.filter(|per| *per >= Duration::from_secs(1)) {
-        Some(per) => Quota::new(quota.requests, per).ok(),
-        None => {
-            let reason = "a quota's window is 1 second to 400 days";
-            problems.add(&at.name("per"), reason, "write for example `60s`");
-            None
-        }
-    }
+    let Some(per) = per.filter(|per| *per >= Duration::from_secs(1)) else {
+        let reason = "a quota's window is 1 second to 400 days";
+        problems.add(&at.name("per"), reason, "write for example `60s`");
+        return None;
+    };
+    Quota::new(quota.requests, per).ok()
 }
 
 fn compile_burst(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Option<Rate> {
     let burst = spec.burst.as_ref()?;
     let at = at.name("burst");
     check_requests(burst.requests, &at, problems);
-    let per = burst.per.as_ref().and_then(|per| positive(per, Duration::from_secs(3_600)));
-    match per.filter(|per| *per >= Duration::from_millis(1)) {
-        Some(per) => Rate::new(burst.requests, per).ok(),
-        None => {
-            let reason = "a burst is spread over 1 millisecond to 1 hour";
-            problems.add(&at.name("per"), reason, "write for example `1s`");
-            None
-        }
-    }
+    let per = burst.per.as_ref().and_then(|per| positive(per, Duration::from_hours(1)));
+    let Some(per) = per.filter(|per| *per >= Duration::from_millis(1)) else {
+        let reason = "a burst is spread over 1 millisecond to 1 hour";
+        problems.add(&at.name("per"), reason, "write for example `1s`");
+        return None;
+    };
+    Rate::new(burst.requests, per).ok()
 }
 
 fn check_requests(requests: u64, at: &At<'_>, problems: &mut Problems) {

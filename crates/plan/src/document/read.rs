@@ -50,11 +50,7 @@ pub fn read_document(text: &str, file: &str) -> (Vec<Resource>, Vec<Problem>) {
 
 /// One resource in its JSON form.
 pub fn from_json(value: Value, file: &str) -> Result<Resource, Vec<Problem>> {
-    let tree = serde_json::to_string(&value)
-        .map_err(TreeError::Json)
-        .and_then(|text| tree::parse(&text, true).pop().unwrap_or(Err(TreeError::Depth)))
-        .map_err(|error| syntax(&error, file))?;
-    read_resource(tree, file)
+    read_resource(value.into(), file)
 }
 
 fn syntax(error: &TreeError, file: &str) -> Vec<Problem> {

@@ -160,7 +160,7 @@ fn a_bomb_of_aliases_is_refused_quickly() {
     for level in 1..20 {
         let before = level - 1;
         let list = format!("*a{before}, ").repeat(10);
-        bomb.push_str(&format!("a{level}: &a{level} [{list}]\n"));
+        bomb.extend([format!("a{level}: &a{level} [{list}]\n")]);
     }
     check!(&bomb, @"a.yaml: it is not valid YAML: a4[2][2][4][0][2]: aliases make the document too large at line 1 column 16");
     let mut quadratic = format!("a: &a \"{}\"\nb: [", "x".repeat(100_000));

@@ -134,10 +134,9 @@ fn map_of(
     let mut map = HashMap::with_capacity(entries.len());
     for (name, value) in entries {
         let here = at.name(&name);
-        if map.contains_key(&MapKey::String(name.clone())) {
+        let Some(value) = single(&kind, value, &here, problems) else { continue };
+        if map.insert(MapKey::String(name.clone()), value).is_some() {
             problems.add(&here, "the name stands twice", "keep one of them");
-        } else if let Some(value) = single(&kind, value, &here, problems) {
-            map.insert(MapKey::String(name.clone()), value);
         }
     }
     Some(Value::Map(map))

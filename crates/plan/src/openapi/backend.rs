@@ -5,20 +5,16 @@ use crate::document::Tree;
 
 /// The first absolute URL of the document, where it has one.
 pub(super) fn named(document: &Tree, dialect: Dialect) -> Option<String> {
-    match dialect {
-        Dialect::Swagger2 => {
-            let host = document.get("host")?.as_text()?;
-            let base = document.get("basePath").and_then(Tree::as_text).unwrap_or_default();
-            let schemes = document.get("schemes").and_then(Tree::as_list).unwrap_or_default();
-            let offers = |wanted: &str| schemes.iter().any(|it| it.as_text() == Some(wanted));
-            let scheme = if offers("http") && !offers("https") { "http" } else { "https" };
-            Some(format!("{scheme}://{host}{base}"))
-        }
-        _ => {
-            let servers = document.get("servers")?.as_list()?;
-            servers.iter().filter_map(with_defaults).find(|url| is_absolute(url))
-        }
+    if dialect != Dialect::Swagger2 {
+        let servers = document.get("servers")?.as_list()?;
+        return servers.iter().filter_map(with_defaults).find(|url| is_absolute(url));
     }
+    let host = document.get("host")?.as_text()?;
+    let base = document.get("basePath").and_then(Tree::as_text).unwrap_or_default();
+    let schemes = document.get("schemes").and_then(Tree::as_list).unwrap_or_default();
+    let offers = |wanted: &str| schemes.iter().any(|it| it.as_text() == Some(wanted));
+    let scheme = if offers("http") && !offers("https") { "http" } else { "https" };
+    Some(format!("{scheme}://{host}{base}"))
 }
 
 /// URLs of the extensions of the WSO2 microgateway, which say them for both key types.

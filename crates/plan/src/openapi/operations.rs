@@ -1,6 +1,7 @@
 //! Which operations does the document declare?
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use turnpike_proto::config::v1::Operation;
 
@@ -35,7 +36,7 @@ pub(super) fn read<'d>(
     let mut reading = Reading {
         document,
         declared: Declared::default(),
-        places: BTreeMap::new(),
+        places: BTreeSet::new(),
         constraints: Constraints::default(),
         census: Census::default(),
     };
@@ -60,7 +61,7 @@ struct Reading<'d> {
     document: &'d Tree,
     declared: Declared,
     /// Method and spelling of every operation so far.
-    places: BTreeMap<(String, &'static str), ()>,
+    places: BTreeSet<(String, &'static str)>,
     constraints: Constraints,
     census: Census<'d>,
 }
@@ -101,7 +102,7 @@ impl<'d> Reading<'d> {
         };
         for method in METHODS {
             let Some(operation) = item.get(method) else { continue };
-            if self.places.insert((spelling.clone(), method), ()).is_some() {
+            if !self.places.insert((spelling.clone(), method)) {
                 self.declared.repeated += 1;
                 continue;
             }
@@ -161,7 +162,8 @@ fn served_path(path: &str) -> String {
         } else {
             let mut buffer = [0; 4];
             for byte in c.encode_utf8(&mut buffer).bytes() {
-                served.push_str(&format!("%{byte:02X}"));
+                // Writing to a String does not fail.
+                let _ = write!(served, "%{byte:02X}");
             }
         }
     }

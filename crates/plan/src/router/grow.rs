@@ -7,12 +7,15 @@ use std::sync::Arc;
 use super::segment::{Segment, Shape};
 use super::template::Template;
 
+/// How many characters are literal, and the spelling.
+type Order = (Reverse<usize>, Box<str>);
+
 /// A node with everything below it.
 #[derive(Debug, Default)]
 pub(crate) struct Growing {
     pub(super) literals: BTreeMap<Box<str>, Self>,
     /// Those with more literal characters first.
-    pub(super) shaped: BTreeMap<(Reverse<usize>, Box<str>), (Arc<Shape>, Self)>,
+    pub(super) shaped: BTreeMap<Order, (Arc<Shape>, Self)>,
     pub(super) any: Option<Box<Self>>,
     /// Operations that end here, by method.
     pub(super) here: Vec<(Box<str>, usize)>,

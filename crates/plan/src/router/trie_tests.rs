@@ -148,11 +148,13 @@ fn a_template_that_cannot_be_meant_is_refused() {
     check_refused(&format!("/{}", "a".repeat(3_000)), "a path has at most 2048 bytes; ");
 }
 
+type Ranks = Vec<(u8, usize, String)>;
+
 /// The best of all templates that match, chosen without a trie.
 fn oracle(operations: &[String], method: &str, path: &str) -> String {
     let body = path.strip_prefix('/').filter(|body| !body.is_empty());
     let given: Vec<&str> = body.map(|body| body.split('/').collect()).unwrap_or_default();
-    let mut best: Option<(Vec<(u8, usize, String)>, bool, &String)> = None;
+    let mut best: Option<(Ranks, bool, &String)> = None;
     let mut others: Vec<&str> = Vec::new();
     for operation in operations {
         let (of, template) = operation.split_once(' ').unwrap();
@@ -177,7 +179,7 @@ fn oracle(operations: &[String], method: &str, path: &str) -> String {
 
 /// How narrowly each segment of the template matches; `None` where it does not. Of the shaped ones
 /// `a{s}` has more literal characters than `{n}`.
-fn ranks(template: &str, given: &[&str]) -> Option<Vec<(u8, usize, String)>> {
+fn ranks(template: &str, given: &[&str]) -> Option<Ranks> {
     let body = template.strip_prefix('/').unwrap();
     let mut ranks = Vec::new();
     let mut left = given;

@@ -1,11 +1,13 @@
 //! Plans that follow each other, and the plan that is made at once.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::probe::{found, rejected, stored};
 use super::*;
 use crate::fixtures::{admitted, objects, resources};
-use crate::{OperationMatch, admit};
+use crate::{Objects, OperationMatch, Slice, admit};
 
 /// Everything that can be asked of a plan, as text.
 fn observed(plan: &Plan) -> String {
@@ -48,7 +50,14 @@ fn observed(plan: &Plan) -> String {
 
 fn any_resource() -> impl Strategy<Value = String> {
     let context = prop::sample::select(vec!["/a", "/b", "/a/1", "/c"]);
-    let state = prop::sample::select(vec!["CREATED", "PUBLISHED", "BLOCKED", "RETIRED"]);
+    let state = prop::sample::select(vec![
+        "CREATED",
+        "PUBLISHED",
+        "PUBLISHED",
+        "BLOCKED",
+        "PROTOTYPED",
+        "RETIRED",
+    ]);
     let path = prop::sample::select(vec!["/*", "/x", "/{id}"]);
     let group = prop::sample::select(vec!["default", "eu"]);
     let api = ("[pq]", "[12]", context, state, path, group, any::<bool>()).prop_map(
@@ -74,7 +83,7 @@ fn any_resource() -> impl Strategy<Value = String> {
         });
     let group = any::<bool>().prop_map(|hosts| {
         let hosts = if hosts { "h.example" } else { "'*.example'" };
-        format!("group eu + virtualHosts: [{hosts}]")
+        format!("group eu + selector: {{region: eu}}, virtualHosts: [{hosts}]")
     });
     let km = ("m[12]", "[ij]").prop_map(|(name, issuer)| format!("km {name} https://{issuer}"));
     prop_oneof![4 => api, 1 => tier, 2 => app, 3 => sub, 1 => group, 1 => km]
@@ -91,6 +100,11 @@ proptest! {
     ) {
         let mut objects = admitted("group eu\ntier U application 9/9");
         let (mut plan, _) = Plan::empty().replaced(&stored(&objects));
+        let eu = BTreeMap::from([("region".to_owned(), "eu".to_owned())]);
+        let mut slices = [BTreeMap::new(), eu].map(|labels| {
+            let slice = Slice::new(&objects, &labels);
+            (labels, slice)
+        });
         for (written, which, deletes) in steps {
             let upserts = resources(&written.join("\n"));
             let keys: Vec<ResourceKey> = stored(&objects).into_iter().map(|(key, _)| key).collect();
@@ -105,6 +119,13 @@ proptest! {
             prop_assert_eq!(plan.objects().hash(), objects.hash());
             let (fresh, _) = Plan::empty().replaced(&stored(&objects));
             prop_assert_eq!(observed(&plan), observed(&fresh));
+            for (labels, slice) in &mut slices {
+                *slice = slice.follow(&objects);
+                let fresh = crate::slice(&objects, labels);
+                let keys = |objects: &Objects| stored(objects).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+                prop_assert_eq!(keys(slice.objects()), keys(&fresh));
+                prop_assert_eq!(slice.objects().hash(), fresh.hash());
+            }
         }
     }
 
