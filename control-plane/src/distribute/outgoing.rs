@@ -37,14 +37,14 @@ impl Outgoing {
 
 /// What `base`, of hash `from`, lacks.
 pub(super) fn delta(from: StateHash, base: &Objects, target: &SliceState) -> Outgoing {
-    let (upserts, deletes) = base.difference(&target.objects);
+    let (upserts, deletes) = base.difference(target.objects());
     let deletes = deletes.iter().map(ToString::to_string).collect();
     made(Some(from), upserts.iter(), deletes, target)
 }
 
 /// Everything.
 pub(super) fn full(target: &SliceState) -> Outgoing {
-    made(None, target.objects.iter(), Vec::new(), target)
+    made(None, target.objects().iter(), Vec::new(), target)
 }
 
 /// What the gateway holds is what is in force.

@@ -36,12 +36,16 @@ pub(super) struct SliceState {
     pub(super) epoch: Arc<str>,
     pub(super) revision: Revision,
     pub(super) note: Note,
-    pub(super) objects: Objects,
+    pub(super) slice: plan::Slice,
 }
 
 impl SliceState {
+    pub(super) fn objects(&self) -> &Objects {
+        self.slice.objects()
+    }
+
     pub(super) fn hash(&self) -> StateHash {
-        self.objects.hash()
+        self.objects().hash()
     }
 }
 
@@ -67,7 +71,7 @@ impl Slice {
             if before.len() >= REMEMBERED {
                 before.pop_front();
             }
-            before.push_back((now.hash(), now.objects.clone()));
+            before.push_back((now.hash(), now.objects().clone()));
         }
         self.now.send_replace(Arc::new(next));
     }

@@ -46,15 +46,14 @@ impl Slices {
     }
 
     fn advance(&self, state: &Arc<State>) {
-        let (before, slices) = {
+        let slices: Vec<Arc<Slice>> = {
             let mut inner = self.lock();
-            let before = inner.latest.replace(state.clone());
-            (before, inner.by_labels.values().cloned().collect::<Vec<_>>())
+            inner.latest = Some(state.clone());
+            inner.by_labels.values().cloned().collect()
         };
         for slice in slices {
-            let held = slice.now();
-            let last = before.as_deref().map(|before| (before, &*held));
-            slice.advance(cut(state, &slice.labels, last));
+            let before = slice.now();
+            slice.advance(cut(state, &slice.labels, Some(&before.slice)));
         }
     }
 
@@ -84,23 +83,17 @@ pub async fn keep(host: Host, catalog: Arc<Catalog>, slices: Arc<Slices>, meters
     }
 }
 
-fn cut(state: &State, labels: &Labels, last: Option<(&State, &SliceState)>) -> SliceState {
-    let objects = match last {
-        // Nothing has changed: another note, or a new epoch over the same resources.
-        Some((before, held)) if before.objects.hash() == state.objects.hash() => {
-            held.objects.clone()
-        }
-        Some((_, held)) => {
-            let fresh = plan::slice(&state.objects, labels);
-            // The old objects are kept where they say the same, so that differences stay cheap.
-            if fresh.hash() == held.hash() { held.objects.clone() } else { fresh }
-        }
-        None => plan::slice(&state.objects, labels),
+/// What `state` means for gateways with these labels. Following the slice before costs the size of
+/// the change, and keeps objects that stayed the same, so that differences stay cheap.
+fn cut(state: &State, labels: &Labels, before: Option<&plan::Slice>) -> SliceState {
+    let slice = match before {
+        Some(before) => before.follow(&state.objects),
+        None => plan::Slice::new(&state.objects, labels),
     };
     SliceState {
         epoch: state.epoch.clone(),
         revision: state.revision,
         note: state.note.clone(),
-        objects,
+        slice,
     }
 }
