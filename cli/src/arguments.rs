@@ -16,7 +16,14 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) home: Home,
     /// Form of the answer
-    #[arg(short, long, value_name = "FORMAT", default_value = "table", global = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        global = true,
+        help_heading = "Options of every command"
+    )]
     pub(crate) output: Format,
     #[command(subcommand)]
     pub(crate) command: Command,

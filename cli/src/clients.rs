@@ -20,13 +20,15 @@ const MOST_ENTRIES: usize = 1_000;
 
 /// Where this user's files are.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Home {
     #[arg(
         long = "home",
         value_name = "DIR",
         env = "TURNPIKE_HOME",
         global = true,
-        hide_env = true
+        hide_env = true,
+        help = "Folder for the secrets of generated keys [default: $XDG_CONFIG_HOME/turnpike]"
     )]
     folder: Option<PathBuf>,
     #[arg(long = "xdg-config-home", env = "XDG_CONFIG_HOME", global = true, hide = true)]

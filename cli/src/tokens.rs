@@ -84,6 +84,13 @@ pub(crate) struct Token {
     answer: Value,
 }
 
+impl Token {
+    /// How long it is good from now on, as far as the key manager has said.
+    pub(crate) fn life(&self) -> Option<Duration> {
+        self.answer.get("expires_in").and_then(Value::as_u64).map(Duration::from_secs)
+    }
+}
+
 pub(crate) async fn token(
     connection: &rpc::Options,
     home: &Home,

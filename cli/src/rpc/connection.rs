@@ -19,6 +19,7 @@ use crate::addresses::{Addresses, AddressesError};
 
 /// Where the services are, and the certificate that is shown to them.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Options {
     /// Folder of the installation: `turnpike up` keeps its state there, the other commands find
     /// their certificate and the addresses there

@@ -9,19 +9,18 @@ use std::time::Duration;
 use chassis::clock::Clock;
 use chassis::task::Tasks;
 use clap::Args;
-use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::error::UpError;
 use super::layout::{Geo, Layout, Service};
-use super::logs;
 use super::process::{Order, Program};
 use super::sample::{self, FirstCall};
 use super::supervise::{Member, Surroundings};
+use super::{greeting, logs};
 use crate::clients::Home;
 use crate::failure::Failure;
-use crate::output::{Printer, Report, note};
+use crate::output::{Printer, note};
 use crate::rpc;
 use crate::span;
 
@@ -147,7 +146,7 @@ async fn serve(
         note(format_args!("{} is ready ({:.1} s)", program.name, passed.as_secs_f32()));
     }
     let first = if options.sample { first_call(here).await? } else { None };
-    printer.print(&report(here, data, first.as_ref()))?;
+    printer.print(&greeting::report(&here.layout, data, first.as_ref()))?;
     loop {
         here.clock.sleep(LOOK_AT_LOGS_EVERY).await;
         for member in members {
@@ -178,7 +177,9 @@ async fn stop(members: &mut [Member], signals: &mut Signals) {
     const ORDER: [&str; 5] =
         ["gateway", "sample-backend", "control-plane", "key-manager", "analytics-collector"];
     // A signal to everybody, as systems send it that shut down, must not look like a fall.
-    members.iter().for_each(|member| member.order(Order::StayDown));
+    for member in members.iter() {
+        member.order(Order::StayDown);
+    }
     for name in ORDER {
         for member in members.iter_mut().filter(|member| member.program().name == name) {
             member.order(Order::Stop);
@@ -194,54 +195,6 @@ async fn stop(members: &mut [Member], signals: &mut Signals) {
         member.order(Order::Kill);
         member.ended().await;
     }
-}
-
-fn report(here: &Surrounded<'_>, data: &Path, first: Option<&FirstCall>) -> Report {
-    let addresses = here.layout.addresses();
-    let logs = data.join("logs");
-    let command = command(data);
-    let mut value = json!({
-        "addresses": addresses,
-        "data": here.layout.data().display().to_string(),
-        "logs": here.layout.logs().display().to_string(),
-    });
-    if let (Some(first), Some(fields)) = (first, value.as_object_mut()) {
-        fields.insert(
-            "firstCall".to_owned(),
-            json!({ "url": first.url, "token": first.token.expose() }),
-        );
-    }
-    let report = Report::new(value)
-        .text("")
-        .text("Turnpike is running.")
-        .text(format!("  traffic    {}  {}", addresses.http, addresses.https))
-        .text(format!("  tokens     {}/oauth2/token", addresses.https))
-        .text(format!(
-            "  REST       {}/api/v1  (token in {})",
-            addresses.rest,
-            data.join("control-plane/admin.token").display()
-        ))
-        .text(format!("  logs       {}", logs.join("*.log").display()))
-        .text("");
-    let report = match first {
-        Some(first) => report
-            .text("A first call:")
-            .text("")
-            .text(format!("  curl -H 'Authorization: Bearer {}' {}", first.token.expose(), first.url))
-            .text("")
-            .text("The token is good for about an hour; this gets a new one, and this shows the calls:")
-            .text("")
-            .text(format!("  {command} token --app {}", sample::APPLICATION))
-            .text(format!("  {command} analytics usage")),
-        None => report.text(format!("Try:  {command} gateways")),
-    };
-    report.text("").text("Ctrl-C stops everything.")
-}
-
-/// How this program was called, so that a printed line can be copied.
-fn command(data: &Path) -> String {
-    let own = std::env::args().next().unwrap_or_else(|| "turnpike".to_owned());
-    if data == Path::new("./data") { own } else { format!("{own} --data {}", data.display()) }
 }
 
 fn make_folder(folder: &Path) -> Result<(), UpError> {

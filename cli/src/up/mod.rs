@@ -2,10 +2,12 @@
 //!
 //! `layout` says which programs run and how they find each other, `process` starts and ends one,
 //! `supervise` keeps it running, `ready` asks whether it serves, `logs` keeps what it says, `sample`
-//! publishes an API that can be called at once, `command` puts them in order.
+//! publishes an API that can be called at once, `greeting` tells of it, `command` puts them in
+//! order.
 
 mod command;
 mod error;
+mod greeting;
 mod layout;
 mod logs;
 mod process;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use chassis::clock::Clock;
 use clap::Args;
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getppid};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -75,15 +75,20 @@ pub(super) async fn end(
     clock: &Clock,
     grace: Duration,
 ) -> bool {
-    if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    if let Some(group) = group {
         // It may have ended in this moment; then there is nobody to tell.
-        let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+        let _ = kill(group, Signal::SIGTERM);
     }
     let ended = tokio::select! {
         ended = clock.timeout(grace, child.wait()) => ended.is_ok(),
         _ = order.wait_for(|order| *order == Order::Kill) => false,
     };
     if !ended {
+        if let Some(group) = group {
+            // With whatever it has started.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
         let _ = child.kill().await;
     }
     ended

@@ -53,6 +53,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct FirstCall {
     pub(super) url: String,
     pub(super) token: Secret,
+    pub(super) life: Option<Duration>,
 }
 
 /// The sample backend as a program; `own` is this program.
@@ -95,7 +96,7 @@ pub(super) async fn publish(here: &Surrounded<'_>) -> Result<FirstCall, Failure>
     let token = token(here).await?;
     let addresses = here.layout.addresses();
     let url = format!("{}{CONTEXT}/{VERSION}/orders", addresses.http);
-    Ok(FirstCall { url, token: token.access_token })
+    Ok(FirstCall { url, life: token.life(), token: token.access_token })
 }
 
 fn resources(layout: &Layout) -> Result<Vec<Resource>, UpError> {
