@@ -4,6 +4,12 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use prost::Message as _;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to build scripts through the environment"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut files = Vec::new();
     find(Path::new("turnpike"), &mut files)?;
@@ -37,5 +43,3 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
-
-use prost::Message as _;

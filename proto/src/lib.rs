@@ -10,13 +10,7 @@ use prost_reflect::DescriptorPool;
 /// Managing resources.
 pub mod admin {
     /// The first version; see `turnpike/admin/v1`.
-    #[allow(
-        missing_debug_implementations,
-        unused_lifetimes,
-        clippy::pedantic,
-        clippy::allow_attributes,
-        reason = "generated code keeps its own style"
-    )]
+    #[allow(clippy::all, reason = "generated code keeps its own style")]
     pub mod v1 {
         tonic::include_proto!("turnpike.admin.v1");
     }
@@ -25,13 +19,7 @@ pub mod admin {
 /// Resources, and how gateways get them.
 pub mod config {
     /// The first version; see `turnpike/config/v1`.
-    #[allow(
-        missing_debug_implementations,
-        unused_lifetimes,
-        clippy::pedantic,
-        clippy::allow_attributes,
-        reason = "generated code keeps its own style"
-    )]
+    #[allow(clippy::all, reason = "generated code keeps its own style")]
     pub mod v1 {
         tonic::include_proto!("turnpike.config.v1");
     }
@@ -40,13 +28,7 @@ pub mod config {
 /// Tokens, keys and revocations.
 pub mod identity {
     /// The first version; see `turnpike/identity/v1`.
-    #[allow(
-        missing_debug_implementations,
-        unused_lifetimes,
-        clippy::pedantic,
-        clippy::allow_attributes,
-        reason = "generated code keeps its own style"
-    )]
+    #[allow(clippy::all, reason = "generated code keeps its own style")]
     pub mod v1 {
         tonic::include_proto!("turnpike.identity.v1");
     }
@@ -55,13 +37,7 @@ pub mod identity {
 /// Usage events, statistics and alerts.
 pub mod usage {
     /// The first version; see `turnpike/usage/v1`.
-    #[allow(
-        missing_debug_implementations,
-        unused_lifetimes,
-        clippy::pedantic,
-        clippy::allow_attributes,
-        reason = "generated code keeps its own style"
-    )]
+    #[allow(clippy::all, reason = "generated code keeps its own style")]
     pub mod v1 {
         tonic::include_proto!("turnpike.usage.v1");
     }
@@ -75,6 +51,39 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 /// # Panics
 ///
 /// Never: the set was made by the build of this crate and is covered by a test.
-#[expect(clippy::expect_used, reason = "the bytes are compiled in and covered by a test")]
 pub static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("compiled-in descriptors"));
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_message_and_field_says_what_it_means() {
+        let files: Vec<_> =
+            super::POOL.files().filter(|f| f.name().starts_with("turnpike/")).collect();
+        assert!(!files.is_empty());
+        let mut silent = Vec::new();
+        for file in files {
+            let proto = file.file_descriptor_proto();
+            let said = |path: &[i32]| {
+                let info = proto.source_code_info.iter().flat_map(|info| &info.location);
+                info.into_iter().any(|at| at.path == path && at.leading_comments.is_some())
+            };
+            // 4 = messages, 2 = fields of one, 6 = services, 2 = methods of one.
+            for (m, message) in (0..).zip(&proto.message_type) {
+                silent.extend((!said(&[4, m])).then(|| message.name().to_owned()));
+                for (f, field) in (0..).zip(&message.field) {
+                    let name = || format!("{}.{}", message.name(), field.name());
+                    silent.extend((!said(&[4, m, 2, f])).then(name));
+                }
+            }
+            for (s, service) in (0..).zip(&proto.service) {
+                silent.extend((!said(&[6, s])).then(|| service.name().to_owned()));
+                for (r, method) in (0..).zip(&service.method) {
+                    let name = || format!("{}/{}", service.name(), method.name());
+                    silent.extend((!said(&[6, s, 2, r])).then(name));
+                }
+            }
+        }
+        assert!(silent.is_empty(), "without a comment: {silent:?}");
+    }
+}

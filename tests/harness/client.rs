@@ -53,6 +53,7 @@ impl Client {
     }
 
     /// Shows this access token from now on.
+    #[must_use]
     pub fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self

@@ -216,7 +216,7 @@ impl Stack {
             );
         // A command that hangs fails its own test and not the whole suite.
         let output =
-            tokio::time::timeout(Duration::from_secs(60), command.kill_on_drop(true).output());
+            tokio::time::timeout(Duration::from_mins(1), command.kill_on_drop(true).output());
         let said = output.await.unwrap_or_else(|_| panic!("turnpike {arguments:?} hangs"));
         said.expect("the command line")
     }

@@ -93,10 +93,14 @@ impl TraceService for Receiver {
                 .unwrap_or_default();
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                let trace = span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
+                let trace = hex(&span.trace_id);
                 known.push(Span { service: service.clone(), name: span.name, trace });
             }
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
