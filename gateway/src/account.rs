@@ -4,6 +4,7 @@
 //! dropped, however the call ended: answered, refused, broken off, or left by its client.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,7 +41,7 @@ pub struct Account {
     host: Option<HeaderValue>,
     agent: Option<HeaderValue>,
     version: Version,
-    peer: Peer,
+    client: IpAddr,
     /// The API and the operation that were called.
     pub called: Option<(Arc<ApiPlan>, Arc<OperationPlan>)>,
     /// The token that was shown.
@@ -55,6 +56,8 @@ pub struct Account {
     pub backend: Option<Rc<Lane>>,
     backend_asked: Option<Instant>,
     backend_us: u64,
+    /// When the last byte of the backend's answer was there.
+    backend_ended: Option<Instant>,
     backend_status: u16,
     status: u16,
     fault: Option<(u32, Class)>,
@@ -70,7 +73,7 @@ impl Account {
     pub fn open(
         worker: &Rc<Worker>,
         parts: &Parts,
-        peer: Peer,
+        peer: &Peer,
         request_bytes: Option<Rc<Cell<u64>>>,
     ) -> Self {
         let opened = worker.clock.instant();
@@ -85,7 +88,7 @@ impl Account {
             host: parts.headers.get(HOST).cloned(),
             agent: parts.headers.get(USER_AGENT).cloned(),
             version: parts.version,
-            peer,
+            client: peer.client,
             called: None,
             token: None,
             application: None,
@@ -94,6 +97,7 @@ impl Account {
             backend: None,
             backend_asked: None,
             backend_us: 0,
+            backend_ended: None,
             backend_status: 0,
             status: 0,
             fault: None,
@@ -138,7 +142,9 @@ impl Account {
     /// The last byte of the backend's answer is here.
     pub fn backend_done(&mut self) {
         if let Some(asked) = self.backend_asked.take() {
-            self.backend_us = micros(asked, self.worker.clock.instant());
+            let now = self.worker.clock.instant();
+            self.backend_ended = Some(now);
+            self.backend_us = micros(asked, now);
             self.worker.cells.backend.add(self.backend_us);
         }
     }
@@ -182,7 +188,10 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         self.backend_done();
-        let total_us = micros(self.opened, self.worker.clock.instant());
+        // What comes after the backend's last byte is handed over within microseconds, so the clock
+        // is not read once more for it.
+        let ended = self.backend_ended.unwrap_or_else(|| self.worker.clock.instant());
+        let total_us = micros(self.opened, ended);
         let cells = &self.worker.cells;
         cells.total.add(total_us);
         if let Some(cell) = cells.calls.get(usize::from(self.status / 100)) {
@@ -219,7 +228,7 @@ impl Account {
                 Some((_, KeyType::Sandbox)) => "sandbox",
                 None => "",
             },
-            client_ip: Some(self.peer.client),
+            client_ip: Some(self.client),
             user_agent: self.agent.as_ref().map_or(&[], HeaderValue::as_bytes),
             protocol: match self.version {
                 Version::HTTP_10 => "HTTP/1.0",

@@ -5,12 +5,13 @@
 //! when the last byte of its answer is gone, or whenever it is dropped before.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 
 use http::header::ALLOW;
 use http::request::Parts;
-use http::{HeaderValue, Response};
-use tracing::Instrument as _;
+use http::{HeaderName, HeaderValue, Response};
 
 use crate::account::Account;
 use crate::body::Body;
@@ -20,6 +21,8 @@ use crate::received::{Peer, Received};
 use crate::router::{self, Found};
 use crate::upstream::{self, Outbound};
 use crate::worker::Worker;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request as the receiver read it.
 #[derive(Debug)]
@@ -47,14 +50,18 @@ pub struct Answer {
 pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
     let Incoming { parts, body, body_bytes, mut peer } = incoming;
     peer.client = worker.proxies.client(peer.address, &parts.headers);
-    let mut account = Account::open(worker, &parts, peer, body_bytes);
+    let mut account = Account::open(worker, &parts, &peer, body_bytes);
     let mut fields = Fields::default();
     let mut response = match Received::take(parts, peer, worker.bounds) {
         Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), &mut account),
         Ok(received) => {
             let span = span(&received, &mut account);
-            let served = serve(worker, &received, body, &mut account, &mut fields);
-            match served.instrument(span).await {
+            // Pinned here and not moved into a wrapper: it is large, and there is one per call.
+            let served = {
+                let mut served = pin!(serve(worker, &received, body, &mut account, &mut fields));
+                poll_fn(|cx| span.in_scope(|| served.as_mut().poll(cx))).await
+            };
+            match served {
                 Ok(response) => response,
                 Err(fault) => {
                     let format = Format::for_request(&received.headers);
@@ -69,7 +76,7 @@ pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
         headers.insert(name, value);
     }
     if let Ok(name) = HeaderValue::from_bytes(&upstream::hex(account.name)) {
-        headers.insert("x-request-id", name);
+        headers.insert(REQUEST_ID.clone(), name);
     }
     Answer { response, account }
 }
@@ -82,7 +89,8 @@ async fn serve(
     fields: &mut Fields,
 ) -> Result<Response<Body>, Fault> {
     if upstream::is_for_key_manager(received.path()) {
-        return upstream::hand_over(&worker.token_endpoint, received, body).await;
+        // Boxed, so that the future of other calls stays small.
+        return Box::pin(upstream::hand_over(&worker.token_endpoint, received, body)).await;
     }
     let generation = worker.in_force.load();
     let matched = match router::find(&generation.plan, received)? {
@@ -99,16 +107,21 @@ async fn serve(
         cells: &worker.cells,
         now_unix: now_us.div_euclid(1_000_000),
     };
+    let open = matched.is_open();
     let caller = handlers::authenticate(&matched, &received.headers, evidence)?;
     account.token = caller.token().cloned();
     let permit = handlers::authorize(&generation.plan, matched, caller)?;
     account.application = permit.application().cloned().zip(permit.key_type());
     account.subscription = permit.subscription().cloned();
-    account.secured();
+    if !open {
+        account.secured();
+    }
 
     let admission = handlers::admit(&permit, account.marked_us().max(0).cast_unsigned(), fields)?;
     account.over_quota = admission.over_quota();
-    account.throttled();
+    if admission.is_bound() {
+        account.throttled();
+    }
 
     let outbound = Outbound { worker, generation: &generation, received, body, account };
     let reply = upstream::call(&permit, admission, outbound).await?;

@@ -5,6 +5,7 @@
 //! forwarded; what must be escaped stays as it came. A `Received` is the proof that this was done.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use http::header::HOST;
@@ -15,14 +16,23 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use crate::fault::{BadRequest, Fault};
 
 /// Who is at the other end of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// Its address, from the socket.
     pub address: IpAddr,
+    /// The same, as it stands in header fields.
+    pub text: Rc<str>,
     /// The client's: the same, or what proxies that are trusted say.
     pub client: IpAddr,
     /// Whether the connection is under TLS.
     pub secure: bool,
+}
+
+impl Peer {
+    /// The peer at `address`, who speaks for itself.
+    pub fn new(address: IpAddr, secure: bool) -> Self {
+        Self { address, text: Rc::from(address.to_string()), client: address, secure }
+    }
 }
 
 /// How large a request may be, apart from its body.
@@ -253,8 +263,7 @@ mod tests {
             builder = builder.header(name, value);
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
-        let address = IpAddr::from([192, 0, 2, 1]);
-        let peer = Peer { address, client: address, secure: false };
+        let peer = Peer::new(IpAddr::from([192, 0, 2, 1]), false);
         let shown = match Received::take(parts, peer, BOUNDS) {
             Ok(received) => format!("{} {}", received.host_name(), received.target()),
             Err(unfit) => unfit.fault.row().status.as_u16().to_string(),

@@ -71,6 +71,11 @@ impl Admission {
         self.subscription.into_iter().chain(self.application).for_each(Hold::settle);
     }
 
+    /// Whether any limit was asked.
+    pub const fn is_bound(&self) -> bool {
+        self.subscription.is_some() || self.application.is_some()
+    }
+
     /// Whether a quota was used up and the call passes all the same.
     pub fn over_quota(&self) -> bool {
         let over = |hold: &Option<Hold>| hold.as_ref().is_some_and(Hold::over_quota);

@@ -127,8 +127,7 @@ async fn live(
         (socket, frames)
     };
     let worker = Rc::clone(&doors.worker);
-    let address = from.ip().to_canonical();
-    let peer = Peer { address, client: address, secure };
+    let peer = Peer::new(from.ip().to_canonical(), secure);
     let visit = Rc::new(Visit { worker, pulse: Rc::clone(&pulse), peer });
     let service = service_fn(move |request| call(Rc::clone(&visit), request));
     let io = TokioIo::new(socket);

@@ -41,7 +41,7 @@ pub(super) async fn call(
         let pulse = Rc::clone(&visit.pulse);
         Body::stream(ClientBody { incoming, counted, pulse, waits: false })
     };
-    let incoming = pipeline::Incoming { parts, body, body_bytes, peer: visit.peer };
+    let incoming = pipeline::Incoming { parts, body, body_bytes, peer: visit.peer.clone() };
     let answer = pipeline::answer(&visit.worker, incoming).await;
     let account = answer.account;
     Ok(answer.response.map(|body| Outgoing { body, account, _attending: attending }))

@@ -66,8 +66,12 @@ pub enum AnswerError {
     Incomplete,
 }
 
+/// Room to note where fields lie, kept from one head to the next.
+#[derive(Debug, Default)]
+pub(super) struct Places(Vec<Span>);
+
 /// Where a field's name and value lie in the head.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Span {
     name: (usize, usize),
     value: (usize, usize),
@@ -76,6 +80,7 @@ struct Span {
 /// Takes a head off the front of `buffer`; `None` while it is not there whole.
 pub(super) fn take_head(
     buffer: &mut BytesMut,
+    places: &mut Places,
     asked_with_head: bool,
 ) -> Result<Option<Head>, AnswerError> {
     let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
@@ -90,9 +95,10 @@ pub(super) fn take_head(
     let status = status.ok_or(AnswerError::Status)?;
     let minor = answer.version.unwrap_or_default();
     let start = buffer.as_ptr().addr();
-    let spans: Vec<Span> = answer.headers.iter().map(|field| span(start, field)).collect();
+    places.0.clear();
+    places.0.extend(answer.headers.iter().map(|field| span(start, field)));
     let head = buffer.split_to(length).freeze();
-    let mut seen = read(&head, &spans)?;
+    let mut seen = read(&head, &places.0)?;
     let framing = framing(&seen, status, asked_with_head, minor)?;
     // Where a body follows, its length is written anew; here it tells of the body that would.
     if let Some(length) = seen.length
@@ -232,7 +238,7 @@ mod tests {
     fn check(asked_with_head: bool, head: &str, expected: Result<&str, AnswerError>) {
         let wire = format!("{}\r\n\r\nrest", head.replace('\n', "\r\n"));
         let mut buffer = BytesMut::from(wire.as_str());
-        let shown = take_head(&mut buffer, asked_with_head).map(|head| {
+        let shown = take_head(&mut buffer, &mut Places::default(), asked_with_head).map(|head| {
             let head = head.unwrap();
             assert_eq!(&*buffer, b"rest");
             let fields: Vec<String> = head
@@ -246,7 +252,8 @@ mod tests {
         assert_eq!(shown.as_deref().map_err(|error| *error), expected);
         for end in 0..wire.len() - "rest".len() {
             let mut part = BytesMut::from(wire.get(..end).unwrap());
-            assert!(!matches!(take_head(&mut part, asked_with_head), Ok(Some(_))), "at {end}");
+            let taken = take_head(&mut part, &mut Places::default(), asked_with_head);
+            assert!(!matches!(taken, Ok(Some(_))), "at {end}");
         }
     }
 

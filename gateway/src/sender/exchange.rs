@@ -123,7 +123,8 @@ impl Exchange {
     fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, SendError>> {
         loop {
             while !self.connection.input.is_empty() {
-                let head = take_head(&mut self.connection.input, self.asked_with_head);
+                let Connection { input, places, .. } = &mut self.connection;
+                let head = take_head(input, places, self.asked_with_head);
                 match head.map_err(SendError::Protocol)? {
                     None => break,
                     Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {

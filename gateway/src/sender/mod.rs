@@ -25,5 +25,5 @@ pub use exchange::{Order, SendError};
 pub use fields::{Named, ends_here};
 pub use head::{Line, write};
 pub use pool::{Connection, Lane, Pool};
-pub use run::{Answered, Failure, run};
+pub use run::{Answered, Failure, Running, run};
 pub use trust::{TrustError, trust};

@@ -13,6 +13,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt as _;
 
+use super::answer::Places;
 use super::config::Config;
 use super::link::Link;
 use crate::cells::Cells;
@@ -61,6 +62,8 @@ pub struct Connection {
     pub(super) input: BytesMut,
     /// What is to be written: a request head.
     pub(super) output: Vec<u8>,
+    /// Where the fields of the last head lay.
+    pub(super) places: Places,
     /// How much to read at once.
     pub(super) read_size: usize,
     used: bool,
@@ -196,6 +199,7 @@ impl Connection {
             lane,
             input: BytesMut::with_capacity(FIRST_READ),
             output: Vec::new(),
+            places: Places::default(),
             read_size: FIRST_READ,
             used: false,
             _counted: counted,

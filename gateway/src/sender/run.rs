@@ -1,6 +1,8 @@
 //! What comes of a request that is sent over a connection?
 
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 use http::Response;
 
@@ -24,18 +26,29 @@ pub struct Failure {
 /// An answer that has begun.
 pub type Answered = Response<Body>;
 
-/// Sends the head that stands in the connection's output, and `order`'s body, and returns once the
-/// answer's head is there.
-pub async fn run(
-    pool: &Rc<Pool>,
-    alarms: &Rc<Alarms>,
-    connection: Connection,
-    order: Order,
-) -> Result<Answered, Failure> {
-    let mut exchange = Exchange::new(pool, alarms, connection, order);
-    match std::future::poll_fn(|cx| exchange.poll_head(cx)).await {
-        Ok(head) => Ok(delivered(exchange, head)),
-        Err(error) => Err(failed(exchange, error)),
+/// Sends the head that stands in the connection's output, and `order`'s body. The future is ready
+/// once the answer's head is there.
+pub fn run(pool: &Rc<Pool>, alarms: &Rc<Alarms>, connection: Connection, order: Order) -> Running {
+    Running(Some(Exchange::new(pool, alarms, connection, order)))
+}
+
+/// An exchange whose answer has not begun yet. Written by hand, because it lies in the future of
+/// every call, and an `async fn` would hold what it is given twice.
+#[derive(Debug)]
+pub struct Running(Option<Exchange>);
+
+impl Future for Running {
+    type Output = Result<Answered, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A future that is polled after its end stays pending for ever.
+        let Some(exchange) = &mut self.0 else { return Poll::Pending };
+        let head = ready!(exchange.poll_head(cx));
+        let Some(exchange) = self.0.take() else { return Poll::Pending };
+        Poll::Ready(match head {
+            Ok(head) => Ok(delivered(exchange, head)),
+            Err(error) => Err(failed(exchange, error)),
+        })
     }
 }
 

@@ -110,13 +110,21 @@ pub async fn call(
     account.asked(Rc::clone(connection.lane()));
     // The backend may act on it from here on, so the call counts, whatever comes of it.
     admission.settle();
+    let Worker { pool, alarms, .. } = worker;
+    let used = connection.is_used();
     let order = Order {
         asked_with_head: received.method == Method::HEAD,
         expects_continue: forwarded.expects && received.headers.contains_key("expect"),
         timeout: endpoint.timeout,
         body,
     };
-    let response = way.exchange(url, connection, order, &received.method).await?;
+    let response = match run(pool, alarms, connection, order).await {
+        Ok(response) => response,
+        Err(failure) => {
+            let again = used && received.method.is_idempotent();
+            Box::pin(way.once_more(url, failure, again.then_some(&received.method))).await?
+        }
+    };
     account.answered(response.status());
     if !matches!(response.body(), Body::Stream(_)) {
         account.backend_done();
@@ -144,7 +152,8 @@ impl<'a> Way<'a> {
             if let Some(connection) = free {
                 return Ok((url, connection));
             }
-            match self.worker.pool.dial(&lane, &self.worker.clock).await {
+            // What is rare is boxed, so that the future of every call stays small.
+            match Box::pin(self.worker.pool.dial(&lane, &self.worker.clock)).await {
                 Ok(connection) => return Ok((url, connection)),
                 Err(error) => failed = unreachable(error),
             }
@@ -157,32 +166,30 @@ impl<'a> Way<'a> {
         self.worker.pool.lane(&url.authority, &url.host, url.port, trust)
     }
 
-    /// Sends, and sends once more over a new connection when a used one turns out to be dead, if
-    /// doing it twice is as good as doing it once (RFC 9110 §9.2.2).
-    async fn exchange(
+    /// Sends once more, over a new connection, what went out with this `method` over a used one
+    /// that turned out to be dead: where doing it twice is as good as doing it once (RFC 9110
+    /// §9.2.2) and nobody heard it the first time.
+    async fn once_more(
         self,
         url: &BackendUrl,
-        connection: Connection,
-        order: Order,
-        method: &Method,
+        failure: Failure,
+        method: Option<&Method>,
     ) -> Result<Response<Body>, Fault> {
+        let Failure { error, unheard } = failure;
+        let (SendError::Closed(_), Some(method), Some(head)) = (&error, method, unheard) else {
+            return Err(unanswered(error));
+        };
         let Worker { pool, alarms, clock, cells, .. } = self.worker;
-        let again = Order { body: Body::Empty, ..order };
-        let used = connection.is_used();
-        let failure = match run(pool, alarms, connection, order).await {
-            Ok(answer) => return Ok(answer),
-            Err(failure) => failure,
-        };
-        let Failure { error: SendError::Closed(_), unheard: Some(head) } = failure else {
-            return Err(unanswered(failure.error));
-        };
-        if !used || !method.is_idempotent() {
-            return Err(unanswered(failure.error));
-        }
         cells.retried.add(1);
         let mut connection = pool.dial(&self.lane(url), clock).await.map_err(unreachable)?;
         *connection.output() = head;
-        let second = run(pool, alarms, connection, again).await;
+        let order = Order {
+            body: Body::Empty,
+            asked_with_head: *method == Method::HEAD,
+            expects_continue: false,
+            timeout: self.endpoint.timeout,
+        };
+        let second = run(pool, alarms, connection, order).await;
         second.map_err(|failure| unanswered(failure.error))
     }
 }

@@ -4,7 +4,7 @@
 //! in the dash and in the underscore form: some servers read both as one. What a trusted proxy in
 //! front says is kept and added to.
 
-use std::io::Write as _;
+use std::rc::Rc;
 
 use http::{HeaderMap, HeaderValue};
 
@@ -13,7 +13,9 @@ use crate::received::Received;
 /// Fields of our own, and which of the client's may go on.
 #[derive(Debug)]
 pub(super) struct Forwarded {
-    for_list: Vec<u8>,
+    /// What proxies in front have said; absent: nobody who is believed said anything.
+    earlier: Option<Vec<u8>>,
+    peer: Rc<str>,
     proto: &'static str,
     host: HeaderValue,
     /// Whether the client showed a credential to the gateway, which is for the gateway alone.
@@ -28,18 +30,21 @@ impl Forwarded {
     /// What is told about this request; `trusted`: its sender is a proxy that is believed.
     pub(super) fn of(received: &Received, trusted: bool) -> Self {
         let said = |name| trusted.then(|| received.headers.get(name)).flatten();
-        let mut for_list = Vec::with_capacity(40);
-        if trusted {
+        let peer = &received.peer.text;
+        let earlier = trusted.then(|| {
+            let mut list = Vec::new();
             for earlier in received.headers.get_all("x-forwarded-for") {
-                for_list.extend_from_slice(earlier.as_bytes());
-                for_list.extend_from_slice(b", ");
+                list.extend_from_slice(earlier.as_bytes());
+                list.extend_from_slice(b", ");
             }
-        }
-        let _ = write!(for_list, "{}", received.peer.address);
+            list.extend_from_slice(peer.as_bytes());
+            list
+        });
         let secure = said("x-forwarded-proto")
             .map_or(received.peer.secure, |proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
         Self {
-            for_list,
+            earlier,
+            peer: Rc::clone(peer),
             proto: if secure { "https" } else { "http" },
             host: said("x-forwarded-host").unwrap_or(received.host_field()).clone(),
             hides_credential: false,
@@ -51,7 +56,7 @@ impl Forwarded {
     /// The fields that the backend gets from us.
     pub(super) fn added<'a>(&'a self, name: &'a [u8]) -> [(&'a str, &'a [u8]); 4] {
         [
-            ("x-forwarded-for", &self.for_list),
+            ("x-forwarded-for", self.earlier.as_deref().unwrap_or(self.peer.as_bytes())),
             ("x-forwarded-proto", self.proto.as_bytes()),
             ("x-forwarded-host", self.host.as_bytes()),
             ("x-request-id", name),

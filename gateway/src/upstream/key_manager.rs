@@ -137,7 +137,7 @@ mod tests {
             .unwrap()
             .into_parts();
         let client = [192, 0, 2, 1].into();
-        let peer = Peer { address: [10, 0, 0, 1].into(), client, secure: true };
+        let peer = Peer { client, ..Peer::new([10, 0, 0, 1].into(), true) };
         let bounds = Bounds { target_bytes: 100, fields: 100 };
         let received = Received::take(parts, peer, bounds).unwrap();
         let expected = ForwardRequest {
