@@ -3,7 +3,7 @@
 //! The only engine with tokio: start-up and configuration (`run`, `config`), the injected
 //! surroundings of a service (`Host`: `clock`, `shutdown`, `task`, `random`, `readiness`,
 //! `metrics`), certificates (`pki`), the three kinds of port (`rpc`, `https`, `operations`), and
-//! logs and traces (`telemetry`). Every `main` is [`run`].
+//! logs and traces (`telemetry`). Every `main` is [`run()`].
 
 #![warn(missing_docs)]
 
