@@ -21,6 +21,7 @@ pub use load::Load;
 pub use stack::{Engines, Stack};
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Asks until `question` answers with something, and fails after `limit` with `what`.
@@ -38,8 +39,19 @@ where
     }
 }
 
-/// A port of the loopback address that nobody uses at this moment.
+/// A port of the loopback address that nobody uses at this moment, and that no outgoing connection
+/// takes either: those begin at 32768. Each is handed out once.
 pub fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("an address").port()
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Two suites that run side by side begin at different places.
+    let begin = std::process::id().wrapping_mul(97);
+    loop {
+        let next = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + next % COUNT).expect("a port number");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
