@@ -35,9 +35,11 @@ pub mod sender;
 
 pub mod alarm;
 pub mod cells;
+pub mod http1;
 pub mod proxies;
 pub mod received;
 
 pub mod fault;
 
 pub mod body;
+pub mod date;

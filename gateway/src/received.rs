@@ -78,7 +78,7 @@ impl Received {
         let checked = host(&parts).and_then(|host| Ok((host, target(&parts, bounds)?)));
         let checked = checked.and_then(|found| {
             let few = parts.headers.len() <= bounds.fields;
-            few.then_some(found).ok_or(Fault::TooManyHeaders)
+            few.then_some(found).ok_or(Fault::HeadTooLarge)
         });
         let Parts { method, version, headers, .. } = parts;
         match checked {

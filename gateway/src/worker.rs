@@ -13,6 +13,7 @@ use chassis::clock::Clock;
 use crate::alarm::Alarms;
 use crate::cells::Cells;
 use crate::credentials::{Revocations, Tokens};
+use crate::date::imf;
 use crate::generation::{Current, Generation};
 use crate::proxies::Proxies;
 use crate::received::Bounds;
@@ -51,6 +52,8 @@ pub struct Worker {
     pub proxies: Proxies,
     /// Whether the worker is about to stop.
     pub draining: Cell<bool>,
+    /// The time as answers tell it, to the second.
+    pub date: RefCell<String>,
     /// The wall clock at a monotonic instant, so that a call reads one clock only.
     pub wall: Cell<(Instant, i64)>,
 }
@@ -58,7 +61,13 @@ pub struct Worker {
 impl Worker {
     /// Reads the wall clock anew; to be called every tick.
     pub fn set_wall(&self, now: Instant) {
-        self.wall.set((now, self.clock.unix_us()));
+        let (before, unix_us) = (self.wall.get().1, self.clock.unix_us());
+        self.wall.set((now, unix_us));
+        let second = |us: i64| us.div_euclid(1_000_000);
+        let mut date = self.date.borrow_mut();
+        if date.is_empty() || second(before) != second(unix_us) {
+            *date = imf(second(unix_us));
+        }
     }
 
     /// The wall clock at `instant`, in microseconds since the Unix epoch.

@@ -64,7 +64,7 @@ impl Fault {
             }
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, 400, "Bad Request", Other),
             Self::TargetTooLong => (StatusCode::URI_TOO_LONG, 414, "URI Too Long", Other),
-            Self::TooManyHeaders => (
+            Self::HeadTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 431,
                 "Request Header Fields Too Large",
@@ -165,7 +165,7 @@ mod tests {
             ("MethodNotAllowed", Fault::MethodNotAllowed { allow: String::new() }),
             ("BadRequest", Fault::BadRequest(BadRequest::Host)),
             ("TargetTooLong", Fault::TargetTooLong),
-            ("TooManyHeaders", Fault::TooManyHeaders),
+            ("HeadTooLarge", Fault::HeadTooLarge),
             ("BodyTooLarge", Fault::BodyTooLarge),
             ("IncompleteBody", Fault::IncompleteBody(cause())),
             ("ApiBlocked", Fault::ApiBlocked),
@@ -198,7 +198,7 @@ mod tests {
                 | Fault::MethodNotAllowed { .. }
                 | Fault::BadRequest(_)
                 | Fault::TargetTooLong
-                | Fault::TooManyHeaders
+                | Fault::HeadTooLarge
                 | Fault::BodyTooLarge
                 | Fault::IncompleteBody(_)
                 | Fault::ApiBlocked

@@ -25,9 +25,9 @@ pub enum Fault {
     /// The request target is longer than configured.
     #[error("The request target is too long")]
     TargetTooLong,
-    /// There are more header fields than configured.
-    #[error("The request has too many header fields")]
-    TooManyHeaders,
+    /// The head has more fields or more bytes than configured.
+    #[error("The request head is too large")]
+    HeadTooLarge,
     /// The body is longer than what may be held.
     #[error("The request body is too large")]
     BodyTooLarge,
@@ -97,6 +97,10 @@ pub enum Fault {
 /// What is wrong with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadRequest {
+    /// Its head does not parse.
+    Head,
+    /// It cannot be told where its body ends.
+    Framing,
     /// There is not exactly one valid Host.
     Host,
     /// The path is not in canonical form.
@@ -146,6 +150,8 @@ pub enum Limit {
 impl fmt::Display for BadRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Head => "the head cannot be read",
+            Self::Framing => "the framing of the body is ambiguous",
             Self::Host => "exactly one valid Host is needed",
             Self::Path => "the path is not in canonical form",
             Self::Target => "the request target is not a path",

@@ -13,6 +13,7 @@ use super::format::Format;
 use super::grpc;
 use super::reason::{Fault, TokenRefused};
 use crate::body::Body;
+use crate::date::{Date, time_of_day};
 
 /// The answer that tells `fault`; `now_unix` is the time in seconds.
 pub fn render(fault: &Fault, format: Format, now_unix: i64) -> Response<Body> {
@@ -198,26 +199,10 @@ fn next_access(fault: &Fault, now_unix: i64) -> Option<String> {
     }
     let wait = i64::try_from(retry_after_us.div_ceil(1_000_000)).ok()?;
     let at = now_unix.checked_add(wait)?;
-    let (year, month, day) = civil_date(at.div_euclid(86_400));
-    let second = at.rem_euclid(86_400);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let date = Date::of(at);
+    let (hour, minute, second) = time_of_day(at);
+    let (year, month, day) = (date.year, date.month_name(), date.day);
     Some(format!("{year:04}-{month}-{day:02} {hour:02}:{minute:02}:{second:02}+0000 UTC"))
-}
-
-/// The Gregorian date of a day counted from 1970-01-01: eras of 400 years that start on March 1st,
-/// so that the leap day is the last of its year.
-fn civil_date(day: i64) -> (i64, &'static str, i64) {
-    const MONTHS: [&str; 12] =
-        ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
-    let shifted = day + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let of_month = of_year - (153 * month + 2) / 5 + 1;
-    let year = year_of_era + era * 400 + i64::from(month >= 10);
-    let name = usize::try_from(month).ok().and_then(|month| MONTHS.get(month)).copied();
-    (year, name.unwrap_or_default(), of_month)
 }
 
 #[cfg(test)]

@@ -2,23 +2,25 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use chassis::task::Tasks;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::config::Config;
-use super::http::{Visit, call};
+use super::http1;
+use super::http2::call;
 use super::pulse::Pulse;
 use super::socket::Socket;
+use super::visit::Visit;
 use crate::received::Peer;
 use crate::worker::Worker;
 
@@ -34,7 +36,6 @@ pub(super) struct Doors {
     pub(super) worker: Rc<Worker>,
     pub(super) config: Config,
     acceptor: TlsAcceptor,
-    http1: http1::Builder,
     http2: http2::Builder<OnThisThread>,
 }
 
@@ -58,14 +59,6 @@ impl Doors {
         tls: Arc<rustls::ServerConfig>,
         tasks: Tasks,
     ) -> Self {
-        let head_bytes = usize::try_from(config.max_header_bytes).unwrap_or(usize::MAX);
-        let mut http1 = http1::Builder::new();
-        // `pipeline_flush` stays off: with it, the refusal of a head that does not parse is lost.
-        http1.header_read_timeout(None).max_header_size(head_bytes);
-        // Up to 100 fields are parsed without an allocation; `Received` keeps the bound below.
-        if config.max_headers > 100 {
-            http1.max_headers(config.max_headers);
-        }
         let mut http2 = http2::Builder::new(OnThisThread(tasks));
         http2
             .timer(TokioTimer::new())
@@ -75,7 +68,7 @@ impl Doors {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_WITHIN);
-        Self { worker, config, acceptor: TlsAcceptor::from(tls), http1, http2 }
+        Self { worker, config, acceptor: TlsAcceptor::from(tls), http2 }
     }
 }
 
@@ -106,8 +99,8 @@ enum Lost {
     Handshake(#[source] io::Error),
     #[error("the TLS handshake took too long")]
     SlowHandshake,
-    #[error("HTTP failed")]
-    Http(#[source] hyper::Error),
+    #[error("HTTP/2 failed")]
+    Http2(#[source] hyper::Error),
 }
 
 async fn live(
@@ -129,15 +122,15 @@ async fn live(
     let worker = Rc::clone(&doors.worker);
     let peer = Peer::new(from.ip().to_canonical(), secure);
     let visit = Rc::new(Visit { worker, pulse: Rc::clone(&pulse), peer });
-    let service = service_fn(move |request| call(Rc::clone(&visit), request));
-    let io = TokioIo::new(socket);
     if frames {
         pulse.speaks_frames();
-        drained(&doors.worker, doors.http2.serve_connection(io, service)).await
+        let service = service_fn(move |request| call(Rc::clone(&visit), request));
+        let connection = doors.http2.serve_connection(TokioIo::new(socket), service);
+        drained(&doors.worker, connection).await.map_err(Lost::Http2)
     } else {
-        drained(&doors.worker, doors.http1.serve_connection(io, service)).await
+        let most = usize::try_from(doors.config.max_header_bytes).unwrap_or(usize::MAX);
+        http1::serve(&visit, socket, most).await.map_err(Lost::Io)
     }
-    .map_err(Lost::Http)
 }
 
 async fn handshake(
@@ -154,25 +147,11 @@ async fn handshake(
     Ok((Socket::tls(stream, Rc::clone(pulse)), frames))
 }
 
-/// A connection of either protocol that can be asked to end after its calls.
-trait Graceful: Future<Output = hyper::Result<()>> {
-    fn end_gracefully(self: Pin<&mut Self>);
-}
-
-impl<I, S, B> Graceful for http1::Connection<I, S>
-where
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    B: http_body::Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn end_gracefully(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<I, S, B> Graceful for http2::Connection<I, S, OnThisThread>
+/// Drives an HTTP/2 connection, and lets it end after its calls once the worker drains.
+async fn drained<I, S, B>(
+    worker: &Worker,
+    connection: http2::Connection<I, S, OnThisThread>,
+) -> hyper::Result<()>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
     S::Future: 'static,
@@ -182,19 +161,12 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     OnThisThread: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
 {
-    fn end_gracefully(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-/// Drives a connection, and lets it end after its calls once the worker drains.
-async fn drained(worker: &Worker, connection: impl Graceful) -> hyper::Result<()> {
     let mut connection = pin!(connection);
     let mut told = false;
     let drive = |cx: &mut Context<'_>| {
         if worker.draining.get() && !told {
             told = true;
-            connection.as_mut().end_gracefully();
+            connection.as_mut().graceful_shutdown();
         }
         connection.as_mut().poll(cx)
     };

@@ -1,16 +1,18 @@
 //! How do bytes from clients become calls, and answers bytes?
 //!
 //! One thread per worker, each with its own runtime, listeners and connections; a call never
-//! changes its thread. Here, and only here, is the HTTP library of the client side.
+//! changes its thread. HTTP/1.1 is read and written here; HTTP/2 is the library's.
 
 mod config;
 mod connection;
-mod http;
+mod http1;
+mod http2;
 mod listener;
 mod pulse;
 mod serve;
 mod socket;
 mod thread;
+mod visit;
 
 pub use config::{Config, Settings};
 pub use listener::{Listen, ListenError};

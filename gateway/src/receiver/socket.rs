@@ -3,7 +3,7 @@
 //! In the clear or under TLS, with the bytes that were read to see which protocol is spoken put
 //! back in front, and with a pulse that notices whether the client reads and writes.
 
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -13,9 +13,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::pulse::Pulse;
-
-/// Answers up to this size are written from one piece.
-const JOINED: usize = 1024;
 
 /// RFC 9113 §3.4: what a client says first that knows that HTTP/2 is spoken here.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -127,17 +124,6 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if total <= JOINED {
-            // Copying a few hundred bytes costs less than a system call that gathers them.
-            let mut joined = [0; JOINED];
-            let mut rest = joined.as_mut_slice();
-            for buf in bufs {
-                // There is room: the sum was taken above.
-                let _ = rest.write(buf);
-            }
-            return self.poll_write(cx, joined.get(..total).unwrap_or_default());
-        }
         let this = self.get_mut();
         let written = match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),

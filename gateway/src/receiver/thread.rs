@@ -103,7 +103,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
     let settings = &context.settings;
     let now = context.clock.instant();
     let pool = Pool::new(settings.sender.clone(), Arc::clone(&cells));
-    Worker {
+    let worker = Worker {
         clock: context.clock.clone(),
         in_force: InForce::new(Arc::clone(&context.current)),
         revocations: Arc::clone(&context.revocations),
@@ -121,8 +121,11 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         },
         proxies,
         draining: Cell::new(false),
-        wall: Cell::new((now, context.clock.unix_us())),
-    }
+        date: RefCell::default(),
+        wall: Cell::new((now, 0)),
+    };
+    worker.set_wall(now);
+    worker
 }
 
 struct Door {

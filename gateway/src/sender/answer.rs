@@ -10,10 +10,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use httparse::ParserConfig;
 
-use super::fields::{Named, ends_here};
+use crate::http1::{FramingError, MAX_FIELDS, Named, Place, Places, ends_here, one_length};
 
-/// Header fields of one answer.
-const MAX_FIELDS: usize = 128;
 /// All bytes of a head.
 pub(super) const MAX_HEAD: usize = 128 * 1024;
 
@@ -55,26 +53,15 @@ pub enum AnswerError {
     /// It cannot be told where the body ends.
     #[error("the framing is ambiguous")]
     Framing,
-    /// A chunk is not as it should be.
-    #[error("the chunked body is malformed")]
-    Chunk,
-    /// The head or the trailers are larger than any honest ones.
+    /// The body does not keep to its framing.
+    #[error("the body is malformed")]
+    Body(#[source] FramingError),
+    /// The head is larger than any honest one.
     #[error("the head is too large")]
     TooLarge,
     /// The connection closed within the answer.
     #[error("the answer is incomplete")]
     Incomplete,
-}
-
-/// Room to note where fields lie, kept from one head to the next.
-#[derive(Debug, Default)]
-pub(super) struct Places(Vec<Span>);
-
-/// Where a field's name and value lie in the head.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    name: (usize, usize),
-    value: (usize, usize),
 }
 
 /// Takes a head off the front of `buffer`; `None` while it is not there whole.
@@ -94,11 +81,9 @@ pub(super) fn take_head(
     let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(AnswerError::Status)?;
     let minor = answer.version.unwrap_or_default();
-    let start = buffer.as_ptr().addr();
-    places.0.clear();
-    places.0.extend(answer.headers.iter().map(|field| span(start, field)));
+    places.note(buffer, answer.headers);
     let head = buffer.split_to(length).freeze();
-    let mut seen = read(&head, &places.0)?;
+    let mut seen = read(&head, places.all())?;
     let framing = framing(&seen, status, asked_with_head, minor)?;
     // Where a body follows, its length is written anew; here it tells of the body that would.
     if let Some(length) = seen.length
@@ -108,14 +93,6 @@ pub(super) fn take_head(
     }
     let keeps = seen.keeps(minor) && framing != Framing::Close;
     Ok(Some(Head { status, headers: seen.headers, framing, keeps }))
-}
-
-fn span(start: usize, field: &httparse::Header<'_>) -> Span {
-    let place = |bytes: &[u8]| {
-        let from = bytes.as_ptr().addr().saturating_sub(start);
-        (from, from + bytes.len())
-    };
-    Span { name: place(field.name.as_bytes()), value: place(field.value) }
 }
 
 /// The fields of a head, those about the connection apart.
@@ -128,13 +105,13 @@ struct Seen {
     keep_alive: bool,
 }
 
-fn read(head: &Bytes, spans: &[Span]) -> Result<Seen, AnswerError> {
+fn read(head: &Bytes, places: &[Place]) -> Result<Seen, AnswerError> {
     let part = |(from, to): (usize, usize)| head.get(from..to).ok_or(AnswerError::Field);
     let mut named = Named::default();
-    let mut seen = Seen { headers: HeaderMap::with_capacity(spans.len() + 4), ..Seen::default() };
-    for span in spans {
-        if part(span.name)?.eq_ignore_ascii_case(b"connection") {
-            let value = str::from_utf8(part(span.value)?).map_err(|_| AnswerError::Field)?;
+    let mut seen = Seen { headers: HeaderMap::with_capacity(places.len() + 4), ..Seen::default() };
+    for place in places {
+        if part(place.name)?.eq_ignore_ascii_case(b"connection") {
+            let value = str::from_utf8(part(place.value)?).map_err(|_| AnswerError::Field)?;
             for word in value.split(',').map(str::trim) {
                 seen.close |= word.eq_ignore_ascii_case("close");
                 seen.keep_alive |= word.eq_ignore_ascii_case("keep-alive");
@@ -142,9 +119,9 @@ fn read(head: &Bytes, spans: &[Span]) -> Result<Seen, AnswerError> {
             named.add(value);
         }
     }
-    for span in spans {
-        let name = HeaderName::from_bytes(part(span.name)?).map_err(|_| AnswerError::Field)?;
-        let bytes = head.slice(span.value.0..span.value.1);
+    for place in places {
+        let name = HeaderName::from_bytes(part(place.name)?).map_err(|_| AnswerError::Field)?;
+        let bytes = head.slice(place.value.0..place.value.1);
         if name == CONTENT_LENGTH {
             let length = one_length(&bytes).ok_or(AnswerError::Framing)?;
             if seen.length.replace(length).is_some_and(|known| known != length) {
@@ -165,17 +142,6 @@ impl Seen {
     fn keeps(&self, minor: u8) -> bool {
         !self.close && (minor >= 1 || self.keep_alive)
     }
-}
-
-/// A number, or a list of the same number.
-fn one_length(value: &[u8]) -> Option<u64> {
-    let mut numbers = value.split(|byte| *byte == b',').map(|number| {
-        let digits = number.trim_ascii();
-        let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-        plain.then(|| str::from_utf8(digits).ok()?.parse().ok()).flatten()
-    });
-    let first: u64 = numbers.next()??;
-    numbers.all(|other| other == Some(first)).then_some(first)
 }
 
 fn framing(
@@ -207,26 +173,6 @@ fn framing(
         Some(length) => Framing::Length(length),
         None => Framing::Close,
     })
-}
-
-/// Takes header fields and the empty line after them off the front of `buffer`; `None` while they
-/// are not there whole.
-pub(super) fn header_fields(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, AnswerError> {
-    let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let parsed = httparse::parse_headers(buffer, &mut slots).map_err(AnswerError::Head)?;
-    let httparse::Status::Complete((length, fields)) = parsed else { return Ok(None) };
-    let mut headers = HeaderMap::with_capacity(fields.len());
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
-        let value = HeaderValue::from_bytes(field.value);
-        let (Ok(name), Ok(value)) = (name, value) else { return Err(AnswerError::Field) };
-        // A trailer must not change how the message was framed (RFC 9110 §6.5.1).
-        if name != CONTENT_LENGTH && !ends_here(name.as_str()) {
-            headers.append(name, value);
-        }
-    }
-    let _ = buffer.split_to(length);
-    Ok(Some(headers))
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::answer::{AnswerError, Framing};
-use super::chunked::{Decoder, Part};
 use super::exchange::{Exchange, SendError, WaitsFor};
 use crate::body::BodyError;
+use crate::http1::{Decoder, Part};
 
 /// The body of an answer that is still being read.
 pub(super) struct AnswerBody {
@@ -46,7 +46,7 @@ impl AnswerBody {
         let Some(exchange) = &mut self.exchange else { return Ok(Part::End) };
         let input = &mut exchange.connection.input;
         match &mut self.rest {
-            Rest::Chunked(decoder) => decoder.next(input),
+            Rest::Chunked(decoder) => decoder.next(input).map_err(AnswerError::Body),
             _ if input.is_empty() => Ok(Part::Missing),
             Rest::UntilClose => Ok(Part::Data(input.split().freeze())),
             Rest::Length(left) => {
@@ -70,7 +70,9 @@ impl AnswerBody {
                 }
                 return Poll::Ready(Ok(part));
             }
-            let Some(exchange) = &mut self.exchange else { return Poll::Ready(Ok(Part::End)) };
+            let Some(exchange) = &mut self.exchange else {
+                return Poll::Ready(Ok(Part::End));
+            };
             // The request may still be on its way while its answer is.
             exchange.poll_send(cx)?;
             match exchange.poll_read(cx) {

@@ -13,10 +13,11 @@ use http::StatusCode;
 use tokio::io::AsyncReadExt as _;
 
 use super::answer::{AnswerError, Head, take_head};
+use super::head::frames;
 use super::pool::{Connection, MOST_READ, Pool};
-use super::sending::{Broken, Flow, Sending};
 use crate::alarm::{Alarm, Alarms};
 use crate::body::{Body, BodyError};
+use crate::http1::{Flow, Outgoing};
 
 /// How long a backend may keep a client waiting that asked before sending its body.
 const CONTINUE_AFTER: Duration = Duration::from_secs(1);
@@ -56,9 +57,13 @@ pub enum SendError {
 pub(super) struct Exchange {
     pool: Rc<Pool>,
     pub(super) connection: Connection,
-    pub(super) sending: Sending,
+    sending: Outgoing,
+    /// The backend takes no more.
+    deaf: Option<io::Error>,
+    /// Whether the request may be sent again from its head alone: it has no body.
+    repeatable: bool,
     asked_with_head: bool,
-    pub(super) heard: bool,
+    heard: bool,
     timeout: Duration,
     pub(super) alarm: Alarm,
     waits_for: WaitsFor,
@@ -81,13 +86,18 @@ impl Exchange {
     pub(super) fn new(
         pool: &Rc<Pool>,
         alarms: &Rc<Alarms>,
-        connection: Connection,
+        mut connection: Connection,
         order: Order,
     ) -> Self {
+        let frames = frames(&order.body);
+        let flow = if order.expects_continue { Flow::Held } else { Flow::Going };
+        let head = std::mem::take(&mut connection.output);
         Self {
             pool: Rc::clone(pool),
             connection,
-            sending: Sending::new(order.body, order.expects_continue),
+            repeatable: order.body.is_empty(),
+            sending: Outgoing::new(head, order.body, frames, flow),
+            deaf: None,
             asked_with_head: order.asked_with_head,
             heard: false,
             timeout: order.timeout,
@@ -99,11 +109,11 @@ impl Exchange {
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, SendError>> {
         loop {
             let turn = self.poll_send(cx).map_err(SendError::RequestBody)?;
-            let flow = self.sending.flow;
+            let flow = self.sending.flow();
             if let Poll::Ready(head) = self.poll_read_head(cx)? {
                 return Poll::Ready(Ok(head));
             }
-            if self.sending.flow != flow {
+            if self.sending.flow() != flow {
                 // The backend wants the body.
                 continue;
             }
@@ -115,7 +125,7 @@ impl Exchange {
             }
             // A backend that knows nothing of `Expect` says nothing; the body goes out all the
             // same (RFC 9110 §10.1.1).
-            self.sending.flow = Flow::Going;
+            self.sending.go_on();
         }
     }
 
@@ -143,7 +153,7 @@ impl Exchange {
                     return Poll::Ready(Err(SendError::Protocol(AnswerError::Incomplete)));
                 }
                 Ok(0) => {
-                    let error = self.sending.failed.take();
+                    let error = self.deaf.take();
                     let error = error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
                     return Poll::Ready(Err(SendError::Closed(error)));
                 }
@@ -169,21 +179,20 @@ impl Exchange {
 
     /// Sends what can be sent, and says whose turn it is then.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<WaitsFor, BodyError> {
-        if self.sending.is_over(&self.connection) {
-            return Ok(WaitsFor::Answer);
-        }
-        match self.sending.poll(&mut self.connection, cx) {
-            Poll::Ready(Ok(())) => Ok(WaitsFor::Answer),
-            Poll::Ready(Err(Broken::Body(error))) => Err(error),
-            Poll::Ready(Err(Broken::Link(error))) => {
-                // It may have answered before it stopped reading.
-                self.sending.failed = Some(error);
-                Ok(WaitsFor::Answer)
+        while self.deaf.is_none() && !self.sending.is_over() {
+            self.sending.poll_stage(cx)?;
+            if !self.sending.has_output() {
+                let held = self.sending.flow() == Flow::Held;
+                return Ok(if held { WaitsFor::Continue } else { WaitsFor::Client });
             }
-            Poll::Pending if self.sending.has_output(&self.connection) => Ok(WaitsFor::Reader),
-            Poll::Pending if self.sending.flow == Flow::Held => Ok(WaitsFor::Continue),
-            Poll::Pending => Ok(WaitsFor::Client),
+            match self.sending.poll_write(&mut self.connection.link, cx) {
+                Poll::Ready(Ok(())) => {}
+                // It may have answered before it stopped reading.
+                Poll::Ready(Err(error)) => self.deaf = Some(error),
+                Poll::Pending => return Ok(WaitsFor::Reader),
+            }
         }
+        Ok(WaitsFor::Answer)
     }
 
     /// Ready when it has been `turn`'s turn for too long.
@@ -205,10 +214,16 @@ impl Exchange {
         self.alarm.clear();
     }
 
+    /// The request's head, if the same request may go out again: nobody heard it and it has no body.
+    pub(super) fn into_unheard(self) -> Option<Vec<u8>> {
+        (!self.heard && self.repeatable).then(|| self.sending.into_output())
+    }
+
     /// The answer is complete. The connection is kept if nothing speaks against it.
-    pub(super) fn finish(self, keeps: bool) {
-        let all_sent = self.sending.is_over(&self.connection) && self.sending.failed.is_none();
+    pub(super) fn finish(mut self, keeps: bool) {
+        let all_sent = self.sending.is_over() && self.deaf.is_none();
         if keeps && all_sent && self.connection.input.is_empty() {
+            self.connection.output = self.sending.into_output();
             self.pool.put(self.connection, self.alarm.now());
         }
     }

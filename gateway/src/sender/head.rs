@@ -8,8 +8,8 @@ use std::fmt;
 
 use http::{HeaderMap, Method};
 
-use super::fields::{Named, ends_here};
 use crate::body::Body;
+use crate::http1::{Frames, Named, ends_here};
 
 /// The request line and what stands around the client's header fields.
 pub struct Line<'a> {
@@ -81,11 +81,21 @@ pub fn write(out: &mut Vec<u8>, line: &Line<'_>, headers: &HeaderMap, body: &Bod
 }
 
 fn framing(out: &mut Vec<u8>, method: &Method, body: &Body) {
-    match body.length() {
+    match frames(body) {
         // A method that usually has a body says so when it has none (RFC 9110 §8.6).
-        Some(0) if !matches!(*method, Method::POST | Method::PUT | Method::PATCH) => {}
-        Some(length) => field(out, "content-length", length.to_string().as_bytes()),
-        None => field(out, "transfer-encoding", b"chunked"),
+        Frames::Nothing if !matches!(*method, Method::POST | Method::PUT | Method::PATCH) => {}
+        Frames::Nothing => field(out, "content-length", b"0"),
+        Frames::Length(length) => field(out, "content-length", length.to_string().as_bytes()),
+        Frames::Chunks(_) | Frames::UntilClose => field(out, "transfer-encoding", b"chunked"),
+    }
+}
+
+/// How the body of a request is framed.
+pub(super) fn frames(body: &Body) -> Frames {
+    match body.length() {
+        _ if body.is_empty() => Frames::Nothing,
+        Some(length) => Frames::Length(length),
+        None => Frames::Chunks(false),
     }
 }
 

@@ -6,23 +6,19 @@
 
 mod answer;
 mod answer_body;
-mod chunked;
 mod config;
 mod dial;
 mod exchange;
-mod fields;
 mod head;
 mod link;
 mod pool;
 mod run;
-mod sending;
 mod trust;
 
 pub use answer::AnswerError;
 pub use config::Config;
 pub use dial::DialError;
 pub use exchange::{Order, SendError};
-pub use fields::{Named, ends_here};
 pub use head::{Line, write};
 pub use pool::{Connection, Lane, Pool};
 pub use run::{Answered, Failure, Running, run};

@@ -13,10 +13,10 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt as _;
 
-use super::answer::Places;
 use super::config::Config;
 use super::link::Link;
 use crate::cells::Cells;
+use crate::http1::Places;
 
 /// What a connection's buffer starts with: a head and a small body.
 const FIRST_READ: usize = 8 * 1024;

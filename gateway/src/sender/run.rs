@@ -47,15 +47,9 @@ impl Future for Running {
         let Some(exchange) = self.0.take() else { return Poll::Pending };
         Poll::Ready(match head {
             Ok(head) => Ok(delivered(exchange, head)),
-            Err(error) => Err(failed(exchange, error)),
+            Err(error) => Err(Failure { error, unheard: exchange.into_unheard() }),
         })
     }
-}
-
-fn failed(exchange: Exchange, error: SendError) -> Failure {
-    let unheard = !exchange.heard && exchange.sending.repeatable;
-    let unheard = unheard.then_some(exchange.connection.output);
-    Failure { error, unheard }
 }
 
 fn delivered(mut exchange: Exchange, head: Head) -> Answered {

@@ -11,9 +11,9 @@ use turnpike_proto::identity::v1::{ForwardRequest, ForwardResponse, HeaderField}
 use super::forwarded::strip;
 use crate::body::Body;
 use crate::fault::Fault;
+use crate::http1::{Named, ends_here};
 use crate::received::Received;
 use crate::rpc::token_endpoint::Handle;
-use crate::sender::Named;
 
 /// What the key manager takes: no token request needs more.
 const MAX_BODY: usize = 1 << 20;
@@ -93,7 +93,7 @@ fn response(answer: ForwardResponse) -> Result<Response<Body>, Fault> {
 
 /// Framing is written anew on each side.
 fn passes(name: &str) -> bool {
-    name != "content-length" && name != "expect" && !crate::sender::ends_here(name)
+    name != "content-length" && name != "expect" && !ends_here(name)
 }
 
 fn field(name: &str, value: &[u8]) -> HeaderField {

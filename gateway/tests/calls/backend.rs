@@ -1,6 +1,7 @@
 //! A backend that does what the path asks it to.
 //!
 //! `/echo…` answers with what it read, head and body; `/sized/N` and `/chunked/N` with N bytes;
+//! `/trailers` with three bytes and a trailer;
 //! `/status/N` with that status; `/never` reads and says nothing; `/hang-up` closes; `/half` breaks
 //! off within its answer; `/once` closes after its answer without saying so.
 
@@ -73,7 +74,8 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: Arc<Seen>)
         let number = path.rsplit('/').next().and_then(|number| number.parse().ok()).unwrap_or(0);
         let answer = match path.split('/').nth(1).unwrap_or_default() {
             "sized" => sized("200 OK", &vec![b'x'; number]),
-            "chunked" => chunked(number),
+            "chunked" => chunked(number, ""),
+            "trailers" => chunked(3, "X-Sum: 7\r\n"),
             "status" => sized(&format!("{number} Status"), b"told"),
             "once" => sized("200 OK", b"once"),
             "half" => b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".to_vec(),
@@ -100,14 +102,14 @@ fn sized(status: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn chunked(number: usize) -> Vec<u8> {
+fn chunked(number: usize, trailers: &str) -> Vec<u8> {
     let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for chunk in vec![b'x'; number].chunks(1000) {
         answer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
         answer.extend_from_slice(chunk);
         answer.extend_from_slice(b"\r\n");
     }
-    answer.extend_from_slice(b"0\r\n\r\n");
+    answer.extend_from_slice(format!("0\r\n{trailers}\r\n").as_bytes());
     answer
 }
 

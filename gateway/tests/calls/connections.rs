@@ -137,13 +137,10 @@ async fn garbage_is_refused_and_hurts_nobody() {
 #[tokio::test]
 async fn a_head_beyond_its_bounds_is_refused() {
     let stand = Stand::start(OPEN).await;
-    let mut client = stand.client().await;
-    let long = format!("x: {}\r\n", "y".repeat(20_000));
-    client.say(&request("GET /open/1.0/echo", &long, "")).await;
-    // What it did not read makes the kernel drop what it said, now and then.
-    assert!(client.hear_any().await.is_none_or(|answer| answer.status == 431));
+    let long = format!("x: {}\r\n", "y".repeat(500_000));
+    assert_eq!(stand.call("GET /open/1.0/echo", &long, "").await.fault(), "431 431");
     let many = "x: y\r\n".repeat(120);
-    assert_eq!(stand.call("GET /open/1.0/echo", &many, "").await.status, 431);
+    assert_eq!(stand.call("GET /open/1.0/echo", &many, "").await.fault(), "431 431");
     let target = format!("GET /open/1.0/{}", "y".repeat(5_000));
     assert_eq!(stand.call(&target, "", "").await.fault(), "414 414");
 }
@@ -154,11 +151,13 @@ async fn smuggled_framing_is_refused() {
     for fields in [
         "content-length: 1\r\ncontent-length: 2\r\n",
         "content-length: -1\r\n",
+        "content-length: 1\r\ntransfer-encoding: chunked\r\n",
         "transfer-encoding: gzip\r\n",
         "transfer-encoding: chunked, gzip\r\n",
     ] {
         let answer = stand.call("POST /open/1.0/echo", fields, "").await;
-        assert_eq!(answer.status, 400, "{fields:?}: {answer:?}");
+        assert_eq!(answer.fault(), "400 400", "{fields:?}: {answer:?}");
+        assert_eq!(answer.field("connection"), Some("close"));
     }
     assert_eq!(stand.call("GET /open/1.0/echo", "host: other\r\n", "").await.fault(), "400 400");
 }
@@ -247,4 +246,80 @@ async fn a_stop_does_not_wait_for_ever() {
     stand.host.shutdown.request();
     assert!(client.is_closed().await);
     assert!(stand.host.clock.timeout(LIMIT, stand.serving.drained()).await.is_ok());
+}
+
+/// Sends `wire`, in which `|` stands for CRLF, and compares the answers: status, length of the body
+/// and whether the connection is announced to end, for each.
+async fn converse(stand: &Stand, wire: &str, expected: &[&str]) {
+    let mut client = stand.client().await;
+    client.say(&wire.replace('|', "\r\n")).await;
+    let mut heard = Vec::new();
+    for _ in expected {
+        let answer = client.hear().await;
+        let ends = if answer.field("connection") == Some("close") { " ends" } else { "" };
+        heard.push(format!("{} {}{ends}", answer.status, answer.body.len()));
+    }
+    assert_eq!(heard, expected, "{wire}");
+    if heard.last().is_some_and(|last| last.ends_with("ends")) {
+        assert!(client.is_closed().await, "{wire}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_does_not_end_the_connection_while_it_is_short() {
+    let stand = Stand::start(OPEN).await;
+    let next = "GET /open/1.0/sized/3 HTTP/1.1|host: a||";
+    let refused = "POST /nothing HTTP/1.1|host: a|content-length: 5||hello";
+    converse(&stand, &format!("{refused}{next}"), &["404 116", "200 3"]).await;
+    let chunked = "POST /nothing HTTP/1.1|host: a|transfer-encoding: chunked||2|he|0||";
+    converse(&stand, &format!("{chunked}{next}"), &["404 116", "200 3"]).await;
+    let long = "POST /nothing HTTP/1.1|host: a|content-length: 99999||";
+    converse(&stand, long, &["404 116 ends"]).await;
+    let asks = "POST /nothing HTTP/1.1|host: a|content-length: 5|expect: 100-continue||";
+    converse(&stand, asks, &["404 116 ends"]).await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_while_it_sends_can_read_why() {
+    let stand = Stand::start(OPEN).await;
+    let body = "x".repeat(900_000);
+    let answer = stand.call("POST /nothing", "", &body).await;
+    assert_eq!((answer.fault().as_str(), answer.field("connection")), ("404 404", Some("close")));
+}
+
+#[tokio::test]
+async fn old_clients_are_served_as_they_know_it() {
+    let stand = Stand::start(OPEN).await;
+    let old = "GET /open/1.0/sized/3 HTTP/1.0|host: a||";
+    converse(&stand, old, &["200 3 ends"]).await;
+    let keeps = "GET /open/1.0/sized/3 HTTP/1.0|host: a|connection: keep-alive||";
+    converse(&stand, &format!("{keeps}{old}"), &["200 3", "200 3 ends"]).await;
+    let mut client = stand.client().await;
+    client.say("GET /open/1.0/chunked/3 HTTP/1.0\r\nhost: a\r\n\r\n").await;
+    let mut heard = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut client.0, &mut heard).await.unwrap();
+    assert!(heard.ends_with("connection: close\r\n\r\nxxx"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_client_that_says_close_is_closed() {
+    let stand = Stand::start(OPEN).await;
+    let close = "GET /open/1.0/sized/3 HTTP/1.1|host: a|connection: close||";
+    converse(&stand, close, &["200 3 ends"]).await;
+    converse(&stand, "GET / HTTP/1.1||", &["400 136"]).await;
+}
+
+#[tokio::test]
+async fn trailers_reach_those_who_want_them() {
+    let stand = Stand::start(OPEN).await;
+    for (te, expected) in [("te: trailers\r\n", true), ("", false)] {
+        let mut client = stand.client().await;
+        client.say(&request("GET /open/1.0/trailers", te, "")).await;
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"\r\n\r\n") || !heard.windows(3).any(|three| three == b"\r\n0") {
+            tokio::io::AsyncReadExt::read_buf(&mut client.0, &mut heard).await.unwrap();
+        }
+        let heard = String::from_utf8(heard).unwrap();
+        assert_eq!(heard.ends_with("\r\n0\r\nx-sum: 7\r\n\r\n"), expected, "{heard}");
+    }
 }

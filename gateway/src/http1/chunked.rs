@@ -1,4 +1,4 @@
-//! Where does a chunked body of a backend end?
+//! Where does a chunked body end?
 //!
 //! RFC 9112 §7.1, read strictly: lines end in CRLF, sizes are hexadecimal and fit 64 bits, and
 //! extensions and trailers have bounds.
@@ -6,7 +6,8 @@
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::answer::{AnswerError, header_fields};
+use super::error::FramingError;
+use super::trailers;
 
 /// A size line with its extensions.
 const MAX_LINE: usize = 4096;
@@ -15,7 +16,7 @@ const MAX_TRAILERS: usize = 16 * 1024;
 
 /// Takes a chunked body apart.
 #[derive(Debug, Default)]
-pub(super) struct Decoder(State);
+pub struct Decoder(State);
 
 #[derive(Debug, Default)]
 enum State {
@@ -29,9 +30,12 @@ enum State {
 
 /// What the decoder found.
 #[derive(Debug, PartialEq)]
-pub(super) enum Part {
+pub enum Part {
+    /// Bytes of the body.
     Data(Bytes),
+    /// What stands behind the body.
     Trailers(HeaderMap),
+    /// The body has ended.
     End,
     /// The buffer does not hold enough to say more.
     Missing,
@@ -39,7 +43,7 @@ pub(super) enum Part {
 
 impl Decoder {
     /// Takes the next part off the front of `buffer`.
-    pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Result<Part, AnswerError> {
+    pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Part, FramingError> {
         loop {
             match &mut self.0 {
                 State::Size => {
@@ -62,7 +66,7 @@ impl Decoder {
                         return Ok(Part::Missing);
                     }
                     if &*buffer.split_to(2) != b"\r\n" {
-                        return Err(AnswerError::Chunk);
+                        return Err(FramingError::Chunk);
                     }
                     self.0 = State::Size;
                 }
@@ -74,9 +78,9 @@ impl Decoder {
                         continue;
                     }
                     if buffer.len() > MAX_TRAILERS {
-                        return Err(AnswerError::TooLarge);
+                        return Err(FramingError::TooLarge);
                     }
-                    let Some(trailers) = header_fields(buffer)? else { return Ok(Part::Missing) };
+                    let Some(trailers) = trailers::take(buffer)? else { return Ok(Part::Missing) };
                     self.0 = State::End;
                     return Ok(Part::Trailers(trailers));
                 }
@@ -87,23 +91,23 @@ impl Decoder {
 }
 
 /// Takes a size line off the front, where it is there whole.
-fn take_size(buffer: &mut BytesMut) -> Result<Option<u64>, AnswerError> {
+fn take_size(buffer: &mut BytesMut) -> Result<Option<u64>, FramingError> {
     let Some(end) = buffer.iter().take(MAX_LINE).position(|byte| *byte == b'\n') else {
-        return if buffer.len() < MAX_LINE { Ok(None) } else { Err(AnswerError::Chunk) };
+        return if buffer.len() < MAX_LINE { Ok(None) } else { Err(FramingError::Chunk) };
     };
     let line = buffer.split_to(end + 1);
-    let line = line.strip_suffix(b"\r\n").ok_or(AnswerError::Chunk)?;
+    let line = line.strip_suffix(b"\r\n").ok_or(FramingError::Chunk)?;
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let (digits, extension) = line.split_at_checked(digits).ok_or(AnswerError::Chunk)?;
+    let (digits, extension) = line.split_at_checked(digits).ok_or(FramingError::Chunk)?;
     if digits.is_empty() || digits.len() > 16 {
-        return Err(AnswerError::Chunk);
+        return Err(FramingError::Chunk);
     }
     match extension.trim_ascii_start() {
         [] | [b';', ..] if !extension.contains(&b'\r') => {}
-        _ => return Err(AnswerError::Chunk),
+        _ => return Err(FramingError::Chunk),
     }
     let size = str::from_utf8(digits).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
-    size.map(Some).ok_or(AnswerError::Chunk)
+    size.map(Some).ok_or(FramingError::Chunk)
 }
 
 #[cfg(test)]
@@ -115,7 +119,7 @@ mod tests {
     /// Feeds `wire` in pieces of every size and compares what comes out: the data, then ` + ` and
     /// the trailers, then ` | ` and what was left over.
     #[track_caller]
-    fn check(wire: &str, expected: Result<&str, AnswerError>) {
+    fn check(wire: &str, expected: Result<&str, FramingError>) {
         for piece in 1..=wire.len() {
             let mut pieces = wire.as_bytes().chunks(piece);
             let (mut decoder, mut buffer) = (Decoder::default(), BytesMut::new());
@@ -168,18 +172,18 @@ mod tests {
     #[test]
     fn a_size_that_can_be_read_in_two_ways_is_refused() {
         for size in ["", "-1", "0x5", " 5", "5 5", "5\r", "g", "00000000000000001", "+5"] {
-            check(&format!("{size}\r\nhello\r\n0\r\n\r\n"), Err(AnswerError::Chunk));
+            check(&format!("{size}\r\nhello\r\n0\r\n\r\n"), Err(FramingError::Chunk));
         }
-        check("5\nhello\r\n0\r\n\r\n", Err(AnswerError::Chunk));
+        check("5\nhello\r\n0\r\n\r\n", Err(FramingError::Chunk));
     }
 
     #[test]
     fn data_that_is_longer_than_said_is_refused() {
-        check("2\r\nhello\r\n0\r\n\r\n", Err(AnswerError::Chunk));
+        check("2\r\nhello\r\n0\r\n\r\n", Err(FramingError::Chunk));
     }
 
     #[test]
     fn a_size_line_without_end_is_refused() {
-        check(&format!("5;{}", "x".repeat(MAX_LINE)), Err(AnswerError::Chunk));
+        check(&format!("5;{}", "x".repeat(MAX_LINE)), Err(FramingError::Chunk));
     }
 }

@@ -1,4 +1,6 @@
-//! How does a request of the HTTP library become a call, and its answer a response?
+//! How does an HTTP/2 stream become a call, and its answer a response?
+//!
+//! Frames are the library's; here, and only here, its bodies are turned into ours and back.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -12,19 +14,10 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::pulse::{Attending, Pulse};
+use super::visit::Visit;
 use crate::account::Account;
 use crate::body::{Body, BodyError};
 use crate::pipeline;
-use crate::received::Peer;
-use crate::worker::Worker;
-
-/// What the calls of one connection have in common.
-#[derive(Debug)]
-pub(super) struct Visit {
-    pub(super) worker: Rc<Worker>,
-    pub(super) pulse: Rc<Pulse>,
-    pub(super) peer: Peer,
-}
 
 /// Answers one request.
 pub(super) async fn call(

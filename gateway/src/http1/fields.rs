@@ -20,7 +20,7 @@ impl<'a> Named<'a> {
     }
 
     /// Those named in one `Connection` field.
-    pub(super) fn add(&mut self, value: &'a str) {
+    pub fn add(&mut self, value: &'a str) {
         let always = |name: &str| {
             ["keep-alive", "close", "upgrade", "te"].iter().any(|a| name.eq_ignore_ascii_case(a))
         };

@@ -1,0 +1,42 @@
+//! Which length does a `Content-Length` field say?
+
+/// The number in the field, or the one number that a list of them repeats (RFC 9110 §8.6).
+pub fn one_length(value: &[u8]) -> Option<u64> {
+    let mut numbers = value.split(|byte| *byte == b',').map(|number| {
+        let digits = number.trim_ascii();
+        let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        plain.then(|| str::from_utf8(digits).ok()?.parse().ok()).flatten()
+    });
+    let first: u64 = numbers.next()??;
+    numbers.all(|other| other == Some(first)).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &str, expected: Option<u64>) {
+        assert_eq!(one_length(value.as_bytes()), expected, "{value:?}");
+    }
+
+    #[test]
+    fn a_plain_number_is_a_length() {
+        check("0", Some(0));
+        check(" 15 ", Some(15));
+        check("18446744073709551615", Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_number_may_be_repeated_but_not_contradicted() {
+        check("5, 5,5", Some(5));
+        check("5, 6", None);
+    }
+
+    #[test]
+    fn what_another_reader_may_take_for_another_number_is_none() {
+        for value in ["", "+5", "-5", "0x5", "5.0", "5 5", "5,", "18446744073709551616", "٥"] {
+            check(value, None);
+        }
+    }
+}

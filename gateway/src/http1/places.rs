@@ -1,0 +1,43 @@
+//! Where do the fields of a head lie in the bytes that were read?
+//!
+//! The parser borrows the buffer; to cut names and values out of it without a copy, their places
+//! are noted first.
+
+/// The most fields of one head.
+pub const MAX_FIELDS: usize = 128;
+
+/// Room to note places in, kept from one head to the next.
+#[derive(Debug, Default)]
+pub struct Places(Vec<Place>);
+
+/// Where a field's name and value lie, as distances from the start of the head.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// From and to.
+    pub name: (usize, usize),
+    /// From and to.
+    pub value: (usize, usize),
+}
+
+impl Places {
+    /// Notes where `fields` lie in `head`, which they were parsed from.
+    pub fn note(&mut self, head: &[u8], fields: &[httparse::Header<'_>]) {
+        let start = head.as_ptr().addr();
+        let place = |bytes: &[u8]| {
+            let from = bytes.as_ptr().addr().saturating_sub(start);
+            (from, from + bytes.len())
+        };
+        self.0.clear();
+        self.0.extend(
+            fields.iter().map(|field| Place {
+                name: place(field.name.as_bytes()),
+                value: place(field.value),
+            }),
+        );
+    }
+
+    /// What was noted last.
+    pub fn all(&self) -> &[Place] {
+        &self.0
+    }
+}

@@ -1,0 +1,31 @@
+//! What do the fields after a chunked body say?
+
+use bytes::BytesMut;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::error::FramingError;
+use super::fields::ends_here;
+
+/// Trailers of one message.
+const MAX_TRAILERS: usize = 64;
+
+/// Takes trailers and the empty line after them off the front of `buffer`; `None` while they are
+/// not there whole.
+pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, FramingError> {
+    let mut slots = [httparse::EMPTY_HEADER; MAX_TRAILERS];
+    let parsed = httparse::parse_headers(buffer, &mut slots).map_err(|_| FramingError::Trailer)?;
+    let httparse::Status::Complete((length, fields)) = parsed else { return Ok(None) };
+    let mut trailers = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let value = HeaderValue::from_bytes(field.value);
+        let (Ok(name), Ok(value)) = (name, value) else { return Err(FramingError::Trailer) };
+        // A trailer must not change how the message was framed (RFC 9110 §6.5.1).
+        if name != CONTENT_LENGTH && !ends_here(name.as_str()) {
+            trailers.append(name, value);
+        }
+    }
+    let _ = buffer.split_to(length);
+    Ok(Some(trailers))
+}

@@ -1,0 +1,260 @@
+//! What does a client ask for, and where does its body end?
+//!
+//! RFC 9112 §3, §6, read so that nobody else can read it differently: one framing, plain lengths,
+//! lines that end in CRLF. Header values are slices of the buffer they were read into.
+
+use std::mem::MaybeUninit;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+
+use crate::fault::{BadRequest, Fault};
+use crate::http1::{MAX_FIELDS, Place, Places, one_length};
+
+const MALFORMED: Fault = Fault::BadRequest(BadRequest::Head);
+const AMBIGUOUS: Fault = Fault::BadRequest(BadRequest::Framing);
+
+/// What the URI type holds.
+const LONGEST_TARGET: usize = 65_534;
+
+/// The head of a request.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) parts: Parts,
+    pub(super) framing: Framing,
+    /// Whether the client keeps the connection open afterwards.
+    pub(super) keeps: bool,
+    /// Whether the client waits for a word before it sends its body.
+    pub(super) asks: bool,
+    /// Whether the client wants trailers.
+    pub(super) trailers: bool,
+}
+
+/// How the end of a request's body is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    Nothing,
+    Length(u64),
+    Chunked,
+}
+
+/// Takes a head off the front of `input`; `None` while it is not there whole.
+pub(super) fn take(
+    input: &mut BytesMut,
+    places: &mut Places,
+    most_bytes: usize,
+) -> Result<Option<Head>, Fault> {
+    let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let parsed = request.parse_with_uninit_headers(input, &mut slots).map_err(unreadable)?;
+    let httparse::Status::Complete(length) = parsed else {
+        return if input.len() > most_bytes { Err(Fault::HeadTooLarge) } else { Ok(None) };
+    };
+    if length > most_bytes {
+        return Err(Fault::HeadTooLarge);
+    }
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
+    else {
+        return Err(MALFORMED);
+    };
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| MALFORMED)?;
+    let from = target.as_ptr().addr().saturating_sub(input.as_ptr().addr());
+    if target.len() > LONGEST_TARGET {
+        return Err(Fault::TargetTooLong);
+    }
+    let target = from..from + target.len();
+    places.note(input, request.headers);
+    let head = input.split_to(length).freeze();
+    lines(&head, places.all())?;
+    let uri = Uri::from_maybe_shared(head.slice(target)).map_err(|_| MALFORMED)?;
+    let headers = fields(&head, places.all())?;
+    understood(method, uri, minor, headers).map(Some)
+}
+
+fn unreadable(error: httparse::Error) -> Fault {
+    match error {
+        httparse::Error::TooManyHeaders => Fault::HeadTooLarge,
+        _ => MALFORMED,
+    }
+}
+
+/// The parser takes a bare LF for the end of a line, and others in front of the gateway may not.
+fn lines(head: &[u8], places: &[Place]) -> Result<(), Fault> {
+    let starts = places.iter().map(|place| place.name.0).chain([head.len().saturating_sub(2)]);
+    let mut crlf = starts.map(|start| {
+        let before = start.checked_sub(2).and_then(|from| head.get(from..start));
+        before == Some(b"\r\n")
+    });
+    if crlf.all(|crlf| crlf) && head.ends_with(b"\r\n") { Ok(()) } else { Err(MALFORMED) }
+}
+
+fn fields(head: &Bytes, places: &[Place]) -> Result<HeaderMap, Fault> {
+    let mut headers = HeaderMap::with_capacity(places.len());
+    for place in places {
+        let name = head.get(place.name.0..place.name.1).ok_or(MALFORMED)?;
+        let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED)?;
+        let value = HeaderValue::from_maybe_shared(head.slice(place.value.0..place.value.1));
+        headers.append(name, value.map_err(|_| MALFORMED)?);
+    }
+    Ok(headers)
+}
+
+fn understood(method: Method, uri: Uri, minor: u8, headers: HeaderMap) -> Result<Head, Fault> {
+    let framing = framing(&headers, minor)?;
+    let has = |name: HeaderName, wanted: &[u8]| {
+        headers.get_all(name).iter().any(|value| {
+            let mut words = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            words.any(|word| word.eq_ignore_ascii_case(wanted))
+        })
+    };
+    let keeps = match minor {
+        0 => has(CONNECTION, b"keep-alive") && !has(CONNECTION, b"close"),
+        _ => !has(CONNECTION, b"close"),
+    };
+    let asks = minor >= 1 && framing != Framing::Nothing && has(EXPECT, b"100-continue");
+    let trailers = minor >= 1 && has(TE, b"trailers");
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.method = method;
+    parts.uri = uri;
+    parts.version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+    parts.headers = headers;
+    Ok(Head { parts, framing, keeps, asks, trailers })
+}
+
+/// RFC 9112 §6.3, and stricter: both framings at once, or one of them twice, are refused.
+fn framing(headers: &HeaderMap, minor: u8) -> Result<Framing, Fault> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let (length, coding) = (lengths.next(), codings.next());
+    if lengths.next().is_some() || codings.next().is_some() {
+        return Err(AMBIGUOUS);
+    }
+    match (length, coding) {
+        (None, None) => Ok(Framing::Nothing),
+        (Some(length), None) => match one_length(length.as_bytes()).ok_or(AMBIGUOUS)? {
+            0 => Ok(Framing::Nothing),
+            length => Ok(Framing::Length(length)),
+        },
+        (None, Some(coding))
+            if minor >= 1 && coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") =>
+        {
+            Ok(Framing::Chunked)
+        }
+        _ => Err(AMBIGUOUS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `head`, in which `|` stands for CRLF, and shows what was understood or the number of
+    /// the fault.
+    #[track_caller]
+    fn check(head: &str, expected: &str) {
+        let wire = format!("{}\r\n\r\nrest", head.replace('|', "\r\n"));
+        let mut input = BytesMut::from(wire.as_str());
+        let shown = match take(&mut input, &mut Places::default(), 200) {
+            Ok(None) => "more".to_owned(),
+            Ok(Some(head)) => {
+                assert_eq!(&*input, b"rest");
+                let Parts { method, uri, version, headers, .. } = head.parts;
+                let fields = headers.len();
+                let Head { framing, keeps, asks, trailers, .. } = head;
+                let notes = [(keeps, " keeps"), (asks, " asks"), (trailers, " trailers")];
+                let notes: String =
+                    notes.into_iter().filter(|(is, _)| *is).map(|(_, note)| note).collect();
+                format!("{method} {uri} {version:?} {fields} {framing:?}{notes}")
+            }
+            Err(fault) => fault.row().code.to_string(),
+        };
+        assert_eq!(shown, expected, "{head:?}");
+    }
+
+    #[test]
+    fn a_head_is_read_as_it_stands() {
+        check("GET /a?b HTTP/1.1|Host: x|A: 1|A: 2", "GET /a?b HTTP/1.1 3 Nothing keeps");
+        check("|GET /a HTTP/1.1|Host: x", "GET /a HTTP/1.1 1 Nothing keeps");
+        check("PURGE http://x/a HTTP/1.1|Host: x", "PURGE http://x/a HTTP/1.1 1 Nothing keeps");
+    }
+
+    #[test]
+    fn the_connection_ends_when_the_client_says_so() {
+        check("GET / HTTP/1.1|Connection: a, Close", "GET / HTTP/1.1 1 Nothing");
+        check("GET / HTTP/1.0", "GET / HTTP/1.0 0 Nothing");
+        check("GET / HTTP/1.0|Connection: keep-alive", "GET / HTTP/1.0 1 Nothing keeps");
+    }
+
+    #[test]
+    fn the_end_of_the_body_is_known_in_one_way() {
+        check("PUT / HTTP/1.1|Content-Length: 5", "PUT / HTTP/1.1 1 Length(5) keeps");
+        check("PUT / HTTP/1.1|Content-Length: 0", "PUT / HTTP/1.1 1 Nothing keeps");
+        check("PUT / HTTP/1.1|Transfer-Encoding: Chunked", "PUT / HTTP/1.1 1 Chunked keeps");
+        for fields in [
+            "Content-Length: 5|Content-Length: 5",
+            "Content-Length: 5, 6",
+            "Content-Length: +5",
+            "Content-Length: 5|Transfer-Encoding: chunked",
+            "Transfer-Encoding: chunked|Transfer-Encoding: chunked",
+            "Transfer-Encoding: gzip, chunked",
+            "Transfer-Encoding: xchunked",
+            "Transfer-Encoding:",
+        ] {
+            check(&format!("PUT / HTTP/1.1|{fields}"), "400");
+        }
+        check("PUT / HTTP/1.0|Transfer-Encoding: chunked", "400");
+    }
+
+    #[test]
+    fn a_client_may_ask_before_it_sends_and_want_trailers() {
+        let both = "PUT / HTTP/1.1|Expect: 100-Continue|TE: trailers|Content-Length: 5";
+        check(both, "PUT / HTTP/1.1 3 Length(5) keeps asks trailers");
+        check("GET / HTTP/1.1|Expect: 100-continue", "GET / HTTP/1.1 1 Nothing keeps");
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_refused() {
+        for head in [
+            "GET / HTTP/1.1|A : b",
+            "GET / HTTP/1.1|A: b| c",
+            "GET / HTTP/1.1| A: b",
+            "GET / HTTP/1.1|: b",
+            "GET / HTTP/1.1|A: b\nC: d",
+            "GET / HTTP/1.1\nA: b",
+            "GET / HTTP/1.1|A: b\rC: d",
+            "GET / HTTP/1.1|A: \0",
+            "GET  / HTTP/1.1",
+            "GET / HTTP/2.0",
+            "GET / HTTP/1.2",
+            "GET /",
+            "G\u{e9}T / HTTP/1.1",
+        ] {
+            check(head, "400");
+        }
+    }
+
+    #[test]
+    fn a_head_beyond_its_bounds_is_refused_whether_it_ends_or_not() {
+        check(&format!("GET / HTTP/1.1|A: {}", "b".repeat(200)), "431");
+        let mut endless = BytesMut::from(format!("GET /{}", "a".repeat(200)).as_str());
+        let taken = take(&mut endless, &mut Places::default(), 200);
+        assert!(matches!(taken, Err(Fault::HeadTooLarge)));
+        let many = "|A: b".repeat(MAX_FIELDS + 1);
+        let mut many =
+            BytesMut::from(format!("GET / HTTP/1.1{many}||").replace('|', "\r\n").as_str());
+        let taken = take(&mut many, &mut Places::default(), 10_000);
+        assert!(matches!(taken, Err(Fault::HeadTooLarge)));
+    }
+
+    #[test]
+    fn a_head_that_is_not_there_whole_is_waited_for() {
+        let whole = b"PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
+        for end in 0..whole.len() {
+            let mut part = BytesMut::from(whole.get(..end).unwrap());
+            let taken = take(&mut part, &mut Places::default(), 200);
+            assert!(matches!(taken, Ok(None)), "{end}: {taken:?}");
+        }
+    }
+}

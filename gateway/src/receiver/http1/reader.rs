@@ -1,0 +1,116 @@
+//! How does the body of a request get from the connection into the call?
+//!
+//! The call pulls: nothing is read before somebody wants it, and a client that asked is told to go
+//! on when the first part is wanted.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::io::AsyncWrite as _;
+
+use super::wire::{Broken, Wire};
+use crate::body::BodyError;
+use crate::http1::Part;
+use crate::receiver::pulse::Pulse;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// The body of the request that is being answered.
+pub(super) struct Reader {
+    wire: Rc<RefCell<Wire>>,
+    counted: Rc<Cell<u64>>,
+    pulse: Rc<Pulse>,
+    waits: bool,
+    /// What is left to be said before the client sends.
+    telling: &'static [u8],
+    ended: bool,
+}
+
+impl Reader {
+    pub(super) const fn new(
+        wire: Rc<RefCell<Wire>>,
+        counted: Rc<Cell<u64>>,
+        pulse: Rc<Pulse>,
+    ) -> Self {
+        Self { wire, counted, pulse, waits: false, telling: &[], ended: false }
+    }
+
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, Broken>> {
+        let mut wire = self.wire.borrow_mut();
+        loop {
+            let part = wire.part()?;
+            if part != Part::Missing {
+                return Poll::Ready(Ok(part));
+            }
+            if wire.must_tell() {
+                self.telling = CONTINUE;
+            }
+            while !self.telling.is_empty() {
+                let said = Pin::new(&mut wire.socket).poll_write(cx, self.telling);
+                let said = ready!(said).map_err(Broken::Io)?;
+                self.telling = self.telling.get(said..).unwrap_or_default();
+            }
+            ready!(Pin::new(&mut wire.socket).poll_flush(cx)).map_err(Broken::Io)?;
+            if ready!(wire.poll_read(cx)).map_err(Broken::Io)? == 0 {
+                return Poll::Ready(Err(Broken::Ended));
+            }
+        }
+    }
+
+    fn waits(&mut self, waits: bool) {
+        if self.waits != waits {
+            self.waits = waits;
+            self.pulse.awaits_body(waits);
+        }
+    }
+}
+
+impl http_body::Body for Reader {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        let part = this.poll_part(cx);
+        this.waits(part.is_pending());
+        Poll::Ready(match ready!(part) {
+            Ok(Part::Data(data)) => {
+                this.counted.set(this.counted.get() + data.len() as u64);
+                Some(Ok(Frame::data(data)))
+            }
+            Ok(Part::Trailers(trailers)) => Some(Ok(Frame::trailers(trailers))),
+            Ok(Part::End | Part::Missing) => {
+                this.ended = true;
+                None
+            }
+            Err(broken) => {
+                this.ended = true;
+                Some(Err(BodyError::Client(Box::new(broken))))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.wire.borrow().is_read()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.wire.borrow().left().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.waits(false);
+    }
+}

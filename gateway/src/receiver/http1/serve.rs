@@ -1,0 +1,246 @@
+//! How do the calls of one HTTP/1.1 connection follow each other?
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::{Method, Response};
+use tokio::io::AsyncWriteExt as _;
+
+use super::head::Head;
+use super::reader::Reader;
+use super::wire::{MOST_UNWANTED, Next, Wire};
+use super::writer::{Asked, write};
+use crate::account::Account;
+use crate::body::Body;
+use crate::fault::{Fault, Format, render};
+use crate::http1::{Flow, Frames, Outgoing, Part};
+use crate::pipeline::{self, Answer, Incoming};
+use crate::receiver::socket::Socket;
+use crate::receiver::visit::Visit;
+
+/// How long a client that is not listened to any more may take to notice.
+const LINGER: Duration = Duration::from_secs(2);
+/// How much it may still send meanwhile.
+const MOST_DISCARDED: usize = 1024 * 1024;
+/// A buffer that has grown beyond this is not kept from one answer to the next.
+const KEPT_BUFFER: usize = 16 * 1024;
+
+/// Serves calls until the client or the worker wants no more.
+pub(in crate::receiver) async fn serve(
+    visit: &Rc<Visit>,
+    socket: Socket,
+    most_head_bytes: usize,
+) -> io::Result<()> {
+    let wire = Rc::new(RefCell::new(Wire::new(socket)));
+    let mut output = Vec::new();
+    loop {
+        let next = poll_fn(|cx| poll_next(visit, &wire, most_head_bytes, cx)).await?;
+        match next {
+            None => return Ok(()),
+            Some(Ok(head)) => {
+                if !call(visit, &wire, head, &mut output).await? {
+                    return end(visit, &wire, true).await;
+                }
+            }
+            Some(Err(fault)) => {
+                refuse(visit, &wire, &fault).await?;
+                return end(visit, &wire, false).await;
+            }
+        }
+    }
+}
+
+/// The next head. A worker that drains waits for none that has not begun.
+fn poll_next(
+    visit: &Visit,
+    wire: &RefCell<Wire>,
+    most_bytes: usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Next>> {
+    let mut wire = wire.borrow_mut();
+    let next = wire.poll_next(most_bytes, cx);
+    if next.is_pending() && visit.worker.draining.get() && wire.is_between() {
+        return Poll::Ready(Ok(None));
+    }
+    next
+}
+
+/// Answers one call; false: the connection has to end.
+async fn call(
+    visit: &Rc<Visit>,
+    wire: &Rc<RefCell<Wire>>,
+    head: Head,
+    output: &mut Vec<u8>,
+) -> io::Result<bool> {
+    let _attending = visit.pulse.attend();
+    let Head { parts, framing, keeps, asks, trailers } = head;
+    let (version, with_head) = (parts.version, parts.method == Method::HEAD);
+    wire.borrow_mut().begin(framing, asks);
+    let answer = answered(visit, wire, parts).await;
+    let Some(Answer { response, account }) = answer else {
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    };
+    let (parts, body) = response.into_parts();
+    // A body that nobody will read leaves its client in the middle of a request.
+    let stuck = {
+        let wire = wire.borrow();
+        !matches!(body, Body::Stream(_)) && !wire.is_read() && !wire.is_nearly_read()
+    };
+    let keeps = keeps && !stuck && !visit.worker.draining.get();
+    output.clear();
+    let asked = Asked { version, with_head, keeps };
+    let frames = write(output, &parts, &body, asked, &visit.worker.date.borrow());
+    let mut outgoing = Outgoing::new(std::mem::take(output), body, frames, Flow::Going);
+    if !trailers {
+        outgoing = outgoing.without_trailers();
+    }
+    *output = send(wire, outgoing, account).await?;
+    output.shrink_to(KEPT_BUFFER);
+    Ok(keeps && frames != Frames::UntilClose && read_off(visit, wire).await)
+}
+
+/// Reads what is left of a body that nobody wants; false: it is too much.
+async fn read_off(visit: &Visit, wire: &RefCell<Wire>) -> bool {
+    if wire.borrow().is_read() {
+        return true;
+    }
+    visit.pulse.awaits_body(true);
+    let mut read = 0;
+    let whole = poll_fn(|cx| {
+        let mut wire = wire.borrow_mut();
+        loop {
+            match wire.part() {
+                Ok(Part::Data(data)) => read += data.len() as u64,
+                Ok(Part::Trailers(_)) => {}
+                Ok(Part::End) => return Poll::Ready(true),
+                Ok(Part::Missing) if matches!(ready!(wire.poll_read(cx)), Ok(1..)) => {}
+                Ok(Part::Missing) | Err(_) => return Poll::Ready(false),
+            }
+            if read > MOST_UNWANTED {
+                return Poll::Ready(false);
+            }
+        }
+    })
+    .await;
+    visit.pulse.awaits_body(false);
+    whole
+}
+
+/// Lets the call run, and watches whether its client is still there; `None`: it has left.
+async fn answered(
+    visit: &Rc<Visit>,
+    wire: &Rc<RefCell<Wire>>,
+    parts: http::request::Parts,
+) -> Option<Answer> {
+    let mut body_bytes = None;
+    let body = if wire.borrow().is_read() {
+        Body::Empty
+    } else {
+        let counted = Rc::clone(body_bytes.get_or_insert_default());
+        Body::stream(Reader::new(Rc::clone(wire), counted, Rc::clone(&visit.pulse)))
+    };
+    let incoming = Incoming { parts, body, body_bytes, peer: visit.peer.clone() };
+    let mut answering = pin!(pipeline::answer(&visit.worker, incoming));
+    poll_fn(|cx| match answering.as_mut().poll(cx) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending => wire.borrow_mut().poll_gone(cx).map(|()| None),
+    })
+    .await
+}
+
+/// Sends an answer to its last byte and gives the buffer back. The account is closed then, or when
+/// the client leaves.
+async fn send(
+    wire: &RefCell<Wire>,
+    mut outgoing: Outgoing,
+    mut account: Account,
+) -> io::Result<Vec<u8>> {
+    let sent = poll_fn(|cx| poll_send(wire, &mut outgoing, &mut account, cx)).await;
+    account.response_bytes = outgoing.body_bytes();
+    sent?;
+    Ok(outgoing.into_output())
+}
+
+fn poll_send(
+    wire: &RefCell<Wire>,
+    outgoing: &mut Outgoing,
+    account: &mut Account,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    loop {
+        // The wire is not held here: the answer's body may have to read the request's.
+        if let Err(error) = outgoing.poll_stage(cx) {
+            account.broke_off(&error);
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let mut wire = wire.borrow_mut();
+        if outgoing.has_output() {
+            ready!(outgoing.poll_write(&mut wire.socket, cx))?;
+        } else if outgoing.is_over() {
+            return Poll::Ready(Ok(()));
+        } else {
+            ready!(wire.poll_gone(cx));
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+    }
+}
+
+/// Answers what is no request; nothing that follows on the connection can be trusted.
+async fn refuse(visit: &Visit, wire: &RefCell<Wire>, fault: &Fault) -> io::Result<()> {
+    let now = visit.worker.unix_us(visit.worker.clock.instant()).div_euclid(1_000_000);
+    let response: Response<Body> = render(fault, Format::Json, now);
+    let (parts, body) = response.into_parts();
+    let asked = Asked { version: http::Version::HTTP_11, with_head: false, keeps: false };
+    let mut output = Vec::new();
+    let frames = write(&mut output, &parts, &body, asked, &visit.worker.date.borrow());
+    let mut outgoing = Outgoing::new(output, body, frames, Flow::Going);
+    poll_fn(|cx| {
+        while !outgoing.is_over() {
+            // What the gateway says itself is there whole.
+            let _ = outgoing.poll_stage(cx);
+            ready!(outgoing.poll_write(&mut wire.borrow_mut().socket, cx))?;
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await
+}
+
+/// Ends the connection. Where the client may still be sending, because its last request was not read
+/// to its end or not `understood`, what it sends is taken for a while.
+async fn end(visit: &Visit, wire: &RefCell<Wire>, understood: bool) -> io::Result<()> {
+    poll_fn(|cx| {
+        let mut wire = wire.borrow_mut();
+        let mut shutdown = pin!(wire.socket.shutdown());
+        Pin::as_mut(&mut shutdown).poll(cx)
+    })
+    .await?;
+    let heard_all = wire.borrow().is_read() && wire.borrow().is_between();
+    if !(understood && heard_all) {
+        linger(visit, wire).await;
+    }
+    Ok(())
+}
+
+/// Closing while the client still sends would make its kernel throw away what was said to it (RFC
+/// 9112 §9.6).
+async fn linger(visit: &Visit, wire: &RefCell<Wire>) {
+    let mut discarded = 0;
+    let discard = poll_fn(|cx| {
+        loop {
+            match ready!(wire.borrow_mut().poll_discard(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(read) => discarded += read,
+            }
+            if discarded > MOST_DISCARDED {
+                return Poll::Ready(());
+            }
+        }
+    });
+    // Who has not noticed by then is left alone.
+    let _ = visit.worker.clock.timeout(LINGER, discard).await;
+}

@@ -1,0 +1,182 @@
+//! What has been read from a client's connection, and what of it is still unread?
+//!
+//! One connection's reading side, shared by the loop that reads heads and the body of the request
+//! that is being answered. Neither holds it while the other runs.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt as _;
+
+use super::head::{self, Framing, Head};
+use crate::fault::Fault;
+use crate::http1::{Decoder, FramingError, Part, Places};
+use crate::receiver::socket::Socket;
+
+/// What a connection's buffer starts with: a head and a small body.
+const FIRST_READ: usize = 8 * 1024;
+/// What it may grow to while a large body passes.
+const MOST_READ: usize = 128 * 1024;
+/// What is read of a body that nobody wants, to keep the connection for the next call.
+pub(super) const MOST_UNWANTED: u64 = 64 * 1024;
+/// What is read ahead while a call is answered: the rest has to wait in the kernel.
+const MOST_AHEAD: usize = 16 * 1024;
+
+/// The connection and what was read from it.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) socket: Socket,
+    input: BytesMut,
+    places: Places,
+    read_size: usize,
+    unread: Unread,
+    /// Whether the client waits for a word before it sends its body.
+    asks: bool,
+}
+
+/// What is left of the request's body.
+#[derive(Debug)]
+enum Unread {
+    Nothing,
+    Length(u64),
+    Chunked(Decoder),
+}
+
+/// What comes next on a connection: a head, something that is none, or (`None`) nothing more.
+pub(super) type Next = Option<Result<Head, Fault>>;
+
+/// Why a body cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("the connection failed")]
+    Io(#[source] io::Error),
+    #[error("the connection ended within the body")]
+    Ended,
+    #[error("the body is malformed")]
+    Framing(#[source] FramingError),
+}
+
+impl Wire {
+    pub(super) fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            input: BytesMut::with_capacity(FIRST_READ),
+            places: Places::default(),
+            read_size: FIRST_READ,
+            unread: Unread::Nothing,
+            asks: false,
+        }
+    }
+
+    /// The next head, or the end of the connection.
+    pub(super) fn poll_next(
+        &mut self,
+        most_bytes: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Next>> {
+        loop {
+            if !self.input.is_empty() {
+                match head::take(&mut self.input, &mut self.places, most_bytes) {
+                    Ok(Some(head)) => return Poll::Ready(Ok(Some(Ok(head)))),
+                    Ok(None) => {}
+                    Err(fault) => return Poll::Ready(Ok(Some(Err(fault)))),
+                }
+            }
+            if ready!(self.poll_read(cx))? == 0 {
+                return Poll::Ready(Ok(None));
+            }
+        }
+    }
+
+    /// Whether nothing of a next head has been read.
+    pub(super) fn is_between(&self) -> bool {
+        self.input.is_empty()
+    }
+
+    /// A head was taken; what follows is its body.
+    pub(super) fn begin(&mut self, framing: Framing, asks: bool) {
+        self.unread = match framing {
+            Framing::Nothing => Unread::Nothing,
+            Framing::Length(length) => Unread::Length(length),
+            Framing::Chunked => Unread::Chunked(Decoder::default()),
+        };
+        self.asks = asks;
+    }
+
+    /// Whether the body was read to its end.
+    pub(super) const fn is_read(&self) -> bool {
+        matches!(self.unread, Unread::Nothing)
+    }
+
+    /// Whether the rest of the body may be waited for although nobody wants it: it is short, and
+    /// its client is sending it.
+    pub(super) fn is_nearly_read(&self) -> bool {
+        !self.asks && self.left().is_none_or(|left| left <= MOST_UNWANTED)
+    }
+
+    /// How many bytes of the body are left, where that is known.
+    pub(super) const fn left(&self) -> Option<u64> {
+        match self.unread {
+            Unread::Nothing => Some(0),
+            Unread::Length(left) => Some(left),
+            Unread::Chunked(_) => None,
+        }
+    }
+
+    /// Whether the client has to be told to go on before more of the body can come; afterwards it
+    /// was told.
+    pub(super) fn must_tell(&mut self) -> bool {
+        self.input.is_empty() && std::mem::take(&mut self.asks)
+    }
+
+    /// The next part of the body that was read already.
+    pub(super) fn part(&mut self) -> Result<Part, Broken> {
+        let part = match &mut self.unread {
+            Unread::Nothing => Part::End,
+            Unread::Chunked(decoder) => decoder.next(&mut self.input).map_err(Broken::Framing)?,
+            Unread::Length(_) if self.input.is_empty() => Part::Missing,
+            Unread::Length(left) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(self.input.len());
+                *left -= here as u64;
+                Part::Data(self.input.split_to(here).freeze())
+            }
+        };
+        if part == Part::End || matches!(self.unread, Unread::Length(0)) {
+            self.unread = Unread::Nothing;
+        }
+        Ok(part)
+    }
+
+    /// Reads more; `Ok(0)` is the end of the connection.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.reserve(self.read_size);
+        let room = self.input.capacity() - self.input.len();
+        let read = {
+            let read = std::pin::pin!(self.socket.read_buf(&mut self.input));
+            ready!(read.poll(cx))?
+        };
+        if read == room {
+            self.read_size = (self.read_size * 2).min(MOST_READ);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    /// Reads and throws away.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.clear();
+        self.poll_read(cx)
+    }
+
+    /// Ready once the client has left. What it sends meanwhile is read, up to a bound.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.input.len() < MOST_AHEAD {
+            match ready!(self.poll_read(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+        // More is not read, so an end behind it is not seen before it is the client's turn again.
+        Poll::Pending
+    }
+}
