@@ -60,8 +60,6 @@ pub(super) struct Exchange {
     sending: Outgoing,
     /// The backend takes no more.
     deaf: Option<io::Error>,
-    /// Whether the request may be sent again from its head alone: it has no body.
-    repeatable: bool,
     asked_with_head: bool,
     heard: bool,
     timeout: Duration,
@@ -95,7 +93,6 @@ impl Exchange {
         Self {
             pool: Rc::clone(pool),
             connection,
-            repeatable: order.body.is_empty(),
             sending: Outgoing::new(head, order.body, frames, flow),
             deaf: None,
             asked_with_head: order.asked_with_head,
@@ -214,9 +211,9 @@ impl Exchange {
         self.alarm.clear();
     }
 
-    /// The request's head, if the same request may go out again: nobody heard it and it has no body.
-    pub(super) fn into_unheard(self) -> Option<Vec<u8>> {
-        (!self.heard && self.repeatable).then(|| self.sending.into_output())
+    /// Whether the backend has said anything.
+    pub(super) const fn has_heard(&self) -> bool {
+        self.heard
     }
 
     /// The answer is complete. The connection is kept if nothing speaks against it.

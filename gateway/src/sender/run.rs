@@ -18,9 +18,8 @@ use crate::body::Body;
 pub struct Failure {
     /// Why.
     pub error: SendError,
-    /// The request head, given back when the backend said nothing and no body had to be sent: the
-    /// same request may go out again if it may be repeated.
-    pub unheard: Option<Vec<u8>>,
+    /// Whether the backend had said anything.
+    pub heard: bool,
 }
 
 /// An answer that has begun.
@@ -47,7 +46,7 @@ impl Future for Running {
         let Some(exchange) = self.0.take() else { return Poll::Pending };
         Poll::Ready(match head {
             Ok(head) => Ok(delivered(exchange, head)),
-            Err(error) => Err(Failure { error, unheard: exchange.into_unheard() }),
+            Err(error) => Err(Failure { error, heard: exchange.has_heard() }),
         })
     }
 }

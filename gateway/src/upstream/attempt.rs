@@ -1,0 +1,101 @@
+//! What comes of one try on one server?
+//!
+//! A connection, from the pool or new; the head; the exchange. Whether a try that failed is made
+//! again is not decided here, only told how far it got.
+
+use std::rc::Rc;
+
+use http::{Method, Response};
+use plan::BackendUrl;
+
+use super::books::Books;
+use super::request::Request;
+use crate::body::Body;
+use crate::fault::Fault;
+use crate::sender::{Connection, DialError, Failure, Lane, Order, SendError, run};
+
+/// Why a try brought no answer.
+#[derive(Debug)]
+pub(super) struct Missed {
+    /// What the client is told if nothing better comes.
+    pub(super) fault: Fault,
+    /// How far the request got.
+    pub(super) reached: Reached,
+}
+
+/// How far a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// Nowhere: there is no connection.
+    Nobody,
+    /// Onto a connection that was used before and closed without a word: its server had most likely
+    /// closed it before.
+    Stale,
+    /// Onto a connection, from which no byte of an answer came.
+    Sent,
+    /// To a server that began to answer.
+    Heard,
+}
+
+/// Sends `request` to `server` and waits for the head of the answer.
+pub(super) async fn attempt(
+    request: &Request<'_>,
+    server: &BackendUrl,
+    body: Body,
+    books: &mut Books<'_>,
+) -> Result<Response<Body>, Missed> {
+    let mut connection = connection(request, server).await?;
+    request.write_head(connection.output(), server, &body);
+    books.asked(connection.lane());
+    let used = connection.is_used();
+    let order = Order {
+        asked_with_head: request.received.method == Method::HEAD,
+        expects_continue: request.waits_to_continue(),
+        timeout: request.endpoint.timeout,
+        body,
+    };
+    let running = run(&request.worker.pool, &request.worker.alarms, connection, order);
+    running.await.map_err(|failure| unanswered(failure, used))
+}
+
+/// A free connection to `server`, or a new one.
+async fn connection(request: &Request<'_>, server: &BackendUrl) -> Result<Connection, Missed> {
+    let pool = &request.worker.pool;
+    let lane = lane(request, server);
+    if let Some(connection) = pool.take(&lane, request.worker.alarms.now()) {
+        return Ok(connection);
+    }
+    // What is rare is boxed, so that the future of every call stays small.
+    Box::pin(pool.dial(&lane, &request.worker.clock)).await.map_err(unreachable)
+}
+
+/// Where connections to `server` are kept, and what it is trusted by.
+fn lane(request: &Request<'_>, server: &BackendUrl) -> Rc<Lane> {
+    let trust = server.tls.then_some(&request.generation.backends);
+    request.worker.pool.lane(&server.authority, &server.host, server.port, trust)
+}
+
+fn unreachable(error: DialError) -> Missed {
+    let fault = match error {
+        DialError::Busy => Fault::BackendBusy,
+        DialError::Timeout => Fault::BackendConnectTimeout,
+        error => Fault::BackendUnreachable(Box::new(error)),
+    };
+    Missed { fault, reached: Reached::Nobody }
+}
+
+fn unanswered(failure: Failure, used: bool) -> Missed {
+    let Failure { error, heard } = failure;
+    let reached = match &error {
+        _ if heard => Reached::Heard,
+        SendError::Closed(_) if used => Reached::Stale,
+        _ => Reached::Sent,
+    };
+    let fault = match error {
+        SendError::Timeout => Fault::BackendTimeout,
+        SendError::RequestBody(error) => Fault::IncompleteBody(Box::new(error)),
+        error @ SendError::Closed(_) => Fault::BackendClosed(Box::new(error)),
+        error @ SendError::Protocol(_) => Fault::BackendProtocol(Box::new(error)),
+    };
+    Missed { fault, reached }
+}

@@ -1,0 +1,101 @@
+//! What goes out to a backend, whichever of its servers is asked?
+
+use std::sync::Arc;
+
+use plan::{BackendUrl, EndpointPlan};
+
+use super::forwarded::Forwarded;
+use crate::body::Body;
+use crate::generation::Generation;
+use crate::handlers::Permit;
+use crate::received::Received;
+use crate::sender::{Line, write};
+use crate::worker::Worker;
+
+/// What all tries of a call have in common.
+pub(super) struct Request<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) generation: &'a Generation,
+    pub(super) endpoint: &'a Arc<EndpointPlan>,
+    pub(super) received: &'a Received,
+    permit: &'a Permit<'a>,
+    forwarded: Forwarded,
+    traceparent: Option<String>,
+    name: [u8; 32],
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn new(
+        worker: &'a Worker,
+        generation: &'a Generation,
+        received: &'a Received,
+        permit: &'a Permit<'a>,
+        name: [u8; 16],
+        body: &Body,
+    ) -> Self {
+        let mut forwarded = Forwarded::of(received, worker.proxies.trusts(received.peer.address));
+        forwarded.hides_credential = permit.caller().token().is_some();
+        forwarded.expects = !body.is_empty();
+        let traceparent = trace(&mut forwarded);
+        let endpoint = permit.endpoint();
+        let name = hex(name);
+        Self { worker, generation, endpoint, received, permit, forwarded, traceparent, name }
+    }
+
+    /// Whether there is a body.
+    pub(super) const fn has_body(&self) -> bool {
+        self.forwarded.expects
+    }
+
+    /// Whether the client waits for a word before it sends its body.
+    pub(super) fn waits_to_continue(&self) -> bool {
+        self.has_body() && self.received.headers.contains_key("expect")
+    }
+
+    /// Writes the head for `server`.
+    pub(super) fn write_head(&self, out: &mut Vec<u8>, server: &BackendUrl, body: &Body) {
+        let rest = self.permit.matched().rest();
+        let slash = if server.base.is_empty() && !rest.starts_with('/') { "/" } else { "" };
+        let prefix = if slash.is_empty() { server.base.as_str() } else { slash };
+        let [for_list, proto, host, name] = self.forwarded.added(&self.name);
+        let mut added = [for_list, proto, host, name, ("", &[])];
+        let mut count = 4;
+        if let (Some(traceparent), Some(last)) = (&self.traceparent, added.last_mut()) {
+            *last = ("traceparent", traceparent.as_bytes());
+            count = 5;
+        }
+        let line = Line {
+            method: &self.received.method,
+            prefix,
+            target: rest,
+            host: &server.authority,
+            passes: &|name| self.forwarded.passes(name),
+            added: added.get(..count).unwrap_or(&added),
+        };
+        write(out, &line, &self.received.headers, body);
+    }
+}
+
+/// The trace goes on below our span, where there is one; else the client's field passes untouched.
+fn trace(forwarded: &mut Forwarded) -> Option<String> {
+    if !chassis::telemetry::enabled() {
+        return None;
+    }
+    let traceparent = chassis::telemetry::traceparent();
+    forwarded.traced = traceparent.is_some();
+    traceparent
+}
+
+/// A call's name as it stands in header fields.
+pub fn hex(name: [u8; 16]) -> [u8; 32] {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let mut out = [b'0'; 32];
+    for (to, byte) in out.chunks_exact_mut(2).zip(name) {
+        let digit = |four: u8| DIGITS.get(usize::from(four)).copied().unwrap_or(b'0');
+        if let [high, low] = to {
+            *high = digit(byte >> 4);
+            *low = digit(byte & 15);
+        }
+    }
+    out
+}
