@@ -37,6 +37,7 @@ impl<'a> Named<'a> {
 
 /// Whether the field called `name` (in lower case) is about one connection only. `TE` is among them
 /// and is written anew where trailers are welcome; `Trailer` is not: it tells the far end what comes.
+/// Framing ends here in the underscore form too: some servers read both as one.
 pub fn ends_here(name: &str) -> bool {
     matches!(
         name,
@@ -47,6 +48,8 @@ pub fn ends_here(name: &str) -> bool {
             | "proxy-authorization"
             | "te"
             | "transfer-encoding"
+            | "transfer_encoding"
+            | "content_length"
             | "upgrade"
             | "http2-settings"
     )

@@ -8,6 +8,10 @@ mod backend;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod floods;
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod limits;
@@ -15,5 +19,7 @@ mod limits;
 mod passing;
 #[cfg(test)]
 mod rights;
+#[cfg(test)]
+mod smuggling;
 #[cfg(test)]
 mod stand;

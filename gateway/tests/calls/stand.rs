@@ -154,6 +154,8 @@ fn settings() -> Settings {
             stall_timeout: Duration::from_secs(30),
             tls_timeout: Duration::from_secs(10),
             max_streams: 128,
+            max_control_frames: 1000,
+            max_resets: 200,
             drain: Duration::from_secs(10),
             trusted_proxies: vec![],
         },
