@@ -66,6 +66,7 @@ impl Stand {
             host: "b",
             passes: &|_| true,
             added: &[],
+            rules: None,
         };
         write(connection.output(), &line, &HeaderMap::new(), &body);
         let order = Order {

@@ -12,6 +12,8 @@ mod floods;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+mod headers;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod limits;
