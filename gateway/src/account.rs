@@ -172,6 +172,12 @@ impl Account {
         }
     }
 
+    /// So much has passed in both directions since HTTP was left.
+    pub fn carried(&mut self, up: u64, down: u64) {
+        self.request_bytes.get_or_insert_default().set(up);
+        self.response_bytes = down;
+    }
+
     /// What the client is told.
     pub fn told(&mut self, status: StatusCode) {
         self.status = status.as_u16();

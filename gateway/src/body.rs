@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The body of a request or of an answer.
 #[derive(Default)]
@@ -19,10 +20,20 @@ pub enum Body {
     Full(Bytes),
     /// It comes as it comes.
     Stream(Stream),
+    /// None, and no more HTTP either: behind this answer bytes pass in both directions.
+    Tunnel(Tunnel),
 }
 
 /// A body whose parts are still on their way.
 pub type Stream = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError>>>;
+
+/// The far end of a connection that has left HTTP.
+pub type Tunnel = Pin<Box<dyn Duplex>>;
+
+/// What can be read and written.
+pub trait Duplex: AsyncRead + AsyncWrite + fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + fmt::Debug> Duplex for T {}
 
 /// Why a body broke off.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +61,7 @@ impl Body {
     /// Whether there is none: neither now nor later.
     pub fn is_empty(&self) -> bool {
         match self {
-            Self::Empty => true,
+            Self::Empty | Self::Tunnel(_) => true,
             Self::Full(bytes) => bytes.is_empty(),
             Self::Stream(stream) => stream.is_end_stream(),
         }
@@ -59,7 +70,7 @@ impl Body {
     /// How long it is, where that is known.
     pub fn length(&self) -> Option<u64> {
         match self {
-            Self::Empty => Some(0),
+            Self::Empty | Self::Tunnel(_) => Some(0),
             Self::Full(bytes) => Some(bytes.len() as u64),
             Self::Stream(stream) => stream.size_hint().exact(),
         }
@@ -76,7 +87,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         match this {
-            Self::Empty => Poll::Ready(None),
+            Self::Empty | Self::Tunnel(_) => Poll::Ready(None),
             Self::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 *this = Self::Empty;
@@ -92,7 +103,7 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Tunnel(_) => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(stream) => stream.size_hint(),
         }
@@ -105,6 +116,7 @@ impl fmt::Debug for Body {
             Self::Empty => f.write_str("Empty"),
             Self::Full(bytes) => write!(f, "Full({} bytes)", bytes.len()),
             Self::Stream(_) => f.write_str("Stream"),
+            Self::Tunnel(_) => f.write_str("Tunnel"),
         }
     }
 }

@@ -14,8 +14,6 @@ pub mod pipeline;
 
 pub mod upstream;
 
-pub mod policies;
-
 pub mod handlers;
 
 pub mod account;
@@ -40,6 +38,7 @@ pub mod cells;
 pub mod http1;
 pub mod proxies;
 pub mod received;
+pub mod websocket;
 
 pub mod fault;
 

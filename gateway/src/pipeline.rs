@@ -17,7 +17,6 @@ use crate::account::Account;
 use crate::body::Body;
 use crate::fault::{self, Blame, Fault, Format};
 use crate::handlers::{self, Evidence, Fields};
-use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
 use crate::router::{self, Found};
 use crate::upstream::{self, Outbound};
@@ -124,13 +123,9 @@ async fn serve(
         account.throttled();
     }
 
-    let name = upstream::hex(account.name);
     let outbound = Outbound { worker, generation: &generation, received, body, account };
     let reply = upstream::call(&permit, admission, outbound).await?;
-    let mut response = reply.into_response();
-    let facts = Facts { received, permit: &permit, name: &name };
-    policies::change_answer(&facts, response.headers_mut());
-    Ok(response)
+    Ok(reply.into_response())
 }
 
 /// The gateway's own answer to OPTIONS.

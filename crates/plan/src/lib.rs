@@ -23,9 +23,8 @@ mod table;
 
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
-    ApiPlan, ApplicationPlan, BackendUrl, ConsumerPlan, EndpointPlan, HeaderRules, KeyManagerPlan,
-    KeyType, ListenerCertificate, OperationMatch, OperationPlan, Part, PoliciesPlan, SecurityPlan,
-    SubscriptionPlan, Template, Variable,
+    ApiPlan, ApplicationPlan, BackendUrl, ConsumerPlan, EndpointPlan, KeyManagerPlan, KeyType,
+    ListenerCertificate, OperationMatch, OperationPlan, SecurityPlan, SubscriptionPlan,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};
@@ -36,4 +35,5 @@ pub use resource::{
 };
 pub use slice::{Slice, groups, slice};
 pub use table::{Hit, Plan};
+pub use turnpike_proto::config::v1::api_type::Type as ApiType;
 pub use turnpike_proto::config::v1::{Problem, Rejected, Resource};

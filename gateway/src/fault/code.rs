@@ -63,6 +63,9 @@ impl Fault {
                 (StatusCode::METHOD_NOT_ALLOWED, 405, "Method Not Allowed", Other)
             }
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, 400, "Bad Request", Other),
+            Self::WebSocketVersion => {
+                (StatusCode::UPGRADE_REQUIRED, 426, "Upgrade Required", Other)
+            }
             Self::TargetTooLong => (StatusCode::URI_TOO_LONG, 414, "URI Too Long", Other),
             Self::HeadTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -164,6 +167,7 @@ mod tests {
             ("NoOperation", Fault::NoOperation),
             ("MethodNotAllowed", Fault::MethodNotAllowed { allow: String::new() }),
             ("BadRequest", Fault::BadRequest(BadRequest::Host)),
+            ("WebSocketVersion", Fault::WebSocketVersion),
             ("TargetTooLong", Fault::TargetTooLong),
             ("HeadTooLarge", Fault::HeadTooLarge),
             ("BodyTooLarge", Fault::BodyTooLarge),
@@ -197,6 +201,7 @@ mod tests {
                 | Fault::NoOperation
                 | Fault::MethodNotAllowed { .. }
                 | Fault::BadRequest(_)
+                | Fault::WebSocketVersion
                 | Fault::TargetTooLong
                 | Fault::HeadTooLarge
                 | Fault::BodyTooLarge

@@ -22,6 +22,9 @@ pub enum Fault {
     /// The request is not what HTTP asks for.
     #[error("The request is malformed: {0}")]
     BadRequest(BadRequest),
+    /// A WebSocket is asked for in another version than 13.
+    #[error("Only version 13 of WebSocket is spoken here")]
+    WebSocketVersion,
     /// The request target is longer than configured.
     #[error("The request target is too long")]
     TargetTooLong,
@@ -109,6 +112,8 @@ pub enum BadRequest {
     Target,
     /// There is more than one Authorization field.
     Authorization,
+    /// It asks for a WebSocket, and not as one asks.
+    WebSocket,
 }
 
 /// Why a token is not believed.
@@ -156,6 +161,7 @@ impl fmt::Display for BadRequest {
             Self::Path => "the path is not in canonical form",
             Self::Target => "the request target is not a path",
             Self::Authorization => "more than one Authorization field",
+            Self::WebSocket => "it is no WebSocket handshake",
         })
     }
 }

@@ -5,7 +5,9 @@
 
 use std::fmt::Write as _;
 
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::code::{Class, Row};
@@ -31,6 +33,10 @@ pub fn render(fault: &Fault, format: Format, now_unix: i64) -> Response<Body> {
         }
         Fault::Throttled { retry_after_us, .. } => {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_us.div_ceil(1_000_000)));
+        }
+        Fault::WebSocketVersion => {
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         }
         _ => {}
     }

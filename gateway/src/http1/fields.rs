@@ -2,8 +2,8 @@
 //!
 //! RFC 9110 §7.6.1: those about the connection, and those that `Connection` names.
 
-use http::HeaderMap;
 use http::header::CONNECTION;
+use http::{HeaderMap, HeaderName};
 
 /// The fields that `Connection` names beyond the ones that always end here.
 #[derive(Debug, Default)]
@@ -35,9 +35,16 @@ impl<'a> Named<'a> {
     }
 }
 
+/// Whether `word` (in lower case) stands in the list that the field called `name` is.
+pub fn has_word(headers: &HeaderMap, name: &HeaderName, word: &[u8]) -> bool {
+    headers.get_all(name).iter().any(|list| {
+        let mut words = list.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        words.any(|other| other.eq_ignore_ascii_case(word))
+    })
+}
+
 /// Whether the field called `name` (in lower case) is about one connection only. `TE` is among them
 /// and is written anew where trailers are welcome; `Trailer` is not: it tells the far end what comes.
-/// Framing ends here in the underscore form too: some servers read both as one.
 pub fn ends_here(name: &str) -> bool {
     matches!(
         name,
@@ -48,8 +55,6 @@ pub fn ends_here(name: &str) -> bool {
             | "proxy-authorization"
             | "te"
             | "transfer-encoding"
-            | "transfer_encoding"
-            | "content_length"
             | "upgrade"
             | "http2-settings"
     )

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::config::Config;
 use super::http1;
-use super::http2::{Stall, Streams, Watched, call};
+use super::http2::call;
 use super::pulse::Pulse;
 use super::socket::Socket;
 use super::visit::Visit;
@@ -35,9 +35,22 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 pub(super) struct Doors {
     pub(super) worker: Rc<Worker>,
     pub(super) config: Config,
+    tasks: Tasks,
     acceptor: TlsAcceptor,
-    http2: http2::Builder<Streams>,
-    streams: Streams,
+    http2: http2::Builder<OnThisThread>,
+}
+
+/// Runs the streams of an HTTP/2 connection on the thread of the connection.
+#[derive(Clone, Debug)]
+pub(super) struct OnThisThread(Tasks);
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisThread {
+    fn execute(&self, stream: F) {
+        // Its end is noticed by the connection that it belongs to.
+        drop(self.0.spawn_local("stream", async move {
+            stream.await;
+        }));
+    }
 }
 
 impl Doors {
@@ -47,8 +60,7 @@ impl Doors {
         tls: Arc<rustls::ServerConfig>,
         tasks: Tasks,
     ) -> Self {
-        let streams = Streams::new(tasks);
-        let mut http2 = http2::Builder::new(streams.clone());
+        let mut http2 = http2::Builder::new(OnThisThread(tasks.clone()));
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.max_streams)
@@ -56,8 +68,10 @@ impl Doors {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PONG_WITHIN);
-        Self { worker, config, acceptor: TlsAcceptor::from(tls), http2, streams }
+            .keep_alive_timeout(PONG_WITHIN)
+            // RFC 8441: WebSocket over one stream.
+            .enable_connect_protocol();
+        Self { worker, config, tasks, acceptor: TlsAcceptor::from(tls), http2 }
     }
 }
 
@@ -110,19 +124,17 @@ async fn live(
     };
     let worker = Rc::clone(&doors.worker);
     let peer = Peer::new(from.ip().to_canonical(), secure);
-    let visit = Rc::new(Visit { worker, pulse: Rc::clone(&pulse), peer });
+    let visit = Rc::new(Visit {
+        worker,
+        pulse: Rc::clone(&pulse),
+        peer,
+        websocket_idle: doors.config.websocket_idle,
+        tasks: doors.tasks.clone(),
+    });
     if frames {
         pulse.speaks_frames();
-        let (streams, stall_timeout) = (doors.streams.clone(), doors.config.stall_timeout);
-        let service = service_fn(move |request| {
-            let stall = Stall::new(&visit.worker.alarms, stall_timeout);
-            streams.announce(&stall);
-            call(Rc::clone(&visit), stall, request)
-        });
-        let Config { max_control_frames, max_resets, .. } = doors.config;
-        let watched =
-            Watched::new(socket, Rc::clone(&doors.worker), max_control_frames, max_resets);
-        let connection = doors.http2.serve_connection(TokioIo::new(watched), service);
+        let service = service_fn(move |request| call(Rc::clone(&visit), request));
+        let connection = doors.http2.serve_connection(TokioIo::new(socket), service);
         drained(&doors.worker, connection).await.map_err(Lost::Http2)
     } else {
         let most = usize::try_from(doors.config.max_header_bytes).unwrap_or(usize::MAX);
@@ -147,7 +159,7 @@ async fn handshake(
 /// Drives an HTTP/2 connection, and lets it end after its calls once the worker drains.
 async fn drained<I, S, B>(
     worker: &Worker,
-    connection: http2::Connection<I, S, Streams>,
+    connection: http2::Connection<I, S, OnThisThread>,
 ) -> hyper::Result<()>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
@@ -156,7 +168,7 @@ where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
     B: http_body::Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    Streams: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+    OnThisThread: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
 {
     let mut connection = pin!(connection);
     let mut told = false;

@@ -7,11 +7,13 @@ mod config;
 mod connection;
 mod http1;
 mod http2;
+mod http2_upgraded;
 mod listener;
 mod pulse;
 mod serve;
 mod socket;
 mod thread;
+mod tunnel;
 mod visit;
 
 pub use config::{Config, Settings};

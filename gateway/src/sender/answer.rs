@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use httparse::ParserConfig;
 
@@ -23,6 +23,8 @@ pub(super) struct Head {
     pub(super) framing: Framing,
     /// Whether the backend keeps the connection open afterwards.
     pub(super) keeps: bool,
+    /// Whether it says that the connection becomes a WebSocket.
+    pub(super) upgrades: bool,
 }
 
 /// How the end of a body is known.
@@ -91,8 +93,9 @@ pub(super) fn take_head(
     {
         seen.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
+    let upgrades = seen.switch.upgrade && seen.switch.websocket;
     let keeps = seen.keeps(minor) && framing != Framing::Close;
-    Ok(Some(Head { status, headers: seen.headers, framing, keeps }))
+    Ok(Some(Head { status, headers: seen.headers, framing, keeps, upgrades }))
 }
 
 /// The fields of a head, those about the connection apart.
@@ -103,6 +106,14 @@ struct Seen {
     encodings: Vec<Bytes>,
     close: bool,
     keep_alive: bool,
+    switch: Switch,
+}
+
+/// What it takes to leave HTTP: the word in `Connection`, and the name of what comes instead.
+#[derive(Default)]
+struct Switch {
+    upgrade: bool,
+    websocket: bool,
 }
 
 fn read(head: &Bytes, places: &[Place]) -> Result<Seen, AnswerError> {
@@ -115,6 +126,7 @@ fn read(head: &Bytes, places: &[Place]) -> Result<Seen, AnswerError> {
             for word in value.split(',').map(str::trim) {
                 seen.close |= word.eq_ignore_ascii_case("close");
                 seen.keep_alive |= word.eq_ignore_ascii_case("keep-alive");
+                seen.switch.upgrade |= word.eq_ignore_ascii_case("upgrade");
             }
             named.add(value);
         }
@@ -129,6 +141,8 @@ fn read(head: &Bytes, places: &[Place]) -> Result<Seen, AnswerError> {
             }
         } else if name == TRANSFER_ENCODING {
             seen.encodings.push(bytes);
+        } else if name == UPGRADE {
+            seen.switch.websocket |= bytes.trim_ascii().eq_ignore_ascii_case(b"websocket");
         } else if name != CONNECTION && !ends_here(name.as_str()) && !named.contains(name.as_str())
         {
             let value = HeaderValue::from_maybe_shared(bytes).map_err(|_| AnswerError::Field)?;

@@ -31,6 +31,8 @@ pub struct Order {
     pub asked_with_head: bool,
     /// The head carries `expect: 100-continue`: the body waits for the backend's word.
     pub expects_continue: bool,
+    /// The head asks for a WebSocket: the backend may switch to it.
+    pub upgrades: bool,
     /// How long the backend may take to answer, and between two parts of its answer.
     pub timeout: Duration,
 }
@@ -61,6 +63,7 @@ pub(super) struct Exchange {
     /// The backend takes no more.
     deaf: Option<io::Error>,
     asked_with_head: bool,
+    upgrades: bool,
     heard: bool,
     timeout: Duration,
     pub(super) alarm: Alarm,
@@ -96,6 +99,7 @@ impl Exchange {
             sending: Outgoing::new(head, order.body, frames, flow),
             deaf: None,
             asked_with_head: order.asked_with_head,
+            upgrades: order.upgrades,
             heard: false,
             timeout: order.timeout,
             alarm: alarms.alarm(),
@@ -135,7 +139,9 @@ impl Exchange {
                 match head.map_err(SendError::Protocol)? {
                     None => break,
                     Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                        return Poll::Ready(Err(SendError::Protocol(AnswerError::Status)));
+                        let agreed = self.upgrades && head.upgrades;
+                        let wrong = SendError::Protocol(AnswerError::Status);
+                        return Poll::Ready(if agreed { Ok(head) } else { Err(wrong) });
                     }
                     Some(head) if head.status.is_informational() => {
                         if head.status == StatusCode::CONTINUE {

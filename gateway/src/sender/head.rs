@@ -23,28 +23,10 @@ pub struct Line<'a> {
     pub host: &'a str,
     /// Whether a client's field of this name (in lower case) may go on.
     pub passes: &'a dyn Fn(&str) -> bool,
+    /// Whether the backend is asked for a WebSocket.
+    pub upgrades: bool,
     /// Fields of our own.
     pub added: &'a [(&'a str, &'a [u8])],
-    /// What policies make of the fields; absent: nothing.
-    pub rules: Option<&'a dyn Rules>,
-}
-
-/// Changes to the fields of a request, made while they are written.
-pub trait Rules {
-    /// Whether the field called `name` (in lower case) is left out, whoever says it.
-    fn drops(&self, name: &str) -> bool;
-    /// Writes further fields, each as a whole line.
-    fn write(&self, out: &mut Vec<u8>);
-}
-
-impl Line<'_> {
-    fn drops(&self, name: &str) -> bool {
-        self.rules.is_some_and(|rules| rules.drops(name))
-    }
-
-    fn passes(&self, name: &str) -> bool {
-        (self.passes)(name) && !self.drops(name)
-    }
 }
 
 impl fmt::Debug for Line<'_> {
@@ -75,7 +57,7 @@ pub fn write(out: &mut Vec<u8>, line: &Line<'_>, headers: &HeaderMap, body: &Bod
             "te" => trailers |= value.as_bytes().eq_ignore_ascii_case(b"trailers"),
             // HTTP/2 may split what HTTP/1.1 has in one field (RFC 9113 §8.2.3). Fields of one name
             // follow each other here.
-            "cookie" if line.passes(name) && !named.contains(name) => {
+            "cookie" if (line.passes)(name) && !named.contains(name) => {
                 if cookies > 0 {
                     out.truncate(out.len().saturating_sub(2));
                     out.extend_from_slice(b"; ");
@@ -86,18 +68,17 @@ pub fn write(out: &mut Vec<u8>, line: &Line<'_>, headers: &HeaderMap, body: &Bod
                 }
                 cookies += 1;
             }
-            _ if ends_here(name) || named.contains(name) || !line.passes(name) => {}
+            _ if ends_here(name) || named.contains(name) || !(line.passes)(name) => {}
             _ => field(out, name, value.as_bytes()),
         }
     }
-    if trailers {
+    if line.upgrades {
+        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
+    } else if trailers {
         out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
     }
-    for (name, value) in line.added.iter().filter(|(name, _)| !line.drops(name)) {
+    for (name, value) in line.added {
         field(out, name, value);
-    }
-    if let Some(rules) = line.rules {
-        rules.write(out);
     }
     framing(out, line.method, body);
     out.extend_from_slice(b"\r\n");
@@ -149,8 +130,8 @@ mod tests {
             target: "/x?y=1",
             host: "backend:81",
             passes: &|name| name != "x-refused",
+            upgrades: false,
             added: &[("x-request-id", b"1")],
-            rules: None,
         };
         let mut out = Vec::new();
         write(&mut out, &line, &map, body);

@@ -4,12 +4,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use http::Response;
+use http::{Response, StatusCode};
 
 use super::answer::{Framing, Head};
 use super::answer_body::AnswerBody;
 use super::exchange::{Exchange, Order, SendError};
 use super::pool::{Connection, Pool};
+use super::tunnel::Tunnel;
 use crate::alarm::Alarms;
 use crate::body::Body;
 
@@ -56,6 +57,10 @@ fn delivered(mut exchange: Exchange, head: Head) -> Answered {
     let mut answer = Response::new(Body::Empty);
     *answer.status_mut() = head.status;
     *answer.headers_mut() = head.headers;
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        *answer.body_mut() = Body::Tunnel(Box::pin(Tunnel(exchange.connection)));
+        return answer;
+    }
     let here = exchange.connection.input.len() as u64;
     *answer.body_mut() = match head.framing {
         Framing::Nothing => {

@@ -65,14 +65,15 @@ impl Stand {
             target: "/",
             host: "b",
             passes: &|_| true,
+            upgrades: false,
             added: &[],
-            rules: None,
         };
         write(connection.output(), &line, &HeaderMap::new(), &body);
         let order = Order {
             body,
             asked_with_head: method == Method::HEAD,
             expects_continue: expects,
+            upgrades: false,
             timeout: Duration::from_millis(200),
         };
         run(&self.pool, &self.alarms, connection, order).await

@@ -51,6 +51,7 @@ pub(super) async fn attempt(
     let order = Order {
         asked_with_head: request.received.method == Method::HEAD,
         expects_continue: request.waits_to_continue(),
+        upgrades: request.handshake.is_some(),
         timeout: request.endpoint.timeout,
         body,
     };

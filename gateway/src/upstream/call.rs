@@ -57,6 +57,7 @@ use super::books::Books;
 use super::choose::{Tried, choose};
 use super::request::Request;
 use super::retry::{Next, next};
+use super::websocket;
 use crate::account::Account;
 use crate::body::Body;
 use crate::fault::Fault;
@@ -98,7 +99,8 @@ pub async fn call(
     outbound: Outbound<'_>,
 ) -> Result<Reply, Fault> {
     let Outbound { worker, generation, received, body, account } = outbound;
-    let request = Request::new(worker, generation, received, permit, account.name, &body);
+    let mut request = Request::new(worker, generation, received, permit, account.name, &body);
+    request.handshake = websocket::handshake(permit, received, &body)?;
     let mut books = Books::new(admission, account);
     let server = choose(&request, &Tried::default()).ok_or(Fault::ApiNotReady)?;
     let response = match attempt(&request, server, body, &mut books).await {
@@ -108,7 +110,10 @@ pub async fn call(
     };
     let account = books.account;
     account.answered(response.status());
-    if !matches!(response.body(), Body::Stream(_)) {
+    if let Some(handshake) = &request.handshake {
+        websocket::agreed(handshake, received, &response)?;
+    }
+    if !matches!(response.body(), Body::Stream(_) | Body::Tunnel(_)) {
         account.backend_done();
     }
     Ok(Reply(response))

@@ -8,6 +8,7 @@ mod forwarded;
 mod key_manager;
 mod request;
 mod retry;
+mod websocket;
 
 pub use call::{Outbound, Reply, call};
 pub use key_manager::{hand_over, is_for_key_manager};

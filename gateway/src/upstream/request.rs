@@ -8,9 +8,9 @@ use super::forwarded::Forwarded;
 use crate::body::Body;
 use crate::generation::Generation;
 use crate::handlers::Permit;
-use crate::policies::{Facts, RequestRules};
 use crate::received::Received;
-use crate::sender::{Line, Rules, write};
+use crate::sender::{Line, write};
+use crate::websocket::Handshake;
 use crate::worker::Worker;
 
 /// What all tries of a call have in common.
@@ -23,6 +23,8 @@ pub(super) struct Request<'a> {
     forwarded: Forwarded,
     traceparent: Option<String>,
     name: [u8; 32],
+    /// The wish to leave HTTP, where that is allowed.
+    pub(super) handshake: Option<Box<Handshake>>,
 }
 
 impl<'a> Request<'a> {
@@ -40,7 +42,17 @@ impl<'a> Request<'a> {
         let traceparent = trace(&mut forwarded);
         let endpoint = permit.endpoint();
         let name = hex(name);
-        Self { worker, generation, endpoint, received, permit, forwarded, traceparent, name }
+        Self {
+            worker,
+            generation,
+            endpoint,
+            received,
+            permit,
+            forwarded,
+            traceparent,
+            name,
+            handshake: None,
+        }
     }
 
     /// Whether there is a body.
@@ -65,17 +77,14 @@ impl<'a> Request<'a> {
             *last = ("traceparent", traceparent.as_bytes());
             count = 5;
         }
-        let facts = Facts { received: self.received, permit: self.permit, name: &self.name };
-        let policies = self.permit.matched().operation().policies.as_deref();
-        let rules = policies.map(|policies| RequestRules::new(&policies.request, facts));
         let line = Line {
             method: &self.received.method,
             prefix,
             target: rest,
             host: &server.authority,
             passes: &|name| self.forwarded.passes(name),
+            upgrades: self.handshake.is_some(),
             added: added.get(..count).unwrap_or(&added),
-            rules: rules.as_ref().map(|rules| rules as &dyn Rules),
         };
         write(out, &line, &self.received.headers, body);
     }

@@ -8,12 +8,6 @@ mod backend;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
-mod floods;
-#[cfg(test)]
-mod frames;
-#[cfg(test)]
-mod headers;
-#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod limits;
@@ -22,6 +16,6 @@ mod passing;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]
-mod smuggling;
-#[cfg(test)]
 mod stand;
+#[cfg(test)]
+mod websocket;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use turnpike_proto::config::v1::api_type::Type as ApiType;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::security::{Required, Scheme};
 use turnpike_proto::config::v1::{Api, ApiSpec, Definition, Security};
@@ -11,7 +12,6 @@ use turnpike_proto::config::v1::{Api, ApiSpec, Definition, Security};
 use super::backend::{EndpointPlan, compile_endpoint};
 use super::head::{check_description, required};
 use super::operation::{OperationPlan, compile_operations};
-use super::policies::Kept;
 use crate::problem::{At, Problems, shown};
 use crate::resource::{ResourceKey, is_name};
 use crate::router::{Match, Trie, check_context};
@@ -37,6 +37,8 @@ pub struct ApiPlan {
     pub default_version: bool,
     /// Who answers for it; empty: nobody is named.
     pub owner: Arc<str>,
+    /// How its calls look on the wire.
+    pub kind: ApiType,
     /// Where it is in its life.
     pub lifecycle: Lifecycle,
     /// Which credentials are asked for.
@@ -138,11 +140,13 @@ pub(crate) fn compile_api(
         check_names(list, &at.name(name), problems);
     }
     let security = compile_security(spec.security.as_ref(), &at.name("security"), problems);
+    let kind = ApiType::try_from(spec.r#type).unwrap_or_else(|_| {
+        problems.add(&at.name("type"), unknown(spec.r#type), "");
+        ApiType::Http
+    });
     let lifecycle = compile_lifecycle(spec, &at, problems);
     let (production, sandbox) = compile_endpoints(spec, lifecycle, &at, problems);
-    let policies = Kept::of(spec.policies.as_ref(), &at.name("policies"), problems);
-    let list = at.name("operations");
-    let (operations, trie) = compile_operations(&spec.operations, &policies, &list, problems);
+    let (operations, trie) = compile_operations(&spec.operations, &at.name("operations"), problems);
     if !problems.is_empty() {
         return None;
     }
@@ -154,6 +158,7 @@ pub(crate) fn compile_api(
         context: spec.context.as_str().into(),
         default_version: spec.default_version,
         owner: api.metadata.as_ref().map_or("", |metadata| &metadata.owner).into(),
+        kind,
         lifecycle,
         security,
         key_managers: names_or(&spec.key_managers, "resident"),
@@ -180,6 +185,7 @@ pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<A
         context: spec.context.as_str().into(),
         default_version: spec.default_version,
         owner: api.metadata.as_ref().map_or("", |metadata| &metadata.owner).into(),
+        kind: ApiType::try_from(spec.r#type).unwrap_or_default(),
         lifecycle: Lifecycle::try_from(spec.lifecycle).unwrap_or(Lifecycle::Published),
         security: SecurityPlan { schemes: vec![Scheme::Oauth2], all: false },
         key_managers: Vec::new(),
@@ -262,9 +268,6 @@ fn compile_security(
 }
 
 fn compile_lifecycle(spec: &ApiSpec, at: &At<'_>, problems: &mut Problems) -> Lifecycle {
-    if spec.r#type != 0 {
-        problems.add(&at.name("type"), unknown(spec.r#type), "");
-    }
     Lifecycle::try_from(spec.lifecycle).unwrap_or_else(|_| {
         problems.add(&at.name("lifecycle"), unknown(spec.lifecycle), "");
         Lifecycle::Created

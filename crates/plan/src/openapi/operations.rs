@@ -138,7 +138,6 @@ impl<'d> Reading<'d> {
             auth: auth.into(),
             scopes,
             id: id.chars().take(128).collect(),
-            ..Operation::default()
         });
     }
 }

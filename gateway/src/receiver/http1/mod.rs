@@ -6,6 +6,7 @@
 mod head;
 mod reader;
 mod serve;
+mod upgraded;
 mod wire;
 mod writer;
 

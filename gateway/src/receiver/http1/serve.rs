@@ -13,14 +13,16 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::head::Head;
 use super::reader::Reader;
+use super::upgraded::Upgraded;
 use super::wire::{MOST_UNWANTED, Next, Wire};
 use super::writer::{Asked, write};
 use crate::account::Account;
-use crate::body::Body;
+use crate::body::{Body, Tunnel};
 use crate::fault::{Fault, Format, render};
 use crate::http1::{Flow, Frames, Outgoing, Part};
 use crate::pipeline::{self, Answer, Incoming};
 use crate::receiver::socket::Socket;
+use crate::receiver::tunnel::{Ends, relay};
 use crate::receiver::visit::Visit;
 
 /// How long a client that is not listened to any more may take to notice.
@@ -82,7 +84,7 @@ async fn call(
     let (version, with_head) = (parts.version, parts.method == Method::HEAD);
     wire.borrow_mut().begin(framing, asks);
     let answer = answered(visit, wire, parts).await;
-    let Some(Answer { response, account }) = answer else {
+    let Some(Answer { response, mut account }) = answer else {
         return Err(io::ErrorKind::ConnectionAborted.into());
     };
     let (parts, body) = response.into_parts();
@@ -95,11 +97,20 @@ async fn call(
     output.clear();
     let asked = Asked { version, with_head, keeps };
     let frames = write(output, &parts, &body, asked, &visit.worker.date.borrow());
+    let (body, far) = match body {
+        Body::Tunnel(far) => (Body::Empty, Some(far)),
+        body => (body, None),
+    };
     let mut outgoing = Outgoing::new(std::mem::take(output), body, frames, Flow::Going);
     if !trailers {
         outgoing = outgoing.without_trailers();
     }
-    *output = send(wire, outgoing, account).await?;
+    if let Some(far) = far {
+        Box::pin(tunnel(visit, wire, outgoing, far, account)).await?;
+        return Ok(false);
+    }
+    *output = send(wire, outgoing, &mut account).await?;
+    drop(account);
     output.shrink_to(KEPT_BUFFER);
     Ok(keeps && frames != Frames::UntilClose && read_off(visit, wire).await)
 }
@@ -153,17 +164,30 @@ async fn answered(
     .await
 }
 
-/// Sends an answer to its last byte and gives the buffer back. The account is closed then, or when
-/// the client leaves.
+/// Sends an answer to its last byte and gives the buffer back.
 async fn send(
     wire: &RefCell<Wire>,
     mut outgoing: Outgoing,
-    mut account: Account,
+    account: &mut Account,
 ) -> io::Result<Vec<u8>> {
-    let sent = poll_fn(|cx| poll_send(wire, &mut outgoing, &mut account, cx)).await;
+    let sent = poll_fn(|cx| poll_send(wire, &mut outgoing, account, cx)).await;
     account.response_bytes = outgoing.body_bytes();
     sent?;
     Ok(outgoing.into_output())
+}
+
+/// Tells the client that HTTP ends here, and lets bytes pass until the connection ends.
+async fn tunnel(
+    visit: &Visit,
+    wire: &Rc<RefCell<Wire>>,
+    outgoing: Outgoing,
+    far: Tunnel,
+    mut account: Account,
+) -> io::Result<()> {
+    drop(send(wire, outgoing, &mut account).await?);
+    let ends = Ends { near: Upgraded(Rc::clone(wire)), far };
+    relay(&visit.worker, ends, &mut account, visit.websocket_idle).await;
+    Ok(())
 }
 
 fn poll_send(

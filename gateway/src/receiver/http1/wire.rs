@@ -4,10 +4,11 @@
 //! that is being answered. Neither holds it while the other runs.
 
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 
 use super::head::{self, Framing, Head};
 use crate::fault::Fault;
@@ -160,6 +161,23 @@ impl Wire {
             self.read_size = (self.read_size * 2).min(MOST_READ);
         }
         Poll::Ready(Ok(read))
+    }
+
+    /// Reads as it comes, for those who have left HTTP.
+    pub(super) fn poll_raw(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.input.is_empty() {
+            return Pin::new(&mut self.socket).poll_read(cx, buffer);
+        }
+        let ahead = self.input.split_to(self.input.len().min(buffer.remaining()));
+        buffer.put_slice(&ahead);
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Reads and throws away.

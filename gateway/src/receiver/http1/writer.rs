@@ -38,6 +38,11 @@ pub(super) fn write(
         }
     }
     let frames = framing(out, answer, body, asked);
+    if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Only a WebSocket that was asked for comes this far.
+        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n\r\n");
+        return frames;
+    }
     if !answer.headers.contains_key(DATE) {
         field(out, "date", date.as_bytes());
     }

@@ -1,0 +1,6 @@
+//! How do bytes pass between a client and a backend that have left HTTP for WebSocket?
+
+mod relay;
+mod way;
+
+pub(super) use relay::{Ends, relay};

@@ -1,0 +1,170 @@
+//! When does a WebSocket end, and how do both of its sides get to know?
+//!
+//! Normally by a close frame that passes like any other. Where a side is lost, says nothing any
+//! more, or where the gateway stops, the gateway says goodbye itself, between two frames.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::way::{Event, Way};
+use crate::account::Account;
+use crate::alarm::Alarm;
+use crate::body::{BodyError, Tunnel};
+use crate::websocket::CloseCode;
+use crate::worker::Worker;
+
+/// How long a side may take to say goodbye after it was told to.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Both ends of a WebSocket.
+#[derive(Debug)]
+pub(in crate::receiver) struct Ends<N> {
+    /// The client's.
+    pub(in crate::receiver) near: N,
+    /// The backend's.
+    pub(in crate::receiver) far: Tunnel,
+}
+
+/// Lets bytes pass in both directions until the WebSocket has ended. A side that says nothing for
+/// `patience` is asked with a ping, and given up after as long again; zero: never.
+pub(in crate::receiver) async fn relay<N: AsyncRead + AsyncWrite + Unpin>(
+    worker: &Worker,
+    mut ends: Ends<N>,
+    account: &mut Account,
+    patience: Duration,
+) {
+    let mut relay = Relay {
+        up: Way::new(worker.alarms.alarm(), patience, true),
+        down: Way::new(worker.alarms.alarm(), patience, false),
+        limit: worker.alarms.alarm(),
+        limited: false,
+    };
+    poll_fn(|cx| relay.poll(worker, &mut ends, account, cx)).await;
+}
+
+struct Relay {
+    up: Way,
+    down: Way,
+    limit: Alarm,
+    limited: bool,
+}
+
+impl Relay {
+    /// Ready when the WebSocket has ended.
+    fn poll<N: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        worker: &Worker,
+        ends: &mut Ends<N>,
+        account: &mut Account,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Ends { near, far } = ends;
+        if worker.draining.get() && !self.limited {
+            self.close(CloseCode::GoingAway, "the gateway stops");
+        }
+        loop {
+            let up = self.up.poll(near, far, cx);
+            let down = self.down.poll(far, near, cx);
+            account.carried(self.up.bytes, self.down.bytes);
+            if up.is_pending() && down.is_pending() {
+                break;
+            }
+            if let Poll::Ready(event) = up
+                && self.is_client_lost(&event)
+            {
+                return Poll::Ready(());
+            }
+            if let Poll::Ready(event) = down
+                && let Some(error) = self.backend_lost(event)
+            {
+                account.broke_off(&BodyError::Backend(Box::new(error)));
+            }
+        }
+        let over = self.up.is_over() && self.down.is_over();
+        if over { Poll::Ready(()) } else { self.limit.poll(cx) }
+    }
+
+    /// Something happened on the way from the client; true: nobody is there any more to be told.
+    fn is_client_lost(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Lost(Some(_)) => return true,
+            // It may still hear the backend out.
+            Event::Lost(None) => self.up.end(),
+            Event::Over => {}
+            Event::Deaf => {
+                // Why the backend takes nothing is seen on the other way.
+                self.up.give_up();
+                self.limit();
+            }
+            Event::Quiet if self.up.asked => {
+                self.close(CloseCode::GoingAway, "the client is silent");
+            }
+            Event::Quiet => self.up.asked = self.down.ask(),
+            Event::Stalled => {
+                self.up.give_up();
+                self.close(CloseCode::Unexpected, "the backend does not read");
+            }
+        }
+        self.up.rest();
+        self.limit_if_closed();
+        false
+    }
+
+    /// Something happened on the way from the backend; the error by which it was lost.
+    fn backend_lost(&mut self, event: Event) -> Option<io::Error> {
+        let mut lost = None;
+        match event {
+            Event::Lost(error) => {
+                if !self.down.has_closed() && !self.limited {
+                    let code =
+                        if error.is_some() { CloseCode::Unexpected } else { CloseCode::Restart };
+                    self.up.give_up();
+                    self.close(code, "the backend is gone");
+                    lost = Some(error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
+                }
+                self.down.end();
+            }
+            Event::Over => {}
+            Event::Deaf => {
+                self.down.give_up();
+                self.limit();
+            }
+            Event::Quiet if self.down.asked => {
+                self.close(CloseCode::Unexpected, "the backend is silent");
+            }
+            Event::Quiet => self.down.asked = self.up.ask(),
+            Event::Stalled => {
+                self.down.give_up();
+                self.close(CloseCode::GoingAway, "the client does not read");
+            }
+        }
+        self.down.rest();
+        self.limit_if_closed();
+        lost
+    }
+
+    /// Says goodbye to both sides and does not wait for long.
+    fn close(&mut self, code: CloseCode, reason: &'static str) {
+        self.up.close(code, reason);
+        self.down.close(code, reason);
+        self.limit();
+    }
+
+    /// Once both have said goodbye there is nothing to wait for but the end of the connections.
+    fn limit_if_closed(&mut self) {
+        if self.up.has_closed() && self.down.has_closed() {
+            self.limit();
+        }
+    }
+
+    fn limit(&mut self) {
+        if !self.limited {
+            self.limited = true;
+            self.limit.set(GOODBYE);
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! How do bytes pass in one direction?
+//!
+//! Read, stepped over, written: what the sink does not take at once is kept, and nothing more is
+//! read until it is gone. So a direction never holds more than one reading, and none while it rests.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::alarm::Alarm;
+use crate::websocket::{self, CloseCode, Frames};
+
+/// What is read at once.
+const READ: usize = 8 * 1024;
+/// A buffer of ours that has grown beyond this is not kept while nothing waits.
+const KEPT: usize = 0;
+
+/// One direction, from a source to a sink.
+#[derive(Debug)]
+pub(super) struct Way {
+    frames: Frames,
+    phase: Phase,
+    /// Read, or said by ourselves, and not yet taken by the sink.
+    waiting: Vec<u8>,
+    written: usize,
+    unflushed: bool,
+    /// Bytes of the source that went to the sink.
+    pub(super) bytes: u64,
+    /// Whether frames of ours have to be masked: the sink is a server.
+    masked: bool,
+    alarm: Alarm,
+    patience: Duration,
+    /// The source was asked whether it is still there.
+    pub(super) asked: bool,
+}
+
+/// What becomes of the source's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// They pass.
+    Open,
+    /// They pass up to the end of the frame that has begun; then the gateway closes.
+    Finishing(CloseCode, &'static str),
+    /// They are thrown away: the sink was told the end already, or is gone.
+    Said,
+    /// There are no more; the sink is shut when it has all of them.
+    Ended,
+    /// There are no more, and nobody waits for them.
+    Over,
+}
+
+/// What a direction cannot settle by itself.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The source ended; with an error, or as connections do.
+    Lost(Option<io::Error>),
+    /// The sink takes nothing any more.
+    Deaf,
+    /// The source has said nothing for as long as it may.
+    Quiet,
+    /// The sink has taken nothing for as long as it may.
+    Stalled,
+    /// The sink has everything and was shut.
+    Over,
+}
+
+impl Way {
+    /// A direction whose source may be silent, and whose sink may be stuck, for `patience`; zero:
+    /// for ever.
+    pub(super) fn new(alarm: Alarm, patience: Duration, masked: bool) -> Self {
+        let way = Self {
+            frames: Frames::default(),
+            phase: Phase::Open,
+            waiting: Vec::new(),
+            written: 0,
+            unflushed: false,
+            bytes: 0,
+            masked,
+            alarm,
+            patience,
+            asked: false,
+        };
+        way.rest();
+        way
+    }
+
+    /// Lets bytes pass until none come, or until something has to be decided.
+    pub(super) fn poll(
+        &mut self,
+        source: &mut (impl AsyncRead + Unpin),
+        sink: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Event> {
+        loop {
+            match self.poll_write(sink, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Event::Deaf),
+                Poll::Pending => return self.alarm.poll(cx).map(|()| Event::Stalled),
+            }
+            match self.phase {
+                Phase::Over => return Poll::Pending,
+                Phase::Ended => {
+                    // A sink that cannot be shut is shut.
+                    let _ = ready!(Pin::new(&mut *sink).poll_shutdown(cx));
+                    self.phase = Phase::Over;
+                    return Poll::Ready(Event::Over);
+                }
+                Phase::Open | Phase::Finishing(..) | Phase::Said => {}
+            }
+            let mut space = [MaybeUninit::uninit(); READ];
+            let mut read = ReadBuf::uninit(&mut space);
+            match Pin::new(&mut *source).poll_read(cx, &mut read) {
+                Poll::Pending => return self.alarm.poll(cx).map(|()| Event::Quiet),
+                Poll::Ready(Err(error)) => return Poll::Ready(Event::Lost(Some(error))),
+                Poll::Ready(Ok(())) if read.filled().is_empty() => {
+                    return Poll::Ready(Event::Lost(None));
+                }
+                Poll::Ready(Ok(())) => {
+                    self.asked = false;
+                    self.rest();
+                    if self.take(read.filled(), sink, cx).is_err() {
+                        return Poll::Ready(Event::Deaf);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what was read, as far as the phase lets it pass.
+    fn take(
+        &mut self,
+        read: &[u8],
+        sink: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
+        match self.phase {
+            Phase::Finishing(code, reason) => {
+                let (last, rest) = read.split_at(self.frames.pass_one(read).min(read.len()));
+                self.pass_on(last, sink, cx)?;
+                if self.frames.is_between() {
+                    self.say_close(code, reason);
+                    self.frames.pass(rest);
+                }
+            }
+            Phase::Open => {
+                self.frames.pass(read);
+                self.pass_on(read, sink, cx)?;
+            }
+            // It may be the source's own goodbye, which is waited for.
+            _ => self.frames.pass(read),
+        }
+        Ok(())
+    }
+
+    fn pass_on(
+        &mut self,
+        mut bytes: &[u8],
+        sink: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
+        self.bytes += bytes.len() as u64;
+        while !bytes.is_empty() && self.waiting.is_empty() {
+            match Pin::new(&mut *sink).poll_write(cx, bytes)? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(wrote) => {
+                    self.unflushed = true;
+                    bytes = bytes.get(wrote..).unwrap_or_default();
+                }
+                Poll::Pending => break,
+            }
+        }
+        self.waiting.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn poll_write(
+        &mut self,
+        sink: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while let Some(bytes) = self.waiting.get(self.written..)
+            && !bytes.is_empty()
+        {
+            let wrote = ready!(Pin::new(&mut *sink).poll_write(cx, bytes))?;
+            if wrote == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += wrote;
+            self.unflushed = true;
+            self.rest();
+        }
+        self.waiting.clear();
+        self.waiting.shrink_to(KEPT);
+        self.written = 0;
+        if self.unflushed {
+            ready!(Pin::new(sink).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Patience starts anew.
+    pub(super) fn rest(&self) {
+        if self.patience.is_zero() {
+            self.alarm.clear();
+        } else {
+            self.alarm.set(self.patience);
+        }
+    }
+
+    /// Asks the sink whether it is still there; false: it has to be asked later, because it is just
+    /// being told something else. Who was told the end is asked no more, and owes an answer to that.
+    pub(super) fn ask(&mut self) -> bool {
+        if self.phase != Phase::Open || self.frames.has_closed() {
+            return true;
+        }
+        let may = self.frames.is_between() && self.waiting.is_empty();
+        if may {
+            websocket::ping(&mut self.waiting, self.masked);
+        }
+        may
+    }
+
+    /// Tells the sink the end, as soon as nobody is within a frame.
+    pub(super) fn close(&mut self, code: CloseCode, reason: &'static str) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        if self.frames.is_between() {
+            self.say_close(code, reason);
+        } else {
+            self.phase = Phase::Finishing(code, reason);
+        }
+    }
+
+    fn say_close(&mut self, code: CloseCode, reason: &str) {
+        // Where the source has said goodbye itself, that has passed already.
+        if !self.frames.has_closed() {
+            websocket::close(&mut self.waiting, code, reason, self.masked);
+        }
+        self.phase = Phase::Said;
+    }
+
+    /// The sink gets what waits for it, and then the end.
+    pub(super) fn end(&mut self) {
+        if self.phase != Phase::Over {
+            self.phase = Phase::Ended;
+        }
+    }
+
+    /// The sink gets nothing any more.
+    pub(super) fn give_up(&mut self) {
+        self.waiting.clear();
+        self.written = 0;
+        self.unflushed = false;
+        if self.phase != Phase::Over {
+            self.phase = Phase::Said;
+        }
+    }
+
+    /// Whether all is said: the source has closed or ended, and the sink knows.
+    pub(super) fn is_over(&self) -> bool {
+        let told = self.waiting.is_empty() && !self.unflushed;
+        self.phase == Phase::Over || self.phase == Phase::Said && self.has_closed() && told
+    }
+
+    /// Whether the source has said goodbye.
+    pub(super) const fn has_closed(&self) -> bool {
+        self.frames.has_closed()
+    }
+}
