@@ -89,6 +89,8 @@ pub struct Cells {
     pub turned_away: Cell,
     /// TLS handshakes that failed.
     pub handshakes_failed: Cell,
+    /// HTTP/2 connections that were ended for the frames that they sent.
+    pub calmed: Cell,
     /// Backend connections that are open.
     pub backend_connections: Cell,
     /// Backend connections that were opened.
@@ -205,6 +207,11 @@ impl Scraped for Collector {
                 "gateway_tls_handshakes_failed",
                 "TLS handshakes of clients that failed",
                 self.sum(|c| &c.handshakes_failed),
+            ),
+            (
+                "gateway_http2_calmed",
+                "HTTP/2 connections ended for floods of frames",
+                self.sum(|c| &c.calmed),
             ),
             ("gateway_backend_dialled", "Backend connections opened", self.sum(|c| &c.dialled)),
             (

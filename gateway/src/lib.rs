@@ -14,6 +14,8 @@ pub mod pipeline;
 
 pub mod upstream;
 
+pub mod policies;
+
 pub mod handlers;
 
 pub mod account;

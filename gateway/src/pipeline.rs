@@ -17,6 +17,7 @@ use crate::account::Account;
 use crate::body::Body;
 use crate::fault::{self, Blame, Fault, Format};
 use crate::handlers::{self, Evidence, Fields};
+use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
 use crate::router::{self, Found};
 use crate::upstream::{self, Outbound};
@@ -123,9 +124,13 @@ async fn serve(
         account.throttled();
     }
 
+    let name = upstream::hex(account.name);
     let outbound = Outbound { worker, generation: &generation, received, body, account };
     let reply = upstream::call(&permit, admission, outbound).await?;
-    Ok(reply.into_response())
+    let mut response = reply.into_response();
+    let facts = Facts { received, permit: &permit, name: &name };
+    policies::change_answer(&facts, response.headers_mut());
+    Ok(response)
 }
 
 /// The gateway's own answer to OPTIONS.

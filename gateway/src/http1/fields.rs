@@ -45,6 +45,7 @@ pub fn has_word(headers: &HeaderMap, name: &HeaderName, word: &[u8]) -> bool {
 
 /// Whether the field called `name` (in lower case) is about one connection only. `TE` is among them
 /// and is written anew where trailers are welcome; `Trailer` is not: it tells the far end what comes.
+/// Framing ends here in the underscore form too: some servers read both as one.
 pub fn ends_here(name: &str) -> bool {
     matches!(
         name,
@@ -55,6 +56,8 @@ pub fn ends_here(name: &str) -> bool {
             | "proxy-authorization"
             | "te"
             | "transfer-encoding"
+            | "transfer_encoding"
+            | "content_length"
             | "upgrade"
             | "http2-settings"
     )

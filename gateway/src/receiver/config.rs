@@ -41,6 +41,10 @@ pub struct Config {
     pub websocket_idle: Duration,
     /// HTTP/2 streams at once on a connection.
     pub max_streams: u32,
+    /// HTTP/2 frames of each kind that carry nothing, beyond what the connection's calls need.
+    pub max_control_frames: u32,
+    /// HTTP/2 streams that are reset, beyond those that are answered.
+    pub max_resets: u32,
     /// How long calls may go on after the stop signal.
     #[serde(with = "chassis::config::duration")]
     pub drain: Duration,

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::config::Config;
 use super::http1;
-use super::http2::call;
+use super::http2::{Stall, Streams, Watched, call};
 use super::pulse::Pulse;
 use super::socket::Socket;
 use super::visit::Visit;
@@ -37,20 +37,8 @@ pub(super) struct Doors {
     pub(super) config: Config,
     tasks: Tasks,
     acceptor: TlsAcceptor,
-    http2: http2::Builder<OnThisThread>,
-}
-
-/// Runs the streams of an HTTP/2 connection on the thread of the connection.
-#[derive(Clone, Debug)]
-pub(super) struct OnThisThread(Tasks);
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisThread {
-    fn execute(&self, stream: F) {
-        // Its end is noticed by the connection that it belongs to.
-        drop(self.0.spawn_local("stream", async move {
-            stream.await;
-        }));
-    }
+    http2: http2::Builder<Streams>,
+    streams: Streams,
 }
 
 impl Doors {
@@ -60,7 +48,8 @@ impl Doors {
         tls: Arc<rustls::ServerConfig>,
         tasks: Tasks,
     ) -> Self {
-        let mut http2 = http2::Builder::new(OnThisThread(tasks.clone()));
+        let streams = Streams::new(tasks.clone());
+        let mut http2 = http2::Builder::new(streams.clone());
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.max_streams)
@@ -71,7 +60,7 @@ impl Doors {
             .keep_alive_timeout(PONG_WITHIN)
             // RFC 8441: WebSocket over one stream.
             .enable_connect_protocol();
-        Self { worker, config, tasks, acceptor: TlsAcceptor::from(tls), http2 }
+        Self { worker, config, tasks, acceptor: TlsAcceptor::from(tls), http2, streams }
     }
 }
 
@@ -133,8 +122,16 @@ async fn live(
     });
     if frames {
         pulse.speaks_frames();
-        let service = service_fn(move |request| call(Rc::clone(&visit), request));
-        let connection = doors.http2.serve_connection(TokioIo::new(socket), service);
+        let (streams, stall_timeout) = (doors.streams.clone(), doors.config.stall_timeout);
+        let service = service_fn(move |request| {
+            let stall = Stall::new(&visit.worker.alarms, stall_timeout);
+            streams.announce(&stall);
+            call(Rc::clone(&visit), stall, request)
+        });
+        let Config { max_control_frames, max_resets, .. } = doors.config;
+        let watched =
+            Watched::new(socket, Rc::clone(&doors.worker), max_control_frames, max_resets);
+        let connection = doors.http2.serve_connection(TokioIo::new(watched), service);
         drained(&doors.worker, connection).await.map_err(Lost::Http2)
     } else {
         let most = usize::try_from(doors.config.max_header_bytes).unwrap_or(usize::MAX);
@@ -159,7 +156,7 @@ async fn handshake(
 /// Drives an HTTP/2 connection, and lets it end after its calls once the worker drains.
 async fn drained<I, S, B>(
     worker: &Worker,
-    connection: http2::Connection<I, S, OnThisThread>,
+    connection: http2::Connection<I, S, Streams>,
 ) -> hyper::Result<()>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
@@ -168,7 +165,7 @@ where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
     B: http_body::Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    OnThisThread: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+    Streams: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
 {
     let mut connection = pin!(connection);
     let mut told = false;

@@ -7,7 +7,6 @@ mod config;
 mod connection;
 mod http1;
 mod http2;
-mod http2_upgraded;
 mod listener;
 mod pulse;
 mod serve;

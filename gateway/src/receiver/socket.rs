@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 use super::pulse::Pulse;
 
 /// RFC 9113 §3.4: what a client says first that knows that HTTP/2 is spoken here.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A client's connection.
 #[derive(Debug)]

@@ -27,6 +27,26 @@ pub struct Line<'a> {
     pub upgrades: bool,
     /// Fields of our own.
     pub added: &'a [(&'a str, &'a [u8])],
+    /// What policies make of the fields; absent: nothing.
+    pub rules: Option<&'a dyn Rules>,
+}
+
+/// Changes to the fields of a request, made while they are written.
+pub trait Rules {
+    /// Whether the field called `name` (in lower case) is left out, whoever says it.
+    fn drops(&self, name: &str) -> bool;
+    /// Writes further fields, each as a whole line.
+    fn write(&self, out: &mut Vec<u8>);
+}
+
+impl Line<'_> {
+    fn drops(&self, name: &str) -> bool {
+        self.rules.is_some_and(|rules| rules.drops(name))
+    }
+
+    fn passes(&self, name: &str) -> bool {
+        (self.passes)(name) && !self.drops(name)
+    }
 }
 
 impl fmt::Debug for Line<'_> {
@@ -57,7 +77,7 @@ pub fn write(out: &mut Vec<u8>, line: &Line<'_>, headers: &HeaderMap, body: &Bod
             "te" => trailers |= value.as_bytes().eq_ignore_ascii_case(b"trailers"),
             // HTTP/2 may split what HTTP/1.1 has in one field (RFC 9113 §8.2.3). Fields of one name
             // follow each other here.
-            "cookie" if (line.passes)(name) && !named.contains(name) => {
+            "cookie" if line.passes(name) && !named.contains(name) => {
                 if cookies > 0 {
                     out.truncate(out.len().saturating_sub(2));
                     out.extend_from_slice(b"; ");
@@ -68,7 +88,7 @@ pub fn write(out: &mut Vec<u8>, line: &Line<'_>, headers: &HeaderMap, body: &Bod
                 }
                 cookies += 1;
             }
-            _ if ends_here(name) || named.contains(name) || !(line.passes)(name) => {}
+            _ if ends_here(name) || named.contains(name) || !line.passes(name) => {}
             _ => field(out, name, value.as_bytes()),
         }
     }
@@ -77,8 +97,11 @@ pub fn write(out: &mut Vec<u8>, line: &Line<'_>, headers: &HeaderMap, body: &Bod
     } else if trailers {
         out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
     }
-    for (name, value) in line.added {
+    for (name, value) in line.added.iter().filter(|(name, _)| !line.drops(name)) {
         field(out, name, value);
+    }
+    if let Some(rules) = line.rules {
+        rules.write(out);
     }
     framing(out, line.method, body);
     out.extend_from_slice(b"\r\n");
@@ -132,6 +155,7 @@ mod tests {
             passes: &|name| name != "x-refused",
             upgrades: false,
             added: &[("x-request-id", b"1")],
+            rules: None,
         };
         let mut out = Vec::new();
         write(&mut out, &line, &map, body);

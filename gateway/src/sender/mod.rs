@@ -20,7 +20,7 @@ pub use answer::AnswerError;
 pub use config::Config;
 pub use dial::DialError;
 pub use exchange::{Order, SendError};
-pub use head::{Line, write};
+pub use head::{Line, Rules, write};
 pub use pool::{Connection, Lane, Pool};
 pub use run::{Answered, Failure, Running, run};
 pub use trust::{TrustError, trust};

@@ -67,6 +67,7 @@ impl Stand {
             passes: &|_| true,
             upgrades: false,
             added: &[],
+            rules: None,
         };
         write(connection.output(), &line, &HeaderMap::new(), &body);
         let order = Order {

@@ -8,8 +8,9 @@ use super::forwarded::Forwarded;
 use crate::body::Body;
 use crate::generation::Generation;
 use crate::handlers::Permit;
+use crate::policies::{Facts, RequestRules};
 use crate::received::Received;
-use crate::sender::{Line, write};
+use crate::sender::{Line, Rules, write};
 use crate::websocket::Handshake;
 use crate::worker::Worker;
 
@@ -77,6 +78,9 @@ impl<'a> Request<'a> {
             *last = ("traceparent", traceparent.as_bytes());
             count = 5;
         }
+        let facts = Facts { received: self.received, permit: self.permit, name: &self.name };
+        let policies = self.permit.matched().operation().policies.as_deref();
+        let rules = policies.map(|policies| RequestRules::new(&policies.request, facts));
         let line = Line {
             method: &self.received.method,
             prefix,
@@ -85,6 +89,7 @@ impl<'a> Request<'a> {
             passes: &|name| self.forwarded.passes(name),
             upgrades: self.handshake.is_some(),
             added: added.get(..count).unwrap_or(&added),
+            rules: rules.as_ref().map(|rules| rules as &dyn Rules),
         };
         write(out, &line, &self.received.headers, body);
     }

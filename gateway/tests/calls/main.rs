@@ -8,6 +8,12 @@ mod backend;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod floods;
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
+mod headers;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod limits;
@@ -15,6 +21,8 @@ mod limits;
 mod passing;
 #[cfg(test)]
 mod rights;
+#[cfg(test)]
+mod smuggling;
 #[cfg(test)]
 mod stand;
 #[cfg(test)]

@@ -155,6 +155,8 @@ fn settings() -> Settings {
             tls_timeout: Duration::from_secs(10),
             websocket_idle: Duration::from_secs(30),
             max_streams: 128,
+            max_control_frames: 1000,
+            max_resets: 200,
             drain: Duration::from_secs(10),
             trusted_proxies: vec![],
         },

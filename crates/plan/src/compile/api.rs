@@ -12,6 +12,7 @@ use turnpike_proto::config::v1::{Api, ApiSpec, Definition, Security};
 use super::backend::{EndpointPlan, compile_endpoint};
 use super::head::{check_description, required};
 use super::operation::{OperationPlan, compile_operations};
+use super::policies::Kept;
 use crate::problem::{At, Problems, shown};
 use crate::resource::{ResourceKey, is_name};
 use crate::router::{Match, Trie, check_context};
@@ -146,7 +147,9 @@ pub(crate) fn compile_api(
     });
     let lifecycle = compile_lifecycle(spec, &at, problems);
     let (production, sandbox) = compile_endpoints(spec, lifecycle, &at, problems);
-    let (operations, trie) = compile_operations(&spec.operations, &at.name("operations"), problems);
+    let policies = Kept::of(spec.policies.as_ref(), &at.name("policies"), problems);
+    let list = at.name("operations");
+    let (operations, trie) = compile_operations(&spec.operations, &policies, &list, problems);
     if !problems.is_empty() {
         return None;
     }

@@ -10,6 +10,7 @@ mod head;
 mod host;
 mod key_manager;
 mod operation;
+mod policies;
 mod resource;
 mod subscriber;
 mod tier;
@@ -19,6 +20,7 @@ pub use backend::{BackendUrl, EndpointPlan};
 pub use certificate::ListenerCertificate;
 pub use key_manager::KeyManagerPlan;
 pub use operation::OperationPlan;
+pub use policies::{HeaderRules, Part, PoliciesPlan, Template, Variable};
 pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
 
 pub(crate) use api::{MAX_DEFINITION_BYTES, broken_api, compile_api};

@@ -7,6 +7,7 @@ use turnpike_proto::config::v1::Operation;
 use turnpike_proto::config::v1::operation::Auth;
 
 use super::api::unknown;
+use super::policies::{Kept, PoliciesPlan};
 use crate::problem::{At, Problems, shown};
 use crate::router::{Constraints, Growing, Template, Trie};
 
@@ -27,11 +28,14 @@ pub struct OperationPlan {
     pub scopes: Vec<Arc<str>>,
     /// The operationId of the definition; empty: none.
     pub id: Arc<str>,
+    /// What is done to calls and answers, those of the API included; `None`: nothing.
+    pub policies: Option<Arc<PoliciesPlan>>,
 }
 
 /// The operations in their order, and the trie that finds them.
 pub(crate) fn compile_operations(
     operations: &[Operation],
+    of_api: &Kept,
     at: &At<'_>,
     problems: &mut Problems,
 ) -> (Vec<Arc<OperationPlan>>, Trie) {
@@ -46,7 +50,7 @@ pub(crate) fn compile_operations(
     let (mut constraints, mut places) = (Constraints::default(), BTreeMap::new());
     for (index, operation) in operations.iter().enumerate() {
         let here = at.index(index);
-        let plan = compile(operation, &here, problems);
+        let plan = compile(operation, of_api, &here, problems);
         let template = match Template::parse(&operation.path, &mut constraints) {
             Ok(template) => template,
             Err((reason, suggestion)) => {
@@ -70,7 +74,12 @@ pub(crate) fn compile_operations(
     (list, Trie::packed(&growing))
 }
 
-fn compile(operation: &Operation, at: &At<'_>, problems: &mut Problems) -> OperationPlan {
+fn compile(
+    operation: &Operation,
+    of_api: &Kept,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> OperationPlan {
     check_method(&operation.method, &at.name("method"), problems);
     let auth = Auth::try_from(operation.auth).unwrap_or_else(|_| {
         problems.add(&at.name("auth"), unknown(operation.auth), "");
@@ -99,6 +108,7 @@ fn compile(operation: &Operation, at: &At<'_>, problems: &mut Problems) -> Opera
         open: auth == Auth::None,
         scopes: operation.scopes.iter().map(|scope| scope.as_str().into()).collect(),
         id: operation.id.as_str().into(),
+        policies: of_api.with(operation.policies.as_ref(), &at.name("policies"), problems),
     }
 }
 

@@ -45,11 +45,22 @@ pub(crate) fn message(
         if value == Tree::Null {
             continue;
         }
+        if let Some(other) = chosen(&field, &message) {
+            let reason = format!("`{other}` stands beside it, and only one of them can");
+            problems.add(&here, reason, "keep one of them");
+            continue;
+        }
         if let Some(value) = value_of(&field, value, &here, problems) {
             message.set_field(&field, value);
         }
     }
     Some(message)
+}
+
+/// The name of another field that was set where only one may be.
+fn chosen(field: &FieldDescriptor, message: &DynamicMessage) -> Option<String> {
+    let set = field.containing_oneof()?.fields().find(|other| message.has_field(other))?;
+    Some(set.json_name().to_owned())
 }
 
 fn value_of(

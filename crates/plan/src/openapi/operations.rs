@@ -138,6 +138,7 @@ impl<'d> Reading<'d> {
             auth: auth.into(),
             scopes,
             id: id.chars().take(128).collect(),
+            ..Operation::default()
         });
     }
 }

@@ -11,9 +11,9 @@ use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use super::pulse::Attending;
-use super::tunnel::{Ends, relay};
-use super::visit::Visit;
+use super::super::pulse::Attending;
+use super::super::tunnel::{Ends, relay};
+use super::super::visit::Visit;
 use crate::account::Account;
 use crate::body::Tunnel;
 use crate::websocket;

@@ -1,0 +1,138 @@
+//! Which header fields does an operation drop and add?
+//!
+//! For a request the added fields are written into its head while that is written, so there is no
+//! second header map; an answer's map is changed in place.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use plan::{HeaderRules, Part, Template, Variable};
+
+use crate::handlers::Permit;
+use crate::received::Received;
+use crate::sender::Rules;
+
+/// What is known of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The request.
+    pub received: &'a Received,
+    /// The caller and what is called.
+    pub permit: &'a Permit<'a>,
+    /// The call's name, as `x-request-id` says it.
+    pub name: &'a [u8; 32],
+}
+
+/// The rules for a request, with what its values are made of.
+#[derive(Debug)]
+pub struct RequestRules<'a> {
+    rules: &'a HeaderRules,
+    facts: Facts<'a>,
+}
+
+impl<'a> RequestRules<'a> {
+    /// `rules` for the call that `facts` are of.
+    pub const fn new(rules: &'a HeaderRules, facts: Facts<'a>) -> Self {
+        Self { rules, facts }
+    }
+
+    /// The fields that are added, for who writes them otherwise than as lines.
+    pub fn added(&self) -> impl Iterator<Item = (&'a HeaderName, HeaderValue)> {
+        let made = |(name, value)| Some((name, self.facts.value(value)?));
+        self.rules.added().iter().map(|(name, value)| (name, value)).filter_map(made)
+    }
+}
+
+impl Rules for RequestRules<'_> {
+    fn drops(&self, name: &str) -> bool {
+        self.rules.drops(name)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        for (name, value) in self.rules.added() {
+            let start = out.len();
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            let value_at = out.len();
+            match value {
+                Template::Fixed(value) => out.extend_from_slice(value.as_bytes()),
+                Template::Parts(parts) => self.facts.write(parts, out),
+            }
+            if out.len() == value_at {
+                // What came out empty is left out.
+                out.truncate(start);
+            } else {
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+}
+
+/// Changes the fields of a backend's answer as the operation's policies say.
+pub fn change_answer(facts: &Facts<'_>, headers: &mut HeaderMap) {
+    let Some(policies) = &facts.permit.matched().operation().policies else { return };
+    for name in policies.response.dropped() {
+        headers.remove(name);
+    }
+    for (name, value) in policies.response.added() {
+        if let Some(value) = facts.value(value) {
+            headers.append(HeaderName::clone(name), value);
+        }
+    }
+}
+
+impl Facts<'_> {
+    /// The value for this call; `None` where it comes out empty.
+    fn value(&self, value: &Template) -> Option<HeaderValue> {
+        match value {
+            Template::Fixed(value) => Some(value.clone()),
+            Template::Parts(parts) => {
+                let mut bytes = Vec::with_capacity(64);
+                self.write(parts, &mut bytes);
+                let value = HeaderValue::from_maybe_shared(Bytes::from(bytes)).ok()?;
+                (!value.is_empty()).then_some(value)
+            }
+        }
+    }
+
+    fn write(&self, parts: &[Part], out: &mut Vec<u8>) {
+        for part in parts {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Variable(variable) => self.look_up(*variable, out),
+            }
+        }
+    }
+
+    fn look_up(&self, variable: Variable, out: &mut Vec<u8>) {
+        let Self { received, permit, name } = self;
+        let (api, application) = (permit.matched().api(), permit.application());
+        let text: &str = match variable {
+            Variable::RequestId => return out.extend_from_slice(*name),
+            Variable::ClientAddress => {
+                // Writing to a vector cannot fail.
+                let _ = write!(out, "{}", received.peer.client);
+                return;
+            }
+            Variable::RequestMethod => received.method.as_str(),
+            Variable::RequestHost => received.host_name(),
+            Variable::RequestPath => received.path(),
+            Variable::ApiName => &api.name,
+            Variable::ApiVersion => &api.version,
+            Variable::ApiContext => &api.context,
+            Variable::OperationPath => &permit.matched().operation().path,
+            Variable::ApplicationName => application.map_or("", |application| &application.name),
+            Variable::ApplicationOwner => application.map_or("", |application| &application.owner),
+            Variable::UserName => {
+                let token = permit.caller().token();
+                token.and_then(|token| token.claims().subject.as_deref()).unwrap_or_default()
+            }
+            Variable::SubscriptionTier => {
+                permit.subscription().map_or("", |subscription| &subscription.tier)
+            }
+        };
+        // Some of it was written by others: a line break would make a field of theirs out of it.
+        out.extend(text.bytes().filter(|byte| !byte.is_ascii_control()));
+    }
+}

@@ -1,0 +1,7 @@
+//! What is done to a call between the caller's admission and the backend, and to its answer?
+//!
+//! What each operation asks for was compiled when it was published; here it is applied.
+
+mod headers;
+
+pub use headers::{Facts, RequestRules, change_answer};

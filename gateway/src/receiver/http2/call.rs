@@ -1,0 +1,173 @@
+//! How does an HTTP/2 stream become a call, and its answer a response?
+//!
+//! Frames are the library's; here, and only here, its bodies are turned into ours and back.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::uri::Scheme;
+use http::{HeaderName, HeaderValue, Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::super::pulse::Attending;
+use super::super::visit::Visit;
+use super::stall::Stall;
+use super::upgraded;
+use crate::account::Account;
+use crate::body::{Body, BodyError};
+use crate::fault::{BadRequest, Fault, Format, render};
+use crate::pipeline::{self, Answer};
+
+/// Answers one request. The client is given up with `stall`.
+pub(in super::super) async fn call(
+    visit: Rc<Visit>,
+    stall: Rc<Stall>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Outgoing>, Infallible> {
+    let attending = visit.pulse.attend();
+    let upgrade = upgraded::asked(&mut request);
+    let (parts, incoming) = request.into_parts();
+    if !is_well_formed(&parts) {
+        let now = visit.worker.unix_us(visit.worker.clock.instant()).div_euclid(1_000_000);
+        let refused = render(&Fault::BadRequest(BadRequest::Head), Format::Json, now);
+        return Ok(refused.map(|body| Outgoing::new(body, None, stall, attending)));
+    }
+    let mut body_bytes = None;
+    let body = if incoming.is_end_stream() {
+        Body::Empty
+    } else {
+        let counted = Rc::clone(body_bytes.get_or_insert_default());
+        Body::stream(ClientBody { incoming, counted, stall: Rc::clone(&stall) })
+    };
+    let incoming = pipeline::Incoming { parts, body, body_bytes, peer: visit.peer.clone() };
+    let Answer { mut response, account } = pipeline::answer(&visit.worker, incoming).await;
+    Ok(match (std::mem::take(response.body_mut()), upgrade) {
+        (Body::Tunnel(far), Some(upgrade)) => {
+            upgraded::agree(&mut response);
+            let attends = visit.pulse.attend();
+            let work = upgraded::tunnel(Rc::clone(&visit), upgrade, far, account, attends);
+            // It ends with its stream, or when the worker stops.
+            drop(visit.tasks.spawn_local("tunnel", work));
+            response.map(|_| Outgoing::new(Body::Empty, None, stall, attending))
+        }
+        (body, _) => response.map(|_| Outgoing::new(body, Some(account), stall, attending)),
+    })
+}
+
+/// Whether it has none of what the library lets pass: values that begin or end with white space,
+/// which RFC 9113 §8.2.1 calls malformed and HTTP/1.1 would drop; quotes in names, which are no
+/// tokens (RFC 9110 §5.1); and schemes that are not HTTP's.
+fn is_well_formed(parts: &Parts) -> bool {
+    let white = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let tight = |value: &[u8]| !white(value.first()) && !white(value.last());
+    let good = |(name, value): (&HeaderName, &HeaderValue)| {
+        tight(value.as_bytes()) && !name.as_str().contains('"')
+    };
+    let scheme = parts.uri.scheme();
+    scheme.is_none_or(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
+        && parts.headers.iter().all(good)
+}
+
+/// The body of a request, counted.
+struct ClientBody {
+    incoming: Incoming,
+    counted: Rc<Cell<u64>>,
+    stall: Rc<Stall>,
+}
+
+impl http_body::Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.incoming).poll_frame(cx);
+        this.stall.awaits_body(frame.is_pending());
+        let frame = ready!(frame);
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            this.counted.set(this.counted.get() + data.len() as u64);
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Client(Box::new(error)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for ClientBody {
+    fn drop(&mut self) {
+        self.stall.awaits_body(false);
+    }
+}
+
+/// The body of an answer, counted. When it is dropped, ended or not, the call is over.
+pub(in super::super) struct Outgoing {
+    body: Body,
+    /// None of what was no request, or has become a tunnel.
+    account: Option<Account>,
+    stall: Rc<Stall>,
+    _attending: Attending,
+}
+
+impl Outgoing {
+    fn new(body: Body, account: Option<Account>, stall: Rc<Stall>, attending: Attending) -> Self {
+        stall.answered();
+        // The library asks for a part when the client has room for it.
+        stall.awaits_reading(!body.is_empty());
+        Self { body, account, stall, _attending: attending }
+    }
+}
+
+impl http_body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        this.stall.awaits_reading(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        let frame = ready!(frame);
+        match (&frame, &mut this.account) {
+            (Some(Ok(frame)), Some(account)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                account.response_bytes += bytes as u64;
+            }
+            (Some(Err(error)), Some(account)) => account.broke_off(error),
+            _ => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.stall.awaits_reading(false);
+    }
+}
