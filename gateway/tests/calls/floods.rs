@@ -83,14 +83,16 @@ async fn streams_that_are_opened_to_be_reset_are_taken_up_to_a_bound() {
 }
 
 #[tokio::test]
-async fn a_window_beyond_all_bounds_ends_the_connection_after_the_answer_too() {
+async fn a_window_beyond_all_bounds_resets_the_stream_after_its_answer_too() {
     let stand = Stand::start(OPEN).await;
     let mut client = Frames::connect(&stand).await;
     client.say(&get(1)).await;
     assert_eq!(client.fate(1).await, "200");
     let opened = frame(WINDOW_UPDATE, 0, 1, &[0x7f, 0xff, 0xff, 0xff]);
     client.say(&[opened.clone(), opened].concat()).await;
-    assert_eq!(client.fate(1).await, "goaway 3");
+    assert_eq!(client.fate(1).await, "reset 3");
+    client.say(&get(3)).await;
+    assert_eq!(client.fate(3).await, "200");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ const MAX_WINDOW: u64 = 0x7fff_ffff;
 pub(in super::super) struct Limits {
     /// Of each of: PING and SETTINGS together, PRIORITY and unknown kinds, `WINDOW_UPDATE`.
     pub(in super::super) control_frames: u32,
-    /// Of each of: streams that the client cancels, streams that it makes the gateway reset.
+    /// Streams that the client cancels; half as many that it makes the gateway reset.
     pub(in super::super) resets: u32,
 }
 
@@ -44,21 +44,11 @@ pub(super) enum Abuse {
     Cancelled,
     #[error("too many streams that had to be reset")]
     Provoked,
-    #[error("a flow-control window beyond 2^31-1")]
-    Overflow,
 }
 
-impl Abuse {
-    /// The error code that the client is told (RFC 9113 §7).
-    pub(super) const fn code(self) -> u32 {
-        const FLOW_CONTROL_ERROR: u32 = 3;
-        const ENHANCE_YOUR_CALM: u32 = 11;
-        match self {
-            Self::Overflow => FLOW_CONTROL_ERROR,
-            _ => ENHANCE_YOUR_CALM,
-        }
-    }
-}
+/// What clients are told (RFC 9113 §7).
+pub(super) const ENHANCE_YOUR_CALM: u32 = 11;
+pub(super) const FLOW_CONTROL_ERROR: u32 = 3;
 
 /// What a connection may still send.
 #[derive(Debug)]
@@ -74,6 +64,7 @@ pub(super) struct Budget {
     opened: (u32, u64),
     /// Payload of all DATA that was sent.
     sent: u64,
+    overflowed: Option<u32>,
     last_stream: u32,
 }
 
@@ -85,10 +76,11 @@ impl Budget {
             window: Bucket::full(limits.control_frames),
             empty: Bucket::full(MAX_EMPTY),
             cancelled: Bucket::full(limits.resets),
-            provoked: Bucket::full(limits.resets),
+            provoked: Bucket::full(limits.resets / 2),
             filled: now,
             opened: (0, 0),
             sent: 0,
+            overflowed: None,
             last_stream: 0,
         }
     }
@@ -96,6 +88,11 @@ impl Budget {
     /// The highest stream that the client has opened.
     pub(super) const fn last_stream(&self) -> u32 {
         self.last_stream
+    }
+
+    /// A stream whose window was opened beyond 2^31-1 since this was asked last.
+    pub(super) const fn overflowed(&mut self) -> Option<u32> {
+        self.overflowed.take()
     }
 
     /// Time refills; to be said now and then.
@@ -141,8 +138,8 @@ impl Budget {
             kind::RST_STREAM => self.cancelled.take(Abuse::Cancelled),
             kind::SETTINGS | kind::PING => self.control.take(Abuse::Control),
             kind::WINDOW_UPDATE => {
-                self.window.take(Abuse::Window)?;
-                self.opens(frame.stream, frame.word)
+                self.opens(frame.stream, frame.word);
+                self.window.take(Abuse::Window)
             }
             _ => self.priority.take(Abuse::Priority),
         }
@@ -171,14 +168,16 @@ impl Budget {
     /// The library forgets a stream once it is answered, and then takes every increment. Whatever
     /// was sent on a stream is less than what was sent at all, so a window that is too large by
     /// this sum is too large for certain.
-    fn opens(&mut self, stream: u32, increment: u32) -> Result<(), Abuse> {
+    fn opens(&mut self, stream: u32, increment: u32) {
         if stream == 0 {
-            return Ok(());
+            return;
         }
         let before = if self.opened.0 == stream { self.opened.1 } else { 0 };
         let sum = before.saturating_add(u64::from(increment));
         self.opened = (stream, sum);
-        if sum > MAX_WINDOW.saturating_add(self.sent) { Err(Abuse::Overflow) } else { Ok(()) }
+        if sum > MAX_WINDOW.saturating_add(self.sent) {
+            self.overflowed = Some(stream);
+        }
     }
 }
 
@@ -289,7 +288,7 @@ mod tests {
     #[test]
     fn streams_that_are_opened_only_to_be_reset_run_out() {
         check("<Hr", 1000, Some((Abuse::Cancelled, 21)));
-        check("<H>b", 1000, Some((Abuse::Provoked, 21)));
+        check("<H>b", 1000, Some((Abuse::Provoked, 11)));
     }
 
     #[test]
@@ -314,24 +313,25 @@ mod tests {
         check("<Hrr.", 1000, None);
     }
 
-    /// Increments on one stream, with so much sent before.
+    /// Increments on one stream, with so much sent before: is the window too large?
     #[track_caller]
-    fn window(sent: u32, increments: &[u32], expected: Result<(), Abuse>) {
+    fn window(sent: u32, increments: &[u32], too_large: bool) {
         let now = chassis::clock::Clock::system().instant();
         let mut budget = Budget::new(Limits { control_frames: 50, resets: 20 }, now);
         let frame = |kind, length, word| Frame { kind, flags: 0, stream: 1, length, word };
         assert_eq!(budget.sent(frame(kind::DATA, sent, 0)), Ok(()));
-        let opened = increments
-            .iter()
-            .try_for_each(|by| budget.received(frame(kind::WINDOW_UPDATE, 4, *by)));
-        assert_eq!(opened, expected);
+        for by in increments {
+            assert_eq!(budget.received(frame(kind::WINDOW_UPDATE, 4, *by)), Ok(()));
+        }
+        assert_eq!(budget.overflowed(), too_large.then_some(1));
+        assert_eq!(budget.overflowed(), None, "it is told once");
     }
 
     #[test]
     fn a_window_that_is_opened_too_far_is_noticed_on_answered_streams_too() {
-        window(0, &[0x7fff_ffff], Ok(()));
-        window(0, &[0x7fff_ffff, 1], Err(Abuse::Overflow));
-        window(10, &[0x7fff_ffff, 10], Ok(()));
-        window(10, &[0x7fff_ffff, 11], Err(Abuse::Overflow));
+        window(0, &[0x7fff_ffff], false);
+        window(0, &[0x7fff_ffff, 1], true);
+        window(10, &[0x7fff_ffff, 10], false);
+        window(10, &[0x7fff_ffff, 11], true);
     }
 }
