@@ -8,6 +8,8 @@
 #   need_duckdb              libduckdb.so, the query engine of the analytics collector
 #   need_geo                 the free country database, afterwards in $geo_database; a failure is a
 #                            warning and leaves $geo_database empty
+#   need_h2spec              the HTTP/2 test program, afterwards in $TURNPIKE_H2SPEC; without a Go
+#                            that can build it, a warning, and the variable stays empty
 #   build_environment        exports CARGO_TARGET_DIR, DUCKDB_LIB_DIR and LD_LIBRARY_PATH
 #   beside_binaries FOLDER   puts libduckdb.so beside the built programs
 #
@@ -29,6 +31,9 @@ geo_package='@ip-location-db/geo-whois-asn-country-mmdb@2.3.2026061719'
 geo_attribution='Countries: data of the Regional Internet Registries, CC BY 4.0, by the Number Resource Organization (https://www.nro.net)'
 geo_sha512='c5e9810cd425e260980ee55ba9ede32862ac543ca464691fbde6e1b4e87fdd518b69dabcbeca7bb7ba27b69314b77847eec0064f478b0f227df5257ed306b166'
 geo_database_sha256='c5f7c0e9bd6a6ccb5a2e9634764544a0d08bd0bd8788b8aedfac87bea184c652'
+
+# MIT.
+h2spec_module='github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible'
 
 say() { printf '%s\n' "turnpike: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -118,6 +123,20 @@ need_geo() {
         return 0
     fi
     printf '%s\n' "$geo_attribution" >"$turnpike_geo/ATTRIBUTION"
+}
+
+# Its dependencies want a newer Go than Debian 12 has, so that one is not installed for it.
+need_h2spec() {
+    export TURNPIKE_H2SPEC=$turnpike_cache/bin/h2spec
+    [ -x "$TURNPIKE_H2SPEC" ] && return 0
+    local go
+    go=$(command -v go || command -v /usr/local/go/bin/go) || go=
+    if [ -n "$go" ]; then
+        say "building $h2spec_module into $turnpike_cache/bin"
+        GOBIN=$turnpike_cache/bin GOFLAGS=-mod=mod "$go" install "$h2spec_module" >&2 && return 0
+    fi
+    say "warning: no h2spec; it takes Go 1.21 or newer (https://go.dev/dl) to build it"
+    TURNPIKE_H2SPEC=
 }
 
 build_environment() {

@@ -4,6 +4,7 @@
 //! `App`, `Backend`, `Load` and `Issuer` are the people around them. Nothing waits by sleeping:
 //! `eventually` asks until the answer is right or the deadline is over.
 
+pub mod alone;
 pub mod backend;
 pub mod client;
 pub mod engines;
@@ -14,6 +15,7 @@ pub mod resources;
 pub mod stack;
 pub mod traces;
 
+pub use alone::Alone;
 pub use backend::Backend;
 pub use client::{Answer, Client};
 pub use issuer::Issuer;

@@ -53,6 +53,11 @@ impl Process {
         assert!(status.success(), "cannot signal {}", self.name);
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it is still there.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()

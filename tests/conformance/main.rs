@@ -1,0 +1,6 @@
+//! Does the real gateway do what public suites of test programs ask?
+//!
+//! A program or a suite that is missing is named and left out.
+
+#[cfg(test)]
+mod http2;
