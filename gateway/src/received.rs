@@ -1,8 +1,9 @@
 //! Is this a request that a gateway may act upon?
 //!
 //! The strict edge: exactly one valid Host, a target that is a path, and a path in canonical form.
-//! What needs no escape is unescaped here, once, so that the same bytes are matched, authorised and
-//! forwarded; what must be escaped stays as it came. A `Received` is the proof that this was done.
+//! What needs no escape is unescaped here, once, so that the same path is matched, authorised and
+//! forwarded; what must be escaped stays as it came, and only for matching its digits are taken as
+//! capitals. A `Received` is the proof that this was done.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -52,6 +53,8 @@ pub struct Received {
     pub headers: HeaderMap,
     pub peer: Peer,
     target: PathAndQuery,
+    /// The path with escapes in capitals, where that is another one.
+    capitals: Option<Box<str>>,
     host: Host,
 }
 
@@ -82,17 +85,25 @@ impl Received {
         });
         let Parts { method, version, headers, .. } = parts;
         match checked {
-            Ok((host, target)) => Ok(Self { method, version, headers, peer, target, host }),
+            Ok((host, (target, capitals))) => {
+                Ok(Self { method, version, headers, peer, target, capitals, host })
+            }
             Err(fault) => Err(Box::new(Unfit { fault, headers })),
         }
     }
 
-    /// The path, in canonical form.
+    /// The path, in the form that is matched and authorised: as long as the one of the target, and
+    /// with escapes in capitals.
     pub fn path(&self) -> &str {
-        self.target.path()
+        self.capitals.as_deref().unwrap_or_else(|| self.target.path())
     }
 
-    /// The path and, with its question mark, the query.
+    /// The query without its question mark, as it came.
+    pub fn query(&self) -> Option<&str> {
+        self.target.query()
+    }
+
+    /// What is forwarded: the path and, with its question mark, the query.
     pub fn target(&self) -> &str {
         self.target.as_str()
     }
@@ -163,7 +174,7 @@ fn name_bytes(host: &[u8]) -> Option<usize> {
     }
 }
 
-fn target(parts: &Parts, bounds: Bounds) -> Result<PathAndQuery, Fault> {
+fn target(parts: &Parts, bounds: Bounds) -> Result<(PathAndQuery, Option<Box<str>>), Fault> {
     let Some(target) = parts.uri.path_and_query() else {
         return Err(Fault::BadRequest(BadRequest::Target));
     };
@@ -174,14 +185,18 @@ fn target(parts: &Parts, bounds: Bounds) -> Result<PathAndQuery, Fault> {
         return Err(Fault::BadRequest(BadRequest::Target));
     }
     match canonical(target.path().as_bytes()) {
-        Canonical::Already => Ok(target.clone()),
-        Canonical::Rewritten(mut whole) => {
+        Canonical::Plain => Ok((target.clone(), None)),
+        Canonical::Escaped(path) if path == target.path().as_bytes() => {
+            Ok((target.clone(), capitals(&path)))
+        }
+        Canonical::Escaped(mut whole) => {
+            let capitals = capitals(&whole);
             if let Some(query) = target.query() {
                 whole.push(b'?');
                 whole.extend_from_slice(query.as_bytes());
             }
             let whole = PathAndQuery::from_maybe_shared(Bytes::from(whole));
-            whole.map_err(|_| Fault::BadRequest(BadRequest::Path))
+            Ok((whole.map_err(|_| Fault::BadRequest(BadRequest::Path))?, capitals))
         }
         Canonical::Never => Err(Fault::BadRequest(BadRequest::Path)),
     }
@@ -189,18 +204,19 @@ fn target(parts: &Parts, bounds: Bounds) -> Result<PathAndQuery, Fault> {
 
 #[derive(Debug, PartialEq)]
 enum Canonical {
-    Already,
-    Rewritten(Vec<u8>),
+    Plain,
+    /// It has, or had, escapes.
+    Escaped(Vec<u8>),
     Never,
 }
 
 /// The canonical form of a path (RFC 3986 §6.2.2): escapes that are not needed are undone, the rest
-/// are in upper case. Dot segments, backslashes, control characters and NUL have none, whether they
+/// stay as they came. Dot segments, backslashes, control characters and NUL have none, whether they
 /// are escaped or not: a backend may read them as another path than the one that was authorised.
 fn canonical(path: &[u8]) -> Canonical {
     let plain = |byte: &u8| !matches!(byte, b'%' | b'\\' | 0..=b' ' | 0x7f..);
     if path.iter().all(plain) {
-        return if has_dot_segment(path) { Canonical::Never } else { Canonical::Already };
+        return if has_dot_segment(path) { Canonical::Never } else { Canonical::Plain };
     }
     let mut out = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -224,16 +240,24 @@ fn canonical(path: &[u8]) -> Canonical {
         match u8::try_from(upper * 16 + lower).unwrap_or_default() {
             0..b' ' | b'\\' | 0x7f => return Canonical::Never,
             free if free.is_ascii_alphanumeric() || b"-._~".contains(&free) => out.push(free),
-            _ => out.extend([b'%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]),
+            _ => out.extend([b'%', *high, *low]),
         }
     }
-    if has_dot_segment(&out) {
-        Canonical::Never
-    } else if out == path {
-        Canonical::Already
-    } else {
-        Canonical::Rewritten(out)
+    if has_dot_segment(&out) { Canonical::Never } else { Canonical::Escaped(out) }
+}
+
+/// A canonical path with its escapes in capitals (RFC 3986 §6.2.2.1); `None`: they are already.
+fn capitals(path: &[u8]) -> Option<Box<str>> {
+    let mut left = 0;
+    let upper = |byte: &u8| {
+        left = if *byte == b'%' { 2 } else { i32::max(left - 1, -1) };
+        if left >= 0 { byte.to_ascii_uppercase() } else { *byte }
+    };
+    let path_in_capitals: Vec<u8> = path.iter().map(upper).collect();
+    if path_in_capitals == path {
+        return None;
     }
+    String::from_utf8(path_in_capitals).ok().map(String::into_boxed_str)
 }
 
 /// A parameter may follow the dots (`..;x`): some backends cut it off before they look.
@@ -309,10 +333,18 @@ mod tests {
     #[test]
     fn only_escapes_that_change_nothing_are_undone() {
         path("/a/b?x=%2E%61", "a /a/b?x=%2E%61");
-        path("/%61%2db%7e/%c3%bc%2F%3b?q", "a /a-b~/%C3%BC%2F%3B?q");
+        path("/%61%2db%7e/%c3%bc%2F%3b?q", "a /a-b~/%c3%bc%2F%3b?q");
         path("/a%20b", "a /a%20b");
         path("/a//b/", "a /a//b/");
         path("/...", "a /...");
+    }
+
+    #[test]
+    fn escapes_are_matched_in_capitals_and_forwarded_as_they_came() {
+        let matched = |path: &str| capitals(path.as_bytes()).map(String::from);
+        assert_eq!(matched("/a%2fb%2C%3bcd"), Some("/a%2Fb%2C%3Bcd".to_owned()));
+        assert_eq!(matched("/a%2Fb%25"), None);
+        assert_eq!(matched("/plain"), None);
     }
 
     #[test]

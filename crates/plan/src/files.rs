@@ -272,7 +272,7 @@ fn resolve(
 fn merge(spec: &mut ApiSpec, declared: Vec<turnpike_proto::config::v1::Operation>) {
     for operation in declared {
         let same = |one: &turnpike_proto::config::v1::Operation| {
-            one.method == operation.method && one.path == operation.path
+            one.method == operation.method && one.path == operation.path && one.r#match.is_none()
         };
         match spec.operations.iter_mut().find(|one| same(one)) {
             Some(listed) if listed.id.is_empty() => listed.id = operation.id,

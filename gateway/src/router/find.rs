@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use plan::{ApiPlan, OperationMatch, OperationPlan, Plan};
+use plan::{ApiPlan, Asked, OperationMatch, OperationPlan, Plan};
 use turnpike_proto::config::v1::lifecycle::State;
 
 use crate::fault::Fault;
@@ -42,21 +42,35 @@ pub fn find<'g>(plan: &'g Plan, received: &'g Received) -> Result<Found<'g>, Fau
     if api.lifecycle == State::Blocked {
         return Err(Fault::ApiBlocked);
     }
-    match api.operation(received.method.as_str(), hit.rest) {
+    match api.operation_of(received.method.as_str(), hit.rest, received) {
         OperationMatch::Found(operation) => {
-            // The rest is the end of the path, and the query follows the path.
+            // The rest is the end of the path, which is as long in the target, and there the query
+            // follows it.
             let start = path.len().saturating_sub(hit.rest.len());
             let rest = received.target().get(start..).unwrap_or_default();
             Ok(Found::Operation(Matched { api, operation, rest }))
         }
         OperationMatch::MethodNotAllowed(methods) => {
-            let allow = methods.join(", ");
+            let mut allow = methods.join(", ");
+            if !methods.contains(&"OPTIONS") {
+                allow.push_str(", OPTIONS");
+            }
             if received.method == Method::OPTIONS {
-                return Ok(Found::Methods(format!("{allow}, OPTIONS")));
+                return Ok(Found::Methods(allow));
             }
             Err(Fault::MethodNotAllowed { allow })
         }
         OperationMatch::NotFound => Err(Fault::NoOperation),
+    }
+}
+
+impl Asked for Received {
+    fn field(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.headers.get_all(name).iter().any(|value| test(value.as_bytes()))
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.query()
     }
 }
 

@@ -22,6 +22,8 @@ mod passing;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]
+mod routing;
+#[cfg(test)]
 mod smuggling;
 #[cfg(test)]
 mod stand;

@@ -72,9 +72,9 @@ async fn a_call_that_nobody_serves_is_told_why() {
     check(&stand, "GET /blocked/1.0/x", "503 700700").await;
     check(&stand, "GET /open/1.0/../narrow", "400 400").await;
     let answer = stand.call("PUT /narrow/1.0/echo/7", "", "").await;
-    assert_eq!(answer.field("allow"), Some("delete, get"));
+    assert_eq!(answer.field("allow"), Some("delete, get, head, options"));
     let answer = stand.call("OPTIONS /narrow/1.0/echo/7", "", "").await;
-    assert_eq!((answer.status, answer.field("allow")), (200, Some("delete, get, options")));
+    assert_eq!((answer.status, answer.field("allow")), (200, Some("delete, get, head, options")));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::operation::{OperationPlan, compile_operations};
 use super::policies::Kept;
 use crate::problem::{At, Problems, shown};
 use crate::resource::{ResourceKey, is_name};
-use crate::router::{Match, Trie, check_context};
+use crate::router::{Asked, Bare, Match, Trie, check_context};
 
 /// The longest definition, in bytes.
 pub(crate) const MAX_DEFINITION_BYTES: usize = 4 * 1024 * 1024;
@@ -96,9 +96,15 @@ impl ApiPlan {
         &self.operations
     }
 
-    /// The operation for a method and what follows the context.
+    /// The operation for a method and what follows the context, for a call that carries nothing
+    /// that an operation may ask for besides.
     pub fn operation(&self, method: &str, rest: &str) -> OperationMatch<'_> {
-        match self.trie.find(method, rest) {
+        self.operation_of(method, rest, &Bare)
+    }
+
+    /// The operation for a method, what follows the context, and what else the call carries.
+    pub fn operation_of(&self, method: &str, rest: &str, call: &dyn Asked) -> OperationMatch<'_> {
+        match self.trie.find(method, rest, call) {
             Match::Found(position) => self
                 .operations
                 .get(position)

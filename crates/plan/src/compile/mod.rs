@@ -9,6 +9,7 @@ mod certificate;
 mod head;
 mod host;
 mod key_manager;
+mod matching;
 mod operation;
 mod policies;
 mod resource;

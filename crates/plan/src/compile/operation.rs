@@ -7,6 +7,7 @@ use turnpike_proto::config::v1::Operation;
 use turnpike_proto::config::v1::operation::Auth;
 
 use super::api::unknown;
+use super::matching::compile_match;
 use super::policies::{Kept, PoliciesPlan};
 use crate::problem::{At, Problems, shown};
 use crate::router::{Constraints, Growing, Template, Trie};
@@ -58,8 +59,12 @@ pub(crate) fn compile_operations(
                 continue;
             }
         };
-        if !growing.insert(&template, &operation.method, list.len()) {
-            let place = (template.spelling.clone(), operation.method.clone());
+        let at = here.name("match");
+        let asks = compile_match(operation.r#match.as_ref(), &mut constraints, &at, problems);
+        let asks = asks.map(Arc::new);
+        let conditions = asks.as_ref().map_or("".into(), |asks| asks.spelling.clone());
+        let place = (template.spelling.clone(), operation.method.clone(), conditions);
+        if !growing.insert(&template, &operation.method, asks, list.len()) {
             let first = places.get(&place).copied().unwrap_or_default();
             let reason = format!(
                 "`{} {}` is the same operation as operations[{first}]",
@@ -68,7 +73,7 @@ pub(crate) fn compile_operations(
             );
             problems.add(&here, reason, "keep one of them");
         }
-        places.insert((template.spelling, operation.method.clone()), index);
+        places.insert(place, index);
         list.push(Arc::new(plan));
     }
     (list, Trie::packed(&growing))

@@ -9,6 +9,7 @@ use turnpike_proto::config::v1::{
 };
 
 use crate::resource::{Kind, ResourceKey, metadata};
+use crate::router::served_paths;
 
 /// A field that names another resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,10 +112,9 @@ pub(crate) fn claims(resource: &Resource) -> Vec<Claim> {
 
 /// Served paths, so that also a context that reads like another one's version is found.
 fn api_claims(spec: &ApiSpec, version: &str) -> Vec<Claim> {
-    let mut claims = vec![claim(format!("the path {}/{version}", spec.context), "spec.context")];
-    if spec.default_version {
-        claims.push(claim(format!("the path {}", spec.context), "spec.defaultVersion"));
-    }
+    let (versioned, bare) = served_paths(&spec.context, version, spec.default_version);
+    let mut claims = vec![claim(format!("the path {versioned}"), "spec.context")];
+    claims.extend(bare.map(|bare| claim(format!("the path {bare}"), "spec.defaultVersion")));
     claims
 }
 

@@ -1,6 +1,7 @@
 //! Which API is served under a path?
 //!
-//! A table of served paths: `/orders/1.0.0` for a version, `/orders` for the default version. The
+//! A table of served paths: `/orders/1.0.0` for a version, `/orders` for the default version; a
+//! context may say itself where its version stands. The
 //! longest one that the path starts with wins. A version that is known but not served is nobody's:
 //! its calls must not fall through to the default version's backend.
 
@@ -57,7 +58,8 @@ impl Contexts {
 
     /// Puts an API in its places, unless another one has one of them.
     pub(crate) fn insert(&mut self, api: &Arc<ApiPlan>) -> Result<(), Taken> {
-        let paths = served_paths(api);
+        let paths = paths_of(api);
+        let paths: Vec<Arc<str>> = paths.collect();
         if let Some(other) = paths.iter().find_map(|path| self.served.get(&**path)) {
             return Err(Taken(Arc::clone(other)));
         }
@@ -72,7 +74,7 @@ impl Contexts {
 
     /// Takes an API out of its places.
     pub(crate) fn remove(&mut self, api: &ApiPlan) {
-        for path in served_paths(api) {
+        for path in paths_of(api) {
             if self.served.get(&*path).is_none_or(|there| there.key != api.key) {
                 continue;
             }
@@ -89,12 +91,25 @@ impl Contexts {
     }
 }
 
-fn served_paths(api: &ApiPlan) -> Vec<Arc<str>> {
-    let mut paths = vec![format!("{}/{}", api.context, api.version).into()];
-    if api.default_version {
-        paths.push(Arc::clone(&api.context));
+/// The segment of a context that stands for the version.
+const VERSION: &str = "/{version}";
+
+fn paths_of(api: &ApiPlan) -> impl Iterator<Item = Arc<str>> + use<> {
+    let (versioned, bare) = served_paths(&api.context, &api.version, api.default_version);
+    std::iter::once(versioned).chain(bare).map(Arc::from)
+}
+
+/// Where a version is served, and where it is served besides as the default version.
+pub(crate) fn served_paths(
+    context: &str,
+    version: &str,
+    default_version: bool,
+) -> (String, Option<String>) {
+    if context.contains(VERSION) {
+        let bare = default_version.then(|| context.replacen(VERSION, "", 1));
+        return (context.replacen(VERSION, &format!("/{version}"), 1), bare);
     }
-    paths
+    (format!("{context}/{version}"), default_version.then(|| context.to_owned()))
 }
 
 /// Where the first segments of a path end: `/a/b/c` with room for two gives 2, 4.
@@ -127,7 +142,15 @@ pub(crate) fn check_context(context: &str) -> Result<(), (&'static str, String)>
     if context.len() > 512 || body.split('/').count() > MAX_SEGMENTS {
         return Err(("a context has at most 8 segments and 512 bytes", String::new()));
     }
-    for segment in body.split('/') {
+    let versions = body.split('/').filter(|segment| *segment == "{version}").count();
+    if versions > 1 {
+        return Err(("`{version}` stands once in a context", "leave one of them out".into()));
+    }
+    if versions == body.split('/').count() {
+        let suggestion = "write for example `/orders/{version}`".into();
+        return Err(("a context has at least one segment besides its version", suggestion));
+    }
+    for segment in body.split('/').filter(|segment| *segment != "{version}") {
         if segment.is_empty() || segment == "." || segment == ".." {
             return Err(("a context has no empty, `.` or `..` segment", "leave it out".into()));
         }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::condition::Conditions;
 use super::segment::{Segment, Shape};
 use super::template::Template;
 
@@ -17,15 +18,30 @@ pub(crate) struct Growing {
     /// Those with more literal characters first.
     pub(super) shaped: BTreeMap<Order, (Arc<Shape>, Self)>,
     pub(super) any: Option<Box<Self>>,
-    /// Operations that end here, by method.
-    pub(super) here: Vec<(Box<str>, usize)>,
+    /// Operations that end here.
+    pub(super) here: Vec<Ending>,
     /// Operations that end with `/*` here.
-    pub(super) rest: Vec<(Box<str>, usize)>,
+    pub(super) rest: Vec<Ending>,
+}
+
+/// Where the way to an operation ends.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) method: Box<str>,
+    pub(super) conditions: Option<Arc<Conditions>>,
+    pub(super) operation: usize,
 }
 
 impl Growing {
-    /// Adds an operation; `false` when the template has one for the method already.
-    pub(crate) fn insert(&mut self, template: &Template, method: &str, operation: usize) -> bool {
+    /// Adds an operation; `false` when the template has one for the method and the conditions
+    /// already.
+    pub(crate) fn insert(
+        &mut self,
+        template: &Template,
+        method: &str,
+        conditions: Option<Arc<Conditions>>,
+        operation: usize,
+    ) -> bool {
         let mut node = self;
         for segment in &template.segments {
             node = match segment {
@@ -38,11 +54,15 @@ impl Growing {
                 }
             };
         }
-        let methods = if template.rest { &mut node.rest } else { &mut node.here };
-        if methods.iter().any(|(known, _)| &**known == method) {
+        let endings = if template.rest { &mut node.rest } else { &mut node.here };
+        let spelling = |conditions: &Option<Arc<Conditions>>| {
+            conditions.as_ref().map(|conditions| conditions.spelling.clone())
+        };
+        let asks = spelling(&conditions);
+        if endings.iter().any(|one| &*one.method == method && spelling(&one.conditions) == asks) {
             return false;
         }
-        methods.push((method.into(), operation));
+        endings.push(Ending { method: method.into(), conditions, operation });
         true
     }
 }

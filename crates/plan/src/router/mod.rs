@@ -1,5 +1,6 @@
 //! Which API, and which of its operations, does a request mean?
 
+mod condition;
 mod contexts;
 mod edges;
 mod grow;
@@ -7,7 +8,9 @@ mod segment;
 mod template;
 mod trie;
 
-pub(crate) use contexts::{Contexts, check_context};
+pub use condition::Asked;
+pub(crate) use condition::{Bare, Condition, Conditions, Part, Test};
+pub(crate) use contexts::{Contexts, check_context, served_paths};
 pub(crate) use grow::Growing;
 pub(crate) use segment::Constraints;
 pub(crate) use template::Template;

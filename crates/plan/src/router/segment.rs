@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
+use regex::{Regex, RegexBuilder, bytes};
 
 /// The largest compiled form of one constraint, in bytes.
 const MAX_COMPILED_BYTES: usize = 256 * 1024;
@@ -65,6 +65,8 @@ pub(crate) enum Part<'t> {
 #[derive(Debug, Default)]
 pub(crate) struct Constraints {
     known: BTreeMap<Box<str>, Arc<Shape>>,
+    /// Expressions for values, by their pattern.
+    values: BTreeMap<Box<str>, bytes::Regex>,
 }
 
 impl Constraints {
@@ -79,9 +81,7 @@ impl Constraints {
         if let Some(known) = self.known.get(spelling.as_str()) {
             return Ok(Segment::Shaped(Arc::clone(known)));
         }
-        if self.known.len() >= MAX_CONSTRAINTS {
-            return Err(format!("an API has at most {MAX_CONSTRAINTS} different constraints"));
-        }
+        self.check_room()?;
         let literal = parts
             .iter()
             .map(|part| match part {
@@ -93,6 +93,31 @@ impl Constraints {
         let shape = Arc::new(Shape { literal, spelling: spelling.clone(), matcher });
         self.known.insert(spelling, Arc::clone(&shape));
         Ok(Segment::Shaped(shape))
+    }
+
+    /// The expression that a whole value has to match, or what is wrong with it.
+    pub(crate) fn expression(&mut self, pattern: &str) -> Result<bytes::Regex, String> {
+        if let Some(known) = self.values.get(pattern) {
+            return Ok(known.clone());
+        }
+        self.check_room()?;
+        // On its own first: `a)(b` would be balanced only inside the group.
+        bounded(pattern)?;
+        let expression = bytes::RegexBuilder::new(&format!("^(?:{pattern})$"))
+            .size_limit(MAX_COMPILED_BYTES)
+            .dfa_size_limit(MAX_COMPILED_BYTES)
+            .nest_limit(50)
+            .build()
+            .map_err(|error| said(&error))?;
+        self.values.insert(pattern.into(), expression.clone());
+        Ok(expression)
+    }
+
+    fn check_room(&self) -> Result<(), String> {
+        if self.known.len() + self.values.len() >= MAX_CONSTRAINTS {
+            return Err(format!("an API has at most {MAX_CONSTRAINTS} different constraints"));
+        }
+        Ok(())
     }
 }
 
@@ -132,7 +157,7 @@ fn matcher(parts: &[Part<'_>]) -> Result<Matcher, String> {
             Part::Parameter(None) => pattern.push_str(".+"),
             Part::Parameter(Some(constraint)) => {
                 // On its own first: `a)(b` would be balanced only inside the group.
-                compile(constraint)?;
+                bounded(constraint)?;
                 pattern.push_str("(?:");
                 pattern.push_str(constraint);
                 pattern.push(')');
@@ -140,23 +165,27 @@ fn matcher(parts: &[Part<'_>]) -> Result<Matcher, String> {
         }
     }
     pattern.push('$');
-    compile(&pattern).map(Matcher::Expression)
+    bounded(&pattern).map(Matcher::Expression)
 }
 
-fn compile(pattern: &str) -> Result<Regex, String> {
+fn bounded(pattern: &str) -> Result<Regex, String> {
     RegexBuilder::new(pattern)
         .size_limit(MAX_COMPILED_BYTES)
         .dfa_size_limit(MAX_COMPILED_BYTES)
         .nest_limit(50)
         .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(limit) => {
-                format!("the constraint compiles to more than {limit} bytes")
-            }
-            // The regex crate draws a picture on several lines; its last line says what is wrong.
-            other => format!(
-                "the constraint does not compile: {}",
-                other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ")
-            ),
-        })
+        .map_err(|error| said(&error))
+}
+
+fn said(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(limit) => {
+            format!("the constraint compiles to more than {limit} bytes")
+        }
+        // The regex crate draws a picture on several lines; its last line says what is wrong.
+        other => format!(
+            "the constraint does not compile: {}",
+            other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ")
+        ),
+    }
 }

@@ -1,9 +1,10 @@
 //! What does a path template say?
 //!
 //! `/orders/{id}/items`: literal segments, parameters, and at the end `/*` for any rest. `/` and
-//! the empty path are the same. A slash at the end is a segment of its own: `/orders/` is not
-//! `/orders`.
+//! the empty path are the same. A slash at the end is a segment of its own. Escapes are brought
+//! into the form that the gateway brings those of a call into, so that equal paths have equal bytes.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::segment::{Constraints, Part, Segment, spelling};
@@ -36,6 +37,8 @@ impl Template {
         if text.len() > MAX_BYTES {
             return Err((format!("a path has at most {MAX_BYTES} bytes"), ""));
         }
+        let canonical = canonical(body);
+        let body = canonical.as_ref();
         let mut template = Self { segments: Vec::new(), rest: false, spelling: String::new() };
         if body.is_empty() {
             return Ok(template);
@@ -63,6 +66,37 @@ impl Template {
         }
         Ok(template)
     }
+}
+
+/// Outside of braces, escapes of characters that need none are undone and the others are in upper
+/// case (RFC 3986 §6.2.2). What is no escape is left for the check of literals.
+fn canonical(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let (mut out, mut depth) = (String::with_capacity(text.len()), 0_usize);
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let two = letters.as_str().get(..2).filter(|_| letter == '%' && depth == 0);
+        let Some((two, byte)) = two.and_then(|two| Some((two, u8::from_str_radix(two, 16).ok()?)))
+        else {
+            out.push(letter);
+            continue;
+        };
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push_str(&two.to_ascii_uppercase());
+        }
+        letters = letters.as_str().get(2..).unwrap_or_default().chars();
+    }
+    Cow::Owned(out)
 }
 
 type Read<'t> = (Vec<Part<'t>>, Option<&'t str>);

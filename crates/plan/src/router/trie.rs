@@ -3,14 +3,16 @@
 //! A trie over segments. At each segment literals are tried first, then shaped segments (those
 //! with more literal characters first), then parameters, then `/*`; what leads nowhere is left for
 //! the next. A path that is found without the method is told apart from one that is not found.
+//! A slash at the end is looked for as it is first, and then as if it were, or were not, there.
 //!
 //! It is packed into few arrays, parents beside their children: with a hundred thousand routes a
 //! look-up costs as many cache misses as it touches places, and little else.
 
 use std::sync::Arc;
 
+use super::condition::{Asked, Conditions};
 use super::edges::{Edges, NONE, Text};
-use super::grow::Growing;
+use super::grow::{Ending, Growing};
 use super::segment::Shape;
 
 /// What became of the search; operations are told by their position in the list.
@@ -31,10 +33,15 @@ pub(crate) struct Trie {
     text: Vec<u8>,
     shaped: Vec<(Arc<Shape>, u32)>,
     methods: Vec<Method>,
+    /// Operations that ask for more than path and method, by method; narrower ones first.
+    conditional: Vec<(Arc<Conditions>, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
+    /// Whether a slash behind its path, and nothing else, means the same: not for the root, and
+    /// not where its path has one already.
+    may_end_with_slash: bool,
     literals: Literals,
     any: u32,
     shaped: Span,
@@ -65,12 +72,15 @@ impl Span {
     }
 }
 
-/// An operation by its method.
+/// The operations of a path that have one method.
 #[derive(Debug)]
 struct Method {
     code: Code,
     name: Box<str>,
-    operation: usize,
+    /// The one that asks for nothing else.
+    operation: u32,
+    /// Those that do.
+    conditional: Span,
 }
 
 /// The usual methods, so that they are compared without a look at their names.
@@ -108,25 +118,32 @@ impl Code {
 struct Search<'m, 't> {
     method: &'m str,
     code: Code,
+    call: &'m dyn Asked,
     others: Vec<&'t str>,
+    /// Whether the path has the method, for calls that carry something else.
+    unfit: bool,
 }
 
 impl Trie {
     /// Packs what has grown.
     pub(crate) fn packed(growing: &Growing) -> Self {
         let mut trie = Self::default();
-        trie.pack(growing);
+        trie.pack(growing, false);
         trie
     }
 
     /// The operation for a method and what follows the context: empty, or starting with `/`.
-    pub(crate) fn find<'t>(&'t self, method: &str, rest: &str) -> Match<'t> {
-        let mut search = Search { method, code: Code::of(method), others: Vec::new() };
+    pub(crate) fn find<'t>(&'t self, method: &str, rest: &str, call: &dyn Asked) -> Match<'t> {
+        let code = Code::of(method);
+        let mut search = Search { method, code, call, others: Vec::new(), unfit: false };
         let left = rest.strip_prefix('/').filter(|left| !left.is_empty());
         match self.find_below(0, left, &mut search) {
             Some(operation) => Match::Found(operation),
-            None if search.others.is_empty() => Match::Nothing,
+            None if search.others.is_empty() || search.unfit => Match::Nothing,
             None => {
+                if search.others.contains(&"GET") {
+                    search.others.push("HEAD");
+                }
                 search.others.sort_unstable();
                 search.others.dedup();
                 Match::OtherMethods(search.others)
@@ -143,19 +160,23 @@ impl Trie {
     ) -> Option<usize> {
         let node = self.nodes.get(place as usize)?;
         let Some(left) = left else {
-            return self.of_method(node.here, search).or_else(|| self.of_method(node.rest, search));
+            return self
+                .of_method(node.here, search)
+                .or_else(|| self.of_method(self.with_slash(place, node), search))
+                .or_else(|| self.of_method(node.rest, search));
         };
         let (segment, left) = match left.bytes().position(|byte| byte == b'/') {
             Some(end) => (left.get(..end)?, left.get(end + 1..)),
             None => (left, None),
         };
-        let literal = match node.literals {
-            Literals::None => None,
-            Literals::One(text, child) => text.is(&self.text, segment).then_some(child),
-            Literals::Many => self.edges.get(&self.text, place, segment),
-        };
-        literal
+        self.literal(place, node, segment)
             .and_then(|child| self.find_below(child, left, search))
+            .or_else(|| {
+                let slash_at_end = segment.is_empty() && left.is_none();
+                (slash_at_end && node.may_end_with_slash)
+                    .then(|| self.of_method(node.here, search))
+                    .flatten()
+            })
             .or_else(|| {
                 let shaped = node.shaped.of(&self.shaped).iter();
                 let mut fitting = shaped.filter(|(shape, _)| shape.matches(segment));
@@ -168,23 +189,59 @@ impl Trie {
             .or_else(|| self.of_method(node.rest, search))
     }
 
+    fn literal(&self, place: u32, node: &Node, segment: &str) -> Option<u32> {
+        match node.literals {
+            Literals::None => None,
+            Literals::One(text, child) => text.is(&self.text, segment).then_some(child),
+            Literals::Many => self.edges.get(&self.text, place, segment),
+        }
+    }
+
+    /// The operations of this node's path with a slash at the end.
+    fn with_slash(&self, place: u32, node: &Node) -> Span {
+        if !node.may_end_with_slash {
+            return Span::default();
+        }
+        let child = self.literal(place, node, "");
+        child.and_then(|child| self.nodes.get(child as usize)).map_or(Span::default(), |it| it.here)
+    }
+
     fn of_method<'t>(&'t self, span: Span, search: &mut Search<'_, 't>) -> Option<usize> {
         let methods = span.of(&self.methods);
-        let is = |one: &&Method| {
+        let named = |one: &Method| {
             one.code == search.code && (one.code != Code::Named || *one.name == *search.method)
         };
-        let every = |one: &&Method| one.code == Code::Every;
-        if let Some(found) = methods.iter().find(is).or_else(|| methods.iter().find(every)) {
-            return Some(found.operation);
+        if let Some(found) = methods.iter().find(|one| named(one))
+            && let Some(operation) = self.fitting(found, search)
+        {
+            return Some(operation);
+        }
+        // RFC 9110 §9.3.2: HEAD is GET without the content of the answer.
+        let instead = [(search.code == Code::Head).then_some(Code::Get), Some(Code::Every)];
+        for code in instead.into_iter().flatten() {
+            if let Some(found) = methods.iter().find(|one| one.code == code)
+                && let Some(operation) = self.fitting(found, search)
+            {
+                return Some(operation);
+            }
         }
         search.others.extend(methods.iter().map(|one| &*one.name));
         None
     }
 
+    fn fitting(&self, method: &Method, search: &mut Search<'_, '_>) -> Option<usize> {
+        let asked = method.conditional.of(&self.conditional).iter();
+        let mut fitting = asked.filter(|(conditions, _)| conditions.fit(search.call));
+        let operation = fitting.next().map_or(method.operation, |(_, operation)| *operation);
+        search.unfit |= operation == NONE;
+        (operation != NONE).then_some(operation as usize)
+    }
+
     /// Packs a node and what is below it; parameters come right behind their parent.
-    fn pack(&mut self, growing: &Growing) -> u32 {
+    fn pack(&mut self, growing: &Growing, may_end_with_slash: bool) -> u32 {
         let place = number(self.nodes.len());
         let node = Node {
+            may_end_with_slash,
             literals: Literals::None,
             any: NONE,
             shaped: Span::default(),
@@ -192,12 +249,12 @@ impl Trie {
             rest: self.pack_methods(&growing.rest),
         };
         self.nodes.push(node);
-        let any = growing.any.as_ref().map_or(NONE, |child| self.pack(child));
+        let any = growing.any.as_ref().map_or(NONE, |child| self.pack(child, true));
         let literals = self.pack_literals(place, growing);
         let shaped: Vec<_> = growing
             .shaped
             .values()
-            .map(|(shape, child)| (Arc::clone(shape), self.pack(child)))
+            .map(|(shape, child)| (Arc::clone(shape), self.pack(child, true)))
             .collect();
         let span = Span { start: number(self.shaped.len()), count: number(shaped.len()) };
         self.shaped.extend(shaped);
@@ -212,7 +269,7 @@ impl Trie {
         for (segment, child) in &growing.literals {
             let text = Text { start: number(self.text.len()), length: number(segment.len()) };
             self.text.extend_from_slice(segment.as_bytes());
-            let child = self.pack(child);
+            let child = self.pack(child, !segment.is_empty());
             if growing.literals.len() == 1 {
                 return Literals::One(text, child);
             }
@@ -222,13 +279,32 @@ impl Trie {
         literals
     }
 
-    fn pack_methods(&mut self, methods: &[(Box<str>, usize)]) -> Span {
+    /// Operations of one method lie behind the first of them, those with most conditions first.
+    fn pack_methods(&mut self, endings: &[Ending]) -> Span {
+        let mut methods: Vec<Method> = Vec::new();
+        for ending in endings {
+            if methods.iter().any(|known| known.name == ending.method) {
+                continue;
+            }
+            let same = || endings.iter().filter(|other| other.method == ending.method);
+            let plain = same().find(|one| one.conditions.is_none());
+            let asks = |one: &Ending| Some((Arc::clone(one.conditions.as_ref()?), one.operation));
+            let mut conditional: Vec<_> = same().filter_map(asks).collect();
+            // Stable: equal ones stay in the order of the list.
+            conditional.sort_by_cached_key(|(conditions, _)| conditions.order());
+            let start = number(self.conditional.len());
+            let span = Span { start, count: number(conditional.len()) };
+            self.conditional
+                .extend(conditional.into_iter().map(|(conditions, at)| (conditions, number(at))));
+            methods.push(Method {
+                code: Code::of(&ending.method),
+                name: ending.method.clone(),
+                operation: plain.map_or(NONE, |one| number(one.operation)),
+                conditional: span,
+            });
+        }
         let span = Span { start: number(self.methods.len()), count: number(methods.len()) };
-        self.methods.extend(methods.iter().map(|(name, operation)| Method {
-            code: Code::of(name),
-            name: name.clone(),
-            operation: *operation,
-        }));
+        self.methods.extend(methods);
         span
     }
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::condition::Bare;
 use super::super::segment::Constraints;
 use super::super::template::Template;
 use super::*;
@@ -12,7 +13,7 @@ use super::*;
 fn check(operations: &[&str], call: &str, said: &str) {
     let trie = build(operations);
     let (method, path) = call.split_once(' ').unwrap_or((call, ""));
-    assert_eq!(answer(operations, trie.find(method, path)), said, "{call}");
+    assert_eq!(answer(operations, trie.find(method, path, &Bare)), said, "{call}");
 }
 
 fn build(operations: &[&str]) -> Trie {
@@ -20,7 +21,7 @@ fn build(operations: &[&str]) -> Trie {
     for (place, operation) in operations.iter().enumerate() {
         let (method, path) = operation.split_once(' ').unwrap();
         let template = Template::parse(path, &mut constraints).unwrap();
-        growing.insert(&template, method, place);
+        growing.insert(&template, method, None, place);
     }
     Trie::packed(&growing)
 }
@@ -58,7 +59,7 @@ fn literals_win_over_shapes_over_parameters_over_the_rest() {
 fn a_way_that_leads_nowhere_is_left() {
     let operations = ["GET /a/b/c", "GET /a/{x}/d", "POST /a/b/d"];
     check(&operations, "GET /a/b/d", "GET /a/{x}/d");
-    check(&operations, "PUT /a/b/d", "GET,POST");
+    check(&operations, "PUT /a/b/d", "GET,HEAD,POST");
     check(&operations, "GET /a/b", "nothing");
 }
 
@@ -71,13 +72,18 @@ fn the_method_is_matched_byte_for_byte_and_star_is_every_method() {
 }
 
 #[test]
-fn the_context_itself_and_a_slash_are_the_same_and_other_slashes_count() {
-    let operations = ["GET /", "GET /a", "GET /b/"];
+fn a_slash_at_the_end_counts_only_where_both_forms_are_operations() {
+    let operations = ["GET /", "GET /a", "GET /b/", "GET /c", "GET /c/", "GET /c/*", "POST /a/"];
     check(&operations, "GET /", "GET /");
     check(&operations, "GET ", "GET /");
-    check(&operations, "GET /a/", "nothing");
+    check(&operations, "GET /a/", "GET /a");
+    check(&operations, "POST /a", "POST /a/");
     check(&operations, "GET /b/", "GET /b/");
-    check(&operations, "GET /b", "nothing");
+    check(&operations, "GET /b", "GET /b/");
+    check(&operations, "GET /c", "GET /c");
+    check(&operations, "GET /c/", "GET /c/");
+    check(&operations, "GET /c//", "GET /c/*");
+    check(&["GET /a/{x}", "GET /a/*"], "GET /a/7/", "GET /a/{x}");
     check(&operations, "GET //", "nothing");
     check(&["* /*"], "GET ", "* /*");
     check(&["* /*"], "GET /x//y", "* /*");
@@ -85,12 +91,23 @@ fn the_context_itself_and_a_slash_are_the_same_and_other_slashes_count() {
 }
 
 #[test]
-fn bytes_are_matched_as_they_came() {
+fn an_escaped_reserved_character_is_not_the_character() {
+    // The edge has brought the escapes of a call into upper case.
     let operations = ["GET /a%2Fb", "GET /{x}"];
     check(&operations, "GET /a%2Fb", "GET /a%2Fb");
-    check(&operations, "GET /a%2fb", "GET /{x}");
     check(&operations, "GET /a/b", "nothing");
     check(&operations, "GET /A%2Fb", "GET /{x}");
+    check(&["GET /a%2fb%2c"], "GET /a%2Fb%2C", "GET /a%2fb%2c");
+    check(&["GET /a%2fb%2c"], "GET /a%2Fb,", "nothing");
+    check(&["GET /%61%2D{x:%[0-9]}"], "GET /a-%1", "GET /%61%2D{x:%[0-9]}");
+}
+
+#[test]
+fn head_is_served_by_get_unless_it_is_an_operation_of_its_own() {
+    check(&["GET /a", "* /a"], "HEAD /a", "GET /a");
+    check(&["GET /a", "HEAD /a"], "HEAD /a", "HEAD /a");
+    check(&["* /a"], "HEAD /a", "* /a");
+    check(&["POST /a"], "HEAD /a", "POST");
 }
 
 #[test]
@@ -126,6 +143,7 @@ fn a_template_that_cannot_be_meant_is_refused() {
     check_refused("orders", "a path starts with `/`; put a `/` in front");
     check_refused("//a", "a path has no empty segment; write one `/`");
     check_refused("/a/../b", "a path has no `.` or `..` segment; leave it out");
+    check_refused("/a/%2e%2E/b", "a path has no `.` or `..` segment; leave it out");
     check_refused("/*/a", "`*` stands alone, at the end; write `/*` at the end");
     check_refused("/a*", "`*` stands alone, at the end; write `/*` at the end");
     check_refused("/{a", "`{a` is not closed; close it with `}`");
@@ -168,6 +186,9 @@ fn oracle(operations: &[String], method: &str, path: &str) -> String {
             best = Some(candidate);
         }
     }
+    if others.contains(&"GET") {
+        others.push("HEAD");
+    }
     others.sort_unstable();
     others.dedup();
     match best {
@@ -188,6 +209,11 @@ fn ranks(template: &str, given: &[&str]) -> Option<Ranks> {
             ranks.push((3, 0, String::new()));
             return Some(ranks);
         }
+        if segment.is_empty() && left.is_empty() {
+            // The template alone ends with a slash.
+            ranks.push((0, 1, String::new()));
+            return Some(ranks);
+        }
         let (first, rest) = left.split_first()?;
         left = rest;
         ranks.push(match segment {
@@ -202,6 +228,11 @@ fn ranks(template: &str, given: &[&str]) -> Option<Ranks> {
             }
             literal => (literal == *first).then(|| (0, 0, String::new()))?,
         });
+    }
+    if left == [""] && !ranks.is_empty() && !body.ends_with('/') {
+        // The call alone ends with a slash.
+        ranks.push((0, 1, String::new()));
+        return Some(ranks);
     }
     left.is_empty().then_some(ranks)
 }
@@ -234,7 +265,7 @@ proptest! {
         let names: Vec<&str> = operations.iter().map(String::as_str).collect();
         let trie = build(&names);
         for (method, path) in calls {
-            let found = answer(&names, trie.find(&method, &path));
+            let found = answer(&names, trie.find(&method, &path, &Bare));
             prop_assert_eq!(found, oracle(&operations, &method, &path), "{} {}", method, path);
         }
     }
@@ -245,8 +276,8 @@ proptest! {
         for template in [text, wild] {
             if let Ok(template) = Template::parse(&template, &mut constraints) {
                 let mut growing = Growing::default();
-                growing.insert(&template, "GET", 0);
-                Trie::packed(&growing).find("GET", "/a/b");
+                growing.insert(&template, "GET", None, 0);
+                Trie::packed(&growing).find("GET", "/a/b", &Bare);
             }
         }
     }

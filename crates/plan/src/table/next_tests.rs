@@ -36,6 +36,23 @@ fn the_longest_context_wins_and_the_version_follows() {
 }
 
 #[test]
+fn a_context_says_where_its_version_stands() {
+    let plan = plan(
+        "
+        api a 1.0 \"/a/{version}/b\" + defaultVersion: true
+        api b 1.0 \"/{version}/b\"
+        api b 2.0 \"/{version}/b\"
+        ",
+    );
+    check(&plan, "/a/1.0/b/x", "a:1.0 /x");
+    check(&plan, "/a/b/x", "a:1.0 /x");
+    check(&plan, "/a/{version}/b/x", "nothing");
+    check(&plan, "/1.0/b", "b:1.0");
+    check(&plan, "/2.0/b", "b:2.0");
+    check(&plan, "/b", "nothing");
+}
+
+#[test]
 fn the_life_of_an_api_decides_whether_it_is_found() {
     let plan = plan(
         "
@@ -86,7 +103,7 @@ fn operations_are_found_below_the_api() {
     let OperationMatch::Found(open) = api.operation("GET", "/open") else { panic!() };
     assert!(open.open);
     let OperationMatch::MethodNotAllowed(allow) = api.operation("PUT", "/7") else { panic!() };
-    assert_eq!(allow, ["GET"]);
+    assert_eq!(allow, ["GET", "HEAD"]);
     assert!(matches!(api.operation("GET", "/7/8"), OperationMatch::NotFound));
 }
 
