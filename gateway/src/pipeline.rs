@@ -16,7 +16,7 @@ use http::{HeaderName, HeaderValue, Response};
 use crate::account::Account;
 use crate::body::Body;
 use crate::fault::{self, Blame, Fault, Format};
-use crate::handlers::{self, Evidence, Fields};
+use crate::handlers::{self, Evidence, Fields, Shared, Sharing};
 use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
 use crate::router::{self, Found};
@@ -52,14 +52,15 @@ pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
     let Incoming { parts, body, body_bytes, mut peer } = incoming;
     peer.client = worker.proxies.client(peer.address, &parts.headers);
     let mut account = Account::open(worker, &parts, &peer, body_bytes);
-    let mut fields = Fields::default();
+    let (mut fields, mut sharing) = (Fields::default(), None);
     let mut response = match Received::take(parts, peer, worker.bounds) {
         Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), &mut account),
         Ok(received) => {
             let span = span(&received, &mut account);
             // Pinned here and not moved into a wrapper: it is large, and there is one per call.
             let served = {
-                let mut served = pin!(serve(worker, &received, body, &mut account, &mut fields));
+                let told = Told { fields: &mut fields, sharing: &mut sharing };
+                let mut served = pin!(serve(worker, &received, body, &mut account, told));
                 poll_fn(|cx| span.in_scope(|| served.as_mut().poll(cx))).await
             };
             match served {
@@ -76,10 +77,19 @@ pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
     for (name, value) in fields.values() {
         headers.insert(name, value);
     }
+    if let Some(sharing) = sharing {
+        sharing.tell(headers);
+    }
     if let Ok(name) = HeaderValue::from_bytes(&upstream::hex(account.name)) {
         headers.insert(REQUEST_ID.clone(), name);
     }
     Answer { response, account }
+}
+
+/// What the answer, whatever it is, is told besides.
+struct Told<'a> {
+    fields: &'a mut Fields,
+    sharing: &'a mut Option<Sharing>,
 }
 
 async fn serve(
@@ -87,14 +97,23 @@ async fn serve(
     received: &Received,
     body: Body,
     account: &mut Account,
-    fields: &mut Fields,
+    told: Told<'_>,
 ) -> Result<Response<Body>, Fault> {
     if upstream::is_for_key_manager(received.path()) {
         // Boxed, so that the future of other calls stays small.
         return Box::pin(upstream::hand_over(&worker.token_endpoint, received, body)).await;
     }
     let generation = worker.in_force.load();
-    let matched = match router::find(&generation.plan, received)? {
+    let hit = router::find_api(&generation.plan, received)?;
+    if let Some(cors) = &hit.api.cors {
+        match handlers::share(cors, hit, received) {
+            Shared::Preflight(answer) => return Ok(answer),
+            Shared::Call(sharing) => {
+                handlers::check_socket(told.sharing.insert(sharing), received)?;
+            }
+        }
+    }
+    let matched = match router::find(hit, received)? {
         Found::Operation(matched) => matched,
         Found::Methods(methods) => return Ok(options(&methods)),
     };
@@ -118,7 +137,8 @@ async fn serve(
         account.secured();
     }
 
-    let admission = handlers::admit(&permit, account.marked_us().max(0).cast_unsigned(), fields)?;
+    let admission =
+        handlers::admit(&permit, account.marked_us().max(0).cast_unsigned(), told.fields)?;
     account.over_quota = admission.over_quota();
     if admission.is_bound() {
         account.throttled();

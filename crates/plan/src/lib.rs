@@ -23,9 +23,9 @@ mod table;
 
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
-    ApiPlan, ApplicationPlan, BackendUrl, ConsumerPlan, EndpointPlan, HeaderRules, KeyManagerPlan,
-    KeyType, ListenerCertificate, OperationMatch, OperationPlan, Part, PoliciesPlan, SecurityPlan,
-    SubscriptionPlan, Template, Variable,
+    ApiPlan, ApplicationPlan, BackendUrl, ConsumerPlan, CorsPlan, EndpointPlan, HeaderRules,
+    KeyManagerPlan, KeyType, ListenerCertificate, OperationMatch, OperationPlan, Part,
+    PoliciesPlan, SecurityPlan, SubscriptionPlan, Template, Variable,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};

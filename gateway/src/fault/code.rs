@@ -79,6 +79,7 @@ impl Fault {
             }
             Self::ApiBlocked => (StatusCode::SERVICE_UNAVAILABLE, 700_700, "API blocked", Other),
             Self::ApiNotReady => (StatusCode::SERVICE_UNAVAILABLE, 700_701, "API not ready", Other),
+            Self::OriginRefused => (StatusCode::FORBIDDEN, 900_425, "CORS origin rejected", Auth),
             Self::MissingCredentials => {
                 (StatusCode::UNAUTHORIZED, 900_902, "Missing Credentials", Auth)
             }
@@ -174,6 +175,7 @@ mod tests {
             ("IncompleteBody", Fault::IncompleteBody(cause())),
             ("ApiBlocked", Fault::ApiBlocked),
             ("ApiNotReady", Fault::ApiNotReady),
+            ("OriginRefused", Fault::OriginRefused),
             ("MissingCredentials", Fault::MissingCredentials),
             ("InvalidToken", Fault::InvalidToken(TokenRefused::Revoked)),
             ("NoEndpoint", Fault::NoEndpoint { key_type: "production" }),
@@ -208,6 +210,7 @@ mod tests {
                 | Fault::IncompleteBody(_)
                 | Fault::ApiBlocked
                 | Fault::ApiNotReady
+                | Fault::OriginRefused
                 | Fault::MissingCredentials
                 | Fault::InvalidToken(_)
                 | Fault::NoEndpoint { .. }

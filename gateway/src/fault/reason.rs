@@ -45,6 +45,9 @@ pub enum Fault {
     /// The API could not be loaded as it is configured.
     #[error("This API is not ready to serve calls")]
     ApiNotReady,
+    /// The page that opens a WebSocket is of an origin that may not.
+    #[error("The origin of the web page is not allowed")]
+    OriginRefused,
     /// No credential was shown.
     #[error(
         "Invalid Credentials. Make sure your API invocation call has a header: 'Authorization: Bearer ACCESS_TOKEN'"

@@ -2,8 +2,10 @@
 
 mod authenticate;
 mod authorize;
+mod cors;
 mod throttle;
 
 pub use authenticate::{Caller, Evidence, authenticate};
 pub use authorize::{Permit, authorize};
+pub use cors::{Shared, Sharing, check_socket, share};
 pub use throttle::{Admission, Fields, admit};

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use plan::{ApiPlan, Asked, OperationMatch, OperationPlan, Plan};
+use plan::{ApiPlan, Asked, Hit, OperationMatch, OperationPlan, Plan};
 use turnpike_proto::config::v1::lifecycle::State;
 
 use crate::fault::Fault;
@@ -31,10 +31,14 @@ pub enum Found<'g> {
     Methods(String),
 }
 
-/// Finds the operation.
-pub fn find<'g>(plan: &'g Plan, received: &'g Received) -> Result<Found<'g>, Fault> {
+/// Finds the API.
+pub fn find_api<'g>(plan: &'g Plan, received: &'g Received) -> Result<Hit<'g>, Fault> {
+    plan.find(received.host_name(), received.path()).ok_or(Fault::NoApi)
+}
+
+/// Finds the operation of the API.
+pub fn find<'g>(hit: Hit<'g>, received: &'g Received) -> Result<Found<'g>, Fault> {
     let path = received.path();
-    let hit = plan.find(received.host_name(), path).ok_or(Fault::NoApi)?;
     let api = hit.api;
     if api.broken.is_some() {
         return Err(Fault::ApiNotReady);

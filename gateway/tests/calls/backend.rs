@@ -2,7 +2,7 @@
 //!
 //! `/echo…` answers with what it read, head and body; `/sized/N` and `/chunked/N` with N bytes;
 //! `/trailers` with three bytes and a trailer;
-//! `/status/N` with that status; `/never` reads and says nothing; `/hang-up` closes; `/half` breaks
+//! `/status/N` with that status; `/sharing` with fields of its own about who may read; `/never` reads and says nothing; `/hang-up` closes; `/half` breaks
 //! off within its answer; `/once` closes after its answer without saying so.
 
 use std::net::SocketAddr;
@@ -77,6 +77,11 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: Arc<Seen>)
             "chunked" => chunked(number, ""),
             "trailers" => chunked(3, "X-Sum: 7\r\n"),
             "status" => sized(&format!("{number} Status"), b"told"),
+            "sharing" => sized(
+                "200 OK\r\nAccess-Control-Allow-Origin: *\r\nVary: Accept\r\n\
+                 Access-Control-Allow-Credentials: true",
+                b"shared",
+            ),
             "once" => sized("200 OK", b"once"),
             "half" => b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".to_vec(),
             "hang-up" => return,

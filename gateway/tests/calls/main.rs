@@ -8,6 +8,8 @@ mod backend;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod cors;
+#[cfg(test)]
 mod floods;
 #[cfg(test)]
 mod frames;

@@ -10,6 +10,7 @@ use turnpike_proto::config::v1::security::{Required, Scheme};
 use turnpike_proto::config::v1::{Api, ApiSpec, Definition, Security};
 
 use super::backend::{EndpointPlan, compile_endpoint};
+use super::cors::{CorsPlan, compile_cors};
 use super::head::{check_description, required};
 use super::operation::{OperationPlan, compile_operations};
 use super::policies::Kept;
@@ -54,6 +55,8 @@ pub struct ApiPlan {
     pub production: Option<Arc<EndpointPlan>>,
     /// Backends for sandbox keys; `None`: sandbox keys are refused.
     pub sandbox: Option<Arc<EndpointPlan>>,
+    /// Which web pages may read its answers; `None`: its backend answers for itself.
+    pub cors: Option<Arc<CorsPlan>>,
     /// Why its calls answer 503; `None`: it is sound.
     pub broken: Option<Arc<str>>,
     operations: Vec<Arc<OperationPlan>>,
@@ -94,6 +97,12 @@ impl ApiPlan {
     /// Its operations, in the order of the resource.
     pub fn operations(&self) -> &[Arc<OperationPlan>] {
         &self.operations
+    }
+
+    /// The methods of what follows the context, whatever else its operations ask for: sorted, with
+    /// HEAD where there is GET, and `*` where every method is served.
+    pub fn methods(&self, rest: &str) -> Vec<&str> {
+        self.trie.methods(rest)
     }
 
     /// The operation for a method and what follows the context, for a call that carries nothing
@@ -146,6 +155,7 @@ pub(crate) fn compile_api(
     {
         check_names(list, &at.name(name), problems);
     }
+    let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     let security = compile_security(spec.security.as_ref(), &at.name("security"), problems);
     let kind = ApiType::try_from(spec.r#type).unwrap_or_else(|_| {
         problems.add(&at.name("type"), unknown(spec.r#type), "");
@@ -175,6 +185,7 @@ pub(crate) fn compile_api(
         gateways: names_or(&spec.gateways, "default"),
         production,
         sandbox,
+        cors,
         broken: None,
         operations,
         trie,
@@ -202,6 +213,7 @@ pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<A
         gateways: names_or(&spec.gateways, "default"),
         production: None,
         sandbox: None,
+        cors: None,
         broken: Some(reason.into()),
         operations: Vec::new(),
         trie: Trie::default(),

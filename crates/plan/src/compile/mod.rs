@@ -6,6 +6,7 @@
 mod api;
 mod backend;
 mod certificate;
+mod cors;
 mod head;
 mod host;
 mod key_manager;
@@ -19,6 +20,7 @@ mod tier;
 pub use api::{ApiPlan, OperationMatch, SecurityPlan};
 pub use backend::{BackendUrl, EndpointPlan};
 pub use certificate::ListenerCertificate;
+pub use cors::CorsPlan;
 pub use key_manager::KeyManagerPlan;
 pub use operation::OperationPlan;
 pub use policies::{HeaderRules, Part, PoliciesPlan, Template, Variable};

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use super::condition::{Asked, Conditions};
+use super::condition::{Asked, Bare, Conditions};
 use super::edges::{Edges, NONE, Text};
 use super::grow::{Ending, Growing};
 use super::segment::Shape;
@@ -119,6 +119,8 @@ struct Search<'m, 't> {
     method: &'m str,
     code: Code,
     call: &'m dyn Asked,
+    /// Whether only `others` are asked for.
+    collects: bool,
     others: Vec<&'t str>,
     /// Whether the path has the method, for calls that carry something else.
     unfit: bool,
@@ -135,20 +137,22 @@ impl Trie {
     /// The operation for a method and what follows the context: empty, or starting with `/`.
     pub(crate) fn find<'t>(&'t self, method: &str, rest: &str, call: &dyn Asked) -> Match<'t> {
         let code = Code::of(method);
-        let mut search = Search { method, code, call, others: Vec::new(), unfit: false };
-        let left = rest.strip_prefix('/').filter(|left| !left.is_empty());
-        match self.find_below(0, left, &mut search) {
+        let others = Vec::new();
+        let mut search = Search { method, code, call, collects: false, others, unfit: false };
+        match self.find_below(0, below(rest), &mut search) {
             Some(operation) => Match::Found(operation),
             None if search.others.is_empty() || search.unfit => Match::Nothing,
-            None => {
-                if search.others.contains(&"GET") {
-                    search.others.push("HEAD");
-                }
-                search.others.sort_unstable();
-                search.others.dedup();
-                Match::OtherMethods(search.others)
-            }
+            None => Match::OtherMethods(listed(search.others)),
         }
+    }
+
+    /// The methods of a path, sorted.
+    pub(crate) fn methods(&self, rest: &str) -> Vec<&str> {
+        let (code, others) = (Code::Named, Vec::new());
+        let mut search =
+            Search { method: "", code, call: &Bare, collects: true, others, unfit: false };
+        self.find_below(0, below(rest), &mut search);
+        listed(search.others)
     }
 
     /// `left` is what follows the slash after this node; `None` at the end of the path.
@@ -208,6 +212,10 @@ impl Trie {
 
     fn of_method<'t>(&'t self, span: Span, search: &mut Search<'_, 't>) -> Option<usize> {
         let methods = span.of(&self.methods);
+        if search.collects {
+            search.others.extend(methods.iter().map(|one| &*one.name));
+            return None;
+        }
         let named = |one: &Method| {
             one.code == search.code && (one.code != Code::Named || *one.name == *search.method)
         };
@@ -307,6 +315,21 @@ impl Trie {
         self.methods.extend(methods);
         span
     }
+}
+
+/// What follows the first slash; `None`: nothing does.
+fn below(rest: &str) -> Option<&str> {
+    rest.strip_prefix('/').filter(|left| !left.is_empty())
+}
+
+/// Methods as `Allow` wants them: HEAD is there where GET is.
+fn listed(mut methods: Vec<&str>) -> Vec<&str> {
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.sort_unstable();
+    methods.dedup();
+    methods
 }
 
 /// Counts within an API are bounded by its size, far below 2^32.
