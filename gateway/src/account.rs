@@ -3,7 +3,6 @@
 //! An `Account` is opened when the request is there and reports exactly one usage event when it is
 //! dropped, however the call ended: answered, refused, broken off, or left by its client.
 
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Version};
 use plan::{ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
 
-use crate::body::BodyError;
+use crate::body::{BodyError, Intake};
 use crate::credentials::Known;
 use crate::fault::{Class, Fault};
 use crate::received::Peer;
@@ -36,7 +35,8 @@ pub struct Account {
     pub name: [u8; 16],
     /// The trace that the call belongs to; all zero: none.
     pub trace: [u8; 16],
-    method: Method,
+    /// Absent: what came was no request.
+    method: Option<Method>,
     target: Option<PathAndQuery>,
     host: Option<HeaderValue>,
     agent: Option<HeaderValue>,
@@ -63,7 +63,7 @@ pub struct Account {
     fault: Option<(u32, Class)>,
     security_us: u64,
     throttling_us: u64,
-    request_bytes: Option<Rc<Cell<u64>>>,
+    intake: Option<Rc<Intake>>,
     /// Body bytes that went to the client.
     pub response_bytes: u64,
 }
@@ -74,8 +74,19 @@ impl Account {
         worker: &Rc<Worker>,
         parts: &Parts,
         peer: &Peer,
-        request_bytes: Option<Rc<Cell<u64>>>,
+        intake: Option<Rc<Intake>>,
     ) -> Self {
+        let mut account = Self::of_no_request(worker, peer, parts.version);
+        account.method = Some(parts.method.clone());
+        account.target = parts.uri.path_and_query().cloned();
+        account.host = parts.headers.get(HOST).cloned();
+        account.agent = parts.headers.get(USER_AGENT).cloned();
+        account.intake = intake;
+        account
+    }
+
+    /// Opens the record of something that came and is no request.
+    pub fn of_no_request(worker: &Rc<Worker>, peer: &Peer, version: Version) -> Self {
         let opened = worker.clock.instant();
         Self {
             worker: Rc::clone(worker),
@@ -83,11 +94,11 @@ impl Account {
             marked: opened,
             name: worker.names.name(),
             trace: [0; 16],
-            method: parts.method.clone(),
-            target: parts.uri.path_and_query().cloned(),
-            host: parts.headers.get(HOST).cloned(),
-            agent: parts.headers.get(USER_AGENT).cloned(),
-            version: parts.version,
+            method: None,
+            target: None,
+            host: None,
+            agent: None,
+            version,
             client: peer.client,
             called: None,
             token: None,
@@ -103,7 +114,7 @@ impl Account {
             fault: None,
             security_us: 0,
             throttling_us: 0,
-            request_bytes,
+            intake: None,
             response_bytes: 0,
         }
     }
@@ -116,6 +127,11 @@ impl Account {
     /// When the last stage ended, in microseconds since the Unix epoch.
     pub fn marked_us(&self) -> i64 {
         self.worker.unix_us(self.marked)
+    }
+
+    /// What is known of the request's body; absent: it has none.
+    pub const fn intake(&self) -> Option<&Rc<Intake>> {
+        self.intake.as_ref()
     }
 
     /// The caller and their rights are known.
@@ -174,7 +190,7 @@ impl Account {
 
     /// So much has passed in both directions since HTTP was left.
     pub fn carried(&mut self, up: u64, down: u64) {
-        self.request_bytes.get_or_insert_default().set(up);
+        self.intake.get_or_insert_with(|| Rc::new(Intake::new(false))).carried(up);
         self.response_bytes = down;
     }
 
@@ -221,7 +237,7 @@ impl Account {
             api_version: api.map_or("", |api| &api.version),
             api_context: api.map_or("", |api| &api.context),
             operation: operation.map_or("", |operation| &operation.path),
-            method: self.method.as_str(),
+            method: self.method.as_ref().map_or("", Method::as_str),
             path: self.target.as_ref().map_or("", PathAndQuery::path),
             host: self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
             application: application.map_or("", |application| &application.name),
@@ -250,7 +266,7 @@ impl Account {
             backend_us: self.backend_us,
             security_us: self.security_us,
             throttling_us: self.throttling_us,
-            request_bytes: self.request_bytes.as_ref().map_or(0, |bytes| bytes.get()),
+            request_bytes: self.intake.as_ref().map_or(0, |intake| intake.read()),
             response_bytes: self.response_bytes,
             over_quota: self.over_quota,
         }

@@ -2,6 +2,7 @@
 //!
 //! Nothing is collected here: a stream hands on part by part what its source gives.
 
+use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -41,9 +42,62 @@ pub enum BodyError {
     /// Whoever sends the request stopped or broke the framing.
     #[error("the request body broke off")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Whoever sends the request sends more than it may.
+    #[error("the request body is larger than it may be")]
+    TooLarge,
+    /// Whoever sends the request sends it too slowly.
+    #[error("the request body comes too slowly")]
+    TooSlow,
     /// The backend stopped or broke the framing.
     #[error("the body of the answer broke off")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What is known of a request's body while it is read: shared by its reader and by the call.
+#[derive(Debug)]
+pub struct Intake {
+    read: Cell<u64>,
+    most: Cell<u64>,
+    asks: Cell<bool>,
+}
+
+impl Intake {
+    /// Nothing has been read. `asks`: the client waits for a word before it sends.
+    pub const fn new(asks: bool) -> Self {
+        Self { read: Cell::new(0), most: Cell::new(u64::MAX), asks: Cell::new(asks) }
+    }
+
+    /// How much has been read.
+    pub const fn read(&self) -> u64 {
+        self.read.get()
+    }
+
+    /// Takes note of a part that was read.
+    pub fn take(&self, part: &Bytes) -> Result<(), BodyError> {
+        self.asks.set(false);
+        self.read.set(self.read.get().saturating_add(part.len() as u64));
+        if self.read.get() > self.most.get() { Err(BodyError::TooLarge) } else { Ok(()) }
+    }
+
+    /// So much has been read in all, of whatever is no body any more.
+    pub fn carried(&self, bytes: u64) {
+        self.read.set(bytes);
+    }
+
+    /// No more than this is read from now on.
+    pub fn limit(&self, most: u64) {
+        self.most.set(most.min(self.most.get()));
+    }
+
+    /// Whether the client waits for a word before it sends.
+    pub const fn asks(&self) -> bool {
+        self.asks.get()
+    }
+
+    /// The client does not wait, or no more.
+    pub fn goes_on(&self) {
+        self.asks.set(false);
+    }
 }
 
 impl Body {

@@ -4,7 +4,6 @@
 //! leaves for the one place that writes faults. The account that is opened first reports the call
 //! when the last byte of its answer is gone, or whenever it is dropped before.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -14,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 
 use crate::account::Account;
-use crate::body::Body;
+use crate::body::{Body, Intake};
 use crate::fault::{self, Blame, Fault, Format};
 use crate::handlers::{self, Evidence, Fields, Shared, Sharing};
 use crate::policies::{self, Facts};
@@ -32,8 +31,8 @@ pub struct Incoming {
     pub parts: Parts,
     /// Its body.
     pub body: Body,
-    /// How much of the body has been read so far; absent: there is none.
-    pub body_bytes: Option<Rc<Cell<u64>>>,
+    /// What is known of the body while it is read; absent: there is none.
+    pub intake: Option<Rc<Intake>>,
     /// Who sends it.
     pub peer: Peer,
 }
@@ -49,9 +48,9 @@ pub struct Answer {
 
 /// Answers a call. Dropping the future ends the call, and that is reported too.
 pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
-    let Incoming { parts, body, body_bytes, mut peer } = incoming;
+    let Incoming { parts, body, intake, mut peer } = incoming;
     peer.client = worker.proxies.client(peer.address, &parts.headers);
-    let mut account = Account::open(worker, &parts, &peer, body_bytes);
+    let mut account = Account::open(worker, &parts, &peer, intake);
     let (mut fields, mut sharing) = (Fields::default(), None);
     let mut response = match Received::take(parts, peer, worker.bounds) {
         Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), &mut account),

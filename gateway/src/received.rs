@@ -164,7 +164,8 @@ fn name_bytes(host: &[u8]) -> Option<usize> {
     } else {
         let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
         let name = host.get(..end)?;
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        // RFC 3986 §3.2.2, without escapes and without the comma: a list of hosts is no host.
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte);
         (!name.is_empty() && name.iter().all(plain)).then_some(end)?
     };
     match host.get(name..)? {
@@ -175,14 +176,16 @@ fn name_bytes(host: &[u8]) -> Option<usize> {
 }
 
 fn target(parts: &Parts, bounds: Bounds) -> Result<(PathAndQuery, Option<Box<str>>), Fault> {
-    let Some(target) = parts.uri.path_and_query() else {
-        return Err(Fault::BadRequest(BadRequest::Target));
-    };
+    const WRONG: Fault = Fault::BadRequest(BadRequest::Target);
+    let target = parts.uri.path_and_query().ok_or(WRONG)?;
+    if !matches!(parts.uri.scheme_str(), None | Some("http" | "https")) {
+        return Err(WRONG);
+    }
     if target.as_str().len() > bounds.target_bytes {
         return Err(Fault::TargetTooLong);
     }
     if parts.method == Method::CONNECT || !target.as_str().starts_with('/') {
-        return Err(Fault::BadRequest(BadRequest::Target));
+        return Err(WRONG);
     }
     match canonical(target.path().as_bytes()) {
         Canonical::Plain => Ok((target.clone(), None)),
@@ -307,6 +310,7 @@ mod tests {
         };
         host("host: Api.Example.com:8280", "api.example.com /");
         host("host: [2001:db8::1]:80", "[2001:db8::1] /");
+        host("host: 0.0.0.0=5000", "0.0.0.0=5000 /");
         host("", "400");
         host("host: a\nhost: a", "400");
         for wrong in ["a,b", "a b", "u@a", "a/b", "a:b", "a:123456", ":80", "[::g]", "[::1"] {
@@ -327,6 +331,7 @@ mod tests {
     #[test]
     fn a_target_that_is_no_path_is_refused() {
         check(Version::HTTP_11, "OPTIONS *\nhost: a", "400");
+        check(Version::HTTP_11, "GET ftp://a/x\nhost: a", "400");
         check(Version::HTTP_11, "CONNECT a:80\nhost: a:80", "400");
     }
 

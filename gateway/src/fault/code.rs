@@ -74,6 +74,7 @@ impl Fault {
                 Other,
             ),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 413, "Content Too Large", Other),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, 408, "Request Timeout", Other),
             Self::IncompleteBody(_) => {
                 (StatusCode::BAD_REQUEST, 102_511, "Incomplete payload", Other)
             }
@@ -172,6 +173,7 @@ mod tests {
             ("TargetTooLong", Fault::TargetTooLong),
             ("HeadTooLarge", Fault::HeadTooLarge),
             ("BodyTooLarge", Fault::BodyTooLarge),
+            ("RequestTimeout", Fault::RequestTimeout),
             ("IncompleteBody", Fault::IncompleteBody(cause())),
             ("ApiBlocked", Fault::ApiBlocked),
             ("ApiNotReady", Fault::ApiNotReady),
@@ -207,6 +209,7 @@ mod tests {
                 | Fault::TargetTooLong
                 | Fault::HeadTooLarge
                 | Fault::BodyTooLarge
+                | Fault::RequestTimeout
                 | Fault::IncompleteBody(_)
                 | Fault::ApiBlocked
                 | Fault::ApiNotReady

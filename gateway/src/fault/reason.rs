@@ -34,6 +34,9 @@ pub enum Fault {
     /// The body is longer than what may be held.
     #[error("The request body is too large")]
     BodyTooLarge,
+    /// The request does not come, or comes too slowly.
+    #[error("The request did not come in time")]
+    RequestTimeout,
     /// The body that was announced did not come whole.
     #[error("The request body is incomplete")]
     IncompleteBody(#[source] Cause),

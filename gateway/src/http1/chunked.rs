@@ -62,12 +62,13 @@ impl Decoder {
                     return Ok(Part::Data(buffer.split_to(here).freeze()));
                 }
                 State::DataEnd => {
-                    if buffer.len() < 2 {
+                    if buffer.len() < 2 && b"\r\n".starts_with(buffer) {
                         return Ok(Part::Missing);
                     }
-                    if &*buffer.split_to(2) != b"\r\n" {
+                    if !buffer.starts_with(b"\r\n") {
                         return Err(FramingError::Chunk);
                     }
+                    let _ = buffer.split_to(2);
                     self.0 = State::Size;
                 }
                 State::Trailers => {
@@ -93,21 +94,33 @@ impl Decoder {
 /// Takes a size line off the front, where it is there whole.
 fn take_size(buffer: &mut BytesMut) -> Result<Option<u64>, FramingError> {
     let Some(end) = buffer.iter().take(MAX_LINE).position(|byte| *byte == b'\n') else {
-        return if buffer.len() < MAX_LINE { Ok(None) } else { Err(FramingError::Chunk) };
+        if buffer.len() >= MAX_LINE {
+            return Err(FramingError::Chunk);
+        }
+        // What cannot become a size line is not waited for.
+        let begun = buffer.strip_suffix(b"\r").unwrap_or(buffer);
+        return if buffer.is_empty() { Ok(None) } else { size(begun).map(|_| None) };
     };
     let line = buffer.split_to(end + 1);
-    let line = line.strip_suffix(b"\r\n").ok_or(FramingError::Chunk)?;
+    size(line.strip_suffix(b"\r\n").ok_or(FramingError::Chunk)?).map(Some)
+}
+
+/// The size in a line without its end.
+fn size(line: &[u8]) -> Result<u64, FramingError> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (digits, extension) = line.split_at_checked(digits).ok_or(FramingError::Chunk)?;
-    if digits.is_empty() || digits.len() > 16 {
+    // Zeros in front are no news, as long as there are few; 15 other digits are beyond any body.
+    let significant = digits.iter().skip_while(|digit| **digit == b'0').count();
+    if digits.is_empty() || digits.len() > 16 || significant > 15 {
         return Err(FramingError::Chunk);
     }
+    let plain = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
     match extension.trim_ascii_start() {
-        [] | [b';', ..] if !extension.contains(&b'\r') => {}
+        [] | [b';', ..] if extension.iter().all(plain) => {}
         _ => return Err(FramingError::Chunk),
     }
     let size = str::from_utf8(digits).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
-    size.map(Some).ok_or(FramingError::Chunk)
+    size.ok_or(FramingError::Chunk)
 }
 
 #[cfg(test)]
@@ -164,6 +177,22 @@ mod tests {
     }
 
     #[test]
+    fn a_trailer_that_would_change_how_the_message_is_understood_is_left_out() {
+        for name in ["Content-Length", "transfer_encoding", "Host", "Authorization", "Content-Type"]
+        {
+            let wire = format!("0\r\nx: 1\r\n{name}: 5\r\n\r\n");
+            check(&wire, Ok(" + x=1"));
+        }
+    }
+
+    #[test]
+    fn a_trailer_that_can_be_read_in_two_ways_is_refused() {
+        for trailer in ["a: b\n\r\n", "a: b\r\n\n", "\n", "a b: c\r\n\r\n", "a: b\r\n c\r\n\r\n"] {
+            check(&format!("0\r\n{trailer}"), Err(FramingError::Trailer));
+        }
+    }
+
+    #[test]
     fn what_is_not_there_yet_is_waited_for() {
         check("5\r\nhel", Ok("hel …"));
         check("5", Ok(" …"));
@@ -171,10 +200,22 @@ mod tests {
 
     #[test]
     fn a_size_that_can_be_read_in_two_ways_is_refused() {
-        for size in ["", "-1", "0x5", " 5", "5 5", "5\r", "g", "00000000000000001", "+5"] {
+        for size in [
+            "",
+            "-1",
+            "0x5",
+            " 5",
+            "5 5",
+            "5\r",
+            "g",
+            "00000000000000001",
+            "+5",
+            "FFFFFFFFFFFFFFFF",
+        ] {
             check(&format!("{size}\r\nhello\r\n0\r\n\r\n"), Err(FramingError::Chunk));
         }
         check("5\nhello\r\n0\r\n\r\n", Err(FramingError::Chunk));
+        check("5;a\u{1}b\r\nhello\r\n0\r\n\r\n", Err(FramingError::Chunk));
     }
 
     #[test]

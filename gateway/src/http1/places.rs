@@ -36,6 +36,17 @@ impl Places {
         );
     }
 
+    /// Whether every line of `head`, whose fields were noted, ends in CRLF. The parser takes a bare
+    /// LF for the end of a line as well, and the next reader may not.
+    pub fn lines_end_well(&self, head: &[u8]) -> bool {
+        let starts = self.0.iter().map(|place| place.name.0).chain([head.len().saturating_sub(2)]);
+        let mut ends = starts.filter(|start| *start > 0).map(|start| {
+            let before = start.checked_sub(2).and_then(|from| head.get(from..start));
+            before == Some(b"\r\n")
+        });
+        ends.all(|crlf| crlf) && head.ends_with(b"\r\n")
+    }
+
     /// What was noted last.
     pub fn all(&self) -> &[Place] {
         &self.0

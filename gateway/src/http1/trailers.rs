@@ -1,11 +1,11 @@
 //! What do the fields after a chunked body say?
 
 use bytes::BytesMut;
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::FramingError;
 use super::fields::ends_here;
+use super::places::Places;
 
 /// Trailers of one message.
 const MAX_TRAILERS: usize = 64;
@@ -16,16 +16,48 @@ pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, FramingEr
     let mut slots = [httparse::EMPTY_HEADER; MAX_TRAILERS];
     let parsed = httparse::parse_headers(buffer, &mut slots).map_err(|_| FramingError::Trailer)?;
     let httparse::Status::Complete((length, fields)) = parsed else { return Ok(None) };
+    let mut places = Places::default();
+    places.note(buffer, fields);
+    if !places.lines_end_well(buffer.get(..length).unwrap_or_default()) {
+        return Err(FramingError::Trailer);
+    }
     let mut trailers = HeaderMap::with_capacity(fields.len());
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let value = HeaderValue::from_bytes(field.value);
         let (Ok(name), Ok(value)) = (name, value) else { return Err(FramingError::Trailer) };
-        // A trailer must not change how the message was framed (RFC 9110 §6.5.1).
-        if name != CONTENT_LENGTH && !ends_here(name.as_str()) {
+        if is_welcome(name.as_str()) {
             trailers.append(name, value);
         }
     }
     let _ = buffer.split_to(length);
     Ok(Some(trailers))
+}
+
+/// RFC 9110 §6.5.1: a trailer must not change how the message was framed, routed, authorised or
+/// understood; a far end that joins trailers with header fields would believe it.
+fn is_welcome(name: &str) -> bool {
+    !ends_here(name)
+        && !name.starts_with("x-forwarded-")
+        && !matches!(
+            name,
+            "authorization"
+                | "cache-control"
+                | "content-encoding"
+                | "content-length"
+                | "content-location"
+                | "content-range"
+                | "content-type"
+                | "cookie"
+                | "expect"
+                | "forwarded"
+                | "host"
+                | "max-forwards"
+                | "range"
+                | "set-cookie"
+                | "trailer"
+                | "x-jwt-assertion"
+                | "x-real-ip"
+                | "x-request-id"
+        )
 }

@@ -32,6 +32,8 @@ pub struct Config {
     /// A client that neither sends the body it announced nor reads its answer.
     #[serde(with = "chassis::config::duration")]
     pub stall_timeout: Duration,
+    /// Bytes per second that a client sends of its body and takes of its answer, on average.
+    pub min_rate: u32,
     /// A TLS handshake.
     #[serde(with = "chassis::config::duration")]
     pub tls_timeout: Duration,

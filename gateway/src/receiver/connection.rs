@@ -71,10 +71,11 @@ pub(super) async fn serve(doors: Rc<Doors>, stream: TcpStream, from: SocketAddr,
     let watched = Rc::clone(&pulse);
     let mut life = pin!(live(doors, pulse, stream, from, secure));
     let ended = std::future::poll_fn(|cx| {
-        if watched.poll_lost(cx).is_ready() {
-            return Poll::Ready(Ok(()));
+        // A client that is lost may still be told, so the connection is asked first.
+        match life.as_mut().poll(cx) {
+            Poll::Pending => watched.poll_lost(cx).map(Ok),
+            ended @ Poll::Ready(_) => ended,
         }
-        life.as_mut().poll(cx)
     });
     if let Err(error) = ended.await {
         // Clients that leave in the middle are everyday.

@@ -2,11 +2,14 @@
 //!
 //! One alarm per connection, set to whatever the client owes next: the rest of a request head, the
 //! body it announced, the reading of its answer, or any call at all.
+//!
+//! While the client owes bytes, the gateway's patience runs out; each byte that moves gives a little
+//! of it back. Who sends or reads byte by byte is lost as surely as who does neither.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::config::Config;
 use crate::alarm::{Alarm, Alarms};
@@ -20,6 +23,9 @@ pub(super) struct Pulse {
     bodies: Cell<usize>,
     in_head: Cell<bool>,
     unread: Cell<bool>,
+    /// What is left of the patience, and since when it runs out.
+    patience: Cell<Duration>,
+    since: Cell<Option<Instant>>,
     /// On HTTP/2 what is read between calls need not be the start of a head.
     frames: Cell<bool>,
 }
@@ -29,6 +35,8 @@ struct Limits {
     head: Duration,
     idle: Duration,
     stall: Duration,
+    /// What one byte gives back of the patience.
+    per_byte: Duration,
 }
 
 /// A call that is being answered.
@@ -41,6 +49,7 @@ impl Pulse {
             head: config.header_timeout,
             idle: config.idle_timeout,
             stall: config.stall_timeout,
+            per_byte: Duration::from_secs(1) / config.min_rate.max(1),
         };
         let pulse = Self {
             alarm: alarms.alarm(),
@@ -49,6 +58,8 @@ impl Pulse {
             bodies: Cell::default(),
             in_head: Cell::default(),
             unread: Cell::default(),
+            patience: Cell::new(limits.stall),
+            since: Cell::default(),
             frames: Cell::default(),
         };
         pulse.arm();
@@ -82,6 +93,26 @@ impl Pulse {
         }
     }
 
+    /// The client has sent or taken so many bytes that it owed.
+    pub(super) fn earned(&self, bytes: usize) {
+        // Nearly always the client is ahead, and nothing is to be done.
+        if self.patience.get() < self.limits.stall || self.since.get().is_some() {
+            let more =
+                self.limits.per_byte.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
+            self.spend();
+            self.patience.set(self.patience.get().saturating_add(more).min(self.limits.stall));
+            self.arm();
+        }
+    }
+
+    /// Takes off the patience what was waited up to now.
+    fn spend(&self) {
+        if let Some(since) = self.since.take() {
+            let waited = self.alarm.now().saturating_duration_since(since);
+            self.patience.set(self.patience.get().saturating_sub(waited));
+        }
+    }
+
     /// A body starts to wait for its next part, or stops to.
     pub(super) fn awaits_body(&self, waits: bool) {
         let bodies = self.bodies.get();
@@ -91,15 +122,19 @@ impl Pulse {
 
     /// A call begins; it ends when the answer is dropped.
     pub(super) fn attend(self: &Rc<Self>) -> Attending {
-        self.calls.set(self.calls.get() + 1);
+        if self.calls.replace(self.calls.get() + 1) == 0 {
+            self.patience.set(self.limits.stall);
+        }
         self.in_head.set(false);
         self.arm();
         Attending(Rc::clone(self))
     }
 
     fn arm(&self) {
+        self.spend();
         if self.unread.get() || self.bodies.get() > 0 {
-            self.alarm.set(self.limits.stall);
+            self.since.set(Some(self.alarm.now()));
+            self.alarm.set(self.patience.get());
         } else if self.calls.get() > 0 {
             // It is the gateway's or the backend's turn.
             self.alarm.clear();
@@ -134,6 +169,7 @@ mod tests {
             head: Duration::from_secs(1),
             idle: Duration::from_mins(1),
             stall: Duration::from_secs(5),
+            per_byte: Duration::from_secs(1) / 10,
         };
         let pulse = Rc::new(Pulse {
             alarm: alarms.alarm(),
@@ -142,6 +178,8 @@ mod tests {
             bodies: Cell::default(),
             in_head: Cell::default(),
             unread: Cell::default(),
+            patience: Cell::new(limits.stall),
+            since: Cell::default(),
             frames: Cell::default(),
         });
         pulse.arm();

@@ -72,8 +72,11 @@ impl Socket {
         }
     }
 
-    fn noted<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.pulse.unread(written.is_pending());
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.pulse.earned(bytes);
+        }
         written
     }
 }
@@ -142,7 +145,8 @@ impl AsyncWrite for Socket {
             Stream::Plain(_) => Poll::Ready(Ok(())),
             Stream::Tls(stream) => {
                 let flushed = Pin::new(stream).poll_flush(cx);
-                this.noted(flushed)
+                this.pulse.unread(flushed.is_pending());
+                flushed
             }
         }
     }

@@ -49,9 +49,15 @@ pub enum AnswerError {
     /// Nobody asked for it.
     #[error("the status is not for this request")]
     Status,
+    /// There is no end of interim answers.
+    #[error("too many interim answers")]
+    Interim,
     /// A header field is invalid.
     #[error("a header field is invalid")]
     Field,
+    /// A line does not end in CRLF.
+    #[error("a line of the head does not end in CRLF")]
+    Line,
     /// It cannot be told where the body ends.
     #[error("the framing is ambiguous")]
     Framing,
@@ -72,6 +78,10 @@ pub(super) fn take_head(
     places: &mut Places,
     asked_with_head: bool,
 ) -> Result<Option<Head>, AnswerError> {
+    // The parser would step over empty lines; behind another answer they are somebody else's.
+    if !b"HTTP/".iter().zip(buffer.iter()).all(|(wanted, byte)| wanted == byte) {
+        return Err(AnswerError::Head(httparse::Error::Version));
+    }
     let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut answer = httparse::Response::new(&mut []);
     let parsed = ParserConfig::default()
@@ -81,10 +91,14 @@ pub(super) fn take_head(
         return if buffer.len() > MAX_HEAD { Err(AnswerError::TooLarge) } else { Ok(None) };
     };
     let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or(AnswerError::Status)?;
+    // RFC 9110 §15: there are five classes.
+    let status = status.filter(|status| status.as_u16() < 600).ok_or(AnswerError::Status)?;
     let minor = answer.version.unwrap_or_default();
     places.note(buffer, answer.headers);
     let head = buffer.split_to(length).freeze();
+    if !places.lines_end_well(&head) {
+        return Err(AnswerError::Line);
+    }
     let mut seen = read(&head, places.all())?;
     let framing = framing(&seen, status, asked_with_head, minor)?;
     // Where a body follows, its length is written anew; here it tells of the body that would.
@@ -94,7 +108,10 @@ pub(super) fn take_head(
         seen.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     let upgrades = seen.switch.upgrade && seen.switch.websocket;
-    let keeps = seen.keeps(minor) && framing != Framing::Close;
+    // A body behind an answer that has none would be taken for the next answer.
+    let bare = asked_with_head || status == StatusCode::NOT_MODIFIED;
+    let clean = bare || framing != Framing::Nothing || !seen.announces_body();
+    let keeps = clean && seen.keeps(minor) && framing != Framing::Close;
     Ok(Some(Head { status, headers: seen.headers, framing, keeps, upgrades }))
 }
 
@@ -153,6 +170,10 @@ fn read(head: &Bytes, places: &[Place]) -> Result<Seen, AnswerError> {
 }
 
 impl Seen {
+    fn announces_body(&self) -> bool {
+        self.length.is_some_and(|length| length > 0) || !self.encodings.is_empty()
+    }
+
     fn keeps(&self, minor: u8) -> bool {
         !self.close && (minor >= 1 || self.keep_alive)
     }
@@ -223,7 +244,8 @@ mod tests {
         check(false, "HTTP/1.1 200 OK\nContent-Length: 0", Ok("200 Nothing open"));
         check(false, "HTTP/1.1 200 OK\nTransfer-Encoding: Chunked", Ok("200 Chunked open"));
         check(false, "HTTP/1.1 200 OK", Ok("200 Close closes"));
-        check(false, "HTTP/1.1 204 No Content\nContent-Length: 5", Ok("204 Nothing open"));
+        check(false, "HTTP/1.1 204 No Content\nContent-Length: 0", Ok("204 Nothing open"));
+        check(false, "HTTP/1.1 204 No Content\nContent-Length: 5", Ok("204 Nothing closes"));
         check(false, "HTTP/1.1 100 Continue", Ok("100 Nothing open"));
     }
 

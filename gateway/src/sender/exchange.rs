@@ -16,11 +16,13 @@ use super::answer::{AnswerError, Head, take_head};
 use super::head::frames;
 use super::pool::{Connection, MOST_READ, Pool};
 use crate::alarm::{Alarm, Alarms};
-use crate::body::{Body, BodyError};
+use crate::body::{Body, BodyError, Intake};
 use crate::http1::{Flow, Outgoing};
 
 /// How long a backend may keep a client waiting that asked before sending its body.
 const CONTINUE_AFTER: Duration = Duration::from_secs(1);
+/// More interim answers than this are no help to anybody.
+const MOST_INTERIM: usize = 32;
 
 /// What to send after the head, and how to take the answer.
 #[derive(Debug)]
@@ -29,8 +31,9 @@ pub struct Order {
     pub body: Body,
     /// The method was HEAD: the answer has no body, whatever it says.
     pub asked_with_head: bool,
-    /// The head carries `expect: 100-continue`: the body waits for the backend's word.
-    pub expects_continue: bool,
+    /// The head carries `expect: 100-continue`: the body waits for the backend's word, as long as
+    /// the client does.
+    pub waits: Option<Rc<Intake>>,
     /// The head asks for a WebSocket: the backend may switch to it.
     pub upgrades: bool,
     /// How long the backend may take to answer, and between two parts of its answer.
@@ -68,6 +71,9 @@ pub(super) struct Exchange {
     timeout: Duration,
     pub(super) alarm: Alarm,
     waits_for: WaitsFor,
+    waits: Option<Rc<Intake>>,
+    /// Interim answers that were left out.
+    interim: usize,
 }
 
 /// Whose turn it is, as far as time limits care.
@@ -91,7 +97,7 @@ impl Exchange {
         order: Order,
     ) -> Self {
         let frames = frames(&order.body);
-        let flow = if order.expects_continue { Flow::Held } else { Flow::Going };
+        let flow = if order.waits.is_some() { Flow::Held } else { Flow::Going };
         let head = std::mem::take(&mut connection.output);
         Self {
             pool: Rc::clone(pool),
@@ -104,6 +110,8 @@ impl Exchange {
             timeout: order.timeout,
             alarm: alarms.alarm(),
             waits_for: WaitsFor::Client,
+            waits: order.waits,
+            interim: 0,
         }
     }
 
@@ -144,6 +152,10 @@ impl Exchange {
                         return Poll::Ready(if agreed { Ok(head) } else { Err(wrong) });
                     }
                     Some(head) if head.status.is_informational() => {
+                        self.interim += 1;
+                        if self.interim > MOST_INTERIM {
+                            return Poll::Ready(Err(SendError::Protocol(AnswerError::Interim)));
+                        }
                         if head.status == StatusCode::CONTINUE {
                             self.sending.go_on();
                         }
@@ -182,6 +194,10 @@ impl Exchange {
 
     /// Sends what can be sent, and says whose turn it is then.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<WaitsFor, BodyError> {
+        if self.waits.as_ref().is_some_and(|intake| !intake.asks()) {
+            self.waits = None;
+            self.sending.go_on();
+        }
         while self.deaf.is_none() && !self.sending.is_over() {
             self.sending.poll_stage(cx)?;
             if !self.sending.has_output() {

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::alarm::TICK;
+use crate::body::Intake;
 use crate::cells::Cells;
 use crate::sender::{Config, Lane, Line, write};
 
@@ -73,7 +74,7 @@ impl Stand {
         let order = Order {
             body,
             asked_with_head: method == Method::HEAD,
-            expects_continue: expects,
+            waits: expects.then(|| Rc::new(Intake::new(true))),
             upgrades: false,
             timeout: Duration::from_millis(200),
         };

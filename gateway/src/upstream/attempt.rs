@@ -10,7 +10,7 @@ use plan::BackendUrl;
 
 use super::books::Books;
 use super::request::Request;
-use crate::body::Body;
+use crate::body::{Body, BodyError};
 use crate::fault::Fault;
 use crate::sender::{Connection, DialError, Failure, Lane, Order, SendError, run};
 
@@ -50,7 +50,7 @@ pub(super) async fn attempt(
     let used = connection.is_used();
     let order = Order {
         asked_with_head: request.received.method == Method::HEAD,
-        expects_continue: request.waits_to_continue(),
+        waits: request.waits(),
         upgrades: request.handshake.is_some(),
         timeout: request.endpoint.timeout,
         body,
@@ -94,6 +94,8 @@ fn unanswered(failure: Failure, used: bool) -> Missed {
     };
     let fault = match error {
         SendError::Timeout => Fault::BackendTimeout,
+        SendError::RequestBody(BodyError::TooLarge) => Fault::BodyTooLarge,
+        SendError::RequestBody(BodyError::TooSlow) => Fault::RequestTimeout,
         SendError::RequestBody(error) => Fault::IncompleteBody(Box::new(error)),
         error @ SendError::Closed(_) => Fault::BackendClosed(Box::new(error)),
         error @ SendError::Protocol(_) => Fault::BackendProtocol(Box::new(error)),

@@ -99,7 +99,7 @@ pub async fn call(
     outbound: Outbound<'_>,
 ) -> Result<Reply, Fault> {
     let Outbound { worker, generation, received, body, account } = outbound;
-    let mut request = Request::new(worker, generation, received, permit, account.name, &body);
+    let mut request = Request::new(worker, generation, received, permit, account, &body);
     request.handshake = websocket::handshake(permit, received, &body)?;
     let mut books = Books::new(admission, account);
     let server = choose(&request, &Tried::default()).ok_or(Fault::ApiNotReady)?;

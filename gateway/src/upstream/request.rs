@@ -1,11 +1,13 @@
 //! What goes out to a backend, whichever of its servers is asked?
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use plan::{BackendUrl, EndpointPlan};
 
 use super::forwarded::Forwarded;
-use crate::body::Body;
+use crate::account::Account;
+use crate::body::{Body, Intake};
 use crate::generation::Generation;
 use crate::handlers::Permit;
 use crate::policies::{Facts, RequestRules};
@@ -22,6 +24,8 @@ pub(super) struct Request<'a> {
     pub(super) received: &'a Received,
     permit: &'a Permit<'a>,
     forwarded: Forwarded,
+    has_body: bool,
+    waits: Option<Rc<Intake>>,
     traceparent: Option<String>,
     name: [u8; 32],
     /// The wish to leave HTTP, where that is allowed.
@@ -34,15 +38,17 @@ impl<'a> Request<'a> {
         generation: &'a Generation,
         received: &'a Received,
         permit: &'a Permit<'a>,
-        name: [u8; 16],
+        account: &Account,
         body: &Body,
     ) -> Self {
         let mut forwarded = Forwarded::of(received, worker.proxies.trusts(received.peer.address));
         forwarded.hides_credential = permit.caller().token().is_some();
-        forwarded.expects = !body.is_empty();
+        let has_body = !body.is_empty();
+        let waits = account.intake().filter(|intake| has_body && intake.asks()).cloned();
+        forwarded.expects = waits.is_some();
         let traceparent = trace(&mut forwarded);
         let endpoint = permit.endpoint();
-        let name = hex(name);
+        let name = hex(account.name);
         Self {
             worker,
             generation,
@@ -50,6 +56,8 @@ impl<'a> Request<'a> {
             received,
             permit,
             forwarded,
+            has_body,
+            waits,
             traceparent,
             name,
             handshake: None,
@@ -58,12 +66,12 @@ impl<'a> Request<'a> {
 
     /// Whether there is a body.
     pub(super) const fn has_body(&self) -> bool {
-        self.forwarded.expects
+        self.has_body
     }
 
-    /// Whether the client waits for a word before it sends its body.
-    pub(super) fn waits_to_continue(&self) -> bool {
-        self.has_body() && self.received.headers.contains_key("expect")
+    /// There where the client waits for a word before it sends its body.
+    pub(super) fn waits(&self) -> Option<Rc<Intake>> {
+        self.waits.clone()
     }
 
     /// Writes the head for `server`.

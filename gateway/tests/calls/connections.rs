@@ -248,6 +248,98 @@ async fn a_stop_does_not_wait_for_ever() {
     assert!(stand.host.clock.timeout(LIMIT, stand.serving.drained()).await.is_ok());
 }
 
+#[tokio::test]
+async fn what_is_no_request_is_counted_as_a_call() {
+    let stand = Stand::start(OPEN).await;
+    converse(&stand, "GET / HTTP/1.1|a b: c||", &["400 127 ends"]).await;
+    stand.until("gateway_calls_total{class=\"4xx\"}", 1).await;
+    assert_eq!(stand.number("gateway_faults_total{type=\"OTHER\"}"), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_drips_its_head_is_told_and_lost() {
+    let hasty = |settings: &mut gateway::receiver::Settings| {
+        settings.receiver.header_timeout = Duration::from_millis(100);
+    };
+    let stand = Stand::with(OPEN, hasty).await;
+    let mut client = stand.client().await;
+    client.say("GET /open/1.0/echo HTTP/1.1\r\nhost: a").await;
+    assert_eq!(client.hear().await.fault(), "408 408");
+    assert!(client.is_closed().await);
+    stand.until("gateway_calls_total{class=\"4xx\"}", 1).await;
+}
+
+/// A client that has one second of patience and earns 1 ms with each byte.
+fn impatient(settings: &mut gateway::receiver::Settings) {
+    settings.receiver.stall_timeout = Duration::from_secs(1);
+    settings.receiver.min_rate = 1000;
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_told_and_lost() {
+    let stand = Stand::with(OPEN, impatient).await;
+    let mut client = stand.client().await;
+    client.say(&request("POST /open/1.0/echo", "content-length: 9999\r\n", "")).await;
+    let (mut heard, mut speak) = client.0.split();
+    let drip = async {
+        // It never stalls, and it never comes far.
+        while tokio::io::AsyncWriteExt::write_all(&mut speak, b"x").await.is_ok() {
+            stand.host.clock.sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let mut said = Vec::new();
+    let hear = tokio::io::AsyncReadExt::read_buf(&mut heard, &mut said);
+    let read = tokio::select! { () = drip => Ok(0), read = hear => read };
+    assert!(read.is_ok_and(|read| read > 0));
+    assert!(said.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&said));
+    stand.until("gateway_backend_connections", 0).await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_slow_and_steady_enough_is_taken() {
+    let stand = Stand::with(OPEN, impatient).await;
+    let mut client = stand.client().await;
+    client.say(&request("POST /open/1.0/echo", "content-length: 6000\r\n", "")).await;
+    for _ in 0..20 {
+        client.say(&"x".repeat(300)).await;
+        stand.host.clock.sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(client.hear().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_is_lost() {
+    let stand = Stand::with(OPEN, impatient).await;
+    let mut client = stand.client().await;
+    client.say(&request("GET /open/1.0/sized/30000000", "", "")).await;
+    stand.until("gateway_backend_connections", 1).await;
+    stand.until("gateway_connections", 0).await;
+    stand.until("gateway_backend_connections", 0).await;
+    drop(client);
+}
+
+#[tokio::test]
+async fn a_client_that_sends_unasked_is_not_kept_waiting() {
+    let stand = Stand::start(OPEN).await;
+    let begun = stand.host.clock.instant();
+    for pause in [false, true] {
+        let mut client = stand.client().await;
+        let head = "POST /open/1.0/echo HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n\
+                    content-length: 2\r\n\r\n";
+        if pause {
+            client.say(head).await;
+            stand.until("gateway_backend_reused_total", 0).await;
+            client.say("hi").await;
+        } else {
+            client.say(&format!("{head}hi")).await;
+        }
+        assert!(client.hear().await.body.ends_with("\r\n\r\nhi"));
+    }
+    // The backend here never says "continue", which a client that asked waits a second for.
+    let passed = stand.host.clock.instant().duration_since(begun);
+    assert!(passed < Duration::from_millis(900), "{passed:?}");
+}
+
 /// Sends `wire`, in which `|` stands for CRLF, and compares the answers: status, length of the body
 /// and whether the connection is announced to end, for each.
 async fn converse(stand: &Stand, wire: &str, expected: &[&str]) {

@@ -152,6 +152,7 @@ fn settings() -> Settings {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
+            min_rate: 240,
             tls_timeout: Duration::from_secs(10),
             websocket_idle: Duration::from_secs(30),
             max_streams: 128,

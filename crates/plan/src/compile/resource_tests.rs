@@ -18,7 +18,7 @@ fn an_api_says_what_can_be_served() {
         said("
         api a 1.0 orders/
         api b 1.0 /b//c
-        api c 1.0 / + security: {schemes: [none, oauth2]}
+        api c 1.0 /c/ + security: {schemes: [none, oauth2]}
         api d 1.0 /d + operations: [{method: get, path: a}, {method: GET, path: /x}, {method: GET, path: /x}]
         api e 1.0 /e + operations: [{method: GET, path: '/{id}'}, {method: GET, path: '/{key}'}]
         api f 1.0 /f + operations: [{method: GET, path: '/{id:[0-9}'}, {method: GET, path: /a, scopes: ['a b']}]
@@ -28,7 +28,7 @@ fn an_api_says_what_can_be_served() {
         @"
 Api/a:1.0: spec.context: a context starts with `/`; write `/orders/`
 Api/b:1.0: spec.context: a context has no empty, `.` or `..` segment; leave it out
-Api/c:1.0: spec.context: a context has at least one segment; write for example `/orders`
+Api/c:1.0: spec.context: a context has no `/` at the end; write `/c`
 Api/c:1.0: spec.security.schemes: `none` stands alone; leave out `none`, or everything else
 Api/d:1.0: spec.operations[0].method: `get` is no method; write `GET`
 Api/d:1.0: spec.operations[0].path: a path starts with `/`; put a `/` in front

@@ -3,7 +3,8 @@
 //! A table of served paths: `/orders/1.0.0` for a version, `/orders` for the default version; a
 //! context may say itself where its version stands. The
 //! longest one that the path starts with wins. A version that is known but not served is nobody's:
-//! its calls must not fall through to the default version's backend.
+//! its calls must not fall through to the default version's backend. The default version of the
+//! context `/` gets what nobody else serves; its served path is empty.
 
 use std::sync::Arc;
 
@@ -53,7 +54,8 @@ impl Contexts {
                 return api.is_served().then_some((api, rest));
             }
         }
-        None
+        let root = self.served.get("").filter(|api| path.starts_with('/') && allowed(api))?;
+        root.is_served().then_some((root, path))
     }
 
     /// Puts an API in its places, unless another one has one of them.
@@ -109,6 +111,7 @@ pub(crate) fn served_paths(
         let bare = default_version.then(|| context.replacen(VERSION, "", 1));
         return (context.replacen(VERSION, &format!("/{version}"), 1), bare);
     }
+    let context = context.trim_end_matches('/');
     (format!("{context}/{version}"), default_version.then(|| context.to_owned()))
 }
 
@@ -133,7 +136,7 @@ pub(crate) fn check_context(context: &str) -> Result<(), (&'static str, String)>
         return Err(("a context starts with `/`", format!("write `/{context}`")));
     };
     if body.is_empty() {
-        return Err(("a context has at least one segment", "write for example `/orders`".into()));
+        return Ok(());
     }
     if context.ends_with('/') {
         let suggestion = format!("write `{}`", context.trim_end_matches('/'));

@@ -53,6 +53,26 @@ fn a_context_says_where_its_version_stands() {
 }
 
 #[test]
+fn the_default_version_of_the_root_gets_what_nobody_else_serves() {
+    let plan = plan(
+        "
+        api root 1.0 / + defaultVersion: true
+        api root 2.0 /
+        api orders 1.0 /orders
+        ",
+    );
+    check(&plan, "/", "root:1.0 /");
+    check(&plan, "/a/b", "root:1.0 /a/b");
+    check(&plan, "///a", "root:1.0 ///a");
+    check(&plan, "/1.0/a", "root:1.0 /a");
+    check(&plan, "/2.0/a", "root:2.0 /a");
+    check(&plan, "/orders/1.0/a", "orders:1.0 /a");
+    check(&plan, "/orders/a", "root:1.0 /orders/a");
+    check(&plan, "a", "nothing");
+    check(&plan, "", "nothing");
+}
+
+#[test]
 fn the_life_of_an_api_decides_whether_it_is_found() {
     let plan = plan(
         "

@@ -18,6 +18,8 @@ const AMBIGUOUS: Fault = Fault::BadRequest(BadRequest::Framing);
 
 /// What the URI type holds.
 const LONGEST_TARGET: usize = 65_534;
+/// No method of any registry is longer.
+const LONGEST_METHOD: usize = 32;
 
 /// The head of a request.
 #[derive(Debug)]
@@ -46,11 +48,15 @@ pub(super) fn take(
     places: &mut Places,
     most_bytes: usize,
 ) -> Result<Option<Head>, Fault> {
+    // The parser would step over it.
+    if input.starts_with(b"\n") {
+        return Err(MALFORMED);
+    }
     let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut []);
     let parsed = request.parse_with_uninit_headers(input, &mut slots).map_err(unreadable)?;
     let httparse::Status::Complete(length) = parsed else {
-        return if input.len() > most_bytes { Err(Fault::HeadTooLarge) } else { Ok(None) };
+        return if input.len() > most_bytes { Err(endless(input)) } else { Ok(None) };
     };
     if length > most_bytes {
         return Err(Fault::HeadTooLarge);
@@ -59,7 +65,14 @@ pub(super) fn take(
     else {
         return Err(MALFORMED);
     };
+    if method.len() > LONGEST_METHOD {
+        return Err(MALFORMED);
+    }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| MALFORMED)?;
+    // The URI type would leave a fragment out in silence; it has no place here (RFC 9112 §3.2).
+    if target.as_bytes().contains(&b'#') {
+        return Err(Fault::BadRequest(BadRequest::Target));
+    }
     let from = target.as_ptr().addr().saturating_sub(input.as_ptr().addr());
     if target.len() > LONGEST_TARGET {
         return Err(Fault::TargetTooLong);
@@ -67,7 +80,9 @@ pub(super) fn take(
     let target = from..from + target.len();
     places.note(input, request.headers);
     let head = input.split_to(length).freeze();
-    lines(&head, places.all())?;
+    if !places.lines_end_well(&head) {
+        return Err(MALFORMED);
+    }
     let uri = Uri::from_maybe_shared(head.slice(target)).map_err(|_| MALFORMED)?;
     let headers = fields(&head, places.all())?;
     understood(method, uri, minor, headers).map(Some)
@@ -80,14 +95,10 @@ fn unreadable(error: httparse::Error) -> Fault {
     }
 }
 
-/// The parser takes a bare LF for the end of a line, and others in front of the gateway may not.
-fn lines(head: &[u8], places: &[Place]) -> Result<(), Fault> {
-    let starts = places.iter().map(|place| place.name.0).chain([head.len().saturating_sub(2)]);
-    let mut crlf = starts.map(|start| {
-        let before = start.checked_sub(2).and_then(|from| head.get(from..start));
-        before == Some(b"\r\n")
-    });
-    if crlf.all(|crlf| crlf) && head.ends_with(b"\r\n") { Ok(()) } else { Err(MALFORMED) }
+/// What is wrong with a head that is too large and has no end.
+fn endless(input: &[u8]) -> Fault {
+    let line = input.iter().skip_while(|byte| byte.is_ascii_whitespace());
+    if line.copied().any(|byte| byte == b'\n') { Fault::HeadTooLarge } else { Fault::TargetTooLong }
 }
 
 fn fields(head: &Bytes, places: &[Place]) -> Result<HeaderMap, Fault> {
@@ -113,7 +124,8 @@ fn understood(method: Method, uri: Uri, minor: u8, headers: HeaderMap) -> Result
         0 => has(CONNECTION, b"keep-alive") && !has(CONNECTION, b"close"),
         _ => !has(CONNECTION, b"close"),
     };
-    let asks = minor >= 1 && framing != Framing::Nothing && has(EXPECT, b"100-continue");
+    let expects = || headers.get(EXPECT).is_some_and(|value| is_continue(value.as_bytes()));
+    let asks = minor >= 1 && framing != Framing::Nothing && expects();
     let trailers = minor >= 1 && has(TE, b"trailers");
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = method;
@@ -121,6 +133,11 @@ fn understood(method: Method, uri: Uri, minor: u8, headers: HeaderMap) -> Result
     parts.version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
     parts.headers = headers;
     Ok(Head { parts, framing, keeps, asks, trailers })
+}
+
+/// RFC 9110 §10.1.1: the one expectation there is. Whoever expects something else is not waited for.
+fn is_continue(value: &[u8]) -> bool {
+    value.trim_ascii().eq_ignore_ascii_case(b"100-continue")
 }
 
 /// RFC 9112 §6.3, and stricter: both framings at once, or one of them twice, are refused.
@@ -229,6 +246,8 @@ mod tests {
             "GET / HTTP/2.0",
             "GET / HTTP/1.2",
             "GET /",
+            "GET /#a HTTP/1.1",
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1",
             "G\u{e9}T / HTTP/1.1",
         ] {
             check(head, "400");
@@ -239,6 +258,10 @@ mod tests {
     fn a_head_beyond_its_bounds_is_refused_whether_it_ends_or_not() {
         check(&format!("GET / HTTP/1.1|A: {}", "b".repeat(200)), "431");
         let mut endless = BytesMut::from(format!("GET /{}", "a".repeat(200)).as_str());
+        let taken = take(&mut endless, &mut Places::default(), 200);
+        assert!(matches!(taken, Err(Fault::TargetTooLong)));
+        let mut endless =
+            BytesMut::from(format!("GET / HTTP/1.1\r\na: {}", "a".repeat(200)).as_str());
         let taken = take(&mut endless, &mut Places::default(), 200);
         assert!(matches!(taken, Err(Fault::HeadTooLarge)));
         let many = "|A: b".repeat(MAX_FIELDS + 1);

@@ -3,7 +3,7 @@
 //! The call pulls: nothing is read before somebody wants it, and a client that asked is told to go
 //! on when the first part is wanted.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use tokio::io::AsyncWrite as _;
 
 use super::wire::{Broken, Wire};
-use crate::body::BodyError;
+use crate::body::{BodyError, Intake};
 use crate::http1::Part;
 use crate::receiver::pulse::Pulse;
 
@@ -22,7 +22,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// The body of the request that is being answered.
 pub(super) struct Reader {
     wire: Rc<RefCell<Wire>>,
-    counted: Rc<Cell<u64>>,
+    intake: Rc<Intake>,
     pulse: Rc<Pulse>,
     waits: bool,
     /// What is left to be said before the client sends.
@@ -31,12 +31,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) const fn new(
-        wire: Rc<RefCell<Wire>>,
-        counted: Rc<Cell<u64>>,
-        pulse: Rc<Pulse>,
-    ) -> Self {
-        Self { wire, counted, pulse, waits: false, telling: &[], ended: false }
+    pub(super) const fn new(wire: Rc<RefCell<Wire>>, intake: Rc<Intake>, pulse: Rc<Pulse>) -> Self {
+        Self { wire, intake, pulse, waits: false, telling: &[], ended: false }
     }
 
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, Broken>> {
@@ -83,9 +79,20 @@ impl http_body::Body for Reader {
         }
         let part = this.poll_part(cx);
         this.waits(part.is_pending());
+        if part.is_pending() {
+            // The alarm of the connection rings for a body that comes too slowly as well.
+            ready!(this.pulse.poll_lost(cx));
+            this.waits(false);
+            this.ended = true;
+            return Poll::Ready(Some(Err(BodyError::TooSlow)));
+        }
         Poll::Ready(match ready!(part) {
             Ok(Part::Data(data)) => {
-                this.counted.set(this.counted.get() + data.len() as u64);
+                this.pulse.earned(data.len());
+                if let Err(error) = this.intake.take(&data) {
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
                 Some(Ok(Frame::data(data)))
             }
             Ok(Part::Trailers(trailers)) => Some(Ok(Frame::trailers(trailers))),

@@ -17,7 +17,7 @@ use super::upgraded::Upgraded;
 use super::wire::{MOST_UNWANTED, Next, Wire};
 use super::writer::{Asked, write};
 use crate::account::Account;
-use crate::body::{Body, Tunnel};
+use crate::body::{Body, Intake, Tunnel};
 use crate::fault::{Fault, Format, render};
 use crate::http1::{Flow, Frames, Outgoing, Part};
 use crate::pipeline::{self, Answer, Incoming};
@@ -50,6 +50,7 @@ pub(in crate::receiver) async fn serve(
                 }
             }
             Some(Err(fault)) => {
+                let _attending = visit.pulse.attend();
                 refuse(visit, &wire, &fault).await?;
                 return end(visit, &wire, false).await;
             }
@@ -66,10 +67,17 @@ fn poll_next(
 ) -> Poll<io::Result<Next>> {
     let mut wire = wire.borrow_mut();
     let next = wire.poll_next(most_bytes, cx);
-    if next.is_pending() && visit.worker.draining.get() && wire.is_between() {
-        return Poll::Ready(Ok(None));
+    if next.is_ready() {
+        return next;
     }
-    next
+    if wire.is_between() {
+        if visit.worker.draining.get() {
+            return Poll::Ready(Ok(None));
+        }
+    } else if visit.pulse.poll_lost(cx).is_ready() {
+        return Poll::Ready(Ok(Some(Err(Fault::RequestTimeout))));
+    }
+    Poll::Pending
 }
 
 /// Answers one call; false: the connection has to end.
@@ -148,18 +156,31 @@ async fn answered(
     wire: &Rc<RefCell<Wire>>,
     parts: http::request::Parts,
 ) -> Option<Answer> {
-    let mut body_bytes = None;
+    let mut intake = None;
     let body = if wire.borrow().is_read() {
         Body::Empty
     } else {
-        let counted = Rc::clone(body_bytes.get_or_insert_default());
-        Body::stream(Reader::new(Rc::clone(wire), counted, Rc::clone(&visit.pulse)))
+        let shared = Rc::new(Intake::new(wire.borrow().waits_for_word()));
+        let shared = Rc::clone(intake.insert(shared));
+        Body::stream(Reader::new(Rc::clone(wire), shared, Rc::clone(&visit.pulse)))
     };
-    let incoming = Incoming { parts, body, body_bytes, peer: visit.peer.clone() };
+    let incoming = Incoming { parts, body, intake: intake.clone(), peer: visit.peer.clone() };
     let mut answering = pin!(pipeline::answer(&visit.worker, incoming));
-    poll_fn(|cx| match answering.as_mut().poll(cx) {
-        Poll::Ready(answer) => Poll::Ready(Some(answer)),
-        Poll::Pending => wire.borrow_mut().poll_gone(cx).map(|()| None),
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(answer) = answering.as_mut().poll(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            let mut wire = wire.borrow_mut();
+            if wire.poll_gone(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            // A client that sends its body unasked is not to be waited for by anybody.
+            match intake.as_ref().filter(|intake| intake.asks() && !wire.waits_for_word()) {
+                Some(intake) => intake.goes_on(),
+                None => return Poll::Pending,
+            }
+        }
     })
     .await
 }
@@ -214,11 +235,16 @@ fn poll_send(
     }
 }
 
-/// Answers what is no request; nothing that follows on the connection can be trusted.
+/// Answers what is no request; nothing that follows on the connection can be trusted. It is reported
+/// like any call.
 async fn refuse(visit: &Visit, wire: &RefCell<Wire>, fault: &Fault) -> io::Result<()> {
+    let mut account = Account::of_no_request(&visit.worker, &visit.peer, http::Version::HTTP_11);
+    account.refused(fault);
     let now = visit.worker.unix_us(visit.worker.clock.instant()).div_euclid(1_000_000);
     let response: Response<Body> = render(fault, Format::Json, now);
     let (parts, body) = response.into_parts();
+    account.told(parts.status);
+    account.response_bytes = body.length().unwrap_or_default();
     let asked = Asked { version: http::Version::HTTP_11, with_head: false, keeps: false };
     let mut output = Vec::new();
     let frames = write(&mut output, &parts, &body, asked, &visit.worker.date.borrow());

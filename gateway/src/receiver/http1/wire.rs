@@ -7,7 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 
 use super::head::{self, Framing, Head};
@@ -17,6 +17,8 @@ use crate::receiver::socket::Socket;
 
 /// What a connection's buffer starts with: a head and a small body.
 const FIRST_READ: usize = 8 * 1024;
+/// A head of this size is looked at with every part of it that comes.
+const SHORT_HEAD: usize = 4 * 1024;
 /// What it may grow to while a large body passes.
 const MOST_READ: usize = 128 * 1024;
 /// What is read of a body that nobody wants, to keep the connection for the next call.
@@ -31,6 +33,9 @@ pub(super) struct Wire {
     input: BytesMut,
     places: Places,
     read_size: usize,
+    /// How much of a head was looked at, and how much of it holds no empty line.
+    looked: usize,
+    searched: usize,
     unread: Unread,
     /// Whether the client waits for a word before it sends its body.
     asks: bool,
@@ -65,6 +70,8 @@ impl Wire {
             input: BytesMut::with_capacity(FIRST_READ),
             places: Places::default(),
             read_size: FIRST_READ,
+            looked: 0,
+            searched: 0,
             unread: Unread::Nothing,
             asks: false,
         }
@@ -77,10 +84,20 @@ impl Wire {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Next>> {
         loop {
-            if !self.input.is_empty() {
+            // Empty lines before a request are stepped over (RFC 9112 §2.2).
+            while self.looked == 0 && self.input.starts_with(b"\r\n") {
+                self.input.advance(2);
+            }
+            if self.is_worth_a_look(most_bytes) {
                 match head::take(&mut self.input, &mut self.places, most_bytes) {
-                    Ok(Some(head)) => return Poll::Ready(Ok(Some(Ok(head)))),
-                    Ok(None) => {}
+                    Ok(Some(head)) => {
+                        self.looked = 0;
+                        return Poll::Ready(Ok(Some(Ok(head))));
+                    }
+                    Ok(None) => {
+                        self.looked = self.input.len();
+                        self.searched = self.looked;
+                    }
                     Err(fault) => return Poll::Ready(Ok(Some(Err(fault)))),
                 }
             }
@@ -88,6 +105,18 @@ impl Wire {
                 return Poll::Ready(Ok(None));
             }
         }
+    }
+
+    /// Whether a head may be there whole, or enough to say that none will be. Who sends a long head
+    /// byte by byte does not make the gateway read every byte over and over again.
+    fn is_worth_a_look(&mut self, most_bytes: usize) -> bool {
+        let length = self.input.len();
+        if length <= SHORT_HEAD || length >= self.looked * 2 || length > most_bytes {
+            return length > 0;
+        }
+        let from = std::mem::replace(&mut self.searched, length).saturating_sub(2);
+        let new = self.input.get(from..).unwrap_or_default();
+        new.windows(2).any(|two| two == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
     }
 
     /// Whether nothing of a next head has been read.
@@ -116,6 +145,11 @@ impl Wire {
         !self.asks && self.left().is_none_or(|left| left <= MOST_UNWANTED)
     }
 
+    /// Whether the client waits for a word before it sends its body.
+    pub(super) fn waits_for_word(&self) -> bool {
+        self.asks && self.input.is_empty()
+    }
+
     /// How many bytes of the body are left, where that is known.
     pub(super) const fn left(&self) -> Option<u64> {
         match self.unread {
@@ -133,6 +167,7 @@ impl Wire {
 
     /// The next part of the body that was read already.
     pub(super) fn part(&mut self) -> Result<Part, Broken> {
+        self.asks &= self.input.is_empty();
         let part = match &mut self.unread {
             Unread::Nothing => Part::End,
             Unread::Chunked(decoder) => decoder.next(&mut self.input).map_err(Broken::Framing)?,

@@ -2,7 +2,6 @@
 //!
 //! Frames are the library's; here, and only here, its bodies are turned into ours and back.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -20,7 +19,7 @@ use super::super::visit::Visit;
 use super::stall::Stall;
 use super::upgraded;
 use crate::account::Account;
-use crate::body::{Body, BodyError};
+use crate::body::{Body, BodyError, Intake};
 use crate::fault::{BadRequest, Fault, Format, render};
 use crate::pipeline::{self, Answer};
 
@@ -34,18 +33,21 @@ pub(in super::super) async fn call(
     let upgrade = upgraded::asked(&mut request);
     let (parts, incoming) = request.into_parts();
     if !is_well_formed(&parts) {
-        let now = visit.worker.unix_us(visit.worker.clock.instant()).div_euclid(1_000_000);
-        let refused = render(&Fault::BadRequest(BadRequest::Head), Format::Json, now);
-        return Ok(refused.map(|body| Outgoing::new(body, None, stall, attending)));
+        let fault = Fault::BadRequest(BadRequest::Head);
+        let mut account = Account::of_no_request(&visit.worker, &visit.peer, parts.version);
+        account.refused(&fault);
+        let refused = render(&fault, Format::Json, account.opened_us().div_euclid(1_000_000));
+        account.told(refused.status());
+        return Ok(refused.map(|body| Outgoing::new(body, Some(account), stall, attending)));
     }
-    let mut body_bytes = None;
+    let mut intake = None;
     let body = if incoming.is_end_stream() {
         Body::Empty
     } else {
-        let counted = Rc::clone(body_bytes.get_or_insert_default());
-        Body::stream(ClientBody { incoming, counted, stall: Rc::clone(&stall) })
+        let intake = Rc::clone(intake.insert(Rc::new(Intake::new(false))));
+        Body::stream(ClientBody { incoming, intake, stall: Rc::clone(&stall) })
     };
-    let incoming = pipeline::Incoming { parts, body, body_bytes, peer: visit.peer.clone() };
+    let incoming = pipeline::Incoming { parts, body, intake, peer: visit.peer.clone() };
     let Answer { mut response, account } = pipeline::answer(&visit.worker, incoming).await;
     Ok(match (std::mem::take(response.body_mut()), upgrade) {
         (Body::Tunnel(far), Some(upgrade)) => {
@@ -77,7 +79,7 @@ fn is_well_formed(parts: &Parts) -> bool {
 /// The body of a request, counted.
 struct ClientBody {
     incoming: Incoming,
-    counted: Rc<Cell<u64>>,
+    intake: Rc<Intake>,
     stall: Rc<Stall>,
 }
 
@@ -95,8 +97,9 @@ impl http_body::Body for ClientBody {
         let frame = ready!(frame);
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
+            && let Err(error) = this.intake.take(data)
         {
-            this.counted.set(this.counted.get() + data.len() as u64);
+            return Poll::Ready(Some(Err(error)));
         }
         Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Client(Box::new(error)))))
     }
@@ -119,7 +122,7 @@ impl Drop for ClientBody {
 /// The body of an answer, counted. When it is dropped, ended or not, the call is over.
 pub(in super::super) struct Outgoing {
     body: Body,
-    /// None of what was no request, or has become a tunnel.
+    /// None of what has become a tunnel.
     account: Option<Account>,
     stall: Rc<Stall>,
     _attending: Attending,

@@ -1,0 +1,13 @@
+//! Does the real program read HTTP as strictly as the public suites ask?
+//!
+//! The suites' data lie in the folder that `TURNPIKE_SUITES` names, or `../shared/suites` beside the
+//! workspace. Without it a test says so and passes.
+
+#[cfg(test)]
+mod http1;
+#[cfg(test)]
+mod judge;
+#[cfg(test)]
+mod origin;
+#[cfg(test)]
+mod program;
