@@ -130,6 +130,7 @@ async fn serve(
     let caller = handlers::authenticate(&matched, &received.headers, evidence)?;
     account.token = caller.token().cloned();
     let permit = handlers::authorize(&generation.plan, matched, caller)?;
+    let permit = handlers::choose(permit, received, account.name);
     account.application = permit.application().cloned().zip(permit.key_type());
     account.subscription = permit.subscription().cloned();
     if !open {

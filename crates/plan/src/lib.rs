@@ -25,7 +25,8 @@ pub use admission::{Admitted, Change, admit};
 pub use compile::{
     ApiPlan, ApplicationPlan, BackendUrl, ConsumerPlan, CorsPlan, EndpointPlan, HeaderRules,
     KeyManagerPlan, KeyType, ListenerCertificate, OperationMatch, OperationPlan, Part,
-    PoliciesPlan, SecurityPlan, SubscriptionPlan, Template, Variable,
+    PoliciesPlan, SecurityPlan, SplitBy, SubscriptionPlan, Template, Variable, VariantPlan,
+    VariantsPlan,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};

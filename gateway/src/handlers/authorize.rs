@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use plan::{ApplicationPlan, ConsumerPlan, EndpointPlan, KeyType, Plan, SubscriptionPlan};
+use plan::{
+    ApplicationPlan, ConsumerPlan, EndpointPlan, KeyType, Plan, SubscriptionPlan, VariantPlan,
+};
 use turnpike_proto::config::v1::lifecycle;
 use turnpike_proto::config::v1::subscription_spec::State;
 
@@ -81,6 +83,17 @@ fn usable(
 }
 
 impl<'g> Permit<'g> {
+    /// The same permit for the backends of a variant, where it has some for this type of key.
+    pub(super) fn diverted(mut self, variant: &'g VariantPlan) -> Self {
+        let own = match self.key_type() {
+            Some(KeyType::Sandbox) => variant.sandbox.as_ref(),
+            Some(KeyType::Production) => variant.production.as_ref(),
+            None => variant.production.as_ref().or(variant.sandbox.as_ref()),
+        };
+        self.endpoint = own.unwrap_or(self.endpoint);
+        self
+    }
+
     /// What is called.
     pub const fn matched(&self) -> &Matched<'g> {
         &self.matched

@@ -30,4 +30,6 @@ mod smuggling;
 #[cfg(test)]
 mod stand;
 #[cfg(test)]
+mod variants;
+#[cfg(test)]
 mod websocket;

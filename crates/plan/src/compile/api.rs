@@ -14,6 +14,7 @@ use super::cors::{CorsPlan, compile_cors};
 use super::head::{check_description, required};
 use super::operation::{OperationPlan, compile_operations};
 use super::policies::Kept;
+use super::variant::{VariantsPlan, compile_variants};
 use crate::problem::{At, Problems, shown};
 use crate::resource::{ResourceKey, is_name};
 use crate::router::{Asked, Bare, Match, Trie, check_context};
@@ -57,6 +58,8 @@ pub struct ApiPlan {
     pub sandbox: Option<Arc<EndpointPlan>>,
     /// Which web pages may read its answers; `None`: its backend answers for itself.
     pub cors: Option<Arc<CorsPlan>>,
+    /// Other backends that take a part of its calls; `None`: there are none.
+    pub variants: Option<Arc<VariantsPlan>>,
     /// Why its calls answer 503; `None`: it is sound.
     pub broken: Option<Arc<str>>,
     operations: Vec<Arc<OperationPlan>>,
@@ -156,6 +159,7 @@ pub(crate) fn compile_api(
         check_names(list, &at.name(name), problems);
     }
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
+    let variants = compile_variants(spec.variants.as_ref(), &at.name("variants"), problems);
     let security = compile_security(spec.security.as_ref(), &at.name("security"), problems);
     let kind = ApiType::try_from(spec.r#type).unwrap_or_else(|_| {
         problems.add(&at.name("type"), unknown(spec.r#type), "");
@@ -186,6 +190,7 @@ pub(crate) fn compile_api(
         production,
         sandbox,
         cors,
+        variants,
         broken: None,
         operations,
         trie,
@@ -214,6 +219,7 @@ pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<A
         production: None,
         sandbox: None,
         cors: None,
+        variants: None,
         broken: Some(reason.into()),
         operations: Vec::new(),
         trie: Trie::default(),

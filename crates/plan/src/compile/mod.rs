@@ -16,6 +16,7 @@ mod policies;
 mod resource;
 mod subscriber;
 mod tier;
+mod variant;
 
 pub use api::{ApiPlan, OperationMatch, SecurityPlan};
 pub use backend::{BackendUrl, EndpointPlan};
@@ -25,6 +26,7 @@ pub use key_manager::KeyManagerPlan;
 pub use operation::OperationPlan;
 pub use policies::{HeaderRules, Part, PoliciesPlan, Template, Variable};
 pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
+pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 
 pub(crate) use api::{MAX_DEFINITION_BYTES, broken_api, compile_api};
 pub(crate) use certificate::{
