@@ -6,6 +6,7 @@
 //! in the time that is left are gone from the disk, the others are sent after the next start.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,13 +15,15 @@ use anyhow::{Context as _, Result};
 use chassis::pki::ClientAuth;
 use chassis::readiness::Condition;
 use chassis::rpc::channel;
+use chassis::task::Tasks;
 use chassis::{Host, operations as ports};
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::credentials::Revocations;
 use crate::generation::{Current, Generation};
-use crate::receiver::{self, Listen, Settings, WorkerContext};
+use crate::handover::{HandoverError, Offer, Taken};
+use crate::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use crate::rpc::collector::Collector;
 use crate::rpc::control_plane::{ControlPlane, Node};
 use crate::rpc::key_manager::KeyManager;
@@ -37,31 +40,35 @@ const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// What a stop keeps for its own last steps.
 const LAST_STEPS: Duration = Duration::from_millis(500);
 
-/// Runs a gateway until it is asked to stop and has drained.
+/// Runs a gateway until it is asked to stop and has drained, or another one has taken over.
 pub async fn start(config: Config, host: Host) -> Result<()> {
     let node = if config.gateway.node.is_empty() { &host.instance } else { &config.gateway.node };
+    let socket = config.upgrade.socket(&host.data);
+    let mut before = match &socket {
+        Some(socket) if config.upgrade.take_over => Taken::from(socket, &host.clock).await?,
+        _ => None,
+    };
     let tls = host.tls.server_config(ClientAuth::None, &["h2", "http/1.1"])?;
     let certificates = Arc::new(Certificates::new(&tls));
     let configuration = Configuration::first(&config, &host, &certificates, node).await?;
     let revocations = Arc::new(Revocations::new());
-    let token_endpoint = trust(&config, &host, &configuration, &revocations)?;
-    let reporting = reporting(&config, &host, node)?;
+    let trust = Trust::restore(&config, &host, &configuration, &revocations)?;
+    let reporting = reporting(&config, &host, node, before.is_some()).await?;
 
     let extra = operations::routes(
         node,
         configuration.states.subscribe(),
         Arc::clone(&configuration.current),
     );
-    ports::serve(&host, &config.operations, extra).await?;
-    let recording = reporting.as_ref().map_or_else(Recording::off, |r| r.recording().clone());
+    let port = port(&config, before.as_mut())?;
     let mut shown = rustls::ServerConfig::clone(&tls);
     shown.cert_resolver = certificates;
     let context = WorkerContext {
         current: Arc::clone(&configuration.current),
         revocations,
         tls: Arc::new(shown),
-        token_endpoint,
-        recording,
+        token_endpoint: trust.token_endpoint.clone(),
+        recording: reporting.as_ref().map_or_else(Recording::off, |r| r.recording().clone()),
         tasks: host.tasks.clone(),
         clock: host.clock.clone(),
         shutdown: host.shutdown.clone(),
@@ -71,13 +78,48 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
             credentials: config.credentials.clone(),
         },
     };
-    let listen =
-        Listen { http: config.receiver.http.clone(), https: config.receiver.https.clone() };
-    let serving = receiver::serve(config.receiver.workers, &listen, &context)?;
-    let metrics = serving.metrics();
-    host.metrics.register(|registry| registry.register_collector(Box::new(metrics)));
-    tracing::info!(http = ?serving.http(), https = ?serving.https(), node, "calls are received");
-    configuration.follow(&config, &host, node)?;
+    let inherited = inherited(before.as_mut(), &host)?;
+    // A port of its own is answered first; one that is shared not before the other has let go.
+    let (operations, serving) = if let Some(before) = &mut before {
+        let serving = serve(&config, inherited, &context, &host)?;
+        if let Err(error) = before.serve().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the gateway before ended without a word");
+        }
+        (port.answer(&host, extra)?, serving)
+    } else {
+        let operations = port.answer(&host, extra)?;
+        (operations, serve(&config, inherited, &context, &host)?)
+    };
+    if let Some(before) = before
+        && let Err(error) = before.released().await
+    {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "the gateway before did not say that it has let go of the data");
+    }
+    let writers = Tasks::default();
+    let mut following = host.clone();
+    following.tasks = writers.clone();
+    trust.follow(&following);
+    configuration.follow(&config, &following, node)?;
+    let (asked, written) = (host.shutdown.clone(), writers.clone());
+    host.tasks.spawn("writers", async move {
+        asked.wait().await;
+        written.finished().await;
+    });
+    if let Some(socket) = &socket {
+        let held_back = reporting.as_ref().map_or_else(Default::default, Reporting::held_back);
+        let (lender, patience) = (serving.lender(), config.upgrade.patience);
+        let offer = Offer { host: host.clone(), lender, operations, writers, held_back, patience };
+        match Offer::open(socket) {
+            Ok(socket) => drop(host.tasks.spawn("upgrade", offer.run(socket))),
+            // It serves all the same; only an upgrade will need a stop.
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "nobody can take over from this gateway");
+            }
+        }
+    }
 
     host.shutdown.wait().await;
     let asked = host.clock.instant();
@@ -86,6 +128,40 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         reporting.finish(left(&host, asked)).await;
     }
     Ok(())
+}
+
+/// The operations port: bound, or passed on by the gateway before.
+fn port(config: &Config, before: Option<&mut Taken>) -> Result<ports::Port> {
+    let passed_on = before.and_then(|before| before.operations(config.operations.listen));
+    Ok(passed_on
+        .map_or_else(|| ports::Port::bind(&config.operations), |s| Ok(ports::Port::passed_on(s)))?)
+}
+
+/// The sockets of the gateway before. A gateway that could not serve does not take them over.
+fn inherited(before: Option<&mut Taken>, host: &Host) -> Result<Vec<TcpListener>> {
+    let Some(before) = before else { return Ok(vec![]) };
+    if host.ready.is_ready() {
+        return Ok(before.calls());
+    }
+    let reasons = host.ready.reasons();
+    let reasons: Vec<String> =
+        reasons.into_iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+    Err(HandoverError::NotReady(reasons.join(", ")).into())
+}
+
+fn serve(
+    config: &Config,
+    inherited: Vec<TcpListener>,
+    context: &WorkerContext,
+    host: &Host,
+) -> Result<Serving> {
+    let listen =
+        Listen { http: config.receiver.http.clone(), https: config.receiver.https.clone() };
+    let serving = receiver::serve_on(config.receiver.workers, &listen, inherited, context)?;
+    let metrics = serving.metrics();
+    host.metrics.register(|registry| registry.register_collector(Box::new(metrics)));
+    tracing::info!(http = ?serving.http(), https = ?serving.https(), "calls are received");
+    Ok(serving)
 }
 
 /// Whether somebody has to change what they wrote before a gateway can start.
@@ -204,42 +280,61 @@ fn from_disk(data: &Path) -> Result<(Source, Option<State>)> {
 }
 
 /// Keys, revocations and the way of token requests.
-fn trust(
-    config: &Config,
-    host: &Host,
-    configuration: &Configuration,
-    revocations: &Arc<Revocations>,
-) -> Result<token_endpoint::Handle> {
-    let Some(address) = config.key_manager() else { return Ok(token_endpoint::Handle::off()) };
-    let channel = channel(&host.tls, address, "key-manager").context("key_manager.address")?;
-    let key_manager = KeyManager::new(channel.clone());
-    let directory = host.data.join("state");
-    let mut keys = KeyFollower {
-        key_manager: key_manager.clone(),
-        publisher: Arc::clone(&configuration.publisher),
-        shelf: Shelf::open(&directory, "keys")?,
-        host: host.clone(),
-        in_force: None,
-    };
-    keys.restore();
-    let revoked = RevocationFollower::restore(
-        key_manager,
-        Arc::clone(revocations),
-        Shelf::open(&directory, "revocations")?,
-        host.clone(),
-    );
-    host.tasks.spawn("keys", keys.run());
-    host.tasks.spawn("revocations", revoked.run());
-    Ok(token_endpoint::Handle::start(channel, host.clock.clone(), &host.tasks))
+struct Trust {
+    followers: Option<(KeyFollower, RevocationFollower)>,
+    token_endpoint: token_endpoint::Handle,
 }
 
-fn reporting(config: &Config, host: &Host, node: &str) -> Result<Option<Reporting>> {
+impl Trust {
+    /// Puts in force what is on disk.
+    fn restore(
+        config: &Config,
+        host: &Host,
+        configuration: &Configuration,
+        revocations: &Arc<Revocations>,
+    ) -> Result<Self> {
+        let Some(address) = config.key_manager() else {
+            return Ok(Self { followers: None, token_endpoint: token_endpoint::Handle::off() });
+        };
+        let channel = channel(&host.tls, address, "key-manager").context("key_manager.address")?;
+        let key_manager = KeyManager::new(channel.clone());
+        let directory = host.data.join("state");
+        let mut keys = KeyFollower {
+            key_manager: key_manager.clone(),
+            publisher: Arc::clone(&configuration.publisher),
+            shelf: Shelf::open(&directory, "keys")?,
+            host: host.clone(),
+            in_force: None,
+        };
+        keys.restore();
+        let shelf = Shelf::open(&directory, "revocations")?;
+        let revoked =
+            RevocationFollower::restore(key_manager, Arc::clone(revocations), shelf, host.clone());
+        let token_endpoint =
+            token_endpoint::Handle::start(channel, host.clock.clone(), &host.tasks);
+        Ok(Self { followers: Some((keys, revoked)), token_endpoint })
+    }
+
+    /// Follows both from now on.
+    fn follow(self, host: &Host) {
+        let Some((keys, revoked)) = self.followers else { return };
+        host.tasks.spawn("keys", keys.run());
+        host.tasks.spawn("revocations", revoked.run());
+    }
+}
+
+async fn reporting(
+    config: &Config,
+    host: &Host,
+    node: &str,
+    follows: bool,
+) -> Result<Option<Reporting>> {
     let Some(address) = config.collector() else { return Ok(None) };
     let channel =
         channel(&host.tls, address, "analytics-collector").context("collector.address")?;
     let collector = Collector::new(channel, node.to_owned());
-    let directory = host.data.join("usage");
-    let reporting = Reporting::start(&directory, config.usage.spool_limit, node, collector, host)?;
+    let limit = config.usage.spool_limit;
+    let reporting = Reporting::start(&host.data, follows, limit, node, collector, host).await?;
     Ok(Some(reporting))
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::{credentials, receiver, sender, usage};
+use crate::{credentials, handover, receiver, sender, usage};
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub operations: chassis::operations::Config,
     /// `[gateway]`
     pub gateway: Node,
+    /// `[upgrade]`
+    pub upgrade: handover::Config,
     /// `[static]`
     #[serde(rename = "static")]
     pub directory: Static,

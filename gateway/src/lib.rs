@@ -5,6 +5,7 @@
 // How it comes up, and what an operator can say and see.
 pub mod bootstrap;
 pub mod config;
+pub mod handover;
 pub mod operations;
 
 // The way of a call, from its client to its backend.

@@ -28,17 +28,24 @@ fn main() -> ExitCode {
         key: "static.resources",
         help: "Serve the resource files of a directory, without a control plane",
     };
+    let take_over = Argument {
+        flag: "take-over",
+        value: "",
+        key: "upgrade.take_over",
+        help: "Take the place of the gateway that runs on the same data directory, if one does",
+    };
     let refused = AtomicBool::new(false);
-    let code = chassis::run_with(service, &[resources], async |config: Config, host: Host| {
-        let ended = bootstrap::start(config, host).await;
-        if let Err(error) = &ended
-            && bootstrap::is_refusal(error)
-        {
-            refused.store(true, Ordering::Relaxed);
-            // For the person who wrote the files; nobody is left to tell when it cannot be said.
-            let _ = writeln!(std::io::stderr(), "gateway: {error:#}");
-        }
-        ended
-    });
+    let code =
+        chassis::run_with(service, &[resources, take_over], async |config: Config, host: Host| {
+            let ended = bootstrap::start(config, host).await;
+            if let Err(error) = &ended
+                && bootstrap::is_refusal(error)
+            {
+                refused.store(true, Ordering::Relaxed);
+                // For the person who wrote the files; nobody is left to tell when it cannot be said.
+                let _ = writeln!(std::io::stderr(), "gateway: {error:#}");
+            }
+            ended
+        });
     if refused.load(Ordering::Relaxed) { ExitCode::from(REFUSED) } else { code }
 }

@@ -50,8 +50,10 @@ pub struct Worker {
     pub bounds: Bounds,
     /// Whose `x-forwarded-*` fields are believed.
     pub proxies: Proxies,
-    /// Whether the worker is about to stop.
+    /// Whether the worker is about to stop: what is said last on a connection says so too.
     pub draining: Cell<bool>,
+    /// Whether it has also stopped to wait for calls that may be on their way.
+    pub waits_no_more: Cell<bool>,
     /// The time as answers tell it, to the second.
     pub date: RefCell<String>,
     /// The wall clock at a monotonic instant, so that a call reads one clock only.

@@ -47,7 +47,15 @@ pub struct Config {
     pub max_control_frames: u32,
     /// HTTP/2 streams that are reset, beyond those that are answered.
     pub max_resets: u32,
-    /// How long calls may go on after the stop signal.
+    /// How long connections are still accepted after readiness has turned red, so that load
+    /// balancers notice before.
+    #[serde(with = "chassis::config::duration")]
+    pub drain_pause: Duration,
+    /// How long a connection without a call is kept open during the drain: its next call may be on
+    /// its way.
+    #[serde(with = "chassis::config::duration")]
+    pub drain_idle: Duration,
+    /// How long calls may go on after that.
     #[serde(with = "chassis::config::duration")]
     pub drain: Duration,
     /// Networks (CIDR) of proxies whose `x-forwarded-*` fields are believed.

@@ -69,13 +69,18 @@ pub(super) async fn serve(doors: Rc<Doors>, stream: TcpStream, from: SocketAddr,
     let _open = Open::count(&doors.worker);
     let pulse = Pulse::new(&doors.worker.alarms, &doors.config);
     let watched = Rc::clone(&pulse);
+    let worker = Rc::clone(&doors.worker);
     let mut life = pin!(live(doors, pulse, stream, from, secure));
     let ended = std::future::poll_fn(|cx| {
         // A client that is lost may still be told, so the connection is asked first.
-        match life.as_mut().poll(cx) {
-            Poll::Pending => watched.poll_lost(cx).map(Ok),
-            ended @ Poll::Ready(_) => ended,
+        if let ended @ Poll::Ready(_) = life.as_mut().poll(cx) {
+            return ended;
         }
+        // At the end of a drain also who has not said a word yet is waited for no more.
+        if worker.waits_no_more.get() && watched.is_quiet() {
+            return Poll::Ready(Ok(()));
+        }
+        watched.poll_lost(cx).map(Ok)
     });
     if let Err(error) = ended.await {
         // Clients that leave in the middle are everyday.

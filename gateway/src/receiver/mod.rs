@@ -16,5 +16,5 @@ mod tunnel;
 mod visit;
 
 pub use config::{Config, Settings};
-pub use listener::{Listen, ListenError};
-pub use serve::{ServeError, Serving, WorkerContext, serve};
+pub use listener::{Lent, Listen, ListenError};
+pub use serve::{Lender, ServeError, Serving, WorkerContext, serve, serve_on};

@@ -71,6 +71,11 @@ impl Pulse {
         self.alarm.poll(cx)
     }
 
+    /// Whether neither side owes the other anything.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.calls.get() == 0 && self.bodies.get() == 0 && !self.in_head.get() && !self.unread.get()
+    }
+
     /// The connection speaks HTTP/2.
     pub(super) fn speaks_frames(&self) {
         self.frames.set(true);

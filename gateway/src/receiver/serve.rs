@@ -1,8 +1,10 @@
 //! How are all workers started, and how does one know that they have ended?
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
@@ -10,7 +12,7 @@ use chassis::task::Tasks;
 use tokio::sync::oneshot;
 
 use super::config::Settings;
-use super::listener::{Listen, ListenError, listen};
+use super::listener::{Lent, Listen, ListenError, Listeners, listen};
 use super::thread::{Seat, run};
 use crate::cells::{Cells, Collector};
 use crate::credentials::Revocations;
@@ -48,6 +50,16 @@ pub struct Serving {
     bound: Listen,
     metrics: Collector,
     ended: Vec<oneshot::Receiver<()>>,
+    /// Gone as soon as their worker accepts nothing any more.
+    listeners: Vec<Weak<Listeners>>,
+    at_once: Arc<AtomicBool>,
+}
+
+/// The listening sockets of all workers, for who takes them over.
+#[derive(Clone, Debug)]
+pub struct Lender {
+    listeners: Vec<Weak<Listeners>>,
+    at_once: Arc<AtomicBool>,
 }
 
 /// Why calls cannot be received.
@@ -70,16 +82,31 @@ pub fn serve(
     wanted: &Listen,
     context: &WorkerContext,
 ) -> Result<Serving, ServeError> {
+    serve_on(workers, wanted, vec![], context)
+}
+
+/// As [`serve`], with sockets that the gateway before passed on.
+pub fn serve_on(
+    workers: usize,
+    wanted: &Listen,
+    inherited: Vec<TcpListener>,
+    context: &WorkerContext,
+) -> Result<Serving, ServeError> {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = if workers == 0 { cores() } else { workers };
     let proxies = Proxies::parse(&context.settings.receiver.trusted_proxies)?;
-    let (listeners, bound) = listen(wanted, workers)?;
+    let (listeners, bound) = listen(wanted, workers, inherited)?;
+    let at_once = Arc::<AtomicBool>::default();
+    let mut lent = Vec::new();
     let (mut cells, mut ended) = (Vec::new(), Vec::new());
     for (number, listeners) in listeners.into_iter().enumerate() {
         let own = Arc::new(Cells::default());
         let (done, wait) = oneshot::channel();
+        let listeners = Arc::new(listeners);
+        lent.push(Arc::downgrade(&listeners));
         let seat = Seat {
             listeners,
+            at_once: Arc::clone(&at_once),
             context: context.clone(),
             cells: Arc::clone(&own),
             proxies: proxies.clone(),
@@ -90,7 +117,7 @@ pub fn serve(
         cells.push(own);
         ended.push(wait);
     }
-    Ok(Serving { bound, metrics: Collector::new(cells), ended })
+    Ok(Serving { bound, metrics: Collector::new(cells), ended, listeners: lent, at_once })
 }
 
 impl Serving {
@@ -109,12 +136,33 @@ impl Serving {
         self.metrics.clone()
     }
 
+    /// The way to the listening sockets.
+    pub fn lender(&self) -> Lender {
+        Lender { listeners: self.listeners.clone(), at_once: Arc::clone(&self.at_once) }
+    }
+
     /// Returns when every worker has ended, which they do after the request to stop.
     pub async fn drained(self) {
         for worker in self.ended {
             // Workers tell by dropping their end.
             let _ = worker.await;
         }
+    }
+}
+
+impl Lender {
+    /// All sockets once more; none of a worker that has stopped to accept.
+    pub fn sockets(&self) -> io::Result<Vec<Lent>> {
+        let mut all = Vec::new();
+        for listeners in self.listeners.iter().filter_map(Weak::upgrade) {
+            all.extend(listeners.lend()?);
+        }
+        Ok(all)
+    }
+
+    /// Somebody else accepts now: the stop that follows does not pause before it ends accepting.
+    pub fn lent(&self) {
+        self.at_once.store(true, Ordering::Release);
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::connection::{Doors, serve};
-use super::listener::Listeners;
+use super::listener::{Lent, Listeners};
 use super::serve::WorkerContext;
 use crate::alarm::{Alarms, TICK};
 use crate::cells::Cells;
@@ -33,7 +34,9 @@ const RESOLVERS: usize = 4;
 /// What a worker starts with.
 #[derive(Debug)]
 pub(super) struct Seat {
-    pub(super) listeners: Listeners,
+    pub(super) listeners: Arc<Listeners>,
+    /// Whether the stop does not pause before it ends accepting.
+    pub(super) at_once: Arc<AtomicBool>,
     pub(super) context: WorkerContext,
     pub(super) cells: Arc<Cells>,
     pub(super) proxies: Proxies,
@@ -67,16 +70,23 @@ async fn work(seat: Seat) -> io::Result<()> {
     let context = seat.context;
     let worker = Rc::new(worker(&context, seat.cells, seat.proxies));
     let config = context.settings.receiver.clone();
-    let drain = config.drain;
+    let (drain, drain_pause, drain_idle) = (config.drain, config.drain_pause, config.drain_idle);
     let doors = Rc::new(Doors::new(
         Rc::clone(&worker),
         config,
         Arc::clone(&context.tls),
         context.tasks.clone(),
     ));
-    let listeners = opened(seat.listeners)?;
+    let listeners = opened(&seat.listeners)?;
+    let (at_once, lendable) = (seat.at_once, seat.listeners);
+    let leaving = async {
+        context.shutdown.wait().await;
+        if !at_once.load(Ordering::Acquire) {
+            context.clock.sleep(drain_pause).await;
+        }
+    };
     tokio::select! {
-        () = context.shutdown.wait() => {}
+        () = leaving => {}
         () = ticking(&worker, None) => {}
         () = worker.recorder.clone().flushing() => {}
         _ = join_all(listeners.iter().map(|door| accepting(&doors, &context, door))) => {}
@@ -87,12 +97,21 @@ async fn work(seat: Seat) -> io::Result<()> {
             welcome(&doors, &context, stream, from, door.secure);
         }
     }
-    drop(listeners);
+    drop((listeners, lendable));
     worker.draining.set(true);
     worker.alarms.wake_all();
+    let over = async {
+        tokio::select! {
+            () = ticking(&worker, Some(0)) => return,
+            () = context.clock.sleep(drain_idle) => {}
+        }
+        worker.waits_no_more.set(true);
+        worker.alarms.wake_all();
+        ticking(&worker, Some(0)).await;
+    };
     tokio::select! {
         () = context.clock.sleep(drain) => {}
-        () = ticking(&worker, Some(0)) => {}
+        () = over => {}
     }
     worker.pool.close();
     worker.recorder.flush();
@@ -121,6 +140,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         },
         proxies,
         draining: Cell::new(false),
+        waits_no_more: Cell::new(false),
         date: RefCell::default(),
         wall: Cell::new((now, 0)),
     };
@@ -133,12 +153,12 @@ struct Door {
     secure: bool,
 }
 
-fn opened(listeners: Listeners) -> io::Result<Vec<Door>> {
-    let plain = listeners.http.into_iter().map(|socket| (socket, false));
-    let tls = listeners.https.into_iter().map(|socket| (socket, true));
-    plain
-        .chain(tls)
-        .map(|(socket, secure)| Ok(Door { socket: TcpListener::from_std(socket)?, secure }))
+fn opened(listeners: &Listeners) -> io::Result<Vec<Door>> {
+    let doors = listeners.lend()?.into_iter();
+    doors
+        .map(|Lent { socket, secure, .. }| {
+            Ok(Door { socket: TcpListener::from_std(socket)?, secure })
+        })
         .collect()
 }
 

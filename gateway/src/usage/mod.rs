@@ -3,13 +3,14 @@
 //! A worker encodes a call (`event`) into its buffer (`recorder`); full buffers go over a bounded
 //! lane to one thread (`keeper`) that appends them to segment files (`segment`, `spool`); the
 //! `delivery` sends what is in the spool and removes what was acknowledged. `reporting` starts and
-//! ends all of it. Workers never wait: what finds no room is dropped, counted and reported.
+//! ends all of it, and `leftovers` empties the place that a gateway before has left. Workers never wait: what finds no room is dropped, counted and reported.
 
 mod config;
 mod delivery;
 mod event;
 mod figures;
 mod keeper;
+mod leftovers;
 mod recorder;
 mod reporting;
 mod segment;

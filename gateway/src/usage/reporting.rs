@@ -1,7 +1,7 @@
 //! Are calls reported, where do their events wait, and what happens to them at the end?
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +13,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::delivery::Delivery;
 use super::figures::Figures;
 use super::keeper::{Keeper, LANE, Order, Progress};
+use super::leftovers::Leftovers;
 use super::recorder::Recording;
 use super::spool::{Bounds, Spool, SpoolError};
 use crate::rpc::collector::Collector;
+
+/// Where events wait. Two places, so that a gateway that takes over from another has one of its own
+/// while the other one still empties, or fills, its own.
+const PLACES: [&str; 2] = ["usage", "usage-next"];
+/// How long a gateway that takes over waits for the one before to let go of a place.
+const LET_GO: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Why reporting could not start.
 #[derive(Debug, thiserror::Error)]
@@ -36,19 +44,50 @@ pub struct Reporting {
     progress: watch::Receiver<Progress>,
     failing: watch::Receiver<bool>,
     clock: Clock,
+    held_back: watch::Sender<bool>,
     _delivery: Guard,
+    _leftovers: Guard,
+}
+
+/// The place of this gateway, and the other one.
+struct Found {
+    spool: Spool,
+    other: PathBuf,
 }
 
 impl Reporting {
-    /// Opens the spool in `directory` and starts delivering what is in it.
-    pub fn start(
-        directory: &Path,
+    /// Opens a spool in `data` and starts delivering what is in it, and in the other one. The
+    /// gateway that this one `follows`, if any, has one of them for a while.
+    pub async fn start(
+        data: &Path,
+        follows: bool,
         bounds: Bounds,
         gateway: &str,
         collector: Collector,
         host: &Host,
     ) -> Result<Self, ReportingError> {
-        let spool = Spool::open(directory, bounds, &boot(), chassis::random::bytes())?;
+        let Found { spool, other } = if follows {
+            let clock = &host.clock;
+            let begun = clock.instant();
+            loop {
+                match find(data, true, bounds) {
+                    Err(SpoolError::InUse(_)) if clock.instant().duration_since(begun) < LET_GO => {
+                        clock.sleep(LOOK_EVERY).await;
+                    }
+                    found => break found?,
+                }
+            }
+        } else {
+            find(data, false, bounds)?
+        };
+        let (held_back, holds_back) = watch::channel(false);
+        let leftovers = Leftovers {
+            directory: other,
+            bounds,
+            collector: collector.clone(),
+            held_back: holds_back,
+            host: host.clone(),
+        };
         let figures = Arc::<Figures>::default();
         host.metrics.register(|registry| figures.register(registry));
         let (orders, taken) = mpsc::channel(LANE);
@@ -70,6 +109,8 @@ impl Reporting {
             progress: seen,
             failing: is_failing,
             clock,
+            held_back,
+            _leftovers: host.tasks.spawn_guarded("usage-leftovers", leftovers.run()),
             _delivery: host.tasks.spawn_guarded("usage-delivery", delivery.run()),
         })
     }
@@ -77,6 +118,11 @@ impl Reporting {
     /// Where workers report.
     pub const fn recording(&self) -> &Recording {
         &self.recording
+    }
+
+    /// Told `true`, only the own place is held, so that a gateway that takes over finds another.
+    pub fn held_back(&self) -> watch::Sender<bool> {
+        self.held_back.clone()
     }
 
     /// Puts on disk what the workers handed over, and gives a collector that is there at most
@@ -100,6 +146,24 @@ impl Reporting {
         }
         let _ = self.orders.send(Order::End).await;
     }
+}
+
+/// Opens the first place that is free. Who follows nobody has to find both free: otherwise another
+/// gateway works on the same data.
+fn find(data: &Path, follows: bool, bounds: Bounds) -> Result<Found, SpoolError> {
+    let [first, second] = PLACES.map(|place| data.join(place));
+    match open(&first, bounds) {
+        Ok(spool) if follows || !second.exists() => Ok(Found { spool, other: second }),
+        Ok(spool) => open(&second, bounds).map(|_free| Found { spool, other: second }),
+        Err(SpoolError::InUse(_)) if follows => {
+            open(&second, bounds).map(|spool| Found { spool, other: first })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn open(directory: &Path, bounds: Bounds) -> Result<Spool, SpoolError> {
+    Spool::open(directory, bounds, &boot(), chassis::random::bytes())
 }
 
 /// Names this run of the machine. Without a name every start counts as a new one, which costs a new

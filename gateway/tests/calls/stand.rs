@@ -158,6 +158,8 @@ fn settings() -> Settings {
             max_streams: 128,
             max_control_frames: 1000,
             max_resets: 200,
+            drain_pause: Duration::ZERO,
+            drain_idle: Duration::from_millis(50),
             drain: Duration::from_secs(10),
             trusted_proxies: vec![],
         },

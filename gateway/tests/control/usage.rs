@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chassis::{Host, Shutdown};
 use gateway::rpc::collector::Collector;
-use gateway::usage::{Bounds, Call, Reporting};
+use gateway::usage::{Bounds, Call, Reporting, ReportingError, SpoolError};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use turnpike_proto::usage::v1::collector_server::{self, CollectorServer};
@@ -83,13 +83,24 @@ async fn collector(ground: &Ground, port: u16, store: &Store) -> Peer {
 }
 
 /// A gateway that only reports, with its spool in the folder `name`.
-fn gateway(ground: &Ground, name: &str, peer: std::net::SocketAddr) -> (Reporting, Host) {
+async fn gateway(ground: &Ground, name: &str, peer: std::net::SocketAddr) -> (Reporting, Host) {
+    let (reporting, host) = started(ground, name, peer, false).await;
+    (reporting.expect("a spool"), host)
+}
+
+/// The same, perhaps as one that `follows` another.
+async fn started(
+    ground: &Ground,
+    name: &str,
+    peer: std::net::SocketAddr,
+    follows: bool,
+) -> (Result<Reporting, ReportingError>, Host) {
     let host = ground.host("gateway");
     let collector = Collector::new(ground.channel("analytics-collector", peer), "gw-1".to_owned());
     let directory = ground.path().join(name);
     let bounds = Bounds::of(ROOM);
-    let reporting = Reporting::start(&directory, bounds, "gw-1", collector, &host);
-    (reporting.expect("a spool"), host)
+    let reporting = Reporting::start(&directory, follows, bounds, "gw-1", collector, &host).await;
+    (reporting, host)
 }
 
 fn call(reporting: &Reporting, paths: std::ops::Range<u32>) {
@@ -116,7 +127,7 @@ fn copy(from: &Path, to: &Path) {
 async fn events_reach_the_collector_and_leave_the_spool() {
     let (ground, store) = (Ground::new(), Store::default());
     let peer = collector(&ground, 0, &store).await;
-    let (reporting, _host) = gateway(&ground, "spool", peer.address);
+    let (reporting, _host) = gateway(&ground, "spool", peer.address).await;
     call(&reporting, 0..1_000);
     store.has(1_000).await;
     reporting.finish(PATIENCE).await;
@@ -131,7 +142,7 @@ async fn a_collector_that_was_away_gets_every_event_once() {
     let (ground, store) = (Ground::new(), Store::default());
     let peer = collector(&ground, 0, &store).await;
     let address = peer.address;
-    let (reporting, _host) = gateway(&ground, "spool", address);
+    let (reporting, _host) = gateway(&ground, "spool", address).await;
     call(&reporting, 0..10);
     store.has(10).await;
     peer.ends().await;
@@ -152,15 +163,15 @@ async fn what_was_spooled_before_a_kill_is_sent_after_the_start() {
     let peer = collector(&ground, 0, &store).await;
     let address = peer.address;
     store.silent.store(true, Ordering::SeqCst);
-    let (reporting, _host) = gateway(&ground, "spool", address);
+    let (reporting, _host) = gateway(&ground, "spool", address).await;
     call(&reporting, 0..100);
     store.has(100).await;
     // The collector has the batches and its answers are lost: the worst moment for a kill.
-    copy(&ground.path().join("spool"), &ground.path().join("left"));
+    copy(&ground.path().join("spool/usage"), &ground.path().join("left/usage"));
     peer.ends().await;
     store.silent.store(false, Ordering::SeqCst);
     let again = collector(&ground, address.port(), &store).await;
-    let (restarted, _host) = gateway(&ground, "left", address);
+    let (restarted, _host) = gateway(&ground, "left", address).await;
     call(&restarted, 100..200);
     store.has(200).await;
     assert_eq!(store.paths(), paths(0..200));
@@ -174,7 +185,7 @@ async fn what_was_spooled_before_a_kill_is_sent_after_the_start() {
 async fn a_stop_does_not_wait_for_a_collector_that_is_away() {
     let ground = Ground::new();
     let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-    let (reporting, host) = gateway(&ground, "spool", nobody);
+    let (reporting, host) = gateway(&ground, "spool", nobody).await;
     call(&reporting, 0..100);
     let begun = host.clock.instant();
     reporting.finish(PATIENCE).await;
@@ -184,8 +195,33 @@ async fn a_stop_does_not_wait_for_a_collector_that_is_away() {
     let store = Store::default();
     let peer = collector(&ground, 0, &store).await;
     ended(&host).await;
-    let (restarted, _host) = gateway(&ground, "spool", peer.address);
+    let (restarted, _host) = gateway(&ground, "spool", peer.address).await;
     store.has(100).await;
     assert_eq!(store.paths(), paths(0..100));
     restarted.finish(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_follows_has_a_place_of_its_own_and_empties_the_other() {
+    let (ground, store) = (Ground::new(), Store::default());
+    let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    let (before, first) = gateway(&ground, "spool", nobody).await;
+    call(&before, 0..100);
+    let (refused, _host) = started(&ground, "spool", nobody, false).await;
+    assert!(matches!(refused, Err(ReportingError::Spool(SpoolError::InUse(_)))), "{refused:?}");
+    let peer = collector(&ground, 0, &store).await;
+    let (after, second) = started(&ground, "spool", peer.address, true).await;
+    let after = after.expect("a place");
+    call(&after, 100..200);
+    store.has(100).await;
+    // The one before ends while its collector is away: the one that follows sends what it left.
+    before.finish(PATIENCE).await;
+    ended(&first).await;
+    store.has(200).await;
+    assert_eq!(store.paths(), paths(0..200));
+    let (refused, _host) = started(&ground, "spool", nobody, false).await;
+    assert!(matches!(refused, Err(ReportingError::Spool(SpoolError::InUse(_)))), "{refused:?}");
+    after.finish(PATIENCE).await;
+    second.shutdown.request();
+    ended(&second).await;
 }

@@ -8,4 +8,4 @@ mod serve;
 mod operations_tests;
 
 pub use route::{Ask, Reply, Route, loglevel};
-pub use serve::{Config, Error, serve};
+pub use serve::{Config, Error, Open, Port, serve};

@@ -20,7 +20,7 @@ pub struct Service {
 pub struct Argument {
     /// The flag, without its dashes: `resources`.
     pub flag: &'static str,
-    /// What stands for the value in `--help`: `DIR`.
+    /// What stands for the value in `--help`: `DIR`; empty: a switch, which sets `true`.
     pub value: &'static str,
     /// The key that it sets: `static.resources`.
     pub key: &'static str,
@@ -53,8 +53,12 @@ where
 }
 
 fn set(argument: &Argument, matches: &ArgMatches) -> Option<(String, String, String)> {
-    let value = matches.get_one::<String>(argument.flag)?;
-    Some((format!("--{}", argument.flag), argument.key.to_owned(), value.clone()))
+    let value = if argument.value.is_empty() {
+        matches.get_flag(argument.flag).then(|| "true".to_owned())?
+    } else {
+        matches.get_one::<String>(argument.flag)?.clone()
+    };
+    Some((format!("--{}", argument.flag), argument.key.to_owned(), value))
 }
 
 fn command(service: Service, own: &[Argument]) -> Command {
@@ -76,6 +80,9 @@ fn command(service: Service, own: &[Argument]) -> Command {
         .arg(switch("print-config", "Print the effective configuration, secrets masked, and end"))
         .arg(switch("check-config", "Check the configuration and end"))
         .args(own.iter().map(|argument| {
+            if argument.value.is_empty() {
+                return switch(argument.flag, argument.help);
+            }
             let arg = Arg::new(argument.flag).long(argument.flag).value_name(argument.value);
             arg.help(argument.help)
         }))

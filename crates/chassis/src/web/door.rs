@@ -23,9 +23,13 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) async fn open(at: SocketAddr, connections: usize, clock: Clock) -> io::Result<Self> {
-        let listener = TcpListener::bind(at).await?;
+        Ok(Self::on(TcpListener::bind(at).await?, connections, clock))
+    }
+
+    /// A door in a socket that listens already.
+    pub(crate) fn on(listener: TcpListener, connections: usize, clock: Clock) -> Self {
         let room = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { listener, room, clock })
+        Self { listener, room, clock }
     }
 
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {

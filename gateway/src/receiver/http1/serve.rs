@@ -58,7 +58,7 @@ pub(in crate::receiver) async fn serve(
     }
 }
 
-/// The next head. A worker that drains waits for none that has not begun.
+/// The next head. At the end of a drain the worker waits for none that has not begun.
 fn poll_next(
     visit: &Visit,
     wire: &RefCell<Wire>,
@@ -71,7 +71,7 @@ fn poll_next(
         return next;
     }
     if wire.is_between() {
-        if visit.worker.draining.get() {
+        if visit.worker.waits_no_more.get() {
             return Poll::Ready(Ok(None));
         }
     } else if visit.pulse.poll_lost(cx).is_ready() {

@@ -1,0 +1,14 @@
+//! Does the real program stop, make way for another and bear too much as it promises?
+//!
+//! Each suite starts the program and calls it as clients do, while something happens to it.
+
+#[cfg(test)]
+mod caller;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod ground;
+#[cfg(test)]
+mod load;
+#[cfg(test)]
+mod upgrade;

@@ -1,0 +1,67 @@
+//! Does a new gateway take the place of a running one without losing a call?
+
+use rustix::process::Signal;
+
+use crate::ground::{Gateway, Place, ask, backend};
+use crate::load::Load;
+
+const SHORT: &str = "workers = 2\ndrain_idle = \"200ms\"\n";
+
+/// Starts a gateway that takes over and waits until the one before has ended.
+async fn upgraded(mut before: Gateway) -> Gateway {
+    let place = before.place.clone();
+    let after = place.begin(&["--take-over"]);
+    let ended = before.ended().await;
+    assert!(ended.success(), "{}", before.last_words());
+    after
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_upgrades_cost_no_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = backend().await;
+    let place = Place::new(folder.path(), backend.address, SHORT);
+    let mut gateway = place.start(&[]).await;
+    let at = place.http;
+    let load = Load::start(move || at);
+    for _ in 0..20 {
+        gateway = upgraded(gateway).await;
+        assert_eq!(place.ask("/readyz").await.0, 200, "{}", gateway.last_words());
+    }
+    load.end(&backend).await;
+    gateway.signal(Signal::TERM);
+    assert!(gateway.ended().await.success(), "{}", gateway.last_words());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_cannot_serve_leaves_the_running_one_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = backend().await;
+    let place = Place::new(folder.path(), backend.address, SHORT);
+    let mut running = place.start(&[]).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address that somebody else has, besides the one that is passed on.
+    let config = folder.path().join("gateway.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let more = format!("https = [\"{}\"]", taken.local_addr().unwrap());
+    std::fs::write(&config, text.replace("https = []", &more)).unwrap();
+    let mut late = place.begin(&["--take-over"]);
+    assert!(!late.ended().await.success());
+    assert!(running.is_running());
+    assert_eq!(place.ask("/readyz").await.0, 200);
+    assert_eq!(ask(place.http, "GET /open/1.0/x").await.unwrap().0, 200);
+    // And it can still be taken over from.
+    std::fs::write(&config, text).unwrap();
+    drop(upgraded(running).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_over_from_nobody_just_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = backend().await;
+    let place = Place::new(folder.path(), backend.address, SHORT);
+    let killed = place.start(&["--take-over"]).await;
+    drop(killed);
+    let _gateway = place.start(&["--take-over"]).await;
+    assert_eq!(ask(place.http, "GET /open/1.0/x").await.unwrap().0, 200);
+}
