@@ -23,17 +23,18 @@ use crate::config::Config;
 use crate::credentials::Revocations;
 use crate::generation::{Current, Generation};
 use crate::handover::{HandoverError, Offer, Taken};
+use crate::operations;
 use crate::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use crate::rpc::collector::Collector;
 use crate::rpc::control_plane::{ControlPlane, Node};
 use crate::rpc::key_manager::KeyManager;
 use crate::rpc::token_endpoint;
+use crate::sender::Backends;
 use crate::snapshot::{
     Certificates, Directory, DirectoryError, Figures, Follower, Publisher, Shelf, State, disk,
 };
 use crate::trust::{KeyFollower, RevocationFollower};
 use crate::usage::{Recording, Reporting};
-use crate::{operations, sender};
 
 /// Old generations are looked after so often.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
@@ -200,12 +201,10 @@ impl Configuration {
         certificates: &Arc<Certificates>,
         node: &str,
     ) -> Result<Self> {
-        let backends = sender::trust(&[]).context("TLS to backends")?;
+        let backends = Backends::first().context("TLS to backends")?;
         let empty = Generation::new(0, State::empty().plan, None, backends);
         let current = Arc::new(Current::new(empty));
-        let trust = |authorities: &[_]| Ok(sender::trust(authorities)?);
-        let publisher =
-            Publisher::new(Arc::clone(&current), Arc::clone(certificates), Box::new(trust));
+        let publisher = Publisher::new(Arc::clone(&current), Arc::clone(certificates));
         let publisher = Arc::new(publisher);
         let figures = host.metrics.register(Figures::new);
         let ready = host.ready.condition("configuration");

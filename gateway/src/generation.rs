@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use plan::{KeyManagerPlan, Plan};
 
 use crate::fault::TokenRefused;
+use crate::sender::Backends;
 
 /// The configuration in force at one moment.
 #[derive(Debug)]
@@ -19,8 +20,8 @@ pub struct Generation {
     pub plan: Plan,
     /// The keys of our own key manager. Absent: they have not arrived, and its tokens are refused.
     pub resident_keys: Option<ResidentKeys>,
-    /// What backends are trusted to be, on `https`.
-    pub backends: Arc<rustls::ClientConfig>,
+    /// How backends are made sure of, on `https`.
+    pub backends: Arc<Backends>,
     /// What tokens of our own key manager must be, once its issuer is known.
     resident: Option<jose::Expectation>,
 }
@@ -51,7 +52,7 @@ impl Generation {
         number: u64,
         plan: Plan,
         resident_keys: Option<ResidentKeys>,
-        backends: Arc<rustls::ClientConfig>,
+        backends: Arc<Backends>,
     ) -> Self {
         let resident = resident_keys.as_ref().map(|known| jose::Expectation {
             issuer: known.issuer.clone(),

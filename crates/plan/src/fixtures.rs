@@ -15,9 +15,10 @@ pub(crate) fn resources(short: &str) -> Vec<Resource> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (kind, version, spec) = match words.as_slice() {
             ["api", _, version, context] => {
-                let urls = "endpoints: {production: {urls: [\"http://127.0.0.1:1\"]}}";
+                let urls = ", endpoints: {production: {urls: [\"http://127.0.0.1:1\"]}}";
+                let urls = if more.contains("endpoints") { "" } else { urls };
                 let state = if more.contains("lifecycle") { "" } else { ", lifecycle: PUBLISHED" };
-                ("Api", *version, format!("context: {context}, {urls}{state}"))
+                ("Api", *version, format!("context: {context}{urls}{state}"))
             }
             ["app", _] => ("Application", "", String::new()),
             ["sub", _, app, api, tier] => {
@@ -35,6 +36,7 @@ pub(crate) fn resources(short: &str) -> Vec<Resource> {
                 let jwks = format!("{{\"keys\":[{jwks}]}}").replace('"', "\\\"");
                 ("KeyManager", "", format!("issuer: \"{issuer}\", jwks: \"{jwks}\""))
             }
+            ["cert", _] => ("Certificate", "", String::new()),
             ["group", _] => ("GatewayGroup", "", String::new()),
             ["secret", _, value] => ("Secret", "", format!("value: \"{value}\"")),
             other => panic!("{other:?}"),

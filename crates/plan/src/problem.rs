@@ -131,6 +131,11 @@ impl Problems {
         });
     }
 
+    /// Whether something is told about this field already.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.list.iter().any(|problem| problem.field == field)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use turnpike_proto::config::v1::Resource;
+use turnpike_proto::config::v1::certificate_spec::Use;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::resource::Resource as Any;
 
@@ -145,8 +146,9 @@ impl<'o> Scope<'o> {
             Some(Kind::Application) => self.prototypes || self.referred(key),
             Some(Kind::KeyManager) => key.name() == "resident" || self.referred(key),
             Some(Kind::Tier | Kind::Secret) => self.referred(key),
-            // Listeners and backend authorities are a gateway's own business.
-            Some(Kind::Certificate) => true,
+            // Listeners and backend authorities are a gateway's own business; what it shows to
+            // backends it gets for the APIs that it serves.
+            Some(Kind::Certificate) => !is_for_backends(object) || self.referred(key),
             None => false,
         }
     }
@@ -178,6 +180,15 @@ impl<'o> Scope<'o> {
         self.objects
             .get(&ResourceKey::of_id(Kind::Api, &spec.api))
             .is_some_and(|api| self.wants_api(api, false))
+    }
+}
+
+fn is_for_backends(certificate: &Object) -> bool {
+    match certificate.resource().and_then(|resource| resource.resource.as_ref()) {
+        Some(Any::Certificate(one)) => {
+            one.spec.as_ref().is_some_and(|spec| spec.r#use == i32::from(Use::BackendClient))
+        }
+        _ => false,
     }
 }
 

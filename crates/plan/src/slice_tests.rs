@@ -89,6 +89,29 @@ fn definition_texts_stay_behind_and_their_hash_does_not() {
 }
 
 #[test]
+fn secrets_of_backends_go_only_where_an_api_needs_them() {
+    let made = rcgen::generate_simple_self_signed(vec!["a".to_owned()]).unwrap();
+    let flow = |text: &str| text.replace('\n', "\\n");
+    let (chain, key) = (flow(&made.cert.pem()), flow(&made.signing_key.serialize_pem()));
+    let all = format!(
+        "group eu + selector: {{region: eu}}
+        secret pass x
+        secret key {}
+        cert client + use: backend_client, keySecret: key, chain: \"{chain}\"
+        api a 1 /a + gateways: [eu], endpoints: {{production: {{urls: [\"https://b\"], \
+         tls: {{clientCertificate: client}}, \
+         security: {{basic: {{username: u, secret: pass}}}}}}}}",
+        key.replace(' ', "\\u0020")
+    );
+    check(&all, "", &[]);
+    check(
+        &all,
+        "region=eu",
+        &["Secret/key", "Secret/pass", "GatewayGroup/eu", "Api/a:1", "Certificate/client"],
+    );
+}
+
+#[test]
 fn the_groups_of_a_gateway_are_told_with_default() {
     let labels = BTreeMap::from([("region".to_owned(), "eu".to_owned())]);
     assert_eq!(groups(&admitted(ALL), &labels), ["default", "eu"]);

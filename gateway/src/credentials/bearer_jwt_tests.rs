@@ -62,7 +62,7 @@ fn generation(number: u64, key: Option<&SigningKey>) -> Generation {
         let set = json!({ "keys": [key.public_jwk()] }).to_string();
         ResidentKeys { issuer: ISSUER.to_owned(), keys: Arc::new(KeySet::parse(&set).unwrap()) }
     });
-    Generation::new(number, Plan::empty(), keys, crate::sender::trust(&[]).unwrap())
+    Generation::new(number, Plan::empty(), keys, crate::sender::Backends::first().unwrap())
 }
 
 /// Lets `change` happen between two looks at the same token and compares what is said then.

@@ -64,7 +64,10 @@ async fn connect(lane: &Lane) -> Result<Link, DialError> {
 
 async fn secure(lane: &Lane, stream: TcpStream) -> Result<Link, DialError> {
     let Some(trust) = &lane.trust else { return Ok(Link::Plain(stream)) };
-    let name = ServerName::try_from(lane.host.to_string()).map_err(DialError::Name)?;
-    let handshake = TlsConnector::from(std::sync::Arc::clone(trust)).connect(name, stream);
+    let name = match &trust.name {
+        Some(name) => name.clone(),
+        None => ServerName::try_from(lane.host.to_string()).map_err(DialError::Name)?,
+    };
+    let handshake = TlsConnector::from(std::sync::Arc::clone(&trust.config)).connect(name, stream);
     Ok(Link::Tls(Box::new(handshake.await.map_err(DialError::Tls)?)))
 }

@@ -23,4 +23,4 @@ pub use exchange::{Order, SendError};
 pub use head::{Line, Rules, write};
 pub use pool::{Connection, Lane, Pool};
 pub use run::{Answered, Failure, Running, run};
-pub use trust::{TrustError, trust};
+pub use trust::{Backends, Trust, TrustError};

@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::config::Config;
 use super::link::Link;
+use super::trust::Trust;
 use crate::cells::Cells;
 use crate::http1::Places;
 
@@ -31,11 +32,20 @@ pub struct Pool {
     pub(super) config: Config,
     pub(super) cells: Arc<Cells>,
     plain: RefCell<Lanes>,
-    tls: RefCell<Lanes>,
+    /// By the trust that their connections were made with, in memory.
+    tls: RefCell<HashMap<usize, Trusting, ahash::RandomState>>,
     open: Rc<Cell<usize>>,
 }
 
 type Lanes = HashMap<Rc<str>, Rc<Lane>, ahash::RandomState>;
+
+/// Addresses that are made sure of in one way.
+#[derive(Debug)]
+struct Trusting {
+    /// Held, so that its place in memory stays its own.
+    _trust: Arc<Trust>,
+    lanes: Lanes,
+}
 
 /// One backend address with its free connections.
 #[derive(Debug)]
@@ -43,7 +53,7 @@ pub struct Lane {
     authority: Rc<str>,
     pub(super) host: Box<str>,
     pub(super) port: u16,
-    pub(super) trust: Option<Arc<rustls::ClientConfig>>,
+    pub(super) trust: Option<Arc<Trust>>,
     free: RefCell<VecDeque<Free>>,
 }
 
@@ -90,25 +100,16 @@ impl Pool {
         authority: &str,
         host: &str,
         port: u16,
-        trust: Option<&Arc<rustls::ClientConfig>>,
+        trust: Option<&Arc<Trust>>,
     ) -> Rc<Lane> {
-        let mut lanes = if trust.is_some() { &self.tls } else { &self.plain }.borrow_mut();
-        if let Some(lane) = lanes.get(authority)
-            && lane.trusts(trust)
-        {
-            return Rc::clone(lane);
-        }
-        // New, or trusted for reasons that no longer hold: its free connections are closed.
-        let authority: Rc<str> = Rc::from(authority);
-        let lane = Rc::new(Lane {
-            authority: Rc::clone(&authority),
-            host: host.trim_start_matches('[').trim_end_matches(']').into(),
-            port,
-            trust: trust.cloned(),
-            free: RefCell::default(),
-        });
-        lanes.insert(authority, Rc::clone(&lane));
-        lane
+        let Some(trust) = trust else {
+            return known(&mut self.plain.borrow_mut(), authority, host, port, None);
+        };
+        let mut tls = self.tls.borrow_mut();
+        let trusting = tls
+            .entry(Arc::as_ptr(trust).addr())
+            .or_insert_with(|| Trusting { _trust: Arc::clone(trust), lanes: Lanes::default() });
+        known(&mut trusting.lanes, authority, host, port, Some(trust))
     }
 
     /// A free connection that is still alive.
@@ -150,24 +151,27 @@ impl Pool {
 
     /// Closes a free connection of whichever backend, so that another backend can have one.
     fn make_room(&self) -> bool {
-        [&self.plain, &self.tls].into_iter().any(|lanes| {
-            let lanes = lanes.borrow();
-            lanes.values().any(|lane| lane.free.borrow_mut().pop_front().is_some())
-        })
+        let one_of =
+            |lanes: &Lanes| lanes.values().any(|lane| lane.free.borrow_mut().pop_front().is_some());
+        one_of(&self.plain.borrow())
+            || self.tls.borrow().values().any(|trusting| one_of(&trusting.lanes))
     }
 
     /// Closes what was free for too long or was closed by its backend, and forgets addresses that
     /// nobody uses. To be called every second or so.
     pub fn sweep(&self, now: Instant) {
-        for lanes in [&self.plain, &self.tls] {
-            lanes.borrow_mut().retain(|_, lane| {
+        let swept = |lanes: &mut Lanes| {
+            lanes.retain(|_, lane| {
                 lane.free.borrow_mut().retain_mut(|free| {
                     now.duration_since(free.since) < self.config.idle_timeout
                         && free.connection.is_silent()
                 });
                 !lane.free.borrow().is_empty() || Rc::strong_count(lane) > 1
             });
-        }
+            !lanes.is_empty()
+        };
+        swept(&mut self.plain.borrow_mut());
+        self.tls.borrow_mut().retain(|_, trusting| swept(&mut trusting.lanes));
     }
 
     /// Closes every free connection.
@@ -182,14 +186,28 @@ impl Lane {
     pub fn authority(&self) -> &str {
         &self.authority
     }
+}
 
-    fn trusts(&self, trust: Option<&Arc<rustls::ClientConfig>>) -> bool {
-        match (&self.trust, trust) {
-            (None, None) => true,
-            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
-            _ => false,
-        }
+fn known(
+    lanes: &mut Lanes,
+    authority: &str,
+    host: &str,
+    port: u16,
+    trust: Option<&Arc<Trust>>,
+) -> Rc<Lane> {
+    if let Some(lane) = lanes.get(authority) {
+        return Rc::clone(lane);
     }
+    let authority: Rc<str> = Rc::from(authority);
+    let lane = Rc::new(Lane {
+        authority: Rc::clone(&authority),
+        host: host.trim_start_matches('[').trim_end_matches(']').into(),
+        port,
+        trust: trust.cloned(),
+        free: RefCell::default(),
+    });
+    lanes.insert(authority, Rc::clone(&lane));
+    lane
 }
 
 impl Connection {

@@ -18,7 +18,7 @@ pub use certificates::Certificates;
 pub use directory::{Directory, DirectoryError, Problems};
 pub use figures::Figures;
 pub use keep::Keeping;
-pub use publish::{Publisher, TrustBackends};
+pub use publish::Publisher;
 pub use shelf::{Shelf, ShelfError};
 pub use state::State;
 pub use sync::Follower;

@@ -9,22 +9,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use plan::Plan;
-use rustls::ClientConfig;
-use rustls_pki_types::CertificateDer;
 
 use super::certificates::Certificates;
 use crate::generation::{Current, Generation, ResidentKeys};
-
-/// Makes what backends are trusted by out of further authorities.
-pub type TrustBackends = dyn Fn(&[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, Box<dyn Error + Send + Sync>>
-    + Send
-    + Sync;
+use crate::sender::Backends;
 
 /// The one who swaps.
 pub struct Publisher {
     current: Arc<Current>,
     certificates: Arc<Certificates>,
-    trust: Box<TrustBackends>,
     /// Generations that calls may still use. Swaps happen one after the other under this lock,
     /// which no worker takes.
     retired: Mutex<Vec<Arc<Generation>>>,
@@ -32,12 +25,8 @@ pub struct Publisher {
 
 impl Publisher {
     /// Swaps `current` from now on.
-    pub fn new(
-        current: Arc<Current>,
-        certificates: Arc<Certificates>,
-        trust: Box<TrustBackends>,
-    ) -> Self {
-        Self { current, certificates, trust, retired: Mutex::default() }
+    pub fn new(current: Arc<Current>, certificates: Arc<Certificates>) -> Self {
+        Self { current, certificates, retired: Mutex::default() }
     }
 
     /// The plan in force.
@@ -49,7 +38,7 @@ impl Publisher {
     pub fn put_plan(&self, plan: Plan) {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.current.load();
-        let backends = self.backends(&now, &plan);
+        let backends = backends(&now, &plan);
         // Before the routes: a host that is new with this plan has its certificate at once.
         self.certificates.follow(&plan);
         let keys = now.resident_keys.clone();
@@ -70,18 +59,14 @@ impl Publisher {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.extract_if(.., |generation| Arc::strong_count(generation) == 1).collect()
     }
+}
 
-    fn backends(&self, now: &Generation, plan: &Plan) -> Arc<ClientConfig> {
-        if plan.backend_authorities().eq(now.plan.backend_authorities()) {
-            return Arc::clone(&now.backends);
-        }
-        let authorities: Vec<_> = plan.backend_authorities().cloned().collect();
-        (self.trust)(&authorities).unwrap_or_else(|error| {
-            let error = error.as_ref() as &dyn Error;
-            tracing::error!(error, "backend authorities cannot be used, the earlier ones stay");
-            Arc::clone(&now.backends)
-        })
-    }
+fn backends(now: &Generation, plan: &Plan) -> Arc<Backends> {
+    now.backends.following(plan).unwrap_or_else(|error| {
+        let error = &error as &dyn Error;
+        tracing::error!(error, "backend authorities cannot be used, the earlier ones stay");
+        Arc::clone(&now.backends)
+    })
 }
 
 impl fmt::Debug for Publisher {

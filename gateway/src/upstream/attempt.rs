@@ -44,6 +44,10 @@ pub(super) async fn attempt(
     body: Body,
     books: &mut Books<'_>,
 ) -> Result<Response<Body>, Missed> {
+    if request.endpoint.credential.is_some() {
+        // Never without the credential that was asked for.
+        return Err(Missed { fault: Fault::ApiNotReady, reached: Reached::Nobody });
+    }
     let mut connection = connection(request, server).await?;
     request.write_head(connection.output(), server, &body);
     books.asked(connection.lane());
@@ -62,7 +66,7 @@ pub(super) async fn attempt(
 /// A free connection to `server`, or a new one.
 async fn connection(request: &Request<'_>, server: &BackendUrl) -> Result<Connection, Missed> {
     let pool = &request.worker.pool;
-    let lane = lane(request, server);
+    let lane = lane(request, server)?;
     if let Some(connection) = pool.take(&lane, request.worker.alarms.now()) {
         return Ok(connection);
     }
@@ -71,9 +75,16 @@ async fn connection(request: &Request<'_>, server: &BackendUrl) -> Result<Connec
 }
 
 /// Where connections to `server` are kept, and what it is trusted by.
-fn lane(request: &Request<'_>, server: &BackendUrl) -> Rc<Lane> {
-    let trust = server.tls.then_some(&request.generation.backends);
-    request.worker.pool.lane(&server.authority, &server.host, server.port, trust)
+fn lane(request: &Request<'_>, server: &BackendUrl) -> Result<Rc<Lane>, Missed> {
+    let trust = if server.tls {
+        let trust = request.generation.backends.of(request.endpoint.tls.as_deref());
+        // Never by another one than was asked for.
+        let missed = Missed { fault: Fault::ApiNotReady, reached: Reached::Nobody };
+        Some(trust.ok_or(missed)?)
+    } else {
+        None
+    };
+    Ok(request.worker.pool.lane(&server.authority, &server.host, server.port, trust))
 }
 
 fn unreachable(error: DialError) -> Missed {

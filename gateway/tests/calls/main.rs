@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod backend;
 #[cfg(test)]
+mod backend_tls;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod cors;

@@ -70,6 +70,11 @@ impl Stand {
         Self { host, backend, current, revocations, serving, key, data }
     }
 
+    /// Where its certificates lie.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     /// The certificate of the authority that signed the backend's, indented for a resource.
     pub(crate) fn authority(&self) -> String {
         let authority = std::fs::read_to_string(self.data.path().join("pki/ca.pem")).unwrap();
@@ -200,8 +205,7 @@ fn plan(resources: &str) -> Plan {
 fn generation(number: u64, plan: Plan, key: &SigningKey) -> Generation {
     let keys = Arc::new(KeySet::parse(&key_set(key)).unwrap());
     let keys = ResidentKeys { issuer: ISSUER.to_owned(), keys };
-    let authorities: Vec<_> = plan.backend_authorities().cloned().collect();
-    let backends = sender::trust(&authorities).unwrap();
+    let backends = sender::Backends::first().unwrap().following(&plan).unwrap();
     Generation::new(number, plan, Some(keys), backends)
 }
 

@@ -26,11 +26,10 @@ impl Serves {
         let host = ground.host("gateway");
         let (directory, state) = Directory::open(path, BTreeMap::new()).expect("good files");
         let tls = host.tls.server_config(chassis::pki::ClientAuth::None, &[]).expect("TLS");
-        let backends = gateway::sender::trust(&[]).expect("TLS");
+        let backends = gateway::sender::Backends::first().expect("TLS");
         let current = Arc::new(Current::new(Generation::new(0, Plan::empty(), None, backends)));
-        let trust = Box::new(|authorities: &[_]| Ok(gateway::sender::trust(authorities)?));
         let certificates = Arc::new(Certificates::new(&tls));
-        let publisher = Arc::new(Publisher::new(Arc::clone(&current), certificates, trust));
+        let publisher = Arc::new(Publisher::new(Arc::clone(&current), certificates));
         publisher.put_plan(state.plan.clone());
         let (put, states) = watch::channel(Arc::new(state));
         let figures = host.metrics.register(Figures::new);

@@ -109,12 +109,11 @@ impl Follows {
     fn start(ground: &Ground, peer: &Peer, folder: &Path) -> Self {
         let host = ground.host("gateway");
         let tls = host.tls.server_config(chassis::pki::ClientAuth::None, &[]).expect("TLS");
-        let backends = gateway::sender::trust(&[]).expect("TLS");
+        let backends = gateway::sender::Backends::first().expect("TLS");
         let first = Generation::new(0, Plan::empty(), None, backends);
         let current = Arc::new(Current::new(first));
         let certificates = Arc::new(Certificates::new(&tls));
-        let trust = Box::new(|authorities: &[_]| Ok(gateway::sender::trust(authorities)?));
-        let publisher = Arc::new(Publisher::new(Arc::clone(&current), certificates, trust));
+        let publisher = Arc::new(Publisher::new(Arc::clone(&current), certificates));
         let shelf = disk::shelf(folder).expect("a folder");
         let state = disk::read(&shelf).unwrap_or_else(State::empty);
         publisher.put_plan(state.plan.clone());

@@ -247,11 +247,10 @@ fn keys(
 ) -> (KeyFollower, Arc<Current>, Host) {
     let host = ground.host("gateway");
     let tls = host.tls.server_config(chassis::pki::ClientAuth::None, &[]).expect("TLS");
-    let backends = gateway::sender::trust(&[]).expect("TLS");
+    let backends = gateway::sender::Backends::first().expect("TLS");
     let current = Arc::new(Current::new(Generation::new(0, Plan::empty(), None, backends)));
-    let trust = Box::new(|authorities: &[_]| Ok(gateway::sender::trust(authorities)?));
     let certificates = Arc::new(Certificates::new(&tls));
-    let publisher = Publisher::new(Arc::clone(&current), certificates, trust);
+    let publisher = Publisher::new(Arc::clone(&current), certificates);
     let follower = KeyFollower {
         key_manager: KeyManager::new(ground.channel("key-manager", address)),
         publisher: Arc::new(publisher),

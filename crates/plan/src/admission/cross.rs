@@ -3,9 +3,11 @@
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::tier_spec::Level;
-use turnpike_proto::config::v1::{Problem, SubscriptionSpec};
+use turnpike_proto::config::v1::{Api, Endpoint, Problem, SubscriptionSpec};
 
-use crate::compile::{CertificateForm, check_pair, compile_certificate, read_private_key};
+use crate::compile::{
+    CertificateForm, Named, check_access, check_pair, compile_certificate, read_private_key,
+};
 use crate::objects::{Objects, Reference, claims, is_built_in, or_default, references};
 use crate::problem::{At, Problems, did_you_mean, nearest};
 use crate::resource::{Kind, ResourceKey};
@@ -34,16 +36,56 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
         }
         Some(Any::Certificate(certificate)) => {
             let form = compile_certificate(certificate, &mut Problems::default());
-            if let Some(CertificateForm::Listener { chain, secret, .. }) = form
+            if let Some(
+                CertificateForm::Listener { chain, secret, .. }
+                | CertificateForm::Client { chain, secret },
+            ) = form
                 && let Some(value) = secret_value(after, &secret)
                 && let Err(reason) = read_private_key(value).and_then(|key| check_pair(chain, key))
             {
                 problems.add_at("spec.keySecret", reason, "");
             }
         }
+        Some(Any::Api(api)) => check_backends(after, api, &mut problems),
         _ => {}
     }
     problems.into_list()
+}
+
+/// Whether the certificates and secrets that an API's endpoints name are what they should be. What
+/// is wrong with the endpoints by themselves, and what is missing, is told elsewhere.
+fn check_backends(after: &Objects, api: &Api, problems: &mut Problems) {
+    let Some(spec) = api.spec.as_ref() else { return };
+    let root = At::ROOT;
+    let at = root.name("spec");
+    let mut check = |at: At<'_>, endpoint: Option<&Endpoint>| {
+        let Some(endpoint) = endpoint else { return };
+        let mut alone = Problems::default();
+        check_access(endpoint, Named::NONE, &at, &mut alone);
+        if !alone.is_empty() {
+            return;
+        }
+        let mut found = Problems::default();
+        check_access(endpoint, Named::among(after), &at, &mut found);
+        for problem in found.into_list() {
+            if !problems.has(&problem.field) {
+                problems.add_at(&problem.field, problem.reason, problem.suggestion);
+            }
+        }
+    };
+    if let Some(endpoints) = &spec.endpoints {
+        let at = at.name("endpoints");
+        check(at.name("production"), endpoints.production.as_ref());
+        check(at.name("sandbox"), endpoints.sandbox.as_ref());
+    }
+    let list = at.name("variants");
+    let list = list.name("choices");
+    let choices = spec.variants.iter().flat_map(|variants| &variants.choices);
+    for (index, choice) in choices.enumerate() {
+        let at = list.index(index);
+        check(at.name("production"), choice.production.as_ref());
+        check(at.name("sandbox"), choice.sandbox.as_ref());
+    }
 }
 
 /// Whether something still refers to a resource that is to be removed.

@@ -12,6 +12,7 @@ use turnpike_proto::config::v1::{Api, ApiSpec, Definition, Security};
 use super::backend::{EndpointPlan, compile_endpoint};
 use super::cors::{CorsPlan, compile_cors};
 use super::head::{check_description, required};
+use super::named::Named;
 use super::operation::{OperationPlan, compile_operations};
 use super::policies::Kept;
 use super::variant::{VariantsPlan, compile_variants};
@@ -97,6 +98,12 @@ impl ApiPlan {
         !matches!(self.lifecycle, Lifecycle::Created | Lifecycle::Retired)
     }
 
+    /// Every endpoint that its calls may go to.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<EndpointPlan>> {
+        let variants = self.variants.iter().flat_map(|variants| variants.endpoints());
+        [&self.production, &self.sandbox].into_iter().flatten().chain(variants)
+    }
+
     /// Its operations, in the order of the resource.
     pub fn operations(&self) -> &[Arc<OperationPlan>] {
         &self.operations
@@ -143,6 +150,7 @@ impl fmt::Debug for ApiPlan {
 pub(crate) fn compile_api(
     key: &ResourceKey,
     api: &Api,
+    named: Named<'_>,
     problems: &mut Problems,
 ) -> Option<ApiPlan> {
     let spec = required(api.spec.as_ref(), problems)?;
@@ -159,14 +167,14 @@ pub(crate) fn compile_api(
         check_names(list, &at.name(name), problems);
     }
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
-    let variants = compile_variants(spec.variants.as_ref(), &at.name("variants"), problems);
+    let variants = compile_variants(spec.variants.as_ref(), named, &at.name("variants"), problems);
     let security = compile_security(spec.security.as_ref(), &at.name("security"), problems);
     let kind = ApiType::try_from(spec.r#type).unwrap_or_else(|_| {
         problems.add(&at.name("type"), unknown(spec.r#type), "");
         ApiType::Http
     });
     let lifecycle = compile_lifecycle(spec, &at, problems);
-    let (production, sandbox) = compile_endpoints(spec, lifecycle, &at, problems);
+    let (production, sandbox) = compile_endpoints(spec, lifecycle, named, &at, problems);
     let policies = Kept::of(spec.policies.as_ref(), &at.name("policies"), problems);
     let list = at.name("operations");
     let (operations, trie) = compile_operations(&spec.operations, &policies, &list, problems);
@@ -306,6 +314,7 @@ type Backends = (Option<Arc<EndpointPlan>>, Option<Arc<EndpointPlan>>);
 fn compile_endpoints(
     spec: &ApiSpec,
     lifecycle: Lifecycle,
+    named: Named<'_>,
     at: &At<'_>,
     problems: &mut Problems,
 ) -> Backends {
@@ -317,7 +326,7 @@ fn compile_endpoints(
         problems.add(&at, reason, "write `endpoints: { production: { urls: [ … ] } }`");
     }
     let mut compile = |name, endpoint: Option<_>| {
-        endpoint.and_then(|it| compile_endpoint(&it, &at.name(name), problems)).map(Arc::new)
+        endpoint.and_then(|it| compile_endpoint(&it, named, &at.name(name), problems)).map(Arc::new)
     };
     (compile("production", endpoints.production), compile("sandbox", endpoints.sandbox))
 }

@@ -1,12 +1,16 @@
 //! Where is a backend, and how long may it take?
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use turnpike_proto::config::v1::Endpoint;
 use url::Url;
 
 use super::api::unknown;
+use super::backend_tls::{BackendTlsPlan, compile_backend_tls};
+use super::credential::{CredentialPlan, compile_credential};
+use super::named::Named;
 use crate::problem::{At, Problems, shown};
 
 const MAX_URLS: usize = 64;
@@ -20,6 +24,10 @@ pub struct EndpointPlan {
     pub urls: Vec<BackendUrl>,
     /// How long one may take to answer.
     pub timeout: Duration,
+    /// TLS to those that speak it, where it is not as everywhere.
+    pub tls: Option<Arc<BackendTlsPlan>>,
+    /// What they are shown.
+    pub credential: Option<Arc<CredentialPlan>>,
 }
 
 /// The parts of a backend's URL that a call needs.
@@ -46,6 +54,7 @@ impl fmt::Display for BackendUrl {
 
 pub(crate) fn compile_endpoint(
     endpoint: &Endpoint,
+    named: Named<'_>,
     at: &At<'_>,
     problems: &mut Problems,
 ) -> Option<EndpointPlan> {
@@ -81,7 +90,34 @@ pub(crate) fn compile_endpoint(
             DEFAULT_TIMEOUT
         }),
     };
-    (!urls.is_empty()).then_some(EndpointPlan { urls, timeout })
+    if endpoint.tls.is_some() && !urls.iter().any(|url| url.tls) {
+        problems.add(&at.name("tls"), "none of the servers is `https`", "write `https://`");
+    }
+    let (tls, credential) = check_access(endpoint, named, at, problems);
+    let (tls, credential) = (tls.map(Arc::new), credential.map(Arc::new));
+    (!urls.is_empty()).then_some(EndpointPlan { urls, timeout, tls, credential })
+}
+
+/// How a gateway and the servers make sure of each other. `None` where nothing is asked for, where
+/// something is wrong, which is told, or where what is named is not at hand.
+pub(crate) fn check_access(
+    endpoint: &Endpoint,
+    named: Named<'_>,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> (Option<BackendTlsPlan>, Option<CredentialPlan>) {
+    let tls = endpoint.tls.as_ref();
+    let tls = tls.and_then(|tls| compile_backend_tls(tls, named, &at.name("tls"), problems));
+    let security = endpoint.security.as_ref();
+    let here = at.name("security");
+    let credential = security.and_then(|it| compile_credential(it, named, &here, problems));
+    let half = (endpoint.tls.is_some() && tls.is_none())
+        || (endpoint.security.is_some() && credential.is_none());
+    if half && named.are_at_hand() && problems.is_empty() {
+        // Never without what was asked for.
+        problems.add(at, "its security cannot be put together", "");
+    }
+    (tls, credential)
 }
 
 /// A duration above zero and up to `most`.
@@ -91,7 +127,7 @@ pub(crate) fn positive(given: &prost_types::Duration, most: Duration) -> Option<
 }
 
 /// The URL parser repairs a lot; a backend address is taken only as it should have been written.
-fn parse_url(text: &str) -> Result<BackendUrl, (String, String)> {
+pub(super) fn parse_url(text: &str) -> Result<BackendUrl, (String, String)> {
     let lower = text.to_ascii_lowercase();
     if !lower.starts_with("http://") && !lower.starts_with("https://") {
         let suggestion = if lower.starts_with("http") || text.contains("://") {

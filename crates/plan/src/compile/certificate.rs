@@ -45,8 +45,17 @@ pub(crate) struct Authority(pub(crate) Vec<CertificateDer<'static>>);
 /// What a certificate says by itself; a listener's takes its Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CertificateForm {
-    Listener { hosts: Vec<String>, chain: Vec<CertificateDer<'static>>, secret: String },
+    Listener {
+        hosts: Vec<String>,
+        chain: Vec<CertificateDer<'static>>,
+        secret: String,
+    },
     Authority(Authority),
+    /// Shown to backends.
+    Client {
+        chain: Vec<CertificateDer<'static>>,
+        secret: String,
+    },
 }
 
 pub(crate) fn compile_certificate(
@@ -60,6 +69,7 @@ pub(crate) fn compile_certificate(
     let form = match Use::try_from(spec.r#use) {
         Ok(Use::Listener) => compile_listener(spec, &chain, &at, problems),
         Ok(Use::BackendCa) => compile_authority(spec, &chain, &at, problems),
+        Ok(Use::BackendClient) => compile_client(spec, &chain, &at, problems),
         Err(_) => {
             problems.add(&at.name("use"), unknown(spec.r#use), "");
             return None;
@@ -152,6 +162,22 @@ fn compile_authority(
         }
     }
     CertificateForm::Authority(Authority(chain.to_vec()))
+}
+
+fn compile_client(
+    spec: &CertificateSpec,
+    chain: &[CertificateDer<'static>],
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> CertificateForm {
+    if spec.key_secret.is_empty() {
+        let suggestion = "name the Secret that holds the key";
+        problems.add(&at.name("keySecret"), "a client's certificate needs its key", suggestion);
+    }
+    if !spec.hosts.is_empty() {
+        problems.add(&at.name("hosts"), "it is shown by whom an endpoint says", "leave it out");
+    }
+    CertificateForm::Client { chain: chain.to_vec(), secret: spec.key_secret.clone() }
 }
 
 /// The private key in a Secret's value.

@@ -5,12 +5,16 @@
 
 mod api;
 mod backend;
+mod backend_tls;
 mod certificate;
 mod cors;
+mod credential;
 mod head;
 mod host;
 mod key_manager;
 mod matching;
+mod named;
+mod oauth2;
 mod operation;
 mod policies;
 mod resource;
@@ -20,20 +24,26 @@ mod variant;
 
 pub use api::{ApiPlan, OperationMatch, SecurityPlan};
 pub use backend::{BackendUrl, EndpointPlan};
+pub use backend_tls::BackendTlsPlan;
 pub use certificate::ListenerCertificate;
 pub use cors::CorsPlan;
+pub use credential::{AwsPlan, CredentialPlan};
 pub use key_manager::KeyManagerPlan;
+pub use named::SecretText;
+pub use oauth2::OAuth2Plan;
 pub use operation::OperationPlan;
 pub use policies::{HeaderRules, Part, PoliciesPlan, Template, Variable};
 pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
 pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 
 pub(crate) use api::{MAX_DEFINITION_BYTES, broken_api, compile_api};
+pub(crate) use backend::check_access;
 pub(crate) use certificate::{
     Authority, CertificateForm, check_pair, compile_certificate, read_private_key,
 };
 pub(crate) use host::{GroupPlan, compile_group, selects};
 pub(crate) use key_manager::{built_in_resident, compile_key_manager};
+pub(crate) use named::Named;
 pub(crate) use operation::is_scope;
 pub(crate) use resource::compile_resource;
 pub(crate) use subscriber::{ApplicationForm, compile_application, compile_subscription};

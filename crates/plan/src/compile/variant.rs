@@ -8,6 +8,7 @@ use turnpike_proto::config::v1::{Variant, Variants};
 use super::api::unknown;
 use super::backend::{EndpointPlan, compile_endpoint};
 use super::matching::compile_match;
+use super::named::Named;
 use crate::problem::{At, Problems, shown};
 use crate::resource::is_name;
 use crate::router::{Asked, Conditions, Constraints};
@@ -57,9 +58,19 @@ impl VariantsPlan {
     }
 }
 
+impl VariantsPlan {
+    /// Every endpoint that a variant may send calls to.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<EndpointPlan>> {
+        let asking = self.asking.iter().map(|(_, _, variant)| variant);
+        let all = asking.chain(self.sharing.iter().map(|(_, variant)| variant));
+        all.flat_map(|variant| [&variant.production, &variant.sandbox]).flatten()
+    }
+}
+
 /// The plan; `None` where there are no variants.
 pub(crate) fn compile_variants(
     variants: Option<&Variants>,
+    named: Named<'_>,
     at: &At<'_>,
     problems: &mut Problems,
 ) -> Option<Arc<VariantsPlan>> {
@@ -81,7 +92,7 @@ pub(crate) fn compile_variants(
         if !names.insert(choice.name.as_str()) {
             problems.add(&here.name("name"), "the name stands twice", "choose another one");
         }
-        let variant = compile_choice(choice, &here, problems);
+        let variant = compile_choice(choice, named, &here, problems);
         let asks = choice.r#match.as_ref();
         match compile_match(asks, &mut constraints, &here.name("match"), problems) {
             Some(asks) => {
@@ -99,7 +110,12 @@ pub(crate) fn compile_variants(
     Some(Arc::new(plan))
 }
 
-fn compile_choice(choice: &Variant, at: &At<'_>, problems: &mut Problems) -> VariantPlan {
+fn compile_choice(
+    choice: &Variant,
+    named: Named<'_>,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> VariantPlan {
     if !is_name(&choice.name) {
         let reason = format!("`{}` is no name", shown(&choice.name));
         problems.add(&at.name("name"), reason, "write for example `canary`");
@@ -116,7 +132,7 @@ fn compile_choice(choice: &Variant, at: &At<'_>, problems: &mut Problems) -> Var
         problems.add(at, "a variant needs a backend", suggestion);
     }
     let mut compile = |name, endpoint: Option<&_>| {
-        endpoint.and_then(|it| compile_endpoint(it, &at.name(name), problems)).map(Arc::new)
+        endpoint.and_then(|it| compile_endpoint(it, named, &at.name(name), problems)).map(Arc::new)
     };
     VariantPlan {
         name: choice.name.as_str().into(),
@@ -172,7 +188,9 @@ mod tests {
     #[track_caller]
     fn check(choices: &[&str], field: &'static str, expected: &str) {
         let mut problems = Problems::default();
-        let plan = compile_variants(Some(&variants(choices)), &At::ROOT, &mut problems).unwrap();
+        let plan =
+            compile_variants(Some(&variants(choices)), Named::NONE, &At::ROOT, &mut problems)
+                .unwrap();
         assert!(problems.is_empty(), "{:?}", problems.into_list());
         let mut told: Vec<(String, usize)> = Vec::new();
         for draw in 0..100 {
@@ -206,7 +224,7 @@ mod tests {
     #[track_caller]
     fn refused(variants: &Variants, said: &str) {
         let mut problems = Problems::default();
-        compile_variants(Some(variants), &At::ROOT, &mut problems);
+        compile_variants(Some(variants), Named::NONE, &At::ROOT, &mut problems);
         let shown: Vec<String> = problems.into_list().iter().map(crate::describe).collect();
         assert!(shown.iter().any(|line| line.contains(said)), "{said} in {shown:?}");
     }

@@ -3,9 +3,10 @@
 //! References and claims are read from a resource's own fields only, so that the index of them
 //! follows each change without looking at anything else.
 
+use turnpike_proto::config::v1::endpoint_security::Scheme;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{
-    ApiSpec, ApplicationSpec, CertificateSpec, Resource, SubscriptionSpec,
+    ApiSpec, ApplicationSpec, CertificateSpec, Endpoint, Resource, SubscriptionSpec,
 };
 
 use crate::resource::{Kind, ResourceKey, metadata};
@@ -60,7 +61,53 @@ fn of_api(spec: &ApiSpec) -> Vec<Reference> {
             .map(move |(index, name)| reference(kind, name, format!("spec.{field}[{index}]")))
             .collect::<Vec<_>>()
     };
-    lists.into_iter().flat_map(each).collect()
+    let endpoints = spec.endpoints.as_ref();
+    let endpoint = |name: &str, endpoint: Option<&Endpoint>| {
+        let at = format!("spec.{name}");
+        endpoint.map(|endpoint| of_endpoint(endpoint, &at)).unwrap_or_default()
+    };
+    let mut all: Vec<Reference> = lists.into_iter().flat_map(each).collect();
+    all.extend(endpoint("endpoints.production", endpoints.and_then(|it| it.production.as_ref())));
+    all.extend(endpoint("endpoints.sandbox", endpoints.and_then(|it| it.sandbox.as_ref())));
+    let choices = spec.variants.iter().flat_map(|variants| &variants.choices);
+    for (index, choice) in choices.enumerate() {
+        let at = format!("variants.choices[{index}]");
+        all.extend(endpoint(&format!("{at}.production"), choice.production.as_ref()));
+        all.extend(endpoint(&format!("{at}.sandbox"), choice.sandbox.as_ref()));
+    }
+    all
+}
+
+/// The certificates and secrets of an endpoint that stands at `at`.
+fn of_endpoint(endpoint: &Endpoint, at: &str) -> Vec<Reference> {
+    let mut all = Vec::new();
+    let mut name = |kind, name: &str, field: &str| {
+        if !name.is_empty() {
+            all.push(reference(kind, name, format!("{at}.{field}")));
+        }
+    };
+    if let Some(tls) = &endpoint.tls {
+        for (index, authority) in tls.authorities.iter().enumerate() {
+            name(Kind::Certificate, authority, &format!("tls.authorities[{index}]"));
+        }
+        name(Kind::Certificate, &tls.client_certificate, "tls.clientCertificate");
+    }
+    match endpoint.security.as_ref().and_then(|security| security.scheme.as_ref()) {
+        Some(Scheme::Basic(basic)) => name(Kind::Secret, &basic.secret, "security.basic.secret"),
+        Some(Scheme::ApiKey(key)) => name(Kind::Secret, &key.secret, "security.apiKey.secret"),
+        Some(Scheme::Oauth2(oauth2)) => {
+            name(Kind::Secret, &oauth2.secret, "security.oauth2.secret");
+            let (password, token) = (&oauth2.password_secret, &oauth2.refresh_token_secret);
+            name(Kind::Secret, password, "security.oauth2.passwordSecret");
+            name(Kind::Secret, token, "security.oauth2.refreshTokenSecret");
+        }
+        Some(Scheme::Aws(aws)) => {
+            name(Kind::Secret, &aws.secret, "security.aws.secret");
+            name(Kind::Secret, &aws.session_token_secret, "security.aws.sessionTokenSecret");
+        }
+        None => {}
+    }
+    all
 }
 
 fn of_application(spec: &ApplicationSpec) -> Vec<Reference> {

@@ -6,19 +6,19 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::entry::{Entry, Refusal};
 use super::plan::Plan;
-use crate::compile::{ApiPlan, broken_api, compile_api};
+use crate::compile::{ApiPlan, BackendTlsPlan, EndpointPlan, Named, broken_api, compile_api};
 use crate::problem::Problems;
 use crate::resource::ResourceKey;
 
 impl Entry for Arc<ApiPlan> {
     fn compile(
-        _: &Plan,
+        plan: &Plan,
         key: &ResourceKey,
         object: &Any,
         problems: &mut Problems,
     ) -> Result<Option<Self>, Refusal> {
         let Any::Api(api) = object else { return Ok(None) };
-        Ok(compile_api(key, api, problems).map(Self::new))
+        Ok(compile_api(key, api, Named::among(&plan.objects), problems).map(Self::new))
     }
 
     fn current(plan: &Plan, key: &ResourceKey) -> Option<Self> {
@@ -30,12 +30,24 @@ impl Entry for Arc<ApiPlan> {
             let reason = format!("its path is served by {}", taken.0.key);
             Refusal::at("spec.context", reason)
         })?;
+        for tls in tls_of(self) {
+            let known = plan.backend_tls.get(&tls.id).map_or(0, |(users, _)| *users);
+            plan.backend_tls.insert(tls.id, (known + 1, Arc::clone(tls)));
+        }
         plan.apis.insert(Self::clone(self).id.clone(), Self::clone(self));
         Ok(())
     }
 
     fn unlink(&self, plan: &mut Plan, key: &ResourceKey) {
         plan.contexts.remove(self);
+        for tls in tls_of(self) {
+            match plan.backend_tls.remove(&tls.id) {
+                Some((users, tls)) if users > 1 => {
+                    plan.backend_tls.insert(tls.id, (users - 1, tls));
+                }
+                _ => {}
+            }
+        }
         plan.apis.remove(key.id());
     }
 
@@ -47,4 +59,9 @@ impl Entry for Arc<ApiPlan> {
         let Any::Api(api) = object else { return None };
         broken_api(key, api, reason).map(Self::new)
     }
+}
+
+/// How an API's gateway and its servers make sure of each other, where it is not as everywhere.
+fn tls_of(api: &ApiPlan) -> impl Iterator<Item = &Arc<BackendTlsPlan>> {
+    api.endpoints().filter_map(|endpoint: &Arc<EndpointPlan>| endpoint.tls.as_ref())
 }

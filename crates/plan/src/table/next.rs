@@ -1,7 +1,7 @@
 //! How does one plan become the next?
 //!
 //! Changed objects are compiled again, and those that are made of them: applications and
-//! subscriptions of a changed tier, certificates of a changed secret. What was rejected before is
+//! subscriptions of a changed tier, certificates and APIs of a changed secret. What was rejected before is
 //! tried again, because what it missed may have come. Everything else is shared.
 
 use std::collections::BTreeSet;
@@ -37,10 +37,14 @@ impl Plan {
             next.objects.insert(Arc::new(Object::from_wire(key.clone(), bytes.clone())));
             dirty.insert(key.clone());
         }
-        for key in dirty.clone() {
-            let made_of = |referrer: &&ResourceKey| is_made_of(referrer, &key);
-            dirty.extend(self.objects.referrers(&key).filter(made_of).cloned());
-            dirty.extend(next.objects.referrers(&key).filter(made_of).cloned());
+        let mut open: Vec<ResourceKey> = dirty.iter().cloned().collect();
+        while let Some(key) = open.pop() {
+            let held = self.objects.referrers(&key).chain(next.objects.referrers(&key));
+            for referrer in held.filter(|referrer| is_made_of(referrer, &key)) {
+                if dirty.insert(referrer.clone()) {
+                    open.push(referrer.clone());
+                }
+            }
         }
         next.settle_all(&dirty);
         let told = dirty.iter().filter_map(|key| next.rejected.get(key).cloned()).collect();
@@ -77,7 +81,7 @@ impl Plan {
             }
             match kind {
                 Kind::Tier => settle::<TierPlan>(self, &keys),
-                // Read by the certificates that name them.
+                // Read by the certificates and APIs that name them.
                 Kind::Secret => self.settle_unreadable(&keys),
                 Kind::GatewayGroup => settle::<Arc<GroupPlan>>(self, &keys),
                 Kind::KeyManager => settle::<Arc<KeyManagerPlan>>(self, &keys),
@@ -121,7 +125,8 @@ fn is_made_of(referrer: &ResourceKey, key: &ResourceKey) -> bool {
     matches!(
         (referrer.kind(), key.kind()),
         (Some(Kind::Application | Kind::Subscription), Some(Kind::Tier))
-            | (Some(Kind::Certificate), Some(Kind::Secret))
+            | (Some(Kind::Certificate | Kind::Api), Some(Kind::Secret))
+            | (Some(Kind::Api), Some(Kind::Certificate))
     )
 }
 

@@ -103,19 +103,21 @@ impl Entry for Arc<KeyManagerPlan> {
 pub(super) enum CertificateEntry {
     Listener(Arc<ListenerCertificate>),
     Authority(Arc<Authority>),
+    /// Read by the APIs that name it.
+    Client,
 }
 
 impl CertificateEntry {
     pub(super) fn listener(&self) -> Option<&Arc<ListenerCertificate>> {
         match self {
             Self::Listener(listener) => Some(listener),
-            Self::Authority(_) => None,
+            Self::Authority(_) | Self::Client => None,
         }
     }
 
     pub(super) fn authorities(&self) -> &[CertificateDer<'static>] {
         match self {
-            Self::Listener(_) => &[],
+            Self::Listener(_) | Self::Client => &[],
             Self::Authority(authority) => &authority.0,
         }
     }
@@ -134,7 +136,8 @@ impl Entry for CertificateEntry {
             CertificateForm::Authority(authority) => {
                 return Ok(Some(Self::Authority(Arc::new(authority))));
             }
-            CertificateForm::Listener { hosts, chain, secret } => (hosts, chain, secret),
+            CertificateForm::Listener { hosts, chain, secret } => (Some(hosts), chain, secret),
+            CertificateForm::Client { chain, secret } => (None, chain, secret),
         };
         let value = plan
             .objects
@@ -147,6 +150,7 @@ impl Entry for CertificateEntry {
         let certified = read_private_key(value)
             .and_then(|key| check_pair(chain, key))
             .map_err(|reason| Refusal::at("spec.keySecret", reason))?;
+        let Some(hosts) = hosts else { return Ok(Some(Self::Client)) };
         Ok(Some(Self::Listener(Arc::new(ListenerCertificate {
             name: key.name().into(),
             hosts,

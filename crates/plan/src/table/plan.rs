@@ -13,8 +13,8 @@ use turnpike_proto::config::v1::Rejected;
 use super::others::CertificateEntry;
 use super::subscribers::ApplicationEntry;
 use crate::compile::{
-    ApiPlan, ConsumerPlan, GroupPlan, KeyManagerPlan, ListenerCertificate, SubscriptionPlan,
-    TierPlan, built_in_resident,
+    ApiPlan, BackendTlsPlan, ConsumerPlan, GroupPlan, KeyManagerPlan, ListenerCertificate,
+    SubscriptionPlan, TierPlan, built_in_resident,
 };
 use crate::map::{Map, new_map};
 use crate::objects::Objects;
@@ -42,6 +42,8 @@ pub struct Plan {
     /// By application, then by `name:version` of the API.
     pub(super) rights: Map<Arc<str>, Map<Arc<str>, Arc<SubscriptionPlan>>>,
     pub(super) certificates: OrdMap<Arc<str>, CertificateEntry>,
+    /// By id, with how many endpoints use it.
+    pub(super) backend_tls: Map<[u8; 32], (usize, Arc<BackendTlsPlan>)>,
 }
 
 /// The API that a path means.
@@ -72,6 +74,7 @@ impl Plan {
             subscriptions: new_map(),
             rights: new_map(),
             certificates: OrdMap::new(),
+            backend_tls: new_map(),
         }
     }
 
@@ -133,6 +136,11 @@ impl Plan {
     /// Certificates for listeners, by name.
     pub fn listener_certificates(&self) -> impl Iterator<Item = &Arc<ListenerCertificate>> {
         self.certificates.values().filter_map(CertificateEntry::listener)
+    }
+
+    /// Every kind of TLS to backends that an endpoint asks for.
+    pub fn backend_tls(&self) -> impl ExactSizeIterator<Item = &Arc<BackendTlsPlan>> {
+        self.backend_tls.values().map(|(_, tls)| tls)
     }
 
     /// Authorities that are believed of backends.

@@ -1,0 +1,107 @@
+//! What is in the resources that another one names?
+//!
+//! A resource is first compiled by itself, when nothing else is at hand, and then with those that it
+//! names. What is missing or wrong there is a problem of the one that names it.
+
+use std::fmt;
+
+use turnpike_proto::config::v1::resource::Resource as Any;
+
+use super::certificate::{CertificateForm, compile_certificate};
+use crate::objects::Objects;
+use crate::problem::{At, Problems, shown};
+use crate::resource::{Kind, ResourceKey, is_name};
+
+/// A text that nobody may read who does not need it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(Box<str>);
+
+impl SecretText {
+    pub(crate) fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for whoever puts it on the wire.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
+    }
+}
+
+/// The resources that may be named; none while a resource is looked at by itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Named<'o>(Option<&'o Objects>);
+
+impl<'o> Named<'o> {
+    pub(crate) const NONE: Named<'static> = Named(None);
+
+    pub(crate) const fn among(objects: &'o Objects) -> Self {
+        Self(Some(objects))
+    }
+
+    /// Whether what is named can be looked up.
+    pub(crate) const fn are_at_hand(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The value of a Secret, without the line end that files leave behind; `None` where it is missing, which is told, or not at hand.
+    pub(crate) fn secret(
+        self,
+        name: &str,
+        at: &At<'_>,
+        problems: &mut Problems,
+    ) -> Option<&'o str> {
+        if !check_name(Kind::Secret, name, at, problems) {
+            return None;
+        }
+        match self.find(Kind::Secret, name, at, problems)? {
+            Any::Secret(secret) => Some(secret.spec.as_ref()?.value.trim_end_matches(['\r', '\n'])),
+            _ => None,
+        }
+    }
+
+    /// What a Certificate holds.
+    pub(crate) fn certificate(
+        self,
+        name: &str,
+        at: &At<'_>,
+        problems: &mut Problems,
+    ) -> Option<CertificateForm> {
+        if !check_name(Kind::Certificate, name, at, problems) {
+            return None;
+        }
+        let Any::Certificate(found) = self.find(Kind::Certificate, name, at, problems)? else {
+            return None;
+        };
+        let form = compile_certificate(found, &mut Problems::default());
+        if form.is_none() {
+            problems.add(at, format!("Certificate/{name} is not usable"), "");
+        }
+        form
+    }
+
+    fn find(self, kind: Kind, name: &str, at: &At<'_>, problems: &mut Problems) -> Option<&'o Any> {
+        let key = ResourceKey::of_id(kind, name);
+        let found = self.0?.get(&key).and_then(|object| object.resource()?.resource.as_ref());
+        if found.is_none() {
+            problems.add(at, format!("there is no {kind}/{name}"), "");
+        }
+        found
+    }
+}
+
+fn check_name(kind: Kind, name: &str, at: &At<'_>, problems: &mut Problems) -> bool {
+    if name.is_empty() {
+        problems.add(at, format!("the name of a {kind} is missing"), "");
+    } else if !is_name(name) {
+        problems.add(at, format!("`{}` is no name of a {kind}", shown(name)), "");
+    } else {
+        return true;
+    }
+    false
+}
