@@ -50,6 +50,8 @@ pub struct Account {
     pub application: Option<(Arc<ApplicationPlan>, KeyType)>,
     /// What it may call by.
     pub subscription: Option<Arc<SubscriptionPlan>>,
+    /// Whether the answer is one that was kept, with or without asking whether it still holds.
+    pub from_cache: bool,
     /// Whether a quota was used up and the call passed all the same.
     pub over_quota: bool,
     /// The backend that was asked.
@@ -66,6 +68,8 @@ pub struct Account {
     intake: Option<Rc<Intake>>,
     /// Body bytes that went to the client.
     pub response_bytes: u64,
+    /// Whether it is reported; false for what the gateway asks of its own.
+    reported: bool,
 }
 
 impl Account {
@@ -104,6 +108,7 @@ impl Account {
             token: None,
             application: None,
             subscription: None,
+            from_cache: false,
             over_quota: false,
             backend: None,
             backend_asked: None,
@@ -116,7 +121,16 @@ impl Account {
             throttling_us: 0,
             intake: None,
             response_bytes: 0,
+            reported: true,
         }
+    }
+
+    /// The record of what the gateway asks a backend of its own: no usage event comes of it.
+    pub fn unreported(worker: &Rc<Worker>, peer: &Peer) -> Self {
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let mut account = Self::open(worker, &parts, peer, None);
+        account.reported = false;
+        account
     }
 
     /// When the call began, in microseconds since the Unix epoch.
@@ -210,6 +224,9 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         self.backend_done();
+        if !self.reported {
+            return;
+        }
         // What comes after the backend's last byte is handed over within microseconds, so the clock
         // is not read once more for it.
         let ended = self.backend_ended.unwrap_or_else(|| self.worker.clock.instant());
@@ -269,6 +286,7 @@ impl Account {
             request_bytes: self.intake.as_ref().map_or(0, |intake| intake.read()),
             response_bytes: self.response_bytes,
             over_quota: self.over_quota,
+            from_cache: self.from_cache,
         }
     }
 }

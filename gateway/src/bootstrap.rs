@@ -19,6 +19,7 @@ use chassis::task::Tasks;
 use chassis::{Host, operations as ports};
 use tokio::sync::watch;
 
+use crate::caching;
 use crate::config::Config;
 use crate::credentials::Revocations;
 use crate::generation::{Current, Generation};
@@ -56,8 +57,11 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     let trust = Trust::restore(&config, &host, &configuration, &revocations)?;
     let reporting = reporting(&config, &host, node, before.is_some()).await?;
 
+    let store =
+        Arc::new(cache::Store::new(usize::try_from(config.cache.max_bytes).unwrap_or(usize::MAX)));
     let extra = operations::routes(
         node,
+        &store,
         configuration.states.subscribe(),
         Arc::clone(&configuration.current),
     );
@@ -67,6 +71,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     let context = WorkerContext {
         current: Arc::clone(&configuration.current),
         revocations,
+        store,
         tls: Arc::new(shown),
         token_endpoint: trust.token_endpoint.clone(),
         recording: reporting.as_ref().map_or_else(Recording::off, |r| r.recording().clone()),
@@ -160,7 +165,11 @@ fn serve(
         Listen { http: config.receiver.http.clone(), https: config.receiver.https.clone() };
     let serving = receiver::serve_on(config.receiver.workers, &listen, inherited, context)?;
     let metrics = serving.metrics();
-    host.metrics.register(|registry| registry.register_collector(Box::new(metrics)));
+    let figures = caching::Figures::new(Arc::clone(&context.store));
+    host.metrics.register(|registry| {
+        registry.register_collector(Box::new(metrics));
+        registry.register_collector(Box::new(figures));
+    });
     tracing::info!(http = ?serving.http(), https = ?serving.https(), "calls are received");
     Ok(serving)
 }

@@ -70,6 +70,23 @@ pub struct Faults {
     pub other: Cell,
 }
 
+/// What became of calls to operations whose answers are kept.
+#[derive(Debug, Default)]
+pub struct Cached {
+    /// Answered from the cache, fresh.
+    pub hit: Cell,
+    /// Answered from the cache, stale.
+    pub stale: Cell,
+    /// Answered from the cache after the backend said that it still holds.
+    pub confirmed: Cell,
+    /// Answered with what another call brought.
+    pub collapsed: Cell,
+    /// Answered by the backend.
+    pub miss: Cell,
+    /// Answered by the backend, because the cache cannot answer such a call.
+    pub bypass: Cell,
+}
+
 /// The numbers of one worker.
 #[derive(Debug, Default)]
 pub struct Cells {
@@ -77,6 +94,8 @@ pub struct Cells {
     pub calls: [Cell; 6],
     /// Calls that a fault ended.
     pub faults: Faults,
+    /// Calls that the cache was asked about.
+    pub cache: Cached,
     /// Calls by how long they took.
     pub total: Spans,
     /// Calls that reached a backend, by how long that took.
@@ -154,6 +173,27 @@ impl Collector {
         Ok(())
     }
 
+    fn cached(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut calls = out.encode_descriptor(
+            "gateway_cache_calls",
+            "Calls to operations whose answers are kept, by where the answer came from",
+            None,
+            MetricType::Counter,
+        )?;
+        for (result, number) in [
+            ("hit", self.sum(|cells| &cells.cache.hit)),
+            ("stale", self.sum(|cells| &cells.cache.stale)),
+            ("confirmed", self.sum(|cells| &cells.cache.confirmed)),
+            ("collapsed", self.sum(|cells| &cells.cache.collapsed)),
+            ("miss", self.sum(|cells| &cells.cache.miss)),
+            ("bypass", self.sum(|cells| &cells.cache.bypass)),
+        ] {
+            let labels = [("result", result)];
+            ConstCounter::new(number).encode(calls.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "seconds are shown, not summed up again")]
     fn spans(
         &self,
@@ -188,6 +228,7 @@ impl Scraped for Collector {
     fn encode(&self, mut out: DescriptorEncoder<'_>) -> Result<(), Error> {
         self.calls(&mut out)?;
         self.faults(&mut out)?;
+        self.cached(&mut out)?;
         let help = "How long calls took, first byte in to last byte out";
         self.spans(&mut out, "gateway_call_duration", help, |cells| &cells.total)?;
         let help = "How long the backend's part of calls took";

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::{credentials, handover, receiver, sender, usage};
+use crate::{caching, credentials, handover, receiver, sender, usage};
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
@@ -42,6 +42,8 @@ pub struct Config {
     pub sender: sender::Config,
     /// `[credentials]`
     pub credentials: credentials::Config,
+    /// `[cache]`
+    pub cache: caching::Config,
 }
 
 /// Who this gateway is.

@@ -13,6 +13,8 @@ pub mod receiver;
 
 pub mod pipeline;
 
+pub mod caching;
+
 pub mod upstream;
 
 pub mod policies;

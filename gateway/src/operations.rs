@@ -1,33 +1,42 @@
 //! What can an operator ask of a running gateway besides health and metrics?
 //!
 //! `/config_dump` tells what is served, with its name and hash, and never a secret. Everything at
-//! 50,000 routes is tens of megabytes, so `?kind=Api&name=orders` narrows it down.
+//! 50,000 routes is tens of megabytes, so `?kind=Api&name=orders` narrows it down. `/cache/purge`
+//! throws out what the cache keeps.
 
 use std::sync::Arc;
 
+use cache::Store;
 use chassis::operations::{Ask, Reply, Route};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use plan::{Object, ResourceKey};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::caching;
 use crate::generation::Current;
 use crate::snapshot::State;
 
 /// The routes of the operations port that are the gateway's own.
 pub fn routes(
     node: &str,
+    store: &Arc<Store>,
     states: watch::Receiver<Arc<State>>,
     current: Arc<Current>,
 ) -> Vec<Route> {
     let node: Arc<str> = Arc::from(node);
+    let (store, served) = (Arc::clone(store), Arc::clone(&current));
+    let purge = Route::on(Method::POST, "/cache/purge", move |ask| {
+        let (store, served) = (Arc::clone(&store), Arc::clone(&served));
+        async move { caching::purge(&store, &served.load().plan, &ask.body) }
+    });
     let dump = Route::get("/config_dump", move |ask| {
         let (node, current) = (Arc::clone(&node), Arc::clone(&current));
         let state = Arc::clone(&states.borrow());
         async move { dump(&node, &state, &current, &ask) }
     });
     let [show_level, set_level] = chassis::operations::loglevel();
-    vec![dump, show_level, set_level]
+    vec![dump, purge, show_level, set_level]
 }
 
 fn dump(node: &str, state: &State, current: &Current, ask: &Ask) -> Reply {

@@ -14,6 +14,7 @@ use http::{HeaderName, HeaderValue, Response};
 
 use crate::account::Account;
 use crate::body::{Body, Intake};
+use crate::caching::{self, Inbound};
 use crate::fault::{self, Blame, Fault, Format};
 use crate::handlers::{self, Evidence, Fields, Shared, Sharing};
 use crate::policies::{self, Facts};
@@ -145,9 +146,14 @@ async fn serve(
     }
 
     let name = upstream::hex(account.name);
-    let outbound = Outbound { worker, generation: &generation, received, body, account };
-    let reply = upstream::call(&permit, admission, outbound).await?;
-    let mut response = reply.into_response();
+    let mut response = if let Some(rules) = &permit.matched().operation().cache {
+        let inbound = Inbound { worker, generation: &generation, received, body, account };
+        // Boxed, so that the future of other calls stays small.
+        Box::pin(caching::serve(rules, &permit, admission, inbound)).await?
+    } else {
+        let outbound = Outbound { worker, generation: &generation, received, body, account };
+        upstream::call(&permit, admission, outbound).await?.into_response()
+    };
     let facts = Facts { received, permit: &permit, name: &name };
     policies::change_answer(&facts, response.headers_mut());
     Ok(response)

@@ -46,7 +46,7 @@ pub struct Bounds {
 }
 
 /// A request, without its body, at the inner side of the strict edge.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Received {
     pub method: Method,
     pub version: Version,

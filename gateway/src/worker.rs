@@ -8,7 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cache::{Flights, Store};
 use chassis::clock::Clock;
+use chassis::task::Tasks;
 
 use crate::alarm::Alarms;
 use crate::cells::Cells;
@@ -32,6 +34,12 @@ pub struct Worker {
     pub revocations: Arc<Revocations>,
     /// Tokens that were verified before.
     pub tokens: RefCell<Tokens>,
+    /// Answers that are kept, of all workers.
+    pub store: Arc<Store>,
+    /// Calls that fetch what is to be kept.
+    pub flights: Flights,
+    /// Where what outlives a call is counted.
+    pub tasks: Tasks,
     /// Connections to backends.
     pub pool: Rc<Pool>,
     /// Deadlines.

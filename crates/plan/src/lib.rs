@@ -23,10 +23,10 @@ mod table;
 
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
-    ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl, ConsumerPlan, CorsPlan,
-    CredentialPlan, EndpointPlan, HeaderRules, KeyManagerPlan, KeyType, ListenerCertificate,
-    OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan, SecretText, SecurityPlan,
-    SplitBy, SubscriptionPlan, Template, Variable, VariantPlan, VariantsPlan,
+    ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl, CompressionPlan, ConsumerPlan,
+    CorsPlan, CredentialPlan, EndpointPlan, HeaderRules, KeyManagerPlan, KeyType,
+    ListenerCertificate, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan, SecretText,
+    SecurityPlan, SplitBy, SubscriptionPlan, Template, Variable, VariantPlan, VariantsPlan,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};

@@ -109,6 +109,7 @@ impl Fault {
             Self::Throttled { limit, .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, limit.code(), "Message throttled out", Throttled)
             }
+            Self::NotKept => (StatusCode::GATEWAY_TIMEOUT, 504, "Gateway Timeout", Other),
             Self::BackendUnreachable(_) | Self::KeyManagerAway(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, 101_503, "Service Unavailable", Target)
             }
@@ -189,6 +190,7 @@ mod tests {
             ("Throttled: application burst", throttled(Limit::ApplicationBurst)),
             ("Throttled: subscription", throttled(Limit::Subscription)),
             ("Throttled: subscription burst", throttled(Limit::SubscriptionBurst)),
+            ("NotKept", Fault::NotKept),
             ("BackendUnreachable", Fault::BackendUnreachable(cause())),
             ("BackendConnectTimeout", Fault::BackendConnectTimeout),
             ("BackendTimeout", Fault::BackendTimeout),
@@ -222,6 +224,7 @@ mod tests {
                 | Fault::SubscriptionInactive
                 | Fault::MissingScope { .. }
                 | Fault::Throttled { .. }
+                | Fault::NotKept
                 | Fault::BackendUnreachable(_)
                 | Fault::BackendConnectTimeout
                 | Fault::BackendTimeout

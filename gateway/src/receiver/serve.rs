@@ -30,6 +30,8 @@ pub struct WorkerContext {
     pub revocations: Arc<Revocations>,
     /// TLS towards clients, with ALPN for `h2` and `http/1.1`.
     pub tls: Arc<rustls::ServerConfig>,
+    /// Answers that are kept.
+    pub store: Arc<cache::Store>,
     /// The way to the key manager.
     pub token_endpoint: token_endpoint::Handle,
     /// The way to the analytics collector.

@@ -6,7 +6,6 @@ use super::spool::Bounds;
 
 /// Less would drop events that are only on their way.
 const LEAST_BYTES: u64 = 1 << 20;
-const UNITS: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
 
 /// The section `[usage]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -26,10 +25,7 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bounds, D::Error> 
 }
 
 fn parse(text: &str) -> Option<u64> {
-    let (number, unit) =
-        UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
-    let bytes = number.trim().parse::<u64>().ok()?.checked_mul(unit)?;
-    (bytes >= LEAST_BYTES).then_some(bytes)
+    chassis::config::size::parse(text).filter(|bytes| *bytes >= LEAST_BYTES)
 }
 
 #[cfg(test)]

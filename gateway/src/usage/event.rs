@@ -53,6 +53,7 @@ pub struct Call<'a> {
     pub request_bytes: u64,
     pub response_bytes: u64,
     pub over_quota: bool,
+    pub from_cache: bool,
 }
 
 /// Appends `call`, reported by `gateway`, to a batch.
@@ -114,6 +115,7 @@ fn fields(call: &Call<'_>, gateway: &str, out: &mut Fields<'_>) {
     out.number(30, call.response_bytes);
     out.number(31, call.over_quota.into());
     out.word(33, gateway, NAME_BYTES);
+    out.number(34, call.from_cache.into());
 }
 
 /// Writes protobuf fields; those with their default value are left out, as proto3 asks.
@@ -205,6 +207,7 @@ mod tests {
             request_bytes: u64::MAX,
             response_bytes: 5,
             over_quota: true,
+            from_cache: true,
         }
     }
 
@@ -243,6 +246,7 @@ mod tests {
             over_quota: true,
             country: String::new(),
             gateway: "gw-1".into(),
+            from_cache: true,
         }
     }
 

@@ -8,6 +8,8 @@ mod backend;
 #[cfg(test)]
 mod backend_tls;
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod cors;
@@ -21,6 +23,8 @@ mod headers;
 mod identity;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod origin;
 #[cfg(test)]
 mod passing;
 #[cfg(test)]

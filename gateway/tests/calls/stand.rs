@@ -31,6 +31,7 @@ pub(crate) struct Stand {
     pub(crate) current: Arc<Current>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) serving: Serving,
+    pub(crate) store: Arc<cache::Store>,
     key: SigningKey,
     data: TempDir,
 }
@@ -51,12 +52,14 @@ impl Stand {
         let plan = plan(&filled(resources, &backend, &key));
         let current = Arc::new(Current::new(generation(1, plan, &key)));
         let revocations = Arc::new(Revocations::new());
+        let store = Arc::new(cache::Store::new(8 << 20));
         let mut settings = settings();
         change(&mut settings);
         let context = WorkerContext {
             current: Arc::clone(&current),
             revocations: Arc::clone(&revocations),
             tls: host.tls.server_config(ClientAuth::None, &["h2", "http/1.1"]).unwrap(),
+            store: Arc::clone(&store),
             token_endpoint: token_endpoint::Handle::off(),
             recording: Recording::off(),
             clock: host.clock.clone(),
@@ -67,7 +70,7 @@ impl Stand {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listen = Listen { http: vec![any], https: vec![any] };
         let serving = receiver::serve(1, &listen, &context).unwrap();
-        Self { host, backend, current, revocations, serving, key, data }
+        Self { host, backend, current, revocations, serving, store, key, data }
     }
 
     /// Where its certificates lie.

@@ -13,6 +13,7 @@ mod print;
 mod read;
 mod secret;
 mod service;
+pub mod size;
 mod suggest;
 
 #[cfg(test)]

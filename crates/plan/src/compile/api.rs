@@ -10,10 +10,11 @@ use turnpike_proto::config::v1::security::{Required, Scheme};
 use turnpike_proto::config::v1::{Api, ApiSpec, Definition, Security};
 
 use super::backend::{EndpointPlan, compile_endpoint};
+use super::caching::{CompressionPlan, compile_cache, compile_compression, revision};
 use super::cors::{CorsPlan, compile_cors};
 use super::head::{check_description, required};
 use super::named::Named;
-use super::operation::{OperationPlan, compile_operations};
+use super::operation::{Caching, OperationPlan, compile_operations};
 use super::policies::Kept;
 use super::variant::{VariantsPlan, compile_variants};
 use crate::problem::{At, Problems, shown};
@@ -61,6 +62,8 @@ pub struct ApiPlan {
     pub cors: Option<Arc<CorsPlan>>,
     /// Other backends that take a part of its calls; `None`: there are none.
     pub variants: Option<Arc<VariantsPlan>>,
+    /// How its answers are compressed; `None`: they are not.
+    pub compression: Option<Arc<CompressionPlan>>,
     /// Why its calls answer 503; `None`: it is sound.
     pub broken: Option<Arc<str>>,
     operations: Vec<Arc<OperationPlan>>,
@@ -175,9 +178,18 @@ pub(crate) fn compile_api(
     });
     let lifecycle = compile_lifecycle(spec, &at, problems);
     let (production, sandbox) = compile_endpoints(spec, lifecycle, named, &at, problems);
+    let caches = spec.cache.is_some() || spec.operations.iter().any(|it| it.cache.is_some());
+    let revision = if caches { revision(spec) } else { 0 };
+    let cache = spec.cache.as_ref();
+    let cache = cache.and_then(|it| compile_cache(it, revision, &at.name("cache"), problems));
+    let caching = Caching { rules: cache.as_ref(), revision };
+    let compression = spec.compression.as_ref();
+    let compression =
+        compression.map(|it| compile_compression(it, &at.name("compression"), problems));
     let policies = Kept::of(spec.policies.as_ref(), &at.name("policies"), problems);
     let list = at.name("operations");
-    let (operations, trie) = compile_operations(&spec.operations, &policies, &list, problems);
+    let (operations, trie) =
+        compile_operations(&spec.operations, &policies, caching, &list, problems);
     if !problems.is_empty() {
         return None;
     }
@@ -199,6 +211,7 @@ pub(crate) fn compile_api(
         sandbox,
         cors,
         variants,
+        compression: compression.map(Arc::new),
         broken: None,
         operations,
         trie,
@@ -228,6 +241,7 @@ pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<A
         sandbox: None,
         cors: None,
         variants: None,
+        compression: None,
         broken: Some(reason.into()),
         operations: Vec::new(),
         trie: Trie::default(),

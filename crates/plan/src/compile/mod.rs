@@ -6,6 +6,7 @@
 mod api;
 mod backend;
 mod backend_tls;
+mod caching;
 mod certificate;
 mod cors;
 mod credential;
@@ -25,6 +26,7 @@ mod variant;
 pub use api::{ApiPlan, OperationMatch, SecurityPlan};
 pub use backend::{BackendUrl, EndpointPlan};
 pub use backend_tls::BackendTlsPlan;
+pub use caching::CompressionPlan;
 pub use certificate::ListenerCertificate;
 pub use cors::CorsPlan;
 pub use credential::{AwsPlan, CredentialPlan};

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cache::Rules;
 use turnpike_proto::config::v1::Operation;
 use turnpike_proto::config::v1::operation::Auth;
 
 use super::api::unknown;
+use super::caching::compile_cache;
 use super::matching::compile_match;
 use super::policies::{Kept, PoliciesPlan};
 use crate::problem::{At, Problems, shown};
@@ -31,12 +33,24 @@ pub struct OperationPlan {
     pub id: Arc<str>,
     /// What is done to calls and answers, those of the API included; `None`: nothing.
     pub policies: Option<Arc<PoliciesPlan>>,
+    /// Which of its answers are kept; `None`: none are.
+    pub cache: Option<Arc<Rules>>,
+}
+
+/// What the API says about caching.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Caching<'a> {
+    /// The rules for operations that have none of their own.
+    pub(crate) rules: Option<&'a Arc<Rules>>,
+    /// The revision of the API.
+    pub(crate) revision: u64,
 }
 
 /// The operations in their order, and the trie that finds them.
 pub(crate) fn compile_operations(
     operations: &[Operation],
     of_api: &Kept,
+    caching: Caching<'_>,
     at: &At<'_>,
     problems: &mut Problems,
 ) -> (Vec<Arc<OperationPlan>>, Trie) {
@@ -51,7 +65,7 @@ pub(crate) fn compile_operations(
     let (mut constraints, mut places) = (Constraints::default(), BTreeMap::new());
     for (index, operation) in operations.iter().enumerate() {
         let here = at.index(index);
-        let plan = compile(operation, of_api, &here, problems);
+        let plan = compile(operation, of_api, caching, &here, problems);
         let template = match Template::parse(&operation.path, &mut constraints) {
             Ok(template) => template,
             Err((reason, suggestion)) => {
@@ -82,6 +96,7 @@ pub(crate) fn compile_operations(
 fn compile(
     operation: &Operation,
     of_api: &Kept,
+    caching: Caching<'_>,
     at: &At<'_>,
     problems: &mut Problems,
 ) -> OperationPlan {
@@ -114,6 +129,10 @@ fn compile(
         scopes: operation.scopes.iter().map(|scope| scope.as_str().into()).collect(),
         id: operation.id.as_str().into(),
         policies: of_api.with(operation.policies.as_ref(), &at.name("policies"), problems),
+        cache: match &operation.cache {
+            Some(own) => compile_cache(own, caching.revision, &at.name("cache"), problems),
+            None => caching.rules.cloned(),
+        },
     }
 }
 

@@ -1,0 +1,91 @@
+//! How is a stale answer renewed after it was given?
+//!
+//! By a call of the gateway's own, behind the client's back (RFC 5861 §3). It asks with the rights
+//! and the admission of the call that was answered with the stale one, so that a call counts once,
+//! and it is in no usage event: no client waits for it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cache::{Forwarded, Found, Leader, Rules, Seat};
+use http::Method;
+use http::header::{CACHE_CONTROL, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http_body_util::BodyExt as _;
+
+use super::ask::fetch;
+use super::serve::{Call, key, question};
+use crate::account::Account;
+use crate::body::Body;
+use crate::fault::Fault;
+use crate::handlers::{self, Admission, Evidence};
+use crate::received::Received;
+use crate::router;
+use crate::upstream::Outbound;
+use crate::worker::{Held, Worker};
+
+/// Starts to renew, unless somebody does already.
+pub(super) fn renew(call: &Call<'_>, admission: Admission) {
+    let Seat::Leads(leader) = call.worker.flights.board(&call.key) else {
+        admission.settle();
+        return;
+    };
+    let mut received = call.received.clone();
+    received.method = Method::GET;
+    // What this client wants to know in particular is not asked for.
+    for name in [CACHE_CONTROL, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_RANGE, RANGE] {
+        received.headers.remove(name);
+    }
+    let renewal = Renewal {
+        worker: Rc::clone(call.worker),
+        generation: Rc::clone(call.generation),
+        rules: Arc::clone(call.rules),
+        received,
+        now: call.now,
+    };
+    drop(call.worker.tasks.spawn_local("cache-renewal", async move {
+        if let Err(fault) = Box::pin(renewal.run(leader, admission)).await {
+            tracing::debug!(%fault, "a stale answer could not be renewed");
+        }
+    }));
+}
+
+struct Renewal {
+    worker: Rc<Worker>,
+    generation: Held,
+    rules: Arc<Rules>,
+    received: Received,
+    now: i64,
+}
+
+impl Renewal {
+    async fn run(self, leader: Leader, admission: Admission) -> Result<(), Fault> {
+        let Self { worker, generation, rules, received, now } = &self;
+        let hit = router::find_api(&generation.plan, received)?;
+        let router::Found::Operation(matched) = router::find(hit, received)? else {
+            return Ok(());
+        };
+        let evidence = Evidence {
+            generation,
+            revocations: &worker.revocations,
+            tokens: &worker.tokens,
+            cells: &worker.cells,
+            now_unix: now.div_euclid(1000),
+        };
+        let caller = handlers::authenticate(&matched, &received.headers, evidence)?;
+        let permit = handlers::authorize(&generation.plan, matched, caller)?;
+        let Some(key) = key(&permit, received, rules) else { return Ok(()) };
+        let question = question(&permit, received);
+        let permit = &permit;
+        let call = Call { worker, generation, received, permit, rules, question, key, now: *now };
+        let Found::Kept(kept) = worker.store.find(&call.key, &call.question) else { return Ok(()) };
+        let mut account = Account::unreported(worker, &received.peer);
+        let outbound =
+            Outbound { worker, generation, received, body: Body::Empty, account: &mut account };
+        let response =
+            fetch(&call, Some(kept), Forwarded::Stale, Some(leader), admission, outbound).await?;
+        let mut body = response.into_body();
+        // It is kept part by part while it is read; where it breaks off, it is not.
+        while let Some(Ok(_)) = body.frame().await {}
+        Ok(())
+    }
+}
