@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use chassis::pki::ClientAuth;
 use chassis::readiness::Condition;
 use chassis::rpc::channel;
 use chassis::task::Tasks;
@@ -50,8 +49,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         Some(socket) if config.upgrade.take_over => Taken::from(socket, &host.clock).await?,
         _ => None,
     };
-    let tls = host.tls.server_config(ClientAuth::None, &["h2", "http/1.1"])?;
-    let certificates = Arc::new(Certificates::new(&tls));
+    let (certificates, tls) = receiver::tls(&config.receiver, &host)?;
     let configuration = Configuration::first(&config, &host, &certificates, node).await?;
     let revocations = Arc::new(Revocations::new());
     let trust = Trust::restore(&config, &host, &configuration, &revocations)?;
@@ -66,13 +64,11 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         Arc::clone(&configuration.current),
     );
     let port = port(&config, before.as_mut())?;
-    let mut shown = rustls::ServerConfig::clone(&tls);
-    shown.cert_resolver = certificates;
     let context = WorkerContext {
         current: Arc::clone(&configuration.current),
         revocations,
         store,
-        tls: Arc::new(shown),
+        tls,
         token_endpoint: trust.token_endpoint.clone(),
         recording: reporting.as_ref().map_or_else(Recording::off, |r| r.recording().clone()),
         tasks: host.tasks.clone(),
@@ -179,6 +175,7 @@ pub fn is_refusal(error: &anyhow::Error) -> bool {
     error.is::<DirectoryError>()
         || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
         || matches!(error.downcast_ref(), Some(receiver::ServeError::Network { .. }))
+        || matches!(error.downcast_ref(), Some(receiver::TlsError::Files(_)))
 }
 
 /// What is left of the time for the drain.

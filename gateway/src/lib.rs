@@ -48,4 +48,5 @@ pub mod websocket;
 pub mod fault;
 
 pub mod body;
+pub mod certificate;
 pub mod date;

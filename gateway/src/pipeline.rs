@@ -15,6 +15,7 @@ use http::{HeaderName, HeaderValue, Response};
 use crate::account::Account;
 use crate::body::{Body, Intake};
 use crate::caching::{self, Inbound};
+use crate::certificate::ClientCertificate;
 use crate::fault::{self, Blame, Fault, Format};
 use crate::handlers::{self, Evidence, Fields, Shared, Sharing};
 use crate::policies::{self, Facts};
@@ -51,6 +52,10 @@ pub struct Answer {
 pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
     let Incoming { parts, body, intake, mut peer } = incoming;
     peer.client = worker.proxies.client(peer.address, &parts.headers);
+    if worker.proxies.trusts(peer.address) {
+        // A proxy's own certificate is not the caller's.
+        peer.certificate = ClientCertificate::said(&parts.headers).map(Rc::new);
+    }
     let mut account = Account::open(worker, &parts, &peer, intake);
     let (mut fields, mut sharing) = (Fields::default(), None);
     let mut response = match Received::take(parts, peer, worker.bounds) {

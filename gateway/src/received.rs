@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Version};
 
+use crate::certificate::ClientCertificate;
 use crate::fault::{BadRequest, Fault};
 
 /// Who is at the other end of the connection.
@@ -27,12 +28,15 @@ pub struct Peer {
     pub client: IpAddr,
     /// Whether the connection is under TLS.
     pub secure: bool,
+    /// The client's certificate: the one of the handshake, or what proxies that are trusted say.
+    pub certificate: Option<Rc<ClientCertificate>>,
 }
 
 impl Peer {
     /// The peer at `address`, who speaks for itself.
     pub fn new(address: IpAddr, secure: bool) -> Self {
-        Self { address, text: Rc::from(address.to_string()), client: address, secure }
+        let text = Rc::from(address.to_string());
+        Self { address, text, client: address, secure, certificate: None }
     }
 }
 

@@ -14,6 +14,7 @@ use chassis::task::Tasks;
 
 use crate::alarm::Alarms;
 use crate::cells::Cells;
+use crate::certificate::Told;
 use crate::credentials::{Revocations, Tokens};
 use crate::date::imf;
 use crate::generation::{Current, Generation};
@@ -58,6 +59,8 @@ pub struct Worker {
     pub bounds: Bounds,
     /// Whose `x-forwarded-*` fields are believed.
     pub proxies: Proxies,
+    /// How much backends are told of callers' certificates.
+    pub certificate_told: Told,
     /// Whether the worker is about to stop: what is said last on a connection says so too.
     pub draining: Cell<bool>,
     /// Whether it has also stopped to wait for calls that may be on their way.

@@ -29,12 +29,12 @@ impl Alone {
         fs::create_dir(path("resources")).expect("a folder");
         fs::write(path("resources/all.yaml"), resources).expect("a file");
         let config = format!(
-            "[service]\ndata = {data:?}\n[static]\nresources = {resources:?}\n\
-             [pki]\ndirectory = {pki:?}\n[operations]\nlisten = \"{operations}\"\n\
+            "[service]\ndata = \"{data}\"\n[static]\nresources = \"{resources}\"\n\
+             [pki]\ndirectory = \"{pki}\"\n[operations]\nlisten = \"{operations}\"\n\
              [receiver]\nhttp = [\"{http}\"]\nhttps = [\"{https}\"]\n{receiver}\n",
-            data = path("data"),
-            resources = path("resources"),
-            pki = path("pki"),
+            data = path("data").display(),
+            resources = path("resources").display(),
+            pki = path("pki").display(),
         );
         fs::write(path("gateway.toml"), config).expect("a file");
         let mut command = Command::new(program("gateway"));

@@ -79,6 +79,21 @@ impl Host {
         Ok(Self::new(name, "test", data, Clock::system(), tls))
     }
 
+    /// The identity of this process with other files, where they are named: a certificate with its
+    /// `key`, and the authorities that clients are verified by. It is kept as its files are.
+    pub fn identity(&self, certificate: &str, key: &str, ca: &str) -> Result<Identity, pki::Error> {
+        if certificate.is_empty() != key.is_empty() {
+            return Err(pki::Error::Half);
+        }
+        if certificate.is_empty() && ca.is_empty() {
+            return Ok(self.tls.clone());
+        }
+        let named = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+        let identity = self.tls.with_files(named(certificate).zip(named(key)), named(ca))?;
+        self.keep_fresh(identity.clone());
+        Ok(identity)
+    }
+
     /// Keeps an identity as its files are until the process ends.
     pub(crate) fn keep_fresh(&self, identity: Identity) {
         let (clock, tasks) = (self.clock.clone(), self.background.clone());

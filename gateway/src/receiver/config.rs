@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::certificate::Told;
 use crate::{credentials, sender};
 
 /// The `[receiver]` section.
@@ -34,6 +35,18 @@ pub struct Config {
     pub stall_timeout: Duration,
     /// Bytes per second that a client sends of its body and takes of its answer, on average.
     pub min_rate: u32,
+    /// The file of the certificate that is shown where no `Certificate` resource names the host;
+    /// empty: that of `[pki]`.
+    pub certificate: String,
+    /// The file of its key.
+    pub key: String,
+    /// Whether clients are asked for a certificate.
+    pub client_certificates: Asked,
+    /// The file of authorities that sign certificates of clients, beside the `Certificate`
+    /// resources of use `client_ca`; empty: none.
+    pub client_authorities: String,
+    /// How much of a client's certificate backends are told.
+    pub forward_client_certificate: Told,
     /// A TLS handshake.
     #[serde(with = "chassis::config::duration")]
     pub tls_timeout: Duration,
@@ -60,6 +73,18 @@ pub struct Config {
     pub drain: Duration,
     /// Networks (CIDR) of proxies whose `x-forwarded-*` fields are believed.
     pub trusted_proxies: Vec<String>,
+}
+
+/// Whether clients are asked for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Asked {
+    /// They are not.
+    None,
+    /// They are; one that is shown must be good.
+    Optional,
+    /// Without a good one there is no connection.
+    Required,
 }
 
 /// What the data path is configured with.

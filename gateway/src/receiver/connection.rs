@@ -21,6 +21,7 @@ use super::http2::{Stall, Streams, Watched, call};
 use super::pulse::Pulse;
 use super::socket::Socket;
 use super::visit::Visit;
+use crate::certificate::ClientCertificate;
 use crate::received::Peer;
 use crate::worker::Worker;
 
@@ -110,15 +111,15 @@ async fn live(
 ) -> Result<(), Lost> {
     // Answers are written whole: waiting for more to send only costs time.
     stream.set_nodelay(true).map_err(Lost::Io)?;
-    let (socket, frames) = if secure {
+    let (socket, frames, certificate) = if secure {
         handshake(&doors, stream, &pulse).await?
     } else {
         let mut socket = Socket::plain(stream, Rc::clone(&pulse));
         let frames = socket.starts_with_preface().await.map_err(Lost::Io)?;
-        (socket, frames)
+        (socket, frames, None)
     };
     let worker = Rc::clone(&doors.worker);
-    let peer = Peer::new(from.ip().to_canonical(), secure);
+    let peer = Peer { certificate, ..Peer::new(from.ip().to_canonical(), secure) };
     let visit = Rc::new(Visit {
         worker,
         pulse: Rc::clone(&pulse),
@@ -149,14 +150,16 @@ async fn handshake(
     doors: &Doors,
     stream: TcpStream,
     pulse: &Rc<Pulse>,
-) -> Result<(Socket, bool), Lost> {
+) -> Result<(Socket, bool, Option<Rc<ClientCertificate>>), Lost> {
     let accepted =
         doors.worker.clock.timeout(doors.config.tls_timeout, doors.acceptor.accept(stream)).await;
     let accepted = accepted.map_err(|_elapsed| Lost::SlowHandshake);
     let accepted = accepted.and_then(|accepted| accepted.map_err(Lost::Handshake));
     let stream = accepted.inspect_err(|_| doors.worker.cells.handshakes_failed.add(1))?;
-    let frames = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    Ok((Socket::tls(stream, Rc::clone(pulse)), frames))
+    let session = stream.get_ref().1;
+    let frames = session.alpn_protocol() == Some(b"h2");
+    let certificate = session.peer_certificates().and_then(ClientCertificate::shown).map(Rc::new);
+    Ok((Socket::tls(stream, Rc::clone(pulse)), frames, certificate))
 }
 
 /// Drives an HTTP/2 connection, and lets it end after its calls once the worker drains.

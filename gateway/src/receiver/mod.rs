@@ -12,9 +12,11 @@ mod pulse;
 mod serve;
 mod socket;
 mod thread;
+mod tls;
 mod tunnel;
 mod visit;
 
-pub use config::{Config, Settings};
+pub use config::{Asked, Config, Settings};
 pub use listener::{Lent, Listen, ListenError};
 pub use serve::{Lender, ServeError, Serving, WorkerContext, serve, serve_on};
+pub use tls::{TlsError, tls};

@@ -142,6 +142,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
             fields: settings.receiver.max_headers,
         },
         proxies,
+        certificate_told: settings.receiver.forward_client_certificate,
         draining: Cell::new(false),
         waits_no_more: Cell::new(false),
         date: RefCell::default(),

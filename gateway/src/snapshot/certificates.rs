@@ -1,40 +1,57 @@
-//! Which certificate is shown to a client that asks for a host?
+//! Which certificate is shown to a client that asks for a host, and whose are believed of callers?
 //!
-//! That of the plan which names the host, then one for `*.` and the rest of it, then the gateway's
-//! own.
+//! Shown is that of the plan which names the host, then one for `*.` and the rest of it, then the
+//! gateway's own. Where several name a host, the one that is good now and for the longest is shown;
+//! one that has expired or is not good yet never takes the place of one that is.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ahash::AHashMap;
 use arc_swap::ArcSwap;
-use plan::Plan;
+use chassis::clock::Clock;
+use plan::{ListenerCertificate, Plan};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+
+use super::callers::Callers;
 
 /// The certificates of all listeners.
 #[derive(Debug)]
 pub struct Certificates {
-    by_host: ArcSwap<AHashMap<String, Arc<CertifiedKey>>>,
+    by_host: ArcSwap<AHashMap<String, Shown>>,
     own: Arc<dyn ResolvesServerCert>,
+    callers: Option<Arc<Callers>>,
+    clock: Clock,
+}
+
+#[derive(Clone, Debug)]
+struct Shown {
+    certified: Arc<CertifiedKey>,
+    valid: RangeInclusive<i64>,
 }
 
 impl Certificates {
     /// Only the gateway's own, as `config` shows it.
-    pub fn new(config: &rustls::ServerConfig) -> Self {
-        Self { by_host: ArcSwap::default(), own: Arc::clone(&config.cert_resolver) }
+    pub fn new(config: &rustls::ServerConfig, clock: Clock) -> Self {
+        let own = Arc::clone(&config.cert_resolver);
+        Self { by_host: ArcSwap::default(), own, callers: None, clock }
     }
 
-    /// Shows the certificates of `plan` from now on.
+    /// With `callers`, who are believed as each plan says.
+    #[must_use]
+    pub fn with_callers(self, callers: Arc<Callers>) -> Self {
+        Self { callers: Some(callers), ..self }
+    }
+
+    /// Shows and believes what `plan` says from now on.
     pub fn follow(&self, plan: &Plan) {
-        let by_host: AHashMap<String, Arc<CertifiedKey>> = plan
-            .listener_certificates()
-            .flat_map(|certificate| {
-                let shown = |host: &String| (host.to_ascii_lowercase(), &certificate.certified);
-                certificate.hosts.iter().map(shown)
-            })
-            .map(|(host, certified)| (host, Arc::clone(certified)))
-            .collect();
-        if !(by_host.is_empty() && self.by_host.load().is_empty()) {
+        if let Some(callers) = &self.callers {
+            callers.follow(plan);
+        }
+        let before = self.by_host.load();
+        let by_host = chosen(plan.listener_certificates(), &before, self.clock.unix_seconds());
+        if !(by_host.is_empty() && before.is_empty()) {
             self.by_host.store(Arc::new(by_host));
         }
     }
@@ -46,8 +63,39 @@ impl Certificates {
         }
         let host = host.to_ascii_lowercase();
         let wildcard = || by_host.get(&format!("*.{}", host.split_once('.')?.1));
-        by_host.get(&host).or_else(wildcard).cloned()
+        by_host.get(&host).or_else(wildcard).map(|shown| Arc::clone(&shown.certified))
     }
+}
+
+/// The certificate of each host; `before` are those that were shown up to now.
+fn chosen<'a>(
+    certificates: impl Iterator<Item = &'a Arc<ListenerCertificate>>,
+    before: &AHashMap<String, Shown>,
+    now: i64,
+) -> AHashMap<String, Shown> {
+    let mut by_host = AHashMap::<String, Shown>::new();
+    let worth = |shown: &Shown| (shown.valid.contains(&now), *shown.valid.end());
+    for certificate in certificates {
+        let (certified, valid) = (Arc::clone(&certificate.certified), certificate.valid.clone());
+        let new = Shown { certified, valid };
+        for host in &certificate.hosts {
+            let shown = by_host.entry(host.to_ascii_lowercase()).or_insert_with(|| new.clone());
+            if worth(&new) > worth(shown) {
+                *shown = new.clone();
+            }
+        }
+    }
+    for (host, shown) in &mut by_host {
+        if shown.valid.contains(&now) {
+            continue;
+        }
+        let earlier = before.get(host).filter(|earlier| earlier.valid.contains(&now));
+        tracing::warn!(host, earlier = earlier.is_some(), "no certificate for it is valid now");
+        if let Some(earlier) = earlier {
+            *shown = earlier.clone();
+        }
+    }
+    by_host
 }
 
 impl ResolvesServerCert for Certificates {

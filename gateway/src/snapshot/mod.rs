@@ -2,8 +2,10 @@
 //!
 //! A `state` is the objects and what they mean; it comes from the control plane (`sync`) or from
 //! a `directory` of resource files, is put in force by the one who swaps (`publish`, with the
-//! listeners' `certificates`), and is kept on `disk` (on a `shelf`).
+//! listeners' `certificates` and those of `callers` that are believed), and is kept on `disk` (on a
+//! `shelf`).
 
+mod callers;
 mod certificates;
 mod directory;
 pub mod disk;
@@ -14,6 +16,7 @@ mod shelf;
 mod state;
 mod sync;
 
+pub use callers::Callers;
 pub use certificates::Certificates;
 pub use directory::{Directory, DirectoryError, Problems};
 pub use figures::Figures;

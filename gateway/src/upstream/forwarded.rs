@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use http::{HeaderMap, HeaderValue};
 
+use crate::certificate::{CLIENT_CERT, CLIENT_CERT_CHAIN, X_WSO2_CLIENT_CERTIFICATE};
 use crate::received::Received;
 
 /// Fields of our own, and which of the client's may go on.
@@ -76,9 +77,17 @@ impl Forwarded {
 
 /// Whether backends take the field called `name` as a word of the gateway.
 pub(super) fn is_identity(name: &str) -> bool {
-    const IDENTITY: [&str; 4] = ["x-jwt-assertion", "x-request-id", "x-real-ip", "forwarded"];
+    const IDENTITY: [&str; 7] = [
+        "x-jwt-assertion",
+        "x-request-id",
+        "x-real-ip",
+        "forwarded",
+        CLIENT_CERT,
+        CLIENT_CERT_CHAIN,
+        X_WSO2_CLIENT_CERTIFICATE,
+    ];
     // Nearly every name fails here.
-    if !matches!(name.as_bytes().first(), Some(b'x' | b'f')) {
+    if !matches!(name.as_bytes(), [b'x' | b'f', ..] | [b'c', b'l', ..]) {
         return false;
     }
     let same = |known: &str| known.len() == name.len() && starts_like(name, known);
@@ -120,6 +129,10 @@ mod tests {
             "forwarded",
             "x-real-ip",
             "x_request_id",
+            "client-cert",
+            "client_cert",
+            "client-cert-chain",
+            "x-wso2-client-certificate",
         ] {
             check(name, true);
         }
@@ -127,7 +140,15 @@ mod tests {
 
     #[test]
     fn other_fields_are_the_clients_own() {
-        for name in ["x-forward", "x-jwt-assertions", "from", "x-request", "accept"] {
+        for name in [
+            "client-certs",
+            "clear",
+            "x-forward",
+            "x-jwt-assertions",
+            "from",
+            "x-request",
+            "accept",
+        ] {
             check(name, false);
         }
     }

@@ -45,12 +45,13 @@ fn request(received: &Received, body: Bytes) -> ForwardRequest {
         .map(|(name, value)| field(name, value.as_bytes()))
         .collect();
     headers.push(field("host", received.host().as_bytes()));
+    let certificate = received.peer.certificate.as_ref();
     ForwardRequest {
         method: received.method.as_str().to_owned(),
         target: received.target().to_owned(),
         headers,
         body: body.into(),
-        peer_certificate: Vec::new(),
+        peer_certificate: certificate.map(|shown| shown.leaf().to_vec()).unwrap_or_default(),
         client_address: received.peer.client.to_string(),
         secure: received.peer.secure,
     }
@@ -103,6 +104,7 @@ fn field(name: &str, value: &[u8]) -> HeaderField {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::ClientCertificate;
     use crate::received::{Bounds, Peer};
 
     #[track_caller]
@@ -132,12 +134,15 @@ mod tests {
             .header("connection", "keep-alive, x-mine")
             .header("x-mine", "1")
             .header("x-forwarded-for", "6.6.6.6")
+            .header("client-cert", ":AAAA:")
             .header("content-length", "4")
             .body(())
             .unwrap()
             .into_parts();
         let client = [192, 0, 2, 1].into();
-        let peer = Peer { client, ..Peer::new([10, 0, 0, 1].into(), true) };
+        let certificate = ClientCertificate::shown(&[vec![1, 2, 3].into(), vec![4].into()]);
+        let certificate = certificate.map(std::rc::Rc::new);
+        let peer = Peer { client, certificate, ..Peer::new([10, 0, 0, 1].into(), true) };
         let bounds = Bounds { target_bytes: 100, fields: 100 };
         let received = Received::take(parts, peer, bounds).unwrap();
         let expected = ForwardRequest {
@@ -145,7 +150,7 @@ mod tests {
             target: "/oauth2/token?x=%2F".to_owned(),
             headers: vec![field("authorization", b"Basic x"), field("host", b"api.example:8280")],
             body: b"body".to_vec(),
-            peer_certificate: Vec::new(),
+            peer_certificate: vec![1, 2, 3],
             client_address: "192.0.2.1".to_owned(),
             secure: true,
         };

@@ -80,11 +80,17 @@ impl<'a> Request<'a> {
         let slash = if server.base.is_empty() && !rest.starts_with('/') { "/" } else { "" };
         let prefix = if slash.is_empty() { server.base.as_str() } else { slash };
         let [for_list, proto, host, name] = self.forwarded.added(&self.name);
-        let mut added = [for_list, proto, host, name, ("", &[])];
+        let none: (&str, &[u8]) = ("", &[]);
+        let mut added = [for_list, proto, host, name, none, none, none];
+        let trace = self.traceparent.as_ref().map(|trace| ("traceparent", trace.as_bytes()));
+        let certificate = self.received.peer.certificate.as_ref();
+        let certificate = certificate.map(|shown| shown.fields(self.worker.certificate_told));
         let mut count = 4;
-        if let (Some(traceparent), Some(last)) = (&self.traceparent, added.last_mut()) {
-            *last = ("traceparent", traceparent.as_bytes());
-            count = 5;
+        for field in trace.into_iter().chain(certificate.into_iter().flatten()) {
+            if let Some(place) = added.get_mut(count) {
+                *place = field;
+                count += 1;
+            }
         }
         let facts = Facts { received: self.received, permit: self.permit, name: &self.name };
         let policies = self.permit.matched().operation().policies.as_deref();

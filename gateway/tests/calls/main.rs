@@ -36,6 +36,8 @@ mod smuggling;
 #[cfg(test)]
 mod stand;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod variants;
 #[cfg(test)]
 mod websocket;

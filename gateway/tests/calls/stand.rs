@@ -11,6 +11,7 @@ use gateway::generation::{Current, Generation, ResidentKeys};
 use gateway::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use gateway::rpc::token_endpoint;
 use gateway::sender;
+use gateway::snapshot::Certificates;
 use gateway::usage::Recording;
 use jose::{Algorithm, KeySet, SigningKey};
 use plan::Plan;
@@ -32,6 +33,7 @@ pub(crate) struct Stand {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) serving: Serving,
     pub(crate) store: Arc<cache::Store>,
+    certificates: Arc<Certificates>,
     key: SigningKey,
     data: TempDir,
 }
@@ -55,10 +57,16 @@ impl Stand {
         let store = Arc::new(cache::Store::new(8 << 20));
         let mut settings = settings();
         change(&mut settings);
+        if settings.receiver.client_authorities == "OWN" {
+            settings.receiver.client_authorities =
+                data.path().join("pki/ca.pem").to_string_lossy().into_owned();
+        }
+        let (certificates, shown) = receiver::tls(&settings.receiver, &host).unwrap();
+        certificates.follow(&current.load().plan);
         let context = WorkerContext {
             current: Arc::clone(&current),
             revocations: Arc::clone(&revocations),
-            tls: host.tls.server_config(ClientAuth::None, &["h2", "http/1.1"]).unwrap(),
+            tls: shown,
             store: Arc::clone(&store),
             token_endpoint: token_endpoint::Handle::off(),
             recording: Recording::off(),
@@ -70,7 +78,7 @@ impl Stand {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listen = Listen { http: vec![any], https: vec![any] };
         let serving = receiver::serve(1, &listen, &context).unwrap();
-        Self { host, backend, current, revocations, serving, store, key, data }
+        Self { host, backend, current, revocations, serving, store, certificates, key, data }
     }
 
     /// Where its certificates lie.
@@ -88,6 +96,7 @@ impl Stand {
     pub(crate) fn publish(&self, resources: &str) {
         let plan = plan(&filled(resources, &self.backend, &self.key));
         let number = self.current.load().number + 1;
+        self.certificates.follow(&plan);
         self.current.swap(generation(number, plan, &self.key));
     }
 
@@ -161,6 +170,11 @@ fn settings() -> Settings {
             idle_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
             min_rate: 240,
+            certificate: String::new(),
+            key: String::new(),
+            client_certificates: receiver::Asked::None,
+            client_authorities: String::new(),
+            forward_client_certificate: gateway::certificate::Told::None,
             tls_timeout: Duration::from_secs(10),
             websocket_idle: Duration::from_secs(30),
             max_streams: 128,

@@ -41,7 +41,7 @@ async fn shown(hosts: &str, host: &'static str) -> &'static str {
     let ground = Ground::new();
     let (gateway, _) = (ground.host("gateway"), ground.host("key-manager"));
     let own = gateway.tls.server_config(ClientAuth::None, &[]).expect("TLS");
-    let certificates = Certificates::new(&own);
+    let certificates = Certificates::new(&own, chassis::clock::Clock::system());
     certificates.follow(&state(&ground, "key-manager", hosts).plan);
     let mut config = rustls::ServerConfig::clone(&own);
     config.cert_resolver = Arc::new(certificates);

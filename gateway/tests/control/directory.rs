@@ -28,7 +28,7 @@ impl Serves {
         let tls = host.tls.server_config(chassis::pki::ClientAuth::None, &[]).expect("TLS");
         let backends = gateway::sender::Backends::first().expect("TLS");
         let current = Arc::new(Current::new(Generation::new(0, Plan::empty(), None, backends)));
-        let certificates = Arc::new(Certificates::new(&tls));
+        let certificates = Arc::new(Certificates::new(&tls, chassis::clock::Clock::system()));
         let publisher = Arc::new(Publisher::new(Arc::clone(&current), certificates));
         publisher.put_plan(state.plan.clone());
         let (put, states) = watch::channel(Arc::new(state));

@@ -112,7 +112,7 @@ impl Follows {
         let backends = gateway::sender::Backends::first().expect("TLS");
         let first = Generation::new(0, Plan::empty(), None, backends);
         let current = Arc::new(Current::new(first));
-        let certificates = Arc::new(Certificates::new(&tls));
+        let certificates = Arc::new(Certificates::new(&tls, chassis::clock::Clock::system()));
         let publisher = Arc::new(Publisher::new(Arc::clone(&current), certificates));
         let shelf = disk::shelf(folder).expect("a folder");
         let state = disk::read(&shelf).unwrap_or_else(State::empty);

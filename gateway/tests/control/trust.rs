@@ -249,7 +249,7 @@ fn keys(
     let tls = host.tls.server_config(chassis::pki::ClientAuth::None, &[]).expect("TLS");
     let backends = gateway::sender::Backends::first().expect("TLS");
     let current = Arc::new(Current::new(Generation::new(0, Plan::empty(), None, backends)));
-    let certificates = Arc::new(Certificates::new(&tls));
+    let certificates = Arc::new(Certificates::new(&tls, chassis::clock::Clock::system()));
     let publisher = Publisher::new(Arc::clone(&current), certificates);
     let follower = KeyFollower {
         key_manager: KeyManager::new(ground.channel("key-manager", address)),

@@ -4,7 +4,6 @@
 //! is put among the request's extensions, a bad one ends the connection.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
 use crate::host::Host;
-use crate::pki::{self, ClientAuth, Identity, Peer};
+use crate::pki::{self, ClientAuth, Peer};
 use crate::web::{Door, Guarded, HEAD_WITHIN, Protocol, serve as serve_connection};
 
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
@@ -88,7 +87,7 @@ where
     B::Error: Into<BoxError>,
 {
     let listen = config.listen;
-    let identity = identity(host, config)?;
+    let identity = host.identity(&config.certificate, &config.key, "")?;
     let tls = TlsAcceptor::from(identity.server_config(auth, &["h2", "http/1.1"])?);
     let door = Door::open(listen, config.connections, host.clock.clone()).await;
     let door = door.map_err(|source| Error::Listen { listen, source })?;
@@ -112,20 +111,6 @@ where
     });
     tracing::info!(%address, "https listen");
     Ok(address)
-}
-
-/// The service's own identity, or another certificate under the same trust anchors.
-fn identity(host: &Host, config: &Config) -> Result<Identity, Error> {
-    if config.certificate.is_empty() != config.key.is_empty() {
-        return Err(pki::Error::Half.into());
-    }
-    if config.certificate.is_empty() {
-        return Ok(host.tls.clone());
-    }
-    let (certificate, key) = (PathBuf::from(&config.certificate), Path::new(&config.key));
-    let identity = host.tls.with_certificate(certificate, key.to_owned())?;
-    host.keep_fresh(identity.clone());
-    Ok(identity)
 }
 
 async fn connect<F, Fut, B>(

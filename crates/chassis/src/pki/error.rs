@@ -33,6 +33,12 @@ pub enum Error {
         #[source]
         source: rustls::Error,
     },
+    /// A new certificate has expired or is not valid yet.
+    #[error("{}: the certificate is not valid now", path.display())]
+    NotValidNow {
+        /// The certificate's file.
+        path: PathBuf,
+    },
     /// The file of the authority holds nothing that can be trusted.
     #[error("{}: no certificate in it can be trusted", path.display())]
     Anchors {
@@ -59,8 +65,8 @@ pub enum Error {
     /// A name that cannot stand in a file name and in a certificate.
     #[error("`{0}` is no name for a service or an instance: use letters, digits, `.`, `-`, `_`")]
     Name(String),
-    /// `pki.certificate` and `pki.key` belong together.
-    #[error("`pki.certificate` and `pki.key` must both be set, or neither")]
+    /// The files of a certificate and its key belong together.
+    #[error("`certificate` and `key` must both be set, or neither")]
     Half,
     /// The TLS library refused a configuration.
     #[error("the TLS configuration is refused")]

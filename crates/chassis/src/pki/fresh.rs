@@ -29,11 +29,12 @@ pub(crate) async fn keep_fresh(
         }
         looks = looks.wrapping_add(1);
         let (identity, renew) = (identity.clone(), looks.is_multiple_of(RENEW_EVERY_LOOKS));
+        let now = clock.unix_seconds();
         let look = tasks.blocking(move || {
             if renew {
                 identity.renew()?;
             }
-            identity.reload()
+            identity.reload(now)
         });
         match look.await {
             Ok(Ok(true)) => tracing::info!("certificates reloaded"),

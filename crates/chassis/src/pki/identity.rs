@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig, SignatureScheme};
 use serde::Deserialize;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::anchors::{Anchors, Clients, Current, Servers};
 use super::authority::Development;
@@ -99,13 +101,16 @@ impl Identity {
         Self::read(Files { ca, certificate, key }, None)
     }
 
-    /// Another certificate under the same trust anchors.
-    pub(crate) fn with_certificate(
+    /// Another certificate, under other trust anchors where `ca` names some.
+    pub(crate) fn with_files(
         &self,
-        certificate: PathBuf,
-        key: PathBuf,
+        certificate: Option<(PathBuf, PathBuf)>,
+        ca: Option<PathBuf>,
     ) -> Result<Self, Error> {
-        Self::read(Files { ca: self.0.files.ca.clone(), certificate, key }, None)
+        let own = &self.0.files;
+        let (certificate, key) =
+            certificate.unwrap_or_else(|| (own.certificate.clone(), own.key.clone()));
+        Self::read(Files { ca: ca.unwrap_or_else(|| own.ca.clone()), certificate, key }, None)
     }
 
     /// A server's configuration, with these application protocols (`h2`, `http/1.1`).
@@ -150,14 +155,23 @@ impl Identity {
         self.client(Some(peer.to_owned()), protocols)
     }
 
-    /// Reads the files again. `Ok(true)`: something else is in force now. An error leaves the last
-    /// good state in force.
-    pub fn reload(&self) -> Result<bool, Error> {
+    /// A verifier of clients' certificates that follows the authority's file.
+    pub fn client_verifier(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::new(Clients { anchors: Arc::clone(&self.0.anchors), mandatory: false })
+    }
+
+    /// Reads the files again; `now` is in seconds since the Unix epoch. `Ok(true)`: something else is
+    /// in force now. An error leaves the last good state in force, and so does a certificate that is
+    /// not valid now while the one in force is.
+    pub fn reload(&self, now: i64) -> Result<bool, Error> {
         let contents = self.0.files.read()?;
         if self.0.seen.load().as_deref() == Some(&contents) {
             return Ok(false);
         }
         let (key, anchors) = parse(&self.0.files, &contents, &self.0.provider)?;
+        if !is_valid(&key, now) && is_valid(&self.0.key.0.load(), now) {
+            return Err(Error::NotValidNow { path: self.0.files.certificate.clone() });
+        }
         self.0.key.0.store(Arc::new(key));
         self.0.anchors.store(Arc::new(anchors));
         self.0.seen.store(Some(Arc::new(contents)));
@@ -230,6 +244,15 @@ fn parse(
     // `from_der` also checks that key and certificate belong together.
     let key = CertifiedKey::from_der(chain, key, provider).map_err(unusable)?;
     Ok((key, Anchors::parse(&files.ca, &contents.ca, provider)?))
+}
+
+/// Whether the leaf is valid at `now`, in seconds since the Unix epoch.
+fn is_valid(key: &CertifiedKey, now: i64) -> bool {
+    let leaf = key.cert.first().and_then(|der| X509Certificate::from_der(der).ok());
+    leaf.is_some_and(|(_, leaf)| {
+        let validity = leaf.validity();
+        (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now)
+    })
 }
 
 /// Gives the key of the moment to every handshake.

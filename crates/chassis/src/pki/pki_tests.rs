@@ -45,6 +45,10 @@ async fn connect(server: &Identity, auth: ClientAuth, client: TlsConnector) -> R
     served.and(called)
 }
 
+fn now() -> i64 {
+    Clock::system().unix_seconds()
+}
+
 fn check(outcome: &Result<(), String>, part: &str) {
     match outcome {
         Ok(()) => assert_eq!("accepted", part),
@@ -180,12 +184,12 @@ async fn a_reload_changes_certificate_and_anchors_of_configurations_made_before(
     development(new.path(), &["key-manager"]).expect("development");
     let acceptor = server.server_config(ClientAuth::Required, &["h2"]).expect("server");
     check(&handshake(&server, &new_client, "key-manager").await, "UnknownCA");
-    assert!(!server.reload().expect("reload"), "nothing has changed");
+    assert!(!server.reload(now()).expect("reload"), "nothing has changed");
 
     for file in ["ca.pem", "key-manager.pem", "key-manager.key"] {
         fs::copy(new.path().join(file), home.path().join(file)).expect("copy");
     }
-    assert!(server.reload().expect("reload"));
+    assert!(server.reload(now()).expect("reload"));
     assert_eq!(server.reloads(), 1);
     check(&handshake(&server, &new_client, "key-manager").await, "accepted");
     check(&handshake(&server, &old_client, "key-manager").await, "UnknownCA");
@@ -204,14 +208,23 @@ async fn files_that_cannot_be_used_leave_the_last_good_ones_in_force() {
         [(&pem, b"garbage".to_vec()), (&key, fs::read(path("gateway.key")).expect("key"))]
     {
         fs::write(file, content).expect("write");
-        assert!(server.reload().is_err());
+        assert!(server.reload(now()).is_err());
         check(&handshake(&server, &client, "key-manager").await, "accepted");
         fs::write(&pem, &good.0).expect("write");
         fs::write(&key, &good.1).expect("write");
     }
-    fs::remove_file(&pem).expect("remove");
-    assert!(matches!(server.reload(), Err(Error::File { .. })));
+    let mut expired = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("params");
+    expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let its_key = rcgen::KeyPair::generate().expect("key");
+    let expired = expired.self_signed(&its_key).expect("certificate");
+    fs::write(&pem, expired.pem()).expect("write");
+    fs::write(&key, its_key.serialize_pem()).expect("write");
+    assert!(matches!(server.reload(now()), Err(Error::NotValidNow { .. })));
     check(&handshake(&server, &client, "key-manager").await, "accepted");
+    let in_2019 = 1_560_000_000;
+    assert!(server.reload(in_2019).expect("reload"), "it was good then");
+    fs::remove_file(&pem).expect("remove");
+    assert!(matches!(server.reload(now()), Err(Error::File { .. })));
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! Which certificates are shown to clients, and whose are believed of backends?
+//! Which certificates are shown to clients, and whose are believed of backends and of callers?
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -27,6 +28,8 @@ pub struct ListenerCertificate {
     pub hosts: Vec<String>,
     /// The chain and the key.
     pub certified: Arc<CertifiedKey>,
+    /// The first and the last second in which it is good, since the Unix epoch.
+    pub valid: RangeInclusive<i64>,
 }
 
 impl fmt::Debug for ListenerCertificate {
@@ -38,7 +41,7 @@ impl fmt::Debug for ListenerCertificate {
     }
 }
 
-/// An authority that signs certificates of backends.
+/// An authority that signs certificates of others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority(pub(crate) Vec<CertificateDer<'static>>);
 
@@ -56,6 +59,8 @@ pub(crate) enum CertificateForm {
         chain: Vec<CertificateDer<'static>>,
         secret: String,
     },
+    /// Of callers.
+    ClientAuthority(Authority),
 }
 
 pub(crate) fn compile_certificate(
@@ -68,7 +73,12 @@ pub(crate) fn compile_certificate(
     let chain = compile_chain(&spec.chain, &at.name("chain"), problems);
     let form = match Use::try_from(spec.r#use) {
         Ok(Use::Listener) => compile_listener(spec, &chain, &at, problems),
-        Ok(Use::BackendCa) => compile_authority(spec, &chain, &at, problems),
+        Ok(Use::BackendCa) => {
+            CertificateForm::Authority(compile_authority(spec, &chain, &at, problems))
+        }
+        Ok(Use::ClientCa) => {
+            CertificateForm::ClientAuthority(compile_authority(spec, &chain, &at, problems))
+        }
         Ok(Use::BackendClient) => compile_client(spec, &chain, &at, problems),
         Err(_) => {
             problems.add(&at.name("use"), unknown(spec.r#use), "");
@@ -142,12 +152,21 @@ fn names_inside(der: &[u8]) -> Vec<String> {
     names.value.general_names.iter().filter_map(dns).collect()
 }
 
+/// When the leaf is good; always, where that cannot be read.
+pub(crate) fn validity(chain: &[CertificateDer<'_>]) -> RangeInclusive<i64> {
+    let leaf = chain.first().and_then(|der| X509Certificate::from_der(der).ok());
+    leaf.map_or(i64::MIN..=i64::MAX, |(_, leaf)| {
+        let validity = leaf.validity();
+        validity.not_before.timestamp()..=validity.not_after.timestamp()
+    })
+}
+
 fn compile_authority(
     spec: &CertificateSpec,
     chain: &[CertificateDer<'static>],
     at: &At<'_>,
     problems: &mut Problems,
-) -> CertificateForm {
+) -> Authority {
     if !spec.key_secret.is_empty() {
         problems.add(&at.name("keySecret"), "an authority needs no key here", "leave it out");
     }
@@ -161,7 +180,7 @@ fn compile_authority(
             problems.add(&at.name("chain"), reason, "");
         }
     }
-    CertificateForm::Authority(Authority(chain.to_vec()))
+    Authority(chain.to_vec())
 }
 
 fn compile_client(

@@ -41,7 +41,7 @@ pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 pub(crate) use api::{MAX_DEFINITION_BYTES, broken_api, compile_api};
 pub(crate) use backend::check_access;
 pub(crate) use certificate::{
-    Authority, CertificateForm, check_pair, compile_certificate, read_private_key,
+    Authority, CertificateForm, check_pair, compile_certificate, read_private_key, validity,
 };
 pub(crate) use host::{GroupPlan, compile_group, selects};
 pub(crate) use key_manager::{built_in_resident, compile_key_manager};

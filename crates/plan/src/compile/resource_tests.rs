@@ -152,6 +152,8 @@ Certificate/c: spec.hosts[2]: `a:1` is no host name; leave out scheme, port and 
 ");
     insta::assert_snapshot!(said(&chain, &key, r#""keySecret": "key", "use": "backend_ca", "#), @"Certificate/c: spec.keySecret: an authority needs no key here; leave it out");
     assert_eq!(said(&chain, &key, r#""use": "backend_ca", "#), "ok");
+    insta::assert_snapshot!(said(&chain, &key, r#""hosts": ["a"], "use": "client_ca", "#), @"Certificate/c: spec.hosts: an authority is shown to nobody; leave it out");
+    assert_eq!(said(&chain, &key, r#""use": "client_ca", "#), "ok");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use crate::compile::{
     Authority, CertificateForm, GroupPlan, KeyManagerPlan, ListenerCertificate, TierPlan,
     check_pair, compile_certificate, compile_group, compile_key_manager, compile_tier,
-    read_private_key,
+    read_private_key, validity,
 };
 use crate::problem::Problems;
 use crate::resource::{Kind, ResourceKey};
@@ -105,20 +105,28 @@ pub(super) enum CertificateEntry {
     Authority(Arc<Authority>),
     /// Read by the APIs that name it.
     Client,
+    ClientAuthority(Arc<Authority>),
 }
 
 impl CertificateEntry {
     pub(super) fn listener(&self) -> Option<&Arc<ListenerCertificate>> {
         match self {
             Self::Listener(listener) => Some(listener),
-            Self::Authority(_) | Self::Client => None,
+            Self::Authority(_) | Self::ClientAuthority(_) | Self::Client => None,
         }
     }
 
     pub(super) fn authorities(&self) -> &[CertificateDer<'static>] {
         match self {
-            Self::Listener(_) | Self::Client => &[],
+            Self::Listener(_) | Self::ClientAuthority(_) | Self::Client => &[],
             Self::Authority(authority) => &authority.0,
+        }
+    }
+
+    pub(super) fn client_authorities(&self) -> &[CertificateDer<'static>] {
+        match self {
+            Self::ClientAuthority(authority) => &authority.0,
+            _ => &[],
         }
     }
 }
@@ -136,6 +144,9 @@ impl Entry for CertificateEntry {
             CertificateForm::Authority(authority) => {
                 return Ok(Some(Self::Authority(Arc::new(authority))));
             }
+            CertificateForm::ClientAuthority(authority) => {
+                return Ok(Some(Self::ClientAuthority(Arc::new(authority))));
+            }
             CertificateForm::Listener { hosts, chain, secret } => (Some(hosts), chain, secret),
             CertificateForm::Client { chain, secret } => (None, chain, secret),
         };
@@ -147,6 +158,7 @@ impl Entry for CertificateEntry {
                 _ => None,
             })
             .ok_or_else(|| Refusal::at("spec.keySecret", format!("there is no Secret/{secret}")))?;
+        let valid = validity(&chain);
         let certified = read_private_key(value)
             .and_then(|key| check_pair(chain, key))
             .map_err(|reason| Refusal::at("spec.keySecret", reason))?;
@@ -155,6 +167,7 @@ impl Entry for CertificateEntry {
             name: key.name().into(),
             hosts,
             certified: Arc::new(certified),
+            valid,
         }))))
     }
 

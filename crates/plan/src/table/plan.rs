@@ -147,6 +147,11 @@ impl Plan {
     pub fn backend_authorities(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
         self.certificates.values().flat_map(CertificateEntry::authorities)
     }
+
+    /// Authorities that are believed of callers.
+    pub fn client_authorities(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.certificates.values().flat_map(CertificateEntry::client_authorities)
+    }
 }
 
 impl Default for Plan {

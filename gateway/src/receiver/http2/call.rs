@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -63,17 +62,15 @@ pub(in super::super) async fn call(
 }
 
 /// Whether it has none of what the library lets pass: values that begin or end with white space,
-/// which RFC 9113 §8.2.1 calls malformed and HTTP/1.1 would drop; quotes in names, which are no
-/// tokens (RFC 9110 §5.1); and schemes that are not HTTP's.
+/// which RFC 9113 §8.2.1 calls malformed and HTTP/1.1 would drop, and quotes in names, which are no
+/// tokens (RFC 9110 §5.1).
 fn is_well_formed(parts: &Parts) -> bool {
     let white = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let tight = |value: &[u8]| !white(value.first()) && !white(value.last());
     let good = |(name, value): (&HeaderName, &HeaderValue)| {
         tight(value.as_bytes()) && !name.as_str().contains('"')
     };
-    let scheme = parts.uri.scheme();
-    scheme.is_none_or(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
-        && parts.headers.iter().all(good)
+    parts.headers.iter().all(good)
 }
 
 /// The body of a request, counted.
