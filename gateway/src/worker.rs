@@ -21,7 +21,7 @@ use crate::generation::{Current, Generation};
 use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::rpc::token_endpoint;
-use crate::sender::Pool;
+use crate::sender::{Pool, http2::Channels};
 use crate::usage::Recorder;
 
 /// One worker's belongings.
@@ -43,6 +43,8 @@ pub struct Worker {
     pub tasks: Tasks,
     /// Connections to backends.
     pub pool: Rc<Pool>,
+    /// Connections of HTTP/2 to backends.
+    pub channels: Channels,
     /// Deadlines.
     pub alarms: Rc<Alarms>,
     /// Numbers.

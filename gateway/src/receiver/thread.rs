@@ -21,7 +21,7 @@ use crate::cells::Cells;
 use crate::credentials::Tokens;
 use crate::proxies::Proxies;
 use crate::received::Bounds;
-use crate::sender::Pool;
+use crate::sender::{Pool, http2::Channels};
 use crate::worker::{InForce, Names, Turns, Worker};
 
 /// How often free backend connections are looked through, in ticks.
@@ -114,6 +114,7 @@ async fn work(seat: Seat) -> io::Result<()> {
         () = over => {}
     }
     worker.pool.close();
+    worker.channels.close();
     worker.recorder.flush();
     Ok(())
 }
@@ -122,6 +123,9 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
     let settings = &context.settings;
     let now = context.clock.instant();
     let pool = Pool::new(settings.sender.clone(), Arc::clone(&cells));
+    let alarms = Alarms::new(now);
+    let tasks = context.tasks.clone();
+    let channels = Channels::new(settings.sender.clone(), tasks, Rc::clone(&alarms));
     let worker = Worker {
         clock: context.clock.clone(),
         in_force: InForce::new(Arc::clone(&context.current)),
@@ -131,7 +135,8 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         tasks: context.tasks.clone(),
         tokens: RefCell::new(Tokens::new(settings.credentials.cache)),
         pool: Rc::new(pool),
-        alarms: Alarms::new(now),
+        channels,
+        alarms,
         cells,
         recorder: context.recording.recorder(),
         token_endpoint: context.token_endpoint.clone(),
@@ -204,6 +209,7 @@ async fn ticking(worker: &Worker, until: Option<u64>) {
         worker.alarms.tick(now);
         if ticks.is_multiple_of(SWEEP_TICKS) {
             worker.pool.sweep(now);
+            worker.channels.sweep(now);
         }
         ticks = ticks.wrapping_add(1);
         if until.is_some_and(|most| worker.cells.connections.get() <= most) {

@@ -14,6 +14,12 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Unused connections kept per backend address and worker.
     pub max_idle: usize,
+    /// Streams at once on one HTTP/2 connection to a backend, where the backend allows as many.
+    pub http2_streams: usize,
+    /// An HTTP/2 connection on which a backend has been silent for so long is asked with a ping;
+    /// zero: never.
+    #[serde(with = "chassis::config::duration")]
+    pub http2_ping: Duration,
     /// Connections to backends per worker, all together; a call that needs one more gets 503.
     pub max_connections: usize,
 }

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use chassis::clock::Clock;
 use rustls_pki_types::ServerName;
@@ -31,6 +32,15 @@ pub enum DialError {
     /// The backend is not who it should be, or does not speak TLS.
     #[error("the backend failed the TLS handshake")]
     Tls(#[source] io::Error),
+    /// It was asked for HTTP/2 and agreed to something else.
+    #[error("the backend does not take HTTP/2")]
+    NoHttp2,
+    /// HTTP/2 could not be begun.
+    #[error("HTTP/2 cannot be begun")]
+    Http2(#[source] Box<h2::Error>),
+    /// Another call tried, and did not get it either.
+    #[error(transparent)]
+    Other(#[from] Arc<DialError>),
     /// The host cannot stand in a certificate.
     #[error("the host of the backend is no name")]
     Name(#[source] rustls_pki_types::InvalidDnsNameError),

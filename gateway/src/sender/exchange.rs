@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::answer::{AnswerError, Head, take_head};
 use super::head::frames;
+use super::http2::HeadError;
 use super::pool::{Connection, MOST_READ, Pool};
 use crate::alarm::{Alarm, Alarms};
 use crate::body::{Body, BodyError, Intake};
@@ -52,9 +53,38 @@ pub enum SendError {
     /// What was said is not HTTP/1.1.
     #[error("the backend does not speak HTTP/1.1")]
     Protocol(#[source] AnswerError),
+    /// The head that was written is none of HTTP/2.
+    #[error("the head is not one of HTTP/2")]
+    Head(#[source] HeadError),
+    /// The backend says that it has not looked at the request.
+    #[error("the backend refused the stream")]
+    Refused(#[source] Box<h2::Error>),
+    /// The backend gave the request up.
+    #[error("the backend reset the stream")]
+    Reset(#[source] Box<h2::Error>),
+    /// What was said is not HTTP/2.
+    #[error("the backend does not speak HTTP/2")]
+    Http2(#[source] Box<h2::Error>),
     /// The client's body broke off.
     #[error("the request body broke off")]
     RequestBody(#[source] BodyError),
+}
+
+impl SendError {
+    /// What ended a stream of HTTP/2.
+    pub(super) fn of(error: h2::Error) -> Self {
+        let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        // A stream that a GOAWAY ends is one that it says was not looked at (RFC 9113 §8.7).
+        if error.is_remote() && (error.is_go_away() || error.is_reset() && refused) {
+            Self::Refused(Box::new(error))
+        } else if error.is_io() {
+            Self::Closed(io::Error::other(error))
+        } else if error.is_remote() && error.is_reset() {
+            Self::Reset(Box::new(error))
+        } else {
+            Self::Http2(Box::new(error))
+        }
+    }
 }
 
 /// A request and its answer on their way over one connection.

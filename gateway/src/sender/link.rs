@@ -15,6 +15,16 @@ pub(super) enum Link {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Link {
+    /// Whether the backend takes HTTP/2: in the clear that is known before, under TLS it says so.
+    pub(super) fn speaks_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
 impl AsyncRead for Link {
     fn poll_read(
         self: Pin<&mut Self>,

@@ -1,4 +1,4 @@
-//! How is HTTP/1.1 spoken to a backend?
+//! How is HTTP spoken to a backend?
 //!
 //! Strictly, and by hand: an exchange runs inside the call that wants it, so a request costs no
 //! task switch, and every byte that passes between a client's request and a backend's parser was
@@ -10,6 +10,7 @@ mod config;
 mod dial;
 mod exchange;
 mod head;
+pub mod http2;
 mod link;
 mod pool;
 mod run;

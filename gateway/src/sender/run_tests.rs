@@ -32,6 +32,8 @@ impl Stand {
         let config = Config {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(5),
+            http2_streams: 10,
+            http2_ping: Duration::ZERO,
             max_idle: 4,
             max_connections: 2,
         };

@@ -122,6 +122,13 @@ impl Backends {
 }
 
 impl Trust {
+    /// The same, for backends that are spoken to in HTTP/2.
+    pub(super) fn for_http2(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self { config: Arc::new(config), name: self.name.clone() }
+    }
+
     fn own(tls: &BackendTlsPlan, usual: &Arc<RootCertStore>) -> Result<Self, TrustError> {
         let roots = if tls.authorities.is_empty() {
             Arc::clone(usual)

@@ -12,7 +12,8 @@ use super::books::Books;
 use super::request::Request;
 use crate::body::{Body, BodyError};
 use crate::fault::Fault;
-use crate::sender::{Connection, DialError, Failure, Lane, Order, SendError, run};
+use crate::sender::{Connection, DialError, Failure, Lane, Order, SendError, http2, run};
+use crate::worker::Worker;
 
 /// Why a try brought no answer.
 #[derive(Debug)]
@@ -48,6 +49,10 @@ pub(super) async fn attempt(
         // Never without the credential that was asked for.
         return Err(Missed { fault: Fault::ApiNotReady, reached: Reached::Nobody });
     }
+    if request.endpoint.http2 {
+        // Boxed, so that the future of other calls stays small.
+        return Box::pin(stream(request, server, body, books)).await;
+    }
     let mut connection = connection(request, server).await?;
     request.write_head(connection.output(), server, &body);
     books.asked(connection.lane());
@@ -61,6 +66,30 @@ pub(super) async fn attempt(
     };
     let running = run(&request.worker.pool, &request.worker.alarms, connection, order);
     running.await.map_err(|failure| unanswered(failure, used))
+}
+
+/// The same over HTTP/2, where connections are shared.
+async fn stream(
+    request: &Request<'_>,
+    server: &BackendUrl,
+    body: Body,
+    books: &mut Books<'_>,
+) -> Result<Response<Body>, Missed> {
+    let Worker { pool, channels, clock, .. } = request.worker;
+    let lane = lane(request, server)?;
+    let slot = channels.slot(pool, &lane, clock).await.map_err(unreachable)?;
+    let mut head = Vec::new();
+    request.write_head(&mut head, server, &body);
+    books.asked(&lane);
+    let order = Order {
+        asked_with_head: request.received.method == Method::HEAD,
+        waits: None,
+        upgrades: false,
+        timeout: request.endpoint.timeout,
+        body,
+    };
+    let running = http2::run(slot, head, server.tls, order);
+    running.await.map_err(|failure| unanswered(failure, false))
 }
 
 /// A free connection to `server`, or a new one.
@@ -84,6 +113,9 @@ fn lane(request: &Request<'_>, server: &BackendUrl) -> Result<Rc<Lane>, Missed> 
     } else {
         None
     };
+    let http2 =
+        trust.filter(|_| request.endpoint.http2).map(|trust| request.worker.channels.trust(trust));
+    let trust = http2.as_ref().or(trust);
     Ok(request.worker.pool.lane(&server.authority, &server.host, server.port, trust))
 }
 
@@ -91,6 +123,10 @@ fn unreachable(error: DialError) -> Missed {
     let fault = match error {
         DialError::Busy => Fault::BackendBusy,
         DialError::Timeout => Fault::BackendConnectTimeout,
+        DialError::Other(error) if matches!(*error, DialError::Busy) => Fault::BackendBusy,
+        DialError::Other(error) if matches!(*error, DialError::Timeout) => {
+            Fault::BackendConnectTimeout
+        }
         error => Fault::BackendUnreachable(Box::new(error)),
     };
     Missed { fault, reached: Reached::Nobody }
@@ -108,8 +144,12 @@ fn unanswered(failure: Failure, used: bool) -> Missed {
         SendError::RequestBody(BodyError::TooLarge) => Fault::BodyTooLarge,
         SendError::RequestBody(BodyError::TooSlow) => Fault::RequestTimeout,
         SendError::RequestBody(error) => Fault::IncompleteBody(Box::new(error)),
-        error @ SendError::Closed(_) => Fault::BackendClosed(Box::new(error)),
-        error @ SendError::Protocol(_) => Fault::BackendProtocol(Box::new(error)),
+        error @ (SendError::Closed(_) | SendError::Refused(_) | SendError::Reset(_)) => {
+            Fault::BackendClosed(Box::new(error))
+        }
+        error @ (SendError::Protocol(_) | SendError::Http2(_) | SendError::Head(_)) => {
+            Fault::BackendProtocol(Box::new(error))
+        }
     };
     Missed { fault, reached }
 }

@@ -20,6 +20,8 @@ mod frames;
 #[cfg(test)]
 mod headers;
 #[cfg(test)]
+mod http2_backend;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod limits;

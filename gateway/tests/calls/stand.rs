@@ -189,6 +189,8 @@ fn settings() -> Settings {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
             max_idle: 16,
+            http2_streams: 10,
+            http2_ping: Duration::from_secs(30),
             max_connections: 64,
         },
         credentials: credentials::Config { cache: 1024 },

@@ -17,6 +17,7 @@ use super::named::Named;
 use super::operation::{Caching, OperationPlan, compile_operations};
 use super::policies::Kept;
 use super::variant::{VariantsPlan, compile_variants};
+use super::wire::wired;
 use crate::problem::{At, Problems, shown};
 use crate::resource::{ResourceKey, is_name};
 use crate::router::{Asked, Bare, Match, Trie, check_context};
@@ -159,6 +160,11 @@ pub(crate) fn compile_api(
     let spec = required(api.spec.as_ref(), problems)?;
     let root = At::ROOT;
     let at = root.name("spec");
+    let kind = ApiType::try_from(spec.r#type).unwrap_or_else(|_| {
+        problems.add(&at.name("type"), unknown(spec.r#type), "");
+        ApiType::Http
+    });
+    let spec = &*wired(spec, kind, &at, problems);
     if let Err((reason, suggestion)) = check_context(&spec.context) {
         problems.add(&at.name("context"), reason, suggestion);
     }
@@ -172,10 +178,6 @@ pub(crate) fn compile_api(
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     let variants = compile_variants(spec.variants.as_ref(), named, &at.name("variants"), problems);
     let security = compile_security(spec.security.as_ref(), &at.name("security"), problems);
-    let kind = ApiType::try_from(spec.r#type).unwrap_or_else(|_| {
-        problems.add(&at.name("type"), unknown(spec.r#type), "");
-        ApiType::Http
-    });
     let lifecycle = compile_lifecycle(spec, &at, problems);
     let (production, sandbox) = compile_endpoints(spec, lifecycle, named, &at, problems);
     let caches = spec.cache.is_some() || spec.operations.iter().any(|it| it.cache.is_some());

@@ -11,6 +11,7 @@ use super::api::unknown;
 use super::backend_tls::{BackendTlsPlan, compile_backend_tls};
 use super::credential::{CredentialPlan, compile_credential};
 use super::named::Named;
+use super::wire::speaks_http2;
 use crate::problem::{At, Problems, shown};
 
 const MAX_URLS: usize = 64;
@@ -24,6 +25,8 @@ pub struct EndpointPlan {
     pub urls: Vec<BackendUrl>,
     /// How long one may take to answer.
     pub timeout: Duration,
+    /// Whether HTTP/2 is spoken to them.
+    pub http2: bool,
     /// TLS to those that speak it, where it is not as everywhere.
     pub tls: Option<Arc<BackendTlsPlan>>,
     /// What they are shown.
@@ -93,9 +96,10 @@ pub(crate) fn compile_endpoint(
     if endpoint.tls.is_some() && !urls.iter().any(|url| url.tls) {
         problems.add(&at.name("tls"), "none of the servers is `https`", "write `https://`");
     }
+    let http2 = speaks_http2(endpoint, at, problems);
     let (tls, credential) = check_access(endpoint, named, at, problems);
     let (tls, credential) = (tls.map(Arc::new), credential.map(Arc::new));
-    (!urls.is_empty()).then_some(EndpointPlan { urls, timeout, tls, credential })
+    (!urls.is_empty()).then_some(EndpointPlan { urls, timeout, http2, tls, credential })
 }
 
 /// How a gateway and the servers make sure of each other. `None` where nothing is asked for, where

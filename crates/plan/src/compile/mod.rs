@@ -22,6 +22,7 @@ mod resource;
 mod subscriber;
 mod tier;
 mod variant;
+mod wire;
 
 pub use api::{ApiPlan, OperationMatch, SecurityPlan};
 pub use backend::{BackendUrl, EndpointPlan};

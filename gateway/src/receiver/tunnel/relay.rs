@@ -119,7 +119,11 @@ impl Relay {
         let mut lost = None;
         match event {
             Event::Lost(error) => {
-                if !self.down.has_closed() && !self.limited {
+                if self.up.has_closed() {
+                    // It closes without a word what the client has closed; that is its answer.
+                    self.up.give_up();
+                    self.limit();
+                } else if !self.down.has_closed() && !self.limited {
                     let code =
                         if error.is_some() { CloseCode::Unexpected } else { CloseCode::Restart };
                     self.up.give_up();
