@@ -174,7 +174,10 @@ fn serve(
 pub fn is_refusal(error: &anyhow::Error) -> bool {
     error.is::<DirectoryError>()
         || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
-        || matches!(error.downcast_ref(), Some(receiver::ServeError::Network { .. }))
+        || matches!(
+            error.downcast_ref(),
+            Some(receiver::ServeError::Network(_) | receiver::ServeError::NobodyTrusted(_))
+        )
         || matches!(error.downcast_ref(), Some(receiver::TlsError::Files(_)))
 }
 

@@ -106,6 +106,11 @@ pub struct Cells {
     pub accepted: Cell,
     /// Client connections that were closed at once, for want of room.
     pub turned_away: Cell,
+    /// Client connections that were closed because their client had too many.
+    pub crowded: Cell,
+    /// Client connections that did not begin with the PROXY header that was due, or came from
+    /// somebody who may not send one.
+    pub unproxied: Cell,
     /// TLS handshakes that failed.
     pub handshakes_failed: Cell,
     /// HTTP/2 connections that were ended for the frames that they sent.
@@ -243,6 +248,16 @@ impl Scraped for Collector {
                 "gateway_connections_turned_away",
                 "Client connections closed at once for want of room",
                 self.sum(|c| &c.turned_away),
+            ),
+            (
+                "gateway_connections_crowded",
+                "Client connections closed because their client had too many",
+                self.sum(|c| &c.crowded),
+            ),
+            (
+                "gateway_connections_unproxied",
+                "Client connections closed for want of a PROXY header of a trusted proxy",
+                self.sum(|c| &c.unproxied),
             ),
             (
                 "gateway_tls_handshakes_failed",

@@ -20,7 +20,7 @@ use crate::fault::{self, Blame, Fault, Format};
 use crate::handlers::{self, Evidence, Fields, Shared, Sharing};
 use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
-use crate::router::{self, Found};
+use crate::router::{self, Found, Matched};
 use crate::upstream::{self, Outbound};
 use crate::worker::Worker;
 
@@ -123,6 +123,7 @@ async fn serve(
         Found::Methods(methods) => return Ok(options(&methods)),
     };
     account.called = Some((matched.api().clone(), matched.operation().clone()));
+    fits(&matched, worker, &body, account)?;
 
     let now_us = account.opened_us();
     let evidence = Evidence {
@@ -162,6 +163,22 @@ async fn serve(
     let facts = Facts { received, permit: &permit, name: &name };
     policies::change_answer(&facts, response.headers_mut());
     Ok(response)
+}
+
+/// Whether the body may be as long as it says; a length that is not said is watched while it comes.
+fn fits(
+    matched: &Matched<'_>,
+    worker: &Worker,
+    body: &Body,
+    account: &Account,
+) -> Result<(), Fault> {
+    let Some(intake) = account.intake() else { return Ok(()) };
+    let most = matched.api().limits.max_request_bytes.unwrap_or(worker.bounds.body_bytes);
+    intake.limit(most);
+    if body.length().is_some_and(|length| length > most) {
+        return Err(Fault::BodyTooLarge);
+    }
+    Ok(())
 }
 
 /// The gateway's own answer to OPTIONS.

@@ -47,6 +47,8 @@ pub struct Bounds {
     pub target_bytes: usize,
     /// Header fields.
     pub fields: usize,
+    /// Bytes of the body, unless the API says otherwise.
+    pub body_bytes: u64,
 }
 
 /// A request, without its body, at the inner side of the strict edge.
@@ -281,7 +283,7 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { target_bytes: 64, fields: 3 };
+    const BOUNDS: Bounds = Bounds { target_bytes: 64, fields: 3, body_bytes: 9 };
 
     /// `request` is "METHOD target" and header lines; the answer is "host-name path-and-query" or
     /// the status.

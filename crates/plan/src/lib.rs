@@ -25,8 +25,9 @@ pub use admission::{Admitted, Change, admit};
 pub use compile::{
     ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl, CompressionPlan, ConsumerPlan,
     CorsPlan, CredentialPlan, EndpointPlan, HeaderRules, KeyManagerPlan, KeyType,
-    ListenerCertificate, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan, SecretText,
-    SecurityPlan, SplitBy, SubscriptionPlan, Template, Variable, VariantPlan, VariantsPlan,
+    ListenerCertificate, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan,
+    RequestLimitsPlan, SecretText, SecurityPlan, SplitBy, SubscriptionPlan, Template, Variable,
+    VariantPlan, VariantsPlan,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};

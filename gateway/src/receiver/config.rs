@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::certificate::Told;
+use crate::proxies::Source;
 use crate::{credentials, sender};
 
 /// The `[receiver]` section.
@@ -18,12 +19,18 @@ pub struct Config {
     pub workers: usize,
     /// Client connections per worker; one more is closed at once.
     pub max_connections: usize,
+    /// Client connections per client address, over all workers; one more is closed at once.
+    /// 0: any number. This machine and trusted proxies are not counted.
+    pub max_connections_per_address: u32,
     /// Bytes of a request head; 431 above.
     pub max_header_bytes: u32,
     /// Header fields of a request; 431 above.
     pub max_headers: usize,
     /// Bytes of a request target; 414 above.
     pub max_target_bytes: usize,
+    /// Bytes of a request body, unless its API says otherwise; 413 above.
+    #[serde(with = "super::size")]
+    pub max_body: u64,
     /// From the first byte of a request head to its last.
     #[serde(with = "chassis::config::duration")]
     pub header_timeout: Duration,
@@ -71,8 +78,12 @@ pub struct Config {
     /// How long calls may go on after that.
     #[serde(with = "chassis::config::duration")]
     pub drain: Duration,
-    /// Networks (CIDR) of proxies whose `x-forwarded-*` fields are believed.
+    /// Networks (CIDR) of proxies that are believed.
     pub trusted_proxies: Vec<String>,
+    /// The field in which they say for whom they speak; the other one is believed of nobody.
+    pub client_from: Source,
+    /// Those of the addresses above where every connection begins with a PROXY header.
+    pub proxy_protocol: Vec<SocketAddr>,
 }
 
 /// Whether clients are asked for a certificate.

@@ -1,7 +1,7 @@
 //! How is one connection of a client served, from its first byte to its last?
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,8 +16,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::config::Config;
+use super::crowd::{Crowd, Place};
 use super::http1;
 use super::http2::{Stall, Streams, Watched, call};
+use super::proxy_protocol::{self, ProxyError};
 use super::pulse::Pulse;
 use super::socket::Socket;
 use super::visit::Visit;
@@ -40,6 +42,16 @@ pub(super) struct Doors {
     acceptor: TlsAcceptor,
     http2: http2::Builder<Streams>,
     streams: Streams,
+    crowd: Arc<Crowd>,
+}
+
+/// How connections begin at a listener.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manners {
+    /// Under TLS.
+    pub(super) secure: bool,
+    /// With a PROXY header, before anything else.
+    pub(super) proxied: bool,
 }
 
 impl Doors {
@@ -48,6 +60,7 @@ impl Doors {
         config: Config,
         tls: Arc<rustls::ServerConfig>,
         tasks: Tasks,
+        crowd: Arc<Crowd>,
     ) -> Self {
         let streams = Streams::new(tasks.clone());
         let mut http2 = http2::Builder::new(streams.clone());
@@ -61,17 +74,17 @@ impl Doors {
             .keep_alive_timeout(PONG_WITHIN)
             // RFC 8441: WebSocket over one stream.
             .enable_connect_protocol();
-        Self { worker, config, tasks, acceptor: TlsAcceptor::from(tls), http2, streams }
+        Self { worker, config, tasks, acceptor: TlsAcceptor::from(tls), http2, streams, crowd }
     }
 }
 
 /// Serves a connection until it ends, its client is lost, or the worker stops.
-pub(super) async fn serve(doors: Rc<Doors>, stream: TcpStream, from: SocketAddr, secure: bool) {
+pub(super) async fn serve(doors: Rc<Doors>, stream: TcpStream, from: SocketAddr, manners: Manners) {
     let _open = Open::count(&doors.worker);
     let pulse = Pulse::new(&doors.worker.alarms, &doors.config);
     let watched = Rc::clone(&pulse);
     let worker = Rc::clone(&doors.worker);
-    let mut life = pin!(live(doors, pulse, stream, from, secure));
+    let mut life = pin!(live(doors, pulse, stream, from, manners));
     let ended = std::future::poll_fn(|cx| {
         // A client that is lost may still be told, so the connection is asked first.
         if let ended @ Poll::Ready(_) = life.as_mut().poll(cx) {
@@ -94,6 +107,14 @@ pub(super) async fn serve(doors: Rc<Doors>, stream: TcpStream, from: SocketAddr,
 enum Lost {
     #[error("the connection failed")]
     Io(#[source] io::Error),
+    #[error("the client has too many connections")]
+    Crowded,
+    #[error("no proxy that is trusted")]
+    NoProxy,
+    #[error("the proxy did not say whose connection it is")]
+    Proxy(#[source] ProxyError),
+    #[error("the proxy took too long to say whose connection it is")]
+    SlowProxy,
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
     #[error("the TLS handshake took too long")]
@@ -105,13 +126,21 @@ enum Lost {
 async fn live(
     doors: Rc<Doors>,
     pulse: Rc<Pulse>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     from: SocketAddr,
-    secure: bool,
+    manners: Manners,
 ) -> Result<(), Lost> {
+    let client = if manners.proxied {
+        // What is rare is boxed, so that the future of every connection stays small.
+        Box::pin(handed_on(&doors, &mut stream, from)).await?
+    } else {
+        from
+    };
+    let client = client.ip().to_canonical();
+    let _place = place(&doors, client)?;
     // Answers are written whole: waiting for more to send only costs time.
     stream.set_nodelay(true).map_err(Lost::Io)?;
-    let (socket, frames, certificate) = if secure {
+    let (socket, frames, certificate) = if manners.secure {
         handshake(&doors, stream, &pulse).await?
     } else {
         let mut socket = Socket::plain(stream, Rc::clone(&pulse));
@@ -119,7 +148,7 @@ async fn live(
         (socket, frames, None)
     };
     let worker = Rc::clone(&doors.worker);
-    let peer = Peer { certificate, ..Peer::new(from.ip().to_canonical(), secure) };
+    let peer = Peer { certificate, ..Peer::new(client, manners.secure) };
     let visit = Rc::new(Visit {
         worker,
         pulse: Rc::clone(&pulse),
@@ -144,6 +173,37 @@ async fn live(
         let most = usize::try_from(doors.config.max_header_bytes).unwrap_or(usize::MAX);
         http1::serve(&visit, socket, most).await.map_err(Lost::Io)
     }
+}
+
+/// Whose connection a proxy hands on.
+async fn handed_on(
+    doors: &Doors,
+    stream: &mut TcpStream,
+    from: SocketAddr,
+) -> Result<SocketAddr, Lost> {
+    let Worker { proxies, clock, cells, .. } = &*doors.worker;
+    let said = if proxies.trusts(from.ip().to_canonical()) {
+        let said = clock.timeout(doors.config.tls_timeout, proxy_protocol::read(stream)).await;
+        said.map_err(|_elapsed| Lost::SlowProxy).and_then(|said| said.map_err(Lost::Proxy))
+    } else {
+        Err(Lost::NoProxy)
+    };
+    Ok(said.inspect_err(|_| cells.unproxied.add(1))?.unwrap_or(from))
+}
+
+/// A place for one more connection of this client; none is taken by whom many may come through.
+fn place(doors: &Doors, client: IpAddr) -> Result<Option<Place>, Lost> {
+    let uncounted =
+        !doors.crowd.counts() || client.is_loopback() || doors.worker.proxies.trusts(client);
+    if uncounted {
+        return Ok(None);
+    }
+    let place = doors.crowd.enter(client);
+    if place.is_none() {
+        doors.worker.cells.crowded.add(1);
+        return Err(Lost::Crowded);
+    }
+    Ok(place)
 }
 
 async fn handshake(

@@ -5,11 +5,14 @@
 
 mod config;
 mod connection;
+mod crowd;
 mod http1;
 mod http2;
 mod listener;
+mod proxy_protocol;
 mod pulse;
 mod serve;
+mod size;
 mod socket;
 mod thread;
 mod tls;

@@ -12,6 +12,7 @@ use chassis::task::Tasks;
 use tokio::sync::oneshot;
 
 use super::config::Settings;
+use super::crowd::Crowd;
 use super::listener::{Lent, Listen, ListenError, Listeners, listen};
 use super::thread::{Seat, run};
 use crate::cells::{Cells, Collector};
@@ -73,6 +74,9 @@ pub enum ServeError {
     /// A network is not in CIDR form.
     #[error("receiver.trusted_proxies")]
     Network(#[from] NetworkError),
+    /// A PROXY header is asked for, and nobody may send one.
+    #[error("receiver.proxy_protocol: name the proxies of {0} in receiver.trusted_proxies")]
+    NobodyTrusted(SocketAddr),
     /// The system starts no more threads.
     #[error("cannot start a worker thread")]
     Thread(#[source] std::io::Error),
@@ -96,7 +100,12 @@ pub fn serve_on(
 ) -> Result<Serving, ServeError> {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = if workers == 0 { cores() } else { workers };
-    let proxies = Proxies::parse(&context.settings.receiver.trusted_proxies)?;
+    let config = &context.settings.receiver;
+    let proxies = Proxies::parse(&config.trusted_proxies, config.client_from)?;
+    if let Some(address) = config.proxy_protocol.first().filter(|_| proxies.is_empty()) {
+        return Err(ServeError::NobodyTrusted(*address));
+    }
+    let crowd = Crowd::new(config.max_connections_per_address);
     let (listeners, bound) = listen(wanted, workers, inherited)?;
     let at_once = Arc::<AtomicBool>::default();
     let mut lent = Vec::new();
@@ -112,6 +121,7 @@ pub fn serve_on(
             context: context.clone(),
             cells: Arc::clone(&own),
             proxies: proxies.clone(),
+            crowd: Arc::clone(&crowd),
             ended: done,
         };
         let thread = context.tasks.thread(&format!("worker-{number}"), move || run(seat));

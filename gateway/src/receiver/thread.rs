@@ -13,7 +13,8 @@ use futures_util::future::join_all;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use super::connection::{Doors, serve};
+use super::connection::{Doors, Manners, serve};
+use super::crowd::Crowd;
 use super::listener::{Lent, Listeners};
 use super::serve::WorkerContext;
 use crate::alarm::{Alarms, TICK};
@@ -40,6 +41,7 @@ pub(super) struct Seat {
     pub(super) context: WorkerContext,
     pub(super) cells: Arc<Cells>,
     pub(super) proxies: Proxies,
+    pub(super) crowd: Arc<Crowd>,
     pub(super) ended: oneshot::Sender<()>,
 }
 
@@ -76,8 +78,9 @@ async fn work(seat: Seat) -> io::Result<()> {
         config,
         Arc::clone(&context.tls),
         context.tasks.clone(),
+        seat.crowd,
     ));
-    let listeners = opened(&seat.listeners)?;
+    let listeners = opened(&seat.listeners, &context.settings.receiver.proxy_protocol)?;
     let (at_once, lendable) = (seat.at_once, seat.listeners);
     let leaving = async {
         context.shutdown.wait().await;
@@ -94,7 +97,7 @@ async fn work(seat: Seat) -> io::Result<()> {
     // Who was already waiting at the door is let in; then it closes.
     for door in &listeners {
         while let Some(Ok((stream, from))) = door.socket.accept().now_or_never() {
-            welcome(&doors, &context, stream, from, door.secure);
+            welcome(&doors, &context, stream, from, door.manners);
         }
     }
     drop((listeners, lendable));
@@ -145,6 +148,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         bounds: Bounds {
             target_bytes: settings.receiver.max_target_bytes,
             fields: settings.receiver.max_headers,
+            body_bytes: settings.receiver.max_body,
         },
         proxies,
         certificate_told: settings.receiver.forward_client_certificate,
@@ -159,14 +163,19 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
 
 struct Door {
     socket: TcpListener,
-    secure: bool,
+    manners: Manners,
 }
 
-fn opened(listeners: &Listeners) -> io::Result<Vec<Door>> {
+fn opened(listeners: &Listeners, proxied: &[SocketAddr]) -> io::Result<Vec<Door>> {
     let doors = listeners.lend()?.into_iter();
     doors
         .map(|Lent { socket, secure, .. }| {
-            Ok(Door { socket: TcpListener::from_std(socket)?, secure })
+            let here = socket.local_addr()?;
+            let is_here = |wanted: &SocketAddr| {
+                wanted.ip() == here.ip() && [0, here.port()].contains(&wanted.port())
+            };
+            let manners = Manners { secure, proxied: proxied.iter().any(is_here) };
+            Ok(Door { socket: TcpListener::from_std(socket)?, manners })
         })
         .collect()
 }
@@ -174,7 +183,7 @@ fn opened(listeners: &Listeners) -> io::Result<Vec<Door>> {
 async fn accepting(doors: &Rc<Doors>, context: &WorkerContext, door: &Door) {
     loop {
         match door.socket.accept().await {
-            Ok((stream, from)) => welcome(doors, context, stream, from, door.secure),
+            Ok((stream, from)) => welcome(doors, context, stream, from, door.manners),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept");
                 context.clock.sleep(ACCEPT_PAUSE).await;
@@ -188,7 +197,7 @@ fn welcome(
     context: &WorkerContext,
     stream: TcpStream,
     from: SocketAddr,
-    secure: bool,
+    manners: Manners,
 ) {
     let cells = &doors.worker.cells;
     if cells.connections.get() >= doors.config.max_connections as u64 {
@@ -197,7 +206,7 @@ fn welcome(
     }
     cells.accepted.add(1);
     // A connection ends by itself; the drain waits for all of them.
-    drop(context.tasks.spawn_local("connection", serve(Rc::clone(doors), stream, from, secure)));
+    drop(context.tasks.spawn_local("connection", serve(Rc::clone(doors), stream, from, manners)));
 }
 
 /// Moves the worker's time; returns when no more than `until` connections are open, if asked to.

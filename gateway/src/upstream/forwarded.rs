@@ -9,6 +9,8 @@ use std::rc::Rc;
 use http::{HeaderMap, HeaderValue};
 
 use crate::certificate::{CLIENT_CERT, CLIENT_CERT_CHAIN, X_WSO2_CLIENT_CERTIFICATE};
+use crate::hops::elements;
+use crate::proxies::{Proxies, Source};
 use crate::received::Received;
 
 /// Fields of our own, and which of the client's may go on.
@@ -19,6 +21,8 @@ pub(super) struct Forwarded {
     peer: Rc<str>,
     proto: &'static str,
     host: HeaderValue,
+    /// The same in the standard field, where the proxies in front speak so.
+    standard: Option<String>,
     /// Whether the client showed a credential to the gateway, which is for the gateway alone.
     pub(super) hides_credential: bool,
     /// Whether the trace goes on under a span of our own.
@@ -28,8 +32,12 @@ pub(super) struct Forwarded {
 }
 
 impl Forwarded {
-    /// What is told about this request; `trusted`: its sender is a proxy that is believed.
-    pub(super) fn of(received: &Received, trusted: bool) -> Self {
+    /// What is told about this request, and what its sender has said if it is one of `proxies`.
+    pub(super) fn of(received: &Received, proxies: &Proxies) -> Self {
+        let trusted = proxies.trusts(received.peer.address);
+        if proxies.source() == Source::Forwarded {
+            return Self::standard(received, trusted);
+        }
         let said = |name| trusted.then(|| received.headers.get(name)).flatten();
         let peer = &received.peer.text;
         let earlier = trusted.then(|| {
@@ -48,10 +56,54 @@ impl Forwarded {
             peer: Rc::clone(peer),
             proto: if secure { "https" } else { "http" },
             host: said("x-forwarded-host").unwrap_or(received.host_field()).clone(),
+            standard: None,
             hides_credential: false,
             traced: false,
             expects: false,
         }
+    }
+
+    /// The same where proxies speak by the standard (RFC 7239): what they said goes on in both
+    /// forms, with a hop of our own.
+    fn standard(received: &Received, trusted: bool) -> Self {
+        let hops = if trusted { elements(&received.headers) } else { Vec::new() };
+        let peer = &received.peer;
+        let mut list: Vec<&str> = hops.iter().map(|hop| hop.from.as_str()).collect();
+        list.push(&peer.text);
+        let last = hops.last();
+        let secure = last
+            .filter(|hop| !hop.proto.is_empty())
+            .map_or(peer.secure, |hop| hop.proto.eq_ignore_ascii_case("https"));
+        let host = last.and_then(|hop| HeaderValue::from_str(&hop.host).ok());
+        let host = host.filter(|host| !host.is_empty());
+        let from = match peer.address {
+            std::net::IpAddr::V4(_) => peer.text.to_string(),
+            std::net::IpAddr::V6(_) => format!("\"[{}]\"", peer.text),
+        };
+        let proto = if peer.secure { "https" } else { "http" };
+        let mut standard = String::new();
+        let earlier = received.headers.get_all("forwarded").iter().filter(|_| !hops.is_empty());
+        for earlier in earlier.filter_map(|earlier| earlier.to_str().ok()) {
+            standard.push_str(earlier);
+            standard.push_str(", ");
+        }
+        let ours = format!("for={from};host=\"{}\";proto={proto}", received.host());
+        standard.push_str(&ours);
+        Self {
+            earlier: trusted.then(|| list.join(", ").into_bytes()),
+            peer: Rc::clone(&peer.text),
+            proto: if secure { "https" } else { "http" },
+            host: host.unwrap_or_else(|| received.host_field().clone()),
+            standard: Some(standard),
+            hides_credential: false,
+            traced: false,
+            expects: false,
+        }
+    }
+
+    /// The standard field, where the backend gets one.
+    pub(super) fn standard_field(&self) -> Option<&str> {
+        self.standard.as_deref()
     }
 
     /// The fields that the backend gets from us.

@@ -143,7 +143,7 @@ mod tests {
         let certificate = ClientCertificate::shown(&[vec![1, 2, 3].into(), vec![4].into()]);
         let certificate = certificate.map(std::rc::Rc::new);
         let peer = Peer { client, certificate, ..Peer::new([10, 0, 0, 1].into(), true) };
-        let bounds = Bounds { target_bytes: 100, fields: 100 };
+        let bounds = Bounds { target_bytes: 100, fields: 100, body_bytes: 100 };
         let received = Received::take(parts, peer, bounds).unwrap();
         let expected = ForwardRequest {
             method: "POST".to_owned(),

@@ -41,7 +41,7 @@ impl<'a> Request<'a> {
         account: &Account,
         body: &Body,
     ) -> Self {
-        let mut forwarded = Forwarded::of(received, worker.proxies.trusts(received.peer.address));
+        let mut forwarded = Forwarded::of(received, &worker.proxies);
         forwarded.hides_credential = permit.caller().token().is_some();
         let has_body = !body.is_empty();
         let waits = account.intake().filter(|intake| has_body && intake.asks()).cloned();
@@ -81,12 +81,15 @@ impl<'a> Request<'a> {
         let prefix = if slash.is_empty() { server.base.as_str() } else { slash };
         let [for_list, proto, host, name] = self.forwarded.added(&self.name);
         let none: (&str, &[u8]) = ("", &[]);
-        let mut added = [for_list, proto, host, name, none, none, none];
+        let mut added = [for_list, proto, host, name, none, none, none, none];
         let trace = self.traceparent.as_ref().map(|trace| ("traceparent", trace.as_bytes()));
+        let standard = self.forwarded.standard_field();
+        let standard = standard.map(|standard| ("forwarded", standard.as_bytes()));
         let certificate = self.received.peer.certificate.as_ref();
         let certificate = certificate.map(|shown| shown.fields(self.worker.certificate_told));
         let mut count = 4;
-        for field in trace.into_iter().chain(certificate.into_iter().flatten()) {
+        let more = trace.into_iter().chain(standard).chain(certificate.into_iter().flatten());
+        for field in more {
             if let Some(place) = added.get_mut(count) {
                 *place = field;
                 count += 1;

@@ -14,6 +14,8 @@ mod connections;
 #[cfg(test)]
 mod cors;
 #[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod floods;
 #[cfg(test)]
 mod frames;

@@ -16,6 +16,7 @@ use super::head::{check_description, required};
 use super::named::Named;
 use super::operation::{Caching, OperationPlan, compile_operations};
 use super::policies::Kept;
+use super::request_limits::{RequestLimitsPlan, compile_request_limits};
 use super::variant::{VariantsPlan, compile_variants};
 use super::wire::wired;
 use crate::problem::{At, Problems, shown};
@@ -65,6 +66,8 @@ pub struct ApiPlan {
     pub variants: Option<Arc<VariantsPlan>>,
     /// How its answers are compressed; `None`: they are not.
     pub compression: Option<Arc<CompressionPlan>>,
+    /// How large each of its calls may be.
+    pub limits: RequestLimitsPlan,
     /// Why its calls answer 503; `None`: it is sound.
     pub broken: Option<Arc<str>>,
     operations: Vec<Arc<OperationPlan>>,
@@ -178,6 +181,7 @@ pub(crate) fn compile_api(
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     let variants = compile_variants(spec.variants.as_ref(), named, &at.name("variants"), problems);
     let security = compile_security(spec.security.as_ref(), &at.name("security"), problems);
+    let limits = compile_request_limits(spec.limits.as_ref(), kind, &at.name("limits"), problems);
     let lifecycle = compile_lifecycle(spec, &at, problems);
     let (production, sandbox) = compile_endpoints(spec, lifecycle, named, &at, problems);
     let caches = spec.cache.is_some() || spec.operations.iter().any(|it| it.cache.is_some());
@@ -214,6 +218,7 @@ pub(crate) fn compile_api(
         cors,
         variants,
         compression: compression.map(Arc::new),
+        limits,
         broken: None,
         operations,
         trie,
@@ -244,6 +249,7 @@ pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<A
         cors: None,
         variants: None,
         compression: None,
+        limits: RequestLimitsPlan { max_request_bytes: None },
         broken: Some(reason.into()),
         operations: Vec::new(),
         trie: Trie::default(),

@@ -18,6 +18,7 @@ mod named;
 mod oauth2;
 mod operation;
 mod policies;
+mod request_limits;
 mod resource;
 mod subscriber;
 mod tier;
@@ -36,6 +37,7 @@ pub use named::SecretText;
 pub use oauth2::OAuth2Plan;
 pub use operation::OperationPlan;
 pub use policies::{HeaderRules, Part, PoliciesPlan, Template, Variable};
+pub use request_limits::RequestLimitsPlan;
 pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
 pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 

@@ -42,6 +42,9 @@ impl Contexts {
         path: &'r str,
         allowed: impl Fn(&ApiPlan) -> bool,
     ) -> Option<(&'p Arc<ApiPlan>, &'r str)> {
+        if !path.starts_with('/') {
+            return None;
+        }
         let deepest = self.depths.iter().rposition(|count| *count > 0)? + 1;
         let mut ends = [0_usize; MAX_DEPTH];
         let count = segment_ends(path, ends.get_mut(..deepest)?);
@@ -54,7 +57,7 @@ impl Contexts {
                 return api.is_served().then_some((api, rest));
             }
         }
-        let root = self.served.get("").filter(|api| path.starts_with('/') && allowed(api))?;
+        let root = self.served.get("").filter(|api| allowed(api))?;
         root.is_served().then_some((root, path))
     }
 
