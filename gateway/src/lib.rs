@@ -40,6 +40,7 @@ pub mod sender;
 
 pub mod alarm;
 pub mod cells;
+pub mod compression;
 pub mod hops;
 pub mod http1;
 pub mod proxies;

@@ -16,6 +16,7 @@ use crate::account::Account;
 use crate::body::{Body, Intake};
 use crate::caching::{self, Inbound};
 use crate::certificate::ClientCertificate;
+use crate::compression;
 use crate::fault::{self, Blame, Fault, Format};
 use crate::handlers::{self, Evidence, Fields, Shared, Sharing};
 use crate::policies::{self, Facts};
@@ -162,6 +163,9 @@ async fn serve(
     };
     let facts = Facts { received, permit: &permit, name: &name };
     policies::change_answer(&facts, response.headers_mut());
+    if let Some(compression) = &permit.matched().api().compression {
+        compression::compress(compression, &worker.encoders, received, &mut response);
+    }
     Ok(response)
 }
 

@@ -15,6 +15,7 @@ use chassis::task::Tasks;
 use crate::alarm::Alarms;
 use crate::cells::Cells;
 use crate::certificate::Told;
+use crate::compression::Encoders;
 use crate::credentials::{Revocations, Tokens};
 use crate::date::imf;
 use crate::generation::{Current, Generation};
@@ -39,6 +40,8 @@ pub struct Worker {
     pub store: Arc<Store>,
     /// Calls that fetch what is to be kept.
     pub flights: Flights,
+    /// What answers are compressed with.
+    pub encoders: Encoders,
     /// Where what outlives a call is counted.
     pub tasks: Tasks,
     /// Connections to backends.

@@ -154,7 +154,9 @@ fn place<'a>(permit: &'a Permit<'_>, received: &'a Received) -> Option<Place<'a>
 pub(super) fn question<'r>(permit: &Permit<'_>, received: &'r Received) -> Question<'r> {
     let headers = &received.headers;
     // A credential that the gateway takes for itself does not reach the backend.
-    let is_authorized = permit.caller().token().is_none() && headers.contains_key(AUTHORIZATION);
+    let passes = permit.caller().token().is_none() && headers.contains_key(AUTHORIZATION);
+    // The backend is told of the client's certificate.
+    let is_authorized = passes || received.peer.certificate.is_some();
     Question {
         method: &received.method,
         headers,

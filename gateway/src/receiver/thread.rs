@@ -19,6 +19,7 @@ use super::listener::{Lent, Listeners};
 use super::serve::WorkerContext;
 use crate::alarm::{Alarms, TICK};
 use crate::cells::Cells;
+use crate::compression::Encoders;
 use crate::credentials::Tokens;
 use crate::proxies::Proxies;
 use crate::received::Bounds;
@@ -135,6 +136,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         revocations: Arc::clone(&context.revocations),
         store: Arc::clone(&context.store),
         flights: cache::Flights::default(),
+        encoders: Encoders::default(),
         tasks: context.tasks.clone(),
         tokens: RefCell::new(Tokens::new(settings.credentials.cache)),
         pool: Rc::new(pool),

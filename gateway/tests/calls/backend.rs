@@ -1,6 +1,7 @@
 //! A backend that does what the path asks it to.
 //!
-//! `/echo…` answers with what it read, head and body; `/sized/N` and `/chunked/N` with N bytes;
+//! `/echo…` answers with what it read, head and body; `/sized/N`, `/chunked/N` and `/events/N` with
+//! N bytes;
 //! `/trailers` with three bytes and a trailer;
 //! `/status/N` with that status; `/sharing` with fields of its own about who may read; `/never` reads and says nothing; `/hang-up` closes; `/half` breaks
 //! off within its answer; `/once` closes after its answer without saying so.
@@ -75,6 +76,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: Arc<Seen>)
         let answer = match path.split('/').nth(1).unwrap_or_default() {
             "sized" => sized("200 OK", &vec![b'x'; number]),
             "chunked" => chunked(number, ""),
+            "events" => events(number),
             "trailers" => chunked(3, "X-Sum: 7\r\n"),
             "status" => sized(&format!("{number} Status"), b"told"),
             "sharing" => sized(
@@ -148,4 +150,10 @@ fn request_length(input: &[u8]) -> Option<usize> {
         return Some(head + end + 5);
     }
     Some(head)
+}
+
+fn events(number: usize) -> Vec<u8> {
+    let answer = chunked(number, "");
+    let kind = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
+    [kind.as_slice(), &answer["HTTP/1.1 200 OK\r\n".len()..]].concat()
 }

@@ -10,6 +10,8 @@ mod backend_tls;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod compression;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod cors;
