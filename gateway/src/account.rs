@@ -19,6 +19,7 @@ use crate::credentials::Known;
 use crate::fault::{Class, Fault};
 use crate::received::Peer;
 use crate::sender::Lane;
+use crate::servers::{Load, Room};
 use crate::usage::Call;
 use crate::worker::Worker;
 
@@ -70,6 +71,12 @@ pub struct Account {
     pub response_bytes: u64,
     /// Whether it is reported; false for what the gateway asks of its own.
     reported: bool,
+    /// The call as one of those under way at its server.
+    pub load: Option<Load>,
+    /// The call as one of those that its endpoint may have at a time.
+    pub room: Option<Room>,
+    /// What keeps the client at its server.
+    pub cookie: Option<HeaderValue>,
 }
 
 impl Account {
@@ -122,6 +129,9 @@ impl Account {
             intake: None,
             response_bytes: 0,
             reported: true,
+            load: None,
+            room: None,
+            cookie: None,
         }
     }
 

@@ -123,6 +123,18 @@ pub struct Cells {
     pub reused: Cell,
     /// Requests that were sent again because a used connection had died.
     pub retried: Cell,
+    /// Further tries of calls whose server failed.
+    pub tried_again: Cell,
+    /// Calls that were not tried again because too many others were.
+    pub budgets_empty: Cell,
+    /// Times that a server was taken out for failing calls.
+    pub ejected: Cell,
+    /// Times that a breaker opened.
+    pub breakers_opened: Cell,
+    /// Calls that an open breaker stopped.
+    pub suspended: Cell,
+    /// Calls that found their endpoint full.
+    pub bulkheads_full: Cell,
     /// Tokens that were in the cache.
     pub tokens_known: Cell,
     /// Tokens that had to be verified.
@@ -279,6 +291,36 @@ impl Scraped for Collector {
                 "gateway_backend_retried",
                 "Requests sent again because a used connection had died",
                 self.sum(|c| &c.retried),
+            ),
+            (
+                "gateway_backend_tried_again",
+                "Further tries of calls whose server failed",
+                self.sum(|c| &c.tried_again),
+            ),
+            (
+                "gateway_backend_retry_budget_empty",
+                "Calls not tried again because too many others were",
+                self.sum(|c| &c.budgets_empty),
+            ),
+            (
+                "gateway_backend_ejected",
+                "Times a server was taken out for failing calls",
+                self.sum(|c| &c.ejected),
+            ),
+            (
+                "gateway_backend_breaker_opened",
+                "Times the breaker of an endpoint opened",
+                self.sum(|c| &c.breakers_opened),
+            ),
+            (
+                "gateway_backend_suspended",
+                "Calls stopped by an open breaker",
+                self.sum(|c| &c.suspended),
+            ),
+            (
+                "gateway_backend_bulkhead_full",
+                "Calls that found their endpoint full",
+                self.sum(|c| &c.bulkheads_full),
             ),
             ("gateway_tokens_known", "Tokens found in the cache", self.sum(|c| &c.tokens_known)),
             ("gateway_tokens_verified", "Tokens verified", self.sum(|c| &c.tokens_verified)),

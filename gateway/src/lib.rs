@@ -31,11 +31,16 @@ pub mod router;
 pub mod snapshot;
 pub mod trust;
 
+// Who looks after backends while no call does.
+pub mod caretaker;
+
 pub mod generation;
 pub mod rpc;
 pub mod usage;
 
 // How HTTP is spoken to backends, and what everything above stands on.
+pub mod servers;
+
 pub mod sender;
 
 pub mod alarm;

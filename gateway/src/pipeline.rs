@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
-use http::header::ALLOW;
+use http::header::{ALLOW, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 
@@ -85,6 +85,9 @@ pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
     }
     if let Some(sharing) = sharing {
         sharing.tell(headers);
+    }
+    if let Some(cookie) = account.cookie.take() {
+        headers.append(SET_COOKIE, cookie);
     }
     if let Ok(name) = HeaderValue::from_bytes(&upstream::hex(account.name)) {
         headers.insert(REQUEST_ID.clone(), name);

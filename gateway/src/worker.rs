@@ -23,6 +23,7 @@ use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::rpc::token_endpoint;
 use crate::sender::{Pool, http2::Channels};
+use crate::servers::Servers;
 use crate::usage::Recorder;
 
 /// One worker's belongings.
@@ -58,8 +59,8 @@ pub struct Worker {
     pub token_endpoint: token_endpoint::Handle,
     /// Names for calls.
     pub names: Names,
-    /// Whose turn it is among backends.
-    pub turns: Turns,
+    /// The servers of endpoints.
+    pub servers: Servers,
     /// How large requests may be.
     pub bounds: Bounds,
     /// Whose `x-forwarded-*` fields are believed.
@@ -160,29 +161,6 @@ const fn mixed(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-/// Takes turns among the servers of an endpoint.
-#[derive(Debug, Default)]
-pub struct Turns(RefCell<std::collections::HashMap<usize, usize, ahash::RandomState>>);
-
-/// Endpoints that turns are remembered for; beyond, all start anew.
-const MAX_TURNS: usize = 4096;
-
-impl Turns {
-    /// The place among `servers` whose turn it is at the endpoint known by `endpoint`.
-    pub fn take(&self, endpoint: usize, servers: usize) -> usize {
-        if servers <= 1 {
-            return 0;
-        }
-        let mut turns = self.0.borrow_mut();
-        if turns.len() >= MAX_TURNS {
-            turns.clear();
-        }
-        let turn = turns.entry(endpoint).or_default();
-        *turn = turn.wrapping_add(1);
-        *turn % servers
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,24 +170,5 @@ mod tests {
         let names = Names::new(*b"0123456789abcdef");
         let seen: std::collections::HashSet<[u8; 16]> = (0..10_000).map(|_| names.name()).collect();
         assert_eq!(seen.len(), 10_000);
-    }
-
-    /// `endpoints` is which endpoint is asked, one letter each, all with three servers.
-    #[track_caller]
-    fn check(endpoints: &str, expected: &str) {
-        let turns = Turns::default();
-        let taken: String = endpoints
-            .bytes()
-            .map(|endpoint| {
-                char::from(b'0' + u8::try_from(turns.take(endpoint.into(), 3)).unwrap())
-            })
-            .collect();
-        assert_eq!(taken, expected);
-    }
-
-    #[test]
-    fn each_endpoint_takes_its_own_turns() {
-        check("aaaa", "1201");
-        check("ababab", "112200");
     }
 }

@@ -23,11 +23,12 @@ mod table;
 
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
-    ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl, CompressionPlan, ConsumerPlan,
-    CorsPlan, CredentialPlan, EndpointPlan, HeaderRules, KeyManagerPlan, KeyType,
+    ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl, Balance, BreakerPlan,
+    BulkheadPlan, CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan, EjectionPlan,
+    EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, KeyManagerPlan, KeyType,
     ListenerCertificate, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan,
-    RequestLimitsPlan, SecretText, SecurityPlan, SplitBy, SubscriptionPlan, Template, Variable,
-    VariantPlan, VariantsPlan,
+    RequestLimitsPlan, RetryPlan, SecretText, SecurityPlan, ServerPlan, SplitBy, StickyPlan,
+    SubscriptionPlan, Template, Variable, VariantPlan, VariantsPlan,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};

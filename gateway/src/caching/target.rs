@@ -29,7 +29,7 @@ pub(super) fn invalidate(
             continue;
         };
         let named = path(&named);
-        let bases = permit.endpoint().urls.iter().map(|url| url.base.as_str());
+        let bases = permit.endpoint().servers.iter().map(|server| server.url.base.as_str());
         for prefix in bases.chain([context]) {
             if let Some(rest) = named.strip_prefix(prefix) {
                 store.invalidate(Under::Path(api, rest));

@@ -125,6 +125,9 @@ impl Fault {
             Self::BackendBusy => {
                 (StatusCode::SERVICE_UNAVAILABLE, 303_000, "Service Unavailable", Target)
             }
+            Self::BackendSuspended { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, 303_001, "Service Unavailable", Target)
+            }
         };
         Row { status, code, message, class }
     }
@@ -138,7 +141,8 @@ impl Fault {
             | Self::BackendTimeout
             | Self::BackendClosed(_)
             | Self::BackendSend(_)
-            | Self::BackendProtocol(_) => Blame::Backend,
+            | Self::BackendProtocol(_)
+            | Self::BackendSuspended { .. } => Blame::Backend,
             _ => Blame::Client,
         }
     }
@@ -158,6 +162,8 @@ impl Limit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::fault::{BadRequest, TokenRefused};
 
@@ -198,6 +204,7 @@ mod tests {
             ("BackendSend", Fault::BackendSend(cause())),
             ("BackendProtocol", Fault::BackendProtocol(cause())),
             ("BackendBusy", Fault::BackendBusy),
+            ("BackendSuspended", Fault::BackendSuspended { retry_after: Duration::ZERO }),
             ("KeyManagerAway", Fault::KeyManagerAway(cause())),
         ];
         // Whoever adds a variant is led here by the compiler and adds it to the list as well.
@@ -232,6 +239,7 @@ mod tests {
                 | Fault::BackendSend(_)
                 | Fault::BackendProtocol(_)
                 | Fault::BackendBusy
+                | Fault::BackendSuspended { .. }
                 | Fault::KeyManagerAway(_) => {}
             }
         }

@@ -1,6 +1,7 @@
 //! Why did the gateway, and not the backend, answer a call?
 
 use std::fmt;
+use std::time::Duration;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -101,6 +102,9 @@ pub enum Fault {
     /// As many backend connections are open as may be.
     #[error("No connection to the back end is free")]
     BackendBusy,
+    /// So many calls to the endpoint fail that none is made for a while.
+    #[error("The back end fails, and is left alone for a while")]
+    BackendSuspended { retry_after: Duration },
     /// A token request, while the key manager cannot be reached.
     #[error("The key manager cannot be reached")]
     KeyManagerAway(#[source] Cause),

@@ -34,6 +34,11 @@ pub fn render(fault: &Fault, format: Format, now_unix: i64) -> Response<Body> {
         Fault::Throttled { retry_after_us, .. } => {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_us.div_ceil(1_000_000)));
         }
+        Fault::BackendSuspended { retry_after } => {
+            let seconds = retry_after.as_millis().div_ceil(1000).clamp(1, 3600);
+            let seconds = HeaderValue::from(u32::try_from(seconds).unwrap_or(3600));
+            headers.insert(RETRY_AFTER, seconds);
+        }
         Fault::WebSocketVersion => {
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));

@@ -15,11 +15,13 @@ use super::config::Settings;
 use super::crowd::Crowd;
 use super::listener::{Lent, Listen, ListenError, Listeners, listen};
 use super::thread::{Seat, run};
+use crate::caretaker::{checking, resolving};
 use crate::cells::{Cells, Collector};
 use crate::credentials::Revocations;
 use crate::generation::Current;
 use crate::proxies::{NetworkError, Proxies};
 use crate::rpc::token_endpoint;
+use crate::servers::Registry;
 use crate::usage::Recording;
 
 /// What workers are given; each gets its own clone.
@@ -109,6 +111,12 @@ pub fn serve_on(
     let (listeners, bound) = listen(wanted, workers, inherited)?;
     let at_once = Arc::<AtomicBool>::default();
     let mut lent = Vec::new();
+    let servers = Arc::new(Registry::new(context.clock.instant()));
+    let (clock, shutdown) = (context.clock.clone(), context.shutdown.clone());
+    let checks = checking(Arc::clone(&servers), Arc::clone(&context.current), clock, shutdown);
+    drop(context.tasks.spawn("health-checks", checks));
+    let (clock, shutdown) = (context.clock.clone(), context.shutdown.clone());
+    drop(context.tasks.spawn("names", resolving(Arc::clone(&servers), clock, shutdown)));
     let (mut cells, mut ended) = (Vec::new(), Vec::new());
     for (number, listeners) in listeners.into_iter().enumerate() {
         let own = Arc::new(Cells::default());
@@ -122,6 +130,7 @@ pub fn serve_on(
             cells: Arc::clone(&own),
             proxies: proxies.clone(),
             crowd: Arc::clone(&crowd),
+            servers: Arc::clone(&servers),
             ended: done,
         };
         let thread = context.tasks.thread(&format!("worker-{number}"), move || run(seat));

@@ -24,7 +24,8 @@ use crate::credentials::Tokens;
 use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::sender::{Pool, http2::Channels};
-use crate::worker::{InForce, Names, Turns, Worker};
+use crate::servers::{Registry, Servers, hash};
+use crate::worker::{InForce, Names, Worker};
 
 /// How often free backend connections are looked through, in ticks.
 const SWEEP_TICKS: u32 = 20;
@@ -43,6 +44,7 @@ pub(super) struct Seat {
     pub(super) cells: Arc<Cells>,
     pub(super) proxies: Proxies,
     pub(super) crowd: Arc<Crowd>,
+    pub(super) servers: Arc<Registry>,
     pub(super) ended: oneshot::Sender<()>,
 }
 
@@ -71,7 +73,7 @@ async fn work(seat: Seat) -> io::Result<()> {
     // Told by dropping, however this ends.
     let _ended = seat.ended;
     let context = seat.context;
-    let worker = Rc::new(worker(&context, seat.cells, seat.proxies));
+    let worker = Rc::new(worker(&context, seat.cells, seat.proxies, seat.servers));
     let config = context.settings.receiver.clone();
     let (drain, drain_pause, drain_idle) = (config.drain, config.drain_pause, config.drain_idle);
     let doors = Rc::new(Doors::new(
@@ -123,7 +125,12 @@ async fn work(seat: Seat) -> io::Result<()> {
     Ok(())
 }
 
-fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worker {
+fn worker(
+    context: &WorkerContext,
+    cells: Arc<Cells>,
+    proxies: Proxies,
+    servers: Arc<Registry>,
+) -> Worker {
     let settings = &context.settings;
     let now = context.clock.instant();
     let pool = Pool::new(settings.sender.clone(), Arc::clone(&cells));
@@ -146,7 +153,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         recorder: context.recording.recorder(),
         token_endpoint: context.token_endpoint.clone(),
         names: Names::new(chassis::random::bytes()),
-        turns: Turns::default(),
+        servers: Servers::new(servers, hash(&chassis::random::bytes::<8>())),
         bounds: Bounds {
             target_bytes: settings.receiver.max_target_bytes,
             fields: settings.receiver.max_headers,
@@ -219,6 +226,7 @@ async fn ticking(worker: &Worker, until: Option<u64>) {
         worker.set_wall(now);
         worker.alarms.tick(now);
         if ticks.is_multiple_of(SWEEP_TICKS) {
+            worker.servers.sweep();
             worker.pool.sweep(now);
             worker.channels.sweep(now);
         }

@@ -20,6 +20,9 @@ pub struct Config {
     /// zero: never.
     #[serde(with = "chassis::config::duration")]
     pub http2_ping: Duration,
+    /// Connections per backend address and worker, where an endpoint does not say it; a call that
+    /// needs one more gets 503. So that one slow backend does not take all there are.
+    pub max_per_server: usize,
     /// Connections to backends per worker, all together; a call that needs one more gets 503.
     pub max_connections: usize,
 }

@@ -3,8 +3,11 @@
 //! The addresses of a name are tried one after the other, all of them within one time limit.
 
 use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::clock::Clock;
 use rustls_pki_types::ServerName;
@@ -46,30 +49,51 @@ pub enum DialError {
     Name(#[source] rustls_pki_types::InvalidDnsNameError),
 }
 
+/// What is configured otherwise than for the gateway as a whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// How long it may take.
+    pub timeout: Option<Duration>,
+    /// Connections to the address.
+    pub connections: Option<NonZeroU32>,
+}
+
 impl Pool {
     /// A new connection to `lane`.
-    pub async fn dial(&self, lane: &Rc<Lane>, clock: &Clock) -> Result<Connection, DialError> {
-        let counted = self.count().ok_or(DialError::Busy)?;
-        let link = clock.timeout(self.config.connect_timeout, connect(lane)).await;
+    pub async fn dial(
+        &self,
+        lane: &Rc<Lane>,
+        clock: &Clock,
+        limits: Limits,
+    ) -> Result<Connection, DialError> {
+        let counted = self.count(lane, limits.connections).ok_or(DialError::Busy)?;
+        let timeout = limits.timeout.unwrap_or(self.config.connect_timeout);
+        let link = clock.timeout(timeout, connect(lane)).await;
         let link = link.map_err(|_elapsed| DialError::Timeout)??;
         Ok(Connection::new(link, Rc::clone(lane), counted))
     }
 }
 
 async fn connect(lane: &Lane) -> Result<Link, DialError> {
+    if let Some(address) = lane.address {
+        return secure(lane, reach(address).await.map_err(DialError::Connect)?).await;
+    }
     let addresses = tokio::net::lookup_host((&*lane.host, lane.port)).await;
     let mut failed = DialError::Resolve(io::ErrorKind::NotFound.into());
     for address in addresses.map_err(DialError::Resolve)? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // A request is written whole: waiting for more to send only costs time.
-                stream.set_nodelay(true).map_err(DialError::Connect)?;
-                return secure(lane, stream).await;
-            }
+        match reach(address).await {
+            Ok(stream) => return secure(lane, stream).await,
             Err(error) => failed = DialError::Connect(error),
         }
     }
     Err(failed)
+}
+
+async fn reach(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // A request is written whole: waiting for more to send only costs time.
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 async fn secure(lane: &Lane, stream: TcpStream) -> Result<Link, DialError> {

@@ -7,7 +7,7 @@
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use tokio::io::AsyncReadExt as _;
@@ -37,8 +37,12 @@ pub struct Order {
     pub waits: Option<Rc<Intake>>,
     /// The head asks for a WebSocket: the backend may switch to it.
     pub upgrades: bool,
-    /// How long the backend may take to answer, and between two parts of its answer.
+    /// How long the backend may take to answer.
     pub timeout: Duration,
+    /// How long may pass between two parts of its answer.
+    pub idle_timeout: Duration,
+    /// When all of it has to be over.
+    pub deadline: Option<Instant>,
 }
 
 /// Why there is no answer.
@@ -99,6 +103,8 @@ pub(super) struct Exchange {
     upgrades: bool,
     heard: bool,
     timeout: Duration,
+    idle_timeout: Duration,
+    deadline: Option<Instant>,
     pub(super) alarm: Alarm,
     waits_for: WaitsFor,
     waits: Option<Rc<Intake>>,
@@ -138,6 +144,8 @@ impl Exchange {
             upgrades: order.upgrades,
             heard: false,
             timeout: order.timeout,
+            idle_timeout: order.idle_timeout,
+            deadline: order.deadline,
             alarm: alarms.alarm(),
             waits_for: WaitsFor::Client,
             waits: order.waits,
@@ -246,6 +254,9 @@ impl Exchange {
 
     /// Ready when it has been `turn`'s turn for too long.
     pub(super) fn poll_alarm(&mut self, turn: WaitsFor, cx: &Context<'_>) -> Poll<()> {
+        if let Some(deadline) = self.deadline {
+            return self.poll_deadline(deadline, turn, cx);
+        }
         if self.waits_for != turn {
             self.waits_for = turn;
             match turn {
@@ -255,6 +266,29 @@ impl Exchange {
             }
         }
         self.alarm.poll(cx)
+    }
+
+    /// The same where all of it has to be over at some time, whoever's turn it is.
+    fn poll_deadline(&mut self, deadline: Instant, turn: WaitsFor, cx: &Context<'_>) -> Poll<()> {
+        let left = deadline.saturating_duration_since(self.alarm.now());
+        if left.is_zero() {
+            return Poll::Ready(());
+        }
+        if self.waits_for != turn || turn == WaitsFor::Client {
+            self.waits_for = turn;
+            self.alarm.set(match turn {
+                WaitsFor::Client => left,
+                WaitsFor::Continue => CONTINUE_AFTER.min(left),
+                WaitsFor::Reader | WaitsFor::Answer => self.timeout.min(left),
+            });
+        }
+        self.alarm.poll(cx)
+    }
+
+    /// The answer has begun: from now on it is the pauses within it that count.
+    pub(super) fn begun(&mut self) {
+        self.timeout = self.idle_timeout;
+        self.progress();
     }
 
     /// The clock starts anew: something was read or handed on.

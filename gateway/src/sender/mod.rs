@@ -13,15 +13,17 @@ mod head;
 pub mod http2;
 mod link;
 mod pool;
+mod probe;
 mod run;
 mod trust;
 mod tunnel;
 
 pub use answer::AnswerError;
 pub use config::Config;
-pub use dial::DialError;
+pub use dial::{DialError, Limits};
 pub use exchange::{Order, SendError};
 pub use head::{Line, Rules, write};
 pub use pool::{Connection, Lane, Pool};
+pub use probe::{Probe, probe};
 pub use run::{Answered, Failure, Running, run};
 pub use trust::{Backends, Trust, TrustError};

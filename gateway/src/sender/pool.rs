@@ -5,6 +5,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -31,20 +33,19 @@ const KEPT_BUFFER: usize = 16 * 1024;
 pub struct Pool {
     pub(super) config: Config,
     pub(super) cells: Arc<Cells>,
-    plain: RefCell<Lanes>,
-    /// By the trust that their connections were made with, in memory.
-    tls: RefCell<HashMap<usize, Trusting, ahash::RandomState>>,
+    lanes: RefCell<Lanes>,
     open: Rc<Cell<usize>>,
 }
 
-type Lanes = HashMap<Rc<str>, Rc<Lane>, ahash::RandomState>;
+type Lanes = HashMap<Key, Rc<Lane>, ahash::RandomState>;
 
-/// Addresses that are made sure of in one way.
-#[derive(Debug)]
-struct Trusting {
-    /// Held, so that its place in memory stays its own.
-    _trust: Arc<Trust>,
-    lanes: Lanes,
+/// What connections may be taken for each other by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    authority: Rc<str>,
+    address: Option<SocketAddr>,
+    /// Where the trust lies, which the lane keeps there; 0: none.
+    trust: usize,
 }
 
 /// One backend address with its free connections.
@@ -53,8 +54,11 @@ pub struct Lane {
     authority: Rc<str>,
     pub(super) host: Box<str>,
     pub(super) port: u16,
+    /// Where exactly; `None`: the name says it.
+    pub(super) address: Option<SocketAddr>,
     pub(super) trust: Option<Arc<Trust>>,
     free: RefCell<VecDeque<Free>>,
+    open: Rc<Cell<usize>>,
 }
 
 #[derive(Debug)]
@@ -84,32 +88,42 @@ pub struct Connection {
 #[derive(Debug)]
 pub(super) struct Counted {
     open: Rc<Cell<usize>>,
+    of_lane: Rc<Cell<usize>>,
     cells: Arc<Cells>,
 }
 
 impl Pool {
     /// An empty pool.
     pub fn new(config: Config, cells: Arc<Cells>) -> Self {
-        let (plain, tls) = (RefCell::default(), RefCell::default());
-        Self { config, cells, plain, tls, open: Rc::default() }
+        Self { config, cells, lanes: RefCell::default(), open: Rc::default() }
     }
 
-    /// The lane to `host:port`, under TLS where `trust` is given. `authority` names it.
+    /// The lane to `host:port`, at `address` where that is known, under TLS where `trust` is given.
+    /// `authority` names it.
     pub fn lane(
         &self,
         authority: &str,
         host: &str,
         port: u16,
+        address: Option<SocketAddr>,
         trust: Option<&Arc<Trust>>,
     ) -> Rc<Lane> {
-        let Some(trust) = trust else {
-            return known(&mut self.plain.borrow_mut(), authority, host, port, None);
-        };
-        let mut tls = self.tls.borrow_mut();
-        let trusting = tls
-            .entry(Arc::as_ptr(trust).addr())
-            .or_insert_with(|| Trusting { _trust: Arc::clone(trust), lanes: Lanes::default() });
-        known(&mut trusting.lanes, authority, host, port, Some(trust))
+        let authority: Rc<str> = Rc::from(authority);
+        let place = trust.map_or(0, |trust| Arc::as_ptr(trust).addr());
+        let key = Key { authority: Rc::clone(&authority), address, trust: place };
+        let mut lanes = self.lanes.borrow_mut();
+        let lane = lanes.entry(key).or_insert_with(|| {
+            Rc::new(Lane {
+                authority,
+                host: host.trim_start_matches('[').trim_end_matches(']').into(),
+                port,
+                address,
+                trust: trust.cloned(),
+                free: RefCell::default(),
+                open: Rc::default(),
+            })
+        });
+        Rc::clone(lane)
     }
 
     /// A free connection that is still alive.
@@ -138,46 +152,46 @@ impl Pool {
         }
     }
 
-    /// Room for one more connection; `None` where there is none.
-    pub(super) fn count(&self) -> Option<Counted> {
+    /// Room for one more connection of `lane`, which may have so many; `None` where there is none.
+    pub(super) fn count(&self, lane: &Lane, most: Option<NonZeroU32>) -> Option<Counted> {
+        let most = most.and_then(|most| usize::try_from(most.get()).ok());
+        if lane.open.get() >= most.unwrap_or(self.config.max_per_server) {
+            return None;
+        }
         if self.open.get() >= self.config.max_connections && !self.make_room() {
             return None;
         }
         self.open.set(self.open.get() + 1);
+        lane.open.set(lane.open.get() + 1);
         self.cells.backend_connections.add(1);
         self.cells.dialled.add(1);
-        Some(Counted { open: Rc::clone(&self.open), cells: Arc::clone(&self.cells) })
+        let (open, of_lane) = (Rc::clone(&self.open), Rc::clone(&lane.open));
+        Some(Counted { open, of_lane, cells: Arc::clone(&self.cells) })
     }
 
     /// Closes a free connection of whichever backend, so that another backend can have one.
     fn make_room(&self) -> bool {
-        let one_of =
-            |lanes: &Lanes| lanes.values().any(|lane| lane.free.borrow_mut().pop_front().is_some());
-        one_of(&self.plain.borrow())
-            || self.tls.borrow().values().any(|trusting| one_of(&trusting.lanes))
+        let lanes = self.lanes.borrow();
+        lanes.values().any(|lane| lane.free.borrow_mut().pop_front().is_some())
     }
 
     /// Closes what was free for too long or was closed by its backend, and forgets addresses that
     /// nobody uses. To be called every second or so.
     pub fn sweep(&self, now: Instant) {
-        let swept = |lanes: &mut Lanes| {
-            lanes.retain(|_, lane| {
-                lane.free.borrow_mut().retain_mut(|free| {
-                    now.duration_since(free.since) < self.config.idle_timeout
-                        && free.connection.is_silent()
-                });
-                !lane.free.borrow().is_empty() || Rc::strong_count(lane) > 1
+        self.lanes.borrow_mut().retain(|_, lane| {
+            lane.free.borrow_mut().retain_mut(|free| {
+                now.duration_since(free.since) < self.config.idle_timeout
+                    && free.connection.is_silent()
             });
-            !lanes.is_empty()
-        };
-        swept(&mut self.plain.borrow_mut());
-        self.tls.borrow_mut().retain(|_, trusting| swept(&mut trusting.lanes));
+            !lane.free.borrow().is_empty() || Rc::strong_count(lane) > 1
+        });
     }
 
     /// Closes every free connection.
     pub fn close(&self) {
-        self.plain.borrow_mut().clear();
-        self.tls.borrow_mut().clear();
+        for lane in self.lanes.take().values() {
+            lane.free.borrow_mut().clear();
+        }
     }
 }
 
@@ -186,28 +200,15 @@ impl Lane {
     pub fn authority(&self) -> &str {
         &self.authority
     }
-}
 
-fn known(
-    lanes: &mut Lanes,
-    authority: &str,
-    host: &str,
-    port: u16,
-    trust: Option<&Arc<Trust>>,
-) -> Rc<Lane> {
-    if let Some(lane) = lanes.get(authority) {
-        return Rc::clone(lane);
+    /// Whether its connections were made with this trust, or in the clear.
+    pub fn trusts(&self, trust: Option<&Arc<Trust>>) -> bool {
+        match (&self.trust, trust) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            _ => false,
+        }
     }
-    let authority: Rc<str> = Rc::from(authority);
-    let lane = Rc::new(Lane {
-        authority: Rc::clone(&authority),
-        host: host.trim_start_matches('[').trim_end_matches(']').into(),
-        port,
-        trust: trust.cloned(),
-        free: RefCell::default(),
-    });
-    lanes.insert(authority, Rc::clone(&lane));
-    lane
 }
 
 impl Connection {
@@ -251,6 +252,7 @@ impl Connection {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.open.set(self.open.get().saturating_sub(1));
+        self.of_lane.set(self.of_lane.get().saturating_sub(1));
         self.cells.backend_connections.sub(1);
     }
 }

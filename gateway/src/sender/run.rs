@@ -53,7 +53,7 @@ impl Future for Running {
 }
 
 fn delivered(mut exchange: Exchange, head: Head) -> Answered {
-    exchange.progress();
+    exchange.begun();
     let mut answer = Response::new(Body::Empty);
     *answer.status_mut() = head.status;
     *answer.headers_mut() = head.headers;

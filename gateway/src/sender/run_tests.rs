@@ -16,7 +16,7 @@ use super::*;
 use crate::alarm::TICK;
 use crate::body::Intake;
 use crate::cells::Cells;
-use crate::sender::{Config, Lane, Line, write};
+use crate::sender::{Config, Lane, Limits, Line, write};
 
 struct Stand {
     pool: Rc<Pool>,
@@ -36,6 +36,7 @@ impl Stand {
             http2_ping: Duration::ZERO,
             max_idle: 4,
             max_connections: 2,
+            max_per_server: 2,
         };
         let clock = Clock::system();
         let alarms = Alarms::new(clock.instant());
@@ -50,13 +51,13 @@ impl Stand {
 
     fn lane(&self) -> Rc<Lane> {
         let port = self.listener.local_addr().unwrap().port();
-        self.pool.lane(&format!("127.0.0.1:{port}"), "127.0.0.1", port, None)
+        self.pool.lane(&format!("127.0.0.1:{port}"), "127.0.0.1", port, None, None)
     }
 
     async fn connection(&self) -> Connection {
         match self.pool.take(&self.lane(), self.alarms.now()) {
             Some(connection) => connection,
-            None => self.pool.dial(&self.lane(), &self.clock).await.unwrap(),
+            None => self.pool.dial(&self.lane(), &self.clock, Limits::default()).await.unwrap(),
         }
     }
 
@@ -79,6 +80,8 @@ impl Stand {
             waits: expects.then(|| Rc::new(Intake::new(true))),
             upgrades: false,
             timeout: Duration::from_millis(200),
+            idle_timeout: Duration::from_millis(200),
+            deadline: None,
         };
         run(&self.pool, &self.alarms, connection, order).await
     }
@@ -267,7 +270,7 @@ fn an_early_answer_is_heard_while_the_body_is_still_coming() {
             assert!(answer.frame().await.is_none());
             assert!(stand.pool.take(&stand.lane(), stand.alarms.now()).is_some(), "kept");
         };
-        stand.during(async { tokio::join!(backend, call) }).await;
+        Box::pin(stand.during(async { tokio::join!(backend, call) })).await;
     });
 }
 
@@ -295,7 +298,7 @@ fn a_body_that_is_asked_about_waits_for_the_answer() {
             let answer = stand.send(Method::POST, Body::full("hi"), true).await.unwrap();
             assert_eq!(answer.status(), 417);
         };
-        stand.during(async { tokio::join!(backend, calls) }).await;
+        Box::pin(stand.during(async { tokio::join!(backend, calls) })).await;
     });
 }
 
@@ -347,14 +350,14 @@ fn no_more_connections_are_opened_than_there_is_room_for() {
     on_a_runtime(async {
         let stand = Stand::new().await;
         let lane = stand.lane();
-        let first = stand.pool.dial(&lane, &stand.clock).await.unwrap();
-        let _second = stand.pool.dial(&lane, &stand.clock).await.unwrap();
-        let third = stand.pool.dial(&lane, &stand.clock).await;
+        let first = stand.pool.dial(&lane, &stand.clock, Limits::default()).await.unwrap();
+        let _second = stand.pool.dial(&lane, &stand.clock, Limits::default()).await.unwrap();
+        let third = stand.pool.dial(&lane, &stand.clock, Limits::default()).await;
         assert!(matches!(third, Err(crate::sender::DialError::Busy)));
         // A connection that is free makes room for one to anywhere.
         stand.pool.put(first, stand.alarms.now());
-        let other = stand.pool.lane("localhost", "127.0.0.1", lane.port, None);
-        assert!(stand.pool.dial(&other, &stand.clock).await.is_ok());
+        let other = stand.pool.lane("localhost", "127.0.0.1", lane.port, None, None);
+        assert!(stand.pool.dial(&other, &stand.clock, Limits::default()).await.is_ok());
         assert!(stand.pool.take(&lane, stand.alarms.now()).is_none());
     });
 }

@@ -6,13 +6,15 @@
 use std::rc::Rc;
 
 use http::{Method, Response};
-use plan::BackendUrl;
+use plan::ServerPlan;
 
 use super::books::Books;
+use super::offer::Offer;
 use super::request::Request;
+use super::verdict::judge;
 use crate::body::{Body, BodyError};
 use crate::fault::Fault;
-use crate::sender::{Connection, DialError, Failure, Lane, Order, SendError, http2, run};
+use crate::sender::{Connection, DialError, Failure, Lane, Limits, Order, SendError, http2, run};
 use crate::worker::Worker;
 
 /// Why a try brought no answer.
@@ -38,11 +40,37 @@ pub(super) enum Reached {
     Heard,
 }
 
-/// Sends `request` to `server` and waits for the head of the answer.
+/// A server that was chosen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pick<'a> {
+    /// Its place among the addresses of the endpoint.
+    pub(super) index: usize,
+    /// What is configured about it.
+    pub(super) server: &'a ServerPlan,
+    /// Whether the connection has to be a new one.
+    pub(super) fresh: bool,
+}
+
+/// Sends `request` to the server that was chosen and waits for the head of the answer. The server
+/// is judged by what comes.
 pub(super) async fn attempt(
     request: &Request<'_>,
-    server: &BackendUrl,
-    body: Body,
+    pick: Pick<'_>,
+    offer: &mut Offer,
+    books: &mut Books<'_>,
+) -> Result<Response<Body>, Missed> {
+    let began = request.view.wants_latency().then(|| request.worker.clock.instant());
+    let result = exchange(request, pick, offer, books).await;
+    if request.view.len() > 1 {
+        judge(request, pick, &result, began);
+    }
+    result
+}
+
+async fn exchange(
+    request: &Request<'_>,
+    pick: Pick<'_>,
+    offer: &mut Offer,
     books: &mut Books<'_>,
 ) -> Result<Response<Body>, Missed> {
     if request.endpoint.credential.is_some() {
@@ -51,17 +79,21 @@ pub(super) async fn attempt(
     }
     if request.endpoint.http2 {
         // Boxed, so that the future of other calls stays small.
-        return Box::pin(stream(request, server, body, books)).await;
+        return Box::pin(stream(request, pick, offer, books)).await;
     }
-    let mut connection = connection(request, server).await?;
-    request.write_head(connection.output(), server, &body);
-    books.asked(connection.lane());
+    let mut connection = connection(request, pick).await?;
+    let body = offer.take();
+    request.write_head(connection.output(), &pick.server.url, &body);
+    books.asked(pick.index, connection.lane(), request.view.begin(pick.index));
     let used = connection.is_used();
+    let endpoint = request.endpoint;
     let order = Order {
         asked_with_head: request.received.method == Method::HEAD,
         waits: request.waits(),
         upgrades: request.handshake.is_some(),
-        timeout: request.endpoint.timeout,
+        timeout: endpoint.timeout,
+        idle_timeout: endpoint.idle_timeout,
+        deadline: request.deadline,
         body,
     };
     let running = run(&request.worker.pool, &request.worker.alarms, connection, order);
@@ -71,41 +103,58 @@ pub(super) async fn attempt(
 /// The same over HTTP/2, where connections are shared.
 async fn stream(
     request: &Request<'_>,
-    server: &BackendUrl,
-    body: Body,
+    pick: Pick<'_>,
+    offer: &mut Offer,
     books: &mut Books<'_>,
 ) -> Result<Response<Body>, Missed> {
     let Worker { pool, channels, clock, .. } = request.worker;
-    let lane = lane(request, server)?;
-    let slot = channels.slot(pool, &lane, clock).await.map_err(unreachable)?;
+    let lane = lane(request, pick)?;
+    let slot = channels.slot(pool, &lane, clock, limits(request)).await.map_err(unreachable)?;
     let mut head = Vec::new();
-    request.write_head(&mut head, server, &body);
-    books.asked(&lane);
+    let body = offer.take();
+    request.write_head(&mut head, &pick.server.url, &body);
+    books.asked(pick.index, &lane, request.view.begin(pick.index));
     let order = Order {
         asked_with_head: request.received.method == Method::HEAD,
         waits: None,
         upgrades: false,
         timeout: request.endpoint.timeout,
+        idle_timeout: request.endpoint.idle_timeout,
+        deadline: request.deadline,
         body,
     };
-    let running = http2::run(slot, head, server.tls, order);
+    let running = http2::run(slot, head, pick.server.url.tls, order);
     running.await.map_err(|failure| unanswered(failure, false))
 }
 
-/// A free connection to `server`, or a new one.
-async fn connection(request: &Request<'_>, server: &BackendUrl) -> Result<Connection, Missed> {
+/// What the endpoint says about its connections.
+fn limits(request: &Request<'_>) -> Limits {
+    let now = request.worker.alarms.now();
+    let left = request.deadline.map(|deadline| deadline.saturating_duration_since(now));
+    Limits {
+        timeout: request.endpoint.connect_timeout.into_iter().chain(left).min(),
+        connections: request.endpoint.bulkhead.max_connections,
+    }
+}
+
+/// A free connection to the server, or a new one.
+async fn connection(request: &Request<'_>, pick: Pick<'_>) -> Result<Connection, Missed> {
     let pool = &request.worker.pool;
-    let lane = lane(request, server)?;
-    if let Some(connection) = pool.take(&lane, request.worker.alarms.now()) {
+    let lane = lane(request, pick)?;
+    let now = request.worker.alarms.now();
+    if !pick.fresh
+        && let Some(connection) = pool.take(&lane, now)
+    {
         return Ok(connection);
     }
     // What is rare is boxed, so that the future of every call stays small.
-    Box::pin(pool.dial(&lane, &request.worker.clock)).await.map_err(unreachable)
+    Box::pin(pool.dial(&lane, &request.worker.clock, limits(request))).await.map_err(unreachable)
 }
 
-/// Where connections to `server` are kept, and what it is trusted by.
-fn lane(request: &Request<'_>, server: &BackendUrl) -> Result<Rc<Lane>, Missed> {
-    let trust = if server.tls {
+/// Where connections to the server are kept, and what it is trusted by.
+fn lane(request: &Request<'_>, pick: Pick<'_>) -> Result<Rc<Lane>, Missed> {
+    let url = &pick.server.url;
+    let trust = if url.tls {
         let trust = request.generation.backends.of(request.endpoint.tls.as_deref());
         // Never by another one than was asked for.
         let missed = Missed { fault: Fault::ApiNotReady, reached: Reached::Nobody };
@@ -116,7 +165,11 @@ fn lane(request: &Request<'_>, server: &BackendUrl) -> Result<Rc<Lane>, Missed> 
     let http2 =
         trust.filter(|_| request.endpoint.http2).map(|trust| request.worker.channels.trust(trust));
     let trust = http2.as_ref().or(trust);
-    Ok(request.worker.pool.lane(&server.authority, &server.host, server.port, trust))
+    let make = || {
+        let address = request.view.target(pick.index).and_then(|target| target.address);
+        request.worker.pool.lane(&url.authority, &url.host, url.port, address, trust)
+    };
+    Ok(request.view.lane(pick.index, |lane| lane.trusts(trust), make))
 }
 
 fn unreachable(error: DialError) -> Missed {

@@ -5,23 +5,28 @@ use std::rc::Rc;
 use crate::account::Account;
 use crate::handlers::Admission;
 use crate::sender::Lane;
+use crate::servers::Load;
 
 /// What a call has to note on its way, whichever of its tries gets through.
 pub(super) struct Books<'a> {
     /// Given up when the call counts.
     admission: Option<Admission>,
     pub(super) account: &'a mut Account,
+    /// The place of the server that was asked last.
+    pub(super) server: usize,
 }
 
 impl<'a> Books<'a> {
     pub(super) const fn new(admission: Admission, account: &'a mut Account) -> Self {
-        Self { admission: Some(admission), account }
+        Self { admission: Some(admission), account, server: 0 }
     }
 
-    /// The backend behind `lane` may act on the request from here on, so the call counts, whatever
+    /// The server at this place, behind `lane`, may act on the request from here on, so the call counts, whatever
     /// comes of it.
-    pub(super) fn asked(&mut self, lane: &Rc<Lane>) {
+    pub(super) fn asked(&mut self, server: usize, lane: &Rc<Lane>, load: Option<Load>) {
+        self.server = server;
         self.account.asked(Rc::clone(lane));
+        self.account.load = load;
         if let Some(admission) = self.admission.take() {
             admission.settle();
         }

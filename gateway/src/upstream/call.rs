@@ -50,20 +50,21 @@
 
 use http::Response;
 
-use plan::BackendUrl;
-
-use super::attempt::{Missed, attempt};
+use super::attempt::{Pick, attempt};
 use super::books::Books;
-use super::choose::{Tried, choose};
+use super::choose::choose;
+use super::entrance::enter;
+use super::offer::Offer;
 use super::request::Request;
-use super::retry::{Next, next};
-use super::websocket;
+use super::retry::{Next, Outcome, Retries};
+use super::{sticky, websocket};
 use crate::account::Account;
 use crate::body::Body;
 use crate::fault::Fault;
 use crate::generation::Generation;
 use crate::handlers::{Admission, Permit};
 use crate::received::Received;
+use crate::servers::Tried;
 use crate::worker::Worker;
 
 /// A request on its way out.
@@ -101,15 +102,24 @@ pub async fn call(
     let Outbound { worker, generation, received, body, account } = outbound;
     let mut request = Request::new(worker, generation, received, permit, account, &body);
     request.handshake = websocket::handshake(permit, received, &body)?;
+    let pass = enter(&request, account)?;
     let mut books = Books::new(admission, account);
-    let server = choose(&request, &Tried::default()).ok_or(Fault::ApiNotReady)?;
-    let response = match attempt(&request, server, body, &mut books).await {
-        Ok(response) => response,
+    let mut offer = Offer::new(body, &request.endpoint.retries, &received.method);
+    let pick = choose(&request, Tried::default()).ok_or(Fault::ApiNotReady)?;
+    let mut outcome = attempt(&request, pick, &mut offer, &mut books).await;
+    if Retries::concern(&request, &outcome) {
         // What is rare is boxed, so that the future of every call stays small.
-        Err(missed) => Box::pin(again(&request, server, missed, &mut books)).await?,
-    };
+        outcome = Box::pin(again(&request, pick, outcome, &mut offer, &mut books)).await;
+    }
+    if let Some(pass) = pass {
+        pass.ended(&request, &outcome);
+    }
+    let response = outcome.map_err(|missed| missed.fault)?;
     let account = books.account;
     account.answered(response.status());
+    if request.endpoint.sticky.is_some() {
+        account.cookie = sticky::given(&request, books.server);
+    }
     if let Some(handshake) = &request.handshake {
         websocket::agreed(handshake, received, &response)?;
     }
@@ -119,27 +129,33 @@ pub async fn call(
     Ok(Reply(response))
 }
 
-/// Tries once more, and once more, as long as it is safe.
+/// Tries once more, and once more, as long as it is safe and the budget lasts.
 async fn again<'a>(
     request: &Request<'a>,
-    mut server: &'a BackendUrl,
-    mut missed: Missed,
+    mut pick: Pick<'a>,
+    mut outcome: Outcome,
+    offer: &mut Offer,
     books: &mut Books<'_>,
-) -> Result<Response<Body>, Fault> {
+) -> Outcome {
+    let mut retries = Retries::of(request);
     let mut tried = Tried::default();
     loop {
-        server = match next(request, &missed) {
-            Next::GiveUp => return Err(missed.fault),
-            Next::Same => server,
-            Next::Other => {
-                tried.note(server);
-                let Some(other) = choose(request, &tried) else { return Err(missed.fault) };
+        pick = match retries.next(request, &outcome, offer.is_repeatable()) {
+            Next::GiveUp => return outcome,
+            Next::Fresh => Pick { fresh: true, ..pick },
+            Next::Elsewhere => {
+                tried = tried.with(pick.index);
+                let Some(other) = choose(request, tried) else { return outcome };
                 other
             }
+            Next::After(pause) => {
+                tried = tried.with(pick.index);
+                // An answer that is not passed on closes its connection here.
+                drop(outcome);
+                request.worker.clock.sleep(pause).await;
+                choose(request, tried).unwrap_or(Pick { fresh: true, ..pick })
+            }
         };
-        match attempt(request, server, Body::Empty, books).await {
-            Ok(response) => return Ok(response),
-            Err(worse) => missed = worse,
-        }
+        outcome = attempt(request, pick, offer, books).await;
     }
 }

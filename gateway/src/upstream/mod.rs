@@ -4,10 +4,15 @@ mod attempt;
 mod books;
 mod call;
 mod choose;
+mod cookie;
+mod entrance;
 mod forwarded;
 mod key_manager;
+mod offer;
 mod request;
 mod retry;
+mod sticky;
+mod verdict;
 mod websocket;
 
 pub use call::{Outbound, Reply, call};

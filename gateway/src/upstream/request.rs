@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use plan::{BackendUrl, EndpointPlan};
 
@@ -13,6 +14,7 @@ use crate::handlers::Permit;
 use crate::policies::{Facts, RequestRules};
 use crate::received::Received;
 use crate::sender::{Line, Rules, write};
+use crate::servers::{Now, View};
 use crate::websocket::Handshake;
 use crate::worker::Worker;
 
@@ -22,9 +24,12 @@ pub(super) struct Request<'a> {
     pub(super) generation: &'a Generation,
     pub(super) endpoint: &'a Arc<EndpointPlan>,
     pub(super) received: &'a Received,
-    permit: &'a Permit<'a>,
+    /// The servers of the endpoint.
+    pub(super) view: Rc<View>,
+    /// When all tries and the whole answer have to be over.
+    pub(super) deadline: Option<Instant>,
+    pub(super) permit: &'a Permit<'a>,
     forwarded: Forwarded,
-    has_body: bool,
     waits: Option<Rc<Intake>>,
     traceparent: Option<String>,
     name: [u8; 32],
@@ -49,14 +54,17 @@ impl<'a> Request<'a> {
         let traceparent = trace(&mut forwarded);
         let endpoint = permit.endpoint();
         let name = hex(account.name);
+        let view = worker.servers.view(endpoint);
+        let deadline = endpoint.total_timeout.map(|total| worker.alarms.now() + total);
         Self {
             worker,
             generation,
             endpoint,
             received,
+            view,
+            deadline,
             permit,
             forwarded,
-            has_body,
             waits,
             traceparent,
             name,
@@ -64,9 +72,10 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Whether there is a body.
-    pub(super) const fn has_body(&self) -> bool {
-        self.has_body
+    /// The time, as of the last tick.
+    pub(super) fn now(&self) -> Now {
+        let instant = self.worker.alarms.now();
+        Now { instant, ms: self.worker.servers.millis(instant) }
     }
 
     /// There where the client waits for a word before it sends its body.

@@ -121,7 +121,7 @@ fn chunked(number: usize, trailers: &str) -> Vec<u8> {
 }
 
 /// The next request, head and body as they came; `None` at the end of the connection.
-async fn read_request(
+pub(crate) async fn read_request(
     stream: &mut (impl AsyncRead + Unpin),
     input: &mut Vec<u8>,
 ) -> Option<String> {

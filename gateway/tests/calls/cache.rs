@@ -296,8 +296,9 @@ async fn a_stale_answer_is_given_at_once_and_renewed_behind_it() {
     tokio::time::timeout(crate::stand::LIMIT, renewed).await.expect("the new answer in time");
     assert_eq!((before, origin.requests()), (1, 2), "only one call renews");
     // The renewal is no call of a client.
-    let calls = stand.number("gateway_calls_total{class=\"2xx\"}");
-    assert!(calls >= 5 && stand.number("gateway_cache_calls_total{result=\"hit\"}") + 4 == calls);
+    let hits = stand.number("gateway_cache_calls_total{result=\"hit\"}");
+    assert!(hits >= 1);
+    stand.until("gateway_calls_total{class=\"2xx\"}", hits + 4).await;
 }
 
 #[tokio::test]

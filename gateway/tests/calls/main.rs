@@ -38,11 +38,15 @@ mod rights;
 #[cfg(test)]
 mod routing;
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod smuggling;
 #[cfg(test)]
 mod stand;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod upstreams;
 #[cfg(test)]
 mod variants;
 #[cfg(test)]

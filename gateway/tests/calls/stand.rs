@@ -51,7 +51,7 @@ impl Stand {
         let tls = host.tls.server_config(ClientAuth::None, &["http/1.1"]).unwrap();
         let backend = Backend::start(&host.tasks, tls).await;
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
-        let plan = plan(&filled(resources, &backend, &key));
+        let plan = plan(&Plan::empty(), &filled(resources, &backend, &key));
         let current = Arc::new(Current::new(generation(1, plan, &key)));
         let revocations = Arc::new(Revocations::new());
         let store = Arc::new(cache::Store::new(8 << 20));
@@ -94,8 +94,9 @@ impl Stand {
 
     /// Puts other resources in force.
     pub(crate) fn publish(&self, resources: &str) {
-        let plan = plan(&filled(resources, &self.backend, &self.key));
-        let number = self.current.load().number + 1;
+        let before = self.current.load();
+        let plan = plan(&before.plan, &filled(resources, &self.backend, &self.key));
+        let number = before.number + 1;
         self.certificates.follow(&plan);
         self.current.swap(generation(number, plan, &self.key));
     }
@@ -196,6 +197,7 @@ fn settings() -> Settings {
             http2_streams: 10,
             http2_ping: Duration::from_secs(30),
             max_connections: 64,
+            max_per_server: 64,
         },
         credentials: credentials::Config { cache: 1024 },
     }
@@ -213,14 +215,14 @@ fn key_set(key: &SigningKey) -> String {
     json!({ "keys": [key.public_jwk()] }).to_string()
 }
 
-fn plan(resources: &str) -> Plan {
+fn plan(before: &Plan, resources: &str) -> Plan {
     let (resources, problems) = plan::read_document(resources, "test.yaml");
     assert!(problems.is_empty(), "{problems:#?}");
     let upserts: Vec<_> = resources
         .iter()
         .map(|resource| (plan::key(resource).unwrap(), plan::encode(resource)))
         .collect();
-    let (plan, rejected) = Plan::empty().replaced(&upserts);
+    let (plan, rejected) = before.replaced(&upserts);
     assert!(rejected.is_empty(), "{rejected:#?}");
     plan
 }

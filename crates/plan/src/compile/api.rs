@@ -111,6 +111,23 @@ impl ApiPlan {
         [&self.production, &self.sandbox].into_iter().flatten().chain(variants)
     }
 
+    /// Shares with `old`, an earlier form of the same API, the endpoints that did not change: what
+    /// a gateway knows about their servers stays true.
+    pub(crate) fn sharing(mut self, old: &Self) -> Self {
+        let ends = [(&mut self.production, &old.production), (&mut self.sandbox, &old.sandbox)];
+        for (new, old) in ends {
+            if *new == *old {
+                new.clone_from(old);
+            }
+        }
+        if let Some(new) = self.variants.as_mut().and_then(Arc::get_mut)
+            && let Some(old) = &old.variants
+        {
+            new.share(old);
+        }
+        self
+    }
+
     /// Its operations, in the order of the resource.
     pub fn operations(&self) -> &[Arc<OperationPlan>] {
         &self.operations

@@ -1,58 +1,71 @@
-//! Where is a backend, and how long may it take?
+//! What is an endpoint to a gateway: its servers, and how they are used?
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use turnpike_proto::config::v1::Endpoint;
-use url::Url;
 
-use super::api::unknown;
 use super::backend_tls::{BackendTlsPlan, compile_backend_tls};
+use super::balance::{
+    Balance, ServerPlan, StickyPlan, compile_balance, compile_servers, compile_sticky,
+};
 use super::credential::{CredentialPlan, compile_credential};
 use super::named::Named;
+use super::range::{optional_span, span};
+use super::resilience::{
+    BreakerPlan, BulkheadPlan, EjectionPlan, HealthCheckPlan, RetryPlan, compile_breaker,
+    compile_bulkhead, compile_ejection, compile_health_check, compile_retries,
+};
 use super::wire::speaks_http2;
-use crate::problem::{At, Problems, shown};
+use crate::problem::{At, Problems};
 
-const MAX_URLS: usize = 64;
+const LEAST: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A group of servers that answer alike.
+///
+/// While nothing in it changes, a new version of its API keeps the same value in memory, so that
+/// what a gateway knows about its servers can be kept by its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointPlan {
     /// The servers; at least one.
-    pub urls: Vec<BackendUrl>,
-    /// How long one may take to answer.
+    pub servers: Vec<ServerPlan>,
+    /// How one of them is chosen.
+    pub balance: Balance,
+    /// How long one may take to the head of its answer.
     pub timeout: Duration,
     /// Whether HTTP/2 is spoken to them.
     pub http2: bool,
+    /// How long may pass between two parts of an answer.
+    pub idle_timeout: Duration,
+    /// How long all tries and the whole answer may take.
+    pub total_timeout: Option<Duration>,
+    /// How long a server may take to accept a connection; `None`: as the gateway is configured.
+    pub connect_timeout: Option<Duration>,
+    /// Further tries.
+    pub retries: RetryPlan,
+    /// When a server is taken out for failing calls.
+    pub ejection: EjectionPlan,
+    /// Regular checks.
+    pub health_check: Option<Box<HealthCheckPlan>>,
+    /// When calls are stopped.
+    pub breaker: Option<BreakerPlan>,
+    /// What it may hold at a time.
+    pub bulkhead: BulkheadPlan,
+    /// The cookie that keeps a client at its server.
+    pub sticky: Option<StickyPlan>,
+    /// How long a new server takes to its full share.
+    pub slow_start: Option<Duration>,
+    /// How often names are resolved anew.
+    pub resolve_every: Duration,
     /// TLS to those that speak it, where it is not as everywhere.
     pub tls: Option<Arc<BackendTlsPlan>>,
     /// What they are shown.
     pub credential: Option<Arc<CredentialPlan>>,
-}
-
-/// The parts of a backend's URL that a call needs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct BackendUrl {
-    /// `https`.
-    pub tls: bool,
-    /// The host without brackets: what is resolved, and what the certificate is checked against.
-    pub host: String,
-    /// The port, also where the URL leaves it out.
-    pub port: u16,
-    /// `host` or `host:port` as the `Host` field says it; a default port is left out.
-    pub authority: String,
-    /// What is put before the rest of the call's path; without a `/` at the end, often empty.
-    pub base: String,
-}
-
-impl fmt::Display for BackendUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority, self.base)
-    }
 }
 
 pub(crate) fn compile_endpoint(
@@ -61,27 +74,8 @@ pub(crate) fn compile_endpoint(
     at: &At<'_>,
     problems: &mut Problems,
 ) -> Option<EndpointPlan> {
-    let list = at.name("urls");
-    if endpoint.urls.is_empty() {
-        problems.add(&list, "a backend needs a URL", "write `urls: [\"http://127.0.0.1:3001\"]`");
-    }
-    if endpoint.urls.len() > MAX_URLS {
-        let reason = format!("there are {}, at most {MAX_URLS}", endpoint.urls.len());
-        problems.add(&list, reason, "");
-    }
-    if endpoint.balance != 0 {
-        problems.add(&at.name("balance"), unknown(endpoint.balance), "");
-    }
-    let mut urls: Vec<BackendUrl> = Vec::with_capacity(endpoint.urls.len());
-    for (index, text) in endpoint.urls.iter().enumerate() {
-        match parse_url(text) {
-            Ok(url) if urls.contains(&url) => {
-                problems.add(&list.index(index), "the URL stands twice", "keep one of them");
-            }
-            Ok(url) => urls.push(url),
-            Err((reason, suggestion)) => problems.add(&list.index(index), reason, suggestion),
-        }
-    }
+    let servers = compile_servers(endpoint, at, problems);
+    let balance = compile_balance(endpoint, at, problems);
     let timeout = match &endpoint.timeout {
         None => DEFAULT_TIMEOUT,
         Some(given) => positive(given, MAX_TIMEOUT).unwrap_or_else(|| {
@@ -93,13 +87,54 @@ pub(crate) fn compile_endpoint(
             DEFAULT_TIMEOUT
         }),
     };
-    if endpoint.tls.is_some() && !urls.iter().any(|url| url.tls) {
+    if endpoint.tls.is_some() && !servers.iter().any(|server| server.url.tls) {
         problems.add(&at.name("tls"), "none of the servers is `https`", "write `https://`");
     }
     let http2 = speaks_http2(endpoint, at, problems);
     let (tls, credential) = check_access(endpoint, named, at, problems);
     let (tls, credential) = (tls.map(Arc::new), credential.map(Arc::new));
-    (!urls.is_empty()).then_some(EndpointPlan { urls, timeout, http2, tls, credential })
+    let mut bound = |name: &str, given: &Option<prost_types::Duration>, least, most| {
+        optional_span(given.as_ref(), &(least..=most), &at.name(name), problems)
+    };
+    let idle_timeout = bound("idleTimeout", &endpoint.idle_timeout, LEAST, HOUR);
+    let plan = EndpointPlan {
+        http2,
+        tls,
+        credential,
+        servers,
+        balance,
+        timeout: bound("tryTimeout", &endpoint.try_timeout, LEAST, MAX_TIMEOUT).unwrap_or(timeout),
+        idle_timeout: idle_timeout.unwrap_or(timeout),
+        total_timeout: bound("totalTimeout", &endpoint.total_timeout, LEAST, 24 * HOUR),
+        connect_timeout: bound("connectTimeout", &endpoint.connect_timeout, LEAST, MINUTE),
+        slow_start: bound("slowStart", &endpoint.slow_start, LEAST, HOUR),
+        resolve_every: span(
+            endpoint.resolve_every.as_ref(),
+            10 * SECOND,
+            &(SECOND..=HOUR),
+            &at.name("resolveEvery"),
+            problems,
+        ),
+        retries: compile_retries(endpoint.retries.as_ref(), &at.name("retries"), problems),
+        ejection: compile_ejection(endpoint.ejection.as_ref(), &at.name("ejection"), problems),
+        health_check: endpoint
+            .health_check
+            .as_ref()
+            .map(|check| Box::new(compile_health_check(check, &at.name("healthCheck"), problems))),
+        breaker: endpoint
+            .breaker
+            .as_ref()
+            .map(|breaker| compile_breaker(breaker, &at.name("breaker"), problems)),
+        bulkhead: endpoint
+            .bulkhead
+            .map(|bulkhead| compile_bulkhead(bulkhead, &at.name("bulkhead"), problems))
+            .unwrap_or_default(),
+        sticky: endpoint
+            .sticky
+            .as_ref()
+            .map(|sticky| compile_sticky(sticky, &at.name("sticky"), problems)),
+    };
+    (!plan.servers.is_empty()).then_some(plan)
 }
 
 /// How a gateway and the servers make sure of each other. `None` where nothing is asked for, where
@@ -130,41 +165,6 @@ pub(crate) fn positive(given: &prost_types::Duration, most: Duration) -> Option<
     (duration > Duration::ZERO && duration <= most).then_some(duration)
 }
 
-/// The URL parser repairs a lot; a backend address is taken only as it should have been written.
-pub(super) fn parse_url(text: &str) -> Result<BackendUrl, (String, String)> {
-    let lower = text.to_ascii_lowercase();
-    if !lower.starts_with("http://") && !lower.starts_with("https://") {
-        let suggestion = if lower.starts_with("http") || text.contains("://") {
-            "start with `http://` or `https://`".to_owned()
-        } else {
-            format!("write `http://{}`", shown(text))
-        };
-        return Err((format!("`{}` is no http or https URL", shown(text)), suggestion));
-    }
-    if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
-        return Err(("a URL has no spaces and no backslashes".to_owned(), String::new()));
-    }
-    let url = Url::parse(text)
-        .map_err(|error| (format!("`{}` is no URL: {error}", shown(text)), String::new()))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err((
-            "a URL carries no user name and no password".to_owned(),
-            "everybody who may read the API would read them".to_owned(),
-        ));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        let bare = shown(url.as_str().split(['?', '#']).next().unwrap_or_default());
-        return Err(("a URL has no query and no fragment".to_owned(), format!("write `{bare}`")));
-    }
-    let nowhere = || (format!("`{}` names no host", shown(text)), String::new());
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(nowhere)?;
-    let port = url.port_or_known_default().filter(|port| *port != 0).ok_or_else(nowhere)?;
-    let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    Ok(BackendUrl {
-        tls: url.scheme() == "https",
-        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-        port,
-        authority,
-        base: url.path().trim_end_matches('/').to_owned(),
-    })
-}
+#[cfg(test)]
+#[path = "backend_tests.rs"]
+mod tests;

@@ -6,6 +6,8 @@
 mod api;
 mod backend;
 mod backend_tls;
+mod backend_url;
+mod balance;
 mod caching;
 mod certificate;
 mod cors;
@@ -18,7 +20,9 @@ mod named;
 mod oauth2;
 mod operation;
 mod policies;
+mod range;
 mod request_limits;
+mod resilience;
 mod resource;
 mod subscriber;
 mod tier;
@@ -26,8 +30,10 @@ mod variant;
 mod wire;
 
 pub use api::{ApiPlan, OperationMatch, SecurityPlan};
-pub use backend::{BackendUrl, EndpointPlan};
+pub use backend::EndpointPlan;
 pub use backend_tls::BackendTlsPlan;
+pub use backend_url::BackendUrl;
+pub use balance::{Balance, HashBy, ServerPlan, StickyPlan};
 pub use caching::CompressionPlan;
 pub use certificate::ListenerCertificate;
 pub use cors::CorsPlan;
@@ -38,6 +44,7 @@ pub use oauth2::OAuth2Plan;
 pub use operation::OperationPlan;
 pub use policies::{HeaderRules, Part, PoliciesPlan, Template, Variable};
 pub use request_limits::RequestLimitsPlan;
+pub use resilience::{BreakerPlan, BulkheadPlan, EjectionPlan, HealthCheckPlan, RetryPlan};
 pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
 pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 

@@ -9,7 +9,7 @@ use turnpike_proto::config::v1::o_auth2_credential::{ClientAuth, Grant};
 use url::Url;
 
 use super::api::unknown;
-use super::backend::{BackendUrl, parse_url};
+use super::backend_url::{BackendUrl, parse_url};
 use super::credential::{encoded, sensitive};
 use super::named::{Named, SecretText};
 use super::operation::is_scope;

@@ -40,6 +40,31 @@ pub struct VariantPlan {
 }
 
 impl VariantsPlan {
+    /// Every endpoint that a variant may send calls to.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<EndpointPlan>> {
+        self.all().flat_map(|variant| variant.production.iter().chain(&variant.sandbox))
+    }
+
+    /// Shares with `old` the endpoints of equal names that did not change.
+    pub(super) fn share(&mut self, old: &Self) {
+        let asking = self.asking.iter_mut().map(|(_, _, variant)| variant);
+        for new in asking.chain(self.sharing.iter_mut().map(|(_, variant)| variant)) {
+            let Some(old) = old.all().find(|old| old.name == new.name) else { continue };
+            for (new, old) in
+                [(&mut new.production, &old.production), (&mut new.sandbox, &old.sandbox)]
+            {
+                if *new == *old {
+                    new.clone_from(old);
+                }
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &VariantPlan> {
+        let asking = self.asking.iter().map(|(_, _, variant)| variant);
+        asking.chain(self.sharing.iter().map(|(_, variant)| variant))
+    }
+
     /// The variant for a call; `None`: the API's own backends. `draw` is a number that is spread
     /// evenly over what `split_by` keeps together.
     pub fn choose(&self, call: &dyn Asked, draw: u64) -> Option<&VariantPlan> {
@@ -55,15 +80,6 @@ impl VariantsPlan {
             percent -= weight;
         }
         None
-    }
-}
-
-impl VariantsPlan {
-    /// Every endpoint that a variant may send calls to.
-    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<EndpointPlan>> {
-        let asking = self.asking.iter().map(|(_, _, variant)| variant);
-        let all = asking.chain(self.sharing.iter().map(|(_, variant)| variant));
-        all.flat_map(|variant| [&variant.production, &variant.sandbox]).flatten()
     }
 }
 

@@ -36,7 +36,8 @@ pub(crate) fn wired<'s>(
 
 fn wire(endpoint: &mut Endpoint, kind: ApiType, at: &At<'_>, problems: &mut Problems) {
     if kind == ApiType::Ws {
-        endpoint.urls.iter_mut().for_each(|url| *url = of_websocket(url));
+        let servers = endpoint.servers.iter_mut().map(|server| &mut server.url);
+        endpoint.urls.iter_mut().chain(servers).for_each(|url| *url = of_websocket(url));
     }
     match (Protocol::try_from(endpoint.protocol), kind) {
         (Ok(Protocol::Auto), ApiType::Grpc) => endpoint.protocol = Protocol::H2.into(),

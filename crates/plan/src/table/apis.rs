@@ -18,7 +18,11 @@ impl Entry for Arc<ApiPlan> {
         problems: &mut Problems,
     ) -> Result<Option<Self>, Refusal> {
         let Any::Api(api) = object else { return Ok(None) };
-        Ok(compile_api(key, api, Named::among(&plan.objects), problems).map(Self::new))
+        let compiled = compile_api(key, api, Named::among(&plan.objects), problems);
+        Ok(compiled.map(|api| match plan.apis.get(key.id()) {
+            Some(old) => Self::new(api.sharing(old)),
+            None => Self::new(api),
+        }))
     }
 
     fn current(plan: &Plan, key: &ResourceKey) -> Option<Self> {

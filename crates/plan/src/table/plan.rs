@@ -13,8 +13,8 @@ use turnpike_proto::config::v1::Rejected;
 use super::others::CertificateEntry;
 use super::subscribers::ApplicationEntry;
 use crate::compile::{
-    ApiPlan, BackendTlsPlan, ConsumerPlan, GroupPlan, KeyManagerPlan, ListenerCertificate,
-    SubscriptionPlan, TierPlan, built_in_resident,
+    ApiPlan, BackendTlsPlan, ConsumerPlan, EndpointPlan, GroupPlan, KeyManagerPlan,
+    ListenerCertificate, SubscriptionPlan, TierPlan, built_in_resident,
 };
 use crate::map::{Map, new_map};
 use crate::objects::Objects;
@@ -76,6 +76,11 @@ impl Plan {
             certificates: OrdMap::new(),
             backend_tls: new_map(),
         }
+    }
+
+    /// The endpoints of all APIs that are served.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<EndpointPlan>> {
+        self.apis.values().filter(|api| api.is_served()).flat_map(|api| api.endpoints())
     }
 
     /// What it was made from, also what is rejected: the hash and the bytes that a gateway holds.

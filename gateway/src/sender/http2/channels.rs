@@ -14,7 +14,7 @@ use chassis::task::Tasks;
 use tokio::sync::Semaphore;
 
 use super::super::config::Config;
-use super::super::dial::DialError;
+use super::super::dial::{DialError, Limits};
 use super::super::pool::{Lane, Pool};
 use super::super::trust::Trust;
 use super::super::tunnel::Tunnel;
@@ -73,6 +73,7 @@ impl Channels {
         pool: &Pool,
         lane: &Rc<Lane>,
         clock: &Clock,
+        limits: Limits,
     ) -> Result<Slot, DialError> {
         let line = self.line(lane);
         if let Some(slot) = self.free(&line) {
@@ -90,7 +91,7 @@ impl Channels {
         {
             return Err(DialError::Other(Arc::clone(error)));
         }
-        self.open(pool, &line, clock).await.map_err(|error| {
+        self.open(pool, &line, clock, limits).await.map_err(|error| {
             let error = Arc::new(error);
             line.failures.set(line.failures.get().wrapping_add(1));
             *line.failed.borrow_mut() = Some(Arc::clone(&error));
@@ -98,8 +99,14 @@ impl Channels {
         })
     }
 
-    async fn open(&self, pool: &Pool, line: &Line, clock: &Clock) -> Result<Slot, DialError> {
-        let connection = pool.dial(&line.lane, clock).await?;
+    async fn open(
+        &self,
+        pool: &Pool,
+        line: &Line,
+        clock: &Clock,
+        limits: Limits,
+    ) -> Result<Slot, DialError> {
+        let connection = pool.dial(&line.lane, clock, limits).await?;
         if !connection.link.speaks_http2() {
             return Err(DialError::NoHttp2);
         }

@@ -25,8 +25,8 @@ impl Patience {
         Self {
             alarm: alarms.alarm(),
             span: order.timeout,
-            idle: order.timeout,
-            deadline: None,
+            idle: order.idle_timeout,
+            deadline: order.deadline,
             waits_for: WaitsFor::Client,
         }
     }
