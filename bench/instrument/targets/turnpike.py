@@ -1,0 +1,67 @@
+"""The gateway, serving a directory of resources, with all that a real call has switched on."""
+
+import json
+
+from ..material import AUDIENCE, ISSUER, free_port, write
+from ..scenarios import CLIENTS, NEVER
+
+_RULES = {
+    "request": [{"set": {"name": "x-gateway", "value": "gw1"}},
+                {"set": {"name": "x-consumer", "value": "${application.name}"}},
+                {"remove": {"name": "x-remove-me"}}],
+    "response": [{"set": {"name": "x-served-by", "value": "gw1"}},
+                 {"set": {"name": "strict-transport-security", "value": "max-age=31536000"}},
+                 {"set": {"name": "x-frame-options", "value": "DENY"}},
+                 {"remove": {"name": "server"}}],
+}
+
+
+def resources(sc, backend, routes, jwks):
+    """One API per route; with tokens also an application and a subscription per client."""
+    kind = lambda kind, name, spec, **more: {"apiVersion": "turnpike/v1", "kind": kind,
+                                             "metadata": {"name": name, **more}, "spec": spec}
+    for i in range(routes):
+        spec = {"context": f"/api{i}", "lifecycle": "PUBLISHED", "tiers": ["Bench"], "keyManagers": ["bench"],
+                "security": {"schemes": ["oauth2" if sc.jwt else "none"]},
+                "endpoints": {"production": {"urls": [f"http://127.0.0.1:{backend}"]}}}
+        if sc.headers:
+            spec["policies"] = _RULES
+        yield kind("Api", f"api{i}", spec, version="v1")
+    yield kind("KeyManager", "bench", {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": json.dumps(jwks)})
+    limits = {"quota": {"requests": str(NEVER * 3600), "per": "3600s"}, "burst": {"requests": str(NEVER), "per": "1s"}}
+    yield kind("Tier", "Bench", limits if sc.limit else {})
+    for i in range(CLIENTS if sc.jwt else 0):
+        yield kind("Application", f"app{i}", {"keys": [{"keyManager": "bench", "consumerKey": f"client-{i}"}]})
+        yield kind("Subscription", f"app{i}-api{i}", {"application": f"app{i}", "api": f"api{i}:v1", "tier": "Bench"})
+
+
+def turnpike(run, sc):
+    docs = map(json.dumps, resources(sc, run.backend, sc.routes, run.tokens["jwks"]))
+    # In files of a bounded size: a directory is read file by file.
+    part, size, number = [], 0, 0
+    for doc in docs:
+        part.append(doc)
+        size += len(doc)
+        if size > 4_000_000:
+            write(f"{run.dir}/resources/{number}.yaml", "\n---\n".join(part))
+            part, size, number = [], 0, number + 1
+    write(f"{run.dir}/resources/{number}.yaml", "\n---\n".join(part))
+    collector = f"https://127.0.0.1:{run.collector}" if sc.limit else ""
+    plain, secure = (free_port(), run.port) if sc.tls else (run.port, free_port())
+    write(f"{run.dir}/gateway.toml", f"""
+[service]
+data = "{run.dir}/gateway"
+[pki]
+directory = "{run.pki}"
+[telemetry]
+log = "warn"
+[operations]
+listen = "127.0.0.1:{free_port()}"
+[receiver]
+http = ["127.0.0.1:{plain}"]
+https = ["127.0.0.1:{secure}"]
+workers = 1
+[collector]
+address = "{collector}"
+""")
+    return [run.gateway, "--config", f"{run.dir}/gateway.toml", "--resources", f"{run.dir}/resources"]
