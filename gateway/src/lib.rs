@@ -50,6 +50,7 @@ pub mod hops;
 pub mod http1;
 pub mod proxies;
 pub mod received;
+pub mod spares;
 pub mod websocket;
 
 pub mod fault;

@@ -69,7 +69,7 @@ fn dump(node: &str, state: &State, current: &Current, ask: &Ask) -> Reply {
 /// An object as JSON; secret values are left out.
 fn shown(object: &Object) -> Value {
     let unreadable = || json!({ "key": object.key().as_str(), "unreadable": true });
-    object.resource().map_or_else(unreadable, plan::to_json)
+    object.resource().map_or_else(unreadable, |resource| plan::to_json(&resource))
 }
 
 /// Which objects are asked for.

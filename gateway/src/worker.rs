@@ -24,6 +24,7 @@ use crate::received::Bounds;
 use crate::rpc::token_endpoint;
 use crate::sender::{Pool, http2::Channels};
 use crate::servers::Servers;
+use crate::spares::Spares;
 use crate::usage::Recorder;
 
 /// One worker's belongings.
@@ -67,6 +68,8 @@ pub struct Worker {
     pub proxies: Proxies,
     /// How much backends are told of callers' certificates.
     pub certificate_told: Told,
+    /// Buffers that wait for their next use.
+    pub spares: Rc<Spares>,
     /// Whether the worker is about to stop: what is said last on a connection says so too.
     pub draining: Cell<bool>,
     /// Whether it has also stopped to wait for calls that may be on their way.

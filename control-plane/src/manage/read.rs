@@ -59,7 +59,8 @@ pub fn list(catalog: &Catalog, kind: Kind, wanted: &PageRequest) -> Result<Page,
         .of_kind(kind)
         .skip_while(|object| after.as_ref().is_some_and(|after| object.key() <= after))
         .filter(|object| {
-            let labels = object.resource().and_then(plan::metadata).map(|m| &m.labels);
+            let resource = object.resource();
+            let labels = resource.as_deref().and_then(plan::metadata).map(|m| &m.labels);
             wanted
                 .labels
                 .iter()

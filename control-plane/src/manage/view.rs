@@ -11,7 +11,7 @@ use crate::catalog::{Stamp, State};
 
 /// One resource as `Get` answers it.
 pub fn shown(state: &State, key: &ResourceKey) -> Option<Resource> {
-    let mut resource = state.objects.get(key)?.resource()?.clone();
+    let mut resource = state.objects.get(key)?.resource()?.into_owned();
     if let (Some(stamp), Some(metadata)) =
         (state.stamps.get(key), plan::metadata_mut(&mut resource))
     {

@@ -31,7 +31,8 @@ pub fn groups(objects: &Objects, labels: &BTreeMap<String, String>) -> Vec<Strin
 }
 
 fn belongs(group: &Object, labels: &BTreeMap<String, String>) -> bool {
-    match group.resource().and_then(|resource| resource.resource.as_ref()) {
+    let resource = group.resource();
+    match resource.as_ref().and_then(|resource| resource.resource.as_ref()) {
         Some(Any::GatewayGroup(group)) => {
             group.spec.as_ref().is_none_or(|spec| selects(&spec.selector, labels))
         }
@@ -108,7 +109,7 @@ fn touched(
         }
         let held = [before.objects.get(&key), after.objects.get(&key)];
         for resource in held.iter().flatten().filter_map(|object| object.resource()) {
-            let named = references(resource).into_iter().map(|reference| reference.to);
+            let named = references(&resource).into_iter().map(|reference| reference.to);
             open.extend(named.filter(|key| key.kind() != Some(Kind::Api)));
         }
         let wanted =
@@ -162,7 +163,8 @@ impl<'o> Scope<'o> {
     }
 
     fn wants_api(&self, object: &Object, only_prototypes: bool) -> bool {
-        let Some(Any::Api(api)) = object.resource().and_then(|it| it.resource.as_ref()) else {
+        let resource = object.resource();
+        let Some(Any::Api(api)) = resource.as_ref().and_then(|it| it.resource.as_ref()) else {
             return false;
         };
         let Some(spec) = api.spec.as_ref() else { return false };
@@ -172,7 +174,8 @@ impl<'o> Scope<'o> {
     }
 
     fn wants_subscription(&self, object: &Object) -> bool {
-        let Some(Any::Subscription(one)) = object.resource().and_then(|it| it.resource.as_ref())
+        let resource = object.resource();
+        let Some(Any::Subscription(one)) = resource.as_ref().and_then(|it| it.resource.as_ref())
         else {
             return false;
         };
@@ -184,7 +187,7 @@ impl<'o> Scope<'o> {
 }
 
 fn is_for_backends(certificate: &Object) -> bool {
-    match certificate.resource().and_then(|resource| resource.resource.as_ref()) {
+    match certificate.at_hand().and_then(|resource| resource.resource.as_ref()) {
         Some(Any::Certificate(one)) => {
             one.spec.as_ref().is_some_and(|spec| spec.r#use == i32::from(Use::BackendClient))
         }
@@ -204,7 +207,7 @@ fn stripped(object: &Arc<Object>) -> Arc<Object> {
     let Some(resource) = object.resource().filter(|resource| has_text(resource)) else {
         return Arc::clone(object);
     };
-    let mut resource = resource.clone();
+    let mut resource = resource.into_owned();
     if let Some(Any::Api(api)) = resource.resource.as_mut()
         && let Some(definition) = api.spec.as_mut().and_then(|spec| spec.definition.as_mut())
     {

@@ -82,7 +82,7 @@ fn definition_texts_stay_behind_and_their_hash_does_not() {
     let all = admitted("api a 1 /a + definition: {text: 'openapi: 3.1.0'}\napi b 1 /b");
     let slice = slice(&all, &BTreeMap::new());
     let a = slice.get(&"Api/a:1".parse().unwrap()).unwrap();
-    let shown = crate::to_json(a.resource().unwrap()).to_string();
+    let shown = crate::to_json(&a.resource().unwrap()).to_string();
     assert!(!shown.contains("openapi") && shown.contains("sha256"), "{shown}");
     let b: ResourceKey = "Api/b:1".parse().unwrap();
     assert!(Arc::ptr_eq(all.get(&b).unwrap(), slice.get(&b).unwrap()));

@@ -141,7 +141,9 @@ async fn live(
     // Answers are written whole: waiting for more to send only costs time.
     stream.set_nodelay(true).map_err(Lost::Io)?;
     let (socket, frames, certificate) = if manners.secure {
-        handshake(&doors, stream, &pulse).await?
+        // What is done once, and what few need, is boxed: the rest stays for as long as the
+        // connection.
+        Box::pin(handshake(&doors, stream, &pulse)).await?
     } else {
         let mut socket = Socket::plain(stream, Rc::clone(&pulse));
         let frames = socket.starts_with_preface().await.map_err(Lost::Io)?;
@@ -168,7 +170,7 @@ async fn live(
         let watched =
             Watched::new(socket, Rc::clone(&doors.worker), max_control_frames, max_resets);
         let connection = doors.http2.serve_connection(TokioIo::new(watched), service);
-        drained(&doors.worker, connection).await.map_err(Lost::Http2)
+        Box::pin(drained(&doors.worker, connection)).await.map_err(Lost::Http2)
     } else {
         let most = usize::try_from(doors.config.max_header_bytes).unwrap_or(usize::MAX);
         http1::serve(&visit, socket, most).await.map_err(Lost::Io)

@@ -161,6 +161,7 @@ fn worker(
         },
         proxies,
         certificate_told: settings.receiver.forward_client_certificate,
+        spares: Rc::default(),
         draining: Cell::new(false),
         waits_no_more: Cell::new(false),
         date: RefCell::default(),

@@ -328,7 +328,7 @@ async fn a_client_that_sends_unasked_is_not_kept_waiting() {
                     content-length: 2\r\n\r\n";
         if pause {
             client.say(head).await;
-            stand.until("gateway_backend_reused_total", 0).await;
+            stand.until("gateway_backend_reused_total", 1).await;
             client.say("hi").await;
         } else {
             client.say(&format!("{head}hi")).await;

@@ -3,6 +3,7 @@
 //! All or nothing, and all problems at once: each resource by itself, then what it takes to know
 //! the others. The cost is the size of the change and of what refers to it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -137,7 +138,7 @@ fn check_changes(before: &Objects, admitted: &Admitted, found: &mut Vec<Problem>
 fn with_kept_secret(before: &Objects, mut resource: Resource) -> Resource {
     let stored = key(&resource)
         .and_then(|key| before.get(&key).cloned())
-        .and_then(|object| object.resource().cloned());
+        .and_then(|object| object.resource().map(Cow::into_owned));
     if let (Some(Any::Secret(given)), Some(Any::Secret(stored))) =
         (resource.resource.as_mut(), stored.and_then(|stored| stored.resource))
         && let (Some(given), Some(stored)) = (given.spec.as_mut(), stored.spec)

@@ -153,7 +153,7 @@ fn a_deprecated_api_keeps_its_subscriptions_and_takes_no_new_ones() {
 #[test]
 fn a_secret_without_its_value_keeps_the_stored_one() {
     let before = admitted("secret s hunter2");
-    let stored = before.of_kind(Kind::Secret).next().unwrap().resource().unwrap().clone();
+    let stored = before.of_kind(Kind::Secret).next().unwrap().resource().unwrap().into_owned();
     let shown = crate::from_json(crate::to_json(&stored), "").unwrap();
     let admitted = admit(&before, &[shown], &[]).unwrap();
     assert_eq!(admitted.changes[0].1, Change::Unchanged);

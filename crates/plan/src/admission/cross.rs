@@ -18,13 +18,13 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
     let Some(resource) = after.get(key).and_then(|object| object.resource()) else {
         return Vec::new();
     };
-    for claim in claims(resource) {
+    for claim in claims(&resource) {
         if let Some(other) = after.claimants(&claim.thing).find(|other| *other != key) {
             let reason = format!("{} is taken by {other}", claim.thing);
             problems.add_at(&claim.field, reason, "choose another one");
         }
     }
-    let references = references(resource);
+    let references = references(&resource);
     for reference in &references {
         check_reference(after, key, reference, &mut problems);
     }
@@ -41,7 +41,7 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
                 | CertificateForm::Client { chain, secret },
             ) = form
                 && let Some(value) = secret_value(after, &secret)
-                && let Err(reason) = read_private_key(value).and_then(|key| check_pair(chain, key))
+                && let Err(reason) = read_private_key(&value).and_then(|key| check_pair(chain, key))
             {
                 problems.add_at("spec.keySecret", reason, "");
             }
@@ -130,7 +130,8 @@ fn check_reference(
                 Some(Kind::Application) => Level::Application,
                 _ => Level::Subscription,
             };
-            if let Some(Any::Tier(tier)) = object.resource().and_then(|it| it.resource.as_ref())
+            let held = object.resource();
+            if let Some(Any::Tier(tier)) = held.as_ref().and_then(|it| it.resource.as_ref())
                 && let Some(spec) = tier.spec.as_ref()
                 && spec.level != i32::from(wanted)
             {
@@ -150,9 +151,8 @@ fn check_offer(
     problems: &mut Problems,
 ) {
     let api = ResourceKey::of_id(Kind::Api, &subscription.api);
-    let Some(Any::Api(offer)) =
-        after.get(&api).and_then(|object| object.resource()?.resource.as_ref())
-    else {
+    let held = after.get(&api).and_then(|object| object.resource());
+    let Some(Any::Api(offer)) = held.as_ref().and_then(|held| held.resource.as_ref()) else {
         return;
     };
     let Some(offer) = offer.spec.as_ref() else { return };
@@ -181,10 +181,10 @@ fn check_offer(
     }
 }
 
-fn secret_value<'o>(objects: &'o Objects, name: &str) -> Option<&'o str> {
+fn secret_value(objects: &Objects, name: &str) -> Option<String> {
     let object = objects.get(&ResourceKey::of_id(Kind::Secret, name))?;
-    match object.resource()?.resource.as_ref()? {
-        Any::Secret(secret) => Some(secret.spec.as_ref()?.value.as_str()),
+    match object.resource()?.into_owned().resource? {
+        Any::Secret(secret) => Some(secret.spec?.value),
         _ => None,
     }
 }

@@ -1,12 +1,13 @@
 //! One resource as it is held: its key, its bytes, and what they say.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 use turnpike_proto::config::v1::Resource;
 
 use super::hash::StateHash;
-use crate::resource::{ResourceKey, decode, encode, key};
+use crate::resource::{Kind, ResourceKey, decode, encode, key};
 
 /// A resource with its stored form. The bytes are kept as they came, so that fields which this
 /// version does not know survive.
@@ -14,8 +15,20 @@ use crate::resource::{ResourceKey, decode, encode, key};
 pub struct Object {
     key: ResourceKey,
     bytes: Bytes,
-    resource: Option<Resource>,
+    form: Form,
     hash: StateHash,
+}
+
+/// What the bytes say, as far as it is kept.
+#[derive(Clone)]
+enum Form {
+    /// Read, and at hand.
+    Read(Box<Resource>),
+    /// It can be read; who asks reads it anew. A resource at hand takes several times the memory
+    /// of its bytes, and a gateway looks at one again only when it changes.
+    Folded,
+    /// It cannot be read, or is of another resource.
+    Unreadable,
 }
 
 impl Object {
@@ -23,16 +36,16 @@ impl Object {
     pub fn new(resource: Resource) -> Option<Self> {
         let (key, bytes) = (key(&resource)?, encode(&resource));
         let hash = StateHash::of(key.as_str(), &bytes);
-        Some(Self { key, bytes, resource: Some(resource), hash })
+        Some(Self { key, bytes, form: Form::Read(Box::new(resource)), hash })
     }
 
     /// A resource as another service sent it. Also one that cannot be read, or that calls itself
     /// something else: it is held, counts in the hash, and is reported as rejected.
     pub fn from_wire(named: ResourceKey, bytes: Bytes) -> Self {
         let hash = StateHash::of(named.as_str(), &bytes);
-        let resource =
-            decode(&bytes).ok().filter(|resource| key(resource).as_ref() == Some(&named));
-        Self { key: named, bytes, resource, hash }
+        let read = decode(&bytes).ok().filter(|resource| key(resource).as_ref() == Some(&named));
+        let form = read.map_or(Form::Unreadable, |resource| Form::Read(Box::new(resource)));
+        Self { key: named, bytes, form, hash }
     }
 
     /// Its key.
@@ -46,8 +59,40 @@ impl Object {
     }
 
     /// What it says; `None` where the bytes cannot be read or are of another resource.
-    pub fn resource(&self) -> Option<&Resource> {
-        self.resource.as_ref()
+    pub fn resource(&self) -> Option<Cow<'_, Resource>> {
+        match &self.form {
+            Form::Read(resource) => Some(Cow::Borrowed(resource)),
+            Form::Folded => decode(&self.bytes).ok().map(Cow::Owned),
+            Form::Unreadable => None,
+        }
+    }
+
+    /// The same, unless it is folded. Secrets and certificates, which others are compiled with,
+    /// never are.
+    pub(crate) fn at_hand(&self) -> Option<&Resource> {
+        match &self.form {
+            Form::Read(resource) => Some(resource),
+            Form::Folded | Form::Unreadable => None,
+        }
+    }
+
+    /// Whether the bytes say what the key promises.
+    pub fn is_readable(&self) -> bool {
+        !matches!(self.form, Form::Unreadable)
+    }
+
+    /// The same, with nothing but its bytes at hand where there are many of its kind.
+    pub(crate) fn folded(&self) -> Self {
+        let many = [Kind::Api, Kind::Application, Kind::Subscription];
+        match self.form {
+            Form::Read(_) if self.key.kind().is_some_and(|kind| many.contains(&kind)) => Self {
+                key: self.key.clone(),
+                bytes: self.bytes.clone(),
+                form: Form::Folded,
+                hash: self.hash,
+            },
+            _ => self.clone(),
+        }
     }
 
     pub(crate) fn hash(&self) -> StateHash {

@@ -78,10 +78,10 @@ impl Objects {
         let before = self.remove(object.key());
         self.hash = self.hash.plus(object.hash());
         if let Some(resource) = object.resource() {
-            for reference in references(resource) {
+            for reference in references(&resource) {
                 enter(&mut self.referrers, reference.to, object.key());
             }
-            for claim in claims(resource) {
+            for claim in claims(&resource) {
                 enter(&mut self.claimants, claim.thing.into(), object.key());
             }
         }
@@ -89,15 +89,22 @@ impl Objects {
         before
     }
 
+    /// Keeps nothing but its bytes at hand.
+    pub(crate) fn fold(&mut self, key: &ResourceKey) {
+        if let Some(object) = self.map.get_mut(key) {
+            *object = Arc::new(object.folded());
+        }
+    }
+
     /// Takes one out.
     pub fn remove(&mut self, key: &ResourceKey) -> Option<Arc<Object>> {
         let object = self.map.remove(key)?;
         self.hash = self.hash.minus(object.hash());
         if let Some(resource) = object.resource() {
-            for reference in references(resource) {
+            for reference in references(&resource) {
                 leave(&mut self.referrers, &reference.to, key);
             }
-            for claim in claims(resource) {
+            for claim in claims(&resource) {
                 leave(&mut self.claimants, &Arc::from(claim.thing), key);
             }
         }

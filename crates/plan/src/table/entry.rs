@@ -117,11 +117,9 @@ fn compile<E: Entry>(plan: &Plan, key: &ResourceKey) -> Result<E, Refusal> {
 fn refuse<E: Entry>(plan: &mut Plan, key: &ResourceKey, previous: bool, refusal: Refusal) {
     if !previous {
         let reason: Arc<str> = refusal.reason.as_str().into();
-        let stand_in = plan
-            .objects
-            .get(key)
-            .and_then(|object| object.resource()?.resource.as_ref())
-            .and_then(|any| E::stand_in(plan, key, any, &reason));
+        let stand_in = plan.objects.get(key).and_then(|object| {
+            E::stand_in(plan, key, object.resource()?.resource.as_ref()?, &reason)
+        });
         if let Some(stand_in) = stand_in {
             // Its place is another one's: there is nothing to stand in for.
             let _ = stand_in.link(plan, key);

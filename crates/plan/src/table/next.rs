@@ -47,6 +47,9 @@ impl Plan {
             }
         }
         next.settle_all(&dirty);
+        for key in &dirty {
+            next.objects.fold(key);
+        }
         let told = dirty.iter().filter_map(|key| next.rejected.get(key).cloned()).collect();
         (next, told)
     }
@@ -98,7 +101,7 @@ impl Plan {
     fn settle_unreadable(&mut self, keys: &[ResourceKey]) {
         for key in keys {
             let readable = match self.objects.get(key) {
-                Some(object) => object.resource().is_some(),
+                Some(object) => object.is_readable(),
                 None => true,
             };
             if readable {

@@ -69,7 +69,6 @@ fn the_default_version_of_the_root_gets_what_nobody_else_serves() {
     check(&plan, "/orders/1.0/a", "orders:1.0 /a");
     check(&plan, "/orders/a", "root:1.0 /orders/a");
     check(&plan, "a", "nothing");
-    check(&plan, "", "nothing");
 }
 
 #[test]

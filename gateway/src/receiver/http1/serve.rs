@@ -29,8 +29,6 @@ use crate::receiver::visit::Visit;
 const LINGER: Duration = Duration::from_secs(2);
 /// How much it may still send meanwhile.
 const MOST_DISCARDED: usize = 1024 * 1024;
-/// A buffer that has grown beyond this is not kept from one answer to the next.
-const KEPT_BUFFER: usize = 16 * 1024;
 
 /// Serves calls until the client or the worker wants no more.
 pub(in crate::receiver) async fn serve(
@@ -38,14 +36,15 @@ pub(in crate::receiver) async fn serve(
     socket: Socket,
     most_head_bytes: usize,
 ) -> io::Result<()> {
-    let wire = Rc::new(RefCell::new(Wire::new(socket)));
-    let mut output = Vec::new();
+    let spares = Rc::clone(&visit.worker.spares);
+    let wire = Rc::new(RefCell::new(Wire::new(socket, spares)));
     loop {
         let next = poll_fn(|cx| poll_next(visit, &wire, most_head_bytes, cx)).await?;
         match next {
             None => return Ok(()),
             Some(Ok(head)) => {
-                if !call(visit, &wire, head, &mut output).await? {
+                // What a call needs is given back when it ends: most connections wait for one.
+                if !Box::pin(call(visit, &wire, head)).await? {
                     return end(visit, &wire, true).await;
                 }
             }
@@ -81,12 +80,7 @@ fn poll_next(
 }
 
 /// Answers one call; false: the connection has to end.
-async fn call(
-    visit: &Rc<Visit>,
-    wire: &Rc<RefCell<Wire>>,
-    head: Head,
-    output: &mut Vec<u8>,
-) -> io::Result<bool> {
+async fn call(visit: &Rc<Visit>, wire: &Rc<RefCell<Wire>>, head: Head) -> io::Result<bool> {
     let _attending = visit.pulse.attend();
     let Head { parts, framing, keeps, asks, trailers } = head;
     let (version, with_head) = (parts.version, parts.method == Method::HEAD);
@@ -102,14 +96,14 @@ async fn call(
         !matches!(body, Body::Stream(_)) && !wire.is_read() && !wire.is_nearly_read()
     };
     let keeps = keeps && !stuck && !visit.worker.draining.get();
-    output.clear();
+    let mut output = visit.worker.spares.output();
     let asked = Asked { version, with_head, keeps };
-    let frames = write(output, &parts, &body, asked, &visit.worker.date.borrow());
+    let frames = write(&mut output, &parts, &body, asked, &visit.worker.date.borrow());
     let (body, far) = match body {
         Body::Tunnel(far) => (Body::Empty, Some(far)),
         body => (body, None),
     };
-    let mut outgoing = Outgoing::new(std::mem::take(output), body, frames, Flow::Going);
+    let mut outgoing = Outgoing::new(output, body, frames, Flow::Going);
     if !trailers {
         outgoing = outgoing.without_trailers();
     }
@@ -117,9 +111,9 @@ async fn call(
         Box::pin(tunnel(visit, wire, outgoing, far, account)).await?;
         return Ok(false);
     }
-    *output = send(wire, outgoing, &mut account).await?;
+    let output = send(wire, outgoing, &mut account).await?;
     drop(account);
-    output.shrink_to(KEPT_BUFFER);
+    visit.worker.spares.keep_output(output);
     Ok(keeps && frames != Frames::UntilClose && read_off(visit, wire).await)
 }
 

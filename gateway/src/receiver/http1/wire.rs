@@ -5,6 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
@@ -14,6 +15,7 @@ use super::head::{self, Framing, Head};
 use crate::fault::Fault;
 use crate::http1::{Decoder, FramingError, Part, Places};
 use crate::receiver::socket::Socket;
+use crate::spares::Spares;
 
 /// What a connection's buffer starts with: a head and a small body.
 const FIRST_READ: usize = 8 * 1024;
@@ -31,6 +33,7 @@ const MOST_AHEAD: usize = 16 * 1024;
 pub(super) struct Wire {
     pub(super) socket: Socket,
     input: BytesMut,
+    spares: Rc<Spares>,
     places: Places,
     read_size: usize,
     /// How much of a head was looked at, and how much of it holds no empty line.
@@ -64,10 +67,11 @@ pub(super) enum Broken {
 }
 
 impl Wire {
-    pub(super) fn new(socket: Socket) -> Self {
+    pub(super) fn new(socket: Socket, spares: Rc<Spares>) -> Self {
         Self {
             socket,
-            input: BytesMut::with_capacity(FIRST_READ),
+            input: BytesMut::new(),
+            spares,
             places: Places::default(),
             read_size: FIRST_READ,
             looked: 0,
@@ -101,8 +105,16 @@ impl Wire {
                     Err(fault) => return Poll::Ready(Ok(Some(Err(fault)))),
                 }
             }
-            if ready!(self.poll_read(cx))? == 0 {
-                return Poll::Ready(Ok(None));
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(None)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    if self.is_between() {
+                        self.spares.keep_input(std::mem::take(&mut self.input));
+                    }
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -186,6 +198,9 @@ impl Wire {
 
     /// Reads more; `Ok(0)` is the end of the connection.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.capacity() == 0 {
+            self.input = self.spares.input();
+        }
         self.input.reserve(self.read_size);
         let room = self.input.capacity() - self.input.len();
         let read = {
