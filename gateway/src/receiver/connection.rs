@@ -160,9 +160,10 @@ async fn live(
     });
     if frames {
         pulse.speaks_frames();
-        let (streams, stall_timeout) = (doors.streams.clone(), doors.config.stall_timeout);
+        let streams = doors.streams.clone();
+        let Config { stall_timeout, min_rate, .. } = doors.config;
         let service = service_fn(move |request| {
-            let stall = Stall::new(&visit.worker.alarms, stall_timeout);
+            let stall = Stall::new(&visit.worker.alarms, stall_timeout, min_rate);
             streams.announce(&stall);
             call(Rc::clone(&visit), stall, request)
         });

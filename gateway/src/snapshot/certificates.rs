@@ -56,14 +56,20 @@ impl Certificates {
         }
     }
 
-    fn find(&self, host: &str) -> Option<Arc<CertifiedKey>> {
+    /// The last second in which the certificate for `host` is good, since the Unix epoch; `None`
+    /// where no plan names the host.
+    pub fn valid_until(&self, host: &str) -> Option<i64> {
+        Some(*self.find(host)?.valid.end())
+    }
+
+    fn find(&self, host: &str) -> Option<Shown> {
         let by_host = self.by_host.load();
         if by_host.is_empty() {
             return None;
         }
         let host = host.to_ascii_lowercase();
         let wildcard = || by_host.get(&format!("*.{}", host.split_once('.')?.1));
-        by_host.get(&host).or_else(wildcard).map(|shown| Arc::clone(&shown.certified))
+        by_host.get(&host).or_else(wildcard).cloned()
     }
 }
 
@@ -100,6 +106,7 @@ fn chosen<'a>(
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        hello.server_name().and_then(|host| self.find(host)).or_else(|| self.own.resolve(hello))
+        let named = hello.server_name().and_then(|host| self.find(host));
+        named.map(|shown| shown.certified).or_else(|| self.own.resolve(hello))
     }
 }

@@ -76,3 +76,61 @@ async fn a_wildcard_stands_for_one_label() {
 async fn every_other_host_has_the_gateways_own() {
     assert_eq!(shown("api.example.com", "localhost").await, "gateway");
 }
+
+/// A certificate of its own making for `a.example`, good until the year `until`, as resources.
+fn made(name: &str, until: i32) -> String {
+    let mut params = rcgen::CertificateParams::new(["a.example".to_owned()]).expect("params");
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.not_after = rcgen::date_time_ymd(until, 7, 1);
+    let key = rcgen::KeyPair::generate().expect("key");
+    let pem = params.self_signed(&key).expect("certificate").pem();
+    let indented = |text: &str| text.replace('\n', "\n    ");
+    format!(
+        "apiVersion: turnpike/v1\nkind: Secret\nmetadata: {{ name: {name} }}\n\
+         spec:\n  value: |\n    {}\n---\n\
+         apiVersion: turnpike/v1\nkind: Certificate\nmetadata: {{ name: {name} }}\n\
+         spec:\n  keySecret: {name}\n  chain: |\n    {}\n",
+        indented(&key.serialize_pem()),
+        indented(&pem),
+    )
+}
+
+/// Puts each state in force after the other; each is certificates as "name=year". The answer is the
+/// end of the one that is shown for `a.example` after each, by year.
+fn follows(states: &[&str], expected: &[i32]) {
+    let ground = Ground::new();
+    let own = ground.host("gateway").tls.server_config(ClientAuth::None, &[]).expect("TLS");
+    let certificates = Certificates::new(&own, chassis::clock::Clock::system());
+    let shown: Vec<i32> = states
+        .iter()
+        .map(|state| {
+            let made = state.split_whitespace().map(|one| {
+                let (name, year) = one.split_once('=').expect("name=year");
+                made(name, year.parse().expect("a year"))
+            });
+            let texts: Vec<String> = made.collect();
+            let all: Vec<_> = objects(&texts)
+                .into_iter()
+                .map(|object| (object.key().clone(), object.bytes().clone()))
+                .collect();
+            let state = State::empty().replaced("e1".to_owned(), 1, &all);
+            assert_eq!(state.plan.rejected(), []);
+            certificates.follow(&state.plan);
+            let until = certificates.valid_until("a.example").expect("one is shown");
+            1970 + i32::try_from(until / (365 * 24 * 3600 + 21_600)).expect("a year")
+        })
+        .collect();
+    assert_eq!(shown, expected, "{states:?}");
+}
+
+#[test]
+fn of_several_certificates_the_one_that_is_good_for_the_longest_is_shown() {
+    follows(&["a=2090 b=2091", "b=2091 a=2090"], &[2091, 2091]);
+    follows(&["a=2020 b=2090 c=2021"], &[2090]);
+}
+
+#[test]
+fn an_expired_certificate_does_not_take_the_place_of_a_good_one() {
+    follows(&["a=2090", "a=2020", "a=2080"], &[2090, 2090, 2080]);
+    follows(&["a=2020", "a=2019"], &[2020, 2019]);
+}

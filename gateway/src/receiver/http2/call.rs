@@ -90,7 +90,10 @@ impl http_body::Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.incoming).poll_frame(cx);
-        this.stall.awaits_body(frame.is_pending());
+        match &frame {
+            Poll::Pending => this.stall.awaits_body(),
+            Poll::Ready(frame) => this.stall.body_came(length(frame.as_ref())),
+        }
         let frame = ready!(frame);
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
@@ -112,7 +115,7 @@ impl http_body::Body for ClientBody {
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        self.stall.awaits_body(false);
+        self.stall.body_came(0);
     }
 }
 
@@ -129,7 +132,7 @@ impl Outgoing {
     fn new(body: Body, account: Option<Account>, stall: Rc<Stall>, attending: Attending) -> Self {
         stall.answered();
         // The library asks for a part when the client has room for it.
-        stall.awaits_reading(!body.is_empty());
+        stall.awaits_reading((!body.is_empty()).then_some(0));
         Self { body, account, stall, _attending: attending }
     }
 }
@@ -144,7 +147,11 @@ impl http_body::Body for Outgoing {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.body).poll_frame(cx);
-        this.stall.awaits_reading(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        let part = match &frame {
+            Poll::Ready(frame @ Some(Ok(_))) => Some(length(frame.as_ref())),
+            _ => None,
+        };
+        this.stall.awaits_reading(part);
         let frame = ready!(frame);
         match (&frame, &mut this.account) {
             (Some(Ok(frame)), Some(account)) => {
@@ -168,6 +175,12 @@ impl http_body::Body for Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        self.stall.awaits_reading(false);
+        self.stall.awaits_reading(None);
     }
+}
+
+/// How much data a part of a body is.
+fn length<E>(frame: Option<&Result<Frame<Bytes>, E>>) -> usize {
+    let data = frame.and_then(|frame| frame.as_ref().ok()?.data_ref());
+    data.map_or(0, Bytes::len)
 }
