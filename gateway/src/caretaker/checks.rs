@@ -17,7 +17,7 @@ use crate::sender::{Probe, probe};
 use crate::servers::{Group, Registry, Target};
 
 /// How often it is looked whose time has come.
-const ROUND: Duration = Duration::from_millis(50);
+const ROUND: Duration = Duration::from_millis(100);
 /// Checks under way at a time; others wait for their turn.
 const AT_ONCE: usize = 256;
 
@@ -46,7 +46,7 @@ pub async fn checking(
         }
         due.retain(|_, (target, _)| target.strong_count() > 0);
         let now = clock.instant();
-        for group in registry.all() {
+        for group in registry.minded() {
             for target in wanted(&group, &mut due, now, AT_ONCE.saturating_sub(running.len())) {
                 running.push(check(Arc::clone(&group), target, Arc::clone(&current), &clock));
             }

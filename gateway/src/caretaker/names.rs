@@ -17,7 +17,7 @@ use plan::EndpointPlan;
 use crate::servers::{Group, MOST_TARGETS, Registry, Target};
 
 /// How often it is looked whose time has come.
-const ROUND: Duration = Duration::from_millis(250);
+const ROUND: Duration = Duration::from_millis(500);
 /// How long one name may take.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Names that are asked for at a time.
@@ -28,7 +28,8 @@ pub async fn resolving(registry: Arc<Registry>, clock: Clock, shutdown: Shutdown
     let mut due: HashMap<usize, Instant> = HashMap::new();
     loop {
         let now = clock.instant();
-        let groups = registry.all();
+        registry.sweep();
+        let groups = registry.minded();
         let is_due = |group: &Arc<Group>| {
             group.has_names() && due.get(&place(group)).is_none_or(|due| *due <= now)
         };

@@ -14,13 +14,20 @@ use super::target::since;
 #[derive(Debug)]
 pub struct Registry {
     start: Instant,
-    groups: Mutex<HashMap<usize, Arc<Group>>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    groups: HashMap<usize, Arc<Group>>,
+    /// Those of them that somebody has to look after.
+    minded: Vec<Arc<Group>>,
 }
 
 impl Registry {
     /// An empty one; `start` is now.
     pub fn new(start: Instant) -> Self {
-        Self { start, groups: Mutex::default() }
+        Self { start, known: Mutex::default() }
     }
 
     /// Milliseconds at `now`, on the clock that all workers share; never 0.
@@ -30,18 +37,29 @@ impl Registry {
 
     /// What is known about an endpoint.
     pub fn group(&self, endpoint: &Arc<EndpointPlan>) -> Arc<Group> {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let place = Arc::as_ptr(endpoint).addr();
         // The group's weak reference keeps the place from being used again.
-        let group =
-            groups.entry(place).or_insert_with(|| Arc::new(Group::new(endpoint, self.start)));
-        Arc::clone(group)
+        if let Some(group) = known.groups.get(&place) {
+            return Arc::clone(group);
+        }
+        let group = Arc::new(Group::new(endpoint, self.start));
+        if group.has_names() || endpoint.health_check.is_some() {
+            known.minded.push(Arc::clone(&group));
+        }
+        known.groups.insert(place, Arc::clone(&group));
+        group
     }
 
-    /// All of them, after those that are gone were forgotten.
-    pub fn all(&self) -> Vec<Arc<Group>> {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        groups.retain(|_, group| !group.is_gone());
-        groups.values().cloned().collect()
+    /// Those whose servers have names or health checks.
+    pub fn minded(&self) -> Vec<Arc<Group>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).minded.clone()
+    }
+
+    /// Forgets endpoints that are gone. To be called every second or so.
+    pub fn sweep(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.groups.retain(|_, group| !group.is_gone());
+        known.minded.retain(|group| !group.is_gone());
     }
 }

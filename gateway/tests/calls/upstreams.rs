@@ -352,3 +352,40 @@ async fn servers_that_are_known_by_name_are_found() {
     let many = Many { stand, servers };
     assert_eq!(many.met(3, "").await, "aaa");
 }
+
+#[tokio::test]
+async fn a_websocket_endpoint_is_not_suspended_for_a_handshake_that_fails() {
+    let servers = servers(1).await;
+    let resources = api(&servers, "timeout: 5s").replace("security:", "type: WS, security:");
+    let many = Many { stand: Stand::start(&resources).await, servers };
+    let fields = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                  sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    many.servers[0].does(Does::Fails(404));
+    for _ in 0..50 {
+        assert_eq!(many.call("GET /many/1/wrong", fields, "").await.status, 404);
+    }
+    assert_eq!(many.servers[0].calls(), 50, "every one of them was asked for");
+}
+
+#[tokio::test]
+async fn a_sick_endpoint_leaves_its_neighbours_alone() {
+    let (sick, well) = (Server::start('s').await, Server::start('w').await);
+    sick.does(Does::Never);
+    let bulkhead = "bulkhead: {maxRequests: 8}, timeout: 5s";
+    let first = api(&[sick], bulkhead);
+    let second = api(&[well], "").replace("name: many", "name: well").replace("/many", "/well");
+    let stand = Stand::start(&format!("{first}\n---\n{second}")).await;
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        let mut client = stand.client().await;
+        client.say("GET /many/1/x HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        waiting.push(client);
+    }
+    stand.until("gateway_backend_dialled_total", 8).await;
+    for _ in 0..50 {
+        assert_eq!(stand.call("GET /many/1/x", "", "").await.fault(), "503 303000");
+        assert_eq!(stand.call("GET /well/1/x", "", "").await.body, "w");
+    }
+    // One more connection for the neighbour, and none for what was refused.
+    assert_eq!(stand.number("gateway_backend_dialled_total"), 9);
+}
