@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::credentials::Revocations;
 use crate::generation::{Current, Generation};
 use crate::handover::{HandoverError, Offer, Taken};
-use crate::operations;
+use crate::overload::{self, Descriptors, Memory, descriptors};
 use crate::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use crate::rpc::collector::Collector;
 use crate::rpc::control_plane::{ControlPlane, Node};
@@ -35,6 +35,7 @@ use crate::snapshot::{
 };
 use crate::trust::{KeyFollower, RevocationFollower};
 use crate::usage::{Recording, Reporting};
+use crate::{operations, sender};
 
 /// Old generations are looked after so often.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
@@ -64,7 +65,11 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         Arc::clone(&configuration.current),
     );
     let port = port(&config, before.as_mut())?;
+    let room = room(&config);
+    let memory = Arc::new(Memory::new(&config.overload)?);
+    host.tasks.spawn("memory", overload::watch(Arc::clone(&memory), host.clone()));
     let context = WorkerContext {
+        memory,
         current: Arc::clone(&configuration.current),
         revocations,
         store,
@@ -75,8 +80,9 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         clock: host.clock.clone(),
         shutdown: host.shutdown.clone(),
         settings: Settings {
-            receiver: config.receiver.clone(),
-            sender: config.sender.clone(),
+            receiver: receiver::Config { max_connections: room.clients, ..config.receiver.clone() },
+            sender: sender::Config { max_connections: room.backends, ..config.sender.clone() },
+            overload: config.overload.of_workers(),
             credentials: config.credentials.clone(),
         },
     };
@@ -132,6 +138,16 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     Ok(())
 }
 
+/// How many connections there may be per worker.
+fn room(config: &Config) -> Descriptors {
+    let workers = receiver::workers(config.receiver.workers);
+    let wanted = Descriptors {
+        clients: config.receiver.max_connections,
+        backends: config.sender.max_connections,
+    };
+    descriptors(wanted, workers, config.overload.spare_descriptors)
+}
+
 /// The operations port: bound, or passed on by the gateway before.
 fn port(config: &Config, before: Option<&mut Taken>) -> Result<ports::Port> {
     let passed_on = before.and_then(|before| before.operations(config.operations.listen));
@@ -173,6 +189,7 @@ fn serve(
 /// Whether somebody has to change what they wrote before a gateway can start.
 pub fn is_refusal(error: &anyhow::Error) -> bool {
     error.is::<DirectoryError>()
+        || error.is::<overload::MemoryError>()
         || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
         || matches!(
             error.downcast_ref(),

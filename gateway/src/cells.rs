@@ -111,6 +111,8 @@ pub struct Cells {
     /// Client connections that did not begin with the PROXY header that was due, or came from
     /// somebody who may not send one.
     pub unproxied: Cell,
+    /// Calls that were let go of for want of time or memory.
+    pub shed: Cell,
     /// TLS handshakes that failed.
     pub handshakes_failed: Cell,
     /// HTTP/2 connections that were ended for the frames that they sent.
@@ -270,6 +272,11 @@ impl Scraped for Collector {
                 "gateway_connections_unproxied",
                 "Client connections closed for want of a PROXY header of a trusted proxy",
                 self.sum(|c| &c.unproxied),
+            ),
+            (
+                "gateway_calls_shed",
+                "Calls answered 503 because there was more to do than could be done",
+                self.sum(|c| &c.shed),
             ),
             (
                 "gateway_tls_handshakes_failed",

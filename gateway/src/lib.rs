@@ -48,6 +48,7 @@ pub mod cells;
 pub mod compression;
 pub mod hops;
 pub mod http1;
+pub mod overload;
 pub mod proxies;
 pub mod received;
 pub mod spares;

@@ -13,12 +13,13 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 
 use crate::account::Account;
+use crate::alarm::TICK;
 use crate::body::{Body, Intake};
 use crate::caching::{self, Inbound};
 use crate::certificate::ClientCertificate;
 use crate::compression;
 use crate::fault::{self, Blame, Fault, Format};
-use crate::handlers::{self, Evidence, Fields, Shared, Sharing};
+use crate::handlers::{self, Evidence, Fields, Permit, Shared, Sharing};
 use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
 use crate::router::{self, Found, Matched};
@@ -147,6 +148,9 @@ async fn serve(
     if !open {
         account.secured();
     }
+    if worker.gate.sheds() {
+        Box::pin(make_way(worker, &permit)).await?;
+    }
 
     let admission =
         handlers::admit(&permit, account.marked_us().max(0).cast_unsigned(), told.fields)?;
@@ -188,6 +192,22 @@ fn fits(
     Ok(())
 }
 
+/// Lets go of the call if it is one of those that there is no time for.
+async fn make_way(worker: &Worker, permit: &Permit<'_>) -> Result<(), Fault> {
+    let priority = permit.subscription().map_or(plan::USUAL_PRIORITY, |s| s.priority);
+    if !worker.gate.lets_go(priority) {
+        return Ok(());
+    }
+    let hold = worker.gate.hold();
+    if hold > TICK {
+        let alarm = worker.alarms.alarm();
+        alarm.set(hold);
+        poll_fn(|cx| alarm.poll(cx)).await;
+    }
+    worker.cells.shed.add(1);
+    Err(Fault::Overloaded { retry_after_s: worker.gate.retry_after_s() })
+}
+
 /// The gateway's own answer to OPTIONS.
 fn options(methods: &str) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
@@ -202,7 +222,7 @@ fn refused(fault: &Fault, format: Format, account: &mut Account) -> Response<Bod
     account.refused(fault);
     let code = fault.row().code;
     let cause = Causes(fault);
-    if fault.blame() == Blame::Client {
+    if fault.blame() == Blame::Client || matches!(fault, Fault::Overloaded { .. }) {
         tracing::debug!(code, %cause, "call refused");
     } else {
         tracing::warn!(code, %cause, "call failed");

@@ -19,6 +19,7 @@ use crate::compression::Encoders;
 use crate::credentials::{Revocations, Tokens};
 use crate::date::imf;
 use crate::generation::{Current, Generation};
+use crate::overload::Gate;
 use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::rpc::token_endpoint;
@@ -70,6 +71,8 @@ pub struct Worker {
     pub certificate_told: Told,
     /// Buffers that wait for their next use.
     pub spares: Rc<Spares>,
+    /// What is let go of under overload.
+    pub gate: Gate,
     /// Whether the worker is about to stop: what is said last on a connection says so too.
     pub draining: Cell<bool>,
     /// Whether it has also stopped to wait for calls that may be on their way.

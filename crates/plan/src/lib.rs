@@ -28,7 +28,7 @@ pub use compile::{
     EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, KeyManagerPlan, KeyType,
     ListenerCertificate, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan,
     RequestLimitsPlan, RetryPlan, SecretText, SecurityPlan, ServerPlan, SplitBy, StickyPlan,
-    SubscriptionPlan, Template, Variable, VariantPlan, VariantsPlan,
+    SubscriptionPlan, Template, USUAL_PRIORITY, Variable, VariantPlan, VariantsPlan,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};

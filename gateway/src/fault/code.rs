@@ -110,6 +110,9 @@ impl Fault {
                 (StatusCode::TOO_MANY_REQUESTS, limit.code(), "Message throttled out", Throttled)
             }
             Self::NotKept => (StatusCode::GATEWAY_TIMEOUT, 504, "Gateway Timeout", Other),
+            Self::Overloaded { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, 700_702, "Overloaded", Other)
+            }
             Self::BackendUnreachable(_) | Self::KeyManagerAway(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, 101_503, "Service Unavailable", Target)
             }
@@ -135,7 +138,10 @@ impl Fault {
     /// Who has to act.
     pub const fn blame(&self) -> Blame {
         match self {
-            Self::ApiNotReady | Self::BackendBusy | Self::KeyManagerAway(_) => Blame::Gateway,
+            Self::ApiNotReady
+            | Self::Overloaded { .. }
+            | Self::BackendBusy
+            | Self::KeyManagerAway(_) => Blame::Gateway,
             Self::BackendUnreachable(_)
             | Self::BackendConnectTimeout
             | Self::BackendTimeout
@@ -197,6 +203,7 @@ mod tests {
             ("Throttled: subscription", throttled(Limit::Subscription)),
             ("Throttled: subscription burst", throttled(Limit::SubscriptionBurst)),
             ("NotKept", Fault::NotKept),
+            ("Overloaded", Fault::Overloaded { retry_after_s: 1 }),
             ("BackendUnreachable", Fault::BackendUnreachable(cause())),
             ("BackendConnectTimeout", Fault::BackendConnectTimeout),
             ("BackendTimeout", Fault::BackendTimeout),
@@ -232,6 +239,7 @@ mod tests {
                 | Fault::MissingScope { .. }
                 | Fault::Throttled { .. }
                 | Fault::NotKept
+                | Fault::Overloaded { .. }
                 | Fault::BackendUnreachable(_)
                 | Fault::BackendConnectTimeout
                 | Fault::BackendTimeout

@@ -81,6 +81,9 @@ pub enum Fault {
     /// The client wants an answer that was kept, and none is.
     #[error("No stored answer can be used, and the request asks for one with only-if-cached")]
     NotKept,
+    /// There is more to do than can be done.
+    #[error("The gateway has more to do than it can. Try again in {retry_after_s} seconds")]
+    Overloaded { retry_after_s: u32 },
     /// Nobody listens at the backend's address.
     #[error("Error connecting to the back end")]
     BackendUnreachable(#[source] Cause),

@@ -39,6 +39,9 @@ pub fn render(fault: &Fault, format: Format, now_unix: i64) -> Response<Body> {
             let seconds = HeaderValue::from(u32::try_from(seconds).unwrap_or(3600));
             headers.insert(RETRY_AFTER, seconds);
         }
+        Fault::Overloaded { retry_after_s } => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_s));
+        }
         Fault::WebSocketVersion => {
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));

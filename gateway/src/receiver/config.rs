@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::certificate::Told;
+use crate::overload::Overload;
 use crate::proxies::Source;
 use crate::{credentials, sender};
 
@@ -105,6 +106,8 @@ pub struct Settings {
     pub receiver: Config,
     /// Towards backends.
     pub sender: sender::Config,
+    /// Under overload.
+    pub overload: Overload,
     /// Of callers.
     pub credentials: credentials::Config,
 }

@@ -21,5 +21,5 @@ mod visit;
 
 pub use config::{Asked, Config, Settings};
 pub use listener::{Lent, Listen, ListenError};
-pub use serve::{Lender, ServeError, Serving, WorkerContext, serve, serve_on};
+pub use serve::{Lender, ServeError, Serving, WorkerContext, serve, serve_on, workers};
 pub use tls::{TlsError, tls};

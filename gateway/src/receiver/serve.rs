@@ -19,6 +19,7 @@ use crate::caretaker::{checking, resolving};
 use crate::cells::{Cells, Collector};
 use crate::credentials::Revocations;
 use crate::generation::Current;
+use crate::overload::Memory;
 use crate::proxies::{NetworkError, Proxies};
 use crate::rpc::token_endpoint;
 use crate::servers::Registry;
@@ -45,6 +46,8 @@ pub struct WorkerContext {
     pub shutdown: Shutdown,
     /// Where threads and connections are counted.
     pub tasks: Tasks,
+    /// The memory of the process.
+    pub memory: Arc<Memory>,
     /// Configuration of the data path.
     pub settings: Settings,
 }
@@ -93,6 +96,12 @@ pub fn serve(
     serve_on(workers, wanted, vec![], context)
 }
 
+/// How many workers are meant by `configured`; 0: one per core.
+pub fn workers(configured: usize) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if configured == 0 { cores() } else { configured }
+}
+
 /// As [`serve`], with sockets that the gateway before passed on.
 pub fn serve_on(
     workers: usize,
@@ -100,8 +109,7 @@ pub fn serve_on(
     inherited: Vec<TcpListener>,
     context: &WorkerContext,
 ) -> Result<Serving, ServeError> {
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers = if workers == 0 { cores() } else { workers };
+    let workers = self::workers(workers);
     let config = &context.settings.receiver;
     let proxies = Proxies::parse(&config.trusted_proxies, config.client_from)?;
     if let Some(address) = config.proxy_protocol.first().filter(|_| proxies.is_empty()) {

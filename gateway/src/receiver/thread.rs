@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
 
 use super::connection::{Doors, Manners, serve};
 use super::crowd::Crowd;
@@ -21,6 +22,7 @@ use crate::alarm::{Alarms, TICK};
 use crate::cells::Cells;
 use crate::compression::Encoders;
 use crate::credentials::Tokens;
+use crate::overload::{Gate, Memory};
 use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::sender::{Pool, http2::Channels};
@@ -31,6 +33,8 @@ use crate::worker::{InForce, Names, Worker};
 const SWEEP_TICKS: u32 = 20;
 /// How long to wait when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Of so many failures in a row one is logged.
+const SAID_EVERY: u32 = 200;
 /// Threads that resolve names.
 const RESOLVERS: usize = 4;
 
@@ -84,6 +88,7 @@ async fn work(seat: Seat) -> io::Result<()> {
         seat.crowd,
     ));
     let listeners = opened(&seat.listeners, &context.settings.receiver.proxy_protocol)?;
+    let watch = Watch::start(&worker, &context);
     let (at_once, lendable) = (seat.at_once, seat.listeners);
     let leaving = async {
         context.shutdown.wait().await;
@@ -93,7 +98,7 @@ async fn work(seat: Seat) -> io::Result<()> {
     };
     tokio::select! {
         () = leaving => {}
-        () = ticking(&worker, None) => {}
+        () = ticking(&worker, &watch, None) => {}
         () = worker.recorder.clone().flushing() => {}
         _ = join_all(listeners.iter().map(|door| accepting(&doors, &context, door))) => {}
     }
@@ -108,12 +113,12 @@ async fn work(seat: Seat) -> io::Result<()> {
     worker.alarms.wake_all();
     let over = async {
         tokio::select! {
-            () = ticking(&worker, Some(0)) => return,
+            () = ticking(&worker, &watch, Some(0)) => return,
             () = context.clock.sleep(drain_idle) => {}
         }
         worker.waits_no_more.set(true);
         worker.alarms.wake_all();
-        ticking(&worker, Some(0)).await;
+        ticking(&worker, &watch, Some(0)).await;
     };
     tokio::select! {
         () = context.clock.sleep(drain) => {}
@@ -162,6 +167,7 @@ fn worker(
         proxies,
         certificate_told: settings.receiver.forward_client_certificate,
         spares: Rc::default(),
+        gate: Gate::new(settings.overload),
         draining: Cell::new(false),
         waits_no_more: Cell::new(false),
         date: RefCell::default(),
@@ -191,11 +197,21 @@ fn opened(listeners: &Listeners, proxied: &[SocketAddr]) -> io::Result<Vec<Door>
 }
 
 async fn accepting(doors: &Rc<Doors>, context: &WorkerContext, door: &Door) {
+    let mut failing = 0_u32;
     loop {
+        if !doors.worker.gate.accepts() {
+            // Who comes waits in the kernel's queue, which costs the process nothing.
+            context.clock.sleep(ACCEPT_PAUSE).await;
+            continue;
+        }
         match door.socket.accept().await {
             Ok((stream, from)) => welcome(doors, context, stream, from, door.manners),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept");
+                // Descriptors are dealt out so that there is always one; if not, one line a while.
+                if failing.is_multiple_of(SAID_EVERY) {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept");
+                }
+                failing = failing.wrapping_add(1);
                 context.clock.sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -219,13 +235,49 @@ fn welcome(
     drop(context.tasks.spawn_local("connection", serve(Rc::clone(doors), stream, from, manners)));
 }
 
+/// How it is seen whether the worker has too much to do.
+struct Watch {
+    /// Puts a piece of work behind all that waits.
+    probe: Rc<Notify>,
+    probing: JoinHandle<()>,
+    memory: Arc<Memory>,
+}
+
+impl Watch {
+    fn start(worker: &Rc<Worker>, context: &WorkerContext) -> Self {
+        let (probe, worker) = (Rc::<Notify>::default(), Rc::clone(worker));
+        let notified = Rc::clone(&probe);
+        let probing = context.tasks.spawn_local("probe", async move {
+            loop {
+                notified.notified().await;
+                worker.gate.probed(worker.clock.instant());
+            }
+        });
+        Self { probe, probing, memory: Arc::clone(&context.memory) }
+    }
+
+    fn tick(&self, worker: &Worker, now: Instant) {
+        worker.gate.tick(now, self.memory.pressure());
+        if worker.gate.probe(now) {
+            self.probe.notify_one();
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.probing.abort();
+    }
+}
+
 /// Moves the worker's time; returns when no more than `until` connections are open, if asked to.
-async fn ticking(worker: &Worker, until: Option<u64>) {
+async fn ticking(worker: &Worker, watch: &Watch, until: Option<u64>) {
     let mut ticks = 0_u32;
     loop {
         let now = worker.clock.instant();
         worker.set_wall(now);
         worker.alarms.tick(now);
+        watch.tick(worker, now);
         if ticks.is_multiple_of(SWEEP_TICKS) {
             worker.servers.sweep();
             worker.pool.sweep(now);

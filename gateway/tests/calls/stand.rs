@@ -8,6 +8,7 @@ use chassis::Host;
 use chassis::pki::ClientAuth;
 use gateway::credentials::{self, Revocations};
 use gateway::generation::{Current, Generation, ResidentKeys};
+use gateway::overload::Overload;
 use gateway::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use gateway::rpc::token_endpoint;
 use gateway::sender;
@@ -73,6 +74,7 @@ impl Stand {
             clock: host.clock.clone(),
             shutdown: host.shutdown.clone(),
             tasks: host.tasks.clone(),
+            memory: Arc::default(),
             settings,
         };
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -199,6 +201,7 @@ fn settings() -> Settings {
             max_connections: 64,
             max_per_server: 64,
         },
+        overload: Overload::default(),
         credentials: credentials::Config { cache: 1024 },
     }
 }

@@ -64,7 +64,18 @@ impl Place {
 
     /// Starts a gateway and waits until it is ready.
     pub(crate) async fn start(&self, arguments: &[&str]) -> Gateway {
-        let gateway = self.begin(arguments);
+        self.ready(self.begin(arguments)).await
+    }
+
+    /// The same with at most so many open files.
+    pub(crate) async fn start_with_descriptors(&self, most: u32) -> Gateway {
+        let mut command = Command::new("sh");
+        let line = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+        command.args(["-c", &line, env!("CARGO_BIN_EXE_gateway")]);
+        self.ready(self.spawn(command, &[])).await
+    }
+
+    async fn ready(&self, gateway: Gateway) -> Gateway {
         let ready = async {
             while self.ask("/readyz").await.0 != 200 {
                 Clock::system().sleep(Duration::from_millis(10)).await;
@@ -77,9 +88,13 @@ impl Place {
 
     /// Starts a gateway.
     pub(crate) fn begin(&self, arguments: &[&str]) -> Gateway {
+        self.spawn(Command::new(env!("CARGO_BIN_EXE_gateway")), arguments)
+    }
+
+    fn spawn(&self, mut command: Command, arguments: &[&str]) -> Gateway {
         let log = self.folder.join("log");
         let out = File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let child = command
             .arg("--config")
             .arg(self.folder.join("gateway.toml"))
             .args(arguments)

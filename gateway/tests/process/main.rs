@@ -11,4 +11,6 @@ mod ground;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod overload;
+#[cfg(test)]
 mod upgrade;

@@ -59,4 +59,5 @@ pub(crate) use named::Named;
 pub(crate) use operation::is_scope;
 pub(crate) use resource::compile_resource;
 pub(crate) use subscriber::{ApplicationForm, compile_application, compile_subscription};
+pub use tier::USUAL_PRIORITY;
 pub(crate) use tier::{TierPlan, compile_tier};

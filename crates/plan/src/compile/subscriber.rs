@@ -64,6 +64,8 @@ pub struct SubscriptionPlan {
     pub state: State,
     /// The tier that limits its calls.
     pub tier: Arc<str>,
+    /// The priority of that tier under overload; the lowest are let go of first.
+    pub priority: u8,
     /// The limits of that tier at work.
     pub meter: Arc<Meter>,
     /// Why its calls answer 503; `None`: it is sound.

@@ -18,7 +18,12 @@ const DAY: Duration = Duration::from_hours(24);
 pub(crate) struct TierPlan {
     pub(crate) level: Level,
     pub(crate) meter: MeterConfig,
+    pub(crate) priority: u8,
 }
+
+/// Of a tier that says none, and of calls without one.
+pub const USUAL_PRIORITY: u8 = 5;
+const HIGHEST_PRIORITY: u8 = 9;
 
 pub(crate) fn compile_tier(name: &str, tier: &Tier, problems: &mut Problems) -> Option<TierPlan> {
     let spec = required(tier.spec.as_ref(), problems)?;
@@ -34,12 +39,13 @@ pub(crate) fn compile_tier(name: &str, tier: &Tier, problems: &mut Problems) -> 
         problems.add(&at.name("level"), unknown(spec.level), "");
         Level::Subscription
     });
+    let priority = compile_priority(spec, &at, problems);
     let meter = MeterConfig {
         rate: compile_burst(spec, &at, problems),
         quota: compile_quota(spec, &at, problems),
         stop_on_quota: spec.stop_on_quota_reached.unwrap_or(true),
     };
-    problems.is_empty().then_some(TierPlan { level, meter })
+    problems.is_empty().then_some(TierPlan { level, meter, priority })
 }
 
 fn compile_quota(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Option<Quota> {
@@ -66,6 +72,16 @@ fn compile_burst(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Optio
         return None;
     };
     Rate::new(burst.requests, per).ok()
+}
+
+fn compile_priority(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> u8 {
+    let Some(said) = spec.priority else { return USUAL_PRIORITY };
+    let priority = u8::try_from(said).ok().filter(|priority| *priority <= HIGHEST_PRIORITY);
+    priority.unwrap_or_else(|| {
+        let reason = format!("{said} is no priority");
+        problems.add(&at.name("priority"), reason, "0 (let go of first) to 9");
+        USUAL_PRIORITY
+    })
 }
 
 fn check_requests(requests: u64, at: &At<'_>, problems: &mut Problems) {

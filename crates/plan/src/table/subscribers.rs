@@ -13,8 +13,8 @@ use turnpike_proto::config::v1::tier_spec::Level;
 use super::entry::{Entry, Refusal};
 use super::plan::Plan;
 use crate::compile::{
-    ApplicationForm, ApplicationPlan, ConsumerPlan, SubscriptionPlan, compile_application,
-    compile_subscription,
+    ApplicationForm, ApplicationPlan, ConsumerPlan, SubscriptionPlan, USUAL_PRIORITY,
+    compile_application, compile_subscription,
 };
 use crate::map::{Map, new_map};
 use crate::problem::Problems;
@@ -123,6 +123,7 @@ impl Entry for Arc<SubscriptionPlan> {
             application: form.application,
             api: form.api,
             state: form.state,
+            priority: plan.priority(&form.tier),
             tier: form.tier,
             meter,
             broken: None,
@@ -162,6 +163,7 @@ impl Entry for Arc<SubscriptionPlan> {
             api: spec.api.as_str().into(),
             state: State::try_from(spec.state).unwrap_or(State::Blocked),
             tier: spec.tier.as_str().into(),
+            priority: USUAL_PRIORITY,
             meter: Arc::new(Meter::new(MeterConfig::UNLIMITED)),
             broken: Some(Arc::clone(reason)),
         }))
@@ -169,6 +171,10 @@ impl Entry for Arc<SubscriptionPlan> {
 }
 
 impl Plan {
+    fn priority(&self, tier: &str) -> u8 {
+        self.tiers.get(tier).map_or(USUAL_PRIORITY, |tier| tier.priority)
+    }
+
     fn limits(&self, tier: &str, level: Level) -> Result<MeterConfig, Refusal> {
         if tier == "Unlimited" {
             return Ok(MeterConfig::UNLIMITED);

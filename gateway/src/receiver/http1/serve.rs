@@ -95,7 +95,7 @@ async fn call(visit: &Rc<Visit>, wire: &Rc<RefCell<Wire>>, head: Head) -> io::Re
         let wire = wire.borrow();
         !matches!(body, Body::Stream(_)) && !wire.is_read() && !wire.is_nearly_read()
     };
-    let keeps = keeps && !stuck && !visit.worker.draining.get();
+    let keeps = keeps && !stuck && !visit.worker.draining.get() && visit.worker.gate.keeps();
     let mut output = visit.worker.spares.output();
     let asked = Asked { version, with_head, keeps };
     let frames = write(&mut output, &parts, &body, asked, &visit.worker.date.borrow());
