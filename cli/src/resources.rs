@@ -87,6 +87,13 @@ fn columns(kind: &str) -> &'static [Column] {
             ("TIERS", "/spec/tiers", "Unlimited"),
             ("BACKEND", "/spec/endpoints/production/urls", "-"),
         ],
+        "ApiProduct" => &[
+            ("VERSION", "/metadata/version", "-"),
+            ("CONTEXT", "/spec/context", "-"),
+            ("LIFECYCLE", "/spec/lifecycle", "CREATED"),
+            ("APIS", "/spec/apis", "-"),
+            ("TIERS", "/spec/tiers", "Unlimited"),
+        ],
         "Application" => &[
             ("OWNER", "/metadata/owner", "-"),
             ("TIER", "/spec/tier", "Unlimited"),
@@ -95,6 +102,7 @@ fn columns(kind: &str) -> &'static [Column] {
         "Subscription" => &[
             ("APPLICATION", "/spec/application", "-"),
             ("API", "/spec/api", "-"),
+            ("PRODUCT", "/spec/apiProduct", "-"),
             ("TIER", "/spec/tier", "Unlimited"),
             ("STATE", "/spec/state", "UNBLOCKED"),
         ],

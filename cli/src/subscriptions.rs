@@ -1,4 +1,4 @@
-//! `turnpike subscribe`: may this application call that API?
+//! `turnpike subscribe`: may this application call that API or product?
 
 use clap::Args;
 use turnpike_proto::config::v1::resource::Resource as AnyResource;
@@ -16,8 +16,12 @@ pub(crate) struct Subscribe {
     app: String,
     /// The API: NAME:VERSION
     #[arg(long, value_name = "NAME:VERSION", value_parser = versioned)]
-    api: String,
-    /// Tier of the subscription, one that the API offers
+    #[arg(required_unless_present = "product", conflicts_with = "product")]
+    api: Option<String>,
+    /// Instead of an API, the product: NAME:VERSION
+    #[arg(long, value_name = "NAME:VERSION", value_parser = versioned)]
+    product: Option<String>,
+    /// Tier of the subscription, one that the API or product offers
     #[arg(long, value_name = "TIER", default_value = "Unlimited")]
     tier: String,
     #[command(flatten)]
@@ -48,18 +52,24 @@ async fn send(
 }
 
 impl Subscribe {
-    /// One application has one subscription per API: its name says both.
+    /// What it is to; APIs and products have no name in common.
+    fn called(&self) -> &str {
+        self.api.as_deref().or(self.product.as_deref()).unwrap_or_default()
+    }
+
+    /// One application has one subscription per API or product: its name says both.
     fn resource(&self) -> Subscription {
         Subscription {
             api_version: "turnpike/v1".to_owned(),
             kind: "Subscription".to_owned(),
             metadata: Some(Metadata {
-                name: format!("{}-{}", self.app, self.api.replace(':', "-")),
+                name: format!("{}-{}", self.app, self.called().replace(':', "-")),
                 ..Metadata::default()
             }),
             spec: Some(SubscriptionSpec {
                 application: self.app.clone(),
-                api: self.api.clone(),
+                api: self.api.clone().unwrap_or_default(),
+                api_product: self.product.clone().unwrap_or_default(),
                 tier: self.tier.clone(),
                 ..SubscriptionSpec::default()
             }),
@@ -69,7 +79,7 @@ impl Subscribe {
     /// What is stored under another name, with the tier that is asked for.
     async fn stored(&self, connection: &rpc::Options) -> Result<Option<Subscription>, Failure> {
         let own = self.resource().metadata.unwrap_or_default().name;
-        let Some(mut stored) = find(connection, &self.app, &self.api).await? else {
+        let Some(mut stored) = find(connection, &self.app, self.called()).await? else {
             return Ok(None);
         };
         let other = stored.metadata.as_ref().is_some_and(|metadata| metadata.name != own);
@@ -80,17 +90,18 @@ impl Subscribe {
     }
 }
 
-/// The one subscription that an application has to an API, whatever its name.
+/// The one subscription that an application has to an API or a product, whatever its name.
 pub(crate) async fn find(
     connection: &rpc::Options,
     application: &str,
-    api: &str,
+    called: &str,
 ) -> Result<Option<Subscription>, Failure> {
     let all = rpc::list(&connection.control_plane()?, &Kind::parse("Subscription")?).await?;
     Ok(all.into_iter().find_map(|resource| match resource.resource {
         Some(AnyResource::Subscription(stored)) => {
             let spec = stored.spec.as_ref()?;
-            (spec.application == application && spec.api == api).then_some(stored)
+            let same = spec.api == called || spec.api_product == called;
+            (spec.application == application && same).then_some(stored)
         }
         _ => None,
     }))

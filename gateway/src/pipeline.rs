@@ -170,7 +170,7 @@ async fn serve(
     };
     let facts = Facts { received, permit: &permit, name: &name };
     policies::change_answer(&facts, response.headers_mut());
-    if let Some(compression) = &permit.matched().api().compression {
+    if let Some(compression) = &permit.matched().home().compression {
         compression::compress(compression, &worker.encoders, received, &mut response);
     }
     Ok(response)
@@ -184,7 +184,7 @@ fn fits(
     account: &Account,
 ) -> Result<(), Fault> {
     let Some(intake) = account.intake() else { return Ok(()) };
-    let most = matched.api().limits.max_request_bytes.unwrap_or(worker.bounds.body_bytes);
+    let most = matched.home().limits.max_request_bytes.unwrap_or(worker.bounds.body_bytes);
     intake.limit(most);
     if body.length().is_some_and(|length| length > most) {
         return Err(Fault::BodyTooLarge);

@@ -49,9 +49,9 @@ impl Kind {
         self.message.name()
     }
 
-    /// Whether its resources have versions; only `Api` does.
+    /// Whether its resources have versions; `Api` and `ApiProduct` do.
     pub(crate) fn has_versions(&self) -> bool {
-        self.name() == "Api"
+        matches!(self.name(), "Api" | "ApiProduct")
     }
 
     pub(super) fn service(&self) -> &ServiceDescriptor {
@@ -105,6 +105,7 @@ mod tests {
         check("Api", "Apis");
         check("apis", "Apis");
         check("key-managers", "KeyManagers");
+        check("api-products", "ApiProducts");
         check("gatewaygroup", "GatewayGroups");
         check("SECRET", "Secrets");
     }

@@ -24,6 +24,7 @@ const CRUD: &[&str] = &["Get", "List", "Put", "Delete"];
 
 pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.Apis", CRUD, Who::Admin),
+    ("turnpike.admin.v1.ApiProducts", CRUD, Who::Admin),
     ("turnpike.admin.v1.Applications", CRUD, Who::Admin),
     ("turnpike.admin.v1.Subscriptions", CRUD, Who::Admin),
     ("turnpike.admin.v1.Tiers", CRUD, Who::Admin),

@@ -96,7 +96,7 @@ fn problems_are_told_with_their_fields_and_nothing_is_stored() {
         );
         let mut apis = ApisClient::new(stack.channel(&plane, "admin"));
         let Some(Any::Api(api)) = resources(&dangling).remove(0).resource else { panic!() };
-        let refused = apis.put(api).await.unwrap_err();
+        let refused = Box::pin(apis.put(api)).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
         let details = String::from_utf8_lossy(refused.details()).into_owned();
         assert!(

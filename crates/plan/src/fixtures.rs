@@ -6,7 +6,8 @@ use crate::{Object, Objects, Problem, Resource, admit, describe, read_document};
 
 /// Resources from YAML, several documents; each line `kind name …` of the short form is one:
 ///
-/// `api N V /context`, `app N`, `sub N app api:version tier`, `tier N level requests/seconds`,
+/// `api N V /context`, `product N V /context`, `app N`, `sub N app api:version tier`,
+/// `subp N app product:version tier`, `tier N level requests/seconds`,
 /// `km N issuer`, `group N`. What follows `+` is put into `spec` as flow YAML.
 pub(crate) fn resources(short: &str) -> Vec<Resource> {
     let mut yaml = String::new();
@@ -20,9 +21,16 @@ pub(crate) fn resources(short: &str) -> Vec<Resource> {
                 let state = if more.contains("lifecycle") { "" } else { ", lifecycle: PUBLISHED" };
                 ("Api", *version, format!("context: {context}{urls}{state}"))
             }
+            ["product", _, version, context] => {
+                ("ApiProduct", *version, format!("context: {context}, lifecycle: PUBLISHED"))
+            }
             ["app", _] => ("Application", "", String::new()),
             ["sub", _, app, api, tier] => {
                 let spec = format!("application: {app}, api: \"{api}\", tier: {tier}");
+                ("Subscription", "", spec)
+            }
+            ["subp", _, app, product, tier] => {
+                let spec = format!("application: {app}, apiProduct: \"{product}\", tier: {tier}");
                 ("Subscription", "", spec)
             }
             ["tier", _, level, limit] => {

@@ -110,16 +110,21 @@ fn touched(
         let held = [before.objects.get(&key), after.objects.get(&key)];
         for resource in held.iter().flatten().filter_map(|object| object.resource()) {
             let named = references(&resource).into_iter().map(|reference| reference.to);
-            open.extend(named.filter(|key| key.kind() != Some(Kind::Api)));
+            open.extend(named.filter(|key| !is_called(key)));
         }
         let wanted =
             |scope: &Scope<'_>| scope.objects.get(&key).is_some_and(|object| scope.wants(object));
-        if key.kind() == Some(Kind::Api) && wanted(before) != wanted(after) {
+        if is_called(&key) && wanted(before) != wanted(after) {
             open.extend(before.objects.referrers(&key).cloned());
             open.extend(after.objects.referrers(&key).cloned());
         }
     }
     seen
+}
+
+/// Whether calls may go to it.
+fn is_called(key: &ResourceKey) -> bool {
+    matches!(key.kind(), Some(Kind::Api | Kind::ApiProduct))
 }
 
 /// A gateway's view on all objects.
@@ -134,7 +139,8 @@ struct Scope<'o> {
 impl<'o> Scope<'o> {
     fn new(objects: &'o Objects, labels: &BTreeMap<String, String>) -> Self {
         let scope = Self { objects, groups: groups(objects, labels), prototypes: false };
-        let prototypes = objects.of_kind(Kind::Api).any(|api| scope.wants_api(api, true));
+        let called = objects.of_kind(Kind::Api).chain(objects.of_kind(Kind::ApiProduct));
+        let prototypes = called.into_iter().any(|one| scope.wants_called(one, true));
         Self { prototypes, ..scope }
     }
 
@@ -142,7 +148,7 @@ impl<'o> Scope<'o> {
         let key = object.key();
         match key.kind() {
             Some(Kind::GatewayGroup) => self.groups.iter().any(|group| group == key.name()),
-            Some(Kind::Api) => self.wants_api(object, false),
+            Some(Kind::Api | Kind::ApiProduct) => self.wants_called(object, false),
             Some(Kind::Subscription) => self.wants_subscription(object),
             Some(Kind::Application) => self.prototypes || self.referred(key),
             Some(Kind::KeyManager) => key.name() == "resident" || self.referred(key),
@@ -162,14 +168,19 @@ impl<'o> Scope<'o> {
             .any(|referrer| self.wants(referrer))
     }
 
-    fn wants_api(&self, object: &Object, only_prototypes: bool) -> bool {
+    /// The APIs of a product are in all groups of the product.
+    fn wants_called(&self, object: &Object, only_prototypes: bool) -> bool {
         let resource = object.resource();
-        let Some(Any::Api(api)) = resource.as_ref().and_then(|it| it.resource.as_ref()) else {
-            return false;
+        let said = match resource.as_ref().and_then(|it| it.resource.as_ref()) {
+            Some(Any::Api(one)) => one.spec.as_ref().map(|spec| (&spec.gateways, spec.lifecycle)),
+            Some(Any::ApiProduct(one)) => {
+                one.spec.as_ref().map(|spec| (&spec.gateways, spec.lifecycle))
+            }
+            _ => None,
         };
-        let Some(spec) = api.spec.as_ref() else { return false };
-        let prototyped = spec.lifecycle == i32::from(Lifecycle::Prototyped);
-        (spec.gateways.is_empty() || spec.gateways.iter().any(|name| self.groups.contains(name)))
+        let Some((gateways, lifecycle)) = said else { return false };
+        let prototyped = lifecycle == i32::from(Lifecycle::Prototyped);
+        (gateways.is_empty() || gateways.iter().any(|name| self.groups.contains(name)))
             && (prototyped || !only_prototypes)
     }
 
@@ -180,9 +191,11 @@ impl<'o> Scope<'o> {
             return false;
         };
         let Some(spec) = one.spec.as_ref() else { return false };
-        self.objects
-            .get(&ResourceKey::of_id(Kind::Api, &spec.api))
-            .is_some_and(|api| self.wants_api(api, false))
+        let called = match spec.api_product.as_str() {
+            "" => ResourceKey::of_id(Kind::Api, &spec.api),
+            product => ResourceKey::of_id(Kind::ApiProduct, product),
+        };
+        self.objects.get(&called).is_some_and(|one| self.wants_called(one, false))
     }
 }
 

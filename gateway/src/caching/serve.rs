@@ -125,15 +125,15 @@ async fn around(
 
 /// Where the answers to a call are kept; `None`: it goes to a backend that answers are not kept of.
 fn place<'a>(permit: &'a Permit<'_>, received: &'a Received) -> Option<Place<'a>> {
-    let api = permit.matched().api();
+    let (api, home) = (permit.matched().api(), permit.matched().home());
     let is = |endpoint: &Option<Arc<_>>| {
         endpoint.as_ref().is_some_and(|known| Arc::ptr_eq(known, permit.endpoint()))
     };
     let backend = match () {
         // What becomes a WebSocket is no answer.
-        () if api.kind == ApiType::Ws => return None,
-        () if is(&api.production) => "production",
-        () if is(&api.sandbox) => "sandbox",
+        () if home.kind == ApiType::Ws => return None,
+        () if is(&home.production) => "production",
+        () if is(&home.sandbox) => "sandbox",
         () => return None,
     };
     Some(Place {

@@ -31,10 +31,10 @@ pub fn authorize<'g>(
     matched: Matched<'g>,
     caller: Caller,
 ) -> Result<Permit<'g>, Fault> {
-    let api = matched.api();
+    let (api, home) = (matched.api(), matched.home());
     let Some(token) = caller.token() else {
         // Whoever shows no key gets the backend that is there.
-        let endpoint = api.production.as_ref().or(api.sandbox.as_ref());
+        let endpoint = home.production.as_ref().or(home.sandbox.as_ref());
         let endpoint = endpoint.ok_or(Fault::NoEndpoint { key_type: "production" })?;
         return Ok(Permit { matched, caller, consumer: None, subscription: None, endpoint });
     };
@@ -59,8 +59,8 @@ pub fn authorize<'g>(
     }
     let key_type = consumer.as_ref().map_or(KeyType::Production, |consumer| consumer.key_type);
     let endpoint = match key_type {
-        KeyType::Production => api.production.as_ref().ok_or("production"),
-        KeyType::Sandbox => api.sandbox.as_ref().ok_or("sandbox"),
+        KeyType::Production => home.production.as_ref().ok_or("production"),
+        KeyType::Sandbox => home.sandbox.as_ref().ok_or("sandbox"),
     };
     let endpoint = endpoint.map_err(|key_type| Fault::NoEndpoint { key_type })?;
     Ok(Permit { matched, caller, consumer, subscription, endpoint })

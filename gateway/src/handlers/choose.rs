@@ -13,7 +13,7 @@ use crate::received::Received;
 /// The permit for the variant that takes the call, where the API has variants. `name` is the
 /// call's.
 pub fn choose<'g>(permit: Permit<'g>, received: &Received, name: [u8; 16]) -> Permit<'g> {
-    let api = permit.matched().api();
+    let api = permit.matched().home();
     let Some(variants) = &api.variants else { return permit };
     let draw = draw(api, &permit, received, name, variants.split_by);
     match variants.choose(received, draw) {

@@ -48,6 +48,9 @@ pub fn find<'g>(hit: Hit<'g>, received: &'g Received) -> Result<Found<'g>, Fault
     }
     match api.operation_of(received.method.as_str(), hit.rest, received) {
         OperationMatch::Found(operation) => {
+            if let Some(member) = &operation.member {
+                check_member(member)?;
+            }
             // The rest is the end of the path, which is as long in the target, and there the query
             // follows it.
             let start = path.len().saturating_sub(hit.rest.len());
@@ -68,6 +71,15 @@ pub fn find<'g>(hit: Hit<'g>, received: &'g Received) -> Result<Found<'g>, Fault
     }
 }
 
+/// Whether an API serves its operations in a product.
+fn check_member(member: &ApiPlan) -> Result<(), Fault> {
+    match member.lifecycle {
+        State::Blocked => Err(Fault::ApiBlocked),
+        State::Retired => Err(Fault::NoOperation),
+        _ => Ok(()),
+    }
+}
+
 impl Asked for Received {
     fn field(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         self.headers.get_all(name).iter().any(|value| test(value.as_bytes()))
@@ -82,6 +94,12 @@ impl<'g> Matched<'g> {
     /// The API.
     pub const fn api(&self) -> &'g Arc<ApiPlan> {
         self.api
+    }
+
+    /// The API whose backends serve the operation: the same, or the one of a product that the
+    /// operation comes from.
+    pub fn home(&self) -> &'g Arc<ApiPlan> {
+        self.operation.member.as_ref().unwrap_or(self.api)
     }
 
     /// The operation.

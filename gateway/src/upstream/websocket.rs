@@ -19,7 +19,7 @@ pub(super) fn handshake(
     received: &Received,
     body: &Body,
 ) -> Result<Option<Box<Handshake>>, Fault> {
-    if permit.matched().api().kind != ApiType::Ws || !is_wanted(&received.headers) {
+    if permit.matched().home().kind != ApiType::Ws || !is_wanted(&received.headers) {
         return Ok(None);
     }
     match Handshake::of(&received.method, &received.headers, body.is_empty()) {

@@ -34,6 +34,8 @@ mod origin;
 #[cfg(test)]
 mod passing;
 #[cfg(test)]
+mod products;
+#[cfg(test)]
 mod rights;
 #[cfg(test)]
 mod routing;

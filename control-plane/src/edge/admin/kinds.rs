@@ -1,7 +1,7 @@
 //! How are resources of one kind got, listed, put and deleted over gRPC?
 //!
 //! The services of all kinds are the same but for their types, which the generated code keeps
-//! apart; the macro writes down that sameness once instead of eight times.
+//! apart; the macro writes down that sameness once instead of nine times.
 
 use plan::{Kind, Resource};
 use tonic::{Request, Response, Status};
@@ -63,6 +63,7 @@ macro_rules! service_of_kind {
 }
 
 service_of_kind!(apis_server::Apis, Api, ListApisResponse);
+service_of_kind!(api_products_server::ApiProducts, ApiProduct, ListApiProductsResponse);
 service_of_kind!(applications_server::Applications, Application, ListApplicationsResponse);
 service_of_kind!(subscriptions_server::Subscriptions, Subscription, ListSubscriptionsResponse);
 service_of_kind!(tiers_server::Tiers, Tier, ListTiersResponse);

@@ -11,6 +11,7 @@ use http::{Request, Response};
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tower_service::Service;
+use turnpike_proto::admin::v1::api_products_server::ApiProductsServer;
 use turnpike_proto::admin::v1::apis_server::ApisServer;
 use turnpike_proto::admin::v1::application_keys_server::ApplicationKeysServer;
 use turnpike_proto::admin::v1::applications_server::ApplicationsServer;
@@ -40,6 +41,7 @@ pub fn services(services: Services, desk: &Desk, sync: Sync, token: &Arc<AdminTo
         token,
         ApisServer::new(desk.clone()).max_decoding_message_size(MESSAGE_BYTES),
     );
+    let services = admin(services, token, ApiProductsServer::new(desk.clone()));
     let services = admin(services, token, ApplicationsServer::new(desk.clone()));
     let services = admin(services, token, SubscriptionsServer::new(desk.clone()));
     let services = admin(services, token, TiersServer::new(desk.clone()));

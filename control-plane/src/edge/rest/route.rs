@@ -37,8 +37,9 @@ pub(in crate::edge) const ROUTES: &[(Method, &str, Operation)] = &[
 ];
 
 /// How kinds are called in paths.
-pub(super) const PLURALS: [(Kind, &str); 8] = [
+pub(super) const PLURALS: [(Kind, &str); 9] = [
     (Kind::Api, "apis"),
+    (Kind::ApiProduct, "api-products"),
     (Kind::Application, "applications"),
     (Kind::Subscription, "subscriptions"),
     (Kind::Tier, "tiers"),

@@ -1,12 +1,15 @@
 //! Does a resource fit to the others?
 
+use std::sync::Arc;
+
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::tier_spec::Level;
 use turnpike_proto::config::v1::{Api, Endpoint, Problem, SubscriptionSpec};
 
 use crate::compile::{
-    CertificateForm, Named, check_access, check_pair, compile_certificate, read_private_key,
+    CertificateForm, Named, check_access, check_pair, compile_api, compile_certificate,
+    compile_product, read_private_key,
 };
 use crate::objects::{Objects, Reference, claims, is_built_in, or_default, references};
 use crate::problem::{At, Problems, did_you_mean, nearest};
@@ -33,6 +36,19 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
             if let Some(spec) = subscription.spec.as_ref() {
                 check_offer(before, after, key, spec, &mut problems);
             }
+        }
+        Some(Any::ApiProduct(product)) if problems.is_empty() => {
+            let members = |id: &str| {
+                let api = ResourceKey::of_id(Kind::Api, id);
+                match after.get(&api)?.resource()?.resource.as_ref()? {
+                    Any::Api(one) => {
+                        let mut own = Problems::default();
+                        compile_api(&api, one, Named::NONE, &mut own).map(Arc::new)
+                    }
+                    _ => None,
+                }
+            };
+            compile_product(key, product, &members, &mut problems);
         }
         Some(Any::Certificate(certificate)) => {
             let form = compile_certificate(certificate, &mut Problems::default());
@@ -150,34 +166,43 @@ fn check_offer(
     subscription: &SubscriptionSpec,
     problems: &mut Problems,
 ) {
-    let api = ResourceKey::of_id(Kind::Api, &subscription.api);
-    let held = after.get(&api).and_then(|object| object.resource());
-    let Some(Any::Api(offer)) = held.as_ref().and_then(|held| held.resource.as_ref()) else {
-        return;
+    let (api, field) = match subscription.api_product.as_str() {
+        "" => (ResourceKey::of_id(Kind::Api, &subscription.api), "spec.api"),
+        product => (ResourceKey::of_id(Kind::ApiProduct, product), "spec.apiProduct"),
     };
-    let Some(offer) = offer.spec.as_ref() else { return };
+    let held = after.get(&api).and_then(|object| object.resource());
+    let offer = match held.as_ref().and_then(|held| held.resource.as_ref()) {
+        Some(Any::Api(one)) => one.spec.as_ref().map(|spec| (&spec.tiers, spec.lifecycle)),
+        Some(Any::ApiProduct(one)) => one.spec.as_ref().map(|spec| (&spec.tiers, spec.lifecycle)),
+        _ => None,
+    };
+    let Some((tiers, lifecycle)) = offer else { return };
     let tier = or_default(&subscription.tier, "Unlimited");
-    let offered = if offer.tiers.is_empty() {
+    let offered = if tiers.is_empty() {
         vec!["Unlimited"]
     } else {
-        offer.tiers.iter().map(String::as_str).collect()
+        tiers.iter().map(String::as_str).collect()
     };
     if !offered.contains(&tier) {
         let reason = format!("{api} does not offer the tier {tier}");
         problems.add_at("spec.tier", reason, format!("it offers {}", offered.join(", ")));
     }
     let is_same = |object: &crate::Object| match object.resource()?.resource.as_ref()? {
-        Any::Subscription(stored) => Some(stored.spec.as_ref()?.api == subscription.api),
+        Any::Subscription(stored) => {
+            let stored = stored.spec.as_ref()?;
+            let same = stored.api == subscription.api;
+            Some(same && stored.api_product == subscription.api_product)
+        }
         _ => None,
     };
     let is_new = before.get(key).and_then(|object| is_same(object)) != Some(true);
-    let closed = match Lifecycle::try_from(offer.lifecycle) {
+    let closed = match Lifecycle::try_from(lifecycle) {
         Ok(state @ (Lifecycle::Deprecated | Lifecycle::Retired)) => Some(state),
         _ => None,
     };
     if let Some(state) = closed.filter(|_| is_new) {
         let reason = format!("{api} is {} and takes no new subscriptions", state.as_str_name());
-        problems.add_at("spec.api", reason, "subscribe to a newer version");
+        problems.add_at(field, reason, "subscribe to a newer version");
     }
 }
 

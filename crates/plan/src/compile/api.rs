@@ -70,8 +70,17 @@ pub struct ApiPlan {
     pub limits: RequestLimitsPlan,
     /// Why its calls answer 503; `None`: it is sound.
     pub broken: Option<Arc<str>>,
-    operations: Vec<Arc<OperationPlan>>,
-    trie: Trie,
+    pub(super) operations: Vec<Arc<OperationPlan>>,
+    pub(super) trie: Trie,
+}
+
+/// Where an API is served, when and for whom.
+pub(super) struct Place<'s> {
+    pub(super) context: &'s str,
+    pub(super) default_version: bool,
+    pub(super) owner: &'s str,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) gateways: &'s [String],
 }
 
 /// Which credentials an API asks for.
@@ -95,6 +104,34 @@ pub enum OperationMatch<'p> {
 }
 
 impl ApiPlan {
+    /// An API at this place that serves nothing yet.
+    pub(super) fn at(key: &ResourceKey, place: &Place<'_>) -> Self {
+        Self {
+            key: key.clone(),
+            name: key.name().into(),
+            version: key.version().unwrap_or_default().into(),
+            id: key.id().into(),
+            context: place.context.into(),
+            default_version: place.default_version,
+            owner: place.owner.into(),
+            kind: ApiType::Http,
+            lifecycle: place.lifecycle,
+            security: SecurityPlan { schemes: vec![Scheme::Oauth2], all: false },
+            key_managers: Vec::new(),
+            tiers: Vec::new(),
+            gateways: names_or(place.gateways, "default"),
+            production: None,
+            sandbox: None,
+            cors: None,
+            variants: None,
+            compression: None,
+            limits: RequestLimitsPlan { max_request_bytes: None },
+            broken: None,
+            operations: Vec::new(),
+            trie: Trie::default(),
+        }
+    }
+
     /// Whether anybody may call it.
     pub fn is_open(&self) -> bool {
         self.security.schemes.contains(&Scheme::None)
@@ -247,40 +284,29 @@ pub(crate) fn compile_api(
 pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<ApiPlan> {
     let spec = api.spec.as_ref()?;
     check_context(&spec.context).ok()?;
-    Some(ApiPlan {
-        key: key.clone(),
-        name: key.name().into(),
-        version: key.version()?.into(),
-        id: key.id().into(),
-        context: spec.context.as_str().into(),
+    key.version()?;
+    let place = Place {
+        context: &spec.context,
         default_version: spec.default_version,
-        owner: api.metadata.as_ref().map_or("", |metadata| &metadata.owner).into(),
-        kind: ApiType::try_from(spec.r#type).unwrap_or_default(),
+        owner: api.metadata.as_ref().map_or("", |metadata| &metadata.owner),
         lifecycle: Lifecycle::try_from(spec.lifecycle).unwrap_or(Lifecycle::Published),
-        security: SecurityPlan { schemes: vec![Scheme::Oauth2], all: false },
-        key_managers: Vec::new(),
-        tiers: Vec::new(),
-        gateways: names_or(&spec.gateways, "default"),
-        production: None,
-        sandbox: None,
-        cors: None,
-        variants: None,
-        compression: None,
-        limits: RequestLimitsPlan { max_request_bytes: None },
+        gateways: &spec.gateways,
+    };
+    Some(ApiPlan {
+        kind: ApiType::try_from(spec.r#type).unwrap_or_default(),
         broken: Some(reason.into()),
-        operations: Vec::new(),
-        trie: Trie::default(),
+        ..ApiPlan::at(key, &place)
     })
 }
 
-fn names_or(names: &[String], default: &str) -> Vec<Arc<str>> {
+pub(super) fn names_or(names: &[String], default: &str) -> Vec<Arc<str>> {
     if names.is_empty() {
         return vec![default.into()];
     }
     names.iter().map(|name| name.as_str().into()).collect()
 }
 
-fn check_names(names: &[String], at: &At<'_>, problems: &mut Problems) {
+pub(super) fn check_names(names: &[String], at: &At<'_>, problems: &mut Problems) {
     if names.len() > MAX_NAMES {
         problems.add(at, format!("there are {}, at most {MAX_NAMES}", names.len()), "");
         return;
@@ -309,7 +335,7 @@ fn check_definition(definition: Option<&Definition>, at: &At<'_>, problems: &mut
     }
 }
 
-fn compile_security(
+pub(super) fn compile_security(
     security: Option<&Security>,
     at: &At<'_>,
     problems: &mut Problems,

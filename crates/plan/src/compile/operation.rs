@@ -7,19 +7,19 @@ use cache::Rules;
 use turnpike_proto::config::v1::Operation;
 use turnpike_proto::config::v1::operation::Auth;
 
-use super::api::unknown;
+use super::api::{ApiPlan, unknown};
 use super::caching::compile_cache;
 use super::matching::compile_match;
 use super::policies::{Kept, PoliciesPlan};
 use crate::problem::{At, Problems, shown};
-use crate::router::{Constraints, Growing, Template, Trie};
+use crate::router::{Conditions, Constraints, Growing, Template, Trie};
 
 /// The most operations of one API.
 pub(crate) const MAX_OPERATIONS: usize = 10_000;
 const MAX_SCOPES: usize = 100;
 
 /// An operation, ready to serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct OperationPlan {
     /// The method in capitals, or `*`.
     pub method: Arc<str>,
@@ -35,6 +35,10 @@ pub struct OperationPlan {
     pub policies: Option<Arc<PoliciesPlan>>,
     /// Which of its answers are kept; `None`: none are.
     pub cache: Option<Arc<Rules>>,
+    /// In a product: the API that it comes from, whose backends serve it.
+    pub member: Option<Arc<ApiPlan>>,
+    /// What a call has to carry besides.
+    pub(crate) asks: Option<Arc<Conditions>>,
 }
 
 /// What the API says about caching.
@@ -65,7 +69,7 @@ pub(crate) fn compile_operations(
     let (mut constraints, mut places) = (Constraints::default(), BTreeMap::new());
     for (index, operation) in operations.iter().enumerate() {
         let here = at.index(index);
-        let plan = compile(operation, of_api, caching, &here, problems);
+        let mut plan = compile(operation, of_api, caching, &here, problems);
         let template = match Template::parse(&operation.path, &mut constraints) {
             Ok(template) => template,
             Err((reason, suggestion)) => {
@@ -75,7 +79,8 @@ pub(crate) fn compile_operations(
         };
         let at = here.name("match");
         let asks = compile_match(operation.r#match.as_ref(), &mut constraints, &at, problems);
-        let asks = asks.map(Arc::new);
+        plan.asks = asks.map(Arc::new);
+        let asks = plan.asks.clone();
         let conditions = asks.as_ref().map_or("".into(), |asks| asks.spelling.clone());
         let place = (template.spelling.clone(), operation.method.clone(), conditions);
         if !growing.insert(&template, &operation.method, asks, list.len()) {
@@ -133,6 +138,8 @@ fn compile(
             Some(own) => compile_cache(own, caching.revision, &at.name("cache"), problems),
             None => caching.rules.cloned(),
         },
+        member: None,
+        asks: None,
     }
 }
 

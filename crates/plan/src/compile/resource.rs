@@ -10,6 +10,7 @@ use super::head::{check_head, required};
 use super::host::compile_group;
 use super::key_manager::compile_key_manager;
 use super::named::Named;
+use super::product::check_product;
 use super::subscriber::{compile_application, compile_subscription};
 use super::tier::compile_tier;
 use crate::problem::{At, Problems};
@@ -33,6 +34,7 @@ pub(crate) fn compile_resource(resource: &Resource, problems: &mut Problems) {
     }
     match any {
         Any::Api(one) => drop(compile_api(&key, one, Named::NONE, problems)),
+        Any::ApiProduct(one) => check_product(one, problems),
         Any::Application(one) => drop(compile_application(one, problems)),
         Any::Subscription(one) => drop(compile_subscription(one, problems)),
         Any::Tier(one) => drop(compile_tier(key.name(), one, problems)),

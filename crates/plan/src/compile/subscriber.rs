@@ -154,9 +154,17 @@ pub(crate) fn compile_subscription(
     let at = root.name("spec");
     check_name(&spec.application, &at.name("application"), problems);
     check_name(or_default(&spec.tier, "Unlimited"), &at.name("tier"), problems);
-    if format!("{}/{}", Kind::Api, spec.api).parse::<ResourceKey>().is_err() {
-        let reason = format!("`{}` names no API", shown(&spec.api));
-        problems.add(&at.name("api"), reason, "write `name:version`");
+    let (kind, field, id) = match spec.api_product.as_str() {
+        "" => (Kind::Api, "api", spec.api.as_str()),
+        product => (Kind::ApiProduct, "apiProduct", product),
+    };
+    if format!("{kind}/{id}").parse::<ResourceKey>().is_err() {
+        let reason = format!("`{}` names no {kind}", shown(id));
+        problems.add(&at.name(field), reason, "write `name:version`");
+    }
+    if !spec.api.is_empty() && !spec.api_product.is_empty() {
+        let reason = "a subscription is to an API or to a product";
+        problems.add(&at.name("apiProduct"), reason, "leave out one of them");
     }
     let state = State::try_from(spec.state).unwrap_or_else(|_| {
         problems.add(&at.name("state"), unknown(spec.state), "");
@@ -164,7 +172,7 @@ pub(crate) fn compile_subscription(
     });
     problems.is_empty().then(|| SubscriptionForm {
         application: spec.application.as_str().into(),
-        api: spec.api.as_str().into(),
+        api: id.into(),
         tier: or_default(&spec.tier, "Unlimited").into(),
         state,
     })

@@ -6,7 +6,8 @@
 use turnpike_proto::config::v1::endpoint_security::Scheme;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{
-    ApiSpec, ApplicationSpec, CertificateSpec, Endpoint, Resource, SubscriptionSpec,
+    ApiProductSpec, ApiSpec, ApplicationSpec, CertificateSpec, Endpoint, ProductApi, Resource,
+    SubscriptionSpec,
 };
 
 use crate::resource::{Kind, ResourceKey, metadata};
@@ -35,6 +36,7 @@ pub(crate) fn is_built_in(key: &ResourceKey) -> bool {
 pub(crate) fn references(resource: &Resource) -> Vec<Reference> {
     match resource.resource.as_ref() {
         Some(Any::Api(one)) => one.spec.as_ref().map(of_api),
+        Some(Any::ApiProduct(one)) => one.spec.as_ref().map(of_product),
         Some(Any::Application(one)) => one.spec.as_ref().map(of_application),
         Some(Any::Subscription(one)) => one.spec.as_ref().map(of_subscription),
         Some(Any::Certificate(one)) => one.spec.as_ref().map(of_certificate),
@@ -49,24 +51,12 @@ pub(crate) fn or_default<'n>(named: &'n str, default: &'n str) -> &'n str {
 }
 
 fn of_api(spec: &ApiSpec) -> Vec<Reference> {
-    let lists = [
-        (Kind::KeyManager, "keyManagers", &spec.key_managers),
-        (Kind::Tier, "tiers", &spec.tiers),
-        (Kind::GatewayGroup, "gateways", &spec.gateways),
-    ];
-    let each = |(kind, field, names): (Kind, &'static str, &Vec<String>)| {
-        names
-            .iter()
-            .enumerate()
-            .map(move |(index, name)| reference(kind, name, format!("spec.{field}[{index}]")))
-            .collect::<Vec<_>>()
-    };
     let endpoints = spec.endpoints.as_ref();
     let endpoint = |name: &str, endpoint: Option<&Endpoint>| {
         let at = format!("spec.{name}");
         endpoint.map(|endpoint| of_endpoint(endpoint, &at)).unwrap_or_default()
     };
-    let mut all: Vec<Reference> = lists.into_iter().flat_map(each).collect();
+    let mut all = of_lists(&spec.key_managers, &spec.tiers, &spec.gateways);
     all.extend(endpoint("endpoints.production", endpoints.and_then(|it| it.production.as_ref())));
     all.extend(endpoint("endpoints.sandbox", endpoints.and_then(|it| it.sandbox.as_ref())));
     let choices = spec.variants.iter().flat_map(|variants| &variants.choices);
@@ -76,6 +66,31 @@ fn of_api(spec: &ApiSpec) -> Vec<Reference> {
         all.extend(endpoint(&format!("{at}.sandbox"), choice.sandbox.as_ref()));
     }
     all
+}
+
+fn of_product(spec: &ApiProductSpec) -> Vec<Reference> {
+    let member = |(index, api): (usize, &ProductApi)| {
+        let id = format!("{}:{}", api.name, api.version);
+        reference(Kind::Api, &id, format!("spec.apis[{index}]"))
+    };
+    let lists = of_lists(&spec.key_managers, &spec.tiers, &spec.gateways);
+    spec.apis.iter().enumerate().map(member).chain(lists).collect()
+}
+
+fn of_lists(key_managers: &[String], tiers: &[String], gateways: &[String]) -> Vec<Reference> {
+    let lists = [
+        (Kind::KeyManager, "keyManagers", key_managers),
+        (Kind::Tier, "tiers", tiers),
+        (Kind::GatewayGroup, "gateways", gateways),
+    ];
+    let each = |(kind, field, names): (Kind, &'static str, &[String])| {
+        names
+            .iter()
+            .enumerate()
+            .map(move |(index, name)| reference(kind, name, format!("spec.{field}[{index}]")))
+            .collect::<Vec<_>>()
+    };
+    lists.into_iter().flat_map(each).collect()
 }
 
 /// The certificates and secrets of an endpoint that stands at `at`.
@@ -122,9 +137,17 @@ fn of_application(spec: &ApplicationSpec) -> Vec<Reference> {
 fn of_subscription(spec: &SubscriptionSpec) -> Vec<Reference> {
     vec![
         reference(Kind::Application, &spec.application, "spec.application"),
-        reference(Kind::Api, &spec.api, "spec.api"),
+        subscribed(spec),
         reference(Kind::Tier, or_default(&spec.tier, "Unlimited"), "spec.tier"),
     ]
+}
+
+/// What the subscription is to.
+fn subscribed(spec: &SubscriptionSpec) -> Reference {
+    match spec.api_product.as_str() {
+        "" => reference(Kind::Api, &spec.api, "spec.api"),
+        product => reference(Kind::ApiProduct, product, "spec.apiProduct"),
+    }
 }
 
 fn of_certificate(spec: &CertificateSpec) -> Vec<Reference> {
@@ -141,12 +164,22 @@ fn reference(kind: Kind, id: &str, field: impl Into<String>) -> Reference {
 pub(crate) fn claims(resource: &Resource) -> Vec<Claim> {
     let version = metadata(resource).map_or("", |metadata| metadata.version.as_str());
     match resource.resource.as_ref() {
-        Some(Any::Api(one)) => one.spec.as_ref().map(|spec| api_claims(spec, version)),
+        Some(Any::Api(one)) => one.spec.as_ref().map(|spec| {
+            let mut claims = path_claims(&spec.context, version, spec.default_version);
+            claims.push(name_claim(resource));
+            claims
+        }),
+        Some(Any::ApiProduct(one)) => one.spec.as_ref().map(|spec| {
+            let mut claims = path_claims(&spec.context, version, spec.default_version);
+            claims.push(name_claim(resource));
+            claims
+        }),
         Some(Any::Application(one)) => one.spec.as_ref().map(application_claims),
         Some(Any::Subscription(one)) => one.spec.as_ref().map(|spec| {
-            let thing =
-                format!("the subscription of application {} to API {}", spec.application, spec.api);
-            vec![claim(thing, "spec.api")]
+            let Reference { to, field } = subscribed(spec);
+            let (application, id) = (&spec.application, to.id());
+            let thing = format!("the subscription of application {application} to API {id}");
+            vec![claim(thing, field)]
         }),
         Some(Any::KeyManager(one)) => one.spec.as_ref().map(|spec| {
             let thing = format!("the issuer {}", spec.issuer);
@@ -158,11 +191,18 @@ pub(crate) fn claims(resource: &Resource) -> Vec<Claim> {
 }
 
 /// Served paths, so that also a context that reads like another one's version is found.
-fn api_claims(spec: &ApiSpec, version: &str) -> Vec<Claim> {
-    let (versioned, bare) = served_paths(&spec.context, version, spec.default_version);
+fn path_claims(context: &str, version: &str, default_version: bool) -> Vec<Claim> {
+    let (versioned, bare) = served_paths(context, version, default_version);
     let mut claims = vec![claim(format!("the path {versioned}"), "spec.context")];
     claims.extend(bare.map(|bare| claim(format!("the path {bare}"), "spec.defaultVersion")));
     claims
+}
+
+/// Subscriptions and usage events tell APIs and products apart by nothing else.
+fn name_claim(resource: &Resource) -> Claim {
+    let (name, version) =
+        metadata(resource).map_or(("", ""), |metadata| (&metadata.name, &metadata.version));
+    claim(format!("the name {name}:{version}"), "metadata.name")
 }
 
 fn application_claims(spec: &ApplicationSpec) -> Vec<Claim> {

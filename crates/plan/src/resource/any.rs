@@ -17,6 +17,7 @@ pub(crate) const API_VERSION: &str = "turnpike/v1";
 pub fn kind(resource: &Resource) -> Option<Kind> {
     Some(match resource.resource.as_ref()? {
         Any::Api(_) => Kind::Api,
+        Any::ApiProduct(_) => Kind::ApiProduct,
         Any::Application(_) => Kind::Application,
         Any::Subscription(_) => Kind::Subscription,
         Any::Tier(_) => Kind::Tier,
@@ -31,6 +32,7 @@ pub fn kind(resource: &Resource) -> Option<Kind> {
 pub fn metadata(resource: &Resource) -> Option<&Metadata> {
     match resource.resource.as_ref()? {
         Any::Api(one) => one.metadata.as_ref(),
+        Any::ApiProduct(one) => one.metadata.as_ref(),
         Any::Application(one) => one.metadata.as_ref(),
         Any::Subscription(one) => one.metadata.as_ref(),
         Any::Tier(one) => one.metadata.as_ref(),
@@ -50,6 +52,7 @@ pub fn metadata_mut(resource: &mut Resource) -> Option<&mut Metadata> {
 fn head(resource: &mut Resource) -> Option<(&mut String, &mut String, &mut Option<Metadata>)> {
     Some(match resource.resource.as_mut()? {
         Any::Api(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::ApiProduct(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::Application(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::Subscription(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::Tier(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
@@ -64,6 +67,7 @@ fn head(resource: &mut Resource) -> Option<(&mut String, &mut String, &mut Optio
 pub(crate) fn stated(resource: &Resource) -> Option<(&str, &str)> {
     Some(match resource.resource.as_ref()? {
         Any::Api(one) => (&one.api_version, &one.kind),
+        Any::ApiProduct(one) => (&one.api_version, &one.kind),
         Any::Application(one) => (&one.api_version, &one.kind),
         Any::Subscription(one) => (&one.api_version, &one.kind),
         Any::Tier(one) => (&one.api_version, &one.kind),

@@ -22,6 +22,8 @@ pub enum Kind {
     KeyManager,
     /// An interface.
     Api,
+    /// A bundle of operations of several interfaces.
+    ApiProduct,
     /// A consumer's app.
     Application,
     /// An application's right to call an API.
@@ -32,12 +34,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Tier,
         Self::Secret,
         Self::GatewayGroup,
         Self::KeyManager,
         Self::Api,
+        Self::ApiProduct,
         Self::Application,
         Self::Subscription,
         Self::Certificate,
@@ -51,6 +54,7 @@ impl Kind {
             Self::GatewayGroup => "GatewayGroup",
             Self::KeyManager => "KeyManager",
             Self::Api => "Api",
+            Self::ApiProduct => "ApiProduct",
             Self::Application => "Application",
             Self::Subscription => "Subscription",
             Self::Certificate => "Certificate",
@@ -59,7 +63,7 @@ impl Kind {
 
     /// Whether resources of this kind have versions.
     pub const fn has_versions(self) -> bool {
-        matches!(self, Self::Api)
+        matches!(self, Self::Api | Self::ApiProduct)
     }
 }
 

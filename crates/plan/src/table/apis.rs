@@ -29,7 +29,11 @@ impl Entry for Arc<ApiPlan> {
         plan.apis.get(key.id()).cloned()
     }
 
-    fn link(&self, plan: &mut Plan, _: &ResourceKey) -> Result<(), Refusal> {
+    fn link(&self, plan: &mut Plan, key: &ResourceKey) -> Result<(), Refusal> {
+        if plan.products.contains_key(key.id()) {
+            let reason = format!("it is the name of ApiProduct/{}", key.id());
+            return Err(Refusal::at("metadata.name", reason));
+        }
         plan.contexts.insert(self).map_err(|taken| {
             let reason = format!("its path is served by {}", taken.0.key);
             Refusal::at("spec.context", reason)

@@ -5,6 +5,7 @@ mod entry;
 mod next;
 mod others;
 mod plan;
+mod products;
 mod subscribers;
 
 pub use plan::{Hit, Plan};

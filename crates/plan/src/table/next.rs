@@ -13,6 +13,7 @@ use turnpike_proto::config::v1::{Rejected, rejected::Serving};
 use super::entry::settle;
 use super::others::CertificateEntry;
 use super::plan::Plan;
+use super::products::ProductEntry;
 use super::subscribers::ApplicationEntry;
 use crate::compile::{ApiPlan, GroupPlan, KeyManagerPlan, SubscriptionPlan, TierPlan};
 use crate::objects::Object;
@@ -89,6 +90,7 @@ impl Plan {
                 Kind::GatewayGroup => settle::<Arc<GroupPlan>>(self, &keys),
                 Kind::KeyManager => settle::<Arc<KeyManagerPlan>>(self, &keys),
                 Kind::Api => settle::<Arc<ApiPlan>>(self, &keys),
+                Kind::ApiProduct => settle::<ProductEntry>(self, &keys),
                 Kind::Application => settle::<ApplicationEntry>(self, &keys),
                 Kind::Subscription => settle::<Arc<SubscriptionPlan>>(self, &keys),
                 Kind::Certificate => settle::<CertificateEntry>(self, &keys),
@@ -130,6 +132,7 @@ fn is_made_of(referrer: &ResourceKey, key: &ResourceKey) -> bool {
         (Some(Kind::Application | Kind::Subscription), Some(Kind::Tier))
             | (Some(Kind::Certificate | Kind::Api), Some(Kind::Secret))
             | (Some(Kind::Api), Some(Kind::Certificate))
+            | (Some(Kind::ApiProduct), Some(Kind::Api))
     )
 }
 

@@ -28,6 +28,7 @@ pub struct Plan {
     pub(super) rejected: OrdMap<ResourceKey, Rejected>,
     pub(super) contexts: Contexts,
     pub(super) apis: Map<Arc<str>, Arc<ApiPlan>>,
+    pub(super) products: Map<Arc<str>, Arc<ApiPlan>>,
     pub(super) tiers: Map<Arc<str>, TierPlan>,
     pub(super) groups: Map<Arc<str>, Arc<GroupPlan>>,
     /// How many groups have virtual hosts: while there is none, no host is looked at.
@@ -63,6 +64,7 @@ impl Plan {
             rejected: OrdMap::new(),
             contexts: Contexts::default(),
             apis: new_map(),
+            products: new_map(),
             tiers: new_map(),
             groups: new_map(),
             restricted: 0,
@@ -107,9 +109,9 @@ impl Plan {
             })
     }
 
-    /// An API by `name:version`, in whichever state.
+    /// An API or a product by `name:version`, in whichever state.
     pub fn api(&self, id: &str) -> Option<&Arc<ApiPlan>> {
-        self.apis.get(id)
+        self.apis.get(id).or_else(|| self.products.get(id))
     }
 
     /// The key manager whose tokens say this `iss`. The built-in `resident` has no issuer here:

@@ -1,0 +1,63 @@
+//! How do products come into force?
+//!
+//! They are made of APIs that are in force, and made anew with each of them.
+
+use std::sync::Arc;
+
+use turnpike_proto::config::v1::resource::Resource as Any;
+
+use super::entry::{Entry, Refusal};
+use super::plan::Plan;
+use crate::compile::{ApiPlan, broken_product, compile_product};
+use crate::problem::Problems;
+use crate::resource::ResourceKey;
+
+/// A product in force.
+#[derive(Clone)]
+pub(super) struct ProductEntry(Arc<ApiPlan>);
+
+impl Entry for ProductEntry {
+    fn compile(
+        plan: &Plan,
+        key: &ResourceKey,
+        object: &Any,
+        problems: &mut Problems,
+    ) -> Result<Option<Self>, Refusal> {
+        let Any::ApiProduct(product) = object else { return Ok(None) };
+        let members = |id: &str| plan.apis.get(id).cloned();
+        Ok(compile_product(key, product, &members, problems).map(|plan| Self(Arc::new(plan))))
+    }
+
+    fn current(plan: &Plan, key: &ResourceKey) -> Option<Self> {
+        plan.products.get(key.id()).cloned().map(Self)
+    }
+
+    fn link(&self, plan: &mut Plan, key: &ResourceKey) -> Result<(), Refusal> {
+        if plan.apis.contains_key(key.id()) {
+            return Err(Refusal::at(
+                "metadata.name",
+                format!("it is the name of Api/{}", key.id()),
+            ));
+        }
+        plan.contexts.insert(&self.0).map_err(|taken| {
+            let reason = format!("its path is served by {}", taken.0.key);
+            Refusal::at("spec.context", reason)
+        })?;
+        plan.products.insert(Arc::clone(&self.0.id), Arc::clone(&self.0));
+        Ok(())
+    }
+
+    fn unlink(&self, plan: &mut Plan, key: &ResourceKey) {
+        plan.contexts.remove(&self.0);
+        plan.products.remove(key.id());
+    }
+
+    fn is_broken(&self) -> bool {
+        self.0.broken.is_some()
+    }
+
+    fn stand_in(_: &Plan, key: &ResourceKey, object: &Any, reason: &Arc<str>) -> Option<Self> {
+        let Any::ApiProduct(product) = object else { return None };
+        broken_product(key, product, reason).map(|plan| Self(Arc::new(plan)))
+    }
+}
