@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::io::AsyncReadExt as _;
 
 use super::answer::{AnswerError, Head, take_head};
@@ -89,6 +90,14 @@ impl SendError {
             Self::Http2(Box::new(error))
         }
     }
+}
+
+/// Whether an answer is a stream of server-sent events.
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let media = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let media = media.and_then(|media| media.get(..EVENTS.len()));
+    media.is_some_and(|media| media.eq_ignore_ascii_case(EVENTS))
 }
 
 /// A request and its answer on their way over one connection.
@@ -285,9 +294,10 @@ impl Exchange {
         self.alarm.poll(cx)
     }
 
-    /// The answer has begun: from now on it is the pauses within it that count.
-    pub(super) fn begun(&mut self) {
-        self.timeout = self.idle_timeout;
+    /// The answer has begun with these fields. Events may be rare: between them no time runs.
+    pub(super) fn begun(&mut self, headers: &HeaderMap) {
+        let rare = is_event_stream(headers);
+        self.timeout = if rare { Duration::MAX } else { self.idle_timeout };
         self.progress();
     }
 

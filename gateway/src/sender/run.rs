@@ -53,7 +53,6 @@ impl Future for Running {
 }
 
 fn delivered(mut exchange: Exchange, head: Head) -> Answered {
-    exchange.begun();
     let mut answer = Response::new(Body::Empty);
     *answer.status_mut() = head.status;
     *answer.headers_mut() = head.headers;
@@ -73,7 +72,10 @@ fn delivered(mut exchange: Exchange, head: Head) -> Answered {
             exchange.finish(head.keeps);
             Body::Full(body)
         }
-        framing => Body::stream(AnswerBody::new(exchange, framing, head.keeps)),
+        framing => {
+            exchange.begun(answer.headers());
+            Body::stream(AnswerBody::new(exchange, framing, head.keeps))
+        }
     };
     answer
 }

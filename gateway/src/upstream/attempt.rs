@@ -92,7 +92,7 @@ async fn exchange(
         waits: request.waits(),
         upgrades: request.handshake.is_some(),
         timeout: endpoint.timeout,
-        idle_timeout: endpoint.idle_timeout,
+        idle_timeout: request.idle_timeout(),
         deadline: request.deadline,
         body,
     };
@@ -108,19 +108,21 @@ async fn stream(
     books: &mut Books<'_>,
 ) -> Result<Response<Body>, Missed> {
     let Worker { pool, channels, clock, .. } = request.worker;
+    let asked_at = request.worker.alarms.now();
     let lane = lane(request, pick)?;
     let slot = channels.slot(pool, &lane, clock, limits(request)).await.map_err(unreachable)?;
     let mut head = Vec::new();
     let body = offer.take();
     request.write_head(&mut head, &pick.server.url, &body);
     books.asked(pick.index, &lane, request.view.begin(pick.index));
+    let deadline = request.deadline_at(asked_at);
     let order = Order {
         asked_with_head: request.received.method == Method::HEAD,
         waits: None,
         upgrades: false,
-        timeout: request.endpoint.timeout,
-        idle_timeout: request.endpoint.idle_timeout,
-        deadline: request.deadline,
+        timeout: request.try_timeout(),
+        idle_timeout: request.idle_timeout(),
+        deadline,
         body,
     };
     let running = http2::run(slot, head, pick.server.url.tls, order);
@@ -190,6 +192,7 @@ fn unanswered(failure: Failure, used: bool) -> Missed {
     let reached = match &error {
         _ if heard => Reached::Heard,
         SendError::Closed(_) if used => Reached::Stale,
+        SendError::Refused(_) => Reached::Stale,
         _ => Reached::Sent,
     };
     let fault = match error {

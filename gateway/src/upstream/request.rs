@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use plan::{BackendUrl, EndpointPlan};
+use plan::{ApiType, BackendUrl, EndpointPlan};
 
 use super::forwarded::Forwarded;
 use crate::account::Account;
@@ -13,6 +13,7 @@ use crate::generation::Generation;
 use crate::handlers::Permit;
 use crate::policies::{Facts, RequestRules};
 use crate::received::Received;
+use crate::sender::http2::told_timeout;
 use crate::sender::{Line, Rules, write};
 use crate::servers::{Now, View};
 use crate::websocket::Handshake;
@@ -81,6 +82,29 @@ impl<'a> Request<'a> {
     /// There where the client waits for a word before it sends its body.
     pub(super) fn waits(&self) -> Option<Rc<Intake>> {
         self.waits.clone()
+    }
+
+    /// How long a server may take to answer; a client that names a deadline decides that itself.
+    pub(super) fn try_timeout(&self) -> Duration {
+        let grpc = self.permit.matched().api().kind == ApiType::Grpc;
+        let told = grpc && told_timeout(&self.received.headers).is_some();
+        if told { Duration::MAX } else { self.endpoint.timeout }
+    }
+
+    /// How long may pass between two parts of an answer. Events and messages may be rare.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        match self.permit.matched().api().kind {
+            ApiType::Sse | ApiType::Grpc => Duration::MAX,
+            ApiType::Http | ApiType::Ws => self.endpoint.idle_timeout,
+        }
+    }
+
+    /// When all of it has to be over, if its client asks at `now` and says how long it waits.
+    pub(super) fn deadline_at(&self, now: Instant) -> Option<Instant> {
+        let grpc = self.permit.matched().api().kind == ApiType::Grpc;
+        let told = grpc.then(|| told_timeout(&self.received.headers)).flatten();
+        let told = told.and_then(|told| now.checked_add(told));
+        told.into_iter().chain(self.deadline).min()
     }
 
     /// Writes the head for `server`.

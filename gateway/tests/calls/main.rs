@@ -18,9 +18,13 @@ mod cors;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod floods;
 #[cfg(test)]
 mod frames;
+#[cfg(test)]
+mod grpc;
 #[cfg(test)]
 mod headers;
 #[cfg(test)]

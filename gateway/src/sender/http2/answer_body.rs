@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Frame, SizeHint};
 
 use super::super::exchange::{SendError, WaitsFor};
@@ -47,6 +48,14 @@ impl AnswerBody {
     }
 }
 
+/// The end of a gRPC answer whose time is over (status 4).
+fn deadline_exceeded() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    trailers.insert("grpc-status", HeaderValue::from_static("4"));
+    trailers.insert("grpc-message", HeaderValue::from_static("The deadline is over"));
+    trailers
+}
+
 impl http_body::Body for AnswerBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -64,7 +73,12 @@ impl http_body::Body for AnswerBody {
             Poll::Pending => {
                 let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
                 ready!(stream.patience.poll(WaitsFor::Answer, cx));
-                Some(Err(SendError::Timeout))
+                if stream.is_grpc && stream.patience.is_over() {
+                    // Its client gave up as well, and is told so as it understands it.
+                    Some(Ok(Frame::trailers(deadline_exceeded())))
+                } else {
+                    Some(Err(SendError::Timeout))
+                }
             }
         };
         match &frame {

@@ -7,6 +7,7 @@
 mod answer_body;
 mod channel;
 mod channels;
+mod deadline;
 mod head;
 mod patience;
 mod run;
@@ -14,5 +15,6 @@ mod stream;
 
 pub use channel::Slot;
 pub use channels::Channels;
+pub use deadline::told as told_timeout;
 pub use head::HeadError;
 pub use run::{Running, run};

@@ -49,6 +49,16 @@ impl Patience {
         self.alarm.poll(cx)
     }
 
+    /// Whether there is no more time at all.
+    pub(super) fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= self.alarm.now())
+    }
+
+    /// The answer pauses as long as it wants.
+    pub(super) const fn wait_for_ever(&mut self) {
+        self.idle = Duration::MAX;
+    }
+
     /// The answer has begun: from now on it is the pauses within it that count.
     pub(super) fn begun(&mut self) {
         self.span = self.idle;

@@ -7,7 +7,7 @@ use h2::RecvStream;
 use http::Response;
 use http::header::CONTENT_LENGTH;
 
-use super::super::exchange::{Order, SendError};
+use super::super::exchange::{Order, SendError, is_event_stream};
 use super::super::run::{Answered, Failure};
 use super::answer_body::AnswerBody;
 use super::channel::Slot;
@@ -50,8 +50,11 @@ impl Future for Running {
 }
 
 fn delivered(mut stream: Stream, head: Response<RecvStream>, asked_with_head: bool) -> Answered {
-    stream.patience.begun();
     let (mut parts, receiving) = head.into_parts();
+    if is_event_stream(&parts.headers) {
+        stream.patience.wait_for_ever();
+    }
+    stream.patience.begun();
     // As with HTTP/1.1: where a body follows, its length is written anew.
     let mut length = None;
     if !asked_with_head && !receiving.is_end_stream() {

@@ -9,11 +9,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
-use http::Response;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
 use http_body::Body as _;
 
 use super::super::exchange::{Order, SendError, WaitsFor};
 use super::channel::Slot;
+use super::deadline;
 use super::head::request;
 use super::patience::Patience;
 use crate::body::{Body, BodyError};
@@ -33,6 +35,8 @@ pub(super) struct Stream {
     /// Whether all of the request is sent, or no more of it is wanted.
     sent: bool,
     pub(super) patience: Patience,
+    /// Whether the client reads a status behind the answer.
+    pub(super) is_grpc: bool,
 }
 
 impl Stream {
@@ -43,7 +47,10 @@ impl Stream {
         secure: bool,
         order: Order,
     ) -> Result<Self, SendError> {
-        let request = request(head, secure).map_err(SendError::Head)?;
+        let mut request = request(head, secure).map_err(SendError::Head)?;
+        deadline::tell(request.headers_mut(), order.deadline, slot.alarms().now());
+        let media = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let is_grpc = media.is_some_and(|media| media.starts_with(b"application/grpc"));
         let bodiless = order.body.is_empty();
         let (answering, sending) =
             slot.requests().send_request(request, bodiless).map_err(SendError::of)?;
@@ -58,6 +65,7 @@ impl Stream {
             last: false,
             sent: bodiless,
             patience,
+            is_grpc,
         })
     }
 
