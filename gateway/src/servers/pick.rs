@@ -13,18 +13,28 @@ const PROBE_AGAIN: Duration = Duration::from_secs(5);
 
 /// Servers, each by its place; for what a call has tried already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tried(u128);
+pub struct Tried {
+    servers: u128,
+    /// Whether a server that is not fit is better than none.
+    even_unfit: bool,
+}
 
 impl Tried {
     /// With the one at `index`.
     #[must_use]
     pub const fn with(self, index: usize) -> Self {
-        Self(self.0 | bit(index))
+        Self { servers: self.servers | bit(index), ..self }
+    }
+
+    /// The same, where a server that is not fit is better than none.
+    #[must_use]
+    pub const fn or_unfit(self) -> Self {
+        Self { even_unfit: true, ..self }
     }
 
     /// Whether the one at `index` is among them.
     pub const fn has(self, index: usize) -> bool {
-        self.0 & bit(index) != 0
+        self.servers & bit(index) != 0
     }
 }
 
@@ -93,8 +103,8 @@ impl View {
         // With failover the next ones stand in until none is left.
         let least = if plan.balance == Balance::Failover { 0 } else { plan.ejection.panic_percent };
         let panics = fit == 0 || fit.count_ones() * 100 < least * all.count_ones();
-        let left = if panics { all } else { fit } & !tried.0;
-        if left == 0 { all & !tried.0 } else { left }
+        let left = if panics { all } else { fit } & !tried.servers;
+        if left == 0 && tried.even_unfit { all & !tried.servers } else { left }
     }
 
     fn among(&self, set: u128) -> impl Iterator<Item = (usize, &Own)> {

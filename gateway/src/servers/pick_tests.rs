@@ -97,13 +97,15 @@ fn a_call_meets_each_server_once() {
         let plan = endpoint(balance, "a b c");
         let view = view(&plan);
         view.target(1).unwrap().eject(&ejection(), 1000, 5000);
-        let mut tried = Tried::default();
+        let mut tried = Tried::default().or_unfit();
         for _ in 0..3 {
             let index = view.pick(&plan, now(), Some(5), tried).unwrap();
             assert!(!tried.has(index));
             tried = tried.with(index);
         }
         assert_eq!(view.pick(&plan, now(), Some(5), tried), None);
+        let fit = Tried::default().with(0).with(2);
+        assert_eq!(view.pick(&plan, now(), Some(5), fit), None, "the other one is out");
     }
 }
 

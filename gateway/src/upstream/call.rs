@@ -145,7 +145,8 @@ async fn again<'a>(
             Next::Fresh => Pick { fresh: true, ..pick },
             Next::Elsewhere => {
                 tried = tried.with(pick.index);
-                let Some(other) = choose(request, tried) else { return outcome };
+                // Nothing was sent: whoever takes it is better than nobody.
+                let Some(other) = choose(request, tried.or_unfit()) else { return outcome };
                 other
             }
             Next::After(pause) => {

@@ -389,3 +389,15 @@ async fn a_sick_endpoint_leaves_its_neighbours_alone() {
     // One more connection for the neighbour, and none for what was refused.
     assert_eq!(stand.number("gateway_backend_dialled_total"), 9);
 }
+
+#[tokio::test]
+async fn an_answer_is_not_given_up_for_a_server_that_is_out() {
+    let endpoint = "urls: [\"http://127.0.0.1:1\", \"<A>\"], retries: {statuses: [500]}, \
+                    ejection: {failures: 1, base: 60s}";
+    let many = Many::start(1, endpoint).await;
+    assert_eq!(many.met(2, "").await, "aa", "the dead one is found out");
+    many.servers[0].does(Does::Fails(500));
+    many.servers[0].calls();
+    let answer = many.call("GET /many/1/x", "", "").await;
+    assert_eq!((answer.status, many.servers[0].calls()), (500, 2), "{answer:?}");
+}
