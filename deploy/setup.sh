@@ -10,6 +10,8 @@
 #                            warning and leaves $geo_database empty
 #   need_h2spec              the HTTP/2 test program, afterwards in $TURNPIKE_H2SPEC; without a Go
 #                            that can build it, a warning, and the variable stays empty
+#   need_cache_tests         the suite for HTTP caches, afterwards in $TURNPIKE_HTTP_CACHE_TESTS; a failure
+#                            is a warning, and the variable stays empty
 #   build_environment        exports CARGO_TARGET_DIR, DUCKDB_LIB_DIR and LD_LIBRARY_PATH
 #   beside_binaries FOLDER   puts libduckdb.so beside the built programs
 #
@@ -34,6 +36,15 @@ geo_database_sha256='c5f7c0e9bd6a6ccb5a2e9634764544a0d08bd0bd8788b8aedfac87bea18
 
 # MIT.
 h2spec_module='github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible'
+
+# http-cache-tests is BSD-3-Clause; the others are MIT and BSD-2-Clause.
+cache_test_packages=(
+    'http-cache-tests@0.4.5 0e3bb037d9d46572d35bec1abf52d1112099355c65f12b21c0ecb8cf5a71b966d6b79fdacbab0cf5043595e6c16833ba3f520c0682ba99d7fe3ee54ffd034bf0 client lib server tests package.json LICENSE'
+    'node-fetch@2.7.0 7381517d49bf75b71667b53ed56ab40300b214bfb79edd9b130d39c1fc52cfe0d6a56b22b609928189b2d9d41d5b2282d7af7810b3ea32cfd8cd448da332edf0 lib package.json LICENSE.md'
+    'whatwg-url@5.0.0 b1a139ee7ba9c64eafdc7637e7e8f307061ad2b292cb45d1f094b164fc202ebef2b34201ce11af880d7f4d41892e6495aacf296fd027bc809712e3872e9ad84f lib package.json LICENSE.txt'
+    'tr46@0.0.3 37758cb2ea95eba953df40ab5cd6c48f1e06130968c37bfaaebe2609cbfaa6b9dfc214b4d6b920c857633cd05877d6ebecba57575f849a1d357c79ead86760af lib index.js package.json'
+    'webidl-conversions@3.0.1 d89027df3f0047aae32bc4a6f28ad10b487f6dc97f0ea2fbb513dd199e08d428dd17e11a30b998c411f25ee28bf38f5eb9c3c586f068c4cb1f95f39bf24c5a79 lib package.json LICENSE.md'
+)
 
 say() { printf '%s\n' "turnpike: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -137,6 +148,33 @@ need_h2spec() {
     fi
     say "warning: no h2spec; it takes Go 1.21 or newer (https://go.dev/dl) to build it"
     TURNPIKE_H2SPEC=
+}
+
+# The suite and what it imports, each checked; nothing of them is run while they are installed.
+need_cache_tests() {
+    local target=$turnpike_cache/cache-tests aside one package sha512 files
+    export TURNPIKE_HTTP_CACHE_TESTS=
+    if ! command -v node >/dev/null; then
+        say "warning: no http-cache-tests; they take node"
+        return 0
+    fi
+    if [ ! -d "$target" ]; then
+        say "fetching http-cache-tests into $target"
+        mkdir -p "$turnpike_cache"
+        aside=$(mktemp -d "$turnpike_cache/.cache-tests.XXXXXX") || return 0
+        for one in "${cache_test_packages[@]}"; do
+            read -r package sha512 files <<<"$one"
+            # shellcheck disable=SC2086
+            if ! fetch_npm "$package" "$sha512" "$aside/node_modules/${package%@*}" $files; then
+                say "warning: no http-cache-tests; $package cannot be had"
+                rm -rf "$aside"
+                return 0
+            fi
+        done
+        mv "$aside/node_modules/http-cache-tests" "$aside/http-cache-tests"
+        mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
+    fi
+    TURNPIKE_HTTP_CACHE_TESTS=$target
 }
 
 build_environment() {

@@ -3,4 +3,6 @@
 //! A program or a suite that is missing is named and left out.
 
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod http2;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ahash::RandomState;
 
 /// Places in the table; 8 bytes each.
-const PLACES: usize = 16 * 1024;
+const PLACES: usize = 64 * 1024;
 
 /// A place in the table.
 pub(crate) type Mark = u32;
