@@ -246,11 +246,40 @@ impl Drop for Account {
         if let Some(cell) = cells.calls.get(usize::from(self.status / 100)) {
             cell.add(1);
         }
-        self.worker.recorder.record(&self.call(total_us));
+        let call = self.call(total_us);
+        self.worker.recorder.record(&call);
+        self.worker.lines.record(&call);
+        if self.worker.watched.any() {
+            self.look(&call);
+        }
     }
 }
 
 impl Account {
+    /// Logs the call if an operator looks at its API.
+    #[cold]
+    fn look(&self, call: &Call<'_>) {
+        let Some((api, _)) = &self.called else { return };
+        let now = call.at_us.div_euclid(1_000_000);
+        if self.worker.watched.logs(&api.id, call.status, now) {
+            tracing::info!(
+                api = %api.id,
+                operation = call.operation,
+                method = call.method,
+                path = call.path,
+                application = call.application,
+                client = ?call.client_ip,
+                status = call.status,
+                backend = call.backend,
+                backend_status = call.backend_status,
+                fault = call.fault_code,
+                total_us = call.total_us,
+                backend_us = call.backend_us,
+                "call"
+            );
+        }
+    }
+
     fn call(&self, total_us: u64) -> Call<'_> {
         let api = self.called.as_ref().map(|(api, _)| api.as_ref());
         let operation = self.called.as_ref().map(|(_, operation)| operation.as_ref());

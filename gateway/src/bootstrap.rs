@@ -18,6 +18,7 @@ use chassis::task::Tasks;
 use chassis::{Host, operations as ports};
 use tokio::sync::watch;
 
+use crate::access_log::AccessLog;
 use crate::caching;
 use crate::config::Config;
 use crate::credentials::Revocations;
@@ -35,6 +36,7 @@ use crate::snapshot::{
 };
 use crate::trust::{KeyFollower, RevocationFollower};
 use crate::usage::{Recording, Reporting};
+use crate::watched::Watched;
 use crate::{operations, sender};
 
 /// Old generations are looked after so often.
@@ -58,8 +60,11 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
 
     let store =
         Arc::new(cache::Store::new(usize::try_from(config.cache.max_bytes).unwrap_or(usize::MAX)));
+    let watched = Arc::<Watched>::default();
     let extra = operations::routes(
         node,
+        &watched,
+        &host.clock,
         &store,
         configuration.states.subscribe(),
         Arc::clone(&configuration.current),
@@ -70,6 +75,8 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     host.tasks.spawn("memory", overload::watch(Arc::clone(&memory), host.clone()));
     let context = WorkerContext {
         memory,
+        access_log: AccessLog::start(&config.access_log, &host).context("access_log.file")?,
+        watched: Arc::clone(&watched),
         current: Arc::clone(&configuration.current),
         revocations,
         store,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::{caching, credentials, handover, overload, receiver, sender, usage};
+use crate::{access_log, caching, credentials, handover, overload, receiver, sender, usage};
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
@@ -40,6 +40,8 @@ pub struct Config {
     pub receiver: receiver::Config,
     /// `[sender]`
     pub sender: sender::Config,
+    /// `[access_log]`
+    pub access_log: access_log::Config,
     /// `[overload]`
     pub overload: overload::Config,
     /// `[credentials]`

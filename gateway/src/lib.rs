@@ -6,6 +6,7 @@
 pub mod bootstrap;
 pub mod config;
 pub mod handover;
+pub mod loglevel;
 pub mod operations;
 
 // The way of a call, from its client to its backend.
@@ -21,6 +22,7 @@ pub mod policies;
 
 pub mod handlers;
 
+pub mod access_log;
 pub mod account;
 pub mod worker;
 
@@ -52,6 +54,7 @@ pub mod overload;
 pub mod proxies;
 pub mod received;
 pub mod spares;
+pub mod watched;
 pub mod websocket;
 
 pub mod fault;
@@ -59,3 +62,4 @@ pub mod fault;
 pub mod body;
 pub mod certificate;
 pub mod date;
+pub mod trace;

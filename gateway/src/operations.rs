@@ -1,12 +1,13 @@
 //! What can an operator ask of a running gateway besides health and metrics?
 //!
-//! `/config_dump` tells what is served, with its name and hash, and never a secret. Everything at
-//! 50,000 routes is tens of megabytes, so `?kind=Api&name=orders` narrows it down. `/cache/purge`
+//! `/config_dump` tells what is served, with its name and hash, and never a secret; at most a
+//! thousand objects, which `?kind=Api&name=orders` or `?api=orders:1.0.0` choose. `/cache/purge`
 //! throws out what the cache keeps.
 
 use std::sync::Arc;
 
 use cache::Store;
+use chassis::Clock;
 use chassis::operations::{Ask, Reply, Route};
 use http::{Method, StatusCode};
 use plan::{Object, ResourceKey};
@@ -15,11 +16,18 @@ use tokio::sync::watch;
 
 use crate::caching;
 use crate::generation::Current;
+use crate::loglevel;
 use crate::snapshot::State;
+use crate::watched::Watched;
+
+/// Objects in one answer.
+const MOST_SHOWN: usize = 1000;
 
 /// The routes of the operations port that are the gateway's own.
 pub fn routes(
     node: &str,
+    watched: &Arc<Watched>,
+    clock: &Clock,
     store: &Arc<Store>,
     states: watch::Receiver<Arc<State>>,
     current: Arc<Current>,
@@ -35,24 +43,35 @@ pub fn routes(
         let state = Arc::clone(&states.borrow());
         async move { dump(&node, &state, &current, &ask) }
     });
-    let [show_level, set_level] = chassis::operations::loglevel();
-    vec![dump, purge, show_level, set_level]
+    let [show, set] = loglevel::routes(watched, clock);
+    vec![dump, purge, show, set]
 }
 
 fn dump(node: &str, state: &State, current: &Current, ask: &Ask) -> Reply {
     let Some(wanted) = Wanted::parse(&ask.query) else {
-        let reason = "the question is ?kind=KIND&name=NAME, each of them optional\n";
+        let reason =
+            "the question is ?kind=KIND&name=NAME, each of them optional, or ?api=NAME:VERSION\n";
         return Reply::text(StatusCode::BAD_REQUEST, reason);
     };
     let generation = current.load();
     let keys = generation.resident_keys.as_ref();
-    let objects = state.plan.objects().iter().filter(|object| wanted.fits(object.key()));
+    let mut more = 0_usize;
+    let fitting = state.plan.objects().iter().filter(|object| wanted.fits(object.key()));
+    let mut objects = Vec::new();
+    for object in fitting {
+        if objects.len() < MOST_SHOWN {
+            objects.push(shown(object.as_ref()));
+        } else {
+            more += 1;
+        }
+    }
     let rejected = state.plan.rejected().into_iter().map(|object| {
         json!({ "key": object.key, "field": object.field, "reason": object.reason,
             "serving": object.serving().as_str_name() })
     });
     let dump = json!({
         "node": node,
+        "version": env!("CARGO_PKG_VERSION"),
         "epoch": state.epoch,
         "revision": state.revision,
         "stateHash": state.plan.objects().hash().to_string(),
@@ -61,7 +80,8 @@ fn dump(node: &str, state: &State, current: &Current, ask: &Ask) -> Reply {
         "residentKeys": keys.map_or(0, |keys| keys.keys.keys().len()),
         "objectCount": state.plan.objects().len(),
         "rejected": rejected.collect::<Vec<Value>>(),
-        "objects": objects.map(|object| shown(object.as_ref())).collect::<Vec<Value>>(),
+        "objects": objects,
+        "objectsNotShown": more,
     });
     Reply::json(format!("{dump:#}\n"))
 }
@@ -86,6 +106,10 @@ impl Wanted {
             match part.split_once('=')? {
                 ("kind", kind) => wanted.kind = Some(kind.to_owned()),
                 ("name", name) => wanted.name = Some(name.to_owned()),
+                ("api", api) => {
+                    wanted.kind = Some("Api".to_owned());
+                    wanted.name = Some(api.to_owned());
+                }
                 _ => return None,
             }
         }

@@ -23,6 +23,7 @@ use crate::handlers::{self, Evidence, Fields, Permit, Shared, Sharing};
 use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
 use crate::router::{self, Found, Matched};
+use crate::trace;
 use crate::upstream::{self, Outbound};
 use crate::worker::Worker;
 
@@ -62,7 +63,10 @@ pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
     let (mut fields, mut sharing) = (Fields::default(), None);
     let mut response = match Received::take(parts, peer, worker.bounds) {
         Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), &mut account),
-        Ok(received) => {
+        Ok(mut received) => {
+            if let Some(trace) = trace::checked(&mut received.headers) {
+                account.trace = trace;
+            }
             let span = span(&received, &mut account);
             // Pinned here and not moved into a wrapper: it is large, and there is one per call.
             let served = {
@@ -245,12 +249,8 @@ impl std::fmt::Display for Causes<'_> {
     }
 }
 
-/// The call's span, below the one that the client named; none while nobody collects spans. The
-/// trace is noted in the account either way.
+/// The call's span, below the one that the client named; none while nobody collects spans.
 fn span(received: &Received, account: &mut Account) -> tracing::Span {
-    if let Some(trace) = received.headers.get("traceparent").and_then(trace_id) {
-        account.trace = trace;
-    }
     if !chassis::telemetry::enabled() {
         return tracing::Span::none();
     }
@@ -263,18 +263,10 @@ fn span(received: &Received, account: &mut Account) -> tracing::Span {
     );
     chassis::telemetry::extract(&received.headers).adopt(&span);
     let traceparent = span.in_scope(chassis::telemetry::traceparent);
-    if let Some(trace) = traceparent.and_then(|text| trace_id(&HeaderValue::try_from(text).ok()?)) {
+    if let Some(trace) =
+        traceparent.and_then(|text| trace::trace_id(&HeaderValue::try_from(text).ok()?))
+    {
         account.trace = trace;
     }
     span
-}
-
-/// The trace id in a `traceparent` (W3C Trace Context §3.2): `00-<32 hex digits>-…`.
-fn trace_id(traceparent: &HeaderValue) -> Option<[u8; 16]> {
-    let digits = traceparent.as_bytes().get(3..35)?;
-    let mut id = [0; 16];
-    for (to, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        *to = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(id)
 }

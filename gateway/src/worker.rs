@@ -12,6 +12,7 @@ use cache::{Flights, Store};
 use chassis::clock::Clock;
 use chassis::task::Tasks;
 
+use crate::access_log::Lines;
 use crate::alarm::Alarms;
 use crate::cells::Cells;
 use crate::certificate::Told;
@@ -27,6 +28,7 @@ use crate::sender::{Pool, http2::Channels};
 use crate::servers::Servers;
 use crate::spares::Spares;
 use crate::usage::Recorder;
+use crate::watched::Watched;
 
 /// One worker's belongings.
 #[derive(Debug)]
@@ -71,6 +73,10 @@ pub struct Worker {
     pub certificate_told: Told,
     /// Buffers that wait for their next use.
     pub spares: Rc<Spares>,
+    /// The way out for the access log.
+    pub lines: Lines,
+    /// The APIs that an operator looks at.
+    pub watched: Arc<Watched>,
     /// What is let go of under overload.
     pub gate: Gate,
     /// Whether the worker is about to stop: what is said last on a connection says so too.

@@ -15,6 +15,7 @@ use super::config::Settings;
 use super::crowd::Crowd;
 use super::listener::{Lent, Listen, ListenError, Listeners, listen};
 use super::thread::{Seat, run};
+use crate::access_log::AccessLog;
 use crate::caretaker::{checking, resolving};
 use crate::cells::{Cells, Collector};
 use crate::credentials::Revocations;
@@ -24,6 +25,7 @@ use crate::proxies::{NetworkError, Proxies};
 use crate::rpc::token_endpoint;
 use crate::servers::Registry;
 use crate::usage::Recording;
+use crate::watched::Watched;
 
 /// What workers are given; each gets its own clone.
 #[derive(Clone)]
@@ -46,6 +48,10 @@ pub struct WorkerContext {
     pub shutdown: Shutdown,
     /// Where threads and connections are counted.
     pub tasks: Tasks,
+    /// The way to the access log.
+    pub access_log: AccessLog,
+    /// The APIs that an operator looks at.
+    pub watched: Arc<Watched>,
     /// The memory of the process.
     pub memory: Arc<Memory>,
     /// Configuration of the data path.

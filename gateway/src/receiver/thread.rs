@@ -127,6 +127,7 @@ async fn work(seat: Seat) -> io::Result<()> {
     worker.pool.close();
     worker.channels.close();
     worker.recorder.flush();
+    worker.lines.flush();
     Ok(())
 }
 
@@ -168,6 +169,8 @@ fn worker(
         certificate_told: settings.receiver.forward_client_certificate,
         spares: Rc::default(),
         gate: Gate::new(settings.overload),
+        lines: context.access_log.lines(),
+        watched: Arc::clone(&context.watched),
         draining: Cell::new(false),
         waits_no_more: Cell::new(false),
         date: RefCell::default(),
@@ -278,6 +281,7 @@ async fn ticking(worker: &Worker, watch: &Watch, until: Option<u64>) {
         worker.set_wall(now);
         worker.alarms.tick(now);
         watch.tick(worker, now);
+        worker.lines.flush();
         if ticks.is_multiple_of(SWEEP_TICKS) {
             worker.servers.sweep();
             worker.pool.sweep(now);

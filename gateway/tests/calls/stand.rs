@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chassis::Host;
 use chassis::pki::ClientAuth;
+use gateway::access_log::AccessLog;
 use gateway::credentials::{self, Revocations};
 use gateway::generation::{Current, Generation, ResidentKeys};
 use gateway::overload::Overload;
@@ -75,6 +76,8 @@ impl Stand {
             shutdown: host.shutdown.clone(),
             tasks: host.tasks.clone(),
             memory: Arc::default(),
+            access_log: AccessLog::default(),
+            watched: Arc::default(),
             settings,
         };
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
