@@ -29,6 +29,8 @@ pub struct Outgoing {
     chunk: Bytes,
     /// Whether something may have been written to a buffer below and no further.
     unflushed: bool,
+    /// Whether anything was written at all.
+    begun: bool,
     frames: Frames,
     trailers: bool,
     flow: Flow,
@@ -70,6 +72,7 @@ impl Outgoing {
             written: 0,
             chunk: Bytes::new(),
             unflushed: false,
+            begun: false,
             frames,
             trailers: true,
             flow,
@@ -103,6 +106,11 @@ impl Outgoing {
 
     fn has_bytes(&self) -> bool {
         self.written < self.output.len() || !self.chunk.is_empty()
+    }
+
+    /// Whether any of it is gone.
+    pub const fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Whether all of it is gone.
@@ -155,6 +163,7 @@ impl Outgoing {
             self.written += of_head;
             self.chunk.advance(wrote - of_head);
             self.unflushed = true;
+            self.begun = true;
         }
         if self.unflushed {
             ready!(Pin::new(link).poll_flush(cx))?;

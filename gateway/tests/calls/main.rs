@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod backend;
 #[cfg(test)]
+mod backend_answers;
+#[cfg(test)]
 mod backend_tls;
 #[cfg(test)]
 mod cache;
@@ -45,6 +47,8 @@ mod rights;
 mod routing;
 #[cfg(test)]
 mod servers;
+#[cfg(test)]
+mod sick_backends;
 #[cfg(test)]
 mod smuggling;
 #[cfg(test)]

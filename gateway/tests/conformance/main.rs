@@ -1,4 +1,4 @@
-//! Does the real program read HTTP as strictly as the public suites ask?
+//! Does the real program read HTTP as strictly as the public suites ask, and in how much memory?
 //!
 //! The suites' data lie in the folder that `TURNPIKE_SUITES` names, or `../shared/suites` beside the
 //! workspace. Without it a test says so and passes.
@@ -7,6 +7,8 @@
 mod http1;
 #[cfg(test)]
 mod judge;
+#[cfg(test)]
+mod memory;
 #[cfg(test)]
 mod origin;
 #[cfg(test)]

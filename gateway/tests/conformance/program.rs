@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -38,6 +39,15 @@ impl Program {
         let mut child = command.spawn().expect("the gateway starts");
         let http = listens(&mut child).expect("the gateway says where it listens");
         Self { child, http, _folder: folder }
+    }
+
+    /// What the process keeps in memory now, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let path = Path::new("/proc").join(self.child.id().to_string()).join("status");
+        let status = std::fs::read_to_string(path).expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        kib.expect("a number") * 1024
     }
 }
 

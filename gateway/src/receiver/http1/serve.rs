@@ -17,13 +17,14 @@ use super::upgraded::Upgraded;
 use super::wire::{MOST_UNWANTED, Next, Wire};
 use super::writer::{Asked, write};
 use crate::account::Account;
-use crate::body::{Body, Intake, Tunnel};
+use crate::body::{Body, BodyError, Intake, Tunnel};
 use crate::fault::{Fault, Format, render};
 use crate::http1::{Flow, Frames, Outgoing, Part};
 use crate::pipeline::{self, Answer, Incoming};
 use crate::receiver::socket::Socket;
 use crate::receiver::tunnel::{Ends, relay};
 use crate::receiver::visit::Visit;
+use crate::sender::SendError;
 
 /// How long a client that is not listened to any more may take to notice.
 const LINGER: Duration = Duration::from_secs(2);
@@ -111,7 +112,7 @@ async fn call(visit: &Rc<Visit>, wire: &Rc<RefCell<Wire>>, head: Head) -> io::Re
         Box::pin(tunnel(visit, wire, outgoing, far, account)).await?;
         return Ok(false);
     }
-    let output = send(wire, outgoing, &mut account).await?;
+    let Some(output) = send(visit, wire, outgoing, &mut account).await? else { return Ok(false) };
     drop(account);
     visit.worker.spares.keep_output(output);
     Ok(keeps && frames != Frames::UntilClose && read_off(visit, wire).await)
@@ -179,16 +180,35 @@ async fn answered(
     .await
 }
 
-/// Sends an answer to its last byte and gives the buffer back.
+/// Sends an answer to its last byte and gives the buffer back; `None`: another one was sent instead,
+/// and the connection has to end.
 async fn send(
+    visit: &Visit,
     wire: &RefCell<Wire>,
     mut outgoing: Outgoing,
     account: &mut Account,
-) -> io::Result<Vec<u8>> {
+) -> io::Result<Option<Vec<u8>>> {
     let sent = poll_fn(|cx| poll_send(wire, &mut outgoing, account, cx)).await;
     account.response_bytes = outgoing.body_bytes();
-    sent?;
-    Ok(outgoing.into_output())
+    let Some(error) = sent? else { return Ok(Some(outgoing.into_output())) };
+    // Nothing of it was said yet, so what went wrong can be.
+    let fault = answer_broke(error);
+    account.refused(&fault);
+    Box::pin(tell(visit, wire, &fault, account)).await?;
+    Ok(None)
+}
+
+/// What the client is told of an answer that broke off before its first byte was sent.
+fn answer_broke(error: BodyError) -> Fault {
+    match error {
+        BodyError::TooLarge => Fault::BodyTooLarge,
+        BodyError::TooSlow => Fault::RequestTimeout,
+        BodyError::Client(cause) => Fault::IncompleteBody(cause),
+        BodyError::Backend(cause) => match cause.downcast_ref::<SendError>() {
+            Some(SendError::Timeout) => Fault::BackendTimeout,
+            _ => Fault::BackendProtocol(cause),
+        },
+    }
 }
 
 /// Tells the client that HTTP ends here, and lets bytes pass until the connection ends.
@@ -199,7 +219,7 @@ async fn tunnel(
     far: Tunnel,
     mut account: Account,
 ) -> io::Result<()> {
-    drop(send(wire, outgoing, &mut account).await?);
+    drop(send(visit, wire, outgoing, &mut account).await?);
     let ends = Ends { near: Upgraded(Rc::clone(wire)), far };
     relay(&visit.worker, ends, &mut account, visit.websocket_idle).await;
     Ok(())
@@ -210,10 +230,13 @@ fn poll_send(
     outgoing: &mut Outgoing,
     account: &mut Account,
     cx: &mut Context<'_>,
-) -> Poll<io::Result<()>> {
+) -> Poll<io::Result<Option<BodyError>>> {
     loop {
         // The wire is not held here: the answer's body may have to read the request's.
         if let Err(error) = outgoing.poll_stage(cx) {
+            if !outgoing.has_begun() {
+                return Poll::Ready(Ok(Some(error)));
+            }
             account.broke_off(&error);
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -221,7 +244,7 @@ fn poll_send(
         if outgoing.has_output() {
             ready!(outgoing.poll_write(&mut wire.socket, cx))?;
         } else if outgoing.is_over() {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(None));
         } else {
             ready!(wire.poll_gone(cx));
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -234,6 +257,16 @@ fn poll_send(
 async fn refuse(visit: &Visit, wire: &RefCell<Wire>, fault: &Fault) -> io::Result<()> {
     let mut account = Account::of_no_request(&visit.worker, &visit.peer, http::Version::HTTP_11);
     account.refused(fault);
+    tell(visit, wire, fault, &mut account).await
+}
+
+/// Sends a fault, behind which the connection ends.
+async fn tell(
+    visit: &Visit,
+    wire: &RefCell<Wire>,
+    fault: &Fault,
+    account: &mut Account,
+) -> io::Result<()> {
     let now = visit.worker.unix_us(visit.worker.clock.instant()).div_euclid(1_000_000);
     let response: Response<Body> = render(fault, Format::Json, now);
     let (parts, body) = response.into_parts();
