@@ -6,13 +6,13 @@ from ..material import AUDIENCE, ISSUER, free_port, write
 from ..scenarios import CLIENTS, NEVER
 
 _RULES = {
-    "request": [{"set": {"name": "x-gateway", "value": "gw1"}},
-                {"set": {"name": "x-consumer", "value": "${application.name}"}},
-                {"remove": {"name": "x-remove-me"}}],
-    "response": [{"set": {"name": "x-served-by", "value": "gw1"}},
-                 {"set": {"name": "strict-transport-security", "value": "max-age=31536000"}},
-                 {"set": {"name": "x-frame-options", "value": "DENY"}},
-                 {"remove": {"name": "server"}}],
+    "request": [{"setHeader": {"name": "x-gateway", "value": "gw1"}},
+                {"setHeader": {"name": "x-consumer", "value": "${application.name}"}},
+                {"removeHeader": {"name": "x-remove-me"}}],
+    "response": [{"setHeader": {"name": "x-served-by", "value": "gw1"}},
+                 {"setHeader": {"name": "strict-transport-security", "value": "max-age=31536000"}},
+                 {"setHeader": {"name": "x-frame-options", "value": "DENY"}},
+                 {"removeHeader": {"name": "server"}}],
 }
 
 
@@ -61,6 +61,7 @@ listen = "127.0.0.1:{free_port()}"
 http = ["127.0.0.1:{plain}"]
 https = ["127.0.0.1:{secure}"]
 workers = 1
+max_connections_per_address = 20000
 [collector]
 address = "{collector}"
 """)
