@@ -10,7 +10,7 @@ use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use plan::HealthCheckPlan;
+use plan::{EndpointPlan, HealthCheckPlan};
 
 use crate::generation::Current;
 use crate::sender::{Probe, probe};
@@ -54,7 +54,11 @@ pub async fn checking(
         drop(generation);
         tokio::select! {
             () = shutdown.wait() => return,
-            Some(()) = running.next() => {}
+            Some((place, interval)) = running.next() => {
+                if let Some((_, next)) = due.get_mut(&place) {
+                    *next = clock.instant() + shortened(interval);
+                }
+            }
             () = clock.sleep(ROUND) => {}
         }
     }
@@ -69,8 +73,8 @@ fn wanted(group: &Group, due: &mut Due, now: Instant, room: usize) -> Vec<Arc<Ta
         let place = Arc::as_ptr(target).addr();
         let (_, next) = due.entry(place).or_insert_with(|| (Arc::downgrade(target), now));
         if *next <= now && list.len() < room {
-            // The interval counts from the end of the check, which is not known yet.
-            *next = now + check.timeout + shortened(check.interval);
+            // The interval counts from the end of the check; this is the latest.
+            *next = now + check.timeout + check.interval;
             list.push(Arc::clone(target));
         }
     }
@@ -83,8 +87,29 @@ fn shortened(interval: Duration) -> Duration {
     interval.saturating_sub(Duration::from_micros(chassis::random::below(tenth.max(1))))
 }
 
-async fn check(group: Arc<Group>, target: Arc<Target>, current: Arc<Current>, clock: &Clock) {
-    let Some(plan) = group.plan() else { return };
+/// Asks one server; the answer is its place in memory and how long to wait for the next time.
+async fn check(
+    group: Arc<Group>,
+    target: Arc<Target>,
+    current: Arc<Current>,
+    clock: &Clock,
+) -> (usize, Duration) {
+    let place = Arc::as_ptr(&target).addr();
+    let plan = group.plan();
+    let interval = plan.as_ref().and_then(|plan| plan.health_check.as_ref()).map(|it| it.interval);
+    if let Some(plan) = plan {
+        ask(&group, &plan, &target, &current, clock).await;
+    }
+    (place, interval.unwrap_or_default())
+}
+
+async fn ask(
+    group: &Group,
+    plan: &EndpointPlan,
+    target: &Target,
+    current: &Current,
+    clock: &Clock,
+) {
     let Some((check, server)) = plan.health_check.as_deref().zip(plan.servers.get(target.server))
     else {
         return;
