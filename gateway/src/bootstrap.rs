@@ -19,6 +19,7 @@ use chassis::{Host, operations as ports};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
+use crate::bearer::Bearers;
 use crate::caching;
 use crate::config::Config;
 use crate::credentials::Revocations;
@@ -82,6 +83,12 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         store,
         tls,
         token_endpoint: trust.token_endpoint.clone(),
+        bearers: Bearers::start(
+            Arc::clone(&configuration.current),
+            host.clock.clone(),
+            &host.tasks,
+            config.sender.token_timeout,
+        ),
         recording: reporting.as_ref().map_or_else(Recording::off, |r| r.recording().clone()),
         tasks: host.tasks.clone(),
         clock: host.clock.clone(),

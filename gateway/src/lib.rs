@@ -36,6 +36,8 @@ pub mod trust;
 // Who looks after backends while no call does.
 pub mod caretaker;
 
+pub mod bearer;
+
 pub mod generation;
 pub mod rpc;
 pub mod usage;

@@ -14,6 +14,7 @@ use chassis::task::Tasks;
 
 use crate::access_log::Lines;
 use crate::alarm::Alarms;
+use crate::bearer;
 use crate::cells::Cells;
 use crate::certificate::Told;
 use crate::compression::Encoders;
@@ -61,6 +62,8 @@ pub struct Worker {
     pub recorder: Recorder,
     /// The way to the key manager.
     pub token_endpoint: token_endpoint::Handle,
+    /// Tokens that backends are shown.
+    pub bearers: bearer::Known,
     /// Names for calls.
     pub names: Names,
     /// The servers of endpoints.

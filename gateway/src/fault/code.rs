@@ -125,6 +125,10 @@ impl Fault {
             Self::BackendClosed(_) => (StatusCode::BAD_GATEWAY, 101_505, "Bad Gateway", Target),
             Self::BackendSend(_) => (StatusCode::BAD_GATEWAY, 101_500, "Bad Gateway", Target),
             Self::BackendProtocol(_) => (StatusCode::BAD_GATEWAY, 101_506, "Bad Gateway", Target),
+            Self::BackendNoToken(_) => (StatusCode::BAD_GATEWAY, 700_702, "Bad Gateway", Target),
+            Self::BackendRefusedToken => {
+                (StatusCode::UNAUTHORIZED, 900_424, "Temporary Server Error", Target)
+            }
             Self::BackendBusy => {
                 (StatusCode::SERVICE_UNAVAILABLE, 303_000, "Service Unavailable", Target)
             }
@@ -148,6 +152,8 @@ impl Fault {
             | Self::BackendClosed(_)
             | Self::BackendSend(_)
             | Self::BackendProtocol(_)
+            | Self::BackendNoToken(_)
+            | Self::BackendRefusedToken
             | Self::BackendSuspended { .. } => Blame::Backend,
             _ => Blame::Client,
         }
@@ -210,6 +216,8 @@ mod tests {
             ("BackendClosed", Fault::BackendClosed(cause())),
             ("BackendSend", Fault::BackendSend(cause())),
             ("BackendProtocol", Fault::BackendProtocol(cause())),
+            ("BackendNoToken", Fault::BackendNoToken(cause())),
+            ("BackendRefusedToken", Fault::BackendRefusedToken),
             ("BackendBusy", Fault::BackendBusy),
             ("BackendSuspended", Fault::BackendSuspended { retry_after: Duration::ZERO }),
             ("KeyManagerAway", Fault::KeyManagerAway(cause())),
@@ -246,6 +254,8 @@ mod tests {
                 | Fault::BackendClosed(_)
                 | Fault::BackendSend(_)
                 | Fault::BackendProtocol(_)
+                | Fault::BackendNoToken(_)
+                | Fault::BackendRefusedToken
                 | Fault::BackendBusy
                 | Fault::BackendSuspended { .. }
                 | Fault::KeyManagerAway(_) => {}

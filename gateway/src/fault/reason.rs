@@ -108,6 +108,12 @@ pub enum Fault {
     /// So many calls to the endpoint fail that none is made for a while.
     #[error("The back end fails, and is left alone for a while")]
     BackendSuspended { retry_after: Duration },
+    /// The authorization server of the backend gave the gateway no token.
+    #[error("There is no access token for the back end")]
+    BackendNoToken(#[source] Cause),
+    /// The backend refused the gateway's token, and the one after it.
+    #[error("The back end does not accept the access token of the gateway")]
+    BackendRefusedToken,
     /// A token request, while the key manager cannot be reached.
     #[error("The key manager cannot be reached")]
     KeyManagerAway(#[source] Cause),

@@ -50,7 +50,14 @@ impl Rules for RequestRules<'_> {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        for (name, value) in self.rules.added() {
+        self.write_except(&|_| false, out);
+    }
+}
+
+impl RequestRules<'_> {
+    /// Writes the fields that are added as lines, but for those whose name `besides` claims.
+    pub fn write_except(&self, besides: &dyn Fn(&str) -> bool, out: &mut Vec<u8>) {
+        for (name, value) in self.rules.added().iter().filter(|(name, _)| !besides(name.as_str())) {
             let start = out.len();
             out.extend_from_slice(name.as_str().as_bytes());
             out.extend_from_slice(b": ");

@@ -16,6 +16,7 @@ use super::crowd::Crowd;
 use super::listener::{Lent, Listen, ListenError, Listeners, listen};
 use super::thread::{Seat, run};
 use crate::access_log::AccessLog;
+use crate::bearer::Bearers;
 use crate::caretaker::{checking, resolving};
 use crate::cells::{Cells, Collector};
 use crate::credentials::Revocations;
@@ -40,6 +41,8 @@ pub struct WorkerContext {
     pub store: Arc<cache::Store>,
     /// The way to the key manager.
     pub token_endpoint: token_endpoint::Handle,
+    /// Tokens that backends are shown.
+    pub bearers: Bearers,
     /// The way to the analytics collector.
     pub recording: Recording,
     /// The time.

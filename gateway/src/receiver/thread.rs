@@ -19,6 +19,7 @@ use super::crowd::Crowd;
 use super::listener::{Lent, Listeners};
 use super::serve::WorkerContext;
 use crate::alarm::{Alarms, TICK};
+use crate::bearer;
 use crate::cells::Cells;
 use crate::compression::Encoders;
 use crate::credentials::Tokens;
@@ -158,6 +159,7 @@ fn worker(
         cells,
         recorder: context.recording.recorder(),
         token_endpoint: context.token_endpoint.clone(),
+        bearers: bearer::Known::of(context.bearers.clone()),
         names: Names::new(chassis::random::bytes()),
         servers: Servers::new(servers, hash(&chassis::random::bytes::<8>())),
         bounds: Bounds {

@@ -23,6 +23,9 @@ pub struct Config {
     /// Connections per backend address and worker, where an endpoint does not say it; a call that
     /// needs one more gets 503. So that one slow backend does not take all there are.
     pub max_per_server: usize,
+    /// How long a token endpoint may take, and a call wait for it.
+    #[serde(with = "chassis::config::duration")]
+    pub token_timeout: Duration,
     /// Connections to backends per worker, all together; a call that needs one more gets 503.
     pub max_connections: usize,
 }

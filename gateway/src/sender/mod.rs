@@ -6,6 +6,7 @@
 
 mod answer;
 mod answer_body;
+mod ask;
 mod config;
 mod dial;
 mod exchange;
@@ -19,6 +20,7 @@ mod trust;
 mod tunnel;
 
 pub use answer::AnswerError;
+pub use ask::{AskError, ask};
 pub use config::Config;
 pub use dial::{DialError, Limits};
 pub use exchange::{Order, SendError};

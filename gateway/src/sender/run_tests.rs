@@ -30,6 +30,7 @@ impl Stand {
     async fn new() -> Self {
         let cells = Arc::new(Cells::default());
         let config = Config {
+            token_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(5),
             http2_streams: 10,

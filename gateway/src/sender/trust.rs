@@ -100,6 +100,11 @@ impl Backends {
         Ok(Arc::new(next))
     }
 
+    /// For whoever asks for nothing else.
+    pub const fn usual(&self) -> &Arc<Trust> {
+        &self.usual
+    }
+
     /// For an endpoint that asks for `tls`; `None` where that could not be put together.
     pub fn of(&self, tls: Option<&BackendTlsPlan>) -> Option<&Arc<Trust>> {
         match tls {

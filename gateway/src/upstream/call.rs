@@ -57,6 +57,7 @@ use super::entrance::enter;
 use super::offer::Offer;
 use super::request::Request;
 use super::retry::{Next, Outcome, Retries};
+use super::security::{is_refusal, prepare, renewed};
 use super::{sticky, websocket};
 use crate::account::Account;
 use crate::body::Body;
@@ -99,17 +100,24 @@ pub async fn call(
     admission: Admission,
     outbound: Outbound<'_>,
 ) -> Result<Reply, Fault> {
-    let Outbound { worker, generation, received, body, account } = outbound;
+    let Outbound { worker, generation, received, mut body, account } = outbound;
     let mut request = Request::new(worker, generation, received, permit, account, &body);
     request.handshake = websocket::handshake(permit, received, &body)?;
+    if request.endpoint.credential.is_some() {
+        // What is rare is boxed, so that the future of every call stays small.
+        request.shown = Box::pin(prepare(&request, &mut body)).await?;
+    }
     let pass = enter(&request, account)?;
     let mut books = Books::new(admission, account);
-    let mut offer = Offer::new(body, &request.endpoint.retries, &received.method);
+    let mut offer = Offer::new(body, &request.endpoint.retries, request.keeps_body());
     let pick = choose(&request, Tried::default()).ok_or(Fault::ApiNotReady)?;
     let mut outcome = attempt(&request, pick, &mut offer, &mut books).await;
     if Retries::concern(&request, &outcome) {
-        // What is rare is boxed, so that the future of every call stays small.
         outcome = Box::pin(again(&request, pick, outcome, &mut offer, &mut books)).await;
+    }
+    if is_refusal(&request, &outcome) {
+        let again = renewed(&mut request, pick, outcome, &mut offer, &mut books);
+        outcome = Box::pin(again).await;
     }
     if let Some(pass) = pass {
         pass.ended(&request, &outcome);

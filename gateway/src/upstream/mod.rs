@@ -11,6 +11,7 @@ mod key_manager;
 mod offer;
 mod request;
 mod retry;
+mod security;
 mod sticky;
 mod verdict;
 mod websocket;

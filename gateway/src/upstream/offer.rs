@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use plan::RetryPlan;
 
@@ -49,14 +49,12 @@ struct Replay {
 }
 
 impl Offer {
-    /// A body for tries after `plan`.
-    pub(super) fn new(body: Body, plan: &RetryPlan, method: &Method) -> Self {
+    /// A body for tries after `plan`; `again`: whether there may be another one at all.
+    pub(super) fn new(body: Body, plan: &RetryPlan, again: bool) -> Self {
         match body {
             Body::Empty => Self::Nothing,
             Body::Full(bytes) => Self::Whole(bytes),
-            body if plan.attempts == 0 || !(method.is_idempotent() || plan.any_method) => {
-                Self::Once(Some(body))
-            }
+            body if !again => Self::Once(Some(body)),
             body => {
                 let most = usize::try_from(plan.max_body_bytes).unwrap_or(usize::MAX);
                 let length = body.length();
@@ -193,7 +191,7 @@ mod tests {
     /// A body of `parts`, of which a first try reads so many. The answer is what a second try reads,
     /// or that there is none.
     #[track_caller]
-    fn check(method: &Method, most: u32, parts: &[&'static str], read: usize, expected: &str) {
+    fn check(again: bool, most: u32, parts: &[&'static str], read: usize, expected: &str) {
         let plan = RetryPlan {
             attempts: 1,
             statuses: vec![],
@@ -205,7 +203,7 @@ mod tests {
         };
         let frames: Vec<_> = parts.iter().map(|part| Ok(Frame::data(Bytes::from(*part)))).collect();
         let body = Body::stream(StreamBody::new(futures_util::stream::iter(frames)));
-        let mut offer = Offer::new(body, &plan, method);
+        let mut offer = Offer::new(body, &plan, again);
         let mut first = offer.take();
         for _ in 0..read {
             first.frame().now_or_never().unwrap();
@@ -222,18 +220,18 @@ mod tests {
     #[test]
     fn a_short_body_is_sent_again_from_its_start() {
         for read in 0..4 {
-            check(&Method::PUT, 10, &["ab", "cd", "ef"], read, "abcdef");
+            check(true, 10, &["ab", "cd", "ef"], read, "abcdef");
         }
     }
 
     #[test]
     fn a_body_that_is_too_long_is_sent_once() {
-        check(&Method::PUT, 5, &["ab", "cd", "ef"], 2, "abcdef");
-        check(&Method::PUT, 5, &["ab", "cd", "ef"], 3, "none");
+        check(true, 5, &["ab", "cd", "ef"], 2, "abcdef");
+        check(true, 5, &["ab", "cd", "ef"], 3, "none");
     }
 
     #[test]
-    fn a_body_of_a_method_that_is_not_repeated_is_not_kept() {
-        check(&Method::POST, 10, &["ab"], 1, "none");
+    fn a_body_that_is_not_sent_again_is_not_kept() {
+        check(false, 10, &["ab"], 1, "none");
     }
 }

@@ -1,5 +1,6 @@
 //! What goes out to a backend, whichever of its servers is asked?
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use plan::{ApiType, BackendUrl, EndpointPlan};
 
 use super::forwarded::Forwarded;
+use super::security::{Fields, Shown};
 use crate::account::Account;
 use crate::body::{Body, Intake};
 use crate::generation::Generation;
@@ -14,7 +16,7 @@ use crate::handlers::Permit;
 use crate::policies::{Facts, RequestRules};
 use crate::received::Received;
 use crate::sender::http2::told_timeout;
-use crate::sender::{Line, Rules, write};
+use crate::sender::{Line, write};
 use crate::servers::{Now, View};
 use crate::websocket::Handshake;
 use crate::worker::Worker;
@@ -36,6 +38,8 @@ pub(super) struct Request<'a> {
     name: [u8; 32],
     /// The wish to leave HTTP, where that is allowed.
     pub(super) handshake: Option<Box<Handshake>>,
+    /// The credential that the endpoint asks for.
+    pub(super) shown: Option<Box<Shown<'a>>>,
 }
 
 impl<'a> Request<'a> {
@@ -70,6 +74,7 @@ impl<'a> Request<'a> {
             traceparent,
             name,
             handshake: None,
+            shown: None,
         }
     }
 
@@ -77,6 +82,14 @@ impl<'a> Request<'a> {
     pub(super) fn now(&self) -> Now {
         let instant = self.worker.alarms.now();
         Now { instant, ms: self.worker.servers.millis(instant) }
+    }
+
+    /// Whether the body may be wanted once more: by another try, or by the same with another token.
+    pub(super) fn keeps_body(&self) -> bool {
+        let plan = &self.endpoint.retries;
+        let method = plan.any_method || self.received.method.is_idempotent();
+        (plan.attempts > 0 && method)
+            || self.shown.as_ref().is_some_and(|shown| shown.is_renewable())
     }
 
     /// There where the client waits for a word before it sends its body.
@@ -130,16 +143,19 @@ impl<'a> Request<'a> {
         }
         let facts = Facts { received: self.received, permit: self.permit, name: &self.name };
         let policies = self.permit.matched().operation().policies.as_deref();
-        let rules = policies.map(|policies| RequestRules::new(&policies.request, facts));
+        let policies = policies.map(|policies| RequestRules::new(&policies.request, facts));
+        let shown = self.shown.as_deref();
+        let target = shown.map_or(Cow::Borrowed(rest), |shown| shown.target(rest));
+        let fields = Fields { policies, shown };
         let line = Line {
             method: &self.received.method,
             prefix,
-            target: rest,
+            target: &target,
             host: &server.authority,
             passes: &|name| self.forwarded.passes(name),
             upgrades: self.handshake.is_some(),
             added: added.get(..count).unwrap_or(&added),
-            rules: rules.as_ref().map(|rules| rules as &dyn Rules),
+            rules: fields.rules(),
         };
         write(out, &line, &self.received.headers, body);
     }

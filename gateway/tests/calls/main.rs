@@ -20,6 +20,8 @@ mod cors;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
+mod endpoint_security;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod floods;

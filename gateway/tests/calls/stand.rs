@@ -7,6 +7,7 @@ use std::time::Duration;
 use chassis::Host;
 use chassis::pki::ClientAuth;
 use gateway::access_log::AccessLog;
+use gateway::bearer::Bearers;
 use gateway::credentials::{self, Revocations};
 use gateway::generation::{Current, Generation, ResidentKeys};
 use gateway::overload::Overload;
@@ -71,6 +72,12 @@ impl Stand {
             tls: shown,
             store: Arc::clone(&store),
             token_endpoint: token_endpoint::Handle::off(),
+            bearers: Bearers::start(
+                Arc::clone(&current),
+                host.clock.clone(),
+                &host.tasks,
+                settings.sender.token_timeout,
+            ),
             recording: Recording::off(),
             clock: host.clock.clone(),
             shutdown: host.shutdown.clone(),
@@ -201,6 +208,7 @@ fn settings() -> Settings {
             max_idle: 16,
             http2_streams: 10,
             http2_ping: Duration::from_secs(30),
+            token_timeout: Duration::from_secs(2),
             max_connections: 64,
             max_per_server: 64,
         },

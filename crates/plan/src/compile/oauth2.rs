@@ -49,6 +49,15 @@ pub struct OAuth2Plan {
     pub refresh_form: Option<SecretText>,
 }
 
+impl OAuth2Plan {
+    /// The form that asks for the next token by the refresh token that came with the last one;
+    /// `None` where tokens are asked for anew.
+    pub fn refreshed_by(&self, refresh_token: &str) -> Option<SecretText> {
+        let form = self.refresh_form.as_ref()?.expose();
+        Some(SecretText::new(format!("{form}{}", encoded(refresh_token))))
+    }
+}
+
 /// `None` where something is wrong, which is told, or not at hand.
 pub(crate) fn compile_oauth2(
     oauth2: &OAuth2Credential,

@@ -1,0 +1,11 @@
+//! What does a backend get to see that shows who the gateway is?
+
+mod credential;
+mod escape;
+mod fields;
+mod renew;
+mod sigv4;
+
+pub(super) use credential::{Shown, prepare};
+pub(super) use fields::Fields;
+pub(super) use renew::{is_refusal, renewed};
