@@ -91,7 +91,8 @@ async fn the_backend_reads_the_request_and_who_sent_it() {
     let stand = Stand::start(OPEN).await;
     let fields = "accept: a\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\n\
                   X-JWT-Assertion: forged\r\nConnection: keep-alive, x-mine\r\nX-Mine: 1\r\n\
-                  X-Request-Id: forged\r\nAuthorization: Basic x\r\nTraceparent: 00-t\r\n";
+                  X-Request-Id: forged\r\nAuthorization: Basic x\r\n\
+                  Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
     let answer = stand.call("POST /open/1.0/echo?q=1", fields, "hello").await;
     let name = answer.field("x-request-id").unwrap();
     assert_eq!(name.len(), 32);
@@ -100,7 +101,8 @@ async fn the_backend_reads_the_request_and_who_sent_it() {
         answer.body.replace('\r', ""),
         format!(
             "POST /base/echo?q=1 HTTP/1.1\nhost: {backend}\naccept: a\nauthorization: Basic x\n\
-             traceparent: 00-t\nx-forwarded-for: 127.0.0.1\nx-forwarded-proto: http\n\
+             traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n\
+             x-forwarded-for: 127.0.0.1\nx-forwarded-proto: http\n\
              x-forwarded-host: api.example\nx-request-id: {name}\ncontent-length: 5\n\nhello"
         )
     );
