@@ -125,7 +125,7 @@ impl Fault {
             Self::BackendClosed(_) => (StatusCode::BAD_GATEWAY, 101_505, "Bad Gateway", Target),
             Self::BackendSend(_) => (StatusCode::BAD_GATEWAY, 101_500, "Bad Gateway", Target),
             Self::BackendProtocol(_) => (StatusCode::BAD_GATEWAY, 101_506, "Bad Gateway", Target),
-            Self::BackendNoToken(_) => (StatusCode::BAD_GATEWAY, 700_702, "Bad Gateway", Target),
+            Self::BackendNoToken(_) => (StatusCode::BAD_GATEWAY, 700_703, "Bad Gateway", Target),
             Self::BackendRefusedToken => {
                 (StatusCode::UNAUTHORIZED, 900_424, "Temporary Server Error", Target)
             }

@@ -38,6 +38,8 @@ pub struct Servers {
 #[derive(Debug)]
 pub struct View {
     group: Arc<Group>,
+    /// Whether servers may come and go by their names; kept here because every call asks.
+    named: bool,
     version: u64,
     pub(super) own: Vec<Own>,
     pub(super) ring: Option<Ring>,
@@ -81,7 +83,7 @@ impl Servers {
         let mut views = self.views.borrow_mut();
         let known = views.get(&place);
         if let Some(view) = known
-            && (!view.group.has_names() || view.version == view.group.version())
+            && (!view.named || view.version == view.group.version())
         {
             return Rc::clone(view);
         }
@@ -134,6 +136,7 @@ impl View {
             Ring::new(&points)
         });
         Self {
+            named: group.has_names(),
             group,
             version,
             ring,

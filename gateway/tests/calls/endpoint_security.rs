@@ -242,7 +242,7 @@ async fn without_a_token_no_call_reaches_the_backend() {
     let (stand, idp) = guarded("").await;
     idp.broken.store(1, Ordering::SeqCst);
     for _ in 0..3 {
-        assert_eq!(get(&stand).await.fault(), "502 700702");
+        assert_eq!(get(&stand).await.fault(), "502 700703");
     }
     // While it pauses, nobody asks again.
     assert_eq!((idp.asked(), idp.forms.lock().unwrap().len()), (0, 1));
