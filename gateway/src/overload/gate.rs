@@ -22,6 +22,9 @@ const MOST_UP: f64 = 0.08;
 const IDLE_LEFT: f64 = 0.75;
 /// Hardly: this part of the delay.
 const IDLE_BELOW: f64 = -0.75;
+/// Work has to be late for so many ticks in a row before anybody is let go of: a single long piece of
+/// work is no overload, and calls that are rare would pay for it.
+const LATE_TICKS: u32 = 3;
 /// Somebody is always let in: how else would one see that the load is gone.
 const MOST: f64 = 0.98;
 /// Priorities of tiers, 0 is let go of first.
@@ -34,6 +37,8 @@ pub struct Gate {
     /// The share that the delay of work asks for, and the one that memory asks for.
     late: Cell<f64>,
     full: Cell<f64>,
+    /// For how many ticks in a row work has been late.
+    late_ticks: Cell<u32>,
     /// Whether any call is let go of: the one question of a call in good times.
     sheds: Cell<bool>,
     /// Of [`ALL`], for each priority: how many are let go of.
@@ -63,6 +68,7 @@ impl Gate {
             overload,
             late: Cell::default(),
             full: Cell::default(),
+            late_ticks: Cell::default(),
             sheds: Cell::default(),
             chances: Default::default(),
             seen: Default::default(),
@@ -147,7 +153,13 @@ impl Gate {
             let under_way = self.sent.get().map(|sent| now.saturating_duration_since(sent));
             let waits = self.waited.get().max(under_way.unwrap_or_default());
             let excess = waits.as_secs_f64() / target.as_secs_f64() - 1.0;
-            let step = if excess > 0.0 { (UP * excess).min(MOST_UP) } else { DOWN * excess };
+            let late = excess > 0.0;
+            self.late_ticks.set(if late { self.late_ticks.get().saturating_add(1) } else { 0 });
+            let step = match late {
+                true if self.late_ticks.get() < LATE_TICKS => 0.0,
+                true => (UP * excess).min(MOST_UP),
+                false => DOWN * excess,
+            };
             let left = if excess < IDLE_BELOW { IDLE_LEFT } else { 1.0 };
             self.late.set((self.late.get() * left + step).clamp(0.0, MOST));
         }
@@ -236,7 +248,7 @@ mod tests {
     fn the_lowest_priority_is_let_go_of_first() {
         let gate = gate();
         // Half of all: that is most of the lowest.
-        let gone = shed(&gate, Duration::from_millis(100), 27, &[(1, 1000), (9, 1000)]);
+        let gone = shed(&gate, Duration::from_millis(100), 29, &[(1, 1000), (9, 1000)]);
         assert!(gone[0] > 80 && gone[1] < 10, "{gone:?}");
         let gone = shed(&gate, Duration::from_millis(100), 15, &[(1, 1000), (9, 1000)]);
         assert!(gone[0] == 100 && gone[1] > 40, "{gone:?}");
@@ -255,8 +267,20 @@ mod tests {
         let gate = gate();
         let now = chassis::clock::Clock::system().instant();
         assert!(gate.probe(now) && !gate.probe(now + TICK));
-        gate.tick(now + Duration::from_secs(1), 0.0);
+        for second in 1..=3 {
+            gate.tick(now + Duration::from_secs(second), 0.0);
+        }
         assert!(gate.sheds());
+    }
+
+    #[test]
+    fn a_single_long_piece_of_work_is_no_overload() {
+        let gate = gate();
+        for _ in 0..10 {
+            shed(&gate, Duration::from_secs(1), 2, &[(5, 100)]);
+            assert!(!gate.sheds());
+            shed(&gate, Duration::ZERO, 1, &[(5, 100)]);
+        }
     }
 
     #[test]
