@@ -90,6 +90,10 @@ pub(super) fn take_head(
     let httparse::Status::Complete(length) = parsed else {
         return if buffer.len() > MAX_HEAD { Err(AnswerError::TooLarge) } else { Ok(None) };
     };
+    // A head may also come whole, in one reading that is larger than a head may be.
+    if length > MAX_HEAD {
+        return Err(AnswerError::TooLarge);
+    }
     let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok());
     // RFC 9110 §15: there are five classes.
     let status = status.filter(|status| status.as_u16() < 600).ok_or(AnswerError::Status)?;
