@@ -17,6 +17,7 @@ use plan::{ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
 use crate::body::{BodyError, Intake};
 use crate::credentials::Known;
 use crate::fault::{Class, Fault};
+use crate::hex::hex;
 use crate::received::Peer;
 use crate::sender::Lane;
 use crate::servers::{Load, Room};
@@ -34,6 +35,8 @@ pub struct Account {
     marked: Instant,
     /// The call's name.
     pub name: [u8; 16],
+    /// The same as it stands in header fields.
+    pub text: [u8; 32],
     /// The trace that the call belongs to; all zero: none.
     pub trace: [u8; 16],
     /// Absent: what came was no request.
@@ -99,11 +102,13 @@ impl Account {
     /// Opens the record of something that came and is no request.
     pub fn of_no_request(worker: &Rc<Worker>, peer: &Peer, version: Version) -> Self {
         let opened = worker.clock.instant();
+        let name = worker.names.name();
         Self {
             worker: Rc::clone(worker),
             opened,
             marked: opened,
-            name: worker.names.name(),
+            name,
+            text: hex(name),
             trace: [0; 16],
             method: None,
             target: None,

@@ -64,4 +64,5 @@ pub mod fault;
 pub mod body;
 pub mod certificate;
 pub mod date;
+pub mod hex;
 pub mod trace;

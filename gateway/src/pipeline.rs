@@ -94,7 +94,7 @@ pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
     if let Some(cookie) = account.cookie.take() {
         headers.append(SET_COOKIE, cookie);
     }
-    if let Ok(name) = HeaderValue::from_bytes(&upstream::hex(account.name)) {
+    if let Ok(name) = HeaderValue::from_bytes(&account.text) {
         headers.insert(REQUEST_ID.clone(), name);
     }
     Answer { response, account }
@@ -163,7 +163,7 @@ async fn serve(
         account.throttled();
     }
 
-    let name = upstream::hex(account.name);
+    let name = account.text;
     let mut response = if let Some(rules) = &permit.matched().operation().cache {
         let inbound = Inbound { worker, generation: &generation, received, body, account };
         // Boxed, so that the future of other calls stays small.

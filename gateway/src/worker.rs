@@ -26,7 +26,7 @@ use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::rpc::token_endpoint;
 use crate::sender::{Pool, http2::Channels};
-use crate::servers::Servers;
+use crate::servers::{Servers, mixed};
 use crate::spares::Spares;
 use crate::usage::Recorder;
 use crate::watched::Watched;
@@ -167,13 +167,6 @@ impl Names {
         name.iter_mut().zip(high.into_iter().chain(low)).for_each(|(to, from)| *to = from);
         name
     }
-}
-
-/// The finisher of `SplitMix64`: one-to-one, and neighbours look nothing alike.
-const fn mixed(number: u64) -> u64 {
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }
 
 #[cfg(test)]

@@ -120,16 +120,9 @@ pub(crate) fn is_understood(status: StatusCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reuse_tests::headers;
 
     const NOW: i64 = 784_111_777_000;
-
-    fn headers(lines: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines.lines().filter_map(|line| line.split_once(": ")) {
-            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
-        }
-        headers
-    }
 
     /// Seconds of freshness that an answer has which was asked for two seconds before it came.
     #[track_caller]

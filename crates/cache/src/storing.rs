@@ -135,17 +135,8 @@ fn refused(
 mod tests {
     use std::time::Duration;
 
-    use http::HeaderName;
-
     use super::*;
-
-    fn headers(lines: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines.lines().filter_map(|line| line.split_once(": ")) {
-            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
-        }
-        headers
-    }
+    use crate::reuse_tests::headers;
 
     /// What becomes of an answer to `request` ("METHOD" and lines of fields): "kept" or why not.
     #[track_caller]

@@ -71,14 +71,7 @@ pub(crate) fn normal(request: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(lines: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines.lines().filter_map(|line| line.split_once(": ")) {
-            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
-        }
-        headers
-    }
+    use crate::reuse_tests::headers;
 
     /// Whether an answer with this `vary` that was given to `first` may be given to `second`.
     #[track_caller]

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::hex::hex;
 use crate::usage::Call;
 
 #[derive(Serialize)]
@@ -98,17 +99,6 @@ pub(super) fn write(call: &Call<'_>, to: &mut Vec<u8>) {
     }
     // Writing to memory cannot fail.
     let _ = to.write_all(b"\n");
-}
-
-fn hex(bytes: [u8; 16]) -> [u8; 32] {
-    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' - 10 + half };
-    let mut text = [0; 32];
-    for (two, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        if let [high, low] = two {
-            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
-        }
-    }
-    text
 }
 
 #[cfg(test)]

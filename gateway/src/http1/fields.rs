@@ -1,9 +1,19 @@
-//! Which header fields end at this hop?
+//! How is a header field written, and which end at this hop?
 //!
 //! RFC 9110 §7.6.1: those about the connection, and those that `Connection` names.
 
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
+
+/// Writes one line of a head.
+///
+/// INVARIANT: `value` holds no line break; it comes from a `HeaderValue` or was made here.
+pub fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
 
 /// The fields that `Connection` names beyond the ones that always end here.
 #[derive(Debug, Default)]

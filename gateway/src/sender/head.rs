@@ -9,7 +9,7 @@ use std::fmt;
 use http::{HeaderMap, Method};
 
 use crate::body::Body;
-use crate::http1::{Frames, Named, ends_here};
+use crate::http1::{Frames, Named, ends_here, field};
 
 /// The request line and what stands around the client's header fields.
 pub struct Line<'a> {
@@ -124,14 +124,6 @@ pub(super) fn frames(body: &Body) -> Frames {
         Some(length) => Frames::Length(length),
         None => Frames::Chunks(false),
     }
-}
-
-/// INVARIANT: `value` holds no line break; it comes from a `HeaderValue` or was made here.
-fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

@@ -19,6 +19,6 @@ pub use breaker::{Breaker, Open};
 pub use group::{Group, Room};
 pub use pick::{MOST_TARGETS, Now, Tried};
 pub use registry::Registry;
-pub use ring::hash;
+pub use ring::{hash, mixed};
 pub use target::Target;
 pub use view::{Load, Servers, View};

@@ -44,8 +44,8 @@ pub fn hash(bytes: &[u8]) -> u64 {
     mixed(bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv))
 }
 
-/// Spreads neighbours over all numbers.
-pub(super) const fn mixed(number: u64) -> u64 {
+/// The finisher of `SplitMix64`: one-to-one, and neighbours look nothing alike.
+pub const fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)

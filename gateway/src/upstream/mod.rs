@@ -18,4 +18,3 @@ mod websocket;
 
 pub use call::{Outbound, Reply, call};
 pub use key_manager::{hand_over, is_for_key_manager};
-pub use request::hex;

@@ -58,7 +58,6 @@ impl<'a> Request<'a> {
         forwarded.expects = waits.is_some();
         let traceparent = trace(&mut forwarded);
         let endpoint = permit.endpoint();
-        let name = hex(account.name);
         let view = worker.servers.view(endpoint);
         let deadline = endpoint.total_timeout.map(|total| worker.alarms.now() + total);
         Self {
@@ -72,7 +71,7 @@ impl<'a> Request<'a> {
             forwarded,
             waits,
             traceparent,
-            name,
+            name: account.text,
             handshake: None,
             shown: None,
         }
@@ -169,18 +168,4 @@ fn trace(forwarded: &mut Forwarded) -> Option<String> {
     let traceparent = chassis::telemetry::traceparent();
     forwarded.traced = traceparent.is_some();
     traceparent
-}
-
-/// A call's name as it stands in header fields.
-pub fn hex(name: [u8; 16]) -> [u8; 32] {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let mut out = [b'0'; 32];
-    for (to, byte) in out.chunks_exact_mut(2).zip(name) {
-        let digit = |four: u8| DIGITS.get(usize::from(four)).copied().unwrap_or(b'0');
-        if let [high, low] = to {
-            *high = digit(byte >> 4);
-            *low = digit(byte & 15);
-        }
-    }
-    out
 }

@@ -9,18 +9,7 @@ use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::stand::{Client, LIMIT, Stand, request};
-
-const OPEN: &str = r#"
-apiVersion: turnpike/v1
-kind: Api
-metadata: { name: open, version: "1.0" }
-spec:
-  context: /open
-  lifecycle: PUBLISHED
-  security: { schemes: [none] }
-  endpoints: { production: { urls: ["http://BACKEND/base"] } }
-"#;
+use crate::stand::{Client, LIMIT, OPEN, Stand, request};
 
 /// Sends two calls at once over one HTTP/2 connection and returns the bodies.
 async fn over_http2(

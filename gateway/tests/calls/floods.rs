@@ -6,18 +6,7 @@ use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, SETTINGS,
     USUAL, WINDOW_UPDATE, block, frame,
 };
-use crate::stand::Stand;
-
-const OPEN: &str = r#"
-apiVersion: turnpike/v1
-kind: Api
-metadata: { name: open, version: "1.0" }
-spec:
-  context: /open
-  lifecycle: PUBLISHED
-  security: { schemes: [none] }
-  endpoints: { production: { urls: ["http://BACKEND/base"] } }
-"#;
+use crate::stand::{OPEN, Stand};
 
 const PRIORITY: u8 = 2;
 /// More than any budget lasts for.

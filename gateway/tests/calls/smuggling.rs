@@ -3,18 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, USUAL, block, frame};
-use crate::stand::Stand;
-
-const OPEN: &str = r#"
-apiVersion: turnpike/v1
-kind: Api
-metadata: { name: open, version: "1.0" }
-spec:
-  context: /open
-  lifecycle: PUBLISHED
-  security: { schemes: [none] }
-  endpoints: { production: { urls: ["http://BACKEND/base"] } }
-"#;
+use crate::stand::{OPEN, Stand};
 
 /// The usual call with changes, divided by `|`: `name=value` replaces or adds a field,
 /// `+name=value` adds one in any case, `-name` leaves one out.

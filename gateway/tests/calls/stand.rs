@@ -26,6 +26,17 @@ use tokio::net::TcpStream;
 use crate::backend::Backend;
 
 pub(crate) const ISSUER: &str = "https://127.0.0.1:9453/oauth2";
+/// An API that asks for nothing.
+pub(crate) const OPEN: &str = r#"
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: open, version: "1.0" }
+spec:
+  context: /open
+  lifecycle: PUBLISHED
+  security: { schemes: [none] }
+  endpoints: { production: { urls: ["http://BACKEND/base"] } }
+"#;
 /// Nothing here takes longer unless it is broken.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 

@@ -14,18 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::stand::{LIMIT, Stand, request};
-
-const OPEN: &str = r#"
-apiVersion: turnpike/v1
-kind: Api
-metadata: { name: open, version: "1.0" }
-spec:
-  context: /open
-  lifecycle: PUBLISHED
-  security: { schemes: [none] }
-  endpoints: { production: { urls: ["http://BACKEND/base"] } }
-"#;
+use crate::stand::{LIMIT, OPEN, Stand, request};
 
 /// A caller with certificates of an authority that nobody knows beforehand.
 struct Stranger(TempDir);

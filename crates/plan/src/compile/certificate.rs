@@ -119,10 +119,7 @@ fn compile_listener(
     at: &At<'_>,
     problems: &mut Problems,
 ) -> CertificateForm {
-    if spec.key_secret.is_empty() {
-        let suggestion = "name the Secret that holds the key";
-        problems.add(&at.name("keySecret"), "a listener's certificate needs its key", suggestion);
-    }
+    check_key(spec, "listener", at, problems);
     let list = at.name("hosts");
     let mut hosts = Vec::new();
     for (index, host) in spec.hosts.iter().enumerate() {
@@ -183,16 +180,21 @@ fn compile_authority(
     Authority(chain.to_vec())
 }
 
+/// Who shows a certificate has to have its key.
+fn check_key(spec: &CertificateSpec, who: &str, at: &At<'_>, problems: &mut Problems) {
+    if spec.key_secret.is_empty() {
+        let reason = format!("a {who}'s certificate needs its key");
+        problems.add(&at.name("keySecret"), reason, "name the Secret that holds the key");
+    }
+}
+
 fn compile_client(
     spec: &CertificateSpec,
     chain: &[CertificateDer<'static>],
     at: &At<'_>,
     problems: &mut Problems,
 ) -> CertificateForm {
-    if spec.key_secret.is_empty() {
-        let suggestion = "name the Secret that holds the key";
-        problems.add(&at.name("keySecret"), "a client's certificate needs its key", suggestion);
-    }
+    check_key(spec, "client", at, problems);
     if !spec.hosts.is_empty() {
         problems.add(&at.name("hosts"), "it is shown by whom an endpoint says", "leave it out");
     }

@@ -9,7 +9,7 @@ use http::response::Parts;
 use http::{StatusCode, Version};
 
 use crate::body::Body;
-use crate::http1::{Frames, ends_here};
+use crate::http1::{Frames, ends_here, field};
 
 /// What the request says about how it wants to be answered.
 #[derive(Clone, Copy, Debug)]
@@ -99,14 +99,6 @@ fn framing(out: &mut Vec<u8>, answer: &Parts, body: &Body, asked: Asked) -> Fram
 
 fn length(out: &mut Vec<u8>, length: u64) {
     let _ = write!(out, "content-length: {length}\r\n");
-}
-
-/// INVARIANT: `value` holds no line break; it comes from a `HeaderValue` or was made here.
-fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

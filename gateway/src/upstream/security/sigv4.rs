@@ -8,6 +8,7 @@ use plan::AwsPlan;
 
 use super::escape::{decoded, encoded};
 use crate::date::{Date, time_of_day};
+use crate::hex;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// Stands for the hash of a body that is not here whole.
@@ -20,7 +21,7 @@ pub(super) fn writes(name: &str) -> bool {
 
 /// The hash of a body, in hexadecimal.
 pub(super) fn hash(body: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, body).as_ref())
+    hex::text(digest::digest(&digest::SHA256, body).as_ref())
 }
 
 /// Adds the fields that sign the request whose head `out` holds so far.
@@ -83,7 +84,7 @@ fn authorization(plan: &AwsPlan, time: &str, payload: &str, head: &[u8]) -> Stri
         let signing = hmac::Key::new(hmac::HMAC_SHA256, &key);
         key = hmac::sign(&signing, part.as_bytes()).as_ref().to_vec();
     }
-    let (id, signature) = (&plan.access_key, hex(&key));
+    let (id, signature) = (&plan.access_key, hex::text(&key));
     format!("{ALGORITHM} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}")
 }
 
@@ -118,11 +119,6 @@ fn sorted(query: &str) -> String {
         .collect();
     pairs.sort();
     pairs.join("&")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// `20150830T123600Z`.
