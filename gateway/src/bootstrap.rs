@@ -1,7 +1,8 @@
 //! In which order does a gateway come up, and in which order does it end?
 //!
 //! Up: what is on disk is in force before the first listener opens; then the streams to the other
-//! services start, and none of them is waited for. Down: readiness is red, listeners close, calls
+//! services start. Calls are taken at once, but the gateway is not ready before each of them has
+//! told what changed meanwhile, is known to be away, or has kept silent for `PATIENCE`. Down: readiness is red, listeners close, calls
 //! in flight end, the last state and the last usage events are written; events the collector takes
 //! in the time that is left are gone from the disk, the others are sent after the next start.
 
@@ -33,15 +34,17 @@ use crate::rpc::key_manager::KeyManager;
 use crate::rpc::token_endpoint;
 use crate::sender::Backends;
 use crate::snapshot::{
-    Certificates, Directory, DirectoryError, Figures, Follower, Publisher, Shelf, State, disk,
+    CONTROL_PLANE, Certificates, Directory, DirectoryError, Figures, Follower, Publisher, Shelf, State, disk,
 };
-use crate::trust::{KeyFollower, RevocationFollower};
+use crate::trust::{KEYS, KeyFollower, REVOCATIONS, RevocationFollower};
 use crate::usage::{Recording, Reporting};
 use crate::watched::Watched;
 use crate::{operations, sender};
 
 /// Old generations are looked after so often.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
+/// How long readiness waits for a service that neither speaks nor refuses.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What a stop keeps for its own last steps.
 const LAST_STEPS: Duration = Duration::from_millis(500);
 
@@ -101,6 +104,8 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         },
     };
     let inherited = inherited(before.as_mut(), &host)?;
+    // Known before anybody can ask, so that it is not said to be ready in between.
+    let awaited = awaited(&config, &host);
     // A port of its own is answered first; one that is shared not before the other has let go.
     let (operations, serving) = if let Some(before) = &mut before {
         let serving = serve(&config, inherited, &context, &host)?;
@@ -124,6 +129,11 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     following.tasks = writers.clone();
     trust.follow(&following);
     configuration.follow(&config, &following, node)?;
+    let clock = host.clock.clone();
+    host.tasks.spawn("patience", async move {
+        clock.sleep(PATIENCE).await;
+        awaited.iter().for_each(Condition::green);
+    });
     let (asked, written) = (host.shutdown.clone(), writers.clone());
     host.tasks.spawn("writers", async move {
         asked.wait().await;
@@ -150,6 +160,15 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         reporting.finish(left(&host, asked)).await;
     }
     Ok(())
+}
+
+/// Whose first word readiness waits for: a gateway that was killed may have served more than what it
+/// finds on its disk.
+fn awaited(config: &Config, host: &Host) -> Vec<Condition> {
+    let control_plane = config.control_plane().map(|_| [CONTROL_PLANE].as_slice());
+    let key_manager = config.key_manager().map(|_| [KEYS, REVOCATIONS].as_slice());
+    let names = control_plane.into_iter().chain(key_manager).flatten();
+    names.map(|name| host.ready.condition(name)).collect()
 }
 
 /// How many connections there may be per worker.

@@ -47,7 +47,8 @@ async fn without_the_key_manager_known_tokens_work_and_new_ones_are_503() {
     })
     .await;
 
-    // A gateway that starts while the key manager is away still knows its keys.
+    // A gateway that starts while the key manager is away still knows its keys, and what it served
+    // last, however short before its end that came: its control plane says it again.
     stack.kill("gateway");
     stack.restart("gateway").await;
     assert_eq!(stack.client().with_token(&token).get(CALL).await.status, 200);
@@ -76,12 +77,9 @@ async fn a_revocation_survives_every_restart() {
     stack.restart("key-manager").await;
     assert!(refused(&stack).await, "after the key manager's restart");
     // A new gateway hears of it before it says that it is ready.
-    stack.stop("gateway");
+    stack.kill("gateway");
     stack.restart("gateway").await;
-    eventually("a restarted gateway refuses it", Duration::from_secs(2), async || {
-        refused(&stack).await.then_some(())
-    })
-    .await;
+    assert!(refused(&stack).await, "after the gateway's restart");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,4 +24,4 @@ pub use keep::Keeping;
 pub use publish::Publisher;
 pub use shelf::{Shelf, ShelfError};
 pub use state::State;
-pub use sync::Follower;
+pub use sync::{CONTROL_PLANE, Follower};

@@ -23,6 +23,9 @@ use super::state::{Diverged, State};
 use crate::rpc::control_plane::{Change, ControlPlane, Offer, Position, Session};
 use crate::rpc::{Outage, RpcError};
 
+/// The condition of readiness that the control plane has told what changed or is known to be away.
+pub const CONTROL_PLANE: &str = "control plane";
+
 /// Why a call to the control plane ended.
 #[derive(Debug, thiserror::Error)]
 enum SyncError {
@@ -59,15 +62,17 @@ impl Follower {
     async fn follow(&self) {
         let mut backoff = Backoff::new();
         let mut outage = Outage::of("control plane", "the configuration in force stays");
+        let heard = self.host.ready.condition(CONTROL_PLANE);
         loop {
             let state = self.state();
             let opened = self.control_plane.sync(state.position(), state.plan.rejected()).await;
             let ended = match opened {
-                Ok(session) => self.session(session, &mut backoff, &mut outage).await,
+                Ok(session) => self.session(session, &mut backoff, &mut outage, &heard).await,
                 Err(error) => SyncError::Rpc(error),
             };
             self.figures.stale();
             outage.failed(&ended);
+            heard.green();
             self.host.clock.sleep(backoff.next()).await;
         }
     }
@@ -78,6 +83,7 @@ impl Follower {
         mut session: Session,
         backoff: &mut Backoff,
         outage: &mut Outage,
+        heard: &Condition,
     ) -> SyncError {
         loop {
             let offer = match session.next().await {
@@ -94,6 +100,7 @@ impl Follower {
             if agreed {
                 backoff.reset();
                 outage.over();
+                heard.green();
             }
         }
     }

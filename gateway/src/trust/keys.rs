@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chassis::Host;
 use chassis::backoff::Backoff;
+use chassis::readiness::Condition;
 use prost::Message as _;
 use turnpike_proto::identity::v1::KeySet;
 
@@ -16,6 +17,9 @@ use crate::generation::ResidentKeys;
 use crate::rpc::key_manager::KeyManager;
 use crate::rpc::{Outage, RpcError};
 use crate::snapshot::{Publisher, Shelf};
+
+/// The condition of readiness that the key manager has said its keys or is known to be away.
+pub const KEYS: &str = "keys of the key manager";
 
 /// Why kept bytes are no key set.
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +71,11 @@ impl KeyFollower {
     async fn follow(&mut self) {
         let mut backoff = Backoff::new();
         let mut outage = Outage::of("key manager (keys)", "the keys in force stay");
+        let heard = self.host.ready.condition(KEYS);
         loop {
-            let Err(error) = self.watch(&mut backoff, &mut outage).await;
+            let Err(error) = self.watch(&mut backoff, &mut outage, &heard).await;
             outage.failed(&error);
+            heard.green();
             self.host.clock.sleep(backoff.next()).await;
         }
     }
@@ -78,25 +84,30 @@ impl KeyFollower {
         &mut self,
         backoff: &mut Backoff,
         outage: &mut Outage,
+        heard: &Condition,
     ) -> Result<std::convert::Infallible, RpcError> {
         let mut sets = self.key_manager.keys().await?;
         loop {
             let set = sets.next().await?;
             backoff.reset();
             outage.over();
-            if self.in_force.as_ref() == Some(&set) {
-                continue;
+            if self.in_force.as_ref() != Some(&set) {
+                self.take(set);
             }
-            match parse(&set) {
-                Ok(keys) => {
-                    tracing::info!(issuer = keys.issuer, "keys are in force");
-                    self.publisher.put_keys(keys);
-                    self.keep(&set);
-                    self.in_force = Some(set);
-                }
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn Error, "key set refused");
-                }
+            heard.green();
+        }
+    }
+
+    fn take(&mut self, set: KeySet) {
+        match parse(&set) {
+            Ok(keys) => {
+                tracing::info!(issuer = keys.issuer, "keys are in force");
+                self.publisher.put_keys(keys);
+                self.keep(&set);
+                self.in_force = Some(set);
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn Error, "key set refused");
             }
         }
     }

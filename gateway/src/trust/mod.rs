@@ -6,5 +6,5 @@
 mod keys;
 mod revocations;
 
-pub use keys::KeyFollower;
-pub use revocations::RevocationFollower;
+pub use keys::{KEYS, KeyFollower};
+pub use revocations::{REVOCATIONS, RevocationFollower};

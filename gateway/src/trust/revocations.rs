@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chassis::Host;
 use chassis::backoff::Backoff;
+use chassis::readiness::Condition;
 use imbl::OrdMap;
 use prost::Message as _;
 use tokio::sync::watch;
@@ -20,6 +21,8 @@ use crate::rpc::key_manager::{self, KeyManager};
 use crate::rpc::{Outage, RpcError};
 use crate::snapshot::{Keeping, Shelf, ShelfError};
 
+/// The condition of readiness that the log was heard or the key manager is known to be away.
+pub const REVOCATIONS: &str = "revocations of the key manager";
 /// Between two writings, at least.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A sign of life comes every second; without one for so long the stream counts as lost.
@@ -92,9 +95,11 @@ impl RevocationFollower {
         let mut backoff = Backoff::new();
         let mut outage =
             Outage::of("key manager (revocations)", "the view of revocations grows old");
+        let heard = self.host.ready.condition(REVOCATIONS);
         loop {
-            let Err(error) = self.watch(&mut backoff, &mut outage).await;
+            let Err(error) = self.watch(&mut backoff, &mut outage, &heard).await;
             outage.failed(&error);
+            heard.green();
             self.host.clock.sleep(backoff.next()).await;
         }
     }
@@ -103,6 +108,7 @@ impl RevocationFollower {
         &mut self,
         backoff: &mut Backoff,
         outage: &mut Outage,
+        heard: &Condition,
     ) -> Result<std::convert::Infallible, RpcError> {
         let mut parts = self.key_manager.revocations(&self.log.epoch, self.log.sequence).await?;
         loop {
@@ -111,6 +117,7 @@ impl RevocationFollower {
             backoff.reset();
             outage.over();
             self.take(part);
+            heard.green();
         }
     }
 
