@@ -34,7 +34,8 @@ use crate::rpc::key_manager::KeyManager;
 use crate::rpc::token_endpoint;
 use crate::sender::Backends;
 use crate::snapshot::{
-    CONTROL_PLANE, Certificates, Directory, DirectoryError, Figures, Follower, Publisher, Shelf, State, disk,
+    CONTROL_PLANE, Certificates, Directory, DirectoryError, Figures, Follower, Publisher, Shelf,
+    State, disk,
 };
 use crate::trust::{KEYS, KeyFollower, REVOCATIONS, RevocationFollower};
 use crate::usage::{Recording, Reporting};

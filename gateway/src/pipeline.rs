@@ -42,43 +42,44 @@ pub struct Incoming {
     pub peer: Peer,
 }
 
-/// The answer, and the record that is reported when it is dropped.
-#[derive(Debug)]
-pub struct Answer {
-    /// What the client is told.
-    pub response: Response<Body>,
-    /// To be kept until the last byte is gone.
-    pub account: Account,
-}
-
-/// Answers a call. Dropping the future ends the call, and that is reported too.
-pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
-    let Incoming { parts, body, intake, mut peer } = incoming;
+/// Opens the record of a call, which is reported when it is dropped: to be kept until the last byte
+/// of the answer is gone. Who calls is known from here on, whoever speaks for them.
+pub fn open(worker: &Rc<Worker>, incoming: &mut Incoming) -> Account {
+    let Incoming { parts, intake, peer, .. } = incoming;
     peer.client = worker.proxies.client(peer.address, &parts.headers);
     if worker.proxies.trusts(peer.address) {
         // A proxy's own certificate is not the caller's.
         peer.certificate = ClientCertificate::said(&parts.headers).map(Rc::new);
     }
-    let mut account = Account::open(worker, &parts, &peer, intake);
+    Account::open(worker, parts, peer, intake.take())
+}
+
+/// Answers a call. Dropping the future ends it.
+pub async fn answer(
+    worker: &Rc<Worker>,
+    incoming: Incoming,
+    account: &mut Account,
+) -> Response<Body> {
+    let Incoming { parts, body, peer, .. } = incoming;
     let (mut fields, mut sharing) = (Fields::default(), None);
     let mut response = match Received::take(parts, peer, worker.bounds) {
-        Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), &mut account),
+        Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), account),
         Ok(mut received) => {
             if let Some(trace) = trace::checked(&mut received.headers) {
                 account.trace = trace;
             }
-            let span = span(&received, &mut account);
+            let span = span(&received, account);
             // Pinned here and not moved into a wrapper: it is large, and there is one per call.
             let served = {
                 let told = Told { fields: &mut fields, sharing: &mut sharing };
-                let mut served = pin!(serve(worker, &received, body, &mut account, told));
+                let mut served = pin!(serve(worker, &received, body, account, told));
                 poll_fn(|cx| span.in_scope(|| served.as_mut().poll(cx))).await
             };
             match served {
                 Ok(response) => response,
                 Err(fault) => {
                     let format = Format::for_request(&received.headers);
-                    refused(&fault, format, &mut account)
+                    refused(&fault, format, account)
                 }
             }
         }
@@ -97,7 +98,7 @@ pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
     if let Ok(name) = HeaderValue::from_bytes(&account.text) {
         headers.insert(REQUEST_ID.clone(), name);
     }
-    Answer { response, account }
+    response
 }
 
 /// What the answer, whatever it is, is told besides.

@@ -20,7 +20,7 @@ use crate::account::Account;
 use crate::body::{Body, BodyError, Intake, Tunnel};
 use crate::fault::{Fault, Format, render};
 use crate::http1::{Flow, Frames, Outgoing, Part};
-use crate::pipeline::{self, Answer, Incoming};
+use crate::pipeline::{self, Incoming};
 use crate::receiver::socket::Socket;
 use crate::receiver::tunnel::{Ends, relay};
 use crate::receiver::visit::Visit;
@@ -86,10 +86,14 @@ async fn call(visit: &Rc<Visit>, wire: &Rc<RefCell<Wire>>, head: Head) -> io::Re
     let Head { parts, framing, keeps, asks, trailers } = head;
     let (version, with_head) = (parts.version, parts.method == Method::HEAD);
     wire.borrow_mut().begin(framing, asks);
-    let answer = answered(visit, wire, parts).await;
-    let Some(Answer { response, mut account }) = answer else {
-        return Err(io::ErrorKind::ConnectionAborted.into());
+    let mut incoming = incoming(visit, wire, parts);
+    let intake = incoming.intake.clone();
+    let mut account = pipeline::open(&visit.worker, &mut incoming);
+    let response = {
+        let answering = pin!(pipeline::answer(&visit.worker, incoming, &mut account));
+        answered(wire, intake.as_deref(), answering).await
     };
+    let response = response.ok_or(io::ErrorKind::ConnectionAborted)?;
     let (parts, body) = response.into_parts();
     // A body that nobody will read leaves its client in the middle of a request.
     let stuck = {
@@ -145,12 +149,8 @@ async fn read_off(visit: &Visit, wire: &RefCell<Wire>) -> bool {
     whole
 }
 
-/// Lets the call run, and watches whether its client is still there; `None`: it has left.
-async fn answered(
-    visit: &Rc<Visit>,
-    wire: &Rc<RefCell<Wire>>,
-    parts: http::request::Parts,
-) -> Option<Answer> {
+/// A call whose head is here.
+fn incoming(visit: &Visit, wire: &Rc<RefCell<Wire>>, parts: http::request::Parts) -> Incoming {
     let mut intake = None;
     let body = if wire.borrow().is_read() {
         Body::Empty
@@ -159,8 +159,15 @@ async fn answered(
         let shared = Rc::clone(intake.insert(shared));
         Body::stream(Reader::new(Rc::clone(wire), shared, Rc::clone(&visit.pulse)))
     };
-    let incoming = Incoming { parts, body, intake: intake.clone(), peer: visit.peer.clone() };
-    let mut answering = pin!(pipeline::answer(&visit.worker, incoming));
+    Incoming { parts, body, intake, peer: visit.peer.clone() }
+}
+
+/// Lets the call run, and watches whether its client is still there; `None`: it has left.
+async fn answered(
+    wire: &RefCell<Wire>,
+    intake: Option<&Intake>,
+    mut answering: Pin<&mut impl Future<Output = Response<Body>>>,
+) -> Option<Response<Body>> {
     poll_fn(|cx| {
         loop {
             if let Poll::Ready(answer) = answering.as_mut().poll(cx) {
@@ -171,7 +178,7 @@ async fn answered(
                 return Poll::Ready(None);
             }
             // A client that sends its body unasked is not to be waited for by anybody.
-            match intake.as_ref().filter(|intake| intake.asks() && !wire.waits_for_word()) {
+            match intake.filter(|intake| intake.asks() && !wire.waits_for_word()) {
                 Some(intake) => intake.goes_on(),
                 None => return Poll::Pending,
             }

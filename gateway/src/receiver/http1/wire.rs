@@ -201,7 +201,11 @@ impl Wire {
         if self.input.capacity() == 0 {
             self.input = self.spares.input();
         }
-        self.input.reserve(self.read_size);
+        // What a call holds of the buffer cannot be had back yet: as long as half the room is left,
+        // what follows is read behind it, and no other buffer is needed.
+        if self.input.capacity() - self.input.len() < self.read_size / 2 {
+            self.input.reserve(self.read_size);
+        }
         let room = self.input.capacity() - self.input.len();
         let read = {
             let read = std::pin::pin!(self.socket.read_buf(&mut self.input));

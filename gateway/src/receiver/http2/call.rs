@@ -20,7 +20,7 @@ use super::upgraded;
 use crate::account::Account;
 use crate::body::{Body, BodyError, Intake};
 use crate::fault::{BadRequest, Fault, Format, render};
-use crate::pipeline::{self, Answer};
+use crate::pipeline;
 
 /// Answers one request. The client is given up with `stall`.
 pub(in super::super) async fn call(
@@ -46,8 +46,9 @@ pub(in super::super) async fn call(
         let intake = Rc::clone(intake.insert(Rc::new(Intake::new(false))));
         Body::stream(ClientBody { incoming, intake, stall: Rc::clone(&stall) })
     };
-    let incoming = pipeline::Incoming { parts, body, intake, peer: visit.peer.clone() };
-    let Answer { mut response, account } = pipeline::answer(&visit.worker, incoming).await;
+    let mut incoming = pipeline::Incoming { parts, body, intake, peer: visit.peer.clone() };
+    let mut account = pipeline::open(&visit.worker, &mut incoming);
+    let mut response = pipeline::answer(&visit.worker, incoming, &mut account).await;
     Ok(match (std::mem::take(response.body_mut()), upgrade) {
         (Body::Tunnel(far), Some(upgrade)) => {
             upgraded::agree(&mut response);
