@@ -33,4 +33,15 @@ mod tests {
         }
         assert!(shares.iter().all(|share| (800..1_200).contains(share)), "{shares:?}");
     }
+
+    #[test]
+    fn what_is_drawn_for_one_purpose_says_nothing_about_another() {
+        let mut both = 0_u32;
+        for number in 0_u128..100_000 {
+            let name = number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes();
+            let low = |of: &[u8]| Draw::new().with(of).with(&name).number() % 100 < 10;
+            both += u32::from(low(b"orders:1.0") && low(b"mirror"));
+        }
+        assert!((800..1_200).contains(&both), "{both}");
+    }
 }

@@ -398,3 +398,20 @@ async fn an_answer_without_an_end_is_not_read_for_ever() {
     assert_eq!(stand.call("GET /shop/1/echo", "", "").await.status, 200);
     until(&stand, "failed", 1).await;
 }
+
+#[tokio::test]
+async fn a_mirror_is_made_sure_of_like_a_backend() {
+    let stand = Stand::start("").await;
+    let authority = format!(
+        "---\napiVersion: turnpike/v1\nkind: Certificate\nmetadata: {{ name: ours }}\nspec:\n  use: backend_ca\n  chain: |\n    {}",
+        stand.authority()
+    );
+    let resources = RESOURCES.replace("http://MIRROR/base", "https://localhost:SECURE/sized/1");
+    for (trust, result) in [("authorities: [ours]", "answered"), ("serverName: other", "failed")] {
+        let tls = format!("endpoint: {{ tls: {{ {trust} }},");
+        let resources = resources.replace("MORE endpoint: {", &tls);
+        stand.publish(&format!("{resources}{authority}"));
+        assert_eq!(stand.call("GET /shop/1/echo", "", "").await.status, 200);
+        until(&stand, result, 1).await;
+    }
+}
