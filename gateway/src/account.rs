@@ -72,14 +72,24 @@ pub struct Account {
     intake: Option<Rc<Intake>>,
     /// Body bytes that went to the client.
     pub response_bytes: u64,
-    /// Whether it is reported; false for what the gateway asks of its own.
-    reported: bool,
+    subject: Subject,
     /// The call as one of those under way at its server.
     pub load: Option<Load>,
     /// The call as one of those that its endpoint may have at a time.
     pub room: Option<Room>,
     /// What keeps the client at its server.
     pub cookie: Option<HeaderValue>,
+}
+
+/// What a record is of. Only calls are reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    /// A call of a client.
+    Call,
+    /// What the gateway asks a backend of its own.
+    Own,
+    /// A copy for a mirror, which is no backend.
+    Copy,
 }
 
 impl Account {
@@ -133,7 +143,7 @@ impl Account {
             throttling_us: 0,
             intake: None,
             response_bytes: 0,
-            reported: true,
+            subject: Subject::Call,
             load: None,
             room: None,
             cookie: None,
@@ -144,7 +154,15 @@ impl Account {
     pub fn unreported(worker: &Rc<Worker>, peer: &Peer) -> Self {
         let (parts, ()) = http::Request::new(()).into_parts();
         let mut account = Self::open(worker, &parts, peer, None);
-        account.reported = false;
+        account.subject = Subject::Own;
+        account
+    }
+
+    /// The record of a copy of the call with this name: no usage event comes of it either.
+    pub fn of_copy(worker: &Rc<Worker>, peer: &Peer, name: [u8; 16]) -> Self {
+        let mut account = Self::unreported(worker, peer);
+        (account.name, account.text) = (name, hex(name));
+        account.subject = Subject::Copy;
         account
     }
 
@@ -190,7 +208,9 @@ impl Account {
             let now = self.worker.clock.instant();
             self.backend_ended = Some(now);
             self.backend_us = micros(asked, now);
-            self.worker.cells.backend.add(self.backend_us);
+            if self.subject != Subject::Copy {
+                self.worker.cells.backend.add(self.backend_us);
+            }
         }
     }
 
@@ -239,7 +259,7 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         self.backend_done();
-        if !self.reported {
+        if self.subject != Subject::Call {
             return;
         }
         // What comes after the backend's last byte is handed over within microseconds, so the clock

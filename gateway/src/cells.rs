@@ -87,6 +87,23 @@ pub struct Cached {
     pub bypass: Cell,
 }
 
+/// What became of copies of calls.
+#[derive(Debug, Default)]
+pub struct Copied {
+    /// On their way to a mirror now.
+    pub under_way: Cell,
+    /// The mirror took it and gave an answer to its end, whatever it was.
+    pub answered: Cell,
+    /// The mirror could not be had, or did not answer in time or to the end.
+    pub failed: Cell,
+    /// Not sent: too many were under way, or the worker had too much to do.
+    pub dropped: Cell,
+    /// Not sent: the body is longer than what is copied.
+    pub too_long: Cell,
+    /// Not sent: the body broke off, or its backend wanted no more of it.
+    pub incomplete: Cell,
+}
+
 /// The numbers of one worker.
 #[derive(Debug, Default)]
 pub struct Cells {
@@ -96,6 +113,8 @@ pub struct Cells {
     pub faults: Faults,
     /// Calls that the cache was asked about.
     pub cache: Cached,
+    /// Calls that were to be copied to a mirror.
+    pub copies: Copied,
     /// Calls by how long they took.
     pub total: Spans,
     /// Calls that reached a backend, by how long that took.
@@ -213,6 +232,26 @@ impl Collector {
         Ok(())
     }
 
+    fn copied(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut copies = out.encode_descriptor(
+            "gateway_mirror_copies",
+            "Copies of calls for mirrors, by what became of them",
+            None,
+            MetricType::Counter,
+        )?;
+        for (result, number) in [
+            ("answered", self.sum(|cells| &cells.copies.answered)),
+            ("failed", self.sum(|cells| &cells.copies.failed)),
+            ("dropped", self.sum(|cells| &cells.copies.dropped)),
+            ("too_long", self.sum(|cells| &cells.copies.too_long)),
+            ("incomplete", self.sum(|cells| &cells.copies.incomplete)),
+        ] {
+            let labels = [("result", result)];
+            ConstCounter::new(number).encode(copies.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "seconds are shown, not summed up again")]
     fn spans(
         &self,
@@ -248,6 +287,7 @@ impl Scraped for Collector {
         self.calls(&mut out)?;
         self.faults(&mut out)?;
         self.cached(&mut out)?;
+        self.copied(&mut out)?;
         let help = "How long calls took, first byte in to last byte out";
         self.spans(&mut out, "gateway_call_duration", help, |cells| &cells.total)?;
         let help = "How long the backend's part of calls took";
@@ -341,6 +381,11 @@ impl Scraped for Collector {
                 "gateway_backend_connections",
                 "Backend connections open",
                 self.sum(|c| &c.backend_connections),
+            ),
+            (
+                "gateway_mirror_under_way",
+                "Copies of calls on their way to mirrors",
+                self.sum(|c| &c.copies.under_way),
             ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));

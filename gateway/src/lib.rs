@@ -50,6 +50,7 @@ pub mod sender;
 pub mod alarm;
 pub mod cells;
 pub mod compression;
+pub mod copies;
 pub mod hops;
 pub mod http1;
 pub mod overload;

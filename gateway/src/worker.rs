@@ -18,6 +18,7 @@ use crate::bearer;
 use crate::cells::Cells;
 use crate::certificate::Told;
 use crate::compression::Encoders;
+use crate::copies::Copies;
 use crate::credentials::{Revocations, Tokens};
 use crate::date::imf;
 use crate::generation::{Current, Generation};
@@ -50,6 +51,8 @@ pub struct Worker {
     pub encoders: Encoders,
     /// Where what outlives a call is counted.
     pub tasks: Tasks,
+    /// Copies of calls on their way to mirrors.
+    pub copies: Copies,
     /// Connections to backends.
     pub pool: Rc<Pool>,
     /// Connections of HTTP/2 to backends.

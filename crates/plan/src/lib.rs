@@ -26,7 +26,7 @@ pub use compile::{
     ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl, Balance, BreakerPlan,
     BulkheadPlan, CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan, EjectionPlan,
     EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, KeyManagerPlan, KeyType,
-    ListenerCertificate, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan,
+    ListenerCertificate, MirrorPlan, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan,
     RequestLimitsPlan, RetryPlan, SecretText, SecurityPlan, ServerPlan, SplitBy, StickyPlan,
     SubscriptionPlan, Template, USUAL_PRIORITY, Variable, VariantPlan, VariantsPlan,
 };

@@ -15,7 +15,7 @@ use crate::generation::Generation;
 use crate::router::Matched;
 
 /// Proof that the caller is known, as far as the operation wants to know them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     token: Option<Rc<Known>>,
 }

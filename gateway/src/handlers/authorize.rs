@@ -13,7 +13,8 @@ use turnpike_proto::config::v1::subscription_spec::State;
 
 use super::authenticate::Caller;
 use crate::fault::{Fault, TokenRefused};
-use crate::router::Matched;
+use crate::received::Received;
+use crate::router::{self, Matched};
 
 /// Proof that the caller may make this call.
 #[derive(Debug)]
@@ -23,6 +24,17 @@ pub struct Permit<'g> {
     consumer: Option<Arc<ConsumerPlan>>,
     subscription: Option<&'g Arc<SubscriptionPlan>>,
     endpoint: &'g Arc<EndpointPlan>,
+}
+
+/// A permit for a copy of a call, which may be made when the call itself is over. It is for the
+/// mirror of the operation and for nothing else.
+#[derive(Debug)]
+pub struct CopyPermit {
+    kept: router::Kept,
+    caller: Caller,
+    consumer: Option<Arc<ConsumerPlan>>,
+    subscription: Option<Arc<SubscriptionPlan>>,
+    mirror: Arc<EndpointPlan>,
 }
 
 /// Asks for the caller's rights.
@@ -94,6 +106,17 @@ impl<'g> Permit<'g> {
         self
     }
 
+    /// The permit for a copy of the call; `None`: its operation has no mirror.
+    pub fn for_copy(&self, received: &Received) -> Option<CopyPermit> {
+        Some(CopyPermit {
+            mirror: Arc::clone(&self.matched.mirror()?.endpoint),
+            kept: self.matched.keep(received),
+            caller: self.caller.clone(),
+            consumer: self.consumer.clone(),
+            subscription: self.subscription.cloned(),
+        })
+    }
+
     /// What is called.
     pub const fn matched(&self) -> &Matched<'g> {
         &self.matched
@@ -122,5 +145,23 @@ impl<'g> Permit<'g> {
     /// The backend that may be called.
     pub const fn endpoint(&self) -> &'g Arc<EndpointPlan> {
         self.endpoint
+    }
+}
+
+impl CopyPermit {
+    /// The request, as its backend got it.
+    pub const fn received(&self) -> &Received {
+        self.kept.received()
+    }
+
+    /// The permit, with the mirror as its backend.
+    pub fn permit(&self) -> Permit<'_> {
+        Permit {
+            matched: self.kept.matched(),
+            caller: self.caller.clone(),
+            consumer: self.consumer.clone(),
+            subscription: self.subscription.as_ref(),
+            endpoint: &self.mirror,
+        }
     }
 }

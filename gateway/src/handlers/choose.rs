@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use plan::{ApiPlan, SplitBy};
 
 use super::authorize::Permit;
+use super::draw::Draw;
 use crate::received::Received;
 
 /// The permit for the variant that takes the call, where the API has variants. `name` is the
@@ -43,39 +44,4 @@ fn draw(
         },
     };
     kept.number()
-}
-
-/// FNV-1a and a finisher: the same on every gateway and after every start.
-#[derive(Clone, Copy)]
-struct Draw(u64);
-
-impl Draw {
-    const fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    fn with(self, bytes: &[u8]) -> Self {
-        let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        Self(bytes.iter().fold(self.0, step))
-    }
-
-    const fn number(self) -> u64 {
-        let number = (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        number ^ (number >> 29)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn draws_are_spread_evenly() {
-        let mut shares = [0_u32; 100];
-        for number in 0_u32..100_000 {
-            let draw = Draw::new().with(b"orders:1.0").with(format!("app-{number}").as_bytes());
-            shares[usize::try_from(draw.number() % 100).unwrap()] += 1;
-        }
-        assert!(shares.iter().all(|share| (800..1_200).contains(share)), "{shares:?}");
-    }
 }

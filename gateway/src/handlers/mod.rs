@@ -4,10 +4,13 @@ mod authenticate;
 mod authorize;
 mod choose;
 mod cors;
+mod draw;
+mod mirror;
 mod throttle;
 
 pub use authenticate::{Caller, Evidence, authenticate};
-pub use authorize::{Permit, authorize};
+pub use authorize::{CopyPermit, Permit, authorize};
 pub use choose::choose;
 pub use cors::{Shared, Sharing, check_socket, share};
+pub use mirror::{MIRRORED, mirror};
 pub use throttle::{Admission, Fields, admit};

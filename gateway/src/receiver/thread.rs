@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use chassis::clock::Clock;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,11 +23,12 @@ use crate::alarm::{Alarms, TICK};
 use crate::bearer;
 use crate::cells::Cells;
 use crate::compression::Encoders;
+use crate::copies::Copies;
 use crate::credentials::Tokens;
 use crate::overload::{Gate, Memory};
 use crate::proxies::Proxies;
 use crate::received::Bounds;
-use crate::sender::{Pool, http2::Channels};
+use crate::sender::{Config, Pool, http2::Channels};
 use crate::servers::{Registry, Servers, hash};
 use crate::worker::{InForce, Names, Worker};
 
@@ -36,6 +38,8 @@ const SWEEP_TICKS: u32 = 20;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Of so many failures in a row one is logged.
 const SAID_EVERY: u32 = 200;
+/// How long copies that are under way to mirrors may hold up a stop when everything else has ended.
+const LAST_COPIES: Duration = Duration::from_secs(1);
 /// Threads that resolve names.
 const RESOLVERS: usize = 4;
 
@@ -99,7 +103,7 @@ async fn work(seat: Seat) -> io::Result<()> {
     };
     tokio::select! {
         () = leaving => {}
-        () = ticking(&worker, &watch, None) => {}
+        () = ticking(&worker, &watch, |_| false) => {}
         () = worker.recorder.clone().flushing() => {}
         _ = join_all(listeners.iter().map(|door| accepting(&doors, &context, door))) => {}
     }
@@ -113,13 +117,11 @@ async fn work(seat: Seat) -> io::Result<()> {
     worker.draining.set(true);
     worker.alarms.wake_all();
     let over = async {
+        emptied(&worker, &watch, &context.clock, drain_idle).await;
         tokio::select! {
-            () = ticking(&worker, &watch, Some(0)) => return,
-            () = context.clock.sleep(drain_idle) => {}
+            () = ticking(&worker, &watch, |worker| !worker.copies.any()) => {}
+            () = context.clock.sleep(LAST_COPIES) => {}
         }
-        worker.waits_no_more.set(true);
-        worker.alarms.wake_all();
-        ticking(&worker, &watch, Some(0)).await;
     };
     tokio::select! {
         () = context.clock.sleep(drain) => {}
@@ -144,6 +146,8 @@ fn worker(
     let alarms = Alarms::new(now);
     let tasks = context.tasks.clone();
     let channels = Channels::new(settings.sender.clone(), tasks, Rc::clone(&alarms));
+    let Config { max_copies, max_connections, .. } = settings.sender;
+    let copies = Copies::new(max_copies, max_connections, Arc::clone(&cells));
     let worker = Worker {
         clock: context.clock.clone(),
         in_force: InForce::new(Arc::clone(&context.current)),
@@ -152,6 +156,7 @@ fn worker(
         flights: cache::Flights::default(),
         encoders: Encoders::default(),
         tasks: context.tasks.clone(),
+        copies,
         tokens: RefCell::new(Tokens::new(settings.credentials.cache)),
         pool: Rc::new(pool),
         channels,
@@ -275,8 +280,20 @@ impl Drop for Watch {
     }
 }
 
-/// Moves the worker's time; returns when no more than `until` connections are open, if asked to.
-async fn ticking(worker: &Worker, watch: &Watch, until: Option<u64>) {
+/// Waits until no connection is open. Those without a call are kept for so long as `idle`.
+async fn emptied(worker: &Worker, watch: &Watch, clock: &Clock, idle: Duration) {
+    let left = |worker: &Worker| worker.cells.connections.get() == 0;
+    tokio::select! {
+        () = ticking(worker, watch, left) => return,
+        () = clock.sleep(idle) => {}
+    }
+    worker.waits_no_more.set(true);
+    worker.alarms.wake_all();
+    ticking(worker, watch, left).await;
+}
+
+/// Moves the worker's time until `over` says that it is enough.
+async fn ticking(worker: &Worker, watch: &Watch, over: impl Fn(&Worker) -> bool) {
     let mut ticks = 0_u32;
     loop {
         let now = worker.clock.instant();
@@ -290,7 +307,7 @@ async fn ticking(worker: &Worker, watch: &Watch, until: Option<u64>) {
             worker.channels.sweep(now);
         }
         ticks = ticks.wrapping_add(1);
-        if until.is_some_and(|most| worker.cells.connections.get() <= most) {
+        if over(worker) {
             return;
         }
         worker.clock.sleep(TICK).await;

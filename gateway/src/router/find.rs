@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use plan::{ApiPlan, Asked, Hit, OperationMatch, OperationPlan, Plan};
+use plan::{ApiPlan, Asked, Hit, MirrorPlan, OperationMatch, OperationPlan, Plan};
 use turnpike_proto::config::v1::lifecycle::State;
 
 use crate::fault::Fault;
@@ -19,6 +19,16 @@ pub struct Matched<'g> {
     operation: &'g Arc<OperationPlan>,
     /// The path and query below the context: what the backend is asked for.
     rest: &'g str,
+}
+
+/// What was found, with the request, for somebody who needs it longer than the call lasts.
+#[derive(Debug)]
+pub struct Kept {
+    received: Received,
+    api: Arc<ApiPlan>,
+    operation: Arc<OperationPlan>,
+    /// Where in the target of the request the rest begins.
+    start: usize,
 }
 
 /// What was found.
@@ -107,6 +117,21 @@ impl<'g> Matched<'g> {
         self.operation
     }
 
+    /// Where copies of calls of the operation go; `None`: nowhere.
+    pub fn mirror(&self) -> Option<&'g MirrorPlan> {
+        self.home().mirrors.get(self.operation.mirror?)
+    }
+
+    /// The same for longer; `received` is the request that was looked at.
+    pub fn keep(&self, received: &Received) -> Kept {
+        Kept {
+            received: received.clone(),
+            api: Arc::clone(self.api),
+            operation: Arc::clone(self.operation),
+            start: received.target().len().saturating_sub(self.rest.len()),
+        }
+    }
+
     /// The path and query below the API's context.
     pub const fn rest(&self) -> &'g str {
         self.rest
@@ -115,5 +140,18 @@ impl<'g> Matched<'g> {
     /// Whether anybody may call it.
     pub fn is_open(&self) -> bool {
         self.operation.open || self.api.is_open()
+    }
+}
+
+impl Kept {
+    /// The request.
+    pub const fn received(&self) -> &Received {
+        &self.received
+    }
+
+    /// What was found.
+    pub fn matched(&self) -> Matched<'_> {
+        let rest = self.received.target().get(self.start..).unwrap_or_default();
+        Matched { api: &self.api, operation: &self.operation, rest }
     }
 }

@@ -28,4 +28,7 @@ pub struct Config {
     pub token_timeout: Duration,
     /// Connections to backends per worker, all together; a call that needs one more gets 503.
     pub max_connections: usize,
+    /// Copies of calls on their way to mirrors at a time, per worker, and never more than a quarter
+    /// of the connections; further ones are dropped and counted.
+    pub max_copies: usize,
 }

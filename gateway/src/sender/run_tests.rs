@@ -31,6 +31,7 @@ impl Stand {
         let cells = Arc::new(Cells::default());
         let config = Config {
             token_timeout: Duration::from_secs(5),
+            max_copies: 8,
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(5),
             http2_streams: 10,

@@ -107,7 +107,7 @@ async fn stream(
     offer: &mut Offer,
     books: &mut Books<'_>,
 ) -> Result<Response<Body>, Missed> {
-    let Worker { pool, channels, clock, .. } = request.worker;
+    let Worker { pool, channels, clock, .. } = &**request.worker;
     let asked_at = request.worker.alarms.now();
     let lane = lane(request, pick)?;
     let slot = channels.slot(pool, &lane, clock, limits(request)).await.map_err(unreachable)?;
@@ -157,7 +157,7 @@ async fn connection(request: &Request<'_>, pick: Pick<'_>) -> Result<Connection,
 fn lane(request: &Request<'_>, pick: Pick<'_>) -> Result<Rc<Lane>, Missed> {
     let url = &pick.server.url;
     let trust = if url.tls {
-        let trust = request.generation.backends.of(request.endpoint.tls.as_deref());
+        let trust = request.backends.of(request.endpoint.tls.as_deref());
         // Never by another one than was asked for.
         let missed = Missed { fault: Fault::ApiNotReady, reached: Reached::Nobody };
         Some(trust.ok_or(missed)?)

@@ -21,6 +21,11 @@ impl<'a> Books<'a> {
         Self { admission: Some(admission), account, server: 0 }
     }
 
+    /// What a copy has to note: the call that it is of counts already.
+    pub(super) const fn of_copy(account: &'a mut Account) -> Self {
+        Self { admission: None, account, server: 0 }
+    }
+
     /// The server at this place, behind `lane`, may act on the request from here on, so the call counts, whatever
     /// comes of it.
     pub(super) fn asked(&mut self, server: usize, lane: &Rc<Lane>, load: Option<Load>) {

@@ -48,16 +48,17 @@
 //! let admission = gateway::handlers::Admission { subscription: None, application: None };
 //! ```
 
+use std::rc::Rc;
+
 use http::Response;
 
-use super::attempt::{Pick, attempt};
+use super::ask::ask;
 use super::books::Books;
-use super::choose::choose;
 use super::entrance::enter;
+use super::mirror::mirrored;
 use super::offer::Offer;
 use super::request::Request;
-use super::retry::{Next, Outcome, Retries};
-use super::security::{is_refusal, prepare, renewed};
+use super::security::prepare;
 use super::{sticky, websocket};
 use crate::account::Account;
 use crate::body::Body;
@@ -65,14 +66,13 @@ use crate::fault::Fault;
 use crate::generation::Generation;
 use crate::handlers::{Admission, Permit};
 use crate::received::Received;
-use crate::servers::Tried;
 use crate::worker::Worker;
 
 /// A request on its way out.
 #[derive(Debug)]
 pub struct Outbound<'a> {
     /// Whose connections are used.
-    pub worker: &'a Worker,
+    pub worker: &'a Rc<Worker>,
     /// The configuration in force.
     pub generation: &'a Generation,
     /// The head of the request.
@@ -94,14 +94,15 @@ impl Reply {
     }
 }
 
-/// Asks the backend: chooses a server, tries it, and tries again where that is safe.
+/// Asks the backend, and lets a mirror have a copy of the request where the operation has one.
 pub async fn call(
     permit: &Permit<'_>,
     admission: Admission,
     outbound: Outbound<'_>,
 ) -> Result<Reply, Fault> {
     let Outbound { worker, generation, received, mut body, account } = outbound;
-    let mut request = Request::new(worker, generation, received, permit, account, &body);
+    let backends = &generation.backends;
+    let mut request = Request::new(worker, backends, received, permit, account, &body);
     request.handshake = websocket::handshake(permit, received, &body)?;
     if request.endpoint.credential.is_some() {
         // What is rare is boxed, so that the future of every call stays small.
@@ -109,16 +110,11 @@ pub async fn call(
     }
     let pass = enter(&request, account)?;
     let mut books = Books::new(admission, account);
+    if permit.matched().operation().mirror.is_some() {
+        body = mirrored(&request, &books, body);
+    }
     let mut offer = Offer::new(body, &request.endpoint.retries, request.keeps_body());
-    let pick = choose(&request, Tried::default()).ok_or(Fault::ApiNotReady)?;
-    let mut outcome = attempt(&request, pick, &mut offer, &mut books).await;
-    if Retries::concern(&request, &outcome) {
-        outcome = Box::pin(again(&request, pick, outcome, &mut offer, &mut books)).await;
-    }
-    if is_refusal(&request, &outcome) {
-        let again = renewed(&mut request, pick, outcome, &mut offer, &mut books);
-        outcome = Box::pin(again).await;
-    }
+    let outcome = ask(&mut request, &mut offer, &mut books).await?;
     if let Some(pass) = pass {
         pass.ended(&request, &outcome);
     }
@@ -135,36 +131,4 @@ pub async fn call(
         account.backend_done();
     }
     Ok(Reply(response))
-}
-
-/// Tries once more, and once more, as long as it is safe and the budget lasts.
-async fn again<'a>(
-    request: &Request<'a>,
-    mut pick: Pick<'a>,
-    mut outcome: Outcome,
-    offer: &mut Offer,
-    books: &mut Books<'_>,
-) -> Outcome {
-    let mut retries = Retries::of(request);
-    let mut tried = Tried::default();
-    loop {
-        pick = match retries.next(request, &outcome, offer.is_repeatable()) {
-            Next::GiveUp => return outcome,
-            Next::Fresh => Pick { fresh: true, ..pick },
-            Next::Elsewhere => {
-                tried = tried.with(pick.index);
-                // Nothing was sent: whoever takes it is better than nobody.
-                let Some(other) = choose(request, tried.or_unfit()) else { return outcome };
-                other
-            }
-            Next::After(pause) => {
-                tried = tried.with(pick.index);
-                // An answer that is not passed on closes its connection here.
-                drop(outcome);
-                request.worker.clock.sleep(pause).await;
-                choose(request, tried).unwrap_or(Pick { fresh: true, ..pick })
-            }
-        };
-        outcome = attempt(request, pick, offer, books).await;
-    }
 }

@@ -9,9 +9,13 @@ use std::rc::Rc;
 use http::{HeaderMap, HeaderValue};
 
 use crate::certificate::{CLIENT_CERT, CLIENT_CERT_CHAIN, X_WSO2_CLIENT_CERTIFICATE};
+use crate::handlers::MIRRORED;
 use crate::hops::elements;
 use crate::proxies::{Proxies, Source};
 use crate::received::Received;
+
+/// What the field says that tells of a copy.
+pub(super) const COPY: &[u8] = b"1";
 
 /// Fields of our own, and which of the client's may go on.
 #[derive(Debug)]
@@ -29,6 +33,9 @@ pub(super) struct Forwarded {
     pub(super) traced: bool,
     /// Whether a body follows that may be waited for.
     pub(super) expects: bool,
+    /// What tells that it is a copy, one of our own or of proxies that are trusted; absent: it is
+    /// none.
+    pub(super) mark: Option<&'static [u8]>,
 }
 
 impl Forwarded {
@@ -60,6 +67,7 @@ impl Forwarded {
             hides_credential: false,
             traced: false,
             expects: false,
+            mark: (trusted && received.headers.contains_key(MIRRORED)).then_some(COPY),
         }
     }
 
@@ -98,6 +106,7 @@ impl Forwarded {
             hides_credential: false,
             traced: false,
             expects: false,
+            mark: (trusted && received.headers.contains_key(MIRRORED)).then_some(COPY),
         }
     }
 
@@ -129,7 +138,7 @@ impl Forwarded {
 
 /// Whether backends take the field called `name` as a word of the gateway.
 pub(super) fn is_identity(name: &str) -> bool {
-    const IDENTITY: [&str; 7] = [
+    const IDENTITY: [&str; 8] = [
         "x-jwt-assertion",
         "x-request-id",
         "x-real-ip",
@@ -137,6 +146,7 @@ pub(super) fn is_identity(name: &str) -> bool {
         CLIENT_CERT,
         CLIENT_CERT_CHAIN,
         X_WSO2_CLIENT_CERTIFICATE,
+        MIRRORED,
     ];
     // Nearly every name fails here.
     if !matches!(name.as_bytes(), [b'x' | b'f', ..] | [b'c', b'l', ..]) {
@@ -185,6 +195,8 @@ mod tests {
             "client_cert",
             "client-cert-chain",
             "x-wso2-client-certificate",
+            "x-turnpike-mirrored",
+            "x_turnpike_mirrored",
         ] {
             check(name, true);
         }

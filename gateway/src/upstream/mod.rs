@@ -1,13 +1,16 @@
 //! Who answers a call that may be made: a backend, or the key manager?
 
+mod ask;
 mod attempt;
 mod books;
 mod call;
 mod choose;
 mod cookie;
+mod copy;
 mod entrance;
 mod forwarded;
 mod key_manager;
+mod mirror;
 mod offer;
 mod request;
 mod retry;

@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use plan::{ApiType, BackendUrl, EndpointPlan};
 
-use super::forwarded::Forwarded;
+use super::forwarded::{COPY, Forwarded};
 use super::security::{Fields, Shown};
 use crate::account::Account;
 use crate::body::{Body, Intake};
-use crate::generation::Generation;
-use crate::handlers::Permit;
+use crate::handlers::{MIRRORED, Permit};
 use crate::policies::{Facts, RequestRules};
 use crate::received::Received;
 use crate::sender::http2::told_timeout;
-use crate::sender::{Line, write};
+use crate::sender::{Backends, Line, write};
 use crate::servers::{Now, View};
 use crate::websocket::Handshake;
 use crate::worker::Worker;
 
 /// What all tries of a call have in common.
 pub(super) struct Request<'a> {
-    pub(super) worker: &'a Worker,
-    pub(super) generation: &'a Generation,
+    pub(super) worker: &'a Rc<Worker>,
+    /// How servers are made sure of.
+    pub(super) backends: &'a Arc<Backends>,
     pub(super) endpoint: &'a Arc<EndpointPlan>,
     pub(super) received: &'a Received,
     /// The servers of the endpoint.
@@ -34,7 +34,7 @@ pub(super) struct Request<'a> {
     pub(super) permit: &'a Permit<'a>,
     forwarded: Forwarded,
     waits: Option<Rc<Intake>>,
-    traceparent: Option<String>,
+    pub(super) traceparent: Option<String>,
     name: [u8; 32],
     /// The wish to leave HTTP, where that is allowed.
     pub(super) handshake: Option<Box<Handshake>>,
@@ -44,8 +44,8 @@ pub(super) struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(super) fn new(
-        worker: &'a Worker,
-        generation: &'a Generation,
+        worker: &'a Rc<Worker>,
+        backends: &'a Arc<Backends>,
         received: &'a Received,
         permit: &'a Permit<'a>,
         account: &Account,
@@ -62,7 +62,7 @@ impl<'a> Request<'a> {
         let deadline = endpoint.total_timeout.map(|total| worker.alarms.now() + total);
         Self {
             worker,
-            generation,
+            backends,
             endpoint,
             received,
             view,
@@ -75,6 +75,13 @@ impl<'a> Request<'a> {
             handshake: None,
             shown: None,
         }
+    }
+
+    /// The same as a copy, which says that it is one and stays in the trace of its call.
+    pub(super) fn into_copy(mut self, traceparent: Option<String>) -> Self {
+        self.forwarded.mark = Some(COPY);
+        self.forwarded.traced = traceparent.is_some();
+        Self { traceparent, ..self }
     }
 
     /// The time, as of the last tick.
@@ -126,14 +133,16 @@ impl<'a> Request<'a> {
         let prefix = if slash.is_empty() { server.base.as_str() } else { slash };
         let [for_list, proto, host, name] = self.forwarded.added(&self.name);
         let none: (&str, &[u8]) = ("", &[]);
-        let mut added = [for_list, proto, host, name, none, none, none, none];
+        let mut added = [for_list, proto, host, name, none, none, none, none, none];
         let trace = self.traceparent.as_ref().map(|trace| ("traceparent", trace.as_bytes()));
         let standard = self.forwarded.standard_field();
         let standard = standard.map(|standard| ("forwarded", standard.as_bytes()));
         let certificate = self.received.peer.certificate.as_ref();
         let certificate = certificate.map(|shown| shown.fields(self.worker.certificate_told));
+        let copy = self.forwarded.mark.map(|mark| (MIRRORED, mark));
         let mut count = 4;
-        let more = trace.into_iter().chain(standard).chain(certificate.into_iter().flatten());
+        let more = trace.into_iter().chain(standard).chain(copy);
+        let more = more.chain(certificate.into_iter().flatten());
         for field in more {
             if let Some(place) = added.get_mut(count) {
                 *place = field;

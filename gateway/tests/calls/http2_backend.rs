@@ -53,8 +53,8 @@ spec:
 /// A backend that speaks HTTP/2 only. By path: `/echo` sends back body and trailers as they come;
 /// `/head` tells what it read; `/sized/N` N bytes; `/never` says nothing; `/reset` resets; `/early`
 /// answers before it reads; `/silent` begins and goes no further.
-struct Backend {
-    address: SocketAddr,
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
     seen: Arc<Seen>,
 }
 
@@ -76,7 +76,7 @@ impl Drop for Waits {
     }
 }
 
-type Parts = BoxBody<Bytes, hyper::Error>;
+pub(crate) type Parts = BoxBody<Bytes, hyper::Error>;
 
 fn full(text: impl Into<Bytes>) -> Parts {
     Full::new(text.into()).map_err(|never| match never {}).boxed()
@@ -115,7 +115,7 @@ async fn answer(
 }
 
 impl Backend {
-    async fn start(stand_tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+    pub(crate) async fn start(stand_tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
@@ -143,7 +143,7 @@ impl Backend {
         Stand::start(&SHARED.replace("PLAIN", &self.address.to_string())).await
     }
 
-    fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::Relaxed)
     }
 }
@@ -162,7 +162,7 @@ async fn serve(io: impl hyper::rt::Read + hyper::rt::Write + Unpin, seen: Arc<Se
 }
 
 /// A client of the gateway that speaks HTTP/2.
-async fn client(stand: &Stand) -> SendRequest<Parts> {
+pub(crate) async fn client(stand: &Stand) -> SendRequest<Parts> {
     let stream = TcpStream::connect(stand.serving.http()[0]).await.unwrap();
     let (sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))

@@ -38,6 +38,8 @@ mod identity;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod mirror;
+#[cfg(test)]
 mod origin;
 #[cfg(test)]
 mod passing;

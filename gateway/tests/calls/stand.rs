@@ -221,6 +221,7 @@ fn settings() -> Settings {
             http2_ping: Duration::from_secs(30),
             token_timeout: Duration::from_secs(2),
             max_connections: 64,
+            max_copies: 8,
             max_per_server: 64,
         },
         overload: Overload::default(),

@@ -43,21 +43,21 @@ spec:
   endpoints: { production: { urls: ["http://SOCKETS"] } }
 "#;
 
-const ASKS: &str = "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
+pub(crate) const ASKS: &str = "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A backend that speaks WebSocket. By path: `/echo` sends back every byte; `/quiet` says nothing; `/half`
 /// says half a frame; both leave at the first byte that comes; `/refuse` says 403; `/wrong` switches
 /// without having read the key; `/choose` chooses a subprotocol.
-struct Sockets {
-    address: std::net::SocketAddr,
+pub(crate) struct Sockets {
+    pub(crate) address: std::net::SocketAddr,
     heads: mpsc::UnboundedReceiver<String>,
     /// What came on the last connection after its head, when it has ended.
     bytes: mpsc::UnboundedReceiver<Vec<u8>>,
 }
 
 impl Sockets {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (head, heads) = mpsc::unbounded_channel();
@@ -127,7 +127,7 @@ async fn socket(
 }
 
 /// Asks for a WebSocket at `path`.
-async fn ask(stand: &Stand, path: &str, fields: &str) -> (Client, Answer) {
+pub(crate) async fn ask(stand: &Stand, path: &str, fields: &str) -> (Client, Answer) {
     let mut client = stand.client().await;
     client.say(&format!("GET {path} HTTP/1.1\r\nHost: api.example\r\n{fields}\r\n")).await;
     let mut head = Vec::new();

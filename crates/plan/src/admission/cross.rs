@@ -5,7 +5,7 @@ use std::sync::Arc;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::tier_spec::Level;
-use turnpike_proto::config::v1::{Api, Endpoint, Problem, SubscriptionSpec};
+use turnpike_proto::config::v1::{Api, Endpoint, Mirror, Problem, SubscriptionSpec};
 
 use crate::compile::{
     CertificateForm, Named, check_access, check_pair, compile_api, compile_certificate,
@@ -101,6 +101,15 @@ fn check_backends(after: &Objects, api: &Api, problems: &mut Problems) {
         let at = list.index(index);
         check(at.name("production"), choice.production.as_ref());
         check(at.name("sandbox"), choice.sandbox.as_ref());
+    }
+    let mut check_mirror = |at: At<'_>, mirror: Option<&Mirror>| {
+        let at = at.name("mirror");
+        check(at.name("endpoint"), mirror.and_then(|mirror| mirror.endpoint.as_ref()));
+    };
+    check_mirror(at, spec.mirror.as_ref());
+    let list = at.name("operations");
+    for (index, operation) in spec.operations.iter().enumerate() {
+        check_mirror(list.index(index), operation.mirror.as_ref());
     }
 }
 

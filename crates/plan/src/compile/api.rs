@@ -13,6 +13,7 @@ use super::backend::{EndpointPlan, compile_endpoint};
 use super::caching::{CompressionPlan, compile_cache, compile_compression, revision};
 use super::cors::{CorsPlan, compile_cors};
 use super::head::{check_description, required};
+use super::mirror::{MirrorPlan, Mirrors};
 use super::named::Named;
 use super::operation::{Caching, OperationPlan, compile_operations};
 use super::policies::Kept;
@@ -64,6 +65,8 @@ pub struct ApiPlan {
     pub cors: Option<Arc<CorsPlan>>,
     /// Other backends that take a part of its calls; `None`: there are none.
     pub variants: Option<Arc<VariantsPlan>>,
+    /// Where copies of its calls go; operations name them by their places.
+    pub mirrors: Vec<MirrorPlan>,
     /// How its answers are compressed; `None`: they are not.
     pub compression: Option<Arc<CompressionPlan>>,
     /// How large each of its calls may be.
@@ -124,6 +127,7 @@ impl ApiPlan {
             sandbox: None,
             cors: None,
             variants: None,
+            mirrors: Vec::new(),
             compression: None,
             limits: RequestLimitsPlan { max_request_bytes: None },
             broken: None,
@@ -142,10 +146,11 @@ impl ApiPlan {
         !matches!(self.lifecycle, Lifecycle::Created | Lifecycle::Retired)
     }
 
-    /// Every endpoint that its calls may go to.
+    /// Every endpoint that its calls, or copies of them, may go to.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<EndpointPlan>> {
         let variants = self.variants.iter().flat_map(|variants| variants.endpoints());
-        [&self.production, &self.sandbox].into_iter().flatten().chain(variants)
+        let mirrors = self.mirrors.iter().map(|mirror| &mirror.endpoint);
+        [&self.production, &self.sandbox].into_iter().flatten().chain(variants).chain(mirrors)
     }
 
     /// Shares with `old`, an earlier form of the same API, the endpoints that did not change: what
@@ -161,6 +166,11 @@ impl ApiPlan {
             && let Some(old) = &old.variants
         {
             new.share(old);
+        }
+        for new in &mut self.mirrors {
+            if let Some(old) = old.mirrors.iter().find(|old| old.endpoint == new.endpoint) {
+                new.endpoint.clone_from(&old.endpoint);
+            }
         }
         self
     }
@@ -247,9 +257,10 @@ pub(crate) fn compile_api(
     let compression =
         compression.map(|it| compile_compression(it, &at.name("compression"), problems));
     let policies = Kept::of(spec.policies.as_ref(), &at.name("policies"), problems);
+    let mut mirrors = Mirrors::of(spec.mirror.as_ref(), named, &at.name("mirror"), problems);
     let list = at.name("operations");
     let (operations, trie) =
-        compile_operations(&spec.operations, &policies, caching, &list, problems);
+        compile_operations(&spec.operations, &policies, caching, &mut mirrors, &list, problems);
     if !problems.is_empty() {
         return None;
     }
@@ -271,6 +282,7 @@ pub(crate) fn compile_api(
         sandbox,
         cors,
         variants,
+        mirrors: mirrors.into_all(),
         compression: compression.map(Arc::new),
         limits,
         broken: None,

@@ -10,6 +10,7 @@ use turnpike_proto::config::v1::operation::Auth;
 use super::api::{ApiPlan, unknown};
 use super::caching::compile_cache;
 use super::matching::compile_match;
+use super::mirror::Mirrors;
 use super::policies::{Kept, PoliciesPlan};
 use crate::problem::{At, Problems, shown};
 use crate::router::{Conditions, Constraints, Growing, Template, Trie};
@@ -35,6 +36,9 @@ pub struct OperationPlan {
     pub policies: Option<Arc<PoliciesPlan>>,
     /// Which of its answers are kept; `None`: none are.
     pub cache: Option<Arc<Rules>>,
+    /// The place of its mirror among those of the API whose backends serve it; `None`: its calls
+    /// are not copied.
+    pub mirror: Option<usize>,
     /// In a product: the API that it comes from, whose backends serve it.
     pub member: Option<Arc<ApiPlan>>,
     /// What a call has to carry besides.
@@ -55,6 +59,7 @@ pub(crate) fn compile_operations(
     operations: &[Operation],
     of_api: &Kept,
     caching: Caching<'_>,
+    mirrors: &mut Mirrors<'_>,
     at: &At<'_>,
     problems: &mut Problems,
 ) -> (Vec<Arc<OperationPlan>>, Trie) {
@@ -70,6 +75,7 @@ pub(crate) fn compile_operations(
     for (index, operation) in operations.iter().enumerate() {
         let here = at.index(index);
         let mut plan = compile(operation, of_api, caching, &here, problems);
+        plan.mirror = mirrors.place(operation.mirror.as_ref(), &here.name("mirror"), problems);
         let template = match Template::parse(&operation.path, &mut constraints) {
             Ok(template) => template,
             Err((reason, suggestion)) => {
@@ -138,6 +144,7 @@ fn compile(
             Some(own) => compile_cache(own, caching.revision, &at.name("cache"), problems),
             None => caching.rules.cloned(),
         },
+        mirror: None,
         member: None,
         asks: None,
     }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use turnpike_proto::config::v1::api_type::Type as ApiType;
 use turnpike_proto::config::v1::endpoint::Protocol;
-use turnpike_proto::config::v1::{ApiSpec, Endpoint};
+use turnpike_proto::config::v1::{ApiSpec, Endpoint, Mirror};
 
 use super::api::unknown;
 use crate::problem::{At, Problems};
@@ -30,6 +30,16 @@ pub(crate) fn wired<'s>(
         for endpoint in production.iter_mut().chain(sandbox) {
             wire(endpoint, kind, &at.name("endpoints"), problems);
         }
+    }
+    let mut wire_mirror = |mirror: &mut Option<Mirror>, at: &At<'_>| {
+        if let Some(endpoint) = mirror.as_mut().and_then(|mirror| mirror.endpoint.as_mut()) {
+            wire(endpoint, kind, &at.name("mirror").name("endpoint"), problems);
+        }
+    };
+    wire_mirror(&mut spec.mirror, at);
+    let list = at.name("operations");
+    for (index, operation) in spec.operations.iter_mut().enumerate() {
+        wire_mirror(&mut operation.mirror, &list.index(index));
     }
     Cow::Owned(spec)
 }

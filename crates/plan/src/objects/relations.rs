@@ -6,8 +6,8 @@
 use turnpike_proto::config::v1::endpoint_security::Scheme;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{
-    ApiProductSpec, ApiSpec, ApplicationSpec, CertificateSpec, Endpoint, ProductApi, Resource,
-    SubscriptionSpec,
+    ApiProductSpec, ApiSpec, ApplicationSpec, CertificateSpec, Endpoint, Mirror, ProductApi,
+    Resource, SubscriptionSpec,
 };
 
 use crate::resource::{Kind, ResourceKey, metadata};
@@ -64,6 +64,16 @@ fn of_api(spec: &ApiSpec) -> Vec<Reference> {
         let at = format!("variants.choices[{index}]");
         all.extend(endpoint(&format!("{at}.production"), choice.production.as_ref()));
         all.extend(endpoint(&format!("{at}.sandbox"), choice.sandbox.as_ref()));
+    }
+    let of_mirror = |mirror: Option<&Mirror>, at: &str| {
+        endpoint(&format!("{at}mirror.endpoint"), mirror.and_then(|it| it.endpoint.as_ref()))
+    };
+    all.extend(of_mirror(spec.mirror.as_ref(), ""));
+    for (index, operation) in spec.operations.iter().enumerate() {
+        // There may be thousands, and hardly any has a mirror of its own.
+        if let Some(mirror) = &operation.mirror {
+            all.extend(of_mirror(Some(mirror), &format!("operations[{index}].")));
+        }
     }
     all
 }
