@@ -126,14 +126,18 @@ impl<'a> Request<'a> {
         let prefix = if slash.is_empty() { server.base.as_str() } else { slash };
         let [for_list, proto, host, name] = self.forwarded.added(&self.name);
         let none: (&str, &[u8]) = ("", &[]);
-        let mut added = [for_list, proto, host, name, none, none, none, none];
+        let mut added = [for_list, proto, host, name, none, none, none, none, none];
         let trace = self.traceparent.as_ref().map(|trace| ("traceparent", trace.as_bytes()));
         let standard = self.forwarded.standard_field();
         let standard = standard.map(|standard| ("forwarded", standard.as_bytes()));
         let certificate = self.received.peer.certificate.as_ref();
         let certificate = certificate.map(|shown| shown.fields(self.worker.certificate_told));
+        // Who keeps answers says by which name it may be told for how long.
+        let keeps = self.permit.matched().operation().cache.is_some();
+        let capability = keeps.then_some(("surrogate-capability", cache::CAPABILITY.as_bytes()));
         let mut count = 4;
         let more = trace.into_iter().chain(standard).chain(certificate.into_iter().flatten());
+        let more = more.chain(capability);
         for field in more {
             if let Some(place) = added.get_mut(count) {
                 *place = field;

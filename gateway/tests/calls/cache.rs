@@ -464,6 +464,18 @@ async fn what_is_made_invalid_while_it_is_fetched_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_backend_that_knows_its_surrogate_may_tell_it_alone_what_to_keep() {
+    let told = "200 OK\ncache-control: no-store\nsurrogate-control: max-age=60;turnpike\n\n#";
+    let (stand, origin) = stand("", &[told]).await;
+    check(&stand, &[("GET /kept/1.0/a", "200 1 [fwd=uri-miss; stored]")]).await;
+    let capability = "\r\nsurrogate-capability: turnpike=\"surrogate/1.0\"\r\n";
+    assert!(origin.last().contains(capability), "{}", origin.last());
+    check(&stand, &[("GET /kept/1.0/a", "200 1 [hit]"), ("GET /kept/1.0/never", "200 2 [-]")])
+        .await;
+    assert!(!origin.last().contains("surrogate-capability"), "{}", origin.last());
+}
+
+#[tokio::test]
 async fn another_revision_of_an_api_starts_anew() {
     let origin = Origin::start(&["200 OK\ncache-control: max-age=60\n\n#"]);
     let resources = OPEN.replace("ORIGIN", &origin.address.to_string()).replace("RULES", "");
