@@ -52,6 +52,7 @@ pub mod cells;
 pub mod compression;
 pub mod hops;
 pub mod http1;
+pub mod interim;
 pub mod overload;
 pub mod proxies;
 pub mod received;

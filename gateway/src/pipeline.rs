@@ -20,6 +20,7 @@ use crate::certificate::ClientCertificate;
 use crate::compression;
 use crate::fault::{self, Blame, Fault, Format};
 use crate::handlers::{self, Evidence, Fields, Permit, Shared, Sharing};
+use crate::interim::Interim;
 use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
 use crate::router::{self, Found, Matched};
@@ -40,6 +41,8 @@ pub struct Incoming {
     pub intake: Option<Rc<Intake>>,
     /// Who sends it.
     pub peer: Peer,
+    /// The way for answers before the answer; absent: the client takes none.
+    pub interim: Option<Rc<Interim>>,
 }
 
 /// The answer, and the record that is reported when it is dropped.
@@ -53,13 +56,14 @@ pub struct Answer {
 
 /// Answers a call. Dropping the future ends the call, and that is reported too.
 pub async fn answer(worker: &Rc<Worker>, incoming: Incoming) -> Answer {
-    let Incoming { parts, body, intake, mut peer } = incoming;
+    let Incoming { parts, body, intake, mut peer, interim } = incoming;
     peer.client = worker.proxies.client(peer.address, &parts.headers);
     if worker.proxies.trusts(peer.address) {
         // A proxy's own certificate is not the caller's.
         peer.certificate = ClientCertificate::said(&parts.headers).map(Rc::new);
     }
     let mut account = Account::open(worker, &parts, &peer, intake);
+    account.interim = interim;
     let (mut fields, mut sharing) = (Fields::default(), None);
     let mut response = match Received::take(parts, peer, worker.bounds) {
         Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), &mut account),

@@ -13,6 +13,7 @@ use crate::account::Account;
 use crate::body::{Body, Intake};
 use crate::generation::Generation;
 use crate::handlers::Permit;
+use crate::interim::{Interim, Teller};
 use crate::policies::{Facts, RequestRules};
 use crate::received::Received;
 use crate::sender::http2::told_timeout;
@@ -34,6 +35,7 @@ pub(super) struct Request<'a> {
     pub(super) permit: &'a Permit<'a>,
     forwarded: Forwarded,
     waits: Option<Rc<Intake>>,
+    interim: Option<Rc<Interim>>,
     traceparent: Option<String>,
     name: [u8; 32],
     /// The wish to leave HTTP, where that is allowed.
@@ -70,6 +72,7 @@ impl<'a> Request<'a> {
             permit,
             forwarded,
             waits,
+            interim: account.interim.clone(),
             traceparent,
             name: account.text,
             handshake: None,
@@ -94,6 +97,14 @@ impl<'a> Request<'a> {
     /// There where the client waits for a word before it sends its body.
     pub(super) fn waits(&self) -> Option<Rc<Intake>> {
         self.waits.clone()
+    }
+
+    /// Who tells the client what is said before the answer; `None`: the client takes nothing of it.
+    pub(super) fn teller(&self) -> Option<Teller> {
+        let interim = Rc::clone(self.interim.as_ref()?);
+        let matched = self.permit.matched();
+        let policies = matched.operation().policies.clone();
+        Some(Teller::new(interim, policies, matched.home().cors.is_some()))
     }
 
     /// How long a server may take to answer; a client that names a deadline decides that itself.

@@ -36,6 +36,8 @@ mod http2_backend;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod interim;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod origin;

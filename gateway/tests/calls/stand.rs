@@ -285,16 +285,20 @@ impl Client {
     /// The answer; `None`: the connection closed before its end.
     pub(crate) async fn hear_any(&mut self) -> Option<Answer> {
         let mut wire = Vec::new();
-        let head_end = loop {
-            if let Some(end) = wire.windows(4).position(|four| four == b"\r\n\r\n") {
-                break end + 4;
+        let (mut answer, mut body) = loop {
+            let Some(end) = wire.windows(4).position(|four| four == b"\r\n\r\n") else {
+                self.more(&mut wire).await?;
+                continue;
+            };
+            let body = wire.split_off(end + 4);
+            let head = String::from_utf8_lossy(&wire).to_lowercase();
+            let status: u16 = head.split(' ').nth(1)?.parse().ok()?;
+            if !(102..200).contains(&status) {
+                break (Answer { status, head, body: String::new() }, body);
             }
-            self.more(&mut wire).await?;
+            // What is said before the answer is stepped over.
+            wire = body;
         };
-        let head = String::from_utf8_lossy(&wire[..head_end]).to_lowercase();
-        let status: u16 = head.split(' ').nth(1)?.parse().ok()?;
-        let mut answer = Answer { status, head, body: String::new() };
-        let mut body = wire.split_off(head_end);
         if let Some(length) = answer.field("content-length") {
             let length: usize = length.parse().ok()?;
             while body.len() < length {

@@ -46,7 +46,9 @@ pub(in super::super) async fn call(
         let intake = Rc::clone(intake.insert(Rc::new(Intake::new(false))));
         Body::stream(ClientBody { incoming, intake, stall: Rc::clone(&stall) })
     };
-    let incoming = pipeline::Incoming { parts, body, intake, peer: visit.peer.clone() };
+    // The library has no way to say anything before the answer.
+    let (peer, interim) = (visit.peer.clone(), None);
+    let incoming = pipeline::Incoming { parts, body, intake, peer, interim };
     let Answer { mut response, account } = pipeline::answer(&visit.worker, incoming).await;
     Ok(match (std::mem::take(response.body_mut()), upgrade) {
         (Body::Tunnel(far), Some(upgrade)) => {
