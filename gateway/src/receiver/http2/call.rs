@@ -21,6 +21,7 @@ use crate::account::Account;
 use crate::body::{Body, BodyError, Intake};
 use crate::fault::{BadRequest, Fault, Format, render};
 use crate::pipeline::{self, Answer};
+use crate::trailers::welcome;
 
 /// Answers one request. The client is given up with `stall`.
 pub(in super::super) async fn call(
@@ -103,7 +104,14 @@ impl http_body::Body for ClientBody {
         {
             return Poll::Ready(Some(Err(error)));
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Client(Box::new(error)))))
+        let known = |frame: Frame<Bytes>| match frame.into_trailers() {
+            Ok(trailers) => Frame::trailers(welcome(trailers)),
+            Err(frame) => frame,
+        };
+        Poll::Ready(frame.map(|frame| match frame {
+            Ok(frame) => Ok(known(frame)),
+            Err(error) => Err(BodyError::Client(Box::new(error))),
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
