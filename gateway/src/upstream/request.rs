@@ -89,7 +89,9 @@ impl<'a> Request<'a> {
     /// Whether the body may be wanted once more: by another try, or by the same with another token.
     pub(super) fn keeps_body(&self) -> bool {
         let plan = &self.endpoint.retries;
-        let method = plan.any_method || self.received.method.is_idempotent();
+        // A server of HTTP/2 may say that it has not looked at a request, of whatever method.
+        let refusable = self.endpoint.http2;
+        let method = refusable || plan.any_method || self.received.method.is_idempotent();
         (plan.attempts > 0 && method)
             || self.shown.as_ref().is_some_and(|shown| shown.is_renewable())
     }

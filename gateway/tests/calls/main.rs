@@ -46,6 +46,8 @@ mod passing;
 #[cfg(test)]
 mod products;
 #[cfg(test)]
+mod refused_streams;
+#[cfg(test)]
 mod rights;
 #[cfg(test)]
 mod routing;
