@@ -14,6 +14,7 @@ use gateway::overload::Overload;
 use gateway::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use gateway::rpc::token_endpoint;
 use gateway::sender;
+use gateway::servers::Registry;
 use gateway::snapshot::Certificates;
 use gateway::usage::Recording;
 use jose::{Algorithm, KeySet, SigningKey};
@@ -94,6 +95,7 @@ impl Stand {
             shutdown: host.shutdown.clone(),
             tasks: host.tasks.clone(),
             memory: Arc::default(),
+            servers: Arc::new(Registry::new(host.clock.instant())),
             access_log: AccessLog::default(),
             watched: Arc::default(),
             settings,
