@@ -10,7 +10,7 @@ use gateway::access_log::AccessLog;
 use gateway::bearer::Bearers;
 use gateway::credentials::{self, Revocations};
 use gateway::generation::{Current, Generation, ResidentKeys};
-use gateway::overload::Overload;
+use gateway::overload::{self, Memory, Overload};
 use gateway::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use gateway::rpc::token_endpoint;
 use gateway::sender;
@@ -61,6 +61,16 @@ impl Stand {
     }
 
     pub(crate) async fn with(resources: &str, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::within(Memory::default(), resources, change).await
+    }
+
+    /// The same within bounds of memory.
+    pub(crate) async fn within(
+        memory: Memory,
+        resources: &str,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let memory = Arc::new(memory);
         let data = TempDir::new().unwrap();
         let host = Host::development("gateway", data.path()).unwrap();
         let tls = host.tls.server_config(ClientAuth::None, &["http/1.1"]).unwrap();
@@ -94,12 +104,15 @@ impl Stand {
             clock: host.clock.clone(),
             shutdown: host.shutdown.clone(),
             tasks: host.tasks.clone(),
-            memory: Arc::default(),
+            memory: Arc::clone(&memory),
             servers: Arc::new(Registry::new(host.clock.instant())),
             access_log: AccessLog::default(),
             watched: Arc::default(),
             settings,
         };
+        if memory.limit() > 0 {
+            host.tasks.spawn("memory", overload::watch(memory, host.clone()));
+        }
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listen = Listen { http: vec![any], https: vec![any] };
         let serving = receiver::serve(1, &listen, &context).unwrap();
