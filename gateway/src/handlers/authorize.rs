@@ -23,6 +23,7 @@ pub struct Permit<'g> {
     consumer: Option<Arc<ConsumerPlan>>,
     subscription: Option<&'g Arc<SubscriptionPlan>>,
     endpoint: &'g Arc<EndpointPlan>,
+    variant: Option<&'g VariantPlan>,
 }
 
 /// Asks for the caller's rights.
@@ -36,7 +37,8 @@ pub fn authorize<'g>(
         // Whoever shows no key gets the backend that is there.
         let endpoint = home.production.as_ref().or(home.sandbox.as_ref());
         let endpoint = endpoint.ok_or(Fault::NoEndpoint { key_type: "production" })?;
-        return Ok(Permit { matched, caller, consumer: None, subscription: None, endpoint });
+        let (consumer, subscription, variant) = (None, None, None);
+        return Ok(Permit { matched, caller, consumer, subscription, endpoint, variant });
     };
     if token.consumer_key().is_none() {
         return Err(Fault::InvalidToken(TokenRefused::NoClient));
@@ -63,7 +65,7 @@ pub fn authorize<'g>(
         KeyType::Sandbox => home.sandbox.as_ref().ok_or("sandbox"),
     };
     let endpoint = endpoint.map_err(|key_type| Fault::NoEndpoint { key_type })?;
-    Ok(Permit { matched, caller, consumer, subscription, endpoint })
+    Ok(Permit { matched, caller, consumer, subscription, endpoint, variant: None })
 }
 
 /// The subscription, if its state lets it be used.
@@ -90,7 +92,10 @@ impl<'g> Permit<'g> {
             Some(KeyType::Production) => variant.production.as_ref(),
             None => variant.production.as_ref().or(variant.sandbox.as_ref()),
         };
-        self.endpoint = own.unwrap_or(self.endpoint);
+        if let Some(own) = own {
+            self.endpoint = own;
+            self.variant = Some(variant);
+        }
         self
     }
 
@@ -117,6 +122,11 @@ impl<'g> Permit<'g> {
     /// The subscription that is used, where one is needed.
     pub const fn subscription(&self) -> Option<&'g Arc<SubscriptionPlan>> {
         self.subscription
+    }
+
+    /// The variant whose backend that is; `None`: the API's own.
+    pub const fn variant(&self) -> Option<&'g VariantPlan> {
+        self.variant
     }
 
     /// The backend that may be called.
