@@ -18,6 +18,7 @@ use crate::body::{BodyError, Intake};
 use crate::credentials::Known;
 use crate::fault::{Class, Fault};
 use crate::hex::hex;
+use crate::interim::Interim;
 use crate::received::Peer;
 use crate::sender::Lane;
 use crate::servers::{Load, Room};
@@ -79,6 +80,8 @@ pub struct Account {
     pub room: Option<Room>,
     /// What keeps the client at its server.
     pub cookie: Option<HeaderValue>,
+    /// The way for answers before the answer; absent: the client takes none.
+    pub interim: Option<Rc<Interim>>,
 }
 
 /// What a record is of. Only calls are reported.
@@ -147,6 +150,7 @@ impl Account {
             load: None,
             room: None,
             cookie: None,
+            interim: None,
         }
     }
 

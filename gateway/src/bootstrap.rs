@@ -33,6 +33,10 @@ use crate::rpc::control_plane::{ControlPlane, Node};
 use crate::rpc::key_manager::KeyManager;
 use crate::rpc::token_endpoint;
 use crate::sender::Backends;
+
+use crate::operations::{self, Sources};
+use crate::sender;
+use crate::servers::Registry;
 use crate::snapshot::{
     CONTROL_PLANE, Certificates, Directory, DirectoryError, Figures, Follower, Publisher, Shelf,
     State, disk,
@@ -40,8 +44,9 @@ use crate::snapshot::{
 use crate::trust::{KEYS, KeyFollower, REVOCATIONS, RevocationFollower};
 use crate::usage::{Recording, Reporting};
 use crate::watched::Watched;
-use crate::{operations, sender};
 
+/// What readiness calls the listeners.
+const RECEIVER: &str = "receiver";
 /// Old generations are looked after so often.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long readiness waits for a service that neither speaks nor refuses.
@@ -66,14 +71,17 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     let store =
         Arc::new(cache::Store::new(usize::try_from(config.cache.max_bytes).unwrap_or(usize::MAX)));
     let watched = Arc::<Watched>::default();
-    let extra = operations::routes(
-        node,
-        &watched,
-        &host.clock,
-        &store,
-        configuration.states.subscribe(),
-        Arc::clone(&configuration.current),
-    );
+    let servers = Arc::new(Registry::new(host.clock.instant()));
+    let extra = operations::routes(&Sources {
+        node: node.as_str().into(),
+        clock: host.clock.clone(),
+        watched: Arc::clone(&watched),
+        store: Arc::clone(&store),
+        states: configuration.states.subscribe(),
+        current: Arc::clone(&configuration.current),
+        servers: Arc::clone(&servers),
+        certificates,
+    });
     let port = port(&config, before.as_mut())?;
     let room = room(&config);
     let memory = Arc::new(Memory::new(&config.overload)?);
@@ -85,6 +93,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         current: Arc::clone(&configuration.current),
         revocations,
         store,
+        servers,
         tls,
         token_endpoint: trust.token_endpoint.clone(),
         bearers: Bearers::start(
@@ -107,6 +116,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     let inherited = inherited(before.as_mut(), &host)?;
     // Known before anybody can ask, so that it is not said to be ready in between.
     let awaited = awaited(&config, &host);
+    host.ready.condition(RECEIVER).red("no listener is open yet");
     // A port of its own is answered first; one that is shared not before the other has let go.
     let (operations, serving) = if let Some(before) = &mut before {
         let serving = serve(&config, inherited, &context, &host)?;
@@ -217,6 +227,7 @@ fn serve(
         registry.register_collector(Box::new(figures));
     });
     tracing::info!(http = ?serving.http(), https = ?serving.https(), "calls are received");
+    host.ready.condition(RECEIVER).green();
     Ok(serving)
 }
 

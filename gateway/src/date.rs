@@ -62,6 +62,14 @@ pub fn imf(unix: i64) -> String {
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
+/// The same as RFC 3339 writes it: `1994-11-06T08:49:37Z`.
+pub fn rfc3339(unix: i64) -> String {
+    let Date { year, month, day, .. } = Date::of(unix);
+    let (hour, minute, second) = time_of_day(unix);
+    let month = month + 1;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +88,7 @@ mod tests {
         check(1_772_323_200, "Sun, 01 Mar 2026 00:00:00 GMT");
         check(4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT");
         check(-1, "Wed, 31 Dec 1969 23:59:59 GMT");
+        assert_eq!(rfc3339(784_111_777), "1994-11-06T08:49:37Z");
+        assert_eq!(rfc3339(1_772_323_199), "2026-02-28T23:59:59Z");
     }
 }

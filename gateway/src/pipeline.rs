@@ -20,6 +20,7 @@ use crate::certificate::ClientCertificate;
 use crate::compression;
 use crate::fault::{self, Blame, Fault, Format};
 use crate::handlers::{self, Evidence, Fields, Permit, Shared, Sharing};
+use crate::interim::Interim;
 use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
 use crate::router::{self, Found, Matched};
@@ -40,18 +41,22 @@ pub struct Incoming {
     pub intake: Option<Rc<Intake>>,
     /// Who sends it.
     pub peer: Peer,
+    /// The way for answers before the answer; absent: the client takes none.
+    pub interim: Option<Rc<Interim>>,
 }
 
 /// Opens the record of a call, which is reported when it is dropped: to be kept until the last byte
 /// of the answer is gone. Who calls is known from here on, whoever speaks for them.
 pub fn open(worker: &Rc<Worker>, incoming: &mut Incoming) -> Account {
-    let Incoming { parts, intake, peer, .. } = incoming;
+    let Incoming { parts, intake, peer, interim, .. } = incoming;
     peer.client = worker.proxies.client(peer.address, &parts.headers);
     if worker.proxies.trusts(peer.address) {
         // A proxy's own certificate is not the caller's.
         peer.certificate = ClientCertificate::said(&parts.headers).map(Rc::new);
     }
-    Account::open(worker, parts, peer, intake.take())
+    let mut account = Account::open(worker, parts, peer, intake.take());
+    account.interim = interim.take();
+    account
 }
 
 /// Answers a call. Dropping the future ends it.

@@ -12,6 +12,12 @@ const MOST_SECONDS: u64 = 1 << 31;
 static CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 static SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
 
+/// What a surrogate tells its server about itself in `Surrogate-Capability` (W3C Edge Architecture):
+/// the name by which `Surrogate-Control` may address it, and that it understands that field.
+pub const CAPABILITY: &str = "turnpike=\"Surrogate/1.0\"";
+/// The name in it.
+const DEVICE: &str = "turnpike";
+
 /// The directives of a message; those that nobody knows are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one directive that is there or not")]
@@ -68,8 +74,19 @@ impl Directives {
             directives.read(headers, &CDN_CACHE_CONTROL, |_, _| true);
         } else if headers.contains_key(&SURROGATE_CONTROL) {
             directives.targeted = true;
-            // What is addressed to a device of another name is not for this one.
-            directives.read(headers, &SURROGATE_CONTROL, |_, target| target.is_empty());
+            // A directive that is addressed to this device goes before the same one that is said to
+            // all; what is addressed to another is not for this one.
+            let mut addressed: Vec<String> = Vec::new();
+            directives.read(headers, &SURROGATE_CONTROL, |name, target| {
+                let ours = target.eq_ignore_ascii_case(DEVICE);
+                if ours {
+                    addressed.push(name.to_owned());
+                }
+                ours
+            });
+            directives.read(headers, &SURROGATE_CONTROL, |name, target| {
+                target.is_empty() && !addressed.iter().any(|known| known == name)
+            });
         } else {
             directives.read(headers, &CACHE_CONTROL, |_, _| true);
         }
@@ -91,14 +108,14 @@ impl Directives {
         &mut self,
         headers: &HeaderMap,
         field: &HeaderName,
-        takes: impl Fn(&str, &str) -> bool,
+        mut takes: impl FnMut(&str, &str) -> bool,
     ) {
         for line in headers.get_all(field) {
             for item in Items(line.as_bytes()) {
                 let Ok(item) = str::from_utf8(item) else { continue };
-                let (name, value) = item.split_once('=').unwrap_or((item, ""));
                 // A device is named behind a semicolon, in `Surrogate-Control` only.
-                let (value, target) = split_target(field, value);
+                let (item, target) = split_target(field, item);
+                let (name, value) = item.split_once('=').unwrap_or((item, ""));
                 let name = name.to_ascii_lowercase();
                 if takes(&name, target) {
                     self.take(&name, &unquoted(value));
@@ -147,11 +164,12 @@ fn unquoted(value: &str) -> String {
     inside.map_or_else(|| value.to_owned(), |inside| inside.replace('\\', ""))
 }
 
-fn split_target<'a>(field: &HeaderName, value: &'a str) -> (&'a str, &'a str) {
-    if *field == SURROGATE_CONTROL {
-        value.split_once(';').unwrap_or((value, ""))
-    } else {
-        (value, "")
+fn split_target<'a>(field: &HeaderName, item: &'a str) -> (&'a str, &'a str) {
+    let target = (*field == SURROGATE_CONTROL).then(|| item.rsplit_once(';')).flatten();
+    match target {
+        // A semicolon within quotes is part of a value.
+        Some((item, target)) if !target.contains('"') => (item.trim_end(), target.trim()),
+        _ => (item, ""),
     }
 }
 
@@ -259,5 +277,23 @@ mod tests {
             d.no_store = true;
         });
         check("surrogate-control: max-age=60;another", |d| d.targeted = true);
+    }
+
+    #[test]
+    fn what_is_said_to_this_device_goes_before_what_is_said_to_all() {
+        let minute = |d: &mut Directives| {
+            d.targeted = true;
+            d.max_age = Some(60);
+        };
+        assert!(CAPABILITY.starts_with(&format!("{DEVICE}=")));
+        check("cache-control: no-store\nsurrogate-control: max-age=60;turnpike", minute);
+        check("surrogate-control: max-age=5, max-age=60;Turnpike, max-age=9;another", minute);
+        check("surrogate-control: max-age=60 ; turnpike\nsurrogate-control: max-age=5", minute);
+        check("surrogate-control: max-age=60, no-store;turnpike", |d| {
+            minute(d);
+            d.no_store = true;
+        });
+        check("surrogate-control: max-age=60, no-store;another", minute);
+        check("surrogate-control: content=\"a;turnpike\", max-age=60", minute);
     }
 }

@@ -16,6 +16,8 @@ pub struct Place<'a> {
     pub api: &'a str,
     /// Which of its backends is asked.
     pub backend: &'a str,
+    /// The variant that this backend belongs to; empty: it is the API's own.
+    pub variant: &'a str,
     /// Whether the client came by TLS.
     pub secure: bool,
     /// The Host, port included.
@@ -46,6 +48,7 @@ impl Key {
         };
         part(place.api.as_bytes());
         part(place.backend.as_bytes());
+        part(place.variant.as_bytes());
         part(if place.secure { b"s" } else { b"" });
         part(place.host.as_bytes());
         let (application, user) = match rules.share {
@@ -92,6 +95,7 @@ mod tests {
     const PLACE: Place<'_> = Place {
         api: "orders:1.0",
         backend: "production",
+        variant: "",
         secure: false,
         host: "api.example",
         target: "/items?a=1&b=2",
@@ -117,6 +121,7 @@ mod tests {
         check(&rules, |place, _| place.host = "evil.example", false);
         check(&rules, |place, _| place.secure = true, false);
         check(&rules, |place, _| place.backend = "sandbox", false);
+        check(&rules, |place, _| place.variant = "canary", false);
         check(&rules, |place, _| place.api = "orders:2.0", false);
         let newer = Rules { revision: 1, ..Rules::default() };
         assert_ne!(

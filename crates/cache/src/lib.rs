@@ -27,7 +27,7 @@ mod reuse_tests;
 mod store_tests;
 
 pub use answer::{Draft, Kept};
-pub use directives::Directives;
+pub use directives::{CAPABILITY, Directives};
 pub use flight::{Flights, Follower, Leader, Seat};
 pub use freshness::Times;
 pub use key::{Key, Place};

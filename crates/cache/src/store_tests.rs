@@ -10,6 +10,7 @@ fn key(target: &str) -> Key {
     let place = Place {
         api: "orders:1.0",
         backend: "production",
+        variant: "",
         secure: false,
         host: "api.example",
         target,

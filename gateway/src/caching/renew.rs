@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cache::{Forwarded, Found, Leader, Rules, Seat};
+use cache::{Forwarded, Found, Key, Leader, Rules, Seat};
 use http::Method;
 use http::header::{CACHE_CONTROL, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http_body_util::BodyExt as _;
@@ -40,6 +40,8 @@ pub(super) fn renew(call: &Call<'_>, admission: Admission) {
         generation: Rc::clone(call.generation),
         rules: Arc::clone(call.rules),
         received,
+        key: call.key.clone(),
+        name: call.name,
         now: call.now,
     };
     drop(call.worker.tasks.spawn_local("cache-renewal", async move {
@@ -54,12 +56,15 @@ struct Renewal {
     generation: Held,
     rules: Arc<Rules>,
     received: Received,
+    /// What is renewed, and the name of the call that it was given to.
+    key: Key,
+    name: [u8; 16],
     now: i64,
 }
 
 impl Renewal {
     async fn run(self, leader: Leader, admission: Admission) -> Result<(), Fault> {
-        let Self { worker, generation, rules, received, now } = &self;
+        let Self { worker, generation, rules, received, name, now, .. } = &self;
         let hit = router::find_api(&generation.plan, received)?;
         let router::Found::Operation(matched) = router::find(hit, received)? else {
             return Ok(());
@@ -73,10 +78,15 @@ impl Renewal {
         };
         let caller = handlers::authenticate(&matched, &received.headers, evidence)?;
         let permit = handlers::authorize(&generation.plan, matched, caller)?;
-        let Some(key) = key(&permit, received, rules) else { return Ok(()) };
+        // The same name draws the same variant. A condition on a field that is not sent here may
+        // lead to another one, whose answers are not what others wait for.
+        let permit = handlers::choose(permit, received, *name);
+        let key = key(&permit, received, rules).filter(|key| *key == self.key);
+        let Some(key) = key else { return Ok(()) };
         let question = question(&permit, received);
         let permit = &permit;
-        let call = Call { worker, generation, received, permit, rules, question, key, now: *now };
+        let (name, now) = (*name, *now);
+        let call = Call { worker, generation, received, permit, rules, question, key, name, now };
         let Found::Kept(kept) = worker.store.find(&call.key, &call.question) else { return Ok(()) };
         let mut account = Account::unreported(worker, &received.peer);
         let outbound =

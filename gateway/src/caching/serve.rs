@@ -48,6 +48,8 @@ pub(super) struct Call<'a> {
     pub(super) rules: &'a Arc<Rules>,
     pub(super) question: Question<'a>,
     pub(super) key: Key,
+    /// The call's own name.
+    pub(super) name: [u8; 16],
     /// The wall clock, in milliseconds since the Unix epoch.
     pub(super) now: i64,
 }
@@ -76,7 +78,8 @@ pub async fn serve(
     let key = Key::of(place, &received.headers, rules);
     let question = question(permit, received);
     let now = outbound.account.marked_us().div_euclid(1000);
-    let call = Call { worker, generation, received, permit, rules, question, key, now };
+    let name = outbound.account.name;
+    let call = Call { worker, generation, received, permit, rules, question, key, name, now };
     let (kept, forwarded) = match worker.store.find(&call.key, &call.question) {
         Found::Nothing => (None, Forwarded::UriMiss),
         Found::Others => (None, Forwarded::VaryMiss),
@@ -126,19 +129,24 @@ async fn around(
 /// Where the answers to a call are kept; `None`: it goes to a backend that answers are not kept of.
 fn place<'a>(permit: &'a Permit<'_>, received: &'a Received) -> Option<Place<'a>> {
     let (api, home) = (permit.matched().api(), permit.matched().home());
+    let variant = permit.variant();
+    let (production, sandbox) = variant.map_or((&home.production, &home.sandbox), |variant| {
+        (&variant.production, &variant.sandbox)
+    });
     let is = |endpoint: &Option<Arc<_>>| {
         endpoint.as_ref().is_some_and(|known| Arc::ptr_eq(known, permit.endpoint()))
     };
     let backend = match () {
         // What becomes a WebSocket is no answer.
         () if home.kind == ApiType::Ws => return None,
-        () if is(&home.production) => "production",
-        () if is(&home.sandbox) => "sandbox",
+        () if is(production) => "production",
+        () if is(sandbox) => "sandbox",
         () => return None,
     };
     Some(Place {
         api: &api.id,
         backend,
+        variant: variant.map_or("", |variant| &variant.name),
         secure: received.peer.secure,
         host: received.host(),
         target: permit.matched().rest(),

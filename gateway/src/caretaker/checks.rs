@@ -131,14 +131,26 @@ async fn ask(
         trust,
     };
     let answer = clock.timeout(check.timeout, probe(&asked)).await;
-    let good = match &answer {
-        Ok(Ok(status)) => is_good(check, *status),
-        Ok(Err(_)) | Err(_) => false,
+    let trouble = match &answer {
+        Ok(Ok(status)) if is_good(check, *status) => None,
+        Ok(Ok(status)) => Some(format!("status {}", status.unwrap_or_default())),
+        Ok(Err(error)) => Some(causes(error)),
+        Err(_) => Some("no answer in time".to_owned()),
     };
+    let good = trouble.is_none();
+    target.found(trouble);
     let now_ms = group.millis(clock.instant());
     if let Some(fit) = target.checked(good, check, now_ms) {
         tracing::warn!(server = %url, address = ?target.address, fit, "health check");
     }
+}
+
+/// An error with what lies behind it, cut to a length.
+fn causes(error: &dyn std::error::Error) -> String {
+    const MOST_CHARACTERS: usize = 256;
+    let all = std::iter::successors(Some(error), |error| error.source());
+    let all: Vec<String> = all.map(ToString::to_string).collect();
+    all.join(": ").chars().take(MOST_CHARACTERS).collect()
 }
 
 /// `None`: a connection was made, and that is enough.

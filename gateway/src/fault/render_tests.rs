@@ -70,6 +70,27 @@ fn a_missing_scope_names_what_is_needed() {
 }
 
 #[test]
+fn every_401_has_a_challenge_and_only_a_bad_token_is_blamed() {
+    let bad = Fault::InvalidToken(TokenRefused::Issuer);
+    for (fault, challenged, blamed) in [
+        (bad, true, true),
+        (Fault::MissingCredentials, true, false),
+        (Fault::SubscriptionBlocked, true, false),
+        (Fault::SubscriptionInactive, true, false),
+        (Fault::BackendRefusedToken, true, false),
+        (Fault::NotSubscribed, false, false),
+        (Fault::NoEndpoint { key_type: "sandbox" }, false, false),
+        (Fault::BackendBusy, false, false),
+    ] {
+        let text = shown(&fault, Format::Json);
+        assert_eq!(text.starts_with("401\n"), challenged, "{text}");
+        let challenge = text.lines().find(|line| line.starts_with("www-authenticate: Bearer "));
+        assert_eq!(challenge.is_some(), challenged, "{text}");
+        assert_eq!(challenge.is_some_and(|line| line.contains("error=")), blamed, "{text}");
+    }
+}
+
+#[test]
 fn a_throttled_client_is_told_when_to_come_again() {
     check(
         &THROTTLED,

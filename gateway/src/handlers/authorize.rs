@@ -24,6 +24,7 @@ pub struct Permit<'g> {
     consumer: Option<Arc<ConsumerPlan>>,
     subscription: Option<&'g Arc<SubscriptionPlan>>,
     endpoint: &'g Arc<EndpointPlan>,
+    variant: Option<&'g VariantPlan>,
 }
 
 /// A permit for a copy of a call, which may be made when the call itself is over. It is for the
@@ -48,7 +49,8 @@ pub fn authorize<'g>(
         // Whoever shows no key gets the backend that is there.
         let endpoint = home.production.as_ref().or(home.sandbox.as_ref());
         let endpoint = endpoint.ok_or(Fault::NoEndpoint { key_type: "production" })?;
-        return Ok(Permit { matched, caller, consumer: None, subscription: None, endpoint });
+        let (consumer, subscription, variant) = (None, None, None);
+        return Ok(Permit { matched, caller, consumer, subscription, endpoint, variant });
     };
     if token.consumer_key().is_none() {
         return Err(Fault::InvalidToken(TokenRefused::NoClient));
@@ -75,7 +77,7 @@ pub fn authorize<'g>(
         KeyType::Sandbox => home.sandbox.as_ref().ok_or("sandbox"),
     };
     let endpoint = endpoint.map_err(|key_type| Fault::NoEndpoint { key_type })?;
-    Ok(Permit { matched, caller, consumer, subscription, endpoint })
+    Ok(Permit { matched, caller, consumer, subscription, endpoint, variant: None })
 }
 
 /// The subscription, if its state lets it be used.
@@ -102,7 +104,10 @@ impl<'g> Permit<'g> {
             Some(KeyType::Production) => variant.production.as_ref(),
             None => variant.production.as_ref().or(variant.sandbox.as_ref()),
         };
-        self.endpoint = own.unwrap_or(self.endpoint);
+        if let Some(own) = own {
+            self.endpoint = own;
+            self.variant = Some(variant);
+        }
         self
     }
 
@@ -142,6 +147,11 @@ impl<'g> Permit<'g> {
         self.subscription
     }
 
+    /// The variant whose backend that is; `None`: the API's own.
+    pub const fn variant(&self) -> Option<&'g VariantPlan> {
+        self.variant
+    }
+
     /// The backend that may be called.
     pub const fn endpoint(&self) -> &'g Arc<EndpointPlan> {
         self.endpoint
@@ -162,6 +172,7 @@ impl CopyPermit {
             consumer: self.consumer.clone(),
             subscription: self.subscription.as_ref(),
             endpoint: &self.mirror,
+            variant: None,
         }
     }
 }

@@ -8,10 +8,8 @@ use plan::MirrorPlan;
 
 use super::authorize::Permit;
 use super::draw::Draw;
+use crate::identity::MIRRORED;
 use crate::received::Received;
-
-/// The field that says of a request that it is a copy.
-pub const MIRRORED: &str = "x-turnpike-mirrored";
 
 /// The mirror that gets a copy of the call with this name; `None`: none is made.
 pub fn mirror<'g>(

@@ -12,5 +12,5 @@ pub use authenticate::{Caller, Evidence, authenticate};
 pub use authorize::{CopyPermit, Permit, authorize};
 pub use choose::choose;
 pub use cors::{Shared, Sharing, check_socket, share};
-pub use mirror::{MIRRORED, mirror};
+pub use mirror::mirror;
 pub use throttle::{Admission, Fields, admit};

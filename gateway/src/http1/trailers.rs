@@ -4,8 +4,8 @@ use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::FramingError;
-use super::fields::ends_here;
 use super::places::Places;
+use crate::trailers::is_welcome;
 
 /// Trailers of one message.
 const MAX_TRAILERS: usize = 64;
@@ -32,32 +32,4 @@ pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, FramingEr
     }
     let _ = buffer.split_to(length);
     Ok(Some(trailers))
-}
-
-/// RFC 9110 §6.5.1: a trailer must not change how the message was framed, routed, authorised or
-/// understood; a far end that joins trailers with header fields would believe it.
-fn is_welcome(name: &str) -> bool {
-    !ends_here(name)
-        && !name.starts_with("x-forwarded-")
-        && !matches!(
-            name,
-            "authorization"
-                | "cache-control"
-                | "content-encoding"
-                | "content-length"
-                | "content-location"
-                | "content-range"
-                | "content-type"
-                | "cookie"
-                | "expect"
-                | "forwarded"
-                | "host"
-                | "max-forwards"
-                | "range"
-                | "set-cookie"
-                | "trailer"
-                | "x-jwt-assertion"
-                | "x-real-ip"
-                | "x-request-id"
-        )
 }

@@ -225,7 +225,8 @@ async fn handshake(
     Ok((Socket::tls(stream, Rc::clone(pulse)), frames, certificate))
 }
 
-/// Drives an HTTP/2 connection, and lets it end after its calls once the worker drains.
+/// Drives an HTTP/2 connection, and lets it end after its calls once the worker drains or memory is
+/// short.
 async fn drained<I, S, B>(
     worker: &Worker,
     connection: http2::Connection<I, S, Streams>,
@@ -242,7 +243,7 @@ where
     let mut connection = pin!(connection);
     let mut told = false;
     let drive = |cx: &mut Context<'_>| {
-        if worker.draining.get() && !told {
+        if !told && (worker.draining.get() || !worker.gate.keeps()) {
             told = true;
             connection.as_mut().graceful_shutdown();
         }

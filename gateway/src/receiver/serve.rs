@@ -55,6 +55,8 @@ pub struct WorkerContext {
     pub access_log: AccessLog,
     /// The APIs that an operator looks at.
     pub watched: Arc<Watched>,
+    /// What is known about backends.
+    pub servers: Arc<Registry>,
     /// The memory of the process.
     pub memory: Arc<Memory>,
     /// Configuration of the data path.
@@ -128,12 +130,12 @@ pub fn serve_on(
     let (listeners, bound) = listen(wanted, workers, inherited)?;
     let at_once = Arc::<AtomicBool>::default();
     let mut lent = Vec::new();
-    let servers = Arc::new(Registry::new(context.clock.instant()));
+    let servers = &context.servers;
     let (clock, shutdown) = (context.clock.clone(), context.shutdown.clone());
-    let checks = checking(Arc::clone(&servers), Arc::clone(&context.current), clock, shutdown);
+    let checks = checking(Arc::clone(servers), Arc::clone(&context.current), clock, shutdown);
     drop(context.tasks.spawn("health-checks", checks));
     let (clock, shutdown) = (context.clock.clone(), context.shutdown.clone());
-    drop(context.tasks.spawn("names", resolving(Arc::clone(&servers), clock, shutdown)));
+    drop(context.tasks.spawn("names", resolving(Arc::clone(servers), clock, shutdown)));
     let (mut cells, mut ended) = (Vec::new(), Vec::new());
     for (number, listeners) in listeners.into_iter().enumerate() {
         let own = Arc::new(Cells::default());
@@ -147,7 +149,6 @@ pub fn serve_on(
             cells: Arc::clone(&own),
             proxies: proxies.clone(),
             crowd: Arc::clone(&crowd),
-            servers: Arc::clone(&servers),
             ended: done,
         };
         let thread = context.tasks.thread(&format!("worker-{number}"), move || run(seat));

@@ -29,7 +29,7 @@ use crate::overload::{Gate, Memory};
 use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::sender::{Config, Pool, http2::Channels};
-use crate::servers::{Registry, Servers, hash};
+use crate::servers::{Servers, hash};
 use crate::worker::{InForce, Names, Worker};
 
 /// How often free backend connections are looked through, in ticks.
@@ -53,7 +53,6 @@ pub(super) struct Seat {
     pub(super) cells: Arc<Cells>,
     pub(super) proxies: Proxies,
     pub(super) crowd: Arc<Crowd>,
-    pub(super) servers: Arc<Registry>,
     pub(super) ended: oneshot::Sender<()>,
 }
 
@@ -82,7 +81,7 @@ async fn work(seat: Seat) -> io::Result<()> {
     // Told by dropping, however this ends.
     let _ended = seat.ended;
     let context = seat.context;
-    let worker = Rc::new(worker(&context, seat.cells, seat.proxies, seat.servers));
+    let worker = Rc::new(worker(&context, seat.cells, seat.proxies));
     let config = context.settings.receiver.clone();
     let (drain, drain_pause, drain_idle) = (config.drain, config.drain_pause, config.drain_idle);
     let doors = Rc::new(Doors::new(
@@ -134,12 +133,7 @@ async fn work(seat: Seat) -> io::Result<()> {
     Ok(())
 }
 
-fn worker(
-    context: &WorkerContext,
-    cells: Arc<Cells>,
-    proxies: Proxies,
-    servers: Arc<Registry>,
-) -> Worker {
+fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worker {
     let settings = &context.settings;
     let now = context.clock.instant();
     let pool = Pool::new(settings.sender.clone(), Arc::clone(&cells));
@@ -166,7 +160,7 @@ fn worker(
         token_endpoint: context.token_endpoint.clone(),
         bearers: bearer::Known::of(context.bearers.clone()),
         names: Names::new(chassis::random::bytes()),
-        servers: Servers::new(servers, hash(&chassis::random::bytes::<8>())),
+        servers: Servers::new(Arc::clone(&context.servers), hash(&chassis::random::bytes::<8>())),
         bounds: Bounds {
             target_bytes: settings.receiver.max_target_bytes,
             fields: settings.receiver.max_headers,

@@ -38,7 +38,7 @@ pub fn tls(
     let authorities = &config.client_authorities;
     let identity = host.identity(&config.certificate, &config.key, authorities)?;
     let own = identity.server_config(ClientAuth::None, &[])?;
-    let certificates = Certificates::new(&own, host.clock.clone());
+    let certificates = Certificates::new(&own, host.clock.clone()).with_identity(identity.clone());
     if config.client_certificates == Asked::None {
         let certificates = Arc::new(certificates);
         let shown = Arc::clone(&certificates);

@@ -20,11 +20,12 @@ use super::pool::{Connection, MOST_READ, Pool};
 use crate::alarm::{Alarm, Alarms};
 use crate::body::{Body, BodyError, Intake};
 use crate::http1::{Flow, Outgoing};
+use crate::interim::Teller;
 
 /// How long a backend may keep a client waiting that asked before sending its body.
 const CONTINUE_AFTER: Duration = Duration::from_secs(1);
 /// More interim answers than this are no help to anybody.
-const MOST_INTERIM: usize = 32;
+pub(super) const MOST_INTERIM: usize = 32;
 
 /// What to send after the head, and how to take the answer.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Order {
     /// The head carries `expect: 100-continue`: the body waits for the backend's word, as long as
     /// the client does.
     pub waits: Option<Rc<Intake>>,
+    /// Who tells the client what the backend says before its answer.
+    pub teller: Option<Teller>,
     /// The head asks for a WebSocket: the backend may switch to it.
     pub upgrades: bool,
     /// How long the backend may take to answer.
@@ -117,7 +120,8 @@ pub(super) struct Exchange {
     pub(super) alarm: Alarm,
     waits_for: WaitsFor,
     waits: Option<Rc<Intake>>,
-    /// Interim answers that were left out.
+    teller: Option<Teller>,
+    /// Interim answers so far.
     interim: usize,
 }
 
@@ -158,6 +162,7 @@ impl Exchange {
             alarm: alarms.alarm(),
             waits_for: WaitsFor::Client,
             waits: order.waits,
+            teller: order.teller,
             interim: 0,
         }
     }
@@ -185,7 +190,7 @@ impl Exchange {
         }
     }
 
-    /// Reads until a head is there. Interim answers are taken note of and left out.
+    /// Reads until a head is there. Interim answers are handed on; the word to go on is for us.
     fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, SendError>> {
         loop {
             while !self.connection.input.is_empty() {
@@ -205,6 +210,8 @@ impl Exchange {
                         }
                         if head.status == StatusCode::CONTINUE {
                             self.sending.go_on();
+                        } else if let Some(teller) = &self.teller {
+                            teller.tell(head.status, head.headers);
                         }
                     }
                     Some(head) => return Poll::Ready(Ok(head)),

@@ -80,6 +80,7 @@ impl Stand {
             body,
             asked_with_head: method == Method::HEAD,
             waits: expects.then(|| Rc::new(Intake::new(true))),
+            teller: None,
             upgrades: false,
             timeout: Duration::from_millis(200),
             idle_timeout: Duration::from_millis(200),

@@ -66,6 +66,15 @@ impl Breaker {
         }
     }
 
+    /// What it does at `now_ms`: `closed`, `open` or `half_open`.
+    pub fn state(&self, now_ms: u64) -> &'static str {
+        match self.open_until_ms.load(RELAXED) {
+            0 => "closed",
+            until if now_ms < until => "open",
+            _ => "half_open",
+        }
+    }
+
     /// A probe ended without telling anything.
     pub fn give_back(&self) {
         let _ = self.probes_sent.fetch_update(RELAXED, RELAXED, |sent| sent.checked_sub(1));

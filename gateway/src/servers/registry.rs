@@ -51,6 +51,12 @@ impl Registry {
         group
     }
 
+    /// What is known about an endpoint; `None`: nobody has asked for it yet.
+    pub fn known(&self, endpoint: &Arc<EndpointPlan>) -> Option<Arc<Group>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.groups.get(&Arc::as_ptr(endpoint).addr()).cloned()
+    }
+
     /// Those whose servers have names or health checks.
     pub fn minded(&self) -> Vec<Arc<Group>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).minded.clone()

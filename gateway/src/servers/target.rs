@@ -1,9 +1,11 @@
 //! Is this server fit to be asked?
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use plan::{EjectionPlan, HealthCheckPlan};
 
 /// One address of a server, as all workers know it.
@@ -29,6 +31,8 @@ pub struct Target {
     down: AtomicBool,
     /// Checks in a row that said the other thing; only the checker writes it.
     checks: AtomicU32,
+    /// What was wrong at the last check; only the checker writes it.
+    trouble: ArcSwapOption<String>,
 }
 
 impl Target {
@@ -44,6 +48,7 @@ impl Target {
             ejections: AtomicU32::new(0),
             down: AtomicBool::new(false),
             checks: AtomicU32::new(0),
+            trouble: ArcSwapOption::empty(),
         }
     }
 
@@ -60,6 +65,23 @@ impl Target {
     /// Whether the health check says that it is not fit.
     pub fn is_down(&self) -> bool {
         self.down.load(Ordering::Relaxed)
+    }
+
+    /// For how many milliseconds it is still out for failing calls; 0: it is not, or may be tried.
+    pub fn out_for_ms(&self, now_ms: u64) -> u64 {
+        self.out_until_ms.load(Ordering::Relaxed).saturating_sub(now_ms)
+    }
+
+    /// What was wrong at the last check; `None`: nothing, or there was none.
+    pub fn trouble(&self) -> Option<Arc<String>> {
+        self.trouble.load_full()
+    }
+
+    /// This was wrong at a check, or nothing.
+    pub fn found(&self, trouble: Option<String>) {
+        if trouble.is_some() || self.trouble.load().is_some() {
+            self.trouble.store(trouble.map(Arc::new));
+        }
     }
 
     /// How many percent of its share it gets, with slow start over `span`.

@@ -17,7 +17,7 @@ mod state;
 mod sync;
 
 pub use callers::Callers;
-pub use certificates::Certificates;
+pub use certificates::{Certificates, InForce};
 pub use directory::{Directory, DirectoryError, Problems};
 pub use figures::Figures;
 pub use keep::Keeping;

@@ -34,6 +34,8 @@ pub(super) enum Reached {
     /// Onto a connection that was used before and closed without a word: its server had most likely
     /// closed it before.
     Stale,
+    /// To a server that says that it has not looked at it (RFC 9113 §8.7).
+    Refused,
     /// Onto a connection, from which no byte of an answer came.
     Sent,
     /// To a server that began to answer.
@@ -90,6 +92,7 @@ async fn exchange(
     let order = Order {
         asked_with_head: request.received.method == Method::HEAD,
         waits: request.waits(),
+        teller: request.teller(),
         upgrades: request.handshake.is_some(),
         timeout: endpoint.timeout,
         idle_timeout: request.idle_timeout(),
@@ -119,6 +122,7 @@ async fn stream(
     let order = Order {
         asked_with_head: request.received.method == Method::HEAD,
         waits: None,
+        teller: request.teller(),
         upgrades: false,
         timeout: request.try_timeout(),
         idle_timeout: request.idle_timeout(),
@@ -192,7 +196,7 @@ fn unanswered(failure: Failure, used: bool) -> Missed {
     let reached = match &error {
         _ if heard => Reached::Heard,
         SendError::Closed(_) if used => Reached::Stale,
-        SendError::Refused(_) => Reached::Stale,
+        SendError::Refused(_) => Reached::Refused,
         _ => Reached::Sent,
     };
     let fault = match error {

@@ -155,6 +155,10 @@ impl http_body::Body for Replay {
                 kept.trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))),
             );
         }
+        if Rc::strong_count(&this.kept) == 1 {
+            // The answer has begun: nobody asks for the body from its start any more.
+            kept.lose();
+        }
         let frame = ready!(kept.poll(cx));
         match &frame {
             Some(Ok(frame)) => match frame.data_ref() {

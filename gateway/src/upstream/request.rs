@@ -11,7 +11,9 @@ use super::forwarded::{COPY, Forwarded};
 use super::security::{Fields, Shown};
 use crate::account::Account;
 use crate::body::{Body, Intake};
-use crate::handlers::{MIRRORED, Permit};
+use crate::handlers::Permit;
+use crate::identity::MIRRORED;
+use crate::interim::{Interim, Teller};
 use crate::policies::{Facts, RequestRules};
 use crate::received::Received;
 use crate::sender::http2::told_timeout;
@@ -34,6 +36,7 @@ pub(super) struct Request<'a> {
     pub(super) permit: &'a Permit<'a>,
     forwarded: Forwarded,
     waits: Option<Rc<Intake>>,
+    interim: Option<Rc<Interim>>,
     pub(super) traceparent: Option<String>,
     name: [u8; 32],
     /// The wish to leave HTTP, where that is allowed.
@@ -70,6 +73,7 @@ impl<'a> Request<'a> {
             permit,
             forwarded,
             waits,
+            interim: account.interim.clone(),
             traceparent,
             name: account.text,
             handshake: None,
@@ -93,7 +97,9 @@ impl<'a> Request<'a> {
     /// Whether the body may be wanted once more: by another try, or by the same with another token.
     pub(super) fn keeps_body(&self) -> bool {
         let plan = &self.endpoint.retries;
-        let method = plan.any_method || self.received.method.is_idempotent();
+        // A server of HTTP/2 may say that it has not looked at a request, of whatever method.
+        let refusable = self.endpoint.http2;
+        let method = refusable || plan.any_method || self.received.method.is_idempotent();
         (plan.attempts > 0 && method)
             || self.shown.as_ref().is_some_and(|shown| shown.is_renewable())
     }
@@ -101,6 +107,14 @@ impl<'a> Request<'a> {
     /// There where the client waits for a word before it sends its body.
     pub(super) fn waits(&self) -> Option<Rc<Intake>> {
         self.waits.clone()
+    }
+
+    /// Who tells the client what is said before the answer; `None`: the client takes nothing of it.
+    pub(super) fn teller(&self) -> Option<Teller> {
+        let interim = Rc::clone(self.interim.as_ref()?);
+        let matched = self.permit.matched();
+        let policies = matched.operation().policies.clone();
+        Some(Teller::new(interim, policies, matched.home().cors.is_some()))
     }
 
     /// How long a server may take to answer; a client that names a deadline decides that itself.
@@ -133,15 +147,18 @@ impl<'a> Request<'a> {
         let prefix = if slash.is_empty() { server.base.as_str() } else { slash };
         let [for_list, proto, host, name] = self.forwarded.added(&self.name);
         let none: (&str, &[u8]) = ("", &[]);
-        let mut added = [for_list, proto, host, name, none, none, none, none, none];
+        let mut added = [for_list, proto, host, name, none, none, none, none, none, none];
         let trace = self.traceparent.as_ref().map(|trace| ("traceparent", trace.as_bytes()));
         let standard = self.forwarded.standard_field();
         let standard = standard.map(|standard| ("forwarded", standard.as_bytes()));
         let certificate = self.received.peer.certificate.as_ref();
         let certificate = certificate.map(|shown| shown.fields(self.worker.certificate_told));
         let copy = self.forwarded.mark.map(|mark| (MIRRORED, mark));
+        // Who keeps answers says by which name it may be told for how long.
+        let keeps = self.permit.matched().operation().cache.is_some();
+        let capability = keeps.then_some(("surrogate-capability", cache::CAPABILITY.as_bytes()));
         let mut count = 4;
-        let more = trace.into_iter().chain(standard).chain(copy);
+        let more = trace.into_iter().chain(standard).chain(copy).chain(capability);
         let more = more.chain(certificate.into_iter().flatten());
         for field in more {
             if let Some(place) = added.get_mut(count) {

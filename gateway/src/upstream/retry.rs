@@ -1,8 +1,9 @@
 //! Is a try that failed made again?
 //!
 //! What never reached a server, always, with another one. What reached one only where doing it twice
-//! is as good as doing it once (RFC 9110 §9.2.2), or the endpoint says so; a few times, after a
-//! pause, and under a budget: a backend in trouble gets at most that many calls more.
+//! is as good as doing it once (RFC 9110 §9.2.2), the endpoint says so, or the server says that it
+//! has not looked at it; a few times, after a pause, and under a budget: a backend in trouble gets
+//! at most that many calls more.
 
 use std::time::Duration;
 
@@ -68,7 +69,8 @@ impl Retries {
             return Next::GiveUp;
         }
         let cells = &request.worker.cells;
-        let again = plan.any_method || request.received.method.is_idempotent();
+        let refused = matches!(outcome, Err(Missed { reached: Reached::Refused, .. }));
+        let again = refused || plan.any_method || request.received.method.is_idempotent();
         match outcome {
             Err(Missed { reached: Reached::Nobody, .. }) => return Next::Elsewhere,
             Err(Missed { fault: Fault::IncompleteBody(_), .. }) => return Next::GiveUp,
@@ -79,7 +81,10 @@ impl Retries {
             _ if !again || self.left == 0 => return Next::GiveUp,
             _ => {}
         }
-        let pause = self.pause(request, outcome);
+        // A server that is about to end refuses what another connection takes, so nobody waits the
+        // first time.
+        let at_once = refused && self.made == 0;
+        let pause = if at_once { Some(Duration::ZERO) } else { self.pause(request, outcome) };
         let in_time = |pause: &Duration| {
             request.deadline.is_none_or(|deadline| request.now().instant + *pause < deadline)
         };

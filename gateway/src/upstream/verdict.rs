@@ -28,7 +28,7 @@ pub(super) fn verdict(outcome: &Result<Response<Body>, Missed>) -> Verdict {
         Err(missed) => match missed.fault {
             Fault::BackendBusy | Fault::IncompleteBody(_) => Verdict::Neither,
             // A server may close a connection that has been free for a while.
-            _ if missed.reached == Reached::Stale => Verdict::Neither,
+            _ if matches!(missed.reached, Reached::Stale | Reached::Refused) => Verdict::Neither,
             _ => Verdict::Ill,
         },
     }

@@ -146,8 +146,11 @@ fn request_length(input: &[u8]) -> Option<usize> {
         return (input.len() >= whole).then_some(whole);
     }
     if field("transfer-encoding:").is_some() {
-        let end = input[head..].windows(5).position(|five| five == b"0\r\n\r\n")?;
-        return Some(head + end + 5);
+        // The last chunk, and the trailers behind it.
+        let body = &input[head - 2..];
+        let last = body.windows(5).position(|five| five == b"\r\n0\r\n")?;
+        let end = body[last + 3..].windows(4).position(|four| four == b"\r\n\r\n")?;
+        return Some(head - 2 + last + 3 + end + 4);
     }
     Some(head)
 }

@@ -217,7 +217,14 @@ async fn hear(stand: &Stand, method: &str, number: usize) -> String {
     let read = client.0.read_to_end(&mut heard);
     let ended = stand.host.clock.timeout(LIMIT, read).await.expect("an end");
     let text = String::from_utf8_lossy(&heard).into_owned();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+    // Interim answers come first.
+    let mut rest = text.as_str();
+    while let Some((_, answer)) =
+        rest.split_once("\r\n\r\n").filter(|_| rest.get(9..11) == Some("10"))
+    {
+        rest = answer;
+    }
+    let Some((head, body)) = rest.split_once("\r\n\r\n") else {
         return format!("{text:?} {ended:?}");
     };
     let status = head.split(' ').nth(1).unwrap_or_default();

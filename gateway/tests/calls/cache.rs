@@ -464,6 +464,100 @@ async fn what_is_made_invalid_while_it_is_fetched_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_backend_that_knows_its_surrogate_may_tell_it_alone_what_to_keep() {
+    let told = "200 OK\ncache-control: no-store\nsurrogate-control: max-age=60;turnpike\n\n#";
+    let (stand, origin) = stand("", &[told]).await;
+    check(&stand, &[("GET /kept/1.0/a", "200 1 [fwd=uri-miss; stored]")]).await;
+    let capability = "\r\nsurrogate-capability: turnpike=\"surrogate/1.0\"\r\n";
+    assert!(origin.last().contains(capability), "{}", origin.last());
+    check(&stand, &[("GET /kept/1.0/a", "200 1 [hit]"), ("GET /kept/1.0/never", "200 2 [-]")])
+        .await;
+    assert!(!origin.last().contains("surrogate-capability"), "{}", origin.last());
+}
+
+const DIVIDED: &str = r#"
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: kept, version: "1.0" }
+spec:
+  context: /kept
+  lifecycle: PUBLISHED
+  security: { schemes: [none] }
+  endpoints: { production: { urls: ["http://ORIGIN/base"] } }
+  variants:
+    splitBy: SPLIT
+    choices:
+      - name: canary
+        match: { headers: [ { name: x-canary, exact: "yes" } ] }
+        production: { urls: ["http://CANARY/base"] }
+      - { name: half, weight: 50, production: { urls: ["http://HALF/base"] } }
+  cache: {}
+"#;
+
+/// Backends that answer with their names, and how often each was asked.
+async fn divided(split: &str, answer: &str) -> (Stand, [Origin; 3]) {
+    let origins =
+        ["base", "canary", "half"].map(|name| Origin::start(&[&format!("{answer}{name}")]));
+    let mut resources = DIVIDED.replace("SPLIT", split);
+    for (word, origin) in ["ORIGIN", "CANARY", "HALF"].iter().zip(&origins) {
+        resources = resources.replace(word, &origin.address.to_string());
+    }
+    (Stand::start(&resources).await, origins)
+}
+
+#[tokio::test]
+async fn each_variant_has_answers_of_its_own() {
+    let fresh = "200 OK\ncache-control: max-age=60\n\n";
+    let (stand, origins) = divided("call", fresh).await;
+    check(
+        &stand,
+        &[
+            ("GET /kept/1.0/a\nx-canary: yes", "200 canary [fwd=uri-miss; stored]"),
+            ("GET /kept/1.0/a\nx-canary: yes", "200 canary [hit]"),
+        ],
+    )
+    .await;
+    let mut said = std::collections::BTreeSet::new();
+    for _ in 0..40 {
+        said.insert(call(&stand, "GET /kept/1.0/a", "").await);
+    }
+    let expected = ["base [fwd=uri-miss; stored]", "base [hit]"].map(|said| format!("200 {said}"));
+    let others = expected.clone().map(|said| said.replace("base", "half"));
+    assert_eq!(said, expected.into_iter().chain(others).collect());
+    assert_eq!(origins.each_ref().map(Origin::requests), [1, 1, 1]);
+    // A change by way of one variant makes the answers of all of them invalid.
+    check(
+        &stand,
+        &[
+            ("POST /kept/1.0/a\nx-canary: yes", "200 canary [fwd=method]"),
+            ("GET /kept/1.0/a\nx-canary: yes", "200 canary [fwd=uri-miss; stored]"),
+        ],
+    )
+    .await;
+    for _ in 0..40 {
+        call(&stand, "GET /kept/1.0/a", "").await;
+    }
+    assert_eq!(origins.each_ref().map(Origin::requests), [2, 3, 2]);
+}
+
+#[tokio::test]
+async fn what_is_stale_is_renewed_by_its_own_variant() {
+    let stale = "200 OK\ncache-control: max-age=60, stale-while-revalidate=600\nage: 90\n\n# ";
+    let (stand, origins) = divided("call", stale).await;
+    let canary = "x-canary: yes\r\n";
+    assert_eq!(
+        call(&stand, "GET /kept/1.0/a", canary).await,
+        "200 1 canary [fwd=uri-miss; stored]"
+    );
+    assert_eq!(call(&stand, "GET /kept/1.0/a", canary).await, "200 1 canary [stale]");
+    let renewed =
+        async { while call(&stand, "GET /kept/1.0/a", canary).await.contains("1 canary") {} };
+    tokio::time::timeout(crate::stand::LIMIT, renewed).await.expect("a new answer in time");
+    let [base, canary, half] = origins.each_ref().map(Origin::requests);
+    assert!(base == 0 && half == 0 && canary >= 2, "{base} {canary} {half}");
+}
+
+#[tokio::test]
 async fn another_revision_of_an_api_starts_anew() {
     let origin = Origin::start(&["200 OK\ncache-control: max-age=60\n\n#"]);
     let resources = OPEN.replace("ORIGIN", &origin.address.to_string()).replace("RULES", "");

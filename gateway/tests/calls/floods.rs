@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use gateway::overload::{self, Memory};
+
 use crate::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, SETTINGS,
-    USUAL, WINDOW_UPDATE, block, frame,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, RST_STREAM,
+    SETTINGS, USUAL, WINDOW_UPDATE, block, frame,
 };
-use crate::stand::{OPEN, Stand};
+use crate::stand::{LIMIT, OPEN, Stand};
 
 const PRIORITY: u8 = 2;
 /// More than any budget lasts for.
@@ -156,4 +158,39 @@ async fn a_client_that_does_not_send_its_body_loses_the_stream_whatever_else_it_
     }
     assert!(client.say(&get(stream + 2)).await);
     assert_eq!(client.fate(stream + 2).await, "200");
+}
+
+#[tokio::test]
+async fn while_memory_is_short_connections_end_with_their_calls() {
+    let config = overload::Config {
+        queue_delay: Duration::ZERO,
+        hold: Duration::ZERO,
+        // Whatever the process takes is beyond the soft bound and far from the hard one.
+        memory: "1024GiB".to_owned(),
+        memory_soft: 1e-9,
+        memory_hard: 1.0,
+        retry_after: Duration::from_secs(1),
+        spare_descriptors: 0,
+    };
+    let memory = Memory::new(&config).unwrap();
+    let stand = Stand::within(memory, OPEN, |_| {}).await;
+    let short = async {
+        while stand.call("GET /open/1.0/echo", "", "").await.field("connection") != Some("close") {}
+    };
+    tokio::time::timeout(LIMIT, short).await.expect("connections of HTTP/1.1 end");
+    let mut client = Frames::connect(&stand).await;
+    client.say(&get(1)).await;
+    let mut heard = Vec::new();
+    while let Some(frame_heard) = client.hear().await {
+        match frame_heard.kind {
+            // The library waits for it before it names the last stream.
+            PING => drop(client.say(&frame(PING, 1, 0, &frame_heard.payload)).await),
+            GOAWAY if frame_heard.payload.ends_with(&[0; 4]) => heard.push("goodbye"),
+            HEADERS => heard.push("answer"),
+            _ => {}
+        }
+    }
+    heard.sort_unstable();
+    heard.dedup();
+    assert_eq!(heard, ["answer", "goodbye"]);
 }

@@ -36,6 +36,8 @@ mod http2_backend;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod interim;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod mirror;
@@ -45,6 +47,8 @@ mod origin;
 mod passing;
 #[cfg(test)]
 mod products;
+#[cfg(test)]
+mod refused_streams;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]

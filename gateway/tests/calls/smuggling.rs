@@ -249,3 +249,39 @@ async fn underscore_twins_of_framing_fields_do_not_frame() {
         assert!(fate != "200" || !echo.contains(name), "{fate} {echo}");
     }
 }
+
+/// Trailers of a client; all but the last tell of the message or of its sender.
+const TRAILERS: [(&str, &str); 12] = [
+    ("x-forwarded-for", "6.6.6.6"),
+    ("x_forwarded_for", "6.6.6.6"),
+    ("forwarded", "for=6.6.6.6"),
+    ("client_cert", ":AAAA:"),
+    ("x-wso2-client-certificate", "AAAA"),
+    ("x-jwt-assertion", "a.b.c"),
+    ("authorization", "Bearer x"),
+    ("host", "evil"),
+    ("content-length", "5"),
+    ("transfer_encoding", "chunked"),
+    ("if-none-match", "*"),
+    ("x-own", "1"),
+];
+
+#[tokio::test]
+async fn trailers_tell_nothing_of_the_message_or_its_sender() {
+    let stand = Stand::start(OPEN).await;
+    let mut client = stand.client().await;
+    let lines = TRAILERS.map(|(name, value)| format!("{name}: {value}\r\n")).concat();
+    let head = "POST /open/1.0/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    client.say(&format!("{head}2\r\nhi\r\n0\r\n{lines}\r\n")).await;
+    let heard = client.hear().await.body;
+    assert!(heard.ends_with("2\r\nhi\r\n0\r\nx-own: 1\r\n\r\n"), "{heard}");
+    let mut client = Frames::connect(&stand).await;
+    let mut wire = frame(HEADERS, END_HEADERS, 1, &block(changed(":method=POST")));
+    wire.extend(frame(DATA, 0, 1, b"hi"));
+    wire.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(TRAILERS)));
+    client.say(&wire).await;
+    let fate = client.fate(1).await;
+    let heard = String::from_utf8_lossy(&client.body).into_owned();
+    assert_eq!(fate, "200", "{heard}");
+    assert!(heard.ends_with("2\r\nhi\r\n0\r\nx-own: 1\r\n\r\n"), "{heard}");
+}

@@ -10,10 +10,11 @@ use gateway::access_log::AccessLog;
 use gateway::bearer::Bearers;
 use gateway::credentials::{self, Revocations};
 use gateway::generation::{Current, Generation, ResidentKeys};
-use gateway::overload::Overload;
+use gateway::overload::{self, Memory, Overload};
 use gateway::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use gateway::rpc::token_endpoint;
 use gateway::sender;
+use gateway::servers::Registry;
 use gateway::snapshot::Certificates;
 use gateway::usage::Recording;
 use jose::{Algorithm, KeySet, SigningKey};
@@ -60,6 +61,16 @@ impl Stand {
     }
 
     pub(crate) async fn with(resources: &str, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::within(Memory::default(), resources, change).await
+    }
+
+    /// The same within bounds of memory.
+    pub(crate) async fn within(
+        memory: Memory,
+        resources: &str,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let memory = Arc::new(memory);
         let data = TempDir::new().unwrap();
         let host = Host::development("gateway", data.path()).unwrap();
         let tls = host.tls.server_config(ClientAuth::None, &["http/1.1"]).unwrap();
@@ -93,11 +104,15 @@ impl Stand {
             clock: host.clock.clone(),
             shutdown: host.shutdown.clone(),
             tasks: host.tasks.clone(),
-            memory: Arc::default(),
+            memory: Arc::clone(&memory),
+            servers: Arc::new(Registry::new(host.clock.instant())),
             access_log: AccessLog::default(),
             watched: Arc::default(),
             settings,
         };
+        if memory.limit() > 0 {
+            host.tasks.spawn("memory", overload::watch(memory, host.clone()));
+        }
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listen = Listen { http: vec![any], https: vec![any] };
         let serving = receiver::serve(1, &listen, &context).unwrap();
@@ -286,16 +301,20 @@ impl Client {
     /// The answer; `None`: the connection closed before its end.
     pub(crate) async fn hear_any(&mut self) -> Option<Answer> {
         let mut wire = Vec::new();
-        let head_end = loop {
-            if let Some(end) = wire.windows(4).position(|four| four == b"\r\n\r\n") {
-                break end + 4;
+        let (mut answer, mut body) = loop {
+            let Some(end) = wire.windows(4).position(|four| four == b"\r\n\r\n") else {
+                self.more(&mut wire).await?;
+                continue;
+            };
+            let body = wire.split_off(end + 4);
+            let head = String::from_utf8_lossy(&wire).to_lowercase();
+            let status: u16 = head.split(' ').nth(1)?.parse().ok()?;
+            if !(102..200).contains(&status) {
+                break (Answer { status, head, body: String::new() }, body);
             }
-            self.more(&mut wire).await?;
+            // What is said before the answer is stepped over.
+            wire = body;
         };
-        let head = String::from_utf8_lossy(&wire[..head_end]).to_lowercase();
-        let status: u16 = head.split(' ').nth(1)?.parse().ok()?;
-        let mut answer = Answer { status, head, body: String::new() };
-        let mut body = wire.split_off(head_end);
         if let Some(length) = answer.field("content-length") {
             let length: usize = length.parse().ok()?;
             while body.len() < length {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use chassis::pki::ClientAuth;
+use chassis::pki::{ClientAuth, Facts};
 use gateway::snapshot::{Certificates, State};
 use rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -116,6 +116,13 @@ fn follows(states: &[&str], expected: &[i32]) {
             let state = State::empty().replaced("e1".to_owned(), 1, &all);
             assert_eq!(state.plan.rejected(), []);
             certificates.follow(&state.plan);
+            let in_force = certificates.in_force();
+            assert_eq!(in_force.len(), 1, "{in_force:?}");
+            assert_eq!(in_force[0].hosts, ["a.example"]);
+            let facts = in_force[0].leaf.as_ref().and_then(Facts::of).expect("facts");
+            assert!(facts.subject.contains(&format!("CN={}", in_force[0].name)), "{facts:?}");
+            assert_eq!(facts.names, ["a.example"]);
+            assert_eq!(Some(*facts.valid.end()), certificates.valid_until("a.example"));
             let until = certificates.valid_until("a.example").expect("one is shown");
             1970 + i32::try_from(until / (365 * 24 * 3600 + 21_600)).expect("a year")
         })

@@ -1,4 +1,4 @@
-//! Does the real program stop, make way for another and bear too much as it promises?
+//! Does the real program stop, make way for another, bear too much and tell of itself as it promises?
 //!
 //! Each suite starts the program and calls it as clients do, while something happens to it.
 
@@ -6,6 +6,8 @@
 mod caller;
 #[cfg(test)]
 mod drain;
+#[cfg(test)]
+mod dump;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig, SignatureScheme};
+use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -187,6 +188,11 @@ impl Identity {
     /// Who this process is, by its own certificate.
     pub fn peer(&self) -> Option<Peer> {
         self.0.key.0.load().cert.first().and_then(Peer::from_certificate)
+    }
+
+    /// Its certificate of the moment, without those that it stands on.
+    pub fn leaf(&self) -> Option<CertificateDer<'static>> {
+        self.0.key.0.load().cert.first().cloned()
     }
 
     /// Makes the certificate anew where this is a development identity that expires soon.

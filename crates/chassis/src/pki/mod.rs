@@ -2,11 +2,12 @@
 //!
 //! Reading order: a `peer` is a name in a certificate; an `identity` is this process's certificate
 //! with its trust `anchors`, reloaded while it runs (`fresh`); the `authority` makes both where an
-//! operator has brought none. `files` is the only place that touches the disk.
+//! operator has brought none. `facts` are what a certificate says to people; `files` is the only place that touches the disk.
 
 mod anchors;
 mod authority;
 mod error;
+mod facts;
 mod files;
 mod fresh;
 mod identity;
@@ -18,6 +19,7 @@ mod pki_tests;
 pub use authority::development;
 pub(crate) use authority::host_name;
 pub use error::Error;
+pub use facts::Facts;
 pub(crate) use fresh::keep_fresh;
 pub use identity::{ClientAuth, Config, Identity};
 pub use peer::Peer;

@@ -60,7 +60,8 @@ impl VariantsPlan {
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = &VariantPlan> {
+    /// All variants: first those that ask for something.
+    pub fn all(&self) -> impl Iterator<Item = &VariantPlan> {
         let asking = self.asking.iter().map(|(_, _, variant)| variant);
         asking.chain(self.sharing.iter().map(|(_, variant)| variant))
     }

@@ -85,6 +85,11 @@ impl Plan {
         self.apis.values().filter(|api| api.is_served()).flat_map(|api| api.endpoints())
     }
 
+    /// All APIs, in whichever state.
+    pub fn apis(&self) -> impl Iterator<Item = &Arc<ApiPlan>> {
+        self.apis.values()
+    }
+
     /// What it was made from, also what is rejected: the hash and the bytes that a gateway holds.
     pub fn objects(&self) -> &Objects {
         &self.objects

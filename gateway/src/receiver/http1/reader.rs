@@ -10,14 +10,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::io::AsyncWrite as _;
 
 use super::wire::{Broken, Wire};
 use crate::body::{BodyError, Intake};
 use crate::http1::Part;
 use crate::receiver::pulse::Pulse;
-
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The body of the request that is being answered.
 pub(super) struct Reader {
@@ -25,14 +22,12 @@ pub(super) struct Reader {
     intake: Rc<Intake>,
     pulse: Rc<Pulse>,
     waits: bool,
-    /// What is left to be said before the client sends.
-    telling: &'static [u8],
     ended: bool,
 }
 
 impl Reader {
     pub(super) const fn new(wire: Rc<RefCell<Wire>>, intake: Rc<Intake>, pulse: Rc<Pulse>) -> Self {
-        Self { wire, intake, pulse, waits: false, telling: &[], ended: false }
+        Self { wire, intake, pulse, waits: false, ended: false }
     }
 
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, Broken>> {
@@ -42,15 +37,8 @@ impl Reader {
             if part != Part::Missing {
                 return Poll::Ready(Ok(part));
             }
-            if wire.must_tell() {
-                self.telling = CONTINUE;
-            }
-            while !self.telling.is_empty() {
-                let said = Pin::new(&mut wire.socket).poll_write(cx, self.telling);
-                let said = ready!(said).map_err(Broken::Io)?;
-                self.telling = self.telling.get(said..).unwrap_or_default();
-            }
-            ready!(Pin::new(&mut wire.socket).poll_flush(cx)).map_err(Broken::Io)?;
+            wire.ask_for_body();
+            ready!(wire.poll_say(cx)).map_err(Broken::Io)?;
             if ready!(wire.poll_read(cx)).map_err(Broken::Io)? == 0 {
                 return Poll::Ready(Err(Broken::Ended));
             }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Response};
+use http::{Method, Response, Version};
 use tokio::io::AsyncWriteExt as _;
 
 use super::head::Head;
@@ -94,6 +94,10 @@ async fn call(visit: &Rc<Visit>, wire: &Rc<RefCell<Wire>>, head: Head) -> io::Re
         answered(wire, intake.as_deref(), answering).await
     };
     let response = response.ok_or(io::ErrorKind::ConnectionAborted)?;
+    if wire.borrow().has_to_say() {
+        // What was begun has to be said to its end, and what came with the answer goes before it.
+        Box::pin(poll_fn(|cx| wire.borrow_mut().poll_say(cx))).await?;
+    }
     let (parts, body) = response.into_parts();
     // A body that nobody will read leaves its client in the middle of a request.
     let stuck = {
@@ -159,7 +163,9 @@ fn incoming(visit: &Visit, wire: &Rc<RefCell<Wire>>, parts: http::request::Parts
         let shared = Rc::clone(intake.insert(shared));
         Body::stream(Reader::new(Rc::clone(wire), shared, Rc::clone(&visit.pulse)))
     };
-    Incoming { parts, body, intake, peer: visit.peer.clone() }
+    // Nobody of HTTP/1.0 understands an answer before the answer (RFC 9110 §15.2).
+    let interim = (parts.version == Version::HTTP_11).then(|| Rc::clone(&wire.borrow().interim));
+    Incoming { parts, body, intake, peer: visit.peer.clone(), interim }
 }
 
 /// Lets the call run, and watches whether its client is still there; `None`: it has left.
@@ -174,7 +180,7 @@ async fn answered(
                 return Poll::Ready(Some(answer));
             }
             let mut wire = wire.borrow_mut();
-            if wire.poll_gone(cx).is_ready() {
+            if matches!(wire.poll_say(cx), Poll::Ready(Err(_))) || wire.poll_gone(cx).is_ready() {
                 return Poll::Ready(None);
             }
             // A client that sends its body unasked is not to be waited for by anybody.

@@ -3,17 +3,20 @@
 //! One connection's reading side, shared by the loop that reads heads and the body of the request
 //! that is being answered. Neither holds it while the other runs.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 
 use super::head::{self, Framing, Head};
+use super::writer::write_interim;
 use crate::fault::Fault;
 use crate::http1::{Decoder, FramingError, Part, Places};
+use crate::interim::Interim;
 use crate::receiver::socket::Socket;
 use crate::spares::Spares;
 
@@ -25,6 +28,8 @@ const SHORT_HEAD: usize = 4 * 1024;
 const MOST_READ: usize = 128 * 1024;
 /// What is read of a body that nobody wants, to keep the connection for the next call.
 pub(super) const MOST_UNWANTED: u64 = 64 * 1024;
+/// What a client that waits for a word is told before it sends its body.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// What is read ahead while a call is answered: the rest has to wait in the kernel.
 const MOST_AHEAD: usize = 16 * 1024;
 
@@ -42,6 +47,11 @@ pub(super) struct Wire {
     unread: Unread,
     /// Whether the client waits for a word before it sends its body.
     asks: bool,
+    /// What the backend says before its answer.
+    pub(super) interim: Rc<Interim>,
+    /// What is being said before the answer, and how much of it is gone.
+    saying: Cow<'static, [u8]>,
+    said: usize,
 }
 
 /// What is left of the request's body.
@@ -78,6 +88,9 @@ impl Wire {
             searched: 0,
             unread: Unread::Nothing,
             asks: false,
+            interim: Rc::default(),
+            saying: Cow::Borrowed(&[]),
+            said: 0,
         }
     }
 
@@ -144,6 +157,7 @@ impl Wire {
             Framing::Chunked => Unread::Chunked(Decoder::default()),
         };
         self.asks = asks;
+        self.interim.begin();
     }
 
     /// Whether the body was read to its end.
@@ -171,10 +185,44 @@ impl Wire {
         }
     }
 
-    /// Whether the client has to be told to go on before more of the body can come; afterwards it
-    /// was told.
-    pub(super) fn must_tell(&mut self) -> bool {
-        self.input.is_empty() && std::mem::take(&mut self.asks)
+    /// Tells the client to go on, where more of the body can only come then. To be followed by
+    /// [`Wire::poll_say`].
+    pub(super) fn ask_for_body(&mut self) {
+        if self.input.is_empty() && std::mem::take(&mut self.asks) {
+            if self.saying.is_empty() {
+                self.saying = Cow::Borrowed(CONTINUE);
+            } else {
+                self.saying.to_mut().extend_from_slice(CONTINUE);
+            }
+        }
+    }
+
+    /// Whether anything is to be said before the answer.
+    pub(super) fn has_to_say(&self) -> bool {
+        !self.saying.is_empty() || self.interim.waits()
+    }
+
+    /// Says what is to be said before the answer; ready when all of it is gone.
+    pub(super) fn poll_say(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.has_to_say() {
+            while let Some(rest) = self.saying.get(self.said..).filter(|rest| !rest.is_empty()) {
+                let said = ready!(Pin::new(&mut self.socket).poll_write(cx, rest))?;
+                if said == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                self.said += said;
+            }
+            if let Some((status, headers)) = self.interim.next() {
+                let mut head = Vec::with_capacity(256);
+                write_interim(&mut head, status, &headers);
+                self.saying = Cow::Owned(head);
+            } else {
+                ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+                self.saying = Cow::Borrowed(&[]);
+            }
+            self.said = 0;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// The next part of the body that was read already.

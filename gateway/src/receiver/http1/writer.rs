@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use http::header::{CONTENT_LENGTH, DATE};
 use http::response::Parts;
-use http::{StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 
 use crate::body::Body;
 use crate::http1::{Frames, ends_here, field};
@@ -54,6 +54,17 @@ pub(super) fn write(
     }
     out.extend_from_slice(b"\r\n");
     frames
+}
+
+/// Writes an answer before the answer: it has no body, and no fields about framing (RFC 9110 §8.6).
+pub(super) fn write_interim(out: &mut Vec<u8>, said: StatusCode, headers: &HeaderMap) {
+    status(out, said);
+    for (name, value) in headers {
+        if *name != CONTENT_LENGTH && !ends_here(name.as_str()) {
+            field(out, name.as_str(), value.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn status(out: &mut Vec<u8>, status: StatusCode) {

@@ -21,6 +21,7 @@ use crate::account::Account;
 use crate::body::{Body, BodyError, Intake};
 use crate::fault::{BadRequest, Fault, Format, render};
 use crate::pipeline;
+use crate::trailers::welcome;
 
 /// Answers one request. The client is given up with `stall`.
 pub(in super::super) async fn call(
@@ -46,7 +47,9 @@ pub(in super::super) async fn call(
         let intake = Rc::clone(intake.insert(Rc::new(Intake::new(false))));
         Body::stream(ClientBody { incoming, intake, stall: Rc::clone(&stall) })
     };
-    let mut incoming = pipeline::Incoming { parts, body, intake, peer: visit.peer.clone() };
+    // The library has no way to say anything before the answer.
+    let (peer, interim) = (visit.peer.clone(), None);
+    let mut incoming = pipeline::Incoming { parts, body, intake, peer, interim };
     let mut account = pipeline::open(&visit.worker, &mut incoming);
     let mut response = pipeline::answer(&visit.worker, incoming, &mut account).await;
     Ok(match (std::mem::take(response.body_mut()), upgrade) {
@@ -102,7 +105,14 @@ impl http_body::Body for ClientBody {
         {
             return Poll::Ready(Some(Err(error)));
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Client(Box::new(error)))))
+        let known = |frame: Frame<Bytes>| match frame.into_trailers() {
+            Ok(trailers) => Frame::trailers(welcome(trailers)),
+            Err(frame) => frame,
+        };
+        Poll::Ready(frame.map(|frame| match frame {
+            Ok(frame) => Ok(known(frame)),
+            Err(error) => Err(BodyError::Client(Box::new(error))),
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -11,6 +11,7 @@ use http_body::{Frame, SizeHint};
 use super::super::exchange::{SendError, WaitsFor};
 use super::stream::Stream;
 use crate::body::BodyError;
+use crate::trailers::welcome;
 
 /// The body of an answer that is still being read.
 pub(super) struct AnswerBody {
@@ -44,7 +45,8 @@ impl AnswerBody {
             }
         }
         let trailers = ready!(self.receiving.poll_trailers(cx)).map_err(SendError::of);
-        Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)).transpose())
+        let known = |trailers| Frame::trailers(welcome(trailers));
+        Poll::Ready(trailers.map(|trailers| trailers.map(known)).transpose())
     }
 }
 

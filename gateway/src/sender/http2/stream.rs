@@ -10,15 +10,19 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use http_body::Body as _;
 
-use super::super::exchange::{Order, SendError, WaitsFor};
+use super::super::answer::AnswerError;
+use super::super::exchange::{MOST_INTERIM, Order, SendError, WaitsFor};
 use super::channel::Slot;
 use super::deadline;
 use super::head::request;
 use super::patience::Patience;
 use crate::body::{Body, BodyError};
+use crate::interim::Teller;
+
+const CONTINUE: StatusCode = StatusCode::CONTINUE;
 
 /// A request and its answer on their way over one stream.
 #[derive(Debug)]
@@ -34,6 +38,9 @@ pub(super) struct Stream {
     last: bool,
     /// Whether all of the request is sent, or no more of it is wanted.
     sent: bool,
+    teller: Option<Teller>,
+    /// Interim answers so far.
+    interim: usize,
     pub(super) patience: Patience,
     /// Whether the client reads a status behind the answer.
     pub(super) is_grpc: bool,
@@ -55,7 +62,7 @@ impl Stream {
         let (answering, sending) =
             slot.requests().send_request(request, bodiless).map_err(SendError::of)?;
         let patience = Patience::new(slot.alarms(), &order);
-        let (body, chunk) = (order.body, Bytes::new());
+        let (body, teller, chunk) = (order.body, order.teller, Bytes::new());
         Ok(Self {
             _slot: slot,
             sending,
@@ -64,6 +71,8 @@ impl Stream {
             chunk,
             last: false,
             sent: bodiless,
+            teller,
+            interim: 0,
             patience,
             is_grpc,
         })
@@ -75,10 +84,28 @@ impl Stream {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<RecvStream>, SendError>> {
         let turn = self.poll_send(cx).map_err(SendError::RequestBody)?;
+        self.hear_interim(cx)?;
         match Pin::new(&mut self.answering).poll(cx) {
             Poll::Ready(answer) => Poll::Ready(answer.map_err(SendError::of)),
             Poll::Pending => self.patience.poll(turn, cx).map(|()| Err(SendError::Timeout)),
         }
+    }
+
+    /// Hands on what the backend says before its answer.
+    fn hear_interim(&mut self, cx: &mut Context<'_>) -> Result<(), SendError> {
+        // An error is told by the answer, too.
+        while let Poll::Ready(Some(Ok(said))) = self.answering.poll_informational(cx) {
+            self.interim += 1;
+            if self.interim > MOST_INTERIM {
+                return Err(SendError::Protocol(AnswerError::Interim));
+            }
+            // The body of a request is never held back here, so nobody waits for the word to go on.
+            if let Some(teller) = self.teller.as_ref().filter(|_| said.status() != CONTINUE) {
+                let (parts, ()) = said.into_parts();
+                teller.tell(parts.status, parts.headers);
+            }
+        }
+        Ok(())
     }
 
     /// Sends what can be sent, and says whose turn it is then.

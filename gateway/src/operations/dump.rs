@@ -1,59 +1,31 @@
-//! What can an operator ask of a running gateway besides health and metrics?
+//! What is served, and how are the servers behind it?
 //!
-//! `/config_dump` tells what is served, with its name and hash, and never a secret; at most a
-//! thousand objects, which `?kind=Api&name=orders` or `?api=orders:1.0.0` choose. `/cache/purge`
-//! throws out what the cache keeps.
+//! With name and hash, and never a secret; of each list at most a thousand, which
+//! `?kind=Api&name=orders` or `?api=orders:1.0.0` choose.
 
 use std::sync::Arc;
 
-use cache::Store;
-use chassis::Clock;
-use chassis::operations::{Ask, Reply, Route};
-use http::{Method, StatusCode};
+use chassis::operations::{Ask, Reply};
+use http::StatusCode;
 use plan::{Object, ResourceKey};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
-use crate::caching;
-use crate::generation::Current;
-use crate::loglevel;
-use crate::snapshot::State;
-use crate::watched::Watched;
+use super::backends::Backends;
+use super::certificates;
+use super::routes::Sources;
 
-/// Objects in one answer.
+/// Objects, addresses of servers and certificates in one answer.
 const MOST_SHOWN: usize = 1000;
 
-/// The routes of the operations port that are the gateway's own.
-pub fn routes(
-    node: &str,
-    watched: &Arc<Watched>,
-    clock: &Clock,
-    store: &Arc<Store>,
-    states: watch::Receiver<Arc<State>>,
-    current: Arc<Current>,
-) -> Vec<Route> {
-    let node: Arc<str> = Arc::from(node);
-    let (store, served) = (Arc::clone(store), Arc::clone(&current));
-    let purge = Route::on(Method::POST, "/cache/purge", move |ask| {
-        let (store, served) = (Arc::clone(&store), Arc::clone(&served));
-        async move { caching::purge(&store, &served.load().plan, &ask.body) }
-    });
-    let dump = Route::get("/config_dump", move |ask| {
-        let (node, current) = (Arc::clone(&node), Arc::clone(&current));
-        let state = Arc::clone(&states.borrow());
-        async move { dump(&node, &state, &current, &ask) }
-    });
-    let [show, set] = loglevel::routes(watched, clock);
-    vec![dump, purge, show, set]
-}
-
-fn dump(node: &str, state: &State, current: &Current, ask: &Ask) -> Reply {
+/// What `/config_dump` answers.
+pub(super) fn dump(sources: &Sources, ask: &Ask) -> Reply {
     let Some(wanted) = Wanted::parse(&ask.query) else {
         let reason =
             "the question is ?kind=KIND&name=NAME, each of them optional, or ?api=NAME:VERSION\n";
         return Reply::text(StatusCode::BAD_REQUEST, reason);
     };
-    let generation = current.load();
+    let state = Arc::clone(&sources.states.borrow());
+    let generation = sources.current.load();
     let keys = generation.resident_keys.as_ref();
     let mut more = 0_usize;
     let fitting = state.plan.objects().iter().filter(|object| wanted.fits(object.key()));
@@ -69,8 +41,21 @@ fn dump(node: &str, state: &State, current: &Current, ask: &Ask) -> Reply {
         json!({ "key": object.key, "field": object.field, "reason": object.reason,
             "serving": object.serving().as_str_name() })
     });
+    let now_ms = sources.servers.millis(sources.clock.instant());
+    let mut backends = Backends::default();
+    for api in generation.plan.apis().filter(|api| wanted.fits(&api.key)) {
+        backends.add(api, &sources.servers, now_ms, MOST_SHOWN);
+    }
+    let fits = |name: &str| wanted.fits_named("Certificate", name);
+    let in_force = certificates::of_resources(&sources.certificates, fits);
+    let certificates_not_shown = in_force.len().saturating_sub(MOST_SHOWN);
+    let shown = in_force.into_iter().take(MOST_SHOWN);
+    let mut certificates: Vec<certificates::Certificate> = shown.map(Into::into).collect();
+    if wanted.is_all() {
+        certificates.extend(certificates::own(&sources.certificates));
+    }
     let dump = json!({
-        "node": node,
+        "node": &*sources.node,
         "version": env!("CARGO_PKG_VERSION"),
         "epoch": state.epoch,
         "revision": state.revision,
@@ -82,6 +67,10 @@ fn dump(node: &str, state: &State, current: &Current, ask: &Ask) -> Reply {
         "rejected": rejected.collect::<Vec<Value>>(),
         "objects": objects,
         "objectsNotShown": more,
+        "backends": backends.shown,
+        "backendsNotShown": backends.not_shown,
+        "certificates": certificates,
+        "certificatesNotShown": certificates_not_shown,
     });
     Reply::json(format!("{dump:#}\n"))
 }
@@ -114,6 +103,16 @@ impl Wanted {
             }
         }
         Some(wanted)
+    }
+
+    /// Whether nothing is chosen.
+    fn is_all(&self) -> bool {
+        self.kind.is_none() && self.name.is_none()
+    }
+
+    fn fits_named(&self, kind: &str, name: &str) -> bool {
+        self.kind.as_deref().is_none_or(|wanted| wanted == kind)
+            && self.name.as_deref().is_none_or(|wanted| wanted == name)
     }
 
     fn fits(&self, key: &ResourceKey) -> bool {

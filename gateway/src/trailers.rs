@@ -1,0 +1,79 @@
+//! Which fields may stand behind a body?
+//!
+//! RFC 9110 §6.5.1: a trailer must not change how the message was framed, routed, authorised or
+//! understood; a far end that joins trailers with header fields would believe it. The same holds for
+//! what backends take as a word of the gateway. What is none of that passes.
+
+use http::{HeaderMap, HeaderName};
+
+use crate::http1::ends_here;
+use crate::identity::{is_identity, is_like};
+
+/// Names that are no trailers, in the dash form.
+const UNWELCOME: [&str; 24] = [
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-location",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "max-forwards",
+    "pragma",
+    "proxy-authorization",
+    "range",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "www-authenticate",
+];
+
+/// Whether the field called `name` (in lower case) may stand behind a body.
+pub fn is_welcome(name: &str) -> bool {
+    !ends_here(name) && !is_identity(name) && !UNWELCOME.iter().any(|known| is_like(name, known))
+}
+
+/// What of `trailers` may stand behind a body.
+pub fn welcome(mut trailers: HeaderMap) -> HeaderMap {
+    let is_out = |name: &&HeaderName| !is_welcome(name.as_str());
+    let out: Vec<HeaderName> = trailers.keys().filter(is_out).cloned().collect();
+    for name in &out {
+        trailers.remove(name);
+    }
+    trailers
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    /// Which of `names` may stand behind a body.
+    #[track_caller]
+    fn check(names: &str, expected: &str) {
+        let value = || HeaderValue::from_static("x");
+        let all = names.split(' ').map(|name| (name.parse().unwrap(), value()));
+        let left = welcome(all.collect());
+        let left: Vec<&str> = left.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left.join(" "), expected);
+    }
+
+    #[test]
+    fn what_tells_of_the_message_or_its_sender_is_left_out() {
+        check("grpc-status grpc-message digest x-own", "grpc-status grpc-message digest x-own");
+        check("transfer-encoding transfer_encoding content_length host x-own", "x-own");
+        check("authorization proxy_authorization cookie set-cookie content_type te", "");
+        check("x-forwarded-for x_forwarded_for x-jwt_assertion client-cert client_cert_chain", "");
+        check("x-wso2-client-certificate x_real_ip forwarded x-request-id host-name", "host-name");
+    }
+}
