@@ -120,6 +120,8 @@ pub(super) fn compile_servers(
             problems.add(&here.name("id"), reason, "give each server its own");
         }
     }
+    // There are thousands of endpoints, and most have one server.
+    servers.list.shrink_to_fit();
     servers.list
 }
 

@@ -1,6 +1,7 @@
 //! What is held, and what refers to what?
 
 mod hash;
+mod index;
 mod object;
 mod relations;
 mod set;

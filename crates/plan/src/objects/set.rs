@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdMap;
 
 use super::hash::StateHash;
+use super::index::Index;
 use super::object::Object;
 use super::relations::{claims, references};
 use crate::resource::{Kind, ResourceKey};
@@ -18,8 +19,8 @@ use crate::resource::{Kind, ResourceKey};
 #[derive(Clone, Default)]
 pub struct Objects {
     map: OrdMap<ResourceKey, Arc<Object>>,
-    referrers: OrdMap<ResourceKey, OrdSet<ResourceKey>>,
-    claimants: OrdMap<Arc<str>, OrdSet<ResourceKey>>,
+    referrers: Index<ResourceKey>,
+    claimants: Index<Arc<str>>,
     hash: StateHash,
 }
 
@@ -66,11 +67,11 @@ impl Objects {
 
     /// The resources that name `key`.
     pub fn referrers(&self, key: &ResourceKey) -> impl Iterator<Item = &ResourceKey> {
-        self.referrers.get(key).into_iter().flat_map(OrdSet::iter)
+        self.referrers.get(key)
     }
 
     pub(crate) fn claimants(&self, thing: &str) -> impl Iterator<Item = &ResourceKey> {
-        self.claimants.get(thing).into_iter().flat_map(OrdSet::iter)
+        self.claimants.get(thing)
     }
 
     /// Adds or replaces one; the one that was there comes back.
@@ -79,10 +80,10 @@ impl Objects {
         self.hash = self.hash.plus(object.hash());
         if let Some(resource) = object.resource() {
             for reference in references(&resource) {
-                enter(&mut self.referrers, reference.to, object.key());
+                self.referrers.enter(reference.to, object.key());
             }
             for claim in claims(&resource) {
-                enter(&mut self.claimants, claim.thing.into(), object.key());
+                self.claimants.enter(claim.thing.into(), object.key());
             }
         }
         self.map.insert(object.key().clone(), object);
@@ -102,10 +103,10 @@ impl Objects {
         self.hash = self.hash.minus(object.hash());
         if let Some(resource) = object.resource() {
             for reference in references(&resource) {
-                leave(&mut self.referrers, &reference.to, key);
+                self.referrers.leave(&reference.to, key);
             }
             for claim in claims(&resource) {
-                leave(&mut self.claimants, &Arc::from(claim.thing), key);
+                self.claimants.leave(&Arc::from(claim.thing), key);
             }
         }
         Some(object)
@@ -140,18 +141,6 @@ impl Objects {
             }
         }
         (upserts, deletes.into_iter().collect())
-    }
-}
-
-fn enter<K: Ord + Clone>(index: &mut OrdMap<K, OrdSet<ResourceKey>>, entry: K, key: &ResourceKey) {
-    index.entry(entry).or_default().insert(key.clone());
-}
-
-fn leave<K: Ord + Clone>(index: &mut OrdMap<K, OrdSet<ResourceKey>>, entry: &K, key: &ResourceKey) {
-    let Some(keys) = index.get_mut(entry) else { return };
-    keys.remove(key);
-    if keys.is_empty() {
-        index.remove(entry);
     }
 }
 
