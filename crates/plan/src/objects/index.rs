@@ -24,6 +24,12 @@ impl<K: Ord> Default for Index<K> {
 }
 
 impl<K: Ord + Clone> Index<K> {
+    /// Whether nobody names anything.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The resource `key` names `thing`.
     pub(super) fn enter(&mut self, thing: K, key: &ResourceKey) {
         match self.0.get_mut(&thing) {
@@ -93,7 +99,7 @@ mod tests {
         }
         let names: Vec<&str> = index.get("thing").map(ResourceKey::id).collect();
         assert_eq!(names.join(" "), left);
-        assert_eq!(index.0.is_empty(), left.is_empty(), "nothing is kept of who has gone");
+        assert_eq!(index.is_empty(), left.is_empty(), "nothing is kept of who has gone");
     }
 
     #[test]
