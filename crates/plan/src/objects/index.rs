@@ -72,7 +72,7 @@ impl<K: Ord + Clone> Index<K> {
             Keys::One(key) => Some(key),
             Keys::Many(_) => None,
         });
-        let many = keys.into_iter().flat_map(|keys| match keys {
+        let many = keys.into_iter().filter_map(|keys| match keys {
             Keys::One(_) => None,
             Keys::Many(keys) => Some(keys.iter()),
         });
