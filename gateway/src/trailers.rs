@@ -6,8 +6,8 @@
 
 use http::{HeaderMap, HeaderName};
 
-use crate::http1::ends_here;
 use crate::identity::{is_identity, is_like};
+use crate::one_hop::ends_here;
 
 /// Names that are no trailers, in the dash form.
 const UNWELCOME: [&str; 24] = [

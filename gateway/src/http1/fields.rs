@@ -1,6 +1,4 @@
-//! How is a header field written, and which end at this hop?
-//!
-//! RFC 9110 §7.6.1: those about the connection, and those that `Connection` names.
+//! How is a header field written, and which does `Connection` name?
 
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
@@ -51,24 +49,4 @@ pub fn has_word(headers: &HeaderMap, name: &HeaderName, word: &[u8]) -> bool {
         let mut words = list.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         words.any(|other| other.eq_ignore_ascii_case(word))
     })
-}
-
-/// Whether the field called `name` (in lower case) is about one connection only. `TE` is among them
-/// and is written anew where trailers are welcome; `Trailer` is not: it tells the far end what comes.
-/// Framing ends here in the underscore form too: some servers read both as one.
-pub fn ends_here(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "te"
-            | "transfer-encoding"
-            | "transfer_encoding"
-            | "content_length"
-            | "upgrade"
-            | "http2-settings"
-    )
 }

@@ -12,7 +12,7 @@ mod trailers;
 
 pub use chunked::{Decoder, Part};
 pub use error::FramingError;
-pub use fields::{Named, ends_here, field, has_word};
+pub use fields::{Named, field, has_word};
 pub use length::one_length;
 pub use outgoing::{Flow, Frames, Outgoing};
 pub use places::{MAX_FIELDS, Place, Places};

@@ -10,7 +10,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use httparse::ParserConfig;
 
-use crate::http1::{FramingError, MAX_FIELDS, Named, Place, Places, ends_here, one_length};
+use crate::http1::{FramingError, MAX_FIELDS, Named, Place, Places, one_length};
+use crate::one_hop::ends_here;
 
 /// All bytes of a head.
 pub(super) const MAX_HEAD: usize = 128 * 1024;

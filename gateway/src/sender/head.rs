@@ -9,7 +9,8 @@ use std::fmt;
 use http::{HeaderMap, Method};
 
 use crate::body::Body;
-use crate::http1::{Frames, Named, ends_here, field};
+use crate::http1::{Frames, Named, field};
+use crate::one_hop::ends_here;
 
 /// The request line and what stands around the client's header fields.
 pub struct Line<'a> {

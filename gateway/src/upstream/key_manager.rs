@@ -11,7 +11,8 @@ use turnpike_proto::identity::v1::{ForwardRequest, ForwardResponse, HeaderField}
 use super::forwarded::strip;
 use crate::body::Body;
 use crate::fault::Fault;
-use crate::http1::{Named, ends_here};
+use crate::http1::Named;
+use crate::one_hop::ends_here;
 use crate::received::Received;
 use crate::rpc::token_endpoint::Handle;
 

@@ -9,7 +9,8 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode, Version};
 
 use crate::body::Body;
-use crate::http1::{Frames, ends_here, field};
+use crate::http1::{Frames, field};
+use crate::one_hop::ends_here;
 
 /// What the request says about how it wants to be answered.
 #[derive(Clone, Copy, Debug)]
