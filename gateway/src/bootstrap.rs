@@ -46,6 +46,8 @@ use crate::{operations, sender};
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long readiness waits for a service that neither speaks nor refuses.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Readiness waits for the ports that calls come to.
+const RECEIVER: &str = "receiver";
 /// What a stop keeps for its own last steps.
 const LAST_STEPS: Duration = Duration::from_millis(500);
 
@@ -116,8 +118,12 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         }
         (port.answer(&host, extra)?, serving)
     } else {
+        // Whoever is told that it is ready calls at once.
+        let receiver = host.ready.condition(RECEIVER);
         let operations = port.answer(&host, extra)?;
-        (operations, serve(&config, inherited, &context, &host)?)
+        let serving = serve(&config, inherited, &context, &host)?;
+        receiver.green();
+        (operations, serving)
     };
     if let Some(before) = before
         && let Err(error) = before.released().await

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::{Clock, Tasks};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -175,13 +175,14 @@ pub(crate) fn free() -> SocketAddr {
     }
 }
 
-/// A backend that answers with the number of bytes it was sent, and counts.
+/// A backend that answers with the number of bytes it was sent, says in fields who it is and what it
+/// saw, and counts.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     pub(crate) calls: Arc<AtomicU64>,
 }
 
-pub(crate) async fn backend() -> Backend {
+pub(crate) async fn backend(name: &'static str) -> Backend {
     let calls = Arc::<AtomicU64>::default();
     let tasks = Tasks::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -193,7 +194,7 @@ pub(crate) async fn backend() -> Backend {
             stream.set_nodelay(true).unwrap();
             let server = hyper::server::conn::http1::Builder::new();
             let calls = Arc::clone(&counting);
-            let answer = service_fn(move |request| counted(request, Arc::clone(&calls)));
+            let answer = service_fn(move |request| counted(name, request, Arc::clone(&calls)));
             let connection = server.serve_connection(TokioIo::new(stream), answer);
             connections.spawn("backend connection", async move { drop(connection.await) });
         }
@@ -202,10 +203,17 @@ pub(crate) async fn backend() -> Backend {
 }
 
 async fn counted(
+    name: &'static str,
     request: Request<Incoming>,
     calls: Arc<AtomicU64>,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    let length = request.into_body().collect().await?.to_bytes().len();
+    let (head, body) = request.into_parts();
+    let length = body.collect().await?.to_bytes().len();
     calls.fetch_add(1, Ordering::Relaxed);
-    Ok(Response::new(Full::from(length.to_string())))
+    let revision = head.headers.get("x-revision").and_then(|value| value.to_str().ok());
+    let saw = format!("{} {}", head.uri.path(), revision.unwrap_or_default());
+    let mut answer = Response::new(Full::from(length.to_string()));
+    answer.headers_mut().insert("x-backend", HeaderValue::from_static(name));
+    answer.headers_mut().insert("x-saw", HeaderValue::try_from(saw).unwrap());
+    Ok(answer)
 }

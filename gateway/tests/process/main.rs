@@ -13,4 +13,6 @@ mod load;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
+mod redeploy;
+#[cfg(test)]
 mod upgrade;

@@ -111,7 +111,7 @@ fn per_second(calls: &AtomicU64, time: Duration) -> f64 {
 /// share of what it could do that it still does must be at least `share`.
 async fn check(share: f64, time: Duration) {
     let folder = tempfile::tempdir().unwrap();
-    let backend = backend().await;
+    let backend = backend("any").await;
     let more = "workers = 1\n[overload]\nqueue_delay = \"50ms\"\n";
     let place = Place::new(folder.path(), backend.address, more);
     let gateway = place.start(&[]).await;
@@ -158,7 +158,7 @@ async fn five_times_too_much_is_served_as_far_as_it_can_be() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_alone_cannot_use_up_the_descriptors() {
     let folder = tempfile::tempdir().unwrap();
-    let backend = backend().await;
+    let backend = backend("any").await;
     let more = "workers = 1\n[overload]\nspare_descriptors = 128\n";
     let place = Place::new(folder.path(), backend.address, more);
     let gateway = place.start_with_descriptors(256).await;
