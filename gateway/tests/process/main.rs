@@ -15,4 +15,6 @@ mod overload;
 #[cfg(test)]
 mod redeploy;
 #[cfg(test)]
+mod sockets;
+#[cfg(test)]
 mod upgrade;

@@ -1,10 +1,11 @@
-//! Does a new gateway take the place of a running one without losing a call?
+//! Does a new gateway take the place of a running one without losing a call or a WebSocket?
 
 use chassis::Clock;
 use rustix::process::Signal;
 
 use crate::ground::{Gateway, PATIENCE, Place, ask, backend};
 use crate::load::Load;
+use crate::sockets::Sockets;
 
 const SHORT: &str = "workers = 2\ndrain_idle = \"200ms\"\n";
 
@@ -18,18 +19,23 @@ async fn upgraded(mut before: Gateway) -> Gateway {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_upgrades_cost_no_call() {
+async fn twenty_upgrades_cost_no_call_and_end_websockets_well() {
     let folder = tempfile::tempdir().unwrap();
     let backend = backend("any").await;
     let place = Place::new(folder.path(), backend.address, SHORT);
+    let sockets = Sockets::start().await;
+    sockets.serve_at(&place);
     let mut gateway = place.start(&[]).await;
     let at = place.http;
     let load = Load::start(move || at);
     for _ in 0..20 {
+        let talks = sockets.open(at).await;
         gateway = upgraded(gateway).await;
+        talks.end().await;
         assert_eq!(place.ask("/readyz").await.0, 200, "{}", gateway.last_words());
     }
     load.end(&backend).await;
+    sockets.end(20).await;
     gateway.signal(Signal::TERM);
     assert!(gateway.ended().await.success(), "{}", gateway.last_words());
 }
