@@ -8,7 +8,7 @@ use std::time::Duration;
 use chassis::{Clock, Tasks};
 use rustix::process::Signal;
 
-use crate::ground::{Place, backend};
+use crate::ground::{Place, backend, beside_others};
 use crate::load::Load;
 use crate::sockets::Sockets;
 
@@ -56,6 +56,7 @@ impl Balancer {
 
 /// Stops one of two gateways `times` times, in turns, under load.
 async fn check(times: usize) {
+    let _machine = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let backend = backend("any").await;
     let places =

@@ -18,9 +18,23 @@ use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Nothing takes longer unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whoever measures wants the machine for itself.
+static MACHINE: RwLock<()> = RwLock::const_new(());
+
+/// Nothing else is tried meanwhile.
+pub(crate) async fn alone() -> RwLockWriteGuard<'static, ()> {
+    MACHINE.write().await
+}
+
+/// Others that do not mind are tried meanwhile.
+pub(crate) async fn beside_others() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().await
+}
 
 /// Where a gateway is found, and what it is told.
 #[derive(Clone, Debug)]
@@ -75,6 +89,20 @@ impl Place {
         self.ready(self.spawn(command, &[])).await
     }
 
+    /// The same on one processor.
+    pub(crate) async fn start_on(&self, processor: usize) -> Gateway {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &processor.to_string(), env!("CARGO_BIN_EXE_gateway")]);
+        self.ready(self.spawn(command, &[])).await
+    }
+
+    /// Changes a resource before the gateway starts.
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(String) -> String) {
+        let file = self.folder.join("resources").join(name);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(file, change(text)).unwrap();
+    }
+
     async fn ready(&self, gateway: Gateway) -> Gateway {
         let ready = async {
             while self.ask("/readyz").await.0 != 200 {
@@ -127,6 +155,10 @@ impl Gateway {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).unwrap();
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use crate::ground::{Backend, PATIENCE, Place, backend};
+use crate::ground::{Backend, PATIENCE, Place, backend, beside_others};
 
 /// For how long; `TURNPIKE_REDEPLOY_SECONDS` says another time.
 const SECONDS: u64 = 4;
@@ -140,6 +140,7 @@ type Tally = (u64, Vec<String>);
 /// Deploys again and again for `time`, each revision once the one before is seen in answers, while
 /// calls are made as fast as they are answered. No call fails, and none sees two revisions.
 async fn check(time: Duration) {
+    let _machine = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let backends = [backend("left").await, backend("right").await];
     let place = Place::new(folder.path(), backends[0].address, "workers = 2\n");

@@ -3,7 +3,7 @@
 use chassis::Clock;
 use rustix::process::Signal;
 
-use crate::ground::{Gateway, PATIENCE, Place, ask, backend};
+use crate::ground::{Gateway, PATIENCE, Place, ask, backend, beside_others};
 use crate::load::Load;
 use crate::sockets::Sockets;
 
@@ -20,6 +20,7 @@ async fn upgraded(mut before: Gateway) -> Gateway {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_upgrades_cost_no_call_and_end_websockets_well() {
+    let _machine = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let backend = backend("any").await;
     let place = Place::new(folder.path(), backend.address, SHORT);
@@ -42,6 +43,7 @@ async fn twenty_upgrades_cost_no_call_and_end_websockets_well() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_cannot_serve_leaves_the_running_one_in_place() {
+    let _machine = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let backend = backend("any").await;
     let place = Place::new(folder.path(), backend.address, SHORT);
@@ -64,6 +66,7 @@ async fn a_gateway_that_cannot_serve_leaves_the_running_one_in_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_takes_over_from_nobody_just_starts() {
+    let _machine = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let backend = backend("any").await;
     let place = Place::new(folder.path(), backend.address, SHORT);
@@ -75,6 +78,7 @@ async fn who_takes_over_from_nobody_just_starts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_that_it_is_ready_takes_calls() {
+    let _machine = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let backend = backend("any").await;
     for number in 0..20 {
