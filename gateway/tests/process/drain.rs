@@ -1,4 +1,4 @@
-//! Does a stop cost a call?
+//! Does a stop cost a call or a WebSocket?
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,8 +8,9 @@ use std::time::Duration;
 use chassis::{Clock, Tasks};
 use rustix::process::Signal;
 
-use crate::ground::{Place, backend};
+use crate::ground::{Place, backend, beside_others};
 use crate::load::Load;
+use crate::sockets::Sockets;
 
 const SHORT: &str = "drain_pause = \"300ms\"\ndrain_idle = \"200ms\"\n";
 
@@ -55,10 +56,13 @@ impl Balancer {
 
 /// Stops one of two gateways `times` times, in turns, under load.
 async fn check(times: usize) {
+    let _machine = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
-    let backend = backend().await;
+    let backend = backend("any").await;
     let places =
         ["a", "b"].map(|name| Place::new(&folder.path().join(name), backend.address, SHORT));
+    let sockets = Sockets::start().await;
+    places.iter().for_each(|place| sockets.serve_at(place));
     let balancer = Balancer::new(places.clone());
     let mut gateways = [Some(places[0].start(&[]).await), Some(places[1].start(&[]).await)];
     balancer.sees(0, true).await;
@@ -68,16 +72,19 @@ async fn check(times: usize) {
     for time in 0..times {
         let number = time % 2;
         let mut gateway = gateways[number].take().unwrap();
+        let talks = sockets.open(gateway.place.http).await;
         gateway.signal(Signal::TERM);
         assert!(gateway.ended().await.success(), "{}", gateway.last_words());
+        talks.end().await;
         balancer.sees(number, false).await;
         gateways[number] = Some(places[number].start(&[]).await);
         balancer.sees(number, true).await;
     }
     load.end(&backend).await;
+    sockets.end(times).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_drains_cost_no_call() {
+async fn twenty_drains_cost_no_call_and_end_websockets_well() {
     check(20).await;
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::{Clock, Tasks};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -18,9 +18,23 @@ use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Nothing takes longer unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whoever measures wants the machine for itself.
+static MACHINE: RwLock<()> = RwLock::const_new(());
+
+/// Nothing else is tried meanwhile.
+pub(crate) async fn alone() -> RwLockWriteGuard<'static, ()> {
+    MACHINE.write().await
+}
+
+/// Others that do not mind are tried meanwhile.
+pub(crate) async fn beside_others() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().await
+}
 
 /// Where a gateway is found, and what it is told.
 #[derive(Clone, Debug)]
@@ -73,6 +87,20 @@ impl Place {
         let line = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
         command.args(["-c", &line, env!("CARGO_BIN_EXE_gateway")]);
         self.ready(self.spawn(command, &[])).await
+    }
+
+    /// The same on one processor.
+    pub(crate) async fn start_on(&self, processor: usize) -> Gateway {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &processor.to_string(), env!("CARGO_BIN_EXE_gateway")]);
+        self.ready(self.spawn(command, &[])).await
+    }
+
+    /// Changes a resource before the gateway starts.
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(String) -> String) {
+        let file = self.folder.join("resources").join(name);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(file, change(text)).unwrap();
     }
 
     async fn ready(&self, gateway: Gateway) -> Gateway {
@@ -129,6 +157,10 @@ impl Gateway {
         kill_process(pid, signal).unwrap();
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -175,13 +207,14 @@ pub(crate) fn free() -> SocketAddr {
     }
 }
 
-/// A backend that answers with the number of bytes it was sent, and counts.
+/// A backend that answers with the number of bytes it was sent, says in fields who it is and what it
+/// saw, and counts.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     pub(crate) calls: Arc<AtomicU64>,
 }
 
-pub(crate) async fn backend() -> Backend {
+pub(crate) async fn backend(name: &'static str) -> Backend {
     let calls = Arc::<AtomicU64>::default();
     let tasks = Tasks::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -193,7 +226,7 @@ pub(crate) async fn backend() -> Backend {
             stream.set_nodelay(true).unwrap();
             let server = hyper::server::conn::http1::Builder::new();
             let calls = Arc::clone(&counting);
-            let answer = service_fn(move |request| counted(request, Arc::clone(&calls)));
+            let answer = service_fn(move |request| counted(name, request, Arc::clone(&calls)));
             let connection = server.serve_connection(TokioIo::new(stream), answer);
             connections.spawn("backend connection", async move { drop(connection.await) });
         }
@@ -202,10 +235,17 @@ pub(crate) async fn backend() -> Backend {
 }
 
 async fn counted(
+    name: &'static str,
     request: Request<Incoming>,
     calls: Arc<AtomicU64>,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    let length = request.into_body().collect().await?.to_bytes().len();
+    let (head, body) = request.into_parts();
+    let length = body.collect().await?.to_bytes().len();
     calls.fetch_add(1, Ordering::Relaxed);
-    Ok(Response::new(Full::from(length.to_string())))
+    let revision = head.headers.get("x-revision").and_then(|value| value.to_str().ok());
+    let saw = format!("{} {}", head.uri.path(), revision.unwrap_or_default());
+    let mut answer = Response::new(Full::from(length.to_string()));
+    answer.headers_mut().insert("x-backend", HeaderValue::from_static(name));
+    answer.headers_mut().insert("x-saw", HeaderValue::try_from(saw).unwrap());
+    Ok(answer)
 }

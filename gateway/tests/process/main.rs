@@ -15,4 +15,8 @@ mod load;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
+mod redeploy;
+#[cfg(test)]
+mod sockets;
+#[cfg(test)]
 mod upgrade;
