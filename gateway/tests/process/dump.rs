@@ -37,7 +37,7 @@ async fn dump(place: &Place, query: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dump_tells_of_the_servers_and_of_the_certificates() {
     let folder = tempfile::tempdir().unwrap();
-    let backend = backend().await;
+    let backend = backend("one").await;
     let place = Place::new(folder.path(), backend.address, "workers = 1\n");
     fs::write(folder.path().join("resources/sick.yaml"), SICK).unwrap();
     let _gateway = place.start(&[]).await;
