@@ -62,7 +62,9 @@ async fn check(times: usize) {
     let places =
         ["a", "b"].map(|name| Place::new(&folder.path().join(name), backend.address, SHORT));
     let sockets = Sockets::start().await;
-    places.iter().for_each(|place| sockets.serve_at(place));
+    for place in &places {
+        sockets.serve_at(place);
+    }
     let balancer = Balancer::new(places.clone());
     let mut gateways = [Some(places[0].start(&[]).await), Some(places[1].start(&[]).await)];
     balancer.sees(0, true).await;

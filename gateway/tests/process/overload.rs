@@ -135,7 +135,7 @@ fn processor_seconds(id: u32) -> f64 {
 }
 
 /// A backend that answers each request with text that takes a while to compress.
-async fn talkative() -> SocketAddr {
+fn talkative() -> SocketAddr {
     let (tasks, socket) = (Tasks::default(), TcpSocket::new_v4().unwrap());
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     // A connection that finds no room to wait in comes again after a second, which is not asked here.
@@ -186,7 +186,7 @@ async fn check(share: f64, time: Duration, processor: Option<usize>) {
     let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let more = format!("workers = 1\n[overload]\nmemory = \"{MEMORY}MiB\"\n");
-    let place = Place::new(folder.path(), talkative().await, &more);
+    let place = Place::new(folder.path(), talkative(), &more);
     place.change("open.yaml", |text| text + "  compression: {}\n");
     let gateway = match processor {
         Some(processor) => place.start_on(processor).await,

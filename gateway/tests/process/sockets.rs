@@ -1,4 +1,4 @@
-//! Do WebSockets end as they should when their gateway goes?
+//! Do open WebSocket connections end as they should when their gateway goes?
 //!
 //! Each talks without a pause and in halves of frames, so that the end finds some in the middle of
 //! one. It has to be told 1001 between two frames, and its goodbye has to be waited for; the same
@@ -42,7 +42,7 @@ pub(crate) struct Sockets {
     broken: Arc<AtomicU64>,
 }
 
-/// WebSockets that talk until they are told the end.
+/// sockets that talk until they are told the end.
 pub(crate) struct Talks(Vec<JoinHandle<io::Result<u64>>>);
 
 impl Sockets {
@@ -75,7 +75,7 @@ impl Sockets {
         std::fs::write(place.folder.join("resources/sockets.yaml"), resource).unwrap();
     }
 
-    /// WebSockets to the gateway there; each has been answered once.
+    /// sockets to the gateway there; each has been answered once.
     pub(crate) async fn open(&self, at: SocketAddr) -> Talks {
         let mut talks = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -100,7 +100,7 @@ impl Sockets {
         Talks(talks)
     }
 
-    /// The backend has seen `goings` gateways go, and each of its WebSockets end well.
+    /// The backend has seen `goings` gateways go, and each of its sockets end well.
     pub(crate) async fn end(&self, goings: usize) {
         let all = (goings * (CONNECTIONS + STREAMS)) as u64;
         let ended = || (self.clean.load(Ordering::Relaxed), self.broken.load(Ordering::Relaxed));
