@@ -2,9 +2,11 @@
 //!
 //! Up: what is on disk is in force before the first listener opens; then the streams to the other
 //! services start. Calls are taken at once, but the gateway is not ready before each of them has
-//! told what changed meanwhile, is known to be away, or has kept silent for `PATIENCE`. Down: readiness is red, listeners close, calls
-//! in flight end, the last state and the last usage events are written; events the collector takes
-//! in the time that is left are gone from the disk, the others are sent after the next start.
+//! told what changed meanwhile, is known to be away, or has kept silent for `PATIENCE`.
+//!
+//! Down: readiness is red, listeners close, calls in flight end, the last state and the last usage
+//! events are written; events the collector takes in the time that is left are gone from the disk,
+//! the others are sent after the next start.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -26,16 +28,14 @@ use crate::config::Config;
 use crate::credentials::Revocations;
 use crate::generation::{Current, Generation};
 use crate::handover::{HandoverError, Offer, Taken};
+use crate::operations::{self, Sources};
 use crate::overload::{self, Descriptors, Memory, descriptors};
 use crate::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use crate::rpc::collector::Collector;
 use crate::rpc::control_plane::{ControlPlane, Node};
 use crate::rpc::key_manager::KeyManager;
 use crate::rpc::token_endpoint;
-use crate::sender::Backends;
-
-use crate::operations::{self, Sources};
-use crate::sender;
+use crate::sender::{self, Backends};
 use crate::servers::Registry;
 use crate::snapshot::{
     CONTROL_PLANE, Certificates, Directory, DirectoryError, Figures, Follower, Publisher, Shelf,

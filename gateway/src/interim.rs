@@ -10,8 +10,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, StatusCode};
 use plan::PoliciesPlan;
+
+use crate::without::without;
 
 /// Interim answers that wait for their client to read.
 const MOST_WAITING: usize = 8;
@@ -59,20 +61,16 @@ impl Teller {
     }
 
     /// Hands on one interim answer, whose fields about the connection are gone already.
-    pub fn tell(&self, status: StatusCode, mut headers: HeaderMap) {
+    pub fn tell(&self, status: StatusCode, headers: HeaderMap) {
         let mut waiting = self.interim.waiting.borrow_mut();
         if waiting.len() >= MOST_WAITING {
             return;
         }
-        let is_out = |name: &&HeaderName| {
-            let dropped = self.policies.as_ref().is_some_and(|it| it.response.drops(name.as_str()));
-            dropped || (self.shares && name.as_str().starts_with("access-control-"))
+        let is_out = |name: &str| {
+            let dropped = self.policies.as_ref().is_some_and(|it| it.response.drops(name));
+            dropped || (self.shares && name.starts_with("access-control-"))
         };
-        let out: Vec<HeaderName> = headers.keys().filter(is_out).cloned().collect();
-        for name in &out {
-            headers.remove(name);
-        }
-        waiting.push_back((status, headers));
+        waiting.push_back((status, without(headers, is_out)));
     }
 }
 

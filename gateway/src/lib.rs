@@ -71,3 +71,4 @@ pub mod date;
 pub mod hex;
 pub mod trace;
 pub mod trailers;
+pub mod without;

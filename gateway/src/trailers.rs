@@ -4,10 +4,11 @@
 //! understood; a far end that joins trailers with header fields would believe it. The same holds for
 //! what backends take as a word of the gateway. What is none of that passes.
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use crate::identity::{is_identity, is_like};
 use crate::one_hop::ends_here;
+use crate::without::without;
 
 /// Names that are no trailers, in the dash form.
 const UNWELCOME: [&str; 24] = [
@@ -43,18 +44,13 @@ pub fn is_welcome(name: &str) -> bool {
 }
 
 /// What of `trailers` may stand behind a body.
-pub fn welcome(mut trailers: HeaderMap) -> HeaderMap {
-    let is_out = |name: &&HeaderName| !is_welcome(name.as_str());
-    let out: Vec<HeaderName> = trailers.keys().filter(is_out).cloned().collect();
-    for name in &out {
-        trailers.remove(name);
-    }
-    trailers
+pub fn welcome(trailers: HeaderMap) -> HeaderMap {
+    without(trailers, |name| !is_welcome(name))
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 

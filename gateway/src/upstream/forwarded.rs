@@ -13,11 +13,9 @@ use crate::identity::{MIRRORED, is_identity};
 use crate::proxies::{Proxies, Source};
 use crate::received::Received;
 
-/// What the field says that tells of a copy.
-pub(super) const COPY: &[u8] = b"1";
-
 /// Fields of our own, and which of the client's may go on.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that is so or not")]
 pub(super) struct Forwarded {
     /// What proxies in front have said; absent: nobody who is believed said anything.
     earlier: Option<Vec<u8>>,
@@ -32,9 +30,8 @@ pub(super) struct Forwarded {
     pub(super) traced: bool,
     /// Whether a body follows that may be waited for.
     pub(super) expects: bool,
-    /// What tells that it is a copy, one of our own or of proxies that are trusted; absent: it is
-    /// none.
-    pub(super) mark: Option<&'static [u8]>,
+    /// Whether it is a copy: one of our own, or of proxies that are trusted.
+    pub(super) is_copy: bool,
 }
 
 impl Forwarded {
@@ -66,7 +63,7 @@ impl Forwarded {
             hides_credential: false,
             traced: false,
             expects: false,
-            mark: (trusted && received.headers.contains_key(MIRRORED)).then_some(COPY),
+            is_copy: trusted && received.headers.contains_key(MIRRORED),
         }
     }
 
@@ -105,7 +102,7 @@ impl Forwarded {
             hides_credential: false,
             traced: false,
             expects: false,
-            mark: (trusted && received.headers.contains_key(MIRRORED)).then_some(COPY),
+            is_copy: trusted && received.headers.contains_key(MIRRORED),
         }
     }
 

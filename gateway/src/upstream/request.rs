@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use plan::{ApiType, BackendUrl, EndpointPlan};
 
-use super::forwarded::{COPY, Forwarded};
+use super::forwarded::Forwarded;
 use super::security::{Fields, Shown};
 use crate::account::Account;
 use crate::body::{Body, Intake};
@@ -83,7 +83,7 @@ impl<'a> Request<'a> {
 
     /// The same as a copy, which says that it is one and stays in the trace of its call.
     pub(super) fn into_copy(mut self, traceparent: Option<String>) -> Self {
-        self.forwarded.mark = Some(COPY);
+        self.forwarded.is_copy = true;
         self.forwarded.traced = traceparent.is_some();
         Self { traceparent, ..self }
     }
@@ -153,7 +153,7 @@ impl<'a> Request<'a> {
         let standard = standard.map(|standard| ("forwarded", standard.as_bytes()));
         let certificate = self.received.peer.certificate.as_ref();
         let certificate = certificate.map(|shown| shown.fields(self.worker.certificate_told));
-        let copy = self.forwarded.mark.map(|mark| (MIRRORED, mark));
+        let copy = self.forwarded.is_copy.then_some((MIRRORED, b"1".as_slice()));
         // Who keeps answers says by which name it may be told for how long.
         let keeps = self.permit.matched().operation().cache.is_some();
         let capability = keeps.then_some(("surrogate-capability", cache::CAPABILITY.as_bytes()));

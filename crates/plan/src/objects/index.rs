@@ -32,17 +32,18 @@ impl<K: Ord + Clone> Index<K> {
 
     /// The resource `key` names `thing`.
     pub(super) fn enter(&mut self, thing: K, key: &ResourceKey) {
-        match self.0.get_mut(&thing) {
-            None => {
-                self.0.insert(thing, Keys::One(key.clone()));
+        let Some(keys) = self.0.get_mut(&thing) else {
+            self.0.insert(thing, Keys::One(key.clone()));
+            return;
+        };
+        match keys {
+            Keys::One(known) if known == key => {}
+            Keys::One(known) => {
+                let both = [known.clone(), key.clone()].into_iter().collect();
+                *keys = Keys::Many(both);
             }
-            Some(Keys::Many(keys)) => {
+            Keys::Many(keys) => {
                 keys.insert(key.clone());
-            }
-            Some(Keys::One(known)) if known == key => {}
-            Some(keys @ Keys::One(_)) => {
-                let Keys::One(known) = keys else { return };
-                *keys = Keys::Many([known.clone(), key.clone()].into_iter().collect());
             }
         }
     }
@@ -67,16 +68,17 @@ impl<K: Ord + Clone> Index<K> {
     where
         K: std::borrow::Borrow<Q>,
     {
-        let keys = self.0.get(thing);
-        let one = keys.and_then(|keys| match keys {
-            Keys::One(key) => Some(key),
-            Keys::Many(_) => None,
-        });
-        let many = keys.into_iter().filter_map(|keys| match keys {
-            Keys::One(_) => None,
-            Keys::Many(keys) => Some(keys.iter()),
-        });
-        one.into_iter().chain(many.flatten())
+        self.0.get(thing).into_iter().flat_map(Keys::iter)
+    }
+}
+
+impl Keys {
+    fn iter(&self) -> impl Iterator<Item = &ResourceKey> {
+        let (one, many) = match self {
+            Self::One(key) => (Some(key), None),
+            Self::Many(keys) => (None, Some(keys)),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
     }
 }
 

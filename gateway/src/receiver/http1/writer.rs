@@ -31,13 +31,7 @@ pub(super) fn write(
     date: &str,
 ) -> Frames {
     status(out, answer.status);
-    for (name, value) in &answer.headers {
-        // Framing is written below, from what will be sent; and what is about another connection
-        // is nobody's business here.
-        if *name != CONTENT_LENGTH && !ends_here(name.as_str()) {
-            field(out, name.as_str(), value.as_bytes());
-        }
-    }
+    fields(out, &answer.headers);
     let frames = framing(out, answer, body, asked);
     if answer.status == StatusCode::SWITCHING_PROTOCOLS {
         // Only a WebSocket that was asked for comes this far.
@@ -60,12 +54,18 @@ pub(super) fn write(
 /// Writes an answer before the answer: it has no body, and no fields about framing (RFC 9110 §8.6).
 pub(super) fn write_interim(out: &mut Vec<u8>, said: StatusCode, headers: &HeaderMap) {
     status(out, said);
+    fields(out, headers);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Framing is written from what will be sent; and what is about another connection is nobody's
+/// business here.
+fn fields(out: &mut Vec<u8>, headers: &HeaderMap) {
     for (name, value) in headers {
         if *name != CONTENT_LENGTH && !ends_here(name.as_str()) {
             field(out, name.as_str(), value.as_bytes());
         }
     }
-    out.extend_from_slice(b"\r\n");
 }
 
 fn status(out: &mut Vec<u8>, status: StatusCode) {
