@@ -9,6 +9,7 @@ use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::security::{Required, Scheme};
 use turnpike_proto::config::v1::{Api, ApiSpec, Definition, Security};
 
+use super::alike::Alike;
 use super::backend::{EndpointPlan, compile_endpoint};
 use super::caching::{CompressionPlan, compile_cache, compile_compression, revision};
 use super::cors::{CorsPlan, compile_cors};
@@ -171,6 +172,15 @@ impl ApiPlan {
             if let Some(old) = old.mirrors.iter().find(|old| old.endpoint == new.endpoint) {
                 new.endpoint.clone_from(&old.endpoint);
             }
+        }
+        self
+    }
+
+    /// Shares its own endpoints with those of other APIs that are written alike, where that changes
+    /// nothing.
+    pub(crate) fn alike(mut self, alike: &Alike) -> Self {
+        for endpoint in [&mut self.production, &mut self.sandbox].into_iter().flatten() {
+            alike.share(endpoint);
         }
         self
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fixtures::lines;
+use crate::fixtures::{admitted, lines};
 use crate::{Balance, EndpointPlan, Objects, Plan, admit};
 
 /// One API with this production endpoint.
@@ -154,4 +154,29 @@ fn an_endpoint_that_did_not_change_is_the_same_one() {
     assert!(Arc::ptr_eq(&before, &same), "only the words changed");
     let (_, other) = plan(&second, "urls: ['http://a'], timeout: 31s");
     assert!(!Arc::ptr_eq(&same, &other));
+}
+
+#[test]
+fn endpoints_that_are_written_alike_are_one_unless_they_count_for_their_api() {
+    let same = |endpoint: &str| {
+        let apis = ["a", "b"].map(|name| {
+            format!("api {name} 1 /{name} + endpoints: {{production: {{{endpoint}}}}}")
+        });
+        let objects = admitted(&apis.join("\n"));
+        let all: Vec<_> =
+            objects.iter().map(|one| (one.key().clone(), one.bytes().clone())).collect();
+        let (plan, _) = Plan::empty().replaced(&all);
+        let ends: Vec<_> = plan.apis().filter_map(|api| api.production.clone()).collect();
+        let [one, other] = ends.as_slice() else { panic!("{ends:?}") };
+        assert_eq!(one, other);
+        Arc::ptr_eq(one, other)
+    };
+    let said = [
+        "urls: ['http://b.example/x']",
+        "urls: ['http://b.example'], timeout: 3s, retries: {attempts: 2}",
+        "urls: ['http://b.example'], breaker: {}",
+        "urls: ['http://b.example'], bulkhead: {maxRequests: 3}",
+        "urls: ['http://b.example', 'http://c.example']",
+    ];
+    assert_eq!(said.map(same), [true, true, false, false, false]);
 }

@@ -3,6 +3,7 @@
 //! Each kind is checked and compiled by the same function, so that what admission accepts is what
 //! gateways run. What it takes to know other resources stands in `admission` and `table`.
 
+mod alike;
 mod api;
 mod backend;
 mod backend_tls;
@@ -51,6 +52,7 @@ pub use resilience::{BreakerPlan, BulkheadPlan, EjectionPlan, HealthCheckPlan, R
 pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
 pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 
+pub(crate) use alike::Alike;
 pub(crate) use api::{MAX_DEFINITION_BYTES, broken_api, compile_api};
 pub(crate) use backend::check_access;
 pub(crate) use certificate::{

@@ -19,9 +19,12 @@ impl Entry for Arc<ApiPlan> {
     ) -> Result<Option<Self>, Refusal> {
         let Any::Api(api) = object else { return Ok(None) };
         let compiled = compile_api(key, api, Named::among(&plan.objects), problems);
-        Ok(compiled.map(|api| match plan.apis.get(key.id()) {
-            Some(old) => Self::new(api.sharing(old)),
-            None => Self::new(api),
+        Ok(compiled.map(|api| {
+            let api = match plan.apis.get(key.id()) {
+                Some(old) => api.sharing(old),
+                None => api,
+            };
+            Self::new(api.alike(&plan.alike))
         }))
     }
 

@@ -13,7 +13,7 @@ use turnpike_proto::config::v1::Rejected;
 use super::others::CertificateEntry;
 use super::subscribers::ApplicationEntry;
 use crate::compile::{
-    ApiPlan, BackendTlsPlan, ConsumerPlan, EndpointPlan, GroupPlan, KeyManagerPlan,
+    Alike, ApiPlan, BackendTlsPlan, ConsumerPlan, EndpointPlan, GroupPlan, KeyManagerPlan,
     ListenerCertificate, SubscriptionPlan, TierPlan, built_in_resident,
 };
 use crate::map::{Map, new_map};
@@ -45,6 +45,8 @@ pub struct Plan {
     pub(super) certificates: OrdMap<Arc<str>, CertificateEntry>,
     /// By id, with how many endpoints use it.
     pub(super) backend_tls: Map<[u8; 32], (usize, Arc<BackendTlsPlan>)>,
+    /// One pool for all plans that follow each other.
+    pub(super) alike: Arc<Alike>,
 }
 
 /// The API that a path means.
@@ -77,10 +79,11 @@ impl Plan {
             rights: new_map(),
             certificates: OrdMap::new(),
             backend_tls: new_map(),
+            alike: Arc::default(),
         }
     }
 
-    /// The endpoints of all APIs that are served.
+    /// The endpoints of all APIs that are served; one that several share comes for each of them.
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<EndpointPlan>> {
         self.apis.values().filter(|api| api.is_served()).flat_map(|api| api.endpoints())
     }
