@@ -275,10 +275,15 @@ impl Drop for Account {
         if let Some(cell) = cells.calls.get(usize::from(self.status / 100)) {
             cell.add(1);
         }
+        let Worker { recorder, lines, watched, .. } = &*self.worker;
+        let looks = watched.any();
+        if !(looks || recorder.is_on() || lines.are_on()) {
+            return;
+        }
         let call = self.call(total_us);
-        self.worker.recorder.record(&call);
-        self.worker.lines.record(&call);
-        if self.worker.watched.any() {
+        recorder.record(&call);
+        lines.record(&call);
+        if looks {
             self.look(&call);
         }
     }

@@ -5,8 +5,9 @@
 /// A name of 16 bytes.
 pub fn hex(name: [u8; 16]) -> [u8; 32] {
     let mut text = [0; 32];
-    for (two, byte) in text.chunks_exact_mut(2).zip(name) {
-        two.copy_from_slice(&digits(byte));
+    let (pairs, _) = text.as_chunks_mut();
+    for (pair, byte) in pairs.iter_mut().zip(name) {
+        *pair = digits(byte);
     }
     text
 }
@@ -21,7 +22,8 @@ const fn digits(byte: u8) -> [u8; 2] {
 }
 
 const fn digit(half: u8) -> u8 {
-    if half < 10 { b'0' + half } else { b'a' - 10 + half }
+    // Without a branch, so that all digits of a name are made at once.
+    b'0' + half + (half > 9) as u8 * (b'a' - b'0' - 10)
 }
 
 #[cfg(test)]

@@ -7,11 +7,14 @@ use crate::certificate::{CLIENT_CERT, CLIENT_CERT_CHAIN, X_WSO2_CLIENT_CERTIFICA
 /// The field that says of a request that it is a copy.
 pub const MIRRORED: &str = "x-turnpike-mirrored";
 
+/// The field that names a call, to backends and to clients.
+pub const REQUEST_ID: &str = "x-request-id";
+
 /// Whether backends take the field called `name` (in lower case) as a word of the gateway.
 pub fn is_identity(name: &str) -> bool {
     const IDENTITY: [&str; 8] = [
         "x-jwt-assertion",
-        "x-request-id",
+        REQUEST_ID,
         "x-real-ip",
         "forwarded",
         CLIENT_CERT,

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use http::header::{ALLOW, SET_COOKIE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderValue, Response};
 
 use crate::account::Account;
 use crate::alarm::TICK;
@@ -27,8 +27,6 @@ use crate::router::{self, Found, Matched};
 use crate::trace;
 use crate::upstream::{self, Outbound};
 use crate::worker::Worker;
-
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request as the receiver read it.
 #[derive(Debug)]
@@ -59,51 +57,56 @@ pub fn open(worker: &Rc<Worker>, incoming: &mut Incoming) -> Account {
     account
 }
 
-/// Answers a call. Dropping the future ends it.
-pub async fn answer(
+/// Answers a call. Dropping the future ends it. Its name, [`REQUEST_ID`](crate::identity::REQUEST_ID), is said by who writes
+/// the answer.
+///
+/// No `async fn`: that would hold the request twice, as it came and as it was taken in.
+pub fn answer(
     worker: &Rc<Worker>,
     incoming: Incoming,
     account: &mut Account,
-) -> Response<Body> {
+) -> impl Future<Output = Response<Body>> {
     let Incoming { parts, body, peer, .. } = incoming;
-    let (mut fields, mut sharing) = (Fields::default(), None);
-    let mut response = match Received::take(parts, peer, worker.bounds) {
-        Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), account),
-        Ok(mut received) => {
-            if let Some(trace) = trace::checked(&mut received.headers) {
-                account.trace = trace;
-            }
-            let span = span(&received, account);
-            // Pinned here and not moved into a wrapper: it is large, and there is one per call.
-            let served = {
-                let told = Told { fields: &mut fields, sharing: &mut sharing };
-                let mut served = pin!(serve(worker, &received, body, account, told));
-                poll_fn(|cx| span.in_scope(|| served.as_mut().poll(cx))).await
-            };
-            match served {
-                Ok(response) => response,
-                Err(fault) => {
-                    let format = Format::for_request(&received.headers);
-                    refused(&fault, format, account)
+    let mut received = Received::take(parts, peer, worker.bounds);
+    if let Ok(received) = &mut received
+        && let Some(trace) = trace::checked(&mut received.headers)
+    {
+        account.trace = trace;
+    }
+    async move {
+        let (mut fields, mut sharing) = (Fields::default(), None);
+        let mut response = match &received {
+            Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), account),
+            Ok(received) => {
+                let span = span(received, account);
+                // Pinned here and not moved into a wrapper: it is large, and there is one per call.
+                let served = {
+                    let told = Told { fields: &mut fields, sharing: &mut sharing };
+                    let mut served = pin!(serve(worker, received, body, account, told));
+                    poll_fn(|cx| span.in_scope(|| served.as_mut().poll(cx))).await
+                };
+                match served {
+                    Ok(response) => response,
+                    Err(fault) => {
+                        let format = Format::for_request(&received.headers);
+                        refused(&fault, format, account)
+                    }
                 }
             }
+        };
+        account.told(response.status());
+        let headers = response.headers_mut();
+        for (name, value) in fields.values() {
+            headers.insert(name, value);
         }
-    };
-    account.told(response.status());
-    let headers = response.headers_mut();
-    for (name, value) in fields.values() {
-        headers.insert(name, value);
+        if let Some(sharing) = sharing {
+            sharing.tell(headers);
+        }
+        if let Some(cookie) = account.cookie.take() {
+            headers.append(SET_COOKIE, cookie);
+        }
+        response
     }
-    if let Some(sharing) = sharing {
-        sharing.tell(headers);
-    }
-    if let Some(cookie) = account.cookie.take() {
-        headers.append(SET_COOKIE, cookie);
-    }
-    if let Ok(name) = HeaderValue::from_bytes(&account.text) {
-        headers.insert(REQUEST_ID.clone(), name);
-    }
-    response
 }
 
 /// What the answer, whatever it is, is told besides.

@@ -171,7 +171,13 @@ fn name_bytes(host: &[u8]) -> Option<usize> {
         let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
         let name = host.get(..end)?;
         // RFC 3986 §3.2.2, without escapes and without the comma: a list of hosts is no host.
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte);
+        let plain = |byte: &u8| {
+            let sign = matches!(
+                *byte,
+                b'!' | b'$' | b'&'..=b'+' | b'-' | b'.' | b';' | b'=' | b'_' | b'~'
+            );
+            sign || byte.is_ascii_alphanumeric()
+        };
         (!name.is_empty() && name.iter().all(plain)).then_some(end)?
     };
     match host.get(name..)? {
@@ -225,7 +231,8 @@ enum Canonical {
 fn canonical(path: &[u8]) -> Canonical {
     let plain = |byte: &u8| !matches!(byte, b'%' | b'\\' | 0..=b' ' | 0x7f..);
     if path.iter().all(plain) {
-        return if has_dot_segment(path) { Canonical::Never } else { Canonical::Plain };
+        let dotted = path.contains(&b'.') && has_dot_segment(path);
+        return if dotted { Canonical::Never } else { Canonical::Plain };
     }
     let mut out = Vec::with_capacity(path.len());
     let mut rest = path;

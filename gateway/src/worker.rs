@@ -22,6 +22,7 @@ use crate::copies::Copies;
 use crate::credentials::{Revocations, Tokens};
 use crate::date::imf;
 use crate::generation::{Current, Generation};
+use crate::http1::FieldNames;
 use crate::overload::Gate;
 use crate::proxies::Proxies;
 use crate::received::Bounds;
@@ -77,6 +78,8 @@ pub struct Worker {
     pub proxies: Proxies,
     /// How much backends are told of callers' certificates.
     pub certificate_told: Told,
+    /// Names of fields that clients have said.
+    pub field_names: Rc<FieldNames>,
     /// Buffers that wait for their next use.
     pub spares: Rc<Spares>,
     /// The way out for the access log.

@@ -80,6 +80,11 @@ impl AccessLog {
 }
 
 impl Lines {
+    /// Whether anybody wants lines.
+    pub const fn are_on(&self) -> bool {
+        self.lane.is_some()
+    }
+
     /// Writes the line of a call. Never waits and never fails.
     pub fn record(&self, call: &Call<'_>) {
         let Some(lane) = &self.lane else { return };

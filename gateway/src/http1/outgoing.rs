@@ -62,8 +62,9 @@ pub enum Flow {
 }
 
 impl Outgoing {
-    /// A message with the head `output`, which announces `frames`.
-    pub fn new(output: Vec<u8>, body: Body, frames: Frames, flow: Flow) -> Self {
+    /// A message with the head `output`, which announces `frames`; without `trailers` for somebody
+    /// who does not want any.
+    pub fn new(output: Vec<u8>, body: Body, frames: Frames, flow: Flow, trailers: bool) -> Self {
         let nothing = matches!(frames, Frames::Nothing | Frames::Length(0));
         let (body, flow) = if nothing { (Body::Empty, Flow::Ended) } else { (body, flow) };
         Self {
@@ -74,17 +75,10 @@ impl Outgoing {
             unflushed: false,
             begun: false,
             frames,
-            trailers: true,
+            trailers,
             flow,
             body_bytes: 0,
         }
-    }
-
-    /// Leaves trailers out, for somebody who does not want any.
-    #[must_use]
-    pub const fn without_trailers(mut self) -> Self {
-        self.trailers = false;
-        self
     }
 
     /// What the body is doing.

@@ -168,6 +168,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         },
         proxies,
         certificate_told: settings.receiver.forward_client_certificate,
+        field_names: Rc::default(),
         spares: Rc::default(),
         gate: Gate::new(settings.overload),
         lines: context.access_log.lines(),

@@ -7,10 +7,10 @@ use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use httparse::ParserConfig;
 
-use crate::http1::{FramingError, MAX_FIELDS, Named, Place, Places, one_length};
+use crate::http1::{FramingError, MAX_FIELDS, Named, Places, one_length};
 use crate::one_hop::ends_here;
 
 /// All bytes of a head.
@@ -104,7 +104,7 @@ pub(super) fn take_head(
     if !places.lines_end_well(&head) {
         return Err(AnswerError::Line);
     }
-    let mut seen = read(&head, places.all())?;
+    let mut seen = read(&head, places)?;
     let framing = framing(&seen, status, asked_with_head, minor)?;
     // Where a body follows, its length is written anew; here it tells of the body that would.
     if let Some(length) = seen.length
@@ -138,11 +138,12 @@ struct Switch {
     websocket: bool,
 }
 
-fn read(head: &Bytes, places: &[Place]) -> Result<Seen, AnswerError> {
+fn read(head: &Bytes, places: &Places) -> Result<Seen, AnswerError> {
     let part = |(from, to): (usize, usize)| head.get(from..to).ok_or(AnswerError::Field);
     let mut named = Named::default();
-    let mut seen = Seen { headers: HeaderMap::with_capacity(places.len() + 4), ..Seen::default() };
-    for place in places {
+    let mut seen =
+        Seen { headers: HeaderMap::with_capacity(places.all().len() + 4), ..Seen::default() };
+    for place in places.all() {
         if part(place.name)?.eq_ignore_ascii_case(b"connection") {
             let value = str::from_utf8(part(place.value)?).map_err(|_| AnswerError::Field)?;
             for word in value.split(',').map(str::trim) {
@@ -153,8 +154,8 @@ fn read(head: &Bytes, places: &[Place]) -> Result<Seen, AnswerError> {
             named.add(value);
         }
     }
-    for place in places {
-        let name = HeaderName::from_bytes(part(place.name)?).map_err(|_| AnswerError::Field)?;
+    for place in places.all() {
+        let name = places.name(head, place).ok_or(AnswerError::Field)?;
         let bytes = head.slice(place.value.0..place.value.1);
         if name == CONTENT_LENGTH {
             let length = one_length(&bytes).ok_or(AnswerError::Framing)?;

@@ -65,12 +65,13 @@ impl Pool {
         lane: &Rc<Lane>,
         clock: &Clock,
         limits: Limits,
-    ) -> Result<Connection, DialError> {
+    ) -> Result<Box<Connection>, DialError> {
         let counted = self.count(lane, limits.connections).ok_or(DialError::Busy)?;
         let timeout = limits.timeout.unwrap_or(self.config.connect_timeout);
         let link = clock.timeout(timeout, connect(lane)).await;
         let link = link.map_err(|_elapsed| DialError::Timeout)??;
-        Ok(Connection::new(link, Rc::clone(lane), counted))
+        let names = Rc::clone(&self.names);
+        Ok(Box::new(Connection::new(link, Rc::clone(lane), counted, names)))
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
 #[derive(Debug)]
 pub(super) struct Exchange {
     pool: Rc<Pool>,
-    pub(super) connection: Connection,
+    pub(super) connection: Box<Connection>,
     sending: Outgoing,
     /// The backend takes no more.
     deaf: Option<io::Error>,
@@ -142,7 +142,7 @@ impl Exchange {
     pub(super) fn new(
         pool: &Rc<Pool>,
         alarms: &Rc<Alarms>,
-        mut connection: Connection,
+        mut connection: Box<Connection>,
         order: Order,
     ) -> Self {
         let frames = frames(&order.body);
@@ -151,7 +151,7 @@ impl Exchange {
         Self {
             pool: Rc::clone(pool),
             connection,
-            sending: Outgoing::new(head, order.body, frames, flow),
+            sending: Outgoing::new(head, order.body, frames, flow, true),
             deaf: None,
             asked_with_head: order.asked_with_head,
             upgrades: order.upgrades,
@@ -194,7 +194,7 @@ impl Exchange {
     fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, SendError>> {
         loop {
             while !self.connection.input.is_empty() {
-                let Connection { input, places, .. } = &mut self.connection;
+                let Connection { input, places, .. } = &mut *self.connection;
                 let head = take_head(input, places, self.asked_with_head);
                 match head.map_err(SendError::Protocol)? {
                     None => break,

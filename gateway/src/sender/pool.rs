@@ -19,7 +19,7 @@ use super::config::Config;
 use super::link::Link;
 use super::trust::Trust;
 use crate::cells::Cells;
-use crate::http1::Places;
+use crate::http1::{FieldNames, Places};
 
 /// What a connection's buffer starts with: a head and a small body.
 const FIRST_READ: usize = 8 * 1024;
@@ -35,6 +35,8 @@ pub struct Pool {
     pub(super) cells: Arc<Cells>,
     lanes: RefCell<Lanes>,
     open: Rc<Cell<usize>>,
+    /// Names of fields that backends have said.
+    pub(super) names: Rc<FieldNames>,
 }
 
 type Lanes = HashMap<Key, Rc<Lane>, ahash::RandomState>;
@@ -63,11 +65,12 @@ pub struct Lane {
 
 #[derive(Debug)]
 struct Free {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
 }
 
-/// A connection to a backend, between two exchanges.
+/// A connection to a backend, between two exchanges. Boxed where it is handed about: each call takes
+/// one and gives it back.
 #[derive(Debug)]
 pub struct Connection {
     pub(super) link: Link,
@@ -95,7 +98,7 @@ pub(super) struct Counted {
 impl Pool {
     /// An empty pool.
     pub fn new(config: Config, cells: Arc<Cells>) -> Self {
-        Self { config, cells, lanes: RefCell::default(), open: Rc::default() }
+        Self { config, cells, lanes: RefCell::default(), open: Rc::default(), names: Rc::default() }
     }
 
     /// The lane to `host:port`, at `address` where that is known, under TLS where `trust` is given.
@@ -127,7 +130,7 @@ impl Pool {
     }
 
     /// A free connection that is still alive.
-    pub fn take(&self, lane: &Lane, now: Instant) -> Option<Connection> {
+    pub fn take(&self, lane: &Lane, now: Instant) -> Option<Box<Connection>> {
         let mut free = lane.free.borrow_mut();
         while let Some(mut next) = free.pop_back() {
             if now.duration_since(next.since) < self.config.idle_timeout
@@ -141,7 +144,7 @@ impl Pool {
     }
 
     /// Keeps `connection` for the next exchange.
-    pub(super) fn put(&self, mut connection: Connection, now: Instant) {
+    pub(super) fn put(&self, mut connection: Box<Connection>, now: Instant) {
         let lane = Rc::clone(&connection.lane);
         let mut free = lane.free.borrow_mut();
         if free.len() < self.config.max_idle {
@@ -212,13 +215,13 @@ impl Lane {
 }
 
 impl Connection {
-    pub(super) fn new(link: Link, lane: Rc<Lane>, counted: Counted) -> Self {
+    pub(super) fn new(link: Link, lane: Rc<Lane>, counted: Counted, names: Rc<FieldNames>) -> Self {
         Self {
             link,
             lane,
             input: BytesMut::with_capacity(FIRST_READ),
             output: Vec::new(),
-            places: Places::default(),
+            places: Places::new(names),
             read_size: FIRST_READ,
             used: false,
             _counted: counted,

@@ -28,7 +28,12 @@ pub type Answered = Response<Body>;
 
 /// Sends the head that stands in the connection's output, and `order`'s body. The future is ready
 /// once the answer's head is there.
-pub fn run(pool: &Rc<Pool>, alarms: &Rc<Alarms>, connection: Connection, order: Order) -> Running {
+pub fn run(
+    pool: &Rc<Pool>,
+    alarms: &Rc<Alarms>,
+    connection: Box<Connection>,
+    order: Order,
+) -> Running {
     Running(Some(Exchange::new(pool, alarms, connection, order)))
 }
 

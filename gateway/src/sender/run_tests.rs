@@ -56,7 +56,7 @@ impl Stand {
         self.pool.lane(&format!("127.0.0.1:{port}"), "127.0.0.1", port, None, None)
     }
 
-    async fn connection(&self) -> Connection {
+    async fn connection(&self) -> Box<Connection> {
         match self.pool.take(&self.lane(), self.alarms.now()) {
             Some(connection) => connection,
             None => self.pool.dial(&self.lane(), &self.clock, Limits::default()).await.unwrap(),

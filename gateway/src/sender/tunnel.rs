@@ -10,7 +10,7 @@ use super::pool::Connection;
 
 /// The connection, with what was read ahead in front. It is never used again for HTTP.
 #[derive(Debug)]
-pub(super) struct Tunnel(pub(super) Connection);
+pub(super) struct Tunnel(pub(super) Box<Connection>);
 
 impl AsyncRead for Tunnel {
     fn poll_read(
@@ -18,7 +18,7 @@ impl AsyncRead for Tunnel {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Connection { input, link, .. } = &mut self.get_mut().0;
+        let Connection { input, link, .. } = &mut *self.get_mut().0;
         if input.is_empty() {
             return Pin::new(link).poll_read(cx, buffer);
         }

@@ -144,7 +144,7 @@ fn limits(request: &Request<'_>) -> Limits {
 }
 
 /// A free connection to the server, or a new one.
-async fn connection(request: &Request<'_>, pick: Pick<'_>) -> Result<Connection, Missed> {
+async fn connection(request: &Request<'_>, pick: Pick<'_>) -> Result<Box<Connection>, Missed> {
     let pool = &request.worker.pool;
     let lane = lane(request, pick)?;
     let now = request.worker.alarms.now();

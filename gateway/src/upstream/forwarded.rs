@@ -9,7 +9,7 @@ use std::rc::Rc;
 use http::{HeaderMap, HeaderValue};
 
 use crate::hops::elements;
-use crate::identity::{MIRRORED, is_identity};
+use crate::identity::{MIRRORED, REQUEST_ID, is_identity};
 use crate::proxies::{Proxies, Source};
 use crate::received::Received;
 
@@ -117,7 +117,7 @@ impl Forwarded {
             ("x-forwarded-for", self.earlier.as_deref().unwrap_or(self.peer.as_bytes())),
             ("x-forwarded-proto", self.proto.as_bytes()),
             ("x-forwarded-host", self.host.as_bytes()),
-            ("x-request-id", name),
+            (REQUEST_ID, name),
         ]
     }
 

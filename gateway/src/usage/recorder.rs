@@ -78,6 +78,11 @@ struct Desk {
 }
 
 impl Recorder {
+    /// Whether anybody wants to know of calls.
+    pub fn is_on(&self) -> bool {
+        self.0.recording.lane.is_some()
+    }
+
     /// Reports a call. Never waits and never fails.
     pub fn record(&self, call: &Call<'_>) {
         let Desk { recording, batch, begun } = self.0.as_ref();

@@ -5,7 +5,6 @@
 //! it stays warm, and its server is checked and resolved once.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ahash::RandomState;

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 use crate::fault::{BadRequest, Fault};
-use crate::http1::{MAX_FIELDS, Place, Places, one_length};
+use crate::http1::{MAX_FIELDS, Places, one_length};
 
 const MALFORMED: Fault = Fault::BadRequest(BadRequest::Head);
 const AMBIGUOUS: Fault = Fault::BadRequest(BadRequest::Framing);
@@ -84,8 +84,8 @@ pub(super) fn take(
         return Err(MALFORMED);
     }
     let uri = Uri::from_maybe_shared(head.slice(target)).map_err(|_| MALFORMED)?;
-    let headers = fields(&head, places.all())?;
-    understood(method, uri, minor, headers).map(Some)
+    let (headers, said) = fields(&head, places)?;
+    understood(method, uri, minor, headers, said).map(Some)
 }
 
 fn unreadable(error: httparse::Error) -> Fault {
@@ -101,66 +101,90 @@ fn endless(input: &[u8]) -> Fault {
     if line.copied().any(|byte| byte == b'\n') { Fault::HeadTooLarge } else { Fault::TargetTooLong }
 }
 
-fn fields(head: &Bytes, places: &[Place]) -> Result<HeaderMap, Fault> {
-    let mut headers = HeaderMap::with_capacity(places.len());
-    for place in places {
-        let name = head.get(place.name.0..place.name.1).ok_or(MALFORMED)?;
-        let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED)?;
-        let value = HeaderValue::from_maybe_shared(head.slice(place.value.0..place.value.1));
-        headers.append(name, value.map_err(|_| MALFORMED)?);
-    }
-    Ok(headers)
+/// What the fields say about the message and its connection.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that is said or not")]
+struct Said {
+    /// The length; `Some(None)`: what is said is none.
+    length: Option<Option<u64>>,
+    /// Whether the one coding is the one that ends by itself.
+    chunked: Option<bool>,
+    /// Whether the framing is said twice.
+    twice: bool,
+    closes: bool,
+    keeps: bool,
+    /// RFC 9110 §10.1.1: the one expectation there is. Whoever expects something else is not
+    /// waited for.
+    expects: bool,
+    trailers: bool,
 }
 
-fn understood(method: Method, uri: Uri, minor: u8, headers: HeaderMap) -> Result<Head, Fault> {
-    let framing = framing(&headers, minor)?;
-    let has = |name: HeaderName, wanted: &[u8]| {
-        headers.get_all(name).iter().any(|value| {
-            let mut words = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+fn fields(head: &Bytes, places: &Places) -> Result<(HeaderMap, Said), Fault> {
+    let mut headers = HeaderMap::with_capacity(places.all().len());
+    let mut said = Said::default();
+    for place in places.all() {
+        let Some(name) = places.name(head, place) else { return Err(MALFORMED) };
+        let value = HeaderValue::from_maybe_shared(head.slice(place.value.0..place.value.1));
+        let value = value.map_err(|_| MALFORMED)?;
+        said.note(&name, value.as_bytes());
+        headers.append(name, value);
+    }
+    Ok((headers, said))
+}
+
+impl Said {
+    fn note(&mut self, name: &HeaderName, value: &[u8]) {
+        let has = |wanted: &[u8]| {
+            let mut words = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
             words.any(|word| word.eq_ignore_ascii_case(wanted))
-        })
-    };
-    let keeps = match minor {
-        0 => has(CONNECTION, b"keep-alive") && !has(CONNECTION, b"close"),
-        _ => !has(CONNECTION, b"close"),
-    };
-    let expects = || headers.get(EXPECT).is_some_and(|value| is_continue(value.as_bytes()));
-    let asks = minor >= 1 && framing != Framing::Nothing && expects();
-    let trailers = minor >= 1 && has(TE, b"trailers");
+        };
+        if *name == CONNECTION {
+            self.closes |= has(b"close");
+            self.keeps |= has(b"keep-alive");
+        } else if *name == CONTENT_LENGTH {
+            self.twice |= self.length.replace(one_length(value)).is_some();
+        } else if *name == TRANSFER_ENCODING {
+            let chunked = value.trim_ascii().eq_ignore_ascii_case(b"chunked");
+            self.twice |= self.chunked.replace(chunked).is_some();
+        } else if *name == EXPECT {
+            self.expects |= value.trim_ascii().eq_ignore_ascii_case(b"100-continue");
+        } else if *name == TE {
+            self.trailers |= has(b"trailers");
+        }
+    }
+
+    /// RFC 9112 §6.3, and stricter: both framings at once, or one of them twice, are refused.
+    fn framing(&self, minor: u8) -> Result<Framing, Fault> {
+        match (self.length, self.chunked) {
+            _ if self.twice => Err(AMBIGUOUS),
+            (None, None) => Ok(Framing::Nothing),
+            (Some(length), None) => match length.ok_or(AMBIGUOUS)? {
+                0 => Ok(Framing::Nothing),
+                length => Ok(Framing::Length(length)),
+            },
+            (None, Some(true)) if minor >= 1 => Ok(Framing::Chunked),
+            _ => Err(AMBIGUOUS),
+        }
+    }
+}
+
+fn understood(
+    method: Method,
+    uri: Uri,
+    minor: u8,
+    headers: HeaderMap,
+    said: Said,
+) -> Result<Head, Fault> {
+    let framing = said.framing(minor)?;
+    let keeps = !said.closes && (minor >= 1 || said.keeps);
+    let asks = minor >= 1 && framing != Framing::Nothing && said.expects;
+    let trailers = minor >= 1 && said.trailers;
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = method;
     parts.uri = uri;
     parts.version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
     parts.headers = headers;
     Ok(Head { parts, framing, keeps, asks, trailers })
-}
-
-/// RFC 9110 §10.1.1: the one expectation there is. Whoever expects something else is not waited for.
-fn is_continue(value: &[u8]) -> bool {
-    value.trim_ascii().eq_ignore_ascii_case(b"100-continue")
-}
-
-/// RFC 9112 §6.3, and stricter: both framings at once, or one of them twice, are refused.
-fn framing(headers: &HeaderMap, minor: u8) -> Result<Framing, Fault> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let (length, coding) = (lengths.next(), codings.next());
-    if lengths.next().is_some() || codings.next().is_some() {
-        return Err(AMBIGUOUS);
-    }
-    match (length, coding) {
-        (None, None) => Ok(Framing::Nothing),
-        (Some(length), None) => match one_length(length.as_bytes()).ok_or(AMBIGUOUS)? {
-            0 => Ok(Framing::Nothing),
-            length => Ok(Framing::Length(length)),
-        },
-        (None, Some(coding))
-            if minor >= 1 && coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") =>
-        {
-            Ok(Framing::Chunked)
-        }
-        _ => Err(AMBIGUOUS),
-    }
 }
 
 #[cfg(test)]

@@ -37,15 +37,16 @@ pub(in crate::receiver) async fn serve(
     socket: Socket,
     most_head_bytes: usize,
 ) -> io::Result<()> {
-    let spares = Rc::clone(&visit.worker.spares);
-    let wire = Rc::new(RefCell::new(Wire::new(socket, spares)));
+    let wire = Rc::new(RefCell::new(Wire::new(socket, &visit.worker)));
     loop {
         let next = poll_fn(|cx| poll_next(visit, &wire, most_head_bytes, cx)).await?;
         match next {
             None => return Ok(()),
             Some(Ok(head)) => {
-                // What a call needs is given back when it ends: most connections wait for one.
-                if !Box::pin(call(visit, &wire, head)).await? {
+                // What a call needs is given back when it ends: most connections wait for one. It is
+                // made where it will lie, because it is large.
+                let call = Box::write(Box::new_uninit(), call(visit, &wire, head));
+                if !Box::into_pin(call).await? {
                     return end(visit, &wire, true).await;
                 }
             }
@@ -81,49 +82,57 @@ fn poll_next(
 }
 
 /// Answers one call; false: the connection has to end.
-async fn call(visit: &Rc<Visit>, wire: &Rc<RefCell<Wire>>, head: Head) -> io::Result<bool> {
-    let _attending = visit.pulse.attend();
+///
+/// No `async fn`: that would hold the head, and what becomes of it, for as long as the call lasts.
+fn call(
+    visit: &Rc<Visit>,
+    wire: &Rc<RefCell<Wire>>,
+    head: Head,
+) -> impl Future<Output = io::Result<bool>> {
+    let attending = visit.pulse.attend();
     let Head { parts, framing, keeps, asks, trailers } = head;
     let (version, with_head) = (parts.version, parts.method == Method::HEAD);
     wire.borrow_mut().begin(framing, asks);
     let mut incoming = incoming(visit, wire, parts);
     let intake = incoming.intake.clone();
     let mut account = pipeline::open(&visit.worker, &mut incoming);
-    let response = {
-        let answering = pin!(pipeline::answer(&visit.worker, incoming, &mut account));
-        answered(wire, intake.as_deref(), answering).await
-    };
-    let response = response.ok_or(io::ErrorKind::ConnectionAborted)?;
-    if wire.borrow().has_to_say() {
-        // What was begun has to be said to its end, and what came with the answer goes before it.
-        Box::pin(poll_fn(|cx| wire.borrow_mut().poll_say(cx))).await?;
+    async move {
+        let _attending = attending;
+        let response = {
+            let answering = pin!(pipeline::answer(&visit.worker, incoming, &mut account));
+            answered(wire, intake.as_deref(), answering).await
+        };
+        let response = response.ok_or(io::ErrorKind::ConnectionAborted)?;
+        if wire.borrow().has_to_say() {
+            // What was begun has to be said to its end, and what came with the answer goes before it.
+            Box::pin(poll_fn(|cx| wire.borrow_mut().poll_say(cx))).await?;
+        }
+        let (parts, body) = response.into_parts();
+        // A body that nobody will read leaves its client in the middle of a request.
+        let stuck = {
+            let wire = wire.borrow();
+            !matches!(body, Body::Stream(_)) && !wire.is_read() && !wire.is_nearly_read()
+        };
+        let keeps = keeps && !stuck && !visit.worker.draining.get() && visit.worker.gate.keeps();
+        let mut output = visit.worker.spares.output();
+        let asked = Asked { name: &account.text, version, with_head, keeps };
+        let frames = write(&mut output, &parts, &body, asked, &visit.worker.date.borrow());
+        let (body, far) = match body {
+            Body::Tunnel(far) => (Body::Empty, Some(far)),
+            body => (body, None),
+        };
+        let outgoing = Outgoing::new(output, body, frames, Flow::Going, trailers);
+        if let Some(far) = far {
+            Box::pin(tunnel(visit, wire, outgoing, far, account)).await?;
+            return Ok(false);
+        }
+        let Some(output) = send(visit, wire, outgoing, &mut account).await? else {
+            return Ok(false);
+        };
+        drop(account);
+        visit.worker.spares.keep_output(output);
+        Ok(keeps && frames != Frames::UntilClose && read_off(visit, wire).await)
     }
-    let (parts, body) = response.into_parts();
-    // A body that nobody will read leaves its client in the middle of a request.
-    let stuck = {
-        let wire = wire.borrow();
-        !matches!(body, Body::Stream(_)) && !wire.is_read() && !wire.is_nearly_read()
-    };
-    let keeps = keeps && !stuck && !visit.worker.draining.get() && visit.worker.gate.keeps();
-    let mut output = visit.worker.spares.output();
-    let asked = Asked { version, with_head, keeps };
-    let frames = write(&mut output, &parts, &body, asked, &visit.worker.date.borrow());
-    let (body, far) = match body {
-        Body::Tunnel(far) => (Body::Empty, Some(far)),
-        body => (body, None),
-    };
-    let mut outgoing = Outgoing::new(output, body, frames, Flow::Going);
-    if !trailers {
-        outgoing = outgoing.without_trailers();
-    }
-    if let Some(far) = far {
-        Box::pin(tunnel(visit, wire, outgoing, far, account)).await?;
-        return Ok(false);
-    }
-    let Some(output) = send(visit, wire, outgoing, &mut account).await? else { return Ok(false) };
-    drop(account);
-    visit.worker.spares.keep_output(output);
-    Ok(keeps && frames != Frames::UntilClose && read_off(visit, wire).await)
 }
 
 /// Reads what is left of a body that nobody wants; false: it is too much.
@@ -285,10 +294,11 @@ async fn tell(
     let (parts, body) = response.into_parts();
     account.told(parts.status);
     account.response_bytes = body.length().unwrap_or_default();
-    let asked = Asked { version: http::Version::HTTP_11, with_head: false, keeps: false };
+    let version = Version::HTTP_11;
+    let asked = Asked { name: &account.text, version, with_head: false, keeps: false };
     let mut output = Vec::new();
     let frames = write(&mut output, &parts, &body, asked, &visit.worker.date.borrow());
-    let mut outgoing = Outgoing::new(output, body, frames, Flow::Going);
+    let mut outgoing = Outgoing::new(output, body, frames, Flow::Going, true);
     poll_fn(|cx| {
         while !outgoing.is_over() {
             // What the gateway says itself is there whole.

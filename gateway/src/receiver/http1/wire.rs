@@ -19,6 +19,7 @@ use crate::http1::{Decoder, FramingError, Part, Places};
 use crate::interim::Interim;
 use crate::receiver::socket::Socket;
 use crate::spares::Spares;
+use crate::worker::Worker;
 
 /// What a connection's buffer starts with: a head and a small body.
 const FIRST_READ: usize = 8 * 1024;
@@ -77,12 +78,12 @@ pub(super) enum Broken {
 }
 
 impl Wire {
-    pub(super) fn new(socket: Socket, spares: Rc<Spares>) -> Self {
+    pub(super) fn new(socket: Socket, worker: &Worker) -> Self {
         Self {
             socket,
             input: BytesMut::new(),
-            spares,
-            places: Places::default(),
+            spares: Rc::clone(&worker.spares),
+            places: Places::new(Rc::clone(&worker.field_names)),
             read_size: FIRST_READ,
             looked: 0,
             searched: 0,

@@ -10,11 +10,14 @@ use http::{HeaderMap, StatusCode, Version};
 
 use crate::body::Body;
 use crate::http1::{Frames, field};
+use crate::identity::REQUEST_ID;
 use crate::one_hop::ends_here;
 
 /// What the request says about how it wants to be answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
+    /// The call's name.
+    pub(super) name: &'a [u8],
     pub(super) version: Version,
     /// With HEAD: the answer has no body.
     pub(super) with_head: bool,
@@ -27,11 +30,12 @@ pub(super) fn write(
     out: &mut Vec<u8>,
     answer: &Parts,
     body: &Body,
-    asked: Asked,
+    asked: Asked<'_>,
     date: &str,
 ) -> Frames {
     status(out, answer.status);
     fields(out, &answer.headers);
+    field(out, REQUEST_ID, asked.name);
     let frames = framing(out, answer, body, asked);
     if answer.status == StatusCode::SWITCHING_PROTOCOLS {
         // Only a WebSocket that was asked for comes this far.
@@ -58,11 +62,11 @@ pub(super) fn write_interim(out: &mut Vec<u8>, said: StatusCode, headers: &Heade
     out.extend_from_slice(b"\r\n");
 }
 
-/// Framing is written from what will be sent; and what is about another connection is nobody's
-/// business here.
+/// Framing is written from what will be sent; the gateway names calls; and what is about another
+/// connection is nobody's business here.
 fn fields(out: &mut Vec<u8>, headers: &HeaderMap) {
     for (name, value) in headers {
-        if *name != CONTENT_LENGTH && !ends_here(name.as_str()) {
+        if *name != CONTENT_LENGTH && *name != REQUEST_ID && !ends_here(name.as_str()) {
             field(out, name.as_str(), value.as_bytes());
         }
     }
@@ -79,7 +83,7 @@ fn status(out: &mut Vec<u8>, status: StatusCode) {
 }
 
 /// RFC 9112 §6, for the side that sends.
-fn framing(out: &mut Vec<u8>, answer: &Parts, body: &Body, asked: Asked) -> Frames {
+fn framing(out: &mut Vec<u8>, answer: &Parts, body: &Body, asked: Asked<'_>) -> Frames {
     let bodiless = asked.with_head
         || answer.status.is_informational()
         || matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -130,6 +134,7 @@ mod tests {
         let (answer, ()) = response.body(()).unwrap().into_parts();
         let old = asked.contains("1.0");
         let asked = Asked {
+            name: b"7",
             version: if old { Version::HTTP_10 } else { Version::HTTP_11 },
             with_head: asked.contains("head"),
             keeps: !asked.contains("close"),
@@ -138,7 +143,9 @@ mod tests {
         let frames = write(&mut out, &answer, body, asked, "now");
         let out = String::from_utf8(out).unwrap();
         assert_eq!(out.matches("date: now\r\n").count(), 1, "{out}");
-        let lines = out.replace("date: now\r\n", "").replace("\r\n", "|");
+        assert_eq!(out.matches("x-request-id: ").count(), 1, "{out}");
+        let ours = ["date: now\r\n", "x-request-id: 7\r\n"];
+        let lines = ours.iter().fold(out, |out, line| out.replace(line, "")).replace("\r\n", "|");
         assert_eq!(format!("{lines} {frames:?}"), expected);
     }
 

@@ -20,6 +20,7 @@ use super::upgraded;
 use crate::account::Account;
 use crate::body::{Body, BodyError, Intake};
 use crate::fault::{BadRequest, Fault, Format, render};
+use crate::identity::REQUEST_ID;
 use crate::pipeline;
 use crate::trailers::welcome;
 
@@ -52,6 +53,9 @@ pub(in super::super) async fn call(
     let mut incoming = pipeline::Incoming { parts, body, intake, peer, interim };
     let mut account = pipeline::open(&visit.worker, &mut incoming);
     let mut response = pipeline::answer(&visit.worker, incoming, &mut account).await;
+    if let Ok(name) = HeaderValue::from_bytes(&account.text) {
+        response.headers_mut().insert(REQUEST_ID, name);
+    }
     Ok(match (std::mem::take(response.body_mut()), upgrade) {
         (Body::Tunnel(far), Some(upgrade)) => {
             upgraded::agree(&mut response);
