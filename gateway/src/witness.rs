@@ -1,7 +1,7 @@
 //! How does somebody look on while a body passes?
 //!
-//! A witness is shown each part when its reader has it, which never waits for that, and is told once
-//! how the body ended.
+//! A witness is shown each part when its reader has it, which never waits for that, and is told
+//! once how the body ended.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,12 +24,12 @@ pub trait Witness: Sized + Unpin + 'static {
     fn broken(self);
 }
 
-/// `body`, while `witness` looks on: now, where all of it is here.
-pub fn witnessed(body: Body, mut witness: impl Witness) -> Body {
-    let length = body.length();
+/// `body`, while `witness` looks on: now, where all of it is here. Whoever reads it asks for
+/// nothing behind the first `most` bytes; `None`: it asks for the end.
+pub fn witnessed(body: Body, most: Option<u64>, mut witness: impl Witness) -> Body {
     match body {
         Body::Stream(inner) if !inner.is_end_stream() => {
-            Body::stream(Witnessed { inner, length, passed: 0, witness: Some(witness) })
+            Body::stream(Witnessed { inner, most, passed: 0, witness: Some(witness) })
         }
         // Two that speak to each other are no body.
         Body::Tunnel(tunnel) => Body::Tunnel(tunnel),
@@ -48,8 +48,7 @@ pub fn witnessed(body: Body, mut witness: impl Witness) -> Body {
 
 struct Witnessed<W: Witness> {
     inner: Stream,
-    /// How long it will be, where that is known.
-    length: Option<u64>,
+    most: Option<u64>,
     passed: u64,
     /// Absent once it has seen enough.
     witness: Option<W>,
@@ -66,8 +65,7 @@ impl<W: Witness> Witnessed<W> {
         self.passed = self.passed.saturating_add(part.len() as u64);
         if !self.witness.as_mut().is_some_and(|witness| witness.part(part)) {
             self.witness = None;
-        } else if self.length == Some(self.passed) || self.inner.is_end_stream() {
-            // Nobody asks for the end of a body whose last byte has come.
+        } else if self.most == Some(self.passed) || self.inner.is_end_stream() {
             self.tell(W::end);
         }
     }

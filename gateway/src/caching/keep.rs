@@ -62,8 +62,8 @@ pub(super) fn keep(
     }
     let filling = filler.store.filling();
     // An answer that makes a tunnel does not come here: `Draft` refuses its status.
-    let response = response.map(|body| witnessed(body, Keeping { filler, draft, filling }));
-    (response, Ok(()))
+    let keeping = Keeping { filler, draft, filling };
+    (response.map(|body| witnessed(body, length, keeping)), Ok(()))
 }
 
 /// An answer that is kept when all of it has passed.

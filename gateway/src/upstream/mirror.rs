@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http_body::Frame;
+use http_body_util::StreamBody;
 
 use super::books::Books;
 use super::copy::Copy;
@@ -40,7 +42,9 @@ pub(super) fn mirrored(request: &Request<'_>, books: &Books<'_>, body: Body) -> 
     }
     let Some(copy) = Copy::of(request, books) else { return body };
     let holding = worker.copies.holding();
-    witnessed(body, Gathered { copy, most, bytes: Vec::new(), holding })
+    // HTTP/1.1 has no place for trailers behind a body of a known length, so nobody asks for them.
+    let asked = length.filter(|_| !request.endpoint.http2);
+    witnessed(body, asked, Gathered { copy, most, bytes: Vec::new(), holding })
 }
 
 /// A copy, and what there is of its body.
@@ -68,12 +72,21 @@ impl Witness for Gathered {
     }
 
     fn end(self) {
-        self.copy.send(Bytes::from(self.bytes), self.holding);
+        self.copy.send(Body::full(self.bytes), self.holding);
     }
 
-    /// A mirror does without them.
-    fn trailers(self, _: &HeaderMap) {
-        self.end();
+    fn trailers(mut self, trailers: &HeaderMap) {
+        if trailers.is_empty() {
+            return self.end();
+        }
+        let bytes = trailers.iter().map(|(name, value)| name.as_str().len() + value.len());
+        if !self.holding.grow(bytes.sum()) {
+            self.copy.worker.cells.copies.dropped.add(1);
+            return;
+        }
+        let frames = [Frame::data(Bytes::from(self.bytes)), Frame::trailers(trailers.clone())];
+        let body = StreamBody::new(futures_util::stream::iter(frames.map(Ok)));
+        self.copy.send(Body::stream(body), self.holding);
     }
 
     fn broken(self) {
