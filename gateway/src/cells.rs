@@ -104,6 +104,15 @@ pub struct Copied {
     pub incomplete: Cell,
 }
 
+/// Messages that were too long, each the end of its socket.
+#[derive(Debug, Default)]
+pub struct TooLong {
+    /// A client's.
+    pub client: Cell,
+    /// A backend's.
+    pub backend: Cell,
+}
+
 /// The numbers of one worker.
 #[derive(Debug, Default)]
 pub struct Cells {
@@ -115,6 +124,8 @@ pub struct Cells {
     pub cache: Cached,
     /// Calls that were to be copied to a mirror.
     pub copies: Copied,
+    /// Messages that were too long.
+    pub too_long: TooLong,
     /// Calls by how long they took.
     pub total: Spans,
     /// Calls that reached a backend, by how long that took.
@@ -252,6 +263,23 @@ impl Collector {
         Ok(())
     }
 
+    fn too_long(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut sockets = out.encode_descriptor(
+            "gateway_websocket_messages_too_long",
+            "WebSockets ended for a message that was too long, by who sent it",
+            None,
+            MetricType::Counter,
+        )?;
+        for (from, number) in [
+            ("client", self.sum(|cells| &cells.too_long.client)),
+            ("backend", self.sum(|cells| &cells.too_long.backend)),
+        ] {
+            let labels = [("from", from)];
+            ConstCounter::new(number).encode(sockets.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "seconds are shown, not summed up again")]
     fn spans(
         &self,
@@ -288,6 +316,7 @@ impl Scraped for Collector {
         self.faults(&mut out)?;
         self.cached(&mut out)?;
         self.copied(&mut out)?;
+        self.too_long(&mut out)?;
         let help = "How long calls took, first byte in to last byte out";
         self.spans(&mut out, "gateway_call_duration", help, |cells| &cells.total)?;
         let help = "How long the backend's part of calls took";

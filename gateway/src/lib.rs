@@ -62,6 +62,7 @@ pub mod received;
 pub mod spares;
 pub mod watched;
 pub mod websocket;
+pub mod witness;
 
 pub mod fault;
 

@@ -3,17 +3,15 @@
 //! Each part is copied as it passes; the client never waits for the store. An answer that breaks
 //! off, is longer than what is kept, has trailers, or whose client leaves, is not kept.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use cache::{Draft, Filling, Key, Leader, NotKept, Store};
-use http::Response;
-use http_body::{Body as _, Frame, SizeHint};
+use http::{HeaderMap, Response};
 
 use super::serve::Call;
-use crate::body::{Body, BodyError, Stream};
+use crate::body::Body;
+use crate::witness::{Witness, witnessed};
 
 /// What it takes to keep an answer.
 pub(super) struct Filler {
@@ -62,81 +60,29 @@ pub(super) fn keep(
     if length.is_some_and(|length| length > filler.most_bytes as u64) {
         return (response, Err(NotKept::TooLong));
     }
-    let (parts, body) = response.into_parts();
-    let body = match body {
-        Body::Stream(inner) => {
-            let filling = filler.store.filling();
-            Body::stream(Keeping { inner, length, on_the_way: Some((filler, draft, filling)) })
-        }
-        Body::Empty => {
-            filler.finish(draft, Bytes::new());
-            Body::Empty
-        }
-        // Two that speak to each other; `Draft` refuses the status of such an answer.
-        tunnel @ Body::Tunnel(_) => tunnel,
-        Body::Full(bytes) => {
-            filler.finish(draft, Bytes::copy_from_slice(&bytes));
-            Body::Full(bytes)
-        }
-    };
-    (Response::from_parts(parts, body), Ok(()))
+    let filling = filler.store.filling();
+    // An answer that makes a tunnel does not come here: `Draft` refuses its status.
+    let keeping = Keeping { filler, draft, filling };
+    (response.map(|body| witnessed(body, length, keeping)), Ok(()))
 }
 
-/// A body that is kept while it passes.
+/// An answer that is kept when all of it has passed.
 struct Keeping {
-    inner: Stream,
-    /// How long it will be, where that is known.
-    length: Option<u64>,
-    /// Absent once it is kept, or will not be.
-    on_the_way: Option<(Filler, Draft, Filling)>,
+    filler: Filler,
+    draft: Draft,
+    filling: Filling,
 }
 
-impl Keeping {
-    fn take(&mut self, part: &Bytes) {
-        let Some((filler, _, filling)) = &mut self.on_the_way else { return };
-        if filling.len() + part.len() > filler.most_bytes || !filling.take(part) {
-            self.on_the_way = None;
-            return;
-        }
-        // Nobody asks for the end of a body whose last byte has come.
-        if self.length == Some(filling.len() as u64) || self.inner.is_end_stream() {
-            self.finish();
-        }
+impl Witness for Keeping {
+    fn part(&mut self, part: &Bytes) -> bool {
+        self.filling.len() + part.len() <= self.filler.most_bytes && self.filling.take(part)
     }
 
-    fn finish(&mut self) {
-        if let Some((filler, draft, filling)) = self.on_the_way.take() {
-            filler.finish(draft, filling.whole());
-        }
-    }
-}
-
-impl http_body::Body for Keeping {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        let frame = ready!(this.inner.as_mut().poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => match frame.data_ref() {
-                Some(part) => this.take(part),
-                None => this.on_the_way = None,
-            },
-            Some(Err(_)) => this.on_the_way = None,
-            None => this.finish(),
-        }
-        Poll::Ready(frame)
+    fn end(self) {
+        self.filler.finish(self.draft, self.filling.whole());
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
+    fn trailers(self, _: &HeaderMap) {}
 
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
+    fn broken(self) {}
 }

@@ -1,5 +1,7 @@
 //! How are the servers of endpoints, as this gateway sees them?
 
+use std::sync::Arc;
+
 use plan::{ApiPlan, EndpointPlan};
 use serde::Serialize;
 
@@ -21,6 +23,9 @@ pub(super) struct Backend {
     endpoint: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
+    /// Of a mirror that gets copies of one operation only: which one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     breaker: Option<&'static str>,
     servers: Vec<Server>,
@@ -50,32 +55,56 @@ struct Place {
 impl Backends {
     /// Adds the endpoints of `api`, until there are `most` addresses in all.
     pub(super) fn add(&mut self, api: &ApiPlan, registry: &Registry, now_ms: u64, most: usize) {
-        let own = [("production", &api.production), ("sandbox", &api.sandbox)];
-        let own = own.into_iter().map(|(name, endpoint)| (None, name, endpoint));
-        let variants = api.variants.iter().flat_map(|variants| variants.all());
-        let variants = variants.flat_map(|variant| {
-            let ends = [("production", &variant.production), ("sandbox", &variant.sandbox)];
-            ends.map(|(name, endpoint)| (Some(variant.name.to_string()), name, endpoint))
-        });
-        for (variant, name, endpoint) in own.chain(variants) {
-            let Some(endpoint) = endpoint else { continue };
+        for end in ends(api) {
             if self.addresses >= most {
                 self.not_shown += 1;
                 continue;
             }
-            let group = registry.known(endpoint);
+            let group = registry.known(end.plan);
             let breaker = group.as_deref().and_then(Group::breaker);
-            let servers = servers(endpoint, group.as_deref(), now_ms);
+            let servers = servers(end.plan, group.as_deref(), now_ms);
             self.addresses += servers.iter().map(|one| one.addresses.len().max(1)).sum::<usize>();
             self.shown.push(Backend {
                 api: api.key.id().to_owned(),
-                endpoint: name,
-                variant,
+                endpoint: end.name,
+                variant: end.variant,
+                operation: end.operation,
                 breaker: breaker.map(|breaker| breaker.state(now_ms)),
                 servers,
             });
         }
     }
+}
+
+/// An endpoint of an API, and what it is there for.
+struct End<'p> {
+    name: &'static str,
+    variant: Option<String>,
+    operation: Option<String>,
+    plan: &'p Arc<EndpointPlan>,
+}
+
+/// Every endpoint that calls of `api`, or copies of them, go to.
+fn ends(api: &ApiPlan) -> impl Iterator<Item = End<'_>> {
+    let own = [("production", &api.production), ("sandbox", &api.sandbox)];
+    let own = own.into_iter().map(|(name, plan)| (None, name, plan));
+    let variants = api.variants.iter().flat_map(|variants| variants.all());
+    let variants = variants.flat_map(|variant| {
+        let ends = [("production", &variant.production), ("sandbox", &variant.sandbox)];
+        ends.map(|(name, plan)| (Some(variant.name.to_string()), name, plan))
+    });
+    let backends = own.chain(variants).filter_map(|(variant, name, plan)| {
+        Some(End { name, variant, operation: None, plan: plan.as_ref()? })
+    });
+    let mirrors = api.mirrors.iter().enumerate().map(|(place, mirror)| {
+        let mut copied = api.operations().iter().filter(move |one| one.mirror == Some(place));
+        let operation = match (copied.next(), copied.next()) {
+            (Some(only), None) => Some(format!("{} {}", only.method, only.path)),
+            _ => None,
+        };
+        End { name: "mirror", variant: None, operation, plan: &mirror.endpoint }
+    });
+    backends.chain(mirrors)
 }
 
 fn servers(endpoint: &EndpointPlan, group: Option<&Group>, now_ms: u64) -> Vec<Server> {

@@ -62,6 +62,10 @@ pub struct Config {
     /// again; zero: never.
     #[serde(with = "chassis::config::duration")]
     pub websocket_idle: Duration,
+    /// Bytes of a message of a WebSocket, all its fragments together, unless its API says
+    /// otherwise; 1009 above. Zero: any number.
+    #[serde(with = "super::size")]
+    pub websocket_max_message: u64,
     /// HTTP/2 streams at once on a connection.
     pub max_streams: u32,
     /// HTTP/2 frames of each kind that carry nothing, beyond what the connection's calls need.

@@ -22,6 +22,7 @@ use super::http2::{Stall, Streams, Watched, call};
 use super::proxy_protocol::{self, ProxyError};
 use super::pulse::Pulse;
 use super::socket::Socket;
+use super::tunnel::Bounds;
 use super::visit::Visit;
 use crate::certificate::ClientCertificate;
 use crate::received::Peer;
@@ -151,11 +152,12 @@ async fn live(
     };
     let worker = Rc::clone(&doors.worker);
     let peer = Peer { certificate, ..Peer::new(client, manners.secure) };
+    let Config { websocket_idle, websocket_max_message, .. } = doors.config;
     let visit = Rc::new(Visit {
         worker,
         pulse: Rc::clone(&pulse),
         peer,
-        websocket_idle: doors.config.websocket_idle,
+        websockets: Bounds { patience: websocket_idle, message: websocket_max_message },
         tasks: doors.tasks.clone(),
     });
     if frames {

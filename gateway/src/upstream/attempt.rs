@@ -84,7 +84,7 @@ async fn exchange(
         return Box::pin(stream(request, pick, offer, books)).await;
     }
     let mut connection = connection(request, pick).await?;
-    let body = offer.take();
+    let body = request.sifted(offer.take());
     request.write_head(connection.output(), &pick.server.url, &body);
     books.asked(pick.index, connection.lane(), request.view.begin(pick.index));
     let used = connection.is_used();
@@ -115,7 +115,7 @@ async fn stream(
     let lane = lane(request, pick)?;
     let slot = channels.slot(pool, &lane, clock, limits(request)).await.map_err(unreachable)?;
     let mut head = Vec::new();
-    let body = offer.take();
+    let body = request.sifted(offer.take());
     request.write_head(&mut head, &pick.server.url, &body);
     books.asked(pick.index, &lane, request.view.begin(pick.index));
     let deadline = request.deadline_at(asked_at);

@@ -118,7 +118,7 @@ pub async fn call(
     if let Some(pass) = pass {
         pass.ended(&request, &outcome);
     }
-    let response = outcome.map_err(|missed| missed.fault)?;
+    let response = request.sifted_answer(outcome.map_err(|missed| missed.fault)?);
     let account = books.account;
     account.answered(response.status());
     if request.endpoint.sticky.is_some() {

@@ -6,7 +6,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http_body_util::BodyExt as _;
 
 use super::ask::ask;
@@ -47,7 +46,7 @@ impl Copy {
     }
 
     /// Sends it with this body, if there is a place for one more.
-    pub(super) fn send(self, body: Bytes, holding: Holding) {
+    pub(super) fn send(self, body: Body, holding: Holding) {
         let Some(place) = self.worker.copies.place() else {
             self.worker.cells.copies.dropped.add(1);
             return;
@@ -55,7 +54,7 @@ impl Copy {
         let tasks = self.worker.tasks.clone();
         drop(tasks.spawn_local("mirror", async move {
             let _under_way = (place, holding);
-            Box::pin(self.run(Body::full(body))).await;
+            Box::pin(self.run(body)).await;
         }));
     }
 

@@ -17,13 +17,8 @@ use crate::received::Received;
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that is so or not")]
 pub(super) struct Forwarded {
-    /// What proxies in front have said; absent: nobody who is believed said anything.
-    earlier: Option<Vec<u8>>,
     peer: Rc<str>,
-    proto: &'static str,
-    host: HeaderValue,
-    /// The same in the standard field, where the proxies in front speak so.
-    standard: Option<String>,
+    said: Said,
     /// Whether the client showed a credential to the gateway, which is for the gateway alone.
     pub(super) hides_credential: bool,
     /// Whether the trace goes on under a span of our own.
@@ -34,41 +29,42 @@ pub(super) struct Forwarded {
     pub(super) is_copy: bool,
 }
 
-impl Forwarded {
-    /// What is told about this request, and what its sender has said if it is one of `proxies`.
-    pub(super) fn of(received: &Received, proxies: &Proxies) -> Self {
-        let trusted = proxies.trusts(received.peer.address);
-        if proxies.source() == Source::Forwarded {
-            return Self::standard(received, trusted);
-        }
+/// What is said of the way to us, by those in front who are believed and by us.
+#[derive(Debug)]
+struct Said {
+    /// The list of hops; absent: there is none but our peer.
+    list: Option<Vec<u8>>,
+    proto: &'static str,
+    host: HeaderValue,
+    /// The same in the standard field, where the proxies in front speak so.
+    standard: Option<String>,
+}
+
+impl Said {
+    /// Where proxies speak by `X-Forwarded-*`.
+    fn usual(received: &Received, trusted: bool) -> Self {
         let said = |name| trusted.then(|| received.headers.get(name)).flatten();
-        let peer = &received.peer.text;
-        let earlier = trusted.then(|| {
+        let list = trusted.then(|| {
             let mut list = Vec::new();
             for earlier in received.headers.get_all("x-forwarded-for") {
                 list.extend_from_slice(earlier.as_bytes());
                 list.extend_from_slice(b", ");
             }
-            list.extend_from_slice(peer.as_bytes());
+            list.extend_from_slice(received.peer.text.as_bytes());
             list
         });
         let secure = said("x-forwarded-proto")
             .map_or(received.peer.secure, |proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
         Self {
-            earlier,
-            peer: Rc::clone(peer),
+            list,
             proto: if secure { "https" } else { "http" },
             host: said("x-forwarded-host").unwrap_or(received.host_field()).clone(),
             standard: None,
-            hides_credential: false,
-            traced: false,
-            expects: false,
-            is_copy: trusted && received.headers.contains_key(MIRRORED),
         }
     }
 
-    /// The same where proxies speak by the standard (RFC 7239): what they said goes on in both
-    /// forms, with a hop of our own.
+    /// Where they speak by the standard (RFC 7239): what they said goes on in both forms, with a
+    /// hop of our own.
     fn standard(received: &Received, trusted: bool) -> Self {
         let hops = if trusted { elements(&received.headers) } else { Vec::new() };
         let peer = &received.peer;
@@ -94,11 +90,25 @@ impl Forwarded {
         let ours = format!("for={from};host=\"{}\";proto={proto}", received.host());
         standard.push_str(&ours);
         Self {
-            earlier: trusted.then(|| list.join(", ").into_bytes()),
-            peer: Rc::clone(&peer.text),
+            list: trusted.then(|| list.join(", ").into_bytes()),
             proto: if secure { "https" } else { "http" },
             host: host.unwrap_or_else(|| received.host_field().clone()),
             standard: Some(standard),
+        }
+    }
+}
+
+impl Forwarded {
+    /// What is told about this request, and what its sender has said if it is one of `proxies`.
+    pub(super) fn of(received: &Received, proxies: &Proxies) -> Self {
+        let trusted = proxies.trusts(received.peer.address);
+        let said = match proxies.source() {
+            Source::Forwarded => Said::standard(received, trusted),
+            Source::XForwardedFor => Said::usual(received, trusted),
+        };
+        Self {
+            peer: Rc::clone(&received.peer.text),
+            said,
             hides_credential: false,
             traced: false,
             expects: false,
@@ -108,15 +118,15 @@ impl Forwarded {
 
     /// The standard field, where the backend gets one.
     pub(super) fn standard_field(&self) -> Option<&str> {
-        self.standard.as_deref()
+        self.said.standard.as_deref()
     }
 
     /// The fields that the backend gets from us.
     pub(super) fn added<'a>(&'a self, name: &'a [u8]) -> [(&'a str, &'a [u8]); 4] {
         [
-            ("x-forwarded-for", self.earlier.as_deref().unwrap_or(self.peer.as_bytes())),
-            ("x-forwarded-proto", self.proto.as_bytes()),
-            ("x-forwarded-host", self.host.as_bytes()),
+            ("x-forwarded-for", self.said.list.as_deref().unwrap_or(self.peer.as_bytes())),
+            ("x-forwarded-proto", self.said.proto.as_bytes()),
+            ("x-forwarded-host", self.said.host.as_bytes()),
             (REQUEST_ID, name),
         ]
     }

@@ -4,19 +4,18 @@
 //! connection takes it, which never waits for that, and the copy leaves with the last part. A body
 //! that is too long is given up as soon as that is known.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http::HeaderMap;
+use http_body::Frame;
+use http_body_util::StreamBody;
 
 use super::books::Books;
 use super::copy::Copy;
 use super::request::Request;
-use crate::body::{Body, BodyError, Stream};
-use crate::cells::{Cell, Copied};
+use crate::body::Body;
 use crate::copies::Holding;
 use crate::handlers;
+use crate::witness::{Witness, witnessed};
 
 /// The body of the request, for its backend. If the call is one of those that are mirrored, a copy
 /// leaves when the body does.
@@ -43,24 +42,9 @@ pub(super) fn mirrored(request: &Request<'_>, books: &Books<'_>, body: Body) -> 
     }
     let Some(copy) = Copy::of(request, books) else { return body };
     let holding = worker.copies.holding();
-    match body {
-        Body::Stream(inner) if !inner.is_end_stream() => {
-            let gathered = Gathered { copy, most, bytes: Vec::new(), holding };
-            Body::stream(Copying { inner, length, gathered: Some(gathered) })
-        }
-        Body::Full(bytes) => {
-            let mut gathered = Gathered { copy, most, bytes: Vec::new(), holding };
-            match gathered.take(&bytes) {
-                Ok(()) => gathered.send(),
-                Err(counted) => counted(cells).add(1),
-            }
-            Body::Full(bytes)
-        }
-        body => {
-            copy.send(Bytes::new(), holding);
-            body
-        }
-    }
+    // HTTP/1.1 has no place for trailers behind a body of a known length, so nobody asks for them.
+    let asked = length.filter(|_| !request.endpoint.http2);
+    witnessed(body, asked, Gathered { copy, most, bytes: Vec::new(), holding })
 }
 
 /// A copy, and what there is of its body.
@@ -72,92 +56,40 @@ struct Gathered {
     holding: Holding,
 }
 
-/// Where it is counted that a copy is not sent.
-type Counted = fn(&Copied) -> &Cell;
-
-impl Gathered {
-    fn take(&mut self, part: &[u8]) -> Result<(), Counted> {
+impl Witness for Gathered {
+    fn part(&mut self, part: &Bytes) -> bool {
+        let cells = &self.copy.worker.cells.copies;
         if self.bytes.len() + part.len() > self.most {
-            return Err(|cells| &cells.too_long);
+            cells.too_long.add(1);
+            return false;
         }
         if !self.holding.grow(part.len()) {
-            return Err(|cells| &cells.dropped);
+            cells.dropped.add(1);
+            return false;
         }
         self.bytes.extend_from_slice(part);
-        Ok(())
+        true
     }
 
-    fn send(self) {
-        self.copy.send(Bytes::from(self.bytes), self.holding);
+    fn end(self) {
+        self.copy.send(Body::full(self.bytes), self.holding);
     }
-}
 
-/// A body that is copied while it passes.
-struct Copying {
-    inner: Stream,
-    /// How long it will be, where that is known.
-    length: Option<u64>,
-    /// Absent once the copy is sent, or will not be.
-    gathered: Option<Gathered>,
-}
-
-impl Copying {
-    fn take(&mut self, part: &Bytes) {
-        let Some(gathered) = &mut self.gathered else { return };
-        if let Err(counted) = gathered.take(part) {
-            self.give_up(counted);
+    fn trailers(mut self, trailers: &HeaderMap) {
+        if trailers.is_empty() {
+            return self.end();
+        }
+        let bytes = trailers.iter().map(|(name, value)| name.as_str().len() + value.len());
+        if !self.holding.grow(bytes.sum()) {
+            self.copy.worker.cells.copies.dropped.add(1);
             return;
         }
-        // Nobody asks for the end of a body whose last byte has come.
-        if self.length == Some(gathered.bytes.len() as u64) || self.inner.is_end_stream() {
-            self.send();
-        }
+        let frames = [Frame::data(Bytes::from(self.bytes)), Frame::trailers(trailers.clone())];
+        let body = StreamBody::new(futures_util::stream::iter(frames.map(Ok)));
+        self.copy.send(Body::stream(body), self.holding);
     }
 
-    fn send(&mut self) {
-        self.gathered.take().into_iter().for_each(Gathered::send);
-    }
-
-    fn give_up(&mut self, counted: Counted) {
-        if let Some(gathered) = self.gathered.take() {
-            counted(&gathered.copy.worker.cells.copies).add(1);
-        }
-    }
-}
-
-impl http_body::Body for Copying {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        let frame = ready!(this.inner.as_mut().poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => match frame.data_ref() {
-                Some(part) => this.take(part),
-                // Trailers are the end; a mirror does without them.
-                None => this.send(),
-            },
-            Some(Err(_)) => this.give_up(|cells| &cells.incomplete),
-            None => this.send(),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-impl Drop for Copying {
-    fn drop(&mut self) {
-        self.give_up(|cells| &cells.incomplete);
+    fn broken(self) {
+        self.copy.worker.cells.copies.incomplete.add(1);
     }
 }

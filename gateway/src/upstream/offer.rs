@@ -174,7 +174,10 @@ impl http_body::Body for Replay {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended || self.kept.borrow().length == Some(self.sent)
+        let kept = self.kept.borrow();
+        // Over HTTP/2 trailers may stand behind a body of a known length, too.
+        let all = kept.length == Some(self.sent) && kept.trailers.is_none();
+        self.ended || all && kept.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::Response;
 use plan::{ApiType, BackendUrl, EndpointPlan};
 
 use super::forwarded::Forwarded;
-use super::security::{Fields, Shown};
+use super::security::{Fields, Shown, writes};
 use crate::account::Account;
 use crate::body::{Body, Intake};
 use crate::handlers::Permit;
@@ -19,6 +20,7 @@ use crate::received::Received;
 use crate::sender::http2::told_timeout;
 use crate::sender::{Backends, Line, write};
 use crate::servers::{Now, View};
+use crate::trailers;
 use crate::websocket::Handshake;
 use crate::worker::Worker;
 
@@ -140,6 +142,38 @@ impl<'a> Request<'a> {
         told.into_iter().chain(self.deadline).min()
     }
 
+    /// `body`, without the trailers that would say what policies and the endpoint's credential
+    /// leave to nobody but the gateway.
+    pub(super) fn sifted(&self, body: Body) -> Body {
+        let policies = self.permit.matched().operation().policies.as_ref();
+        let policies = policies.filter(|policies| !policies.request.dropped().is_empty()).cloned();
+        let endpoint = self.endpoint;
+        if policies.is_none() && endpoint.credential.is_none() || !self.has_trailers(&body) {
+            return body;
+        }
+        let endpoint = Arc::clone(endpoint);
+        trailers::sifted(body, move |name| {
+            let credential = endpoint.credential.as_deref();
+            policies.as_ref().is_some_and(|policies| policies.request.drops(name))
+                || credential.is_some_and(|plan| writes(plan, name))
+        })
+    }
+
+    /// The same of the backend's answer, and of what policies take from it.
+    pub(super) fn sifted_answer(&self, answer: Response<Body>) -> Response<Body> {
+        let policies = self.permit.matched().operation().policies.as_ref();
+        let policies = policies.filter(|policies| !policies.response.dropped().is_empty());
+        let Some(policies) = policies.filter(|_| self.has_trailers(answer.body())).cloned() else {
+            return answer;
+        };
+        answer.map(|body| trailers::sifted(body, move |name| policies.response.drops(name)))
+    }
+
+    /// Whether there may be trailers: HTTP/1.1 has no place for them behind a known length.
+    fn has_trailers(&self, body: &Body) -> bool {
+        self.endpoint.http2 || body.length().is_none()
+    }
+
     /// Writes the head for `server`.
     pub(super) fn write_head(&self, out: &mut Vec<u8>, server: &BackendUrl, body: &Body) {
         let rest = self.permit.matched().rest();
@@ -171,7 +205,8 @@ impl<'a> Request<'a> {
         let policies = policies.map(|policies| RequestRules::new(&policies.request, facts));
         let shown = self.shown.as_deref();
         let target = shown.map_or(Cow::Borrowed(rest), |shown| shown.target(rest));
-        let fields = Fields { policies, shown };
+        let credential = self.endpoint.credential.as_deref();
+        let fields = Fields { policies, credential, shown };
         let line = Line {
             method: &self.received.method,
             prefix,

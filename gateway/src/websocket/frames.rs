@@ -1,9 +1,15 @@
-//! Where does a frame end?
+//! Where does a frame end, and how long has its message become?
 //!
 //! A relay passes bytes on as they come; only where it wants to say something itself it has to know
-//! that nobody is in the middle of a frame. Headers are looked at, payloads are stepped over.
+//! that nobody is in the middle of a frame. Heads are looked at, payloads are stepped over. A head
+//! passes whole or not at all, so a message that becomes too long ends where its reader can still
+//! be told.
 
-/// Control frames of ours carry a word for whoever reads logs; they hold 125 bytes at most.
+/// The longest head of a frame, without its mask.
+pub const MOST_HEAD: usize = 10;
+/// Control frames carry no more than this (RFC 6455 §5.5).
+const MOST_CONTROL: u64 = 125;
+/// Those of ours carry a word for whoever reads logs, behind the code.
 const MOST_REASON: usize = 123;
 
 /// RFC 6455 §5.2.
@@ -14,24 +20,26 @@ const MASKED: u8 = 0x80;
 const MASK_BYTES: u64 = 4;
 
 /// Follows one direction of a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Frames {
-    state: State,
-    opcode: u8,
+    /// What is still to come of the frame that has begun, its mask included.
+    left: u64,
+    /// Whether it is a close frame.
+    closes: bool,
     closed: bool,
+    /// What a message may have.
+    most: u64,
+    /// What the message that has not ended has so far.
+    message: u64,
+    too_long: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-enum State {
-    #[default]
-    Between,
-    Length,
-    Extended {
-        missing: u8,
-        length: u64,
-        mask: u64,
-    },
-    Payload(u64),
+/// The head of a frame.
+struct Head {
+    first: u8,
+    bytes: usize,
+    mask: u64,
+    payload: u64,
 }
 
 /// Why a connection is closed, RFC 6455 §7.4.1 and the registry it opened.
@@ -39,76 +47,98 @@ enum State {
 pub enum CloseCode {
     /// Whoever says it is about to stop.
     GoingAway = 1001,
+    /// Whoever says it takes no message that is so long.
+    TooLong = 1009,
     /// Whoever says it met what it cannot go on with.
     Unexpected = 1011,
     /// The service is being restarted.
     Restart = 1012,
 }
 
+impl Head {
+    /// The head at the start of `bytes`; `None`: it is not there whole.
+    fn at_start(bytes: &[u8]) -> Option<Self> {
+        let ([first, second], rest) = bytes.split_first_chunk()?;
+        let (extended, payload) = match second & !MASKED {
+            126 => (2, u64::from(u16::from_be_bytes(*rest.first_chunk()?))),
+            127 => (8, u64::from_be_bytes(*rest.first_chunk()?)),
+            length => (0, u64::from(length)),
+        };
+        let mask = if second & MASKED == 0 { 0 } else { MASK_BYTES };
+        Some(Self { first: *first, bytes: 2 + extended, mask, payload })
+    }
+}
+
 impl Frames {
-    /// Steps over `bytes`.
-    pub fn pass(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let taken = self.pass_one(bytes);
-            bytes = bytes.get(taken..).unwrap_or_default();
+    /// A direction whose messages may have `most` bytes, all their fragments together.
+    pub const fn new(most: u64) -> Self {
+        Self { left: 0, closes: false, closed: false, most, message: 0, too_long: false }
+    }
+
+    /// Steps over `bytes` and says how many of them may pass: all but the head of a frame that is
+    /// not there whole, and what begins with a frame that makes its message too long.
+    pub fn pass(&mut self, bytes: &[u8]) -> usize {
+        let mut passed = 0;
+        loop {
+            match self.pass_one(bytes.get(passed..).unwrap_or_default()) {
+                0 => return passed,
+                more => passed += more,
+            }
         }
     }
 
-    /// Steps over `bytes` up to the end of the frame that lies at their start, and says how many
-    /// that were: all, where it does not end in them.
+    /// The same, and no further than to the end of one frame.
     pub fn pass_one(&mut self, bytes: &[u8]) -> usize {
         if self.closed {
             // Nothing that follows is a frame.
             return bytes.len();
         }
-        let mut taken = 0;
-        loop {
-            if let State::Payload(left) = self.state {
-                let here = (bytes.len() - taken).min(usize::try_from(left).unwrap_or(usize::MAX));
-                taken += here;
-                let left = left - here as u64;
-                if left == 0 {
-                    self.state = State::Between;
-                    self.closed = self.opcode == CLOSE;
-                } else {
-                    self.state = State::Payload(left);
-                }
-                return taken;
-            }
-            let Some(byte) = bytes.get(taken) else { return taken };
-            taken += 1;
-            self.state = self.after(*byte);
+        let mut passed = 0;
+        if self.left == 0 {
+            let head = Head::at_start(bytes).filter(|head| self.begin(head));
+            let Some(head) = head else { return 0 };
+            passed = head.bytes;
         }
+        let here = bytes.len().saturating_sub(passed);
+        let here = here.min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= here as u64;
+        self.closed = self.closes && self.left == 0;
+        passed + here
     }
 
-    fn after(&mut self, byte: u8) -> State {
-        match self.state {
-            State::Between => {
-                self.opcode = byte & 0x0f;
-                State::Length
-            }
-            State::Length => {
-                let mask = if byte & MASKED == 0 { 0 } else { MASK_BYTES };
-                match byte & !MASKED {
-                    126 => State::Extended { missing: 2, length: 0, mask },
-                    127 => State::Extended { missing: 8, length: 0, mask },
-                    length => State::Payload(u64::from(length) + mask),
-                }
-            }
-            State::Extended { missing, length, mask } => {
-                let length = length << 8 | u64::from(byte);
-                match missing {
-                    1 => State::Payload(length.saturating_add(mask)),
-                    _ => State::Extended { missing: missing - 1, length, mask },
-                }
-            }
-            state @ State::Payload(_) => state,
+    /// Whether the frame fits into its message.
+    fn begin(&mut self, head: &Head) -> bool {
+        let opcode = head.first & 0x0f;
+        if opcode < CLOSE {
+            let message = self.message.saturating_add(head.payload);
+            self.too_long |= message > self.most;
+            self.message = if head.first & LAST == 0 { message } else { 0 };
+        } else {
+            // It stands between fragments and is no part of them. Such a length is forbidden to it,
+            // and would be a way around the bound.
+            self.too_long |= head.payload > self.most.max(MOST_CONTROL);
         }
+        if !self.too_long {
+            self.closes = opcode == CLOSE;
+            self.left = head.payload.saturating_add(head.mask);
+        }
+        !self.too_long
     }
 
-    /// Whether the last frame has ended and no other has begun.
+    /// Whether a message has become too long: the frame that made it so has not passed.
+    pub const fn is_too_long(&self) -> bool {
+        self.too_long
+    }
+
+    /// From now on messages may be as long as they are.
+    pub const fn unbound(&mut self) {
+        self.most = u64::MAX;
+        self.too_long = false;
+    }
+
+    /// Whether the last frame has ended, and of no other anything has passed.
     pub const fn is_between(&self) -> bool {
-        matches!(self.state, State::Between)
+        self.left == 0
     }
 
     /// Whether a close frame has passed: no frame may follow it.
@@ -144,46 +174,61 @@ fn frame(out: &mut Vec<u8>, opcode: u8, payload: &mut [u8], masked: bool) {
 mod tests {
     use super::*;
 
-    /// Feeds frames with payloads of `lengths` in pieces of `piece` bytes and compares where it was
-    /// said that nobody is within a frame.
+    /// A frame with `first` and a payload of so many bytes that look like heads.
+    fn wire(first: u8, length: usize, masked: bool) -> Vec<u8> {
+        let mask = if masked { MASKED } else { 0 };
+        let mut wire = vec![first];
+        match length {
+            0..126 => wire.push(u8::try_from(length).unwrap() | mask),
+            126..=0xffff => {
+                wire.push(0x7e | mask);
+                wire.extend(u16::try_from(length).unwrap().to_be_bytes());
+            }
+            _ => {
+                wire.push(0x7f | mask);
+                wire.extend((length as u64).to_be_bytes());
+            }
+        }
+        wire.resize(wire.len() + if masked { 4 } else { 0 }, 0xff);
+        wire.resize(wire.len() + length, 0x88);
+        wire
+    }
+
+    /// Feeds `wire` in pieces of `piece` bytes, each behind what did not pass before, and says how
+    /// much passed and where nobody was within a frame.
+    fn passed(frames: &mut Frames, wire: &[u8], piece: usize) -> (usize, Vec<usize>) {
+        let (mut at, mut held, mut ends) = (0, Vec::new(), vec![0]);
+        for part in wire.chunks(piece) {
+            held.extend_from_slice(part);
+            loop {
+                let passed = frames.pass_one(&held);
+                held.drain(..passed);
+                at += passed;
+                if passed > 0 && frames.is_between() {
+                    ends.push(at);
+                }
+                if passed == 0 {
+                    break;
+                }
+            }
+            assert!(frames.is_too_long() || held.len() < MOST_HEAD, "{held:?}");
+        }
+        (at, ends)
+    }
+
+    /// Feeds frames with payloads of `lengths` and compares where one ends.
     #[track_caller]
     fn check(lengths: &[usize], masked: bool, piece: usize) {
-        let (mut wire, mut ends) = (Vec::new(), vec![0]);
+        let (mut all, mut ends) = (Vec::new(), vec![0]);
         for length in lengths {
-            wire.push(0x02);
-            let mask = if masked { MASKED } else { 0 };
-            match length {
-                0..126 => wire.push(u8::try_from(*length).unwrap() | mask),
-                126..=0xffff => {
-                    wire.push(0x7e | mask);
-                    wire.extend(u16::try_from(*length).unwrap().to_be_bytes());
-                }
-                _ => {
-                    wire.push(0x7f | mask);
-                    wire.extend((*length as u64).to_be_bytes());
-                }
-            }
-            // A payload that looks like headers.
-            wire.resize(wire.len() + if masked { 4 } else { 0 }, 0xff);
-            wire.resize(wire.len() + length, 0x88);
-            ends.push(wire.len());
+            all.extend(wire(0x02, *length, masked));
+            ends.push(all.len());
         }
-        let (mut whole, mut single) = (Frames::default(), Frames::default());
-        let (mut at, mut seen) = (0, vec![0]);
-        for part in wire.chunks(piece) {
-            whole.pass(part);
-            let mut rest = part;
-            while !rest.is_empty() {
-                let taken = single.pass_one(rest);
-                (at, rest) = (at + taken, &rest[taken..]);
-                if single.is_between() {
-                    seen.push(at);
-                }
-            }
-            assert_eq!(whole.is_between(), ends.contains(&at));
-        }
-        assert_eq!(seen, ends, "{lengths:?} in pieces of {piece}");
-        assert!(!whole.has_closed());
+        let mut frames = Frames::new(u64::MAX);
+        let seen = passed(&mut frames, &all, piece);
+        assert_eq!(seen, (all.len(), ends), "{lengths:?} in pieces of {piece}");
+        assert_eq!(Frames::new(u64::MAX).pass(&all), all.len());
+        assert!(!frames.has_closed());
     }
 
     #[test]
@@ -195,30 +240,70 @@ mod tests {
         }
     }
 
+    /// Messages of frames (first byte and length), of which so many pass where 1000 bytes may.
+    #[track_caller]
+    fn check_most(all: &[(u8, usize)], pass: usize) {
+        for (masked, piece) in [(false, 1), (true, 1), (false, 9), (true, 100_000)] {
+            let whole: Vec<_> = all.iter().map(|(first, n)| wire(*first, *n, masked)).collect();
+            let fits: usize = whole.iter().take(pass).map(Vec::len).sum();
+            let mut frames = Frames::new(1000);
+            assert_eq!(passed(&mut frames, &whole.concat(), piece).0, fits, "{all:?}");
+            assert_eq!(frames.is_too_long(), pass < all.len(), "{all:?}");
+            assert!(frames.is_between());
+        }
+    }
+
+    #[test]
+    fn a_message_that_becomes_too_long_stops_before_the_frame_that_makes_it_so() {
+        check_most(&[(0x82, 1000), (0x81, 1000)], 2);
+        check_most(&[(0x82, 1000), (0x82, 1001)], 1);
+        check_most(&[(0x02, 600), (0x80, 401)], 1);
+        check_most(&[(0x02, 600), (0x80, 400), (0x02, 600), (0x00, 400), (0x80, 1)], 4);
+        check_most(&[(0x82, 70_000)], 0);
+    }
+
+    #[test]
+    fn control_frames_are_no_part_of_a_message_and_have_a_bound_of_their_own() {
+        check_most(&[(0x02, 1000), (0x89, 125), (0x80, 0)], 3);
+        check_most(&[(0x8a, 1001)], 0);
+        let mut frames = Frames::new(1);
+        assert_eq!(frames.pass(&wire(0x89, 125, true)), 131);
+    }
+
+    #[test]
+    fn what_is_thrown_away_may_be_long() {
+        let mut frames = Frames::new(1);
+        let mut all = wire(0x82, 2, true);
+        close(&mut all, CloseCode::TooLong, "", true);
+        assert_eq!(frames.pass(&all), 0);
+        frames.unbound();
+        assert_eq!(frames.pass(&all), all.len());
+        assert!(frames.has_closed());
+    }
+
     #[test]
     fn nothing_follows_a_close_frame() {
         for masked in [false, true] {
             let mut wire = Vec::new();
             ping(&mut wire, masked);
             close(&mut wire, CloseCode::GoingAway, "bye", masked);
-            let mut frames = Frames::default();
-            for byte in &wire {
-                assert!(!frames.has_closed());
-                frames.pass(&[*byte]);
-            }
+            let mut frames = Frames::new(u64::MAX);
+            assert_eq!(passed(&mut frames, &wire, 1).0, wire.len());
             assert!(frames.has_closed());
-            frames.pass(b"\x02\x7f");
+            assert_eq!(frames.pass(b"\x02\x7f"), 2);
             assert!(frames.has_closed() && frames.is_between());
         }
     }
 
     #[test]
     fn a_length_beyond_all_bounds_is_no_overflow() {
-        let mut frames = Frames::default();
-        frames.pass(&[0x82, 0xff]);
-        frames.pass(&[0xff; 8]);
-        frames.pass(&[0; 100]);
+        let mut frames = Frames::new(u64::MAX);
+        let head = [&[0x82, 0xff][..], &[0xff; 8]].concat();
+        assert_eq!(frames.pass(&head), 10);
+        assert_eq!(frames.pass(&[0; 100]), 100);
         assert!(!frames.is_between());
+        let mut frames = Frames::new(u64::MAX - 1);
+        assert_eq!((frames.pass(&head), frames.is_too_long()), (0, true));
     }
 
     #[test]

@@ -6,5 +6,5 @@
 mod frames;
 mod handshake;
 
-pub use frames::{CloseCode, Frames, close, ping};
+pub use frames::{CloseCode, Frames, MOST_HEAD, close, ping};
 pub use handshake::{Handshake, HandshakeError, RefusedError, is_wanted, key};

@@ -1,8 +1,13 @@
 //! What do header policies make of a request and of its answer?
 
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::json;
 
-use crate::stand::{Answer, ISSUER, Stand};
+use crate::http2_backend::{self, client};
+use crate::stand::{Answer, ISSUER, Stand, request};
 
 const RULES: &str = r#"
 apiVersion: turnpike/v1
@@ -113,4 +118,59 @@ async fn a_name_in_a_token_makes_no_field_of_its_own() {
     let fields = format!("authorization: Bearer {token}\r\n");
     let answer = stand.call("GET /ruled/1.0/echo", &fields, "").await;
     check(&answer, &["+x-user: annx-admin: 1", "-x-admin"], &[]);
+}
+
+const TRAILED: &str = r#"
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: PROTOCOL, version: "1.0" }
+spec:
+  context: /PROTOCOL
+  lifecycle: PUBLISHED
+  security: { schemes: [none] }
+  endpoints:
+    production:
+      urls: ["http://SERVER"]
+      protocol: PROTOCOL
+      security: { apiKey: { header: X-Key, secret: key } }
+  policies:
+    request: [{ removeHeader: { name: X-Debug } }, { setHeader: { name: X-Role, value: none } }]
+    response: [{ removeHeader: { name: X-Sum } }]
+"#;
+const KEY: &str = "
+{ apiVersion: turnpike/v1, kind: Secret, metadata: { name: key }, spec: { value: k-1 } }
+";
+/// The last three are left to policies and to the endpoint's credential.
+const NAMES: [&str; 5] = ["x-own", "x-sum", "x-debug", "x-role", "x-key"];
+
+#[tokio::test]
+async fn what_rules_leave_out_stands_behind_no_body_either() {
+    let streams = http2_backend::Backend::start(None).await;
+    let of =
+        |protocol, server: &str| TRAILED.replace("PROTOCOL", protocol).replace("SERVER", server);
+    let both = [of("http1", "BACKEND"), of("h2", &streams.address.to_string()), KEY.to_owned()];
+    let stand = Stand::start(&both.join("---")).await;
+    let mut plain = stand.client().await;
+    let lines = NAMES.map(|name| format!("{name}: 1\r\n")).concat();
+    let chunked = "transfer-encoding: chunked\r\n";
+    plain.say(&request("POST /http1/1.0/echo", chunked, "")).await;
+    plain.say(&format!("2\r\nhi\r\n0\r\n{lines}\r\n")).await;
+    let heard = plain.hear().await.body;
+    assert!(heard.ends_with("2\r\nhi\r\n0\r\nx-own: 1\r\nx-sum: 1\r\n\r\n"), "{heard}");
+    assert!(heard.contains("\r\nx-role: none\r\n") && heard.contains("x-key: k-1"), "{heard}");
+    plain.say(&request("GET /http1/1.0/trailers", "te: trailers\r\n", "")).await;
+    let answer = plain.hear().await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "xxx"), "and no trailer behind it");
+
+    // The backend sends back what it reads, trailers included.
+    let trailers: HeaderMap =
+        NAMES.map(|name| (name.parse().unwrap(), "1".parse().unwrap())).into_iter().collect();
+    let frames = [Ok(Frame::data(Bytes::from("hi"))), Ok(Frame::trailers(trailers))];
+    let body = StreamBody::new(futures_util::stream::iter(frames)).boxed();
+    let ask = http::Request::post("http://api.example/h2/1.0/echo").body(body).unwrap();
+    let answer = client(&stand).await.send_request(ask).await.unwrap();
+    let answer = answer.into_body().collect().await.unwrap();
+    let left: Vec<_> = answer.trailers().unwrap().keys().map(ToString::to_string).collect();
+    let heard = (left.concat(), answer.to_bytes());
+    assert_eq!(heard, ("x-own".to_owned(), Bytes::from("hi")));
 }

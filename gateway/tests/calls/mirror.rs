@@ -145,6 +145,62 @@ async fn a_body_in_chunks_is_copied_when_all_of_it_has_come() {
     assert!(copy.ends_with("\r\ncontent-length: 5\r\n\r\nhello"), "{copy}");
 }
 
+/// `RESOURCES` with rules, and a mirror that is shown a credential.
+fn ruled(protocol: &str) -> String {
+    let ruled = "endpoint: { security: { apiKey: { header: X-Key, secret: key } },";
+    let resources = RESOURCES.replace("MORE endpoint: {", ruled);
+    let rules = "policies: { request: [{ removeHeader: { name: X-Debug } }] }\n  mirror:";
+    let resources = resources.replace("mirror:", rules);
+    let key =
+        "{ apiVersion: turnpike/v1, kind: Secret, metadata: { name: key }, spec: { value: k } }";
+    let protocol = format!("production: {{ protocol: {protocol},");
+    format!("{}---\n{key}\n", resources.replace("production: {", &protocol))
+}
+
+#[tokio::test]
+async fn a_copy_has_the_trailers_that_its_rules_leave() {
+    let mut mirror = Mirror::start(true).await;
+    let stand = mirror.stand(&ruled("http1"), "").await;
+    let mut client = stand.client().await;
+    client.say(&request("POST /shop/1/echo", "transfer-encoding: chunked\r\n", "")).await;
+    client.say("2\r\nhi\r\n0\r\nx-key: 1\r\nx-own: 1\r\nx-debug: 1\r\nhost: a\r\n\r\n").await;
+    let answer = client.hear().await.body;
+    // The credential is the mirror's, so its name is the client's own to the backend.
+    assert!(answer.ends_with("2\r\nhi\r\n0\r\nx-key: 1\r\nx-own: 1\r\n\r\n"), "{answer}");
+    let copy = mirror.next().await;
+    assert!(copy.ends_with("2\r\nhi\r\n0\r\nx-own: 1\r\n\r\n"), "{copy}");
+    assert!(copy.contains("\r\nx-key: k\r\n") && !copy.contains("content-length"), "{copy}");
+    until(&stand, "answered", 1).await;
+}
+
+#[tokio::test]
+async fn trailers_of_a_stream_are_copied_also_behind_a_length() {
+    let backend = http2_backend::Backend::start(None).await;
+    let mut mirror = Mirror::start(true).await;
+    let resources =
+        ruled("h2").replace("http://BACKEND/base", &format!("http://{}", backend.address));
+    let stand = mirror.stand(&resources, "").await;
+    for length in [None, Some(2)] {
+        let own = [("x-own", "1"), ("x-debug", "1")];
+        let trailers = own.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let trailers: http::HeaderMap = trailers.into_iter().collect();
+        let frames = [Ok(Frame::data(Bytes::from("hi"))), Ok(Frame::trailers(trailers))];
+        let body = StreamBody::new(futures_util::stream::iter(frames)).boxed();
+        let mut ask = http::Request::post("http://api.example/shop/1/echo");
+        if let Some(length) = length {
+            ask = ask.header("content-length", length);
+        }
+        let mut client = http2_backend::client(&stand).await;
+        let answer = client.send_request(ask.body(body).unwrap()).await.unwrap();
+        let answer = answer.into_body().collect().await.unwrap();
+        let names: Vec<_> = answer.trailers().unwrap().keys().map(ToString::to_string).collect();
+        let heard = (names.concat(), answer.to_bytes());
+        assert_eq!(heard, ("x-own".to_owned(), Bytes::from("hi")), "{length:?}");
+        let copy = mirror.next().await;
+        assert!(copy.ends_with("2\r\nhi\r\n0\r\nx-own: 1\r\n\r\n"), "{copy}");
+    }
+}
+
 const SECURED: &str = r#"
 apiVersion: turnpike/v1
 kind: Api

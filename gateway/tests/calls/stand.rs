@@ -218,6 +218,7 @@ fn settings() -> Settings {
             forward_client_certificate: gateway::certificate::Told::None,
             tls_timeout: Duration::from_secs(10),
             websocket_idle: Duration::from_secs(30),
+            websocket_max_message: 16 << 20,
             max_streams: 128,
             max_control_frames: 1000,
             max_resets: 200,

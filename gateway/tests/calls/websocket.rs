@@ -46,9 +46,10 @@ spec:
 pub(crate) const ASKS: &str = "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// A backend that speaks WebSocket. By path: `/echo` sends back every byte; `/quiet` says nothing; `/half`
-/// says half a frame; both leave at the first byte that comes; `/refuse` says 403; `/wrong` switches
-/// without having read the key; `/choose` chooses a subprotocol.
+/// A backend that speaks WebSocket. By path: `/echo` sends back every byte; `/quiet` says nothing;
+/// `/long` says a message of 1001 bytes in two fragments; `/leave` and `/half`, which says half a
+/// frame, leave when anything comes; `/refuse` says 403; `/wrong` switches without having read the
+/// key; `/choose` chooses a subprotocol.
 pub(crate) struct Sockets {
     pub(crate) address: std::net::SocketAddr,
     heads: mpsc::UnboundedReceiver<String>,
@@ -117,10 +118,18 @@ async fn socket(
         }
         "/half" => {
             stream.write_all(b"\x82\x05he").await.unwrap();
-            stream.read_u8().await.unwrap();
+            assert!(stream.read(&mut [0; 100]).await.unwrap() > 0);
         }
-        "/leave" => drop(stream.read_u8().await),
+        "/leave" => drop(stream.read(&mut [0; 100]).await),
         "/refuse" | "/fine" => {}
+        "/long" => {
+            for (first, length) in [(0x02, 600_u16), (0x80, 401)] {
+                let [high, low] = length.to_be_bytes();
+                stream.write_all(&[first, 126, high, low]).await.unwrap();
+                stream.write_all(&vec![b'x'; length.into()]).await.unwrap();
+            }
+            drop(stream.read_to_end(&mut bytes).await);
+        }
         _ => drop(stream.read_to_end(&mut bytes).await),
     }
     let _ = came.send(bytes);
@@ -292,13 +301,13 @@ async fn a_lost_backend_is_told_between_frames() {
     let stand = Sockets::start().await.stand(LIMIT).await;
     let mut heard = Vec::new();
     let mut client = open(&stand, "/ws/1.0/leave").await;
-    client.0.write_all(b"x").await.unwrap();
+    client.0.write_all(&frame(0x82, b"x")).await.unwrap();
     soon(client.0.read_to_end(&mut heard)).await.unwrap();
     assert_eq!(heard[..1], [0x88], "{heard:?}");
     assert!(matches!(heard[2..4], [0x03, 0xf3 | 0xf4]), "{heard:?}");
     // Within a frame nothing can be said, and the end of the connection has to do.
     let mut client = open(&stand, "/ws/1.0/half").await;
-    client.0.write_all(b"x").await.unwrap();
+    client.0.write_all(&frame(0x82, b"x")).await.unwrap();
     heard.clear();
     soon(client.0.read_to_end(&mut heard)).await.unwrap();
     assert_eq!(heard, b"\x82\x05he");
@@ -336,10 +345,117 @@ async fn a_gateway_that_stops_says_goodbye_to_both_between_frames() {
     client.0.shutdown().await.unwrap();
     let bytes = soon(sockets.bytes.recv()).await.unwrap();
     let (passed, close) = bytes.split_at(whole.len());
-    assert_eq!(passed, whole);
-    let unmasked: Vec<u8> =
-        close[6..].iter().zip(close[2..6].iter().cycle()).map(|(a, b)| a ^ b).collect();
-    assert_eq!((close[0], &unmasked[..2]), (0x88, &[0x03, 0xe9][..]), "{close:?}");
+    assert_eq!((passed, code(close)), (&whole[..], 1001));
+}
+
+/// The code of the close frame, masked or not, that `bytes` are.
+#[track_caller]
+fn code(bytes: &[u8]) -> u16 {
+    assert_eq!(bytes[0], 0x88, "{bytes:?}");
+    let masked = bytes[1] & 0x80 != 0;
+    let (mask, code) =
+        if masked { (&bytes[2..4], &bytes[6..8]) } else { (&[0, 0][..], &bytes[2..4]) };
+    u16::from_be_bytes([code[0] ^ mask[0], code[1] ^ mask[1]])
+}
+
+/// A stand whose messages have at most 1000 bytes.
+async fn bounded(sockets: &Sockets, resources: &str) -> Stand {
+    let resources = resources.replace("SOCKETS", &sockets.address.to_string());
+    Stand::with(&resources, |settings| settings.receiver.websocket_max_message = 1000).await
+}
+
+fn ended(stand: &Stand, from: &str) -> u64 {
+    stand.number(&format!("gateway_websocket_messages_too_long_total{{from=\"{from}\"}}"))
+}
+
+/// Says `good` and `bad` in pieces to a backend that is quiet. The client is told 1009, and the
+/// backend, behind what was good, 1001.
+async fn check_too_long(
+    sockets: &mut Sockets,
+    stand: &Stand,
+    good: &[u8],
+    bad: &[u8],
+    piece: usize,
+) {
+    let mut client = open(stand, "/ws/1.0/quiet").await;
+    let sent = [good, bad].concat();
+    for part in sent.chunks(piece) {
+        if client.0.write_all(part).await.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let mut heard = vec![0; 4];
+    soon(client.0.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(code(&heard), 1009);
+    client.0.shutdown().await.unwrap();
+    let bytes = soon(sockets.bytes.recv()).await.unwrap();
+    assert_eq!(bytes.get(..good.len()), Some(good), "{bytes:?}");
+    assert_eq!(code(&bytes[good.len()..]), 1001);
+    assert!(bytes.len() < good.len() + 100, "nothing of the message that is too long");
+}
+
+#[tokio::test]
+async fn a_message_of_a_client_that_is_too_long_ends_the_websocket_orderly() {
+    let mut sockets = Sockets::start().await;
+    let stand = bounded(&sockets, SOCKETS).await;
+    let fits = [frame(0x02, &[0; 600]), frame(0x89, b"ping"), frame(0x80, &[0; 400])].concat();
+    let first = frame(0x01, &[0; 600]);
+    let close = frame(0x88, &1000_u16.to_be_bytes());
+    let bad = [
+        frame(0x80, &[0; 401]),
+        // It says goodbye in the same breath, which passes as little.
+        [frame(0x80, &[0; 401]), close].concat(),
+        // The head alone is enough.
+        vec![0x80, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        [0x80, 0xfe, 0x7f, 0xff].to_vec(),
+    ];
+    for (number, bad) in bad.iter().enumerate() {
+        for piece in [1, 7, 100_000] {
+            let good = [&fits[..], &fits, &first].concat();
+            check_too_long(&mut sockets, &stand, &good, bad, piece).await;
+        }
+        assert_eq!(ended(&stand, "client"), 3 * (number as u64 + 1));
+    }
+    assert_eq!(ended(&stand, "backend"), 0);
+    assert_eq!(stand.number(r#"gateway_faults_total{type="OTHER"}"#), 12);
+    stand.until("gateway_connections", 0).await;
+    stand.until("gateway_backend_connections", 0).await;
+}
+
+#[tokio::test]
+async fn a_message_of_a_backend_that_is_too_long_ends_the_websocket_orderly() {
+    let mut sockets = Sockets::start().await;
+    let stand = bounded(&sockets, SOCKETS).await;
+    let mut client = open(&stand, "/ws/1.0/long").await;
+    let mut heard = vec![0; 604 + 4];
+    soon(client.0.read_exact(&mut heard)).await.unwrap();
+    assert_eq!((&heard[..2], code(&heard[604..])), (&[0x02, 126][..], 1011));
+    client.0.shutdown().await.unwrap();
+    assert_eq!(code(&soon(sockets.bytes.recv()).await.unwrap()), 1009);
+    assert_eq!((ended(&stand, "client"), ended(&stand, "backend")), (0, 1));
+    assert_eq!(stand.number(r#"gateway_faults_total{type="TARGET_CONNECTIVITY"}"#), 1);
+}
+
+#[tokio::test]
+async fn an_api_says_itself_how_long_a_message_may_be() {
+    let mut sockets = Sockets::start().await;
+    let limits = |bytes: u32| {
+        SOCKETS.replace("type: WS", &format!("type: WS\n  limits: {{ maxMessageBytes: {bytes} }}"))
+    };
+    let stand = bounded(&sockets, &limits(10)).await;
+    let whole = frame(0x82, &[0; 10]);
+    check_too_long(&mut sockets, &stand, &whole, &frame(0x82, &[0; 11]), 100).await;
+    let stand = bounded(&sockets, &limits(2000)).await;
+    let mut client = open(&stand, "/ws/1.0/echo").await;
+    check(&mut client.0, &frame(0x82, &[0; 2000]), 100).await;
+    // Zero: any length.
+    let resources = SOCKETS.replace("SOCKETS", &sockets.address.to_string());
+    let any =
+        |settings: &mut gateway::receiver::Settings| settings.receiver.websocket_max_message = 0;
+    let stand = Stand::with(&resources, any).await;
+    let mut client = open(&stand, "/ws/1.0/echo").await;
+    check(&mut client.0, &frame(0x82, &vec![0; 20 << 20]), 1 << 20).await;
 }
 
 #[tokio::test]

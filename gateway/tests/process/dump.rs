@@ -25,6 +25,11 @@ spec:
   variants:
     choices:
       - { name: next, weight: 1, sandbox: { urls: ['http://127.0.0.1:1'] } }
+  mirror: { endpoint: { urls: ['http://127.0.0.1:1/all'] } }
+  operations:
+    - { method: GET, path: /x }
+    - { method: GET, path: /y }
+    - { method: POST, path: /z, mirror: { endpoint: { urls: ['http://127.0.0.1:1/own'] } } }
 ";
 
 async fn dump(place: &Place, query: &str) -> Value {
@@ -57,7 +62,7 @@ async fn the_dump_tells_of_the_servers_and_of_the_certificates() {
     };
     let sick = Clock::system().timeout(PATIENCE, shown).await.unwrap();
     let backends = sick["backends"].as_array().unwrap();
-    assert_eq!((backends.len(), &sick["certificates"]), (2, &json!([])), "{sick:#}");
+    assert_eq!((backends.len(), &sick["certificates"]), (4, &json!([])), "{sick:#}");
     assert_eq!(backends[0]["api"], "sick:1.0");
     assert_eq!(
         (&backends[0]["endpoint"], &backends[0]["breaker"]),
@@ -73,6 +78,12 @@ async fn the_dump_tells_of_the_servers_and_of_the_certificates() {
         (&json!("next"), &json!("sandbox"))
     );
     assert_eq!(backends[1]["servers"][0]["addresses"], json!([]), "nobody has asked for it");
+
+    let mirrors: Vec<_> = backends.iter().filter(|one| one["endpoint"] == "mirror").collect();
+    let of = |mirror: &Value| (mirror["operation"].clone(), mirror["servers"][0]["url"].clone());
+    let mirrors: Vec<_> = mirrors.into_iter().map(of).collect();
+    let (all, own) = (json!("http://127.0.0.1:1/all"), json!("http://127.0.0.1:1/own"));
+    assert_eq!(mirrors, [(Value::Null, all), (json!("POST /z"), own)]);
 
     let all = dump(&place, "").await;
     let open = all["backends"].as_array().unwrap().iter().find(|one| one["api"] == "open:1.0");

@@ -2,7 +2,8 @@
 //!
 //! Reading order: a `peer` is a name in a certificate; an `identity` is this process's certificate
 //! with its trust `anchors`, reloaded while it runs (`fresh`); the `authority` makes both where an
-//! operator has brought none. `facts` are what a certificate says to people; `files` is the only place that touches the disk.
+//! operator has brought none. `facts` are what a certificate says to people; `files` is the only
+//! place that touches the disk.
 
 mod anchors;
 mod authority;

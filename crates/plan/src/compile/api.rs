@@ -130,7 +130,7 @@ impl ApiPlan {
             variants: None,
             mirrors: Vec::new(),
             compression: None,
-            limits: RequestLimitsPlan { max_request_bytes: None },
+            limits: RequestLimitsPlan::default(),
             broken: None,
             operations: Vec::new(),
             trie: Trie::default(),

@@ -243,7 +243,7 @@ async fn tunnel(
 ) -> io::Result<()> {
     drop(send(visit, wire, outgoing, &mut account).await?);
     let ends = Ends { near: Upgraded(Rc::clone(wire)), far };
-    relay(&visit.worker, ends, &mut account, visit.websocket_idle).await;
+    relay(&visit.worker, ends, &mut account, visit.websockets).await;
     Ok(())
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn tunnel(
     match upgrade.await {
         Ok(near) => {
             let ends = Ends { near: TokioIo::new(near), far };
-            relay(&visit.worker, ends, &mut account, visit.websocket_idle).await;
+            relay(&visit.worker, ends, &mut account, visit.websockets).await;
         }
         Err(error) => {
             tracing::debug!(error = &error as &dyn std::error::Error, "no tunnel");

@@ -3,4 +3,4 @@
 mod relay;
 mod way;
 
-pub(super) use relay::{Ends, relay};
+pub(super) use relay::{Bounds, Ends, relay};

@@ -1,7 +1,8 @@
 //! When does a WebSocket end, and how do both of its sides get to know?
 //!
 //! Normally by a close frame that passes like any other. Where a side is lost, says nothing any
-//! more, or where the gateway stops, the gateway says goodbye itself, between two frames.
+//! more or too much at once, or where the gateway stops, the gateway says goodbye itself, between
+//! two frames.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,11 +15,13 @@ use super::way::{Event, Way};
 use crate::account::Account;
 use crate::alarm::Alarm;
 use crate::body::{BodyError, Tunnel};
+use crate::fault::Fault;
 use crate::websocket::CloseCode;
 use crate::worker::Worker;
 
 /// How long a side may take to say goodbye after it was told to.
 const GOODBYE: Duration = Duration::from_secs(5);
+const TOO_LONG: &str = "a message is too long";
 
 /// Both ends of a WebSocket.
 #[derive(Debug)]
@@ -29,17 +32,31 @@ pub(in crate::receiver) struct Ends<N> {
     pub(in crate::receiver) far: Tunnel,
 }
 
-/// Lets bytes pass in both directions until the WebSocket has ended. A side that says nothing for
-/// `patience` is asked with a ping, and given up after as long again; zero: never.
+/// What sides of a WebSocket are held to.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::receiver) struct Bounds {
+    /// A side that says nothing for so long is asked with a ping, and given up after as long again;
+    /// zero: never.
+    pub(in crate::receiver) patience: Duration,
+    /// Bytes of a message, unless the API says otherwise; zero: any number.
+    pub(in crate::receiver) message: u64,
+}
+
+/// Lets bytes pass in both directions until the WebSocket has ended.
 pub(in crate::receiver) async fn relay<N: AsyncRead + AsyncWrite + Unpin>(
     worker: &Worker,
     mut ends: Ends<N>,
     account: &mut Account,
-    patience: Duration,
+    bounds: Bounds,
 ) {
+    let Bounds { patience, message } = bounds;
+    let of_api = account.called.as_ref().and_then(|(api, operation)| {
+        operation.member.as_ref().unwrap_or(api).limits.max_message_bytes
+    });
+    let most = of_api.unwrap_or(if message == 0 { u64::MAX } else { message });
     let mut relay = Relay {
-        up: Way::new(worker.alarms.alarm(), patience, true),
-        down: Way::new(worker.alarms.alarm(), patience, false),
+        up: Way::new(worker.alarms.alarm(), patience, most, true),
+        down: Way::new(worker.alarms.alarm(), patience, most, false),
         limit: worker.alarms.alarm(),
         limited: false,
     };
@@ -73,15 +90,22 @@ impl Relay {
             if up.is_pending() && down.is_pending() {
                 break;
             }
-            if let Poll::Ready(event) = up
-                && self.is_client_lost(&event)
-            {
-                return Poll::Ready(());
+            if let Poll::Ready(event) = up {
+                if matches!(event, Event::TooLong) {
+                    worker.cells.too_long.client.add(1);
+                    account.refused(&Fault::BodyTooLarge);
+                }
+                if self.is_client_lost(&event) {
+                    return Poll::Ready(());
+                }
             }
-            if let Poll::Ready(event) = down
-                && let Some(error) = self.backend_lost(event)
-            {
-                account.broke_off(&BodyError::Backend(Box::new(error)));
+            if let Poll::Ready(event) = down {
+                if matches!(event, Event::TooLong) {
+                    worker.cells.too_long.backend.add(1);
+                }
+                if let Some(error) = self.backend_lost(event) {
+                    account.broke_off(&BodyError::Backend(Box::new(error)));
+                }
             }
         }
         let over = self.up.is_over() && self.down.is_over();
@@ -99,6 +123,11 @@ impl Relay {
                 // Why the backend takes nothing is seen on the other way.
                 self.up.give_up();
                 self.limit();
+            }
+            Event::TooLong => {
+                // To the backend it is one more client that leaves.
+                self.down.close(CloseCode::TooLong, TOO_LONG);
+                self.close(CloseCode::GoingAway, TOO_LONG);
             }
             Event::Quiet if self.up.asked => {
                 self.close(CloseCode::GoingAway, "the client is silent");
@@ -136,6 +165,12 @@ impl Relay {
             Event::Deaf => {
                 self.down.give_up();
                 self.limit();
+            }
+            Event::TooLong => {
+                // To the client its server has met what it cannot go on with.
+                self.up.close(CloseCode::TooLong, TOO_LONG);
+                self.close(CloseCode::Unexpected, TOO_LONG);
+                lost = Some(io::Error::new(io::ErrorKind::InvalidData, TOO_LONG));
             }
             Event::Quiet if self.down.asked => {
                 self.close(CloseCode::Unexpected, "the backend is silent");

@@ -1,7 +1,8 @@
 //! How do bytes pass in one direction?
 //!
 //! Read, stepped over, written: what the sink does not take at once is kept, and nothing more is
-//! read until it is gone. So a direction never holds more than one reading, and none while it rests.
+//! read until it is gone. So a direction never holds more than one reading, and while it rests no
+//! more than the start of a head.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -12,9 +13,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::alarm::Alarm;
-use crate::websocket::{self, CloseCode, Frames};
+use crate::websocket::{self, CloseCode, Frames, MOST_HEAD};
 
-/// What is read at once.
+/// What is looked at at once.
 const READ: usize = 8 * 1024;
 /// A buffer of ours that has grown beyond this is not kept while nothing waits.
 const KEPT: usize = 0;
@@ -24,6 +25,8 @@ const KEPT: usize = 0;
 pub(super) struct Way {
     frames: Frames,
     phase: Phase,
+    /// The start of a head whose rest has not come, and how long it is.
+    head: ([u8; MOST_HEAD], usize),
     /// Read, or said by ourselves, and not yet taken by the sink.
     waiting: Vec<u8>,
     written: usize,
@@ -45,6 +48,8 @@ enum Phase {
     Open,
     /// They pass up to the end of the frame that has begun; then the gateway closes.
     Finishing(CloseCode, &'static str),
+    /// They are thrown away, from a message on that is too long; the sink has to be told.
+    Stopped,
     /// They are thrown away: the sink was told the end already, or is gone.
     Said,
     /// There are no more; the sink is shut when it has all of them.
@@ -60,6 +65,8 @@ pub(super) enum Event {
     Lost(Option<io::Error>),
     /// The sink takes nothing any more.
     Deaf,
+    /// The source sends a message that is longer than it may be.
+    TooLong,
     /// The source has said nothing for as long as it may.
     Quiet,
     /// The sink has taken nothing for as long as it may.
@@ -69,12 +76,13 @@ pub(super) enum Event {
 }
 
 impl Way {
-    /// A direction whose source may be silent, and whose sink may be stuck, for `patience`; zero:
-    /// for ever.
-    pub(super) fn new(alarm: Alarm, patience: Duration, masked: bool) -> Self {
+    /// A direction whose source may be silent, and whose sink may be stuck, for `patience` (zero:
+    /// for ever), and whose messages may have `most` bytes.
+    pub(super) fn new(alarm: Alarm, patience: Duration, most: u64, masked: bool) -> Self {
         let way = Self {
-            frames: Frames::default(),
+            frames: Frames::new(most),
             phase: Phase::Open,
+            head: ([0; MOST_HEAD], 0),
             waiting: Vec::new(),
             written: 0,
             unflushed: false,
@@ -109,14 +117,18 @@ impl Way {
                     self.phase = Phase::Over;
                     return Poll::Ready(Event::Over);
                 }
-                Phase::Open | Phase::Finishing(..) | Phase::Said => {}
+                Phase::Open | Phase::Finishing(..) | Phase::Stopped | Phase::Said => {}
             }
             let mut space = [MaybeUninit::uninit(); READ];
             let mut read = ReadBuf::uninit(&mut space);
+            // A head is looked at whole.
+            let (head, begun) = &self.head;
+            read.put_slice(head.get(..*begun).unwrap_or_default());
+            let begun = read.filled().len();
             match Pin::new(&mut *source).poll_read(cx, &mut read) {
                 Poll::Pending => return self.alarm.poll(cx).map(|()| Event::Quiet),
                 Poll::Ready(Err(error)) => return Poll::Ready(Event::Lost(Some(error))),
-                Poll::Ready(Ok(())) if read.filled().is_empty() => {
+                Poll::Ready(Ok(())) if read.filled().len() == begun => {
                     return Poll::Ready(Event::Lost(None));
                 }
                 Poll::Ready(Ok(())) => {
@@ -124,6 +136,9 @@ impl Way {
                     self.rest();
                     if self.take(read.filled(), sink, cx).is_err() {
                         return Poll::Ready(Event::Deaf);
+                    }
+                    if self.phase == Phase::Stopped {
+                        return Poll::Ready(Event::TooLong);
                     }
                 }
             }
@@ -137,23 +152,36 @@ impl Way {
         sink: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
     ) -> io::Result<()> {
+        let passed = match self.phase {
+            Phase::Finishing(..) => self.frames.pass_one(read),
+            Phase::Open => self.frames.pass(read),
+            _ => 0,
+        };
+        let (passed, mut rest) = read.split_at_checked(passed).unwrap_or((read, &[]));
+        self.pass_on(passed, sink, cx)?;
         match self.phase {
-            Phase::Finishing(code, reason) => {
-                let (last, rest) = read.split_at(self.frames.pass_one(read).min(read.len()));
-                self.pass_on(last, sink, cx)?;
-                if self.frames.is_between() {
-                    self.say_close(code, reason);
-                    self.frames.pass(rest);
-                }
+            Phase::Finishing(code, reason) if self.frames.is_between() => {
+                self.say_close(code, reason);
             }
-            Phase::Open => {
-                self.frames.pass(read);
-                self.pass_on(read, sink, cx)?;
+            Phase::Open if self.frames.is_too_long() => {
+                self.frames.unbound();
+                self.phase = Phase::Stopped;
             }
-            // It may be the source's own goodbye, which is waited for.
-            _ => self.frames.pass(read),
+            _ => {}
         }
+        if self.phase != Phase::Open {
+            // It may be the source's own goodbye, which is waited for.
+            rest = rest.get(self.frames.pass(rest)..).unwrap_or_default();
+        }
+        self.hold(rest);
         Ok(())
+    }
+
+    /// Keeps the start of a head for when more of it comes.
+    fn hold(&mut self, start: &[u8]) {
+        let (head, begun) = &mut self.head;
+        head.iter_mut().zip(start).for_each(|(place, byte)| *place = *byte);
+        *begun = start.len().min(MOST_HEAD);
     }
 
     fn pass_on(
@@ -227,22 +255,25 @@ impl Way {
 
     /// Tells the sink the end, as soon as nobody is within a frame.
     pub(super) fn close(&mut self, code: CloseCode, reason: &'static str) {
-        if self.phase != Phase::Open {
-            return;
-        }
-        if self.frames.is_between() {
-            self.say_close(code, reason);
-        } else {
-            self.phase = Phase::Finishing(code, reason);
+        match self.phase {
+            Phase::Stopped => self.say_close(code, reason),
+            Phase::Open if self.frames.is_between() => self.say_close(code, reason),
+            Phase::Open => self.phase = Phase::Finishing(code, reason),
+            _ => {}
         }
     }
 
     fn say_close(&mut self, code: CloseCode, reason: &str) {
-        // Where the source has said goodbye itself, that has passed already.
-        if !self.frames.has_closed() {
+        // Where the source has said goodbye itself, that has passed already, unless nothing passes.
+        if !self.frames.has_closed() || self.phase == Phase::Stopped {
             websocket::close(&mut self.waiting, code, reason, self.masked);
         }
+        self.said();
+    }
+
+    fn said(&mut self) {
         self.phase = Phase::Said;
+        self.frames.unbound();
     }
 
     /// The sink gets what waits for it, and then the end.
@@ -258,7 +289,7 @@ impl Way {
         self.written = 0;
         self.unflushed = false;
         if self.phase != Phase::Over {
-            self.phase = Phase::Said;
+            self.said();
         }
     }
 

@@ -95,6 +95,17 @@ async fn collected(mut body: Body) -> Result<Bytes, Fault> {
     Ok(whole.freeze())
 }
 
+/// Whether the field called `name` (in lower case) is written by a credential after `plan` and by
+/// nobody else.
+pub(in crate::upstream) fn writes(plan: &CredentialPlan, name: &str) -> bool {
+    match plan {
+        CredentialPlan::Field(field, _) => field == name,
+        CredentialPlan::Query(..) => false,
+        CredentialPlan::Token(_) => name == "authorization",
+        CredentialPlan::Aws(_) => sigv4::writes(name),
+    }
+}
+
 impl Shown<'_> {
     /// With another token.
     pub(super) const fn with(token: Arc<Token>) -> Self {
@@ -111,16 +122,6 @@ impl Shown<'_> {
         match &self.kind {
             Kind::Token(token) => Some(token),
             _ => None,
-        }
-    }
-
-    /// Whether the field called `name` (in lower case) is written by this and by nobody else.
-    pub(super) fn writes(&self, name: &str) -> bool {
-        match &self.kind {
-            Kind::Plan(CredentialPlan::Field(field, _)) => field == name,
-            Kind::Plan(_) => false,
-            Kind::Token(_) => name == "authorization",
-            Kind::Aws { .. } => sigv4::writes(name),
         }
     }
 

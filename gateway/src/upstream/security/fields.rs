@@ -2,13 +2,16 @@
 //!
 //! The credential has the last word: what it writes, nobody else says.
 
-use super::credential::Shown;
+use plan::CredentialPlan;
+
+use super::credential::{Shown, writes};
 use crate::policies::RequestRules;
 use crate::sender::Rules;
 
 /// What is done to the fields of a request while they are written.
 pub(in crate::upstream) struct Fields<'a> {
     pub(in crate::upstream) policies: Option<RequestRules<'a>>,
+    pub(in crate::upstream) credential: Option<&'a CredentialPlan>,
     pub(in crate::upstream) shown: Option<&'a Shown<'a>>,
 }
 
@@ -19,7 +22,7 @@ impl Fields<'_> {
     }
 
     fn shows(&self, name: &str) -> bool {
-        self.shown.is_some_and(|shown| shown.writes(name))
+        self.credential.is_some_and(|plan| writes(plan, name))
     }
 }
 

@@ -6,6 +6,6 @@ mod fields;
 mod renew;
 mod sigv4;
 
-pub(super) use credential::{Shown, prepare};
+pub(super) use credential::{Shown, prepare, writes};
 pub(super) use fields::Fields;
 pub(super) use renew::{is_refusal, renewed};
