@@ -6,3 +6,5 @@
 mod cache;
 #[cfg(test)]
 mod http2;
+#[cfg(test)]
+mod websocket;
