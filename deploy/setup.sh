@@ -14,6 +14,9 @@
 #                            is a warning, and the variable stays empty
 #   need_autobahn            Autobahn's WebSocket cases and an echo server for them, afterwards in
 #                            $TURNPIKE_AUTOBAHN; a failure is a warning, and the variable stays empty
+#   need_grpc_interop        the client and the server of the gRPC interop cases, afterwards in
+#                            $TURNPIKE_GRPC_INTEROP; without a Go that can build them, a warning, and
+#                            the variable stays empty
 #   build_environment        exports CARGO_TARGET_DIR, DUCKDB_LIB_DIR and LD_LIBRARY_PATH
 #   beside_binaries FOLDER   puts libduckdb.so beside the built programs
 #
@@ -38,6 +41,10 @@ geo_database_sha256='c5f7c0e9bd6a6ccb5a2e9634764544a0d08bd0bd8788b8aedfac87bea18
 
 # MIT.
 h2spec_module='github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible'
+
+# Apache-2.0. Both of one version: the client knows what the server answers.
+grpc_interop_module='google.golang.org/grpc/interop'
+grpc_interop_version='v1.84.0'
 
 # Autobahn's own runner takes Python 2, which Debian 12 no longer has. This one is MIT and runs
 # Autobahn's case files, which are Apache-2.0 and inside, under Python 3.
@@ -216,6 +223,21 @@ need_autobahn() {
         mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
     fi
     TURNPIKE_AUTOBAHN=$target
+}
+
+need_grpc_interop() {
+    export TURNPIKE_GRPC_INTEROP=$turnpike_cache/grpc-interop
+    [ -x "$TURNPIKE_GRPC_INTEROP/client" ] && [ -x "$TURNPIKE_GRPC_INTEROP/server" ] && return 0
+    local go
+    go=$(command -v go || command -v /usr/local/go/bin/go) || go=
+    if [ -n "$go" ]; then
+        say "building $grpc_interop_module of $grpc_interop_version into $TURNPIKE_GRPC_INTEROP"
+        GOBIN=$TURNPIKE_GRPC_INTEROP GOFLAGS=-mod=mod "$go" install \
+            "$grpc_interop_module/client@$grpc_interop_version" \
+            "$grpc_interop_module/server@$grpc_interop_version" >&2 && return 0
+    fi
+    say "warning: no gRPC interop cases; it takes Go 1.25 or newer (https://go.dev/dl) to build them"
+    TURNPIKE_GRPC_INTEROP=
 }
 
 build_environment() {

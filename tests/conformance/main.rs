@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
 mod http2;
 #[cfg(test)]
 mod websocket;
