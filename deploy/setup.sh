@@ -17,6 +17,8 @@
 #   need_grpc_interop        the client and the server of the gRPC interop cases, afterwards in
 #                            $TURNPIKE_GRPC_INTEROP; without a Go that can build them, a warning, and
 #                            the variable stays empty
+#   need_testssl             testssl.sh, afterwards in $TURNPIKE_TESTSSL; a failure is a warning, and
+#                            the variable stays empty
 #   build_environment        exports CARGO_TARGET_DIR, DUCKDB_LIB_DIR and LD_LIBRARY_PATH
 #   beside_binaries FOLDER   puts libduckdb.so beside the built programs
 #
@@ -238,6 +240,15 @@ need_grpc_interop() {
     fi
     say "warning: no gRPC interop cases; it takes Go 1.25 or newer (https://go.dev/dl) to build them"
     TURNPIKE_GRPC_INTEROP=
+}
+
+# Debian names the program without its ending.
+need_testssl() {
+    export TURNPIKE_TESTSSL=
+    # A failure of `need_packages` would end this script.
+    command -v testssl >/dev/null || command -v testssl.sh >/dev/null || (need_packages testssl.sh) || true
+    TURNPIKE_TESTSSL=$(command -v testssl || command -v testssl.sh) ||
+        say "warning: no testssl.sh; see https://testssl.sh"
 }
 
 build_environment() {

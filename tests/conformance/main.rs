@@ -9,4 +9,6 @@ mod grpc;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod websocket;
