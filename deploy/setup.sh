@@ -12,6 +12,13 @@
 #                            that can build it, a warning, and the variable stays empty
 #   need_cache_tests         the suite for HTTP caches, afterwards in $TURNPIKE_HTTP_CACHE_TESTS; a failure
 #                            is a warning, and the variable stays empty
+#   need_autobahn            Autobahn's WebSocket cases and an echo server for them, afterwards in
+#                            $TURNPIKE_AUTOBAHN; a failure is a warning, and the variable stays empty
+#   need_grpc_interop        the client and the server of the gRPC interop cases, afterwards in
+#                            $TURNPIKE_GRPC_INTEROP; without a Go that can build them, a warning, and
+#                            the variable stays empty
+#   need_testssl             testssl.sh, afterwards in $TURNPIKE_TESTSSL; a failure is a warning, and
+#                            the variable stays empty
 #   build_environment        exports CARGO_TARGET_DIR, DUCKDB_LIB_DIR and LD_LIBRARY_PATH
 #   beside_binaries FOLDER   puts libduckdb.so beside the built programs
 #
@@ -36,6 +43,16 @@ geo_database_sha256='c5f7c0e9bd6a6ccb5a2e9634764544a0d08bd0bd8788b8aedfac87bea18
 
 # MIT.
 h2spec_module='github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible'
+
+# Apache-2.0. Both of one version: the client knows what the server answers.
+grpc_interop_module='google.golang.org/grpc/interop'
+grpc_interop_version='v1.84.0'
+
+# Autobahn's own runner takes Python 2, which Debian 12 no longer has. This one is MIT and runs
+# Autobahn's case files, which are Apache-2.0 and inside, under Python 3.
+autobahn_wheel='kosoku==0.1.0 --hash=sha256:a9b34e593defe29d931e346c88947b58a015495f09dd13643e4cc952c75602ac'
+# MIT.
+autobahn_echo='ws@8.23.0 c029265fc40c3ab2a380ef075b65b20db4d219eaa4a1cc600f34bd891efdac401ec6dcbaff6ab38a5c77020f13a9ff72928a778ab2ca95ed0cb559f9aa3567a1 lib index.js package.json LICENSE'
 
 # http-cache-tests is BSD-3-Clause; the others are MIT and BSD-2-Clause.
 cache_test_packages=(
@@ -175,6 +192,63 @@ need_cache_tests() {
         mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
     fi
     TURNPIKE_HTTP_CACHE_TESTS=$target
+}
+
+# The wheel is checked by pip and unpacked; nothing of it is run while it is installed.
+need_autobahn() {
+    local target=$turnpike_cache/autobahn aside package sha512 files
+    export TURNPIKE_AUTOBAHN=
+    if ! command -v node >/dev/null; then
+        say "warning: no Autobahn cases; their echo server takes node"
+        return 0
+    fi
+    if [ ! -d "$target" ]; then
+        # A failure of `need_packages` would end this script.
+        python3 -m pip --version >/dev/null 2>&1 || (need_packages python3-pip) || true
+        say "fetching Autobahn's WebSocket cases into $target"
+        mkdir -p "$turnpike_cache"
+        aside=$(mktemp -d "$turnpike_cache/.autobahn.XXXXXX") || return 0
+        printf '%s\n' "$autobahn_wheel" >"$aside/wanted.txt"
+        read -r package sha512 files <<<"$autobahn_echo"
+        # shellcheck disable=SC2086
+        if ! python3 -m pip --quiet --disable-pip-version-check install --no-deps --require-hashes \
+                --only-binary :all: --target "$aside" -r "$aside/wanted.txt" 2>"$aside/pip.log"; then
+            say "warning: no Autobahn cases; $(grep -m1 -i 'error\|no module' "$aside/pip.log")"
+            rm -rf "$aside"
+            return 0
+        elif ! fetch_npm "$package" "$sha512" "$aside/node_modules/ws" $files; then
+            say "warning: no Autobahn cases; $package cannot be had"
+            rm -rf "$aside"
+            return 0
+        fi
+        rm -rf "${aside:?}/bin" "$aside/wanted.txt" "$aside/pip.log"
+        mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
+    fi
+    TURNPIKE_AUTOBAHN=$target
+}
+
+need_grpc_interop() {
+    export TURNPIKE_GRPC_INTEROP=$turnpike_cache/grpc-interop
+    [ -x "$TURNPIKE_GRPC_INTEROP/client" ] && [ -x "$TURNPIKE_GRPC_INTEROP/server" ] && return 0
+    local go
+    go=$(command -v go || command -v /usr/local/go/bin/go) || go=
+    if [ -n "$go" ]; then
+        say "building $grpc_interop_module of $grpc_interop_version into $TURNPIKE_GRPC_INTEROP"
+        GOBIN=$TURNPIKE_GRPC_INTEROP GOFLAGS=-mod=mod "$go" install \
+            "$grpc_interop_module/client@$grpc_interop_version" \
+            "$grpc_interop_module/server@$grpc_interop_version" >&2 && return 0
+    fi
+    say "warning: no gRPC interop cases; it takes Go 1.25 or newer (https://go.dev/dl) to build them"
+    TURNPIKE_GRPC_INTEROP=
+}
+
+# Debian names the program without its ending.
+need_testssl() {
+    export TURNPIKE_TESTSSL=
+    # A failure of `need_packages` would end this script.
+    command -v testssl >/dev/null || command -v testssl.sh >/dev/null || (need_packages testssl.sh) || true
+    TURNPIKE_TESTSSL=$(command -v testssl || command -v testssl.sh) ||
+        say "warning: no testssl.sh; see https://testssl.sh"
 }
 
 build_environment() {

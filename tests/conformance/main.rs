@@ -5,4 +5,10 @@
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
 mod http2;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod websocket;
