@@ -105,8 +105,8 @@ fn endless(input: &[u8]) -> Fault {
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that is said or not")]
 struct Said {
-    /// The length; `Some(None)`: what is said is none.
-    length: Option<Option<u64>>,
+    /// The length; an error: what is said is none.
+    length: Option<Result<u64, Fault>>,
     /// Whether the one coding is the one that ends by itself.
     chunked: Option<bool>,
     /// Whether the framing is said twice.
@@ -142,7 +142,7 @@ impl Said {
             self.closes |= has(b"close");
             self.keeps |= has(b"keep-alive");
         } else if *name == CONTENT_LENGTH {
-            self.twice |= self.length.replace(one_length(value)).is_some();
+            self.twice |= self.length.replace(one_length(value).ok_or(AMBIGUOUS)).is_some();
         } else if *name == TRANSFER_ENCODING {
             let chunked = value.trim_ascii().eq_ignore_ascii_case(b"chunked");
             self.twice |= self.chunked.replace(chunked).is_some();
@@ -154,11 +154,11 @@ impl Said {
     }
 
     /// RFC 9112 §6.3, and stricter: both framings at once, or one of them twice, are refused.
-    fn framing(&self, minor: u8) -> Result<Framing, Fault> {
+    fn framing(self, minor: u8) -> Result<Framing, Fault> {
         match (self.length, self.chunked) {
             _ if self.twice => Err(AMBIGUOUS),
             (None, None) => Ok(Framing::Nothing),
-            (Some(length), None) => match length.ok_or(AMBIGUOUS)? {
+            (Some(length), None) => match length? {
                 0 => Ok(Framing::Nothing),
                 length => Ok(Framing::Length(length)),
             },
@@ -175,10 +175,11 @@ fn understood(
     headers: HeaderMap,
     said: Said,
 ) -> Result<Head, Fault> {
+    let Said { closes, keeps, expects, trailers, .. } = said;
     let framing = said.framing(minor)?;
-    let keeps = !said.closes && (minor >= 1 || said.keeps);
-    let asks = minor >= 1 && framing != Framing::Nothing && said.expects;
-    let trailers = minor >= 1 && said.trailers;
+    let keeps = !closes && (minor >= 1 || keeps);
+    let asks = minor >= 1 && framing != Framing::Nothing && expects;
+    let trailers = minor >= 1 && trailers;
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = method;
     parts.uri = uri;
