@@ -22,10 +22,12 @@ pub fn shown(headers: &HeaderMap) -> Shown<'_> {
     if fields.next().is_some() {
         return Shown::TooMuch;
     }
-    let bearer = field.to_str().ok().and_then(|text| text.split_once(' '));
+    // What is no plain text is no token either, whoever looks at it closer.
+    let text = str::from_utf8(field.as_bytes()).ok();
+    let bearer = text.and_then(|text| text.split_once(' '));
     match bearer {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-            Shown::Bearer(token.trim())
+            Shown::Bearer(token.trim_ascii())
         }
         _ => Shown::Nothing,
     }

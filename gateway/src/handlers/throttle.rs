@@ -3,14 +3,19 @@
 //! Limits are asked from the narrowest to the widest, and all or nothing: a call that one limit
 //! refuses takes no room from the others.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use throttle::{Full, Hold, LimitKind, LimitState, Meter};
 
 use super::authorize::Permit;
 use crate::fault::{Fault, Limit};
+
+static POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// How long a field about two limits usually is.
+const USUAL_BYTES: usize = 128;
 
 /// Proof that every limit had room for the call. `upstream` asks for it, so no call reaches a
 /// backend unthrottled.
@@ -85,19 +90,30 @@ impl Admission {
 
 impl Fields {
     fn add(&mut self, name: &str, state: LimitState) {
-        let comma = if self.policy.is_empty() { "" } else { ", " };
-        let (limit, window) = (state.limit, seconds(state.window_us));
-        let _ = write!(self.policy, "{comma}\"{name}\";q={limit};w={window}");
-        let (remaining, reset) = (state.remaining, seconds(state.reset_us));
-        let _ = write!(self.limit, "{comma}\"{name}\";r={remaining};t={reset}");
+        let policy = [(";q=", state.limit), (";w=", seconds(state.window_us))];
+        let limit = [(";r=", state.remaining), (";t=", seconds(state.reset_us))];
+        for (field, numbers) in [(&mut self.policy, policy), (&mut self.limit, limit)] {
+            if field.is_empty() {
+                field.reserve(USUAL_BYTES);
+            } else {
+                field.push_str(", ");
+            }
+            field.push('"');
+            field.push_str(name);
+            field.push('"');
+            for (key, number) in numbers {
+                field.push_str(key);
+                field.push_str(itoa::Buffer::new().format(number));
+            }
+        }
     }
 
     /// The fields and their values, as far as there are any.
-    pub fn values(self) -> impl Iterator<Item = (&'static str, HeaderValue)> {
-        [("ratelimit-policy", self.policy), ("ratelimit", self.limit)]
+    pub fn values(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        [(&POLICY, self.policy), (&LIMIT, self.limit)]
             .into_iter()
             .filter(|(_, value)| !value.is_empty())
-            .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
+            .filter_map(|(name, value)| Some((name.clone(), HeaderValue::try_from(value).ok()?)))
     }
 }
 
