@@ -54,6 +54,19 @@ impl Tasks {
         })
     }
 
+    /// Runs `work` on a thread of its own and waits for it, so that what it allocates does not lie
+    /// between what the caller has allocated and is about to free.
+    ///
+    /// # Panics
+    ///
+    /// Where `work` does.
+    pub fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| match scope.spawn(work).join() {
+            Ok(made) => made,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    }
+
     /// Work that is dropped with the returned guard, not awaited by the drain beyond that.
     pub fn spawn_guarded<F>(&self, name: &'static str, work: F) -> Guard
     where

@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use chassis::Host;
+use chassis::task::Tasks;
 use plan::files::Files;
-use plan::{Objects, Problem};
+use plan::{Objects, Problem, ResourceKey};
 use tokio::sync::watch;
 
 use super::figures::Figures;
@@ -145,7 +147,15 @@ impl Directory {
             .collect();
         self.named = read.into_iter().filter(|file| !file.starts_with(&self.path)).collect();
         self.seen.extend(look_at(&self.named));
-        Ok(before.replaced("static".to_owned(), before.revision + 1, &all))
+        // What was read in files is many times as large as what is kept of it, and is freed now.
+        Ok(Tasks::apart(|| {
+            let own = |(key, bytes): &(ResourceKey, Bytes)| {
+                let key = key.as_str().parse().unwrap_or_else(|_| key.clone());
+                (key, Bytes::copy_from_slice(bytes))
+            };
+            let all: Vec<_> = all.iter().map(own).collect();
+            before.replaced("static".to_owned(), before.revision + 1, &all)
+        }))
     }
 }
 

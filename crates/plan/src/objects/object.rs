@@ -82,17 +82,12 @@ impl Object {
     }
 
     /// The same, with nothing but its bytes at hand where there are many of its kind.
-    pub(crate) fn folded(&self) -> Self {
+    pub(crate) fn folded(mut self) -> Self {
         let many = [Kind::Api, Kind::Application, Kind::Subscription];
-        match self.form {
-            Form::Read(_) if self.key.kind().is_some_and(|kind| many.contains(&kind)) => Self {
-                key: self.key.clone(),
-                bytes: self.bytes.clone(),
-                form: Form::Folded,
-                hash: self.hash,
-            },
-            _ => self.clone(),
+        if self.is_readable() && self.key.kind().is_some_and(|kind| many.contains(&kind)) {
+            self.form = Form::Folded;
         }
+        self
     }
 
     pub(crate) fn hash(&self) -> StateHash {

@@ -76,6 +76,20 @@ impl Objects {
 
     /// Adds or replaces one; the one that was there comes back.
     pub fn insert(&mut self, object: Arc<Object>) -> Option<Arc<Object>> {
+        let before = self.link(&object);
+        self.map.insert(object.key().clone(), object);
+        before
+    }
+
+    /// Adds or replaces one, of which nothing but its bytes stays at hand where there are many of its
+    /// kind.
+    pub(crate) fn insert_folded(&mut self, object: Object) {
+        self.link(&object);
+        self.map.insert(object.key().clone(), Arc::new(object.folded()));
+    }
+
+    /// Takes out what is in the way of `object`, and notes what it names and claims.
+    fn link(&mut self, object: &Object) -> Option<Arc<Object>> {
         let before = self.remove(object.key());
         self.hash = self.hash.plus(object.hash());
         if let Some(resource) = object.resource() {
@@ -86,15 +100,7 @@ impl Objects {
                 self.claimants.enter(claim.thing.into(), object.key());
             }
         }
-        self.map.insert(object.key().clone(), object);
         before
-    }
-
-    /// Keeps nothing but its bytes at hand.
-    pub(crate) fn fold(&mut self, key: &ResourceKey) {
-        if let Some(object) = self.map.get_mut(key) {
-            *object = Arc::new(object.folded());
-        }
     }
 
     /// Takes one out.

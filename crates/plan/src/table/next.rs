@@ -35,7 +35,9 @@ impl Plan {
             dirty.insert(key.clone());
         }
         for (key, bytes) in upserts {
-            next.objects.insert(Arc::new(Object::from_wire(key.clone(), bytes.clone())));
+            // Read once more when it is compiled: thousands of resources at hand would leave holes
+            // behind between what is made of them.
+            next.objects.insert_folded(Object::from_wire(key.clone(), bytes.clone()));
             dirty.insert(key.clone());
         }
         let mut open: Vec<ResourceKey> = dirty.iter().cloned().collect();
@@ -48,9 +50,6 @@ impl Plan {
             }
         }
         next.settle_all(&dirty);
-        for key in &dirty {
-            next.objects.fold(key);
-        }
         let told = dirty.iter().filter_map(|key| next.rejected.get(key).cloned()).collect();
         (next, told)
     }
