@@ -5,7 +5,9 @@ use clap::{Parser, Subcommand};
 use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
-use crate::{alerts, analytics, apply, backend, import, resources, rpc, subscriptions, tokens, up};
+use crate::{
+    alerts, analytics, apply, backend, import, people, resources, rpc, subscriptions, tokens, up,
+};
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
 #[derive(Debug, Parser)]
@@ -51,6 +53,12 @@ pub(crate) enum Command {
     Token(tokens::Options),
     /// End an access token before its time
     Revoke(tokens::Revoke),
+    /// People who log in at the key manager
+    #[command(subcommand)]
+    User(people::User),
+    /// Applications in which people log in
+    #[command(subcommand)]
+    Client(people::Client),
     /// Show what each gateway serves
     Gateways,
     /// Ask what happened
@@ -94,6 +102,8 @@ mod tests {
             "turnpike keys generate --app a --type sandbox --key-manager k",
             "turnpike token --app a --grant client_credentials --scope s",
             "turnpike revoke t --token bearer --server https://127.0.0.1:1",
+            "turnpike user add ann --password-file f",
+            "turnpike client add shop --redirect-uri https://a.example/cb --scope a --public",
             "turnpike gateways -o yaml",
             "turnpike analytics usage --api n --app a --since 1h --interval 1m",
             "turnpike analytics geo",
@@ -108,6 +118,8 @@ mod tests {
         check("turnpike subscribe --app a --api orders", false);
         check("turnpike analytics usage --since 5", false);
         check("turnpike token --app a --grant password", false);
+        check("turnpike user add ann --password p", false);
+        check("turnpike client add shop", false);
         check("turnpike apply", false);
         check("turnpike", false);
     }

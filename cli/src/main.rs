@@ -17,6 +17,7 @@ mod gateways;
 mod https;
 mod import;
 mod output;
+mod people;
 mod resources;
 mod rpc;
 mod span;
@@ -78,6 +79,10 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         }
         Command::Token(options) => tokens::token(connection, home, &clock, options).await?,
         Command::Revoke(asked) => tokens::revoke(connection, asked).await?,
+        Command::User(people::User::Add(asked)) => people::add_user(connection, asked).await?,
+        Command::Client(people::Client::Add(asked)) => {
+            people::add_client(connection, asked).await?
+        }
         Command::Gateways => gateways::list(connection).await?,
         Command::Analytics(question) => analytics::ask(connection, &clock, question).await?,
         Command::Alerts(alerts::Command::List { since, limit }) => {

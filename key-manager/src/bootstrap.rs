@@ -17,7 +17,7 @@ use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
 use crate::meter::Meter;
 use crate::revocation::{Cursor, Follower, Mark, RevocationLog, STALE};
 use crate::store::{SqlStore, Store, StoreError};
-use crate::vault::MasterKey;
+use crate::vault::{MasterKey, Passwords};
 
 /// Runs until shutdown is requested.
 pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
@@ -102,6 +102,10 @@ pub async fn assemble(
         issuer: Arc::new(issuer),
         store,
         pepper: Arc::new(master.pepper()?),
+        sealer: Arc::new(master.short_sealer()?),
+        passwords: Passwords::new(config.login.passwords(), host.tasks.clone())?,
+        refresh: config.refresh.rules(),
+        login: config.login.rules(),
         keeper: Arc::new(keeper),
         log: Arc::new(log),
         meter: Meter::new(&host.metrics),
@@ -181,6 +185,11 @@ async fn by_time(host: &Host, authority: &Authority, rotate: Duration) {
             Ok(0) => {}
             Ok(lines) => tracing::debug!(lines, "revocations forgotten"),
             Err(error) => tracing::warn!(error = causes(&error), "revocations not forgotten"),
+        }
+        match authority.store.sweep(host.clock.unix_seconds()).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "what had ended was swept out"),
+            Err(error) => tracing::warn!(error = causes(&error), "nothing was swept out"),
         }
         tokio::select! {
             () = host.shutdown.wait() => return,

@@ -8,8 +8,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::domain::TokenAlgorithm;
-use crate::endpoint::Issuer;
-use crate::store;
+use crate::endpoint::{Issuer, LoginRules};
+use crate::grant::RefreshRules;
+use crate::store::{self, Failures};
+use crate::vault::PasswordRules;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +26,8 @@ pub struct Config {
     pub store: store::Config,
     pub issuer: IssuerConfig,
     pub tokens: TokensConfig,
+    pub refresh: RefreshConfig,
+    pub login: LoginConfig,
     pub keys: KeysConfig,
     pub revocations: RevocationsConfig,
 }
@@ -73,6 +77,69 @@ impl TryFrom<RawTokens> for TokensConfig {
     }
 }
 
+/// Of refresh tokens.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshConfig {
+    #[serde(deserialize_with = "seconds")]
+    pub life: i64,
+    #[serde(deserialize_with = "seconds")]
+    pub idle: i64,
+    #[serde(deserialize_with = "grace")]
+    pub grace: i64,
+}
+
+impl RefreshConfig {
+    pub const fn rules(self) -> RefreshRules {
+        let Self { life, idle, grace } = self;
+        RefreshRules { life_seconds: life, idle_seconds: idle, grace_seconds: grace }
+    }
+}
+
+/// Of people who log in.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginConfig {
+    #[serde(deserialize_with = "seconds")]
+    pub life: i64,
+    #[serde(deserialize_with = "seconds")]
+    pub idle: i64,
+    pub hashes: usize,
+    pub waiting: usize,
+    pub failures: u32,
+    pub failures_of_network: u32,
+    #[serde(deserialize_with = "seconds")]
+    pub wait: i64,
+    #[serde(deserialize_with = "seconds")]
+    pub longest_wait: i64,
+    #[serde(deserialize_with = "seconds")]
+    pub forget: i64,
+}
+
+impl LoginConfig {
+    pub const fn rules(self) -> LoginRules {
+        LoginRules {
+            life_seconds: self.life,
+            idle_seconds: self.idle,
+            name: self.limits(self.failures),
+            network: self.limits(self.failures_of_network),
+        }
+    }
+
+    const fn limits(self, free: u32) -> Failures {
+        Failures {
+            free,
+            wait_seconds: self.wait,
+            longest_seconds: self.longest_wait,
+            forget_seconds: self.forget,
+        }
+    }
+
+    pub const fn passwords(self) -> PasswordRules {
+        PasswordRules { at_once: self.hashes, waiting: self.waiting }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeysConfig {
@@ -115,7 +182,7 @@ fn audience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
 fn life<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let life = duration::deserialize(deserializer)?;
     let seconds = u32::try_from(life.as_secs()).ok().filter(|seconds| *seconds > 0);
-    seconds.ok_or_else(|| D::Error::custom("a token lives at least a second"))
+    seconds.ok_or_else(|| D::Error::custom("this lasts at least a second, and at most 136 years"))
 }
 
 fn rotate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -124,4 +191,18 @@ fn rotate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Err
         return Err(D::Error::custom("a key signs for at least a second"));
     }
     Ok(rotate)
+}
+
+/// Whole seconds, at least one.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    life(deserializer).map(i64::from)
+}
+
+/// A grace is short, or a stolen token is as good as its successor (KM-071).
+fn grace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let grace = duration::deserialize(deserializer)?.as_secs();
+    i64::try_from(grace)
+        .ok()
+        .filter(|grace| *grace <= 60)
+        .ok_or_else(|| D::Error::custom("the grace of a refresh token is at most 60s"))
 }

@@ -1,8 +1,8 @@
 //! The key manager: who gets a token, and which tokens are still good?
 //!
 //! Floors, from the top: `bootstrap` puts the parts together; `edge` carries requests in and answers
-//! out (HTTPS for clients, gRPC for our other services); `endpoint` and `registration` are the use
-//! cases below both; `grant` says for whom a token is; `client_auth`, `issue` and `revocation` stand
+//! out (HTTPS for clients, gRPC for our other services); `endpoint`, `registration` and `accounts` are
+//! the use cases below both; `grant` says for whom a token is; `client_auth`, `issue` and `revocation` stand
 //! outside the grants; `vault` keeps secrets, `store` keeps everything that outlives the process;
 //! `domain` and `form` know nobody.
 
@@ -10,6 +10,7 @@ pub mod bootstrap;
 pub mod config;
 pub mod edge;
 
+pub mod accounts;
 pub mod endpoint;
 pub mod registration;
 

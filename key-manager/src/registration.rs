@@ -3,7 +3,10 @@
 use zeroize::Zeroizing;
 
 use crate::client_auth::{new_client_id, new_secret};
-use crate::domain::{Client, ClientId, ClientIdError, ScopeError, Scopes, UnknownAlgorithm};
+use crate::domain::{
+    Client, ClientId, ClientIdError, RedirectUri, RedirectUriError, RefreshPolicy, ScopeError,
+    Scopes, UnknownAlgorithm, UnknownPolicy,
+};
 use crate::endpoint::Authority;
 use crate::grant::{GrantKind, UnknownGrant};
 use crate::issue::{IssueError, Wish};
@@ -23,12 +26,20 @@ pub struct Application {
     pub access_token_seconds: u32,
     /// Empty: the default in force.
     pub algorithm: String,
+    /// Where people are sent back to; needed for `authorization_code`.
+    pub redirect_uris: Vec<String>,
+    /// Whether it has no secret to keep.
+    pub public: bool,
+    /// Whether people are not asked for consent.
+    pub first_party: bool,
+    /// `rotate` or `static`; empty: `rotate` for public clients, `static` for others (KM-073).
+    pub refresh: String,
 }
 
 /// A client that was made.
 pub struct Registered {
     pub client: Client,
-    /// Known nowhere else.
+    /// Known nowhere else; empty for a public client.
     pub secret: Zeroizing<String>,
 }
 
@@ -50,6 +61,21 @@ pub enum RegistrationError {
     Algorithm(#[from] UnknownAlgorithm),
     #[error("access_token_seconds: tokens live {longest} seconds at most")]
     Life { longest: u32 },
+    #[error("redirect_uris: {0}")]
+    Redirect(#[from] RedirectUriError),
+    #[error(
+        "redirect_uris: `authorization_code` needs 1 to {} of them, other grants none",
+        RedirectUri::MOST
+    )]
+    Redirects,
+    #[error("grant_types: a public client may use `authorization_code` and `refresh_token` only")]
+    Public,
+    #[error("grant_types: `refresh_token` comes with `authorization_code`")]
+    Refresh,
+    #[error("refresh_policy: {0}")]
+    Policy(#[from] UnknownPolicy),
+    #[error("refresh_policy: a public client's refresh tokens `rotate`")]
+    StaticPublic,
     #[error("client_id: {0}")]
     ClientId(#[from] ClientIdError),
     #[error("the client could not be stored")]
@@ -77,11 +103,16 @@ pub async fn register(
     {
         authority.keeper.change(Wish::Have(algorithm)).await?;
     }
-    let secret = new_secret(&authority.pepper, &client.id, now);
-    let stored = StoredClient { client, secrets: vec![secret.stored] };
+    let (secret, secrets) = if client.public {
+        (Zeroizing::default(), Vec::new())
+    } else {
+        let secret = new_secret(&authority.pepper, &client.id, now);
+        (secret.plain, vec![secret.stored])
+    };
+    let stored = StoredClient { client, secrets };
     authority.store.add_client(&stored).await?;
     tracing::info!(client = %stored.client.id, name = stored.client.name, "client registered");
-    Ok(Registered { client: stored.client, secret: secret.plain })
+    Ok(Registered { client: stored.client, secret })
 }
 
 fn client(
@@ -114,9 +145,44 @@ fn client(
         scopes: Scopes::collect(application.scopes.iter().map(String::as_str))?,
         access_token_seconds: Some(application.access_token_seconds).filter(|life| *life > 0),
         algorithm: algorithm.map(str::parse).transpose()?,
+        redirect_uris: redirects(application, &grants)?,
+        public: application.public,
+        first_party: application.first_party,
+        refresh: refresh(application)?,
         ended_until: 0,
         created_at: now,
     })
+}
+
+fn redirects(
+    application: &Application,
+    grants: &[GrantKind],
+) -> Result<Vec<RedirectUri>, RegistrationError> {
+    let code = grants.contains(&GrantKind::AuthorizationCode);
+    let alone = grants.contains(&GrantKind::ClientCredentials);
+    if application.public && alone {
+        return Err(RegistrationError::Public);
+    }
+    if !code && grants.contains(&GrantKind::RefreshToken) {
+        return Err(RegistrationError::Refresh);
+    }
+    let uris = &application.redirect_uris;
+    if code == uris.is_empty() || uris.len() > RedirectUri::MOST {
+        return Err(RegistrationError::Redirects);
+    }
+    Ok(uris.iter().map(|uri| RedirectUri::parse(uri)).collect::<Result<_, _>>()?)
+}
+
+fn refresh(application: &Application) -> Result<RefreshPolicy, RegistrationError> {
+    let policy = match application.refresh.as_str() {
+        "" if application.public => RefreshPolicy::Rotate,
+        "" => RefreshPolicy::Static,
+        name => name.parse()?,
+    };
+    if application.public && policy == RefreshPolicy::Static {
+        return Err(RegistrationError::StaticPublic);
+    }
+    Ok(policy)
 }
 
 /// Removes a client; its tokens end. Answers whether there was one.

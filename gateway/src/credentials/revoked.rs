@@ -34,6 +34,7 @@ struct View {
 #[derive(Clone, Debug, Default)]
 struct Ended {
     tokens: Map<i64>,
+    families: Map<i64>,
     clients: Map<Watermark>,
     subjects: Map<Watermark>,
 }
@@ -100,7 +101,9 @@ impl Revocations {
         // A token that hides when it was issued cannot show that it is younger than the mark.
         let issued_at = claims.issued_at.unwrap_or(i64::MIN);
         let under = |mark: Option<&Watermark>| mark.is_some_and(|m| issued_at <= m.issued_until);
+        let family = claims.other.get("km").and_then(|ours| ours.get("fam")?.as_str());
         token
+            || family.is_some_and(|family| ended.families.contains_key(family))
             || under(claims.client_id.as_deref().and_then(|id| ended.clients.get(id)))
             || under(claims.subject.as_deref().and_then(|name| ended.subjects.get(name)))
     }
@@ -141,6 +144,9 @@ impl View {
             Some(What::Jti(jti)) => {
                 ended.tokens.insert(Arc::from(jti.as_str()), forget_after);
             }
+            Some(What::Family(family)) => {
+                ended.families.insert(Arc::from(family.as_str()), forget_after);
+            }
             Some(What::ClientId(id)) => raise(&mut ended.clients, id, mark),
             Some(What::Subject(subject)) => raise(&mut ended.subjects, subject, mark),
             None => tracing::warn!(sequence = one.sequence, "revocation names nothing"),
@@ -156,11 +162,12 @@ fn raise(marks: &mut Map<Watermark>, name: &str, mark: Watermark) {
 
 impl Ended {
     fn len(&self) -> usize {
-        self.tokens.len() + self.clients.len() + self.subjects.len()
+        self.tokens.len() + self.families.len() + self.clients.len() + self.subjects.len()
     }
 
     fn prune(&mut self, now_unix: i64) {
         self.tokens.retain(|_, forget_after| *forget_after > now_unix);
+        self.families.retain(|_, forget_after| *forget_after > now_unix);
         self.clients.retain(|_, mark| mark.forget_after > now_unix);
         self.subjects.retain(|_, mark| mark.forget_after > now_unix);
     }
@@ -172,8 +179,8 @@ mod tests {
 
     const ISSUER: &str = "https://issuer.example";
 
-    /// `log` is "jti:a", "client:c<=10" or "subject:s<=10", each to be forgotten at 100; `token`
-    /// is "jti client subject issued-at".
+    /// `log` is "jti:a", "family:f", "client:c<=10" or "subject:s<=10", each to be forgotten at
+    /// 100; `token` is "jti client subject issued-at family".
     #[track_caller]
     fn check(log: &str, pruned_at: i64, token: &str, revoked: bool) {
         let revocations = Revocations::new();
@@ -192,6 +199,7 @@ mod tests {
         let (name, until) = rest.split_once("<=").unwrap_or((rest, "0"));
         let what = match kind {
             "jti" => What::Jti(name.to_owned()),
+            "family" => What::Family(name.to_owned()),
             "client" => What::ClientId(name.to_owned()),
             _ => What::Subject(name.to_owned()),
         };
@@ -213,11 +221,14 @@ mod tests {
             client_id: next(),
             subject: next(),
             issued_at: next().and_then(|at| at.parse().ok()),
+            other: next()
+                .map(|family| ("km".to_owned(), serde_json::json!({ "fam": family })))
+                .into_iter()
+                .collect(),
             audience: Vec::new(),
             expires_at: 1_000,
             not_before: None,
             scopes: Vec::new(),
-            other: serde_json::Map::new(),
         }
     }
 
@@ -225,6 +236,14 @@ mod tests {
     fn a_revoked_token_is_known_by_its_identifier() {
         check("jti:a jti:b", 0, "b client ann 5", true);
         check("jti:a jti:b", 0, "c client ann 5", false);
+    }
+
+    #[test]
+    fn a_family_that_ended_ends_all_that_came_from_it() {
+        check("family:f", 0, "a c ann 5 f", true);
+        check("family:f", 0, "a c ann 5 g", false);
+        check("family:f", 0, "f f f 5", false);
+        check("family:f", 100, "a c ann 5 f", false);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! An unknown client costs what a wrong secret costs: one look into the store and one digest.
 
 use super::method::{MethodError, Presented};
-use crate::domain::Client;
+use crate::domain::{Client, ClientId};
 use crate::store::{Store, StoreError};
 use crate::vault::Pepper;
 
@@ -24,6 +24,9 @@ pub async fn authenticate(
     presented: Presented<'_>,
     now: i64,
 ) -> Result<Client, AuthError> {
+    if let Some(id) = presented.public() {
+        return public(store, &id).await;
+    }
     let credentials = presented.credentials()?;
     let stored = match &credentials.id {
         Some(id) => store.client(id).await?,
@@ -44,4 +47,10 @@ pub async fn authenticate(
         Some(stored) if proven => Ok(stored.client),
         _ => Err(AuthError::Wrong),
     }
+}
+
+/// A public client only says who it is; PKCE and refresh families stand in for a secret.
+async fn public(store: &dyn Store, id: &ClientId) -> Result<Client, AuthError> {
+    let stored = store.client(id).await?;
+    stored.map(|stored| stored.client).filter(|client| client.public).ok_or(AuthError::Wrong)
 }

@@ -71,6 +71,12 @@ pub enum MethodError {
 }
 
 impl Presented<'_> {
+    /// The client that a request names without any proof: `none` of RFC 7591 section 2.
+    pub fn public(&self) -> Option<ClientId> {
+        let bare = !self.several && self.authorization.is_none() && self.client_secret.is_none();
+        self.client_id.filter(|_| bare).and_then(|id| ClientId::parse(id).ok())
+    }
+
     pub fn credentials(&self) -> Result<Credentials, MethodError> {
         if self.several || (self.authorization.is_some() && self.client_secret.is_some()) {
             return Err(MethodError::Several);
@@ -87,7 +93,7 @@ impl Presented<'_> {
                 let secret = Zeroizing::new(secret.to_owned());
                 Ok(Credentials::new(SecretMethod::Post, id, secret))
             }
-            // A public client cannot use what works here.
+            // A public client was looked at before, see `public`.
             (None, _, _) => Err(MethodError::Missing),
         }
     }

@@ -1,8 +1,9 @@
 //! A client: who may ask for tokens, and for which?
 
 use std::fmt;
+use std::str::FromStr;
 
-use super::{Scopes, TokenAlgorithm};
+use super::{RedirectUri, Scopes, TokenAlgorithm};
 
 /// The name of a client towards everybody: letters, digits, `_`, `-` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,13 +52,60 @@ pub struct Client {
     pub access_token_seconds: Option<u32>,
     /// How its access tokens are signed; `None`: the default in force.
     pub algorithm: Option<TokenAlgorithm>,
+    /// Where a person may be sent back to (KM-054).
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Whether it has no secret to keep, like an app on somebody's telephone.
+    pub public: bool,
+    /// Whether it is the operator's own, so that people are not asked for consent (KM-104).
+    pub first_party: bool,
+    /// What becomes of a refresh token when it is used.
+    pub refresh: RefreshPolicy,
     /// Its tokens issued at or before this Unix second have been revoked together; 0: none.
     pub ended_until: i64,
     /// When it was registered, Unix seconds.
     pub created_at: i64,
 }
 
+/// What becomes of a refresh token when it is used (KM-073)?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshPolicy {
+    /// It is replaced; using it again later ends the family.
+    Rotate,
+    /// It stays: for clients that prove who they are.
+    Static,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("refresh tokens `rotate` or are `static`, and not `{0}`")]
+pub struct UnknownPolicy(String);
+
+impl RefreshPolicy {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rotate => "rotate",
+            Self::Static => "static",
+        }
+    }
+}
+
+impl FromStr for RefreshPolicy {
+    type Err = UnknownPolicy;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "rotate" => Ok(Self::Rotate),
+            "static" => Ok(Self::Static),
+            other => Err(UnknownPolicy(other.to_owned())),
+        }
+    }
+}
+
 impl Client {
+    /// The registered address that this one is, if any.
+    pub fn redirects_to(&self, asked: &str) -> bool {
+        self.redirect_uris.iter().any(|known| known.admits(asked))
+    }
+
     pub fn may_use(&self, grant_type: &str) -> bool {
         self.grant_types.iter().any(|known| known == grant_type)
     }

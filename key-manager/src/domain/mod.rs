@@ -4,12 +4,16 @@
 
 mod client;
 mod key;
+mod redirect;
 mod revocation;
 mod scope;
 mod token;
+mod user;
 
-pub use client::{Client, ClientId, ClientIdError};
+pub use client::{Client, ClientId, ClientIdError, RefreshPolicy, UnknownPolicy};
 pub use key::{KeyState, TokenAlgorithm, UnknownAlgorithm};
+pub use redirect::{RedirectUri, RedirectUriError};
 pub use revocation::{Ended, Entry, FORGET_MARGIN_SECONDS, Revocation};
 pub use scope::{ScopeError, Scopes};
 pub use token::LiveToken;
+pub use user::{Password, PasswordError, User, UserName, UserNameError};

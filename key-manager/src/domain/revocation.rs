@@ -15,6 +15,8 @@ pub enum Ended {
     Client(ClientId, i64),
     /// Every token of this subject issued at or before that Unix second.
     Subject(String, i64),
+    /// Every token that came from one authorization of a person: its refresh family (KM-110).
+    Family(String),
 }
 
 /// A line of the revocation log before it has its place.

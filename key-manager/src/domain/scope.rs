@@ -52,6 +52,10 @@ impl Scopes {
         self.0.is_subset(&of.0)
     }
 
+    pub fn contains(&self, scope: &str) -> bool {
+        self.0.contains(scope)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -13,4 +13,6 @@ pub struct LiveToken {
     /// Unix seconds.
     pub expires_at: i64,
     pub jti: String,
+    /// The refresh family it came from; `None`: no person stands behind it.
+    pub family: Option<String>,
 }

@@ -4,7 +4,8 @@ use http::Method;
 
 use super::paths::Endpoint;
 use super::{
-    Authority, Peer, Refusal, Reply, Request, discovery, introspect, jwks, reply, revoke, token,
+    Authority, Peer, Refusal, Reply, Request, authorize, discovery, interaction, introspect, jwks,
+    pages, reply, revoke, token, userinfo,
 };
 
 /// Answers a request. Never fails: a refusal is an answer too.
@@ -17,7 +18,11 @@ pub async fn answer(authority: &Authority, request: &Request) -> Reply {
     };
     let reply = answered.unwrap_or_else(|refusal| {
         note(&refusal, request);
-        reply::refusal(&refusal)
+        if endpoint.is_some_and(Endpoint::is_page) {
+            pages::refusal(&refusal)
+        } else {
+            reply::refusal(&refusal)
+        }
     });
     let took = authority.clock.instant().saturating_duration_since(begun);
     authority.meter.answered(
@@ -39,8 +44,17 @@ async fn serve(
         Endpoint::Discovery if get => Ok(discovery::discovery(authority)),
         Endpoint::Jwks if get => Ok(jwks::jwks(authority, request)),
         Endpoint::Discovery | Endpoint::Jwks => Err(Refusal::Method("GET, HEAD")),
+        Endpoint::Authorize | Endpoint::Userinfo if !post && request.method != Method::GET => {
+            Err(Refusal::Method("GET, POST"))
+        }
+        _ if !is_private(&request.peer) && (post || endpoint.is_of_people()) => {
+            Err(Refusal::Cleartext)
+        }
+        Endpoint::Authorize => authorize::authorize(authority, request).await,
+        Endpoint::Userinfo => userinfo::userinfo(authority, request).await,
         _ if !post => Err(Refusal::Method("POST")),
-        _ if !is_private(&request.peer) => Err(Refusal::Cleartext),
+        Endpoint::Login => interaction::log_in(authority, request).await,
+        Endpoint::Consent => interaction::decide(authority, request).await,
         Endpoint::Token => token::token(authority, request).await,
         Endpoint::Introspect => introspect::introspect(authority, request).await,
         Endpoint::Revoke => revoke::revoke(authority, request).await,
@@ -48,9 +62,23 @@ async fn serve(
 }
 
 impl Endpoint {
+    /// Whether people read what it answers.
+    const fn is_page(self) -> bool {
+        matches!(self, Self::Authorize | Self::Login | Self::Consent)
+    }
+
+    /// Whether a GET of it carries what belongs to a person.
+    const fn is_of_people(self) -> bool {
+        matches!(self, Self::Authorize | Self::Userinfo)
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Authorize => "authorize",
+            Self::Login => "login",
+            Self::Consent => "consent",
+            Self::Userinfo => "userinfo",
             Self::Introspect => "introspect",
             Self::Revoke => "revoke",
             Self::Jwks => "jwks",

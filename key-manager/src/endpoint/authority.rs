@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use chassis::clock::Clock;
 
-use super::Issuer;
+use super::{Issuer, LoginRules, Peer};
+use crate::grant::{Means, RefreshRules};
 use crate::issue::{Keeper, TokenRules};
 use crate::meter::Meter;
 use crate::revocation::RevocationLog;
 use crate::store::Store;
-use crate::vault::Pepper;
+use crate::vault::{Passwords, Pepper, Sealer};
 
 /// The parts, as `bootstrap` put them together; cheap to clone.
 #[derive(Clone, Debug)]
@@ -18,8 +19,28 @@ pub struct Authority {
     pub rules: Arc<TokenRules>,
     pub store: Arc<dyn Store>,
     pub pepper: Arc<Pepper>,
+    /// Seals what a browser or the store keeps for a while.
+    pub sealer: Arc<Sealer>,
+    pub passwords: Passwords,
+    pub refresh: RefreshRules,
+    pub login: LoginRules,
     pub keeper: Arc<Keeper>,
     pub log: Arc<RevocationLog>,
     pub meter: Meter,
     pub clock: Clock,
+}
+
+impl Authority {
+    /// What a grant may use, for a request of `peer`.
+    pub fn means(&self, peer: &Peer) -> Means<'_> {
+        Means {
+            store: self.store.as_ref(),
+            pepper: &self.pepper,
+            sealer: &self.sealer,
+            log: &self.log,
+            rules: &self.refresh,
+            address: peer.address,
+            now: self.clock.unix_seconds(),
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::{Authority, Refusal, Reply, Request, reply};
-use crate::client_auth::authenticate;
+use crate::client_auth::{AuthError, authenticate};
 use crate::domain::{Client, LiveToken};
 use crate::issue::recognise;
 use crate::store::StoreError;
@@ -16,6 +16,10 @@ pub(super) async fn introspect(authority: &Authority, request: &Request) -> Resu
     let presented = request.presented(&form);
     let now = authority.clock.unix_seconds();
     let client = authenticate(authority.store.as_ref(), &authority.pepper, presented, now).await?;
+    // Whoever could only say a name would hear about tokens (RFC 7662 section 2.1).
+    if client.public {
+        return Err(Refusal::InvalidClient(AuthError::Wrong));
+    }
     let token = form.find("token").ok_or_else(|| Refusal::invalid("token is missing"))?;
     let found = live(authority, token).await?.filter(|token| may_hear(&client, token));
     authority.meter.introspected(found.is_some());
@@ -32,7 +36,10 @@ pub async fn introspect_for_gateway(
     Ok(found)
 }
 
-async fn live(authority: &Authority, token: &str) -> Result<Option<LiveToken>, StoreError> {
+pub(super) async fn live(
+    authority: &Authority,
+    token: &str,
+) -> Result<Option<LiveToken>, StoreError> {
     let now = authority.clock.unix_seconds();
     let ring = authority.keeper.ring();
     let Some(token) = recognise(token, authority.issuer.as_str(), &ring, now) else {

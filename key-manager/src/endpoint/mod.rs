@@ -6,20 +6,27 @@
 mod answer;
 mod audience;
 mod authority;
+mod authorize;
 mod discovery;
+mod interaction;
 mod introspect;
 mod jwks;
+mod login;
+mod pages;
 mod paths;
 mod refusal;
 mod reply;
 mod request;
 mod revoke;
 mod scope;
+mod ticket;
 mod token;
+mod userinfo;
 
 pub use answer::answer;
 pub use authority::Authority;
 pub use introspect::introspect_for_gateway;
+pub use login::LoginRules;
 pub use paths::{Issuer, IssuerError};
 pub use refusal::Refusal;
 pub use request::{LARGEST_BODY, Peer, Reply, Request};

@@ -26,6 +26,10 @@ pub enum IssuerError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Token,
+    Authorize,
+    Login,
+    Consent,
+    Userinfo,
     Introspect,
     Revoke,
     Jwks,
@@ -53,6 +57,11 @@ impl Issuer {
         format!("{}/{name}", self.text)
     }
 
+    /// The path of an endpoint, for our own pages.
+    pub(super) fn local(&self, name: &str) -> String {
+        format!("{}/{name}", self.path)
+    }
+
     pub(super) fn find(&self, path: &str) -> Option<Endpoint> {
         if let Some(rest) = path.strip_prefix("/.well-known/") {
             // RFC 8414 section 3.1 puts the issuer's path behind the well-known name.
@@ -74,6 +83,10 @@ impl fmt::Display for Issuer {
 fn endpoint(path: &str) -> Option<Endpoint> {
     match path {
         "/token" => Some(Endpoint::Token),
+        "/authorize" => Some(Endpoint::Authorize),
+        "/login" => Some(Endpoint::Login),
+        "/consent" => Some(Endpoint::Consent),
+        "/userinfo" => Some(Endpoint::Userinfo),
         "/introspect" => Some(Endpoint::Introspect),
         "/revoke" => Some(Endpoint::Revoke),
         "/jwks" => Some(Endpoint::Jwks),
@@ -106,6 +119,8 @@ mod tests {
     fn every_endpoint_answers_under_its_long_and_its_short_name() {
         for base in ["", "/oauth2"] {
             check(DEFAULT, &format!("{base}/token"), "Token");
+            check(DEFAULT, &format!("{base}/authorize"), "Authorize");
+            check(DEFAULT, &format!("{base}/userinfo"), "Userinfo");
             check(DEFAULT, &format!("{base}/revoke"), "Revoke");
             check(DEFAULT, &format!("{base}/introspect"), "Introspect");
             check(DEFAULT, &format!("{base}/jwks"), "Jwks");

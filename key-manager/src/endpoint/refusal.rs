@@ -8,8 +8,10 @@ use http::StatusCode;
 use crate::client_auth::{AuthError, MethodError};
 use crate::domain::ScopeError;
 use crate::form::FormError;
+use crate::grant::GrantError;
 use crate::issue::IssueError;
 use crate::store::StoreError;
+use crate::vault::{PasswordFailure, VaultError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -17,6 +19,14 @@ pub enum Refusal {
     InvalidRequest(String),
     #[error("the client did not prove who it is")]
     InvalidClient(#[source] AuthError),
+    #[error("{0}")]
+    InvalidGrant(&'static str),
+    #[error("no access token was shown")]
+    NoToken,
+    #[error("the access token is not valid")]
+    InvalidToken,
+    #[error("the access token is not for this")]
+    InsufficientScope,
     #[error("the client may not use this grant type")]
     UnauthorizedGrant,
     #[error("the token was issued to another client")]
@@ -55,6 +65,9 @@ impl Refusal {
                 (StatusCode::BAD_REQUEST, "invalid_request")
             }
             Self::InvalidClient(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
+            Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
+            Self::NoToken | Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
             Self::UnauthorizedGrant | Self::ForeignToken => {
                 (StatusCode::BAD_REQUEST, "unauthorized_client")
             }
@@ -107,5 +120,34 @@ impl From<IssueError> for Refusal {
         } else {
             Self::Failed(Box::new(error))
         }
+    }
+}
+
+impl From<GrantError> for Refusal {
+    fn from(error: GrantError) -> Self {
+        match error {
+            GrantError::Missing(name) => Self::InvalidRequest(format!("{name} is missing")),
+            GrantError::Invalid(why) => Self::InvalidGrant(why),
+            GrantError::Contended => Self::Unavailable(Box::new(error)),
+            GrantError::Store(error) => error.into(),
+            GrantError::Vault(error) => Self::Failed(Box::new(error)),
+        }
+    }
+}
+
+impl From<PasswordFailure> for Refusal {
+    fn from(error: PasswordFailure) -> Self {
+        match error {
+            PasswordFailure::Busy | PasswordFailure::Interrupted => {
+                Self::Unavailable(Box::new(error))
+            }
+            PasswordFailure::Hash => Self::Failed(Box::new(error)),
+        }
+    }
+}
+
+impl From<VaultError> for Refusal {
+    fn from(error: VaultError) -> Self {
+        Self::Failed(Box::new(error))
     }
 }

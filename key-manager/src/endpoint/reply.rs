@@ -40,6 +40,19 @@ pub(super) fn refusal(refusal: &Refusal) -> Reply {
             let challenge = "Basic realm=\"turnpike\", charset=\"UTF-8\"";
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
+        // RFC 6750 section 3: without a token there is nothing to say about it.
+        Refusal::NoToken => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"turnpike\""));
+        }
+        Refusal::InvalidToken => {
+            let challenge = "Bearer realm=\"turnpike\", error=\"invalid_token\"";
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        Refusal::InsufficientScope => {
+            let challenge =
+                "Bearer realm=\"turnpike\", error=\"insufficient_scope\", scope=\"openid\"";
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         Refusal::Method(allowed) => {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }

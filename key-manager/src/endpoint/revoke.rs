@@ -4,7 +4,9 @@
 
 use super::{Authority, Refusal, Reply, Request, reply};
 use crate::client_auth::authenticate;
+use crate::domain::Client;
 use crate::issue::recognise;
+use crate::vault::family_of;
 
 pub(super) async fn revoke(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
     let form = request.form()?;
@@ -13,6 +15,9 @@ pub(super) async fn revoke(authority: &Authority, request: &Request) -> Result<R
     let client = authenticate(authority.store.as_ref(), &authority.pepper, presented, now).await?;
     // `token_type_hint` only helps a search, and there is nothing to search (section 2.1).
     let token = form.find("token").ok_or_else(|| Refusal::invalid("token is missing"))?;
+    if let Some(family) = family_of(token) {
+        return revoke_family(authority, &client, &family, token).await;
+    }
     let ring = authority.keeper.ring();
     let Some(token) = recognise(token, authority.issuer.as_str(), &ring, now) else {
         return Ok(reply::empty());
@@ -23,6 +28,29 @@ pub(super) async fn revoke(authority: &Authority, request: &Request) -> Result<R
     if let Some(sequence) = authority.log.end_token(&token).await? {
         authority.meter.revoked("token");
         tracing::info!(client = %client.id, jti = token.jti, sequence, "token revoked by its client");
+    }
+    Ok(reply::empty())
+}
+
+/// A refresh token ends with everything that came with it (section 2.1).
+async fn revoke_family(
+    authority: &Authority,
+    client: &Client,
+    id: &str,
+    token: &str,
+) -> Result<Reply, Refusal> {
+    let Some(family) = authority.store.family(id).await? else { return Ok(reply::empty()) };
+    let digest = authority.pepper.digest(id, token);
+    let former = family.former_digest.as_ref() == Some(&digest);
+    if family.digest != digest && !former {
+        return Ok(reply::empty());
+    }
+    if family.grant.client_id != client.id {
+        return Err(Refusal::ForeignToken);
+    }
+    if let Some(sequence) = authority.log.end_family(id).await? {
+        authority.meter.revoked("family");
+        tracing::info!(client = %client.id, family = id, sequence, "family revoked by its client");
     }
     Ok(reply::empty())
 }

@@ -14,3 +14,11 @@ pub(super) fn scopes(client: &Client, asked: Option<&str>) -> Result<Scopes, Ref
     }
     if asked.is_subset(&client.scopes) { Ok(asked) } else { Err(Refusal::ForbiddenScope) }
 }
+
+/// The scopes of a token that comes from an authorization: all of them, or fewer (RFC 6749
+/// section 6, KM-074).
+pub(super) fn narrowed(granted: &Scopes, asked: Option<&str>) -> Result<Scopes, Refusal> {
+    let Some(asked) = asked else { return Ok(granted.clone()) };
+    let asked = Scopes::parse(asked).map_err(Refusal::MalformedScope)?;
+    if asked.is_subset(granted) { Ok(asked) } else { Err(Refusal::ForbiddenScope) }
+}

@@ -1,16 +1,18 @@
 //! The token endpoint (RFC 6749 section 3.2, KM-012).
 //!
 //! The same steps for every grant, in this order: form, client, grant, [the grant's own question],
-//! scope, audience, issuance. A grant cannot leave one out.
+//! person, scope, audience, [what was shown is used up], issuance. A grant cannot leave one out.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::audience::audience;
-use super::scope::scopes;
+use super::scope::{narrowed, scopes};
 use super::{Authority, Refusal, Reply, Request, reply};
 use crate::client_auth::authenticate;
-use crate::grant::GrantKind;
-use crate::issue::{Order, issue};
+use crate::domain::User;
+use crate::grant::{Asked, GrantKind};
+use crate::issue::{Identity, Order, identify, issue};
+use crate::store::Grant;
 
 pub(super) async fn token(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
     let mut grant = "none";
@@ -41,25 +43,55 @@ async fn grant_token(
     if !client.may_use(kind.name()) {
         return Err(Refusal::UnauthorizedGrant);
     }
-    let approval = kind.approve(&client);
-    let scopes = scopes(&client, form.find("scope"))?;
-    let audience = audience(&authority.rules.audience, &form)?;
+    let means = authority.means(&request.peer);
+    let asked = Asked { client: &client, form: &form };
+    let approval = kind.approve(asked, &means).await?;
+    let ended_until = match &approval.grant {
+        Some(grant) => person(authority, grant).await?.ended_until,
+        None => 0,
+    };
+    let asked = form.find("scope");
+    let (scopes, known) = match &approval.grant {
+        Some(grant) => (narrowed(&grant.scopes, asked)?, grant.audience.as_slice()),
+        None => (scopes(&client, asked)?, authority.rules.audience.as_slice()),
+    };
+    let audience = audience(known, &form)?;
+    let refresh = approval.settle(&client, &means).await?;
+
     let order = Order {
         client: &client,
         subject: &approval.subject,
         scopes: &scopes,
         audience: &audience,
-        now,
+        person: approval.grant.as_ref(),
+        // As with a client: what is issued after an end in the same second is dated to the next.
+        now: now.max(ended_until.saturating_add(1)),
     };
-    let issued = issue(order, &authority.rules, &authority.keeper.ring())?;
+    let ring = authority.keeper.ring();
+    let issued = issue(order, &authority.rules, &ring)?;
     tracing::debug!(client = %client.id, grant = kind.name(), %scopes, "token issued");
-    let mut body = json!({
-        "access_token": issued.token,
-        "token_type": "Bearer",
-        "expires_in": issued.expires_in,
-    });
-    if let (Some(map), false) = (body.as_object_mut(), scopes.is_empty()) {
-        map.insert("scope".to_owned(), json!(scopes.to_string()));
+    let mut body = Map::new();
+    body.insert("access_token".to_owned(), json!(issued.token));
+    body.insert("token_type".to_owned(), json!("Bearer"));
+    body.insert("expires_in".to_owned(), json!(issued.expires_in));
+    if !scopes.is_empty() {
+        body.insert("scope".to_owned(), json!(scopes.to_string()));
     }
-    Ok(reply::private(&body))
+    if let Some(token) = refresh {
+        body.insert("refresh_token".to_owned(), json!(token.as_str()));
+    }
+    if let Some(grant) = approval.grant.as_ref().filter(|_| scopes.contains("openid")) {
+        let (nonce, access_token) = (approval.nonce.as_deref(), issued.token.as_str());
+        let identity = Identity { client: &client, grant, nonce, access_token, now };
+        let token = identify(identity, &authority.rules, &ring)?;
+        body.insert("id_token".to_owned(), json!(token));
+    }
+    Ok(reply::private(&Value::Object(body)))
+}
+
+/// The person that a token is for, who may still log in.
+async fn person(authority: &Authority, grant: &Grant) -> Result<User, Refusal> {
+    let stored = authority.store.user(&grant.user_id).await?;
+    let user = stored.map(|stored| stored.user).filter(|user| !user.disabled);
+    user.ok_or(Refusal::InvalidGrant("the person may not log in"))
 }

@@ -2,9 +2,9 @@
 //!
 //! There is nobody else to ask, no refresh token and nothing to store.
 
-use super::kind::Approval;
+use super::kind::{Approval, Step};
 use crate::domain::Client;
 
 pub(super) fn approve(client: &Client) -> Approval {
-    Approval { subject: client.id.to_string() }
+    Approval { subject: client.id.to_string(), grant: None, nonce: None, step: Step::Nothing }
 }

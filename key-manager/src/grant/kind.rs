@@ -1,42 +1,163 @@
 //! Which grants are there, and what does each say to a request?
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::client_credentials;
+use zeroize::Zeroizing;
+
+use super::{authorization_code, client_credentials, refresh_token};
 use crate::domain::Client;
+use crate::form::Form;
+use crate::revocation::RevocationLog;
+use crate::store::{Grant, Store, StoreError};
+use crate::vault::{Pepper, Sealer, VaultError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GrantKind {
+    AuthorizationCode,
     ClientCredentials,
+    RefreshToken,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no grant type of this server")]
 pub struct UnknownGrant(String);
 
-/// What a grant found. It can only say for whom a token is: scope, audience and life are
-/// decided by those who stand outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How long refresh tokens are good (KM-074).
+#[derive(Clone, Copy, Debug)]
+pub struct RefreshRules {
+    /// A family ends after so many seconds, whatever happens.
+    pub life_seconds: i64,
+    /// A family ends when it was not used for so many seconds.
+    pub idle_seconds: i64,
+    /// So many seconds the token that was just replaced gets the same answer.
+    pub grace_seconds: i64,
+}
+
+/// What a grant may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Means<'m> {
+    pub store: &'m dyn Store,
+    pub pepper: &'m Pepper,
+    pub sealer: &'m Sealer,
+    pub log: &'m RevocationLog,
+    pub rules: &'m RefreshRules,
+    /// Where the request came from, for the log.
+    pub address: Option<IpAddr>,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// What is asked, by a client that proved who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub client: &'a Client,
+    pub form: &'a Form,
+}
+
+/// What a grant found. It says for whom a token is and how much it may hold at most; whether the
+/// person may log in, scope, audience and life are decided by those who stand outside.
+#[derive(Clone, Debug)]
 pub struct Approval {
     /// The `sub` of the token.
     pub subject: String,
+    /// What a person agreed to; `None`: the client acts for itself.
+    pub grant: Option<Grant>,
+    /// For the ID token.
+    pub nonce: Option<String>,
+    pub(super) step: Step,
+}
+
+/// What is left to be done once everything else was found good.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Nothing,
+    Code { digest: String },
+    Refresh { family: String, digest: String },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    #[error("{0}")]
+    Invalid(&'static str),
+    #[error("too many requests with one refresh token at once")]
+    Contended,
+    #[error("the grant could not be looked up")]
+    Store(#[from] StoreError),
+    #[error("an answer could not be sealed or opened")]
+    Vault(#[from] VaultError),
 }
 
 impl GrantKind {
-    pub const ALL: [Self; 1] = [Self::ClientCredentials];
+    pub const ALL: [Self; 3] =
+        [Self::AuthorizationCode, Self::ClientCredentials, Self::RefreshToken];
 
     /// The `grant_type` on the wire.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AuthorizationCode => "authorization_code",
             Self::ClientCredentials => "client_credentials",
+            Self::RefreshToken => "refresh_token",
         }
     }
 
-    pub fn approve(self, client: &Client) -> Approval {
+    pub async fn approve(
+        self,
+        asked: Asked<'_>,
+        means: &Means<'_>,
+    ) -> Result<Approval, GrantError> {
         match self {
-            Self::ClientCredentials => client_credentials::approve(client),
+            Self::AuthorizationCode => authorization_code::approve(asked, means).await,
+            Self::ClientCredentials => Ok(client_credentials::approve(asked.client)),
+            Self::RefreshToken => refresh_token::approve(asked, means).await,
         }
+    }
+}
+
+impl Approval {
+    /// Uses up what was shown; to be said when nothing else can refuse the request any more. The
+    /// answer is the refresh token to hand out, if there is a new one.
+    pub async fn settle(
+        &self,
+        client: &Client,
+        means: &Means<'_>,
+    ) -> Result<Option<Zeroizing<String>>, GrantError> {
+        match (&self.step, &self.grant) {
+            (Step::Code { digest }, Some(grant)) => {
+                authorization_code::settle(digest, grant, client, means).await
+            }
+            (Step::Refresh { family, digest }, _) => {
+                refresh_token::settle(family, digest, client, means).await
+            }
+            (Step::Nothing | Step::Code { .. }, _) => Ok(None),
+        }
+    }
+}
+
+impl Means<'_> {
+    /// Ends everything that came from one authorization, because somebody else holds part of it.
+    pub(super) async fn end_family(
+        &self,
+        grant: &Grant,
+        event: &'static str,
+    ) -> Result<(), StoreError> {
+        let ended = self.log.end_family(&grant.family_id).await?;
+        if let Some(sequence) = ended {
+            let address = self.address.map(|address| address.to_string()).unwrap_or_default();
+            tracing::warn!(
+                event,
+                client = %grant.client_id,
+                user = grant.user_id,
+                family = grant.family_id,
+                address,
+                sequence,
+                "a code or refresh token was used again: everything from it has ended"
+            );
+        }
+        Ok(())
     }
 }
 

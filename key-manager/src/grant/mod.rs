@@ -5,7 +5,12 @@
 //!
 //! Adding a grant: a file here, a variant in `kind`, a line in `default.toml`'s list of grants.
 
+mod authorization_code;
 mod client_credentials;
 mod kind;
+mod pkce;
+mod refresh_token;
 
-pub use kind::{Approval, GrantKind, UnknownGrant};
+pub use authorization_code::OWNER as CODE_OWNER;
+pub use kind::{Approval, Asked, GrantError, GrantKind, Means, RefreshRules, UnknownGrant};
+pub use pkce::{METHOD as PKCE_METHOD, is_challenge};

@@ -1,9 +1,10 @@
 //! How does an approved request become an access token?
 
 use super::IssueError;
-use super::claims::{Audience, Claims, ScopeText};
+use super::claims::{Audience, Claims, Ours, ScopeText};
 use super::ring::Ring;
 use crate::domain::{Client, Scopes, TokenAlgorithm};
+use crate::store::Grant;
 
 /// What holds for every token.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Order<'o> {
     pub subject: &'o str,
     pub scopes: &'o Scopes,
     pub audience: &'o [String],
+    /// What a person agreed to; `None`: nobody was asked.
+    pub person: Option<&'o Grant>,
     /// Unix seconds.
     pub now: i64,
 }
@@ -57,6 +60,8 @@ pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<Access
         exp: issued_at.saturating_add(i64::from(seconds)),
         jti: chassis::random::token(16),
         scope: (!order.scopes.is_empty()).then_some(ScopeText(order.scopes)),
+        auth_time: order.person.map(|grant| grant.logged_in_at),
+        km: order.person.map(|grant| Ours { fam: &grant.family_id, sid: &grant.session_id }),
     };
     let signer = ring.signer(client.algorithm.unwrap_or(rules.algorithm))?;
     let token = signer.sign("at+jwt", &claims)?;

@@ -15,6 +15,18 @@ pub(super) struct Claims<'t> {
     pub(super) jti: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) scope: Option<ScopeText<'t>>,
+    /// When the person logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) km: Option<Ours<'t>>,
+}
+
+/// What only we and our gateways read (KM-060).
+#[derive(Debug, Serialize)]
+pub(super) struct Ours<'t> {
+    pub(super) fam: &'t str,
+    pub(super) sid: &'t str,
 }
 
 /// One audience is a text, several are a list (RFC 7519 section 4.1.3).

@@ -3,6 +3,7 @@
 mod access_token;
 mod claims;
 mod error;
+mod id_token;
 mod keeper;
 mod recognise;
 mod ring;
@@ -10,6 +11,7 @@ mod rotation;
 
 pub use access_token::{AccessToken, Order, TokenRules, issue};
 pub use error::IssueError;
+pub use id_token::{Identity, identify};
 pub use keeper::{Keeper, KeyRules};
 pub use recognise::recognise;
 pub use ring::Ring;

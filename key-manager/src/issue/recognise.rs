@@ -13,6 +13,8 @@ pub fn recognise(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Liv
     if claims.expires_at <= now {
         return None;
     }
+    let ours = claims.other.get("km");
+    let family = ours.and_then(|ours| ours.get("fam")?.as_str()).map(str::to_owned);
     Some(LiveToken {
         issuer: claims.issuer,
         client_id: claims.client_id?,
@@ -22,5 +24,6 @@ pub fn recognise(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Liv
         issued_at: claims.issued_at?,
         expires_at: claims.expires_at,
         jti: claims.jti?,
+        family,
     })
 }

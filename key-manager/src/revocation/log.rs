@@ -52,11 +52,20 @@ impl RevocationLog {
         self.append(entry).await
     }
 
-    /// Ends every token of a subject until now. Without users the only subjects are clients, so
-    /// another one has no tokens: `None`.
+    /// Ends everything that was issued from one authorization. `None`: it had ended already.
+    pub async fn end_family(&self, id: &str) -> Result<Option<u64>, StoreError> {
+        let entry = self.all_until_now(|_| Ended::Family(id.to_owned())).await?;
+        self.append(entry).await
+    }
+
+    /// Ends every token of a subject until now: of a person, or of a client that acts for itself.
+    /// `None`: there is neither.
     pub async fn end_subject(&self, subject: &str) -> Result<Option<u64>, StoreError> {
-        let Ok(id) = ClientId::parse(subject) else { return Ok(None) };
-        if self.store.client(&id).await?.is_none() {
+        let client = match ClientId::parse(subject) {
+            Ok(id) => self.store.client(&id).await?.is_some(),
+            Err(_) => false,
+        };
+        if !client && self.store.user(subject).await?.is_none() {
             return Ok(None);
         }
         let entry = self.all_until_now(|now| Ended::Subject(subject.to_owned(), now)).await?;
@@ -70,6 +79,16 @@ impl RevocationLog {
         let all = |now: i64| now.saturating_add(FORGET_MARGIN_SECONDS);
         let entry = self.all_until_now(|now| Ended::Client(id.clone(), all(now))).await?;
         let sequence = self.store.remove_client(id, &entry).await?;
+        self.follower.nudge();
+        Ok(sequence)
+    }
+
+    /// Removes a person and ends their tokens. `None`: there was none.
+    pub async fn remove_user(&self, id: &str) -> Result<Option<u64>, StoreError> {
+        // As with a client: nobody comes back under this identifier.
+        let all = |now: i64| now.saturating_add(FORGET_MARGIN_SECONDS);
+        let entry = self.all_until_now(|now| Ended::Subject(id.to_owned(), all(now))).await?;
+        let sequence = self.store.remove_user(id, &entry).await?;
         self.follower.nudge();
         Ok(sequence)
     }

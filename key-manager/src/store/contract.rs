@@ -9,8 +9,11 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::record::{KeyChange, Ledger, StoredClient, StoredKey};
-use crate::domain::{ClientId, Entry, LiveToken, Revocation};
+use super::record::{
+    Failures, KeyChange, Ledger, Rotation, StoredClient, StoredCode, StoredFamily, StoredKey,
+    StoredSession, StoredUser,
+};
+use crate::domain::{ClientId, Entry, LiveToken, Revocation, Scopes, UserName};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -66,8 +69,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Removes a client and writes `end` to the log, both or none. `None`: there was none.
     async fn remove_client(&self, id: &ClientId, end: &Entry) -> Result<Option<u64>, StoreError>;
 
-    /// Writes to the log. `None`: the same token had ended already. An entry that ends every
-    /// token of a client is noted at the client too.
+    /// Writes to the log. `None`: the same token or family had ended already. An entry that ends
+    /// every token of a client or subject is noted there too, and ends their families; one that
+    /// ends a family ends the stored one, if there is one.
     async fn revoke(&self, entry: &Entry) -> Result<Option<u64>, StoreError>;
 
     /// The lines with `after < sequence <= until`, in order, at most `limit`.
@@ -91,4 +95,80 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Changes the keys, all or nothing, if they are still at `version`; else answers `false`.
     async fn change_keys(&self, version: u64, changes: &[KeyChange]) -> Result<bool, StoreError>;
+
+    async fn user(&self, id: &str) -> Result<Option<StoredUser>, StoreError>;
+
+    async fn user_named(&self, name: &UserName) -> Result<Option<StoredUser>, StoreError>;
+
+    /// Adds a person. `false`: the name is taken.
+    async fn add_user(&self, user: &StoredUser) -> Result<bool, StoreError>;
+
+    /// Replaces the password, ends every session. `false`: there is no such person.
+    async fn set_password(&self, id: &str, password: &str) -> Result<bool, StoreError>;
+
+    /// Says whether a person may log in; ends every session. `false`: there is no such person.
+    async fn disable_user(&self, id: &str, disabled: bool) -> Result<bool, StoreError>;
+
+    /// Removes a person with everything of theirs and writes `end` to the log, both or none.
+    async fn remove_user(&self, id: &str, end: &Entry) -> Result<Option<u64>, StoreError>;
+
+    /// Counts an attempt to log in under `key` before it is made, unless `key` is blocked: then
+    /// `false`. Attempts beyond `limits.free` block the key for a time that doubles (KM-102).
+    async fn begin_attempt(
+        &self,
+        key: &str,
+        limits: &Failures,
+        now: i64,
+    ) -> Result<bool, StoreError>;
+
+    /// The attempt was a success: forgets all failures of `key`, or only the one just counted.
+    async fn end_attempt(&self, key: &str, forget_all: bool) -> Result<(), StoreError>;
+
+    /// Adds a session, in place of the one whose digest is `instead_of`.
+    async fn add_session(
+        &self,
+        session: &StoredSession,
+        instead_of: &str,
+    ) -> Result<(), StoreError>;
+
+    async fn session(&self, digest: &str) -> Result<Option<StoredSession>, StoreError>;
+
+    async fn keep_session(&self, id: &str, idle_until: i64) -> Result<(), StoreError>;
+
+    /// What a person allowed a client.
+    async fn consent(&self, user: &str, client: &ClientId) -> Result<Scopes, StoreError>;
+
+    /// Adds to what a person allowed a client.
+    async fn add_consent(
+        &self,
+        user: &str,
+        client: &ClientId,
+        scopes: &Scopes,
+        now: i64,
+    ) -> Result<(), StoreError>;
+
+    async fn add_code(&self, digest: &str, code: &StoredCode) -> Result<(), StoreError>;
+
+    async fn code(&self, digest: &str) -> Result<Option<StoredCode>, StoreError>;
+
+    /// Uses a code up and adds the family that begins with it, both or none. `false`: it was used
+    /// before. Of several that try at once one succeeds (KM-030).
+    async fn use_code(
+        &self,
+        digest: &str,
+        family: Option<&StoredFamily>,
+        now: i64,
+    ) -> Result<bool, StoreError>;
+
+    async fn family(&self, id: &str) -> Result<Option<StoredFamily>, StoreError>;
+
+    /// Moves a family that lives and is at the generation of `rotation` to the next: one
+    /// conditional write (KM-071). `false`: somebody else was faster, or it has ended.
+    async fn rotate_family(&self, id: &str, rotation: &Rotation) -> Result<bool, StoreError>;
+
+    /// Keeps a family that lives from ending idle. `false`: it has ended.
+    async fn keep_family(&self, id: &str, idle_until: i64) -> Result<bool, StoreError>;
+
+    /// Drops codes, families, sessions, attempts and kept answers that can matter no more.
+    async fn sweep(&self, now: i64) -> Result<u64, StoreError>;
 }

@@ -1,13 +1,16 @@
 //! What outlives the process, and what may the floors above ask of it?
 //!
 //! `contract` is the promise, `record` its words, `sql` the one layer that keeps it on SQLite and
-//! on PostgreSQL. Access tokens are not stored (KM-032, KM-123): state is clients, keys and
-//! the revocation log.
+//! on PostgreSQL. Access tokens are not stored (KM-032, KM-123): state is clients, people, what
+//! they allowed, refresh families, keys and the revocation log.
 
 mod contract;
 mod record;
 mod sql;
 
 pub use contract::{Store, StoreError};
-pub use record::{KeyChange, Ledger, StoredClient, StoredKey, StoredSecret};
+pub use record::{
+    Failures, Grant, KeyChange, Ledger, Rotation, StoredClient, StoredCode, StoredFamily,
+    StoredKey, StoredSecret, StoredSession, StoredUser,
+};
 pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

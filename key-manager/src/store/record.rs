@@ -2,7 +2,7 @@
 //!
 //! Nothing here is a secret in the clear: secrets are digests, private keys are sealed.
 
-use crate::domain::{Client, KeyState, TokenAlgorithm};
+use crate::domain::{Client, ClientId, KeyState, Scopes, TokenAlgorithm, User};
 
 /// A client with what proves that it is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,4 +71,127 @@ pub struct Ledger {
     pub key_version: u64,
     /// The longest life that an access token was ever allowed by a process on this store.
     pub longest_seconds: i64,
+}
+
+/// A person with what proves that it is they.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredUser {
+    pub user: User,
+    /// Argon2id as a PHC string.
+    pub password: String,
+}
+
+impl std::fmt::Debug for StoredUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredUser").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// How many failures of a key are free, and what follows (KM-102).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// So many attempts may fail before one has to wait.
+    pub free: u32,
+    /// The first wait in seconds; each failure after doubles it.
+    pub wait_seconds: i64,
+    /// The longest wait in seconds.
+    pub longest_seconds: i64,
+    /// Failures are forgotten after so many seconds without another.
+    pub forget_seconds: i64,
+}
+
+impl Failures {
+    /// How long a key is blocked after its `failures`-th failure in a row; 0: not at all.
+    pub fn wait(&self, failures: i64) -> i64 {
+        let beyond = failures.saturating_sub(i64::from(self.free));
+        if beyond < 0 {
+            return 0;
+        }
+        let doubled = u32::try_from(beyond).ok().and_then(|by| 1_i64.checked_shl(by.min(40)));
+        let wait = doubled.and_then(|times| self.wait_seconds.checked_mul(times));
+        wait.unwrap_or(self.longest_seconds).min(self.longest_seconds)
+    }
+}
+
+/// A browser in which a person is logged in (KM-107).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSession {
+    /// The `sid`.
+    pub id: String,
+    /// Of the cookie.
+    pub digest: String,
+    pub user_id: String,
+    /// Unix seconds.
+    pub logged_in_at: i64,
+    /// Unix seconds.
+    pub idle_until: i64,
+    /// Unix seconds.
+    pub ends_at: i64,
+}
+
+/// What a person agreed to, and for whom: what a code stands for, and a family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Names everything that is issued from it.
+    pub family_id: String,
+    pub client_id: ClientId,
+    pub user_id: String,
+    /// The `sid`.
+    pub session_id: String,
+    pub scopes: Scopes,
+    pub audience: Vec<String>,
+    /// The `auth_time`, Unix seconds.
+    pub logged_in_at: i64,
+}
+
+/// An authorization code, of which only the digest is known (KM-030).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCode {
+    pub grant: Grant,
+    /// As the request had it, byte for byte.
+    pub redirect_uri: String,
+    /// PKCE, S256.
+    pub challenge: String,
+    pub nonce: Option<String>,
+    /// Unix seconds.
+    pub expires_at: i64,
+    /// Unix seconds; `None`: not yet.
+    pub used_at: Option<i64>,
+}
+
+/// The refresh tokens that follow each other from one authorization (KM-070).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFamily {
+    pub grant: Grant,
+    pub generation: i64,
+    /// Of the refresh token that is good.
+    pub digest: String,
+    /// Of the one before it.
+    pub former_digest: Option<String>,
+    /// So long, in Unix seconds, the one before gets the same answer.
+    pub former_until: i64,
+    /// That answer, sealed.
+    pub successor: Option<String>,
+    /// Unix seconds.
+    pub idle_until: i64,
+    /// Unix seconds.
+    pub ends_at: i64,
+    pub revoked: bool,
+}
+
+/// The step of a family from one refresh token to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The generation that it starts from.
+    pub generation: i64,
+    /// Of the token that was shown.
+    pub from_digest: String,
+    /// Of the token that follows.
+    pub to_digest: String,
+    /// The token that follows, sealed.
+    pub successor: String,
+    /// Unix seconds.
+    pub former_until: i64,
+    /// Unix seconds.
+    pub idle_until: i64,
 }

@@ -88,6 +88,11 @@ impl MasterKey {
         Sealer::new(self.derive(b"seal private keys")?.as_slice())
     }
 
+    /// Seals what a browser or the store keeps for a while: logins under way, repeated answers.
+    pub fn short_sealer(&self) -> Result<Sealer, VaultError> {
+        Sealer::new(self.derive(b"seal for a while")?.as_slice())
+    }
+
     /// Digests client secrets.
     pub fn pepper(&self) -> Result<Pepper, VaultError> {
         Ok(Pepper::new(self.derive(b"client secrets")?.as_slice()))

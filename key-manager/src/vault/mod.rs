@@ -1,15 +1,20 @@
 //! What keeps secrets secret at rest?
 //!
 //! One master key outside the database. From it come the key that seals private keys and the
-//! pepper that client secrets are digested with; neither is ever written down.
+//! pepper that client secrets are digested with; neither is ever written down. Passwords of people
+//! are weaker than secrets that we make, and get a hash that is slow on purpose.
 
 mod error;
 mod file;
 mod master;
+mod passwords;
 mod pepper;
+mod refresh_token;
 mod seal;
 
 pub use error::VaultError;
 pub use master::MasterKey;
+pub use passwords::{PasswordFailure, PasswordRules, Passwords};
 pub use pepper::Pepper;
+pub use refresh_token::{family_of, new_family_id, new_refresh_token};
 pub use seal::Sealer;

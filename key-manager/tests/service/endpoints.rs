@@ -205,10 +205,33 @@ async fn discovery_announces_what_works_and_nothing_else() {
     assert_eq!(oidc.headers()["cache-control"], "public, max-age=3600");
     insta::assert_snapshot!(serde_json::to_string_pretty(&json(&oidc)).expect("text"), @r#"
     {
-      "grant_types_supported": [
-        "client_credentials"
+      "authorization_endpoint": "https://127.0.0.1:9453/oauth2/authorize",
+      "authorization_response_iss_parameter_supported": true,
+      "claims_parameter_supported": false,
+      "claims_supported": [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "iat",
+        "auth_time",
+        "nonce",
+        "at_hash",
+        "sid",
+        "preferred_username"
       ],
-      "id_token_signing_alg_values_supported": [],
+      "code_challenge_methods_supported": [
+        "S256"
+      ],
+      "grant_types_supported": [
+        "authorization_code",
+        "client_credentials",
+        "refresh_token"
+      ],
+      "id_token_signing_alg_values_supported": [
+        "ES256",
+        "RS256"
+      ],
       "introspection_endpoint": "https://127.0.0.1:9453/oauth2/introspect",
       "introspection_endpoint_auth_methods_supported": [
         "client_secret_basic",
@@ -216,11 +239,29 @@ async fn discovery_announces_what_works_and_nothing_else() {
       ],
       "issuer": "https://127.0.0.1:9453/oauth2",
       "jwks_uri": "https://127.0.0.1:9453/oauth2/jwks",
-      "response_types_supported": [],
+      "prompt_values_supported": [
+        "none",
+        "login",
+        "consent",
+        "select_account"
+      ],
+      "request_parameter_supported": false,
+      "request_uri_parameter_supported": false,
+      "response_modes_supported": [
+        "query"
+      ],
+      "response_types_supported": [
+        "code"
+      ],
       "revocation_endpoint": "https://127.0.0.1:9453/oauth2/revoke",
       "revocation_endpoint_auth_methods_supported": [
         "client_secret_basic",
-        "client_secret_post"
+        "client_secret_post",
+        "none"
+      ],
+      "scopes_supported": [
+        "openid",
+        "profile"
       ],
       "subject_types_supported": [
         "public"
@@ -228,8 +269,10 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "token_endpoint": "https://127.0.0.1:9453/oauth2/token",
       "token_endpoint_auth_methods_supported": [
         "client_secret_basic",
-        "client_secret_post"
-      ]
+        "client_secret_post",
+        "none"
+      ],
+      "userinfo_endpoint": "https://127.0.0.1:9453/oauth2/userinfo"
     }
     "#);
     // Whatever host a request names, the issuer stays (KM-001).

@@ -68,7 +68,7 @@ fn request(name: &str, client: &Registered) -> Request {
         "introspection by nobody" => post("/oauth2/introspect", "token=x"),
         "no token to revoke" => Request { path: "/oauth2/revoke".to_owned(), ..good("") },
         "revocation by nobody" => post("/oauth2/revoke", "token=x"),
-        "another address" => Request { path: "/oauth2/authorize".to_owned(), ..good("") },
+        "another address" => Request { path: "/oauth2/nothing".to_owned(), ..good("") },
         other => panic!("{other} is not in the table"),
     }
 }

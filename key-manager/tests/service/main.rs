@@ -1,6 +1,8 @@
 //! Does the key manager keep its promises, on SQLite and on PostgreSQL alike?
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod databases;
 #[cfg(test)]
 mod postgres;
@@ -8,15 +10,23 @@ mod postgres;
 mod stand;
 
 #[cfg(test)]
+mod authorize;
+#[cfg(test)]
+mod codes;
+#[cfg(test)]
 mod endpoints;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod flow;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod refresh;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

@@ -24,14 +24,14 @@ use turnpike_proto::identity::v1::{
 
 use crate::databases::{Scratch, each};
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
     https: SocketAddr,
     rpc: SocketAddr,
 }
 
 impl Process {
-    async fn start(scratch: &Scratch) -> Self {
+    pub(crate) async fn start(scratch: &Scratch) -> Self {
         let (https, rpc, operations) = (free(), free(), free());
         let data = scratch.folder.path();
         let child = Command::new(env!("CARGO_BIN_EXE_key-manager"))
@@ -76,7 +76,7 @@ impl Process {
         None
     }
 
-    fn channel(&self, data: &Path, name: &'static str) -> tonic::transport::Channel {
+    pub(crate) fn channel(&self, data: &Path, name: &'static str) -> tonic::transport::Channel {
         let host = Host::development(name, data).expect("a host");
         let address = format!("https://{}", self.rpc);
         chassis::rpc::channel(&host.tls, &address, "key-manager").expect("a channel")
@@ -84,6 +84,12 @@ impl Process {
 
     /// One HTTPS request on a connection of its own; status line and body.
     async fn ask(&self, data: &Path, request: String) -> (String, String) {
+        let (head, body) = self.send(data, request).await;
+        (head.lines().next().expect("a status").to_owned(), body)
+    }
+
+    /// The same; the whole head and the body.
+    pub(crate) async fn send(&self, data: &Path, request: String) -> (String, String) {
         let host = Host::development("gateway", data).expect("a host");
         let tls = host.tls.client_config(&["http/1.1"]).expect("a configuration");
         let stream = TcpStream::connect(self.https).await.expect("connected");
@@ -96,7 +102,7 @@ impl Process {
         let _ = stream.read_to_end(&mut bytes).await;
         let text = String::from_utf8(bytes).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        (head.lines().next().expect("a status").to_owned(), body.to_owned())
+        (head.to_owned(), body.to_owned())
     }
 
     async fn token(&self, data: &Path, client: &RegisterClientResponse) -> String {
@@ -120,7 +126,7 @@ impl Process {
         self.ask(data, request.to_owned()).await.1
     }
 
-    async fn active(&self, data: &Path, token: &str) -> bool {
+    pub(crate) async fn active(&self, data: &Path, token: &str) -> bool {
         let mut inspection = IntrospectionClient::new(self.channel(data, "gateway"));
         let request = IntrospectRequest { token: token.to_owned() };
         inspection.introspect(request).await.expect("an answer").into_inner().active

@@ -18,9 +18,11 @@ use turnpike_proto::identity::v1::revocation::What;
 use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
 use turnpike_proto::identity::v1::revoke_request::What as Named;
 use turnpike_proto::identity::v1::token_endpoint_client::TokenEndpointClient;
+use turnpike_proto::identity::v1::users_client::UsersClient;
 use turnpike_proto::identity::v1::{
-    ForwardRequest, ForwardResponse, HeaderField, IntrospectRequest, RegisterClientRequest,
-    RegisterClientResponse, RemoveClientRequest, Revocation, RevokeRequest, RotateKeysRequest,
+    CreateUserRequest, DeleteUserRequest, DisableUserRequest, ForwardRequest, ForwardResponse,
+    HeaderField, IntrospectRequest, RegisterClientRequest, RegisterClientResponse,
+    RemoveClientRequest, Revocation, RevokeRequest, RotateKeysRequest, SetPasswordRequest,
     WatchKeysRequest, WatchRevocationsRequest, WatchRevocationsResponse,
 };
 
@@ -262,7 +264,7 @@ async fn who_is_not_in_the_table_is_refused() {
     let scratch = Scratch::sqlite();
     let running = Running::on(&scratch).await;
     let register = RegisterClientRequest { name: "x".to_owned(), ..Default::default() };
-    for name in ["gateway", "admin", "analytics-collector"] {
+    for name in ["gateway", "analytics-collector"] {
         let mut clients = ClientsClient::new(running.to(&scratch, name));
         let refused = clients.register(register.clone()).await.expect_err("a refusal");
         assert_eq!(refused.code(), Code::PermissionDenied, "{name}");
@@ -278,6 +280,8 @@ async fn a_registration_that_cannot_be_kept_is_refused_with_its_field() {
     let running = Running::on(&scratch).await;
     let mut clients = ClientsClient::new(running.to(&scratch, "control-plane"));
     let good = RegisterClientRequest { name: "x".to_owned(), ..Default::default() };
+    let code = vec!["authorization_code".to_owned()];
+    let back = vec!["https://app.example/cb".to_owned()];
     let wrong = [
         (RegisterClientRequest { name: String::new(), ..good.clone() }, "name"),
         (RegisterClientRequest { name: "a\nb".to_owned(), ..good.clone() }, "name"),
@@ -293,6 +297,35 @@ async fn a_registration_that_cannot_be_kept_is_refused_with_its_field() {
         (
             RegisterClientRequest { access_token_algorithm: "none".into(), ..good.clone() },
             "access_token_algorithm",
+        ),
+        (RegisterClientRequest { grant_types: code.clone(), ..good.clone() }, "redirect_uris"),
+        (RegisterClientRequest { redirect_uris: back.clone(), ..good.clone() }, "redirect_uris"),
+        (
+            RegisterClientRequest {
+                grant_types: code.clone(),
+                redirect_uris: vec!["https://*.example/cb".into()],
+                ..good.clone()
+            },
+            "redirect_uris",
+        ),
+        (RegisterClientRequest { public: true, ..good.clone() }, "grant_types"),
+        (
+            RegisterClientRequest { grant_types: vec!["refresh_token".into()], ..good.clone() },
+            "grant_types",
+        ),
+        (
+            RegisterClientRequest {
+                grant_types: code.clone(),
+                redirect_uris: back.clone(),
+                public: true,
+                refresh_policy: "static".into(),
+                ..good.clone()
+            },
+            "refresh_policy",
+        ),
+        (
+            RegisterClientRequest { refresh_policy: "sometimes".into(), ..good.clone() },
+            "refresh_policy",
         ),
     ];
     for (asked, field) in wrong {
@@ -315,4 +348,45 @@ async fn watchers_are_bounded_and_the_drain_ends_them() {
     tokio::time::timeout(Duration::from_secs(5), ended).await.expect("the stream ends");
     let drained = tokio::time::timeout(Duration::from_secs(5), running.host.tasks.finished()).await;
     drained.expect("nothing holds up the drain");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_are_made_and_ended_by_those_who_may() {
+    let scratch = Scratch::sqlite();
+    let running = Running::on(&scratch).await;
+    let made = |name: &str, password: &str| CreateUserRequest {
+        name: name.to_owned(),
+        password: password.to_owned(),
+    };
+    let mut stranger = UsersClient::new(running.to(&scratch, "gateway"));
+    let refused = stranger.create(made("ann", "long enough")).await.expect_err("a refusal");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+
+    let mut users = UsersClient::new(running.to(&scratch, "admin"));
+    let ann = users.create(made(" Ann ", "long enough")).await.expect("made").into_inner();
+    assert_eq!((ann.name.as_str(), ann.user_id.len()), ("ann", 22));
+    let wrong = [
+        (made("ANN", "long enough"), Code::AlreadyExists),
+        (made("", "long enough"), Code::InvalidArgument),
+        (made("ben", "short"), Code::InvalidArgument),
+        (made("ben", &"x".repeat(1025)), Code::InvalidArgument),
+    ];
+    for (asked, code) in wrong {
+        let refused = users.create(asked).await.expect_err("a refusal");
+        assert_eq!(refused.code(), code, "{}", refused.message());
+        assert!(!refused.message().contains("long enough"));
+    }
+    let user_id = ann.user_id;
+    let password = "another one".to_owned();
+    let set = SetPasswordRequest { user_id: user_id.clone(), password };
+    users.set_password(set.clone()).await.expect("set");
+    let nobody = SetPasswordRequest { user_id: "nobody".to_owned(), ..set };
+    let refused = users.set_password(nobody).await.expect_err("a refusal");
+    assert_eq!(refused.code(), Code::NotFound);
+    let off = DisableUserRequest { user_id: user_id.clone(), enable: false };
+    users.disable(off.clone()).await.expect("disabled");
+    users.disable(DisableUserRequest { enable: true, ..off }).await.expect("enabled");
+    let gone = DeleteUserRequest { user_id };
+    users.delete(gone.clone()).await.expect("deleted");
+    users.delete(gone).await.expect("a retry is no error");
 }

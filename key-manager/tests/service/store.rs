@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use chassis::Clock;
 use key_manager::domain::{
-    Client, ClientId, Ended, Entry, KeyState, LiveToken, Scopes, TokenAlgorithm,
+    Client, ClientId, Ended, Entry, KeyState, LiveToken, RedirectUri, RefreshPolicy, Scopes,
+    TokenAlgorithm, User, UserName,
 };
 use key_manager::store::{
-    DatabaseUrl, KeyChange, SqlStore, Store, StoreError, StoredClient, StoredKey, StoredSecret,
+    DatabaseUrl, Failures, Grant, KeyChange, Rotation, SqlStore, Store, StoreError, StoredClient,
+    StoredCode, StoredFamily, StoredKey, StoredSecret, StoredSession, StoredUser,
 };
 
 use crate::databases::{Scratch, each};
@@ -22,6 +24,10 @@ async fn store(scratch: &Scratch) -> SqlStore {
     open(&scratch.url).await.expect("a store")
 }
 
+fn redirect(text: &str) -> RedirectUri {
+    RedirectUri::parse(text).expect("an address")
+}
+
 fn client(id: &str) -> StoredClient {
     let client = Client {
         id: ClientId::parse(id).expect("an id"),
@@ -30,6 +36,10 @@ fn client(id: &str) -> StoredClient {
         scopes: Scopes::parse("a b").expect("scopes"),
         access_token_seconds: Some(60),
         algorithm: Some(TokenAlgorithm::Rs256),
+        redirect_uris: vec![redirect("https://a.example/cb"), redirect("com.example:/cb?x=1")],
+        public: true,
+        first_party: true,
+        refresh: RefreshPolicy::Rotate,
         ended_until: 0,
         created_at: 7,
     };
@@ -112,6 +122,7 @@ async fn the_log_names_exactly_the_tokens_that_ended() {
                 issued_at,
                 expires_at: 100,
                 jti: jti.to_owned(),
+                family: Some("f1".to_owned()).filter(|_| jti == "of f1"),
             };
             store.is_revoked(&token).await.expect("an answer")
         };
@@ -122,6 +133,14 @@ async fn the_log_names_exactly_the_tokens_that_ended() {
         assert!(ended("https://issuer", "j2", "x", "sue", 50).await);
         assert!(!ended("https://issuer", "j2", "sue", "ann", 50).await, "names were mixed up");
         assert!(!ended("https://issuer", "ann", "j1", "j1", 50).await, "kinds were mixed up");
+
+        assert!(!ended("https://issuer", "of f1", "x", "x", 60).await);
+        let family = entry(Ended::Family("f1".to_owned()), 1_000);
+        assert_eq!(store.revoke(&family).await.expect("written"), Some(4));
+        assert_eq!(store.revoke(&family).await.expect("known"), None);
+        assert!(ended("https://issuer", "of f1", "x", "x", 60).await);
+        assert!(!ended("https://issuer", "f1", "x", "x", 60).await, "kinds were mixed up");
+        assert_eq!(store.revocations(3, 4, 10).await.expect("lines")[0].entry, family);
 
         let lines = store.revocations(1, 3, 10).await.expect("lines");
         assert_eq!(lines.iter().map(|line| line.sequence).collect::<Vec<_>>(), [2, 3]);
@@ -272,9 +291,251 @@ async fn a_schema_that_is_newer_or_was_edited_is_refused() {
         };
         alter("UPDATE schema_version SET digest = 'other' WHERE version = 1").await;
         assert!(matches!(open(&scratch.url).await, Err(StoreError::Edited { version: 1 })));
-        alter("UPDATE schema_version SET version = 999").await;
+        alter("UPDATE schema_version SET version = version + 998").await;
         let refused = open(&scratch.url).await;
-        assert!(matches!(refused, Err(StoreError::Newer { found: 999, .. })), "{refused:?}");
+        assert!(matches!(refused, Err(StoreError::Newer { found: 1000, .. })), "{refused:?}");
+    })
+    .await;
+}
+
+fn user(id: &str) -> StoredUser {
+    StoredUser {
+        user: User {
+            id: id.to_owned(),
+            name: UserName::parse(&format!("größe {id}").replace(' ', "-")).expect("a name"),
+            disabled: false,
+            ended_until: 0,
+            created_at: 9,
+        },
+        password: "$argon2id$v=19$...".to_owned(),
+    }
+}
+
+fn grant(family: &str) -> Grant {
+    Grant {
+        family_id: family.to_owned(),
+        client_id: ClientId::parse("ann").expect("an id"),
+        user_id: "u1".to_owned(),
+        session_id: "s1".to_owned(),
+        scopes: Scopes::parse("openid a").expect("scopes"),
+        audience: vec!["turnpike".to_owned(), "a \"b\"".to_owned()],
+        logged_in_at: 5,
+    }
+}
+
+fn family(id: &str) -> StoredFamily {
+    StoredFamily {
+        grant: grant(id),
+        generation: 1,
+        digest: format!("{id} 1"),
+        former_digest: None,
+        former_until: 0,
+        successor: None,
+        idle_until: 500,
+        ends_at: 1_000,
+        revoked: false,
+    }
+}
+
+fn code() -> StoredCode {
+    StoredCode {
+        grant: grant("f1"),
+        redirect_uri: "https://a.example/cb?b=c".to_owned(),
+        challenge: "challenge".to_owned(),
+        nonce: Some("n".to_owned()),
+        expires_at: 60,
+        used_at: None,
+    }
+}
+
+fn rotation(id: &str, from: i64) -> Rotation {
+    Rotation {
+        generation: from,
+        from_digest: format!("{id} {from}"),
+        to_digest: format!("{id} {}", from + 1),
+        successor: "sealed".to_owned(),
+        former_until: 20,
+        idle_until: 600,
+    }
+}
+
+/// A store with a client `ann` and a person `u1`.
+async fn peopled(scratch: &Scratch) -> SqlStore {
+    let store = store(scratch).await;
+    store.add_client(&client("ann")).await.expect("added");
+    assert!(store.add_user(&user("u1")).await.expect("added"));
+    store
+}
+
+#[tokio::test]
+async fn people_are_known_by_identifier_and_by_name() {
+    each(async |scratch| {
+        let store = peopled(&scratch).await;
+        let written = user("u1");
+        assert_eq!(store.user("u1").await.expect("read"), Some(written.clone()));
+        let named = store.user_named(&written.user.name).await.expect("read");
+        assert_eq!(named, Some(written.clone()));
+        let twin = StoredUser { user: User { id: "u2".to_owned(), ..written.user }, ..written };
+        assert!(!store.add_user(&twin).await.expect("an answer"), "a name was given twice");
+        assert!(store.set_password("u1", "new").await.expect("changed"));
+        assert!(!store.set_password("u2", "new").await.expect("nobody"));
+        assert!(store.disable_user("u1", true).await.expect("changed"));
+        let changed = store.user("u1").await.expect("read").expect("a person");
+        assert_eq!((changed.password.as_str(), changed.user.disabled), ("new", true));
+        let end = entry(Ended::Subject("u1".to_owned(), 5), 1_000);
+        assert_eq!(store.remove_user("u1", &end).await.expect("removed"), Some(1));
+        assert_eq!(store.remove_user("u1", &end).await.expect("nobody"), None);
+        assert_eq!(store.user("u1").await.expect("read"), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_login_behind_it() {
+    each(async |scratch| {
+        let store = peopled(&scratch).await;
+        let session = |digest: &str, id: &str| StoredSession {
+            id: id.to_owned(),
+            digest: digest.to_owned(),
+            user_id: "u1".to_owned(),
+            logged_in_at: 1,
+            idle_until: 50,
+            ends_at: 100,
+        };
+        let (one, two) = (session("d1", "s1"), session("d2", "s2"));
+        store.add_session(&one, "").await.expect("added");
+        assert_eq!(store.session("d1").await.expect("read"), Some(one));
+        store.add_session(&two, "d1").await.expect("rotated");
+        assert_eq!(store.session("d1").await.expect("read"), None);
+        store.keep_session("s2", 70).await.expect("kept");
+        store.sweep(69).await.expect("swept");
+        assert_eq!(store.session("d2").await.expect("read").expect("alive").idle_until, 70);
+        store.sweep(70).await.expect("swept");
+        assert_eq!(store.session("d2").await.expect("read"), None);
+        store.add_session(&two, "").await.expect("added");
+        store.set_password("u1", "new").await.expect("changed");
+        assert_eq!(store.session("d2").await.expect("read"), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn consent_grows_and_is_each_clients_own() {
+    each(async |scratch| {
+        let store = peopled(&scratch).await;
+        let (ann, ben) = (client("ann").client.id, client("ben").client.id);
+        store.add_client(&client("ben")).await.expect("added");
+        let scopes = |text: &str| Scopes::parse(text).expect("scopes");
+        assert!(store.consent("u1", &ann).await.expect("read").is_empty());
+        store.add_consent("u1", &ann, &scopes("b"), 1).await.expect("added");
+        store.add_consent("u1", &ann, &scopes("a"), 2).await.expect("added");
+        assert_eq!(store.consent("u1", &ann).await.expect("read"), scopes("a b"));
+        assert!(store.consent("u1", &ben).await.expect("read").is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn attempts_that_come_at_once_are_all_counted() {
+    const LIMITS: Failures =
+        Failures { free: 5, wait_seconds: 60, longest_seconds: 900, forget_seconds: 1_000 };
+    each(async |scratch| {
+        let store = store(&scratch).await;
+        let begun = (0..20).map(|_| store.begin_attempt("k", &LIMITS, 10));
+        let begun = futures_util::future::join_all(begun).await;
+        let allowed = begun.into_iter().filter(|begun| *begun.as_ref().expect("an answer")).count();
+        assert_eq!(allowed, 5);
+        let at = async |key: &str, now| store.begin_attempt(key, &LIMITS, now).await.expect("one");
+        assert!(at("other", 10).await);
+        assert!(!at("k", 69).await);
+        assert!(at("k", 70).await, "the first wait is over");
+        assert!(!at("k", 70 + 119).await);
+        assert!(at("k", 70 + 120).await, "the wait has doubled");
+        store.end_attempt("k", true).await.expect("a success");
+        assert!(at("k", 191).await && at("k", 191).await);
+        store.end_attempt("k", false).await.expect("a success");
+        for _ in 0..4 {
+            assert!(at("k", 192).await);
+        }
+        assert!(!at("k", 192).await);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_code_is_used_once_and_its_family_begins_with_it() {
+    each(async |scratch| {
+        let (one, two) = (peopled(&scratch).await, store(&scratch).await);
+        one.add_code("d", &code()).await.expect("added");
+        assert_eq!(one.code("d").await.expect("read"), Some(code()));
+        assert_eq!(one.code("e").await.expect("read"), None);
+        let begins = family("f1");
+        let uses = (0..50).map(|n| {
+            let store = if n % 2 == 0 { &one } else { &two };
+            store.use_code("d", Some(&begins), 30)
+        });
+        let used = futures_util::future::join_all(uses).await;
+        assert_eq!(used.iter().filter(|used| *used.as_ref().expect("an answer")).count(), 1);
+        assert_eq!(one.code("d").await.expect("read").expect("a code").used_at, Some(30));
+        assert_eq!(one.family("f1").await.expect("read"), Some(begins));
+        one.sweep(60).await.expect("swept");
+        assert!(one.code("d").await.expect("read").is_some(), "a second use would not be seen");
+        one.sweep(60 + 86_401).await.expect("swept");
+        assert!(one.code("d").await.expect("read").is_none());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_generation_is_followed_by_exactly_one() {
+    each(async |scratch| {
+        let (one, two) = (peopled(&scratch).await, store(&scratch).await);
+        one.add_code("d", &code()).await.expect("added");
+        one.use_code("d", Some(&family("f1")), 1).await.expect("used");
+        let step = rotation("f1", 1);
+        let steps = (0..40).map(|n| {
+            let store = if n % 2 == 0 { &one } else { &two };
+            store.rotate_family("f1", &step)
+        });
+        let moved = futures_util::future::join_all(steps).await;
+        assert_eq!(moved.iter().filter(|moved| *moved.as_ref().expect("an answer")).count(), 1);
+        let found = one.family("f1").await.expect("read").expect("a family");
+        assert_eq!((found.generation, found.digest.as_str()), (2, "f1 2"));
+        assert_eq!(found.former_digest.as_deref(), Some("f1 1"));
+        assert_eq!((found.former_until, found.idle_until), (20, 600));
+        assert_eq!(found.successor.as_deref(), Some("sealed"));
+        one.sweep(20).await.expect("swept");
+        let found = one.family("f1").await.expect("read").expect("a family");
+        assert_eq!(found.successor, None, "an answer was kept beyond the grace");
+        assert!(one.keep_family("f1", 700).await.expect("kept"));
+
+        let end = entry(Ended::Family("f1".to_owned()), 1_000);
+        assert_eq!(two.revoke(&end).await.expect("ended"), Some(1));
+        assert!(one.family("f1").await.expect("read").expect("a family").revoked);
+        assert!(!one.rotate_family("f1", &rotation("f1", 2)).await.expect("an answer"));
+        assert!(!one.keep_family("f1", 800).await.expect("an answer"));
+        one.sweep(1_000).await.expect("swept");
+        assert_eq!(one.family("f1").await.expect("read"), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn families_end_with_their_client_and_their_person() {
+    each(async |scratch| {
+        let store = peopled(&scratch).await;
+        for (digest, id, what) in [
+            ("d1", "f1", Ended::Client(client("ann").client.id, 50)),
+            ("d2", "f2", Ended::Subject("u1".to_owned(), 50)),
+        ] {
+            let code = StoredCode { grant: grant(id), ..code() };
+            store.add_code(digest, &code).await.expect("added");
+            store.use_code(digest, Some(&family(id)), 1).await.expect("used");
+            assert!(!store.family(id).await.expect("read").expect("one").revoked);
+            store.revoke(&entry(what, 1_000)).await.expect("ended");
+            assert!(store.family(id).await.expect("read").expect("one").revoked, "{id}");
+        }
+        assert_eq!(store.user("u1").await.expect("read").expect("one").user.ended_until, 50);
     })
     .await;
 }

@@ -33,6 +33,10 @@ impl Clients for Registry {
             scopes: asked.scopes,
             access_token_seconds: asked.access_token_seconds,
             algorithm: asked.access_token_algorithm,
+            redirect_uris: asked.redirect_uris,
+            public: asked.public,
+            first_party: asked.first_party,
+            refresh: asked.refresh_policy,
         };
         let registered = register(&self.0, &application)
             .await

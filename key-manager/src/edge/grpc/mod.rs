@@ -10,5 +10,6 @@ mod open;
 mod revocations;
 mod status;
 mod to_proto;
+mod users;
 
 pub use open::rpc;

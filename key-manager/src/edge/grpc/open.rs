@@ -12,12 +12,14 @@ use turnpike_proto::identity::v1::introspection_server::IntrospectionServer;
 use turnpike_proto::identity::v1::keys_server::KeysServer;
 use turnpike_proto::identity::v1::revocations_server::RevocationsServer;
 use turnpike_proto::identity::v1::token_endpoint_server::TokenEndpointServer;
+use turnpike_proto::identity::v1::users_server::UsersServer;
 
 use super::clients::Registry;
 use super::forward::Forwarded;
 use super::introspection::Inspection;
 use super::keys::KeySets;
 use super::revocations::Revoked;
+use super::users::People;
 use crate::endpoint::Authority;
 
 /// Opens the port; answers where it listens.
@@ -35,12 +37,14 @@ pub async fn rpc(
     let keys = KeysServer::new(KeySets::new(parts(), host.shutdown.clone()));
     let revoked = RevocationsServer::new(Revoked::new(parts(), host.shutdown.clone(), room));
     let registry = ClientsServer::new(Registry::new(parts()));
+    let people = UsersServer::new(People::new(parts()));
     let services = Services::new(DESCRIPTORS)
         .add(allowed("TokenEndpoint"), forwarded)
         .add(allowed("Introspection"), inspection)
         .add(allowed("Keys"), keys)
         .add(allowed("Revocations"), revoked)
-        .add(allowed("Clients"), registry);
+        .add(allowed("Clients"), registry)
+        .add(allowed("Users"), people);
     rpc::serve(host, config, services).await
 }
 
@@ -50,7 +54,7 @@ fn allowed(service: &str) -> Allow {
         "TokenEndpoint" | "Introspection" => Allow::only(&["gateway"]),
         "Keys" => Allow::only(&["gateway"]).method("Rotate", &["admin", "control-plane"]),
         "Revocations" => Allow::only(&["gateway"]).method("Revoke", &["admin", "control-plane"]),
-        "Clients" => Allow::only(&["control-plane"]),
+        "Clients" | "Users" => Allow::only(&["admin", "control-plane"]),
         _ => Allow::only(&[]),
     }
 }
@@ -79,8 +83,11 @@ mod tests {
         check("Keys/Rotate", "admin control-plane");
         check("Revocations/Watch", "gateway");
         check("Revocations/Revoke", "admin control-plane");
-        check("Clients/Register", "control-plane");
-        check("Clients/Remove", "control-plane");
+        check("Clients/Register", "admin control-plane");
+        check("Clients/Remove", "admin control-plane");
+        for method in ["Create", "SetPassword", "Disable", "Delete"] {
+            check(&format!("Users/{method}"), "admin control-plane");
+        }
         check("Unheard/Of", "");
     }
 }

@@ -4,10 +4,12 @@ use std::error::Error;
 
 use tonic::Status;
 
+use crate::accounts::AccountError;
 use crate::issue::IssueError;
 use crate::registration::RegistrationError;
 use crate::revocation::ReadError;
 use crate::store::StoreError;
+use crate::vault::PasswordFailure;
 
 pub(super) fn of_store(error: &StoreError) -> Status {
     ours(error, error.is_retryable())
@@ -29,6 +31,18 @@ pub(super) fn of_registration(error: &RegistrationError) -> Status {
         RegistrationError::Store(cause) => of_store(cause),
         RegistrationError::Keys(cause) => of_issue(cause),
         callers => Status::invalid_argument(callers.to_string()),
+    }
+}
+
+pub(super) fn of_account(error: &AccountError) -> Status {
+    match error {
+        AccountError::Store(cause) => of_store(cause),
+        AccountError::Hash(cause) => ours(cause, !matches!(cause, PasswordFailure::Hash)),
+        AccountError::Taken => Status::already_exists(error.to_string()),
+        AccountError::Nobody => Status::not_found(error.to_string()),
+        AccountError::Name(_) | AccountError::Password(_) => {
+            Status::invalid_argument(error.to_string())
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn batch(batch: Batch) -> proto::WatchRevocationsResponse {
 fn revocation(revocation: Revocation) -> proto::Revocation {
     let (what, issued_until) = match revocation.entry.what {
         Ended::Token(jti) => (What::Jti(jti), None),
+        Ended::Family(id) => (What::Family(id), None),
         Ended::Client(id, until) => (What::ClientId(id.to_string()), Some(until)),
         Ended::Subject(subject, until) => (What::Subject(subject), Some(until)),
     };

@@ -5,12 +5,13 @@ use sqlx::any::AnyRow;
 
 use super::database::Database;
 use super::revocations;
-use crate::domain::{Client, ClientId, Entry, Scopes};
+use crate::domain::{Client, ClientId, Entry, RedirectUri, Scopes};
 use crate::store::{StoreError, StoredClient, StoredSecret};
 
 /// One round trip: a line for each secret, or one without a secret.
 const FIND: &str = "SELECT c.name, c.grant_types, c.scopes, c.access_token_seconds, c.algorithm,
-        c.ended_until, c.created_at, s.secret_id, s.digest, s.created_at, s.expires_at
+        c.ended_until, c.created_at, s.secret_id, s.digest, s.created_at, s.expires_at,
+        c.redirect_uris, c.is_public, c.first_party, c.refresh_policy
     FROM client c LEFT JOIN client_secret s ON s.client_id = c.client_id
     WHERE c.client_id = $1 ORDER BY s.created_at, s.secret_id";
 
@@ -33,6 +34,8 @@ fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
     let scopes: String = row.try_get(2)?;
     let algorithm: String = row.try_get(4)?;
     let seconds: i64 = row.try_get(3)?;
+    let redirects: String = row.try_get(11)?;
+    let refresh: String = row.try_get(14)?;
     let damaged = |what, value: &str| StoreError::Damaged { what, value: value.to_owned() };
     Ok(Client {
         id: id.clone(),
@@ -44,6 +47,13 @@ fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
             "" => None,
             name => Some(name.parse().map_err(|_| damaged("algorithm", name))?),
         },
+        redirect_uris: redirects
+            .split_ascii_whitespace()
+            .map(|uri| RedirectUri::parse(uri).map_err(|_| damaged("redirect address", uri)))
+            .collect::<Result<_, _>>()?,
+        public: row.try_get::<i64, _>(12)? != 0,
+        first_party: row.try_get::<i64, _>(13)? != 0,
+        refresh: refresh.parse().map_err(|_| damaged("refresh policy", &refresh))?,
         ended_until: row.try_get(5)?,
         created_at: row.try_get(6)?,
     })
@@ -64,6 +74,10 @@ fn words(text: &str) -> Vec<String> {
     text.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
+fn joined(uris: &[RedirectUri]) -> String {
+    uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join(" ")
+}
+
 pub(super) async fn add(database: &Database, stored: &StoredClient) -> Result<(), StoreError> {
     let client = &stored.client;
     database
@@ -71,8 +85,9 @@ pub(super) async fn add(database: &Database, stored: &StoredClient) -> Result<()
             let mut change = database.begin().await?;
             sqlx::query(
                 "INSERT INTO client (client_id, name, grant_types, scopes, access_token_seconds,
-                     algorithm, ended_until, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                     algorithm, ended_until, created_at, redirect_uris, is_public, first_party,
+                     refresh_policy)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             )
             .bind(client.id.as_str())
             .bind(client.name.as_str())
@@ -82,6 +97,10 @@ pub(super) async fn add(database: &Database, stored: &StoredClient) -> Result<()
             .bind(client.algorithm.map_or("", |algorithm| algorithm.name()))
             .bind(client.ended_until)
             .bind(client.created_at)
+            .bind(joined(&client.redirect_uris))
+            .bind(i64::from(client.public))
+            .bind(i64::from(client.first_party))
+            .bind(client.refresh.name())
             .execute(&mut *change)
             .await?;
             for secret in &stored.secrets {

@@ -8,11 +8,17 @@ mod failure;
 mod migrate;
 mod url;
 
+mod attempts;
 mod clients;
+mod codes;
+mod consents;
+mod families;
 mod keys;
 mod ledger;
 mod revocations;
+mod sessions;
 mod sql_store;
+mod users;
 
 pub use database::Config;
 pub use sql_store::SqlStore;

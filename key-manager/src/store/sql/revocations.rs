@@ -4,7 +4,9 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
 
 use super::database::Database;
+use super::families::{self, Of};
 use super::ledger::{next_sequence, signed, unsigned};
+use super::users;
 use crate::domain::{ClientId, Ended, Entry, LiveToken, Revocation};
 use crate::store::StoreError;
 
@@ -38,30 +40,50 @@ pub(super) async fn revoke(database: &Database, entry: &Entry) -> Result<Option<
             // token see each other.
             let sequence = append(&mut change, entry).await?;
             match &entry.what {
-                Ended::Token(jti) => {
-                    let known = sqlx::query(
-                        "SELECT sequence FROM revocation
-                         WHERE name = $1 AND kind = 'token' AND issuer = $2 AND sequence < $3
-                         LIMIT 1",
-                    )
-                    .bind(jti.as_str())
-                    .bind(entry.issuer.as_str())
-                    .bind(signed(sequence))
-                    .fetch_optional(&mut *change)
-                    .await?;
-                    if known.is_some() {
+                Ended::Token(_) | Ended::Family(_) => {
+                    if is_known(&mut change, entry, sequence).await? {
                         change.rollback().await?;
                         return Ok(None);
                     }
+                    if let Ended::Family(id) = &entry.what {
+                        families::end(&mut change, Of::Family(id)).await?;
+                    }
                 }
-                Ended::Client(id, until) => note_end(&mut change, id.as_str(), *until).await?,
-                // Without users the only subjects are clients.
-                Ended::Subject(subject, until) => note_end(&mut change, subject, *until).await?,
+                Ended::Client(id, until) => {
+                    note_end(&mut change, id.as_str(), *until).await?;
+                    families::end(&mut change, Of::Client(id.as_str())).await?;
+                }
+                // A subject is a person, or a client that acts for itself.
+                Ended::Subject(subject, until) => {
+                    note_end(&mut change, subject, *until).await?;
+                    users::note_end(&mut change, subject, *until).await?;
+                    families::end(&mut change, Of::User(subject)).await?;
+                }
             }
             change.commit().await?;
             Ok(Some(sequence))
         })
         .await
+}
+
+/// Whether the log has a line that ends the same.
+async fn is_known(
+    change: &mut Transaction<'_, Any>,
+    entry: &Entry,
+    sequence: u64,
+) -> Result<bool, sqlx::Error> {
+    let (kind, name, _) = columns(&entry.what);
+    let known = sqlx::query(
+        "SELECT sequence FROM revocation
+         WHERE name = $1 AND kind = $2 AND issuer = $3 AND sequence < $4 LIMIT 1",
+    )
+    .bind(name)
+    .bind(kind)
+    .bind(entry.issuer.as_str())
+    .bind(signed(sequence))
+    .fetch_optional(&mut **change)
+    .await?;
+    Ok(known.is_some())
 }
 
 async fn note_end(
@@ -105,6 +127,7 @@ fn revocation(row: &AnyRow) -> Result<Revocation, StoreError> {
     let until: i64 = row.try_get(4)?;
     let what = match kind.as_str() {
         "token" => Ended::Token(name),
+        "family" => Ended::Family(name),
         "subject" => Ended::Subject(name, until),
         "client" => match ClientId::parse(&name) {
             Ok(id) => Ended::Client(id, until),
@@ -121,6 +144,7 @@ fn revocation(row: &AnyRow) -> Result<Revocation, StoreError> {
 fn columns(what: &Ended) -> (&'static str, &str, i64) {
     match what {
         Ended::Token(jti) => ("token", jti, 0),
+        Ended::Family(id) => ("family", id, 0),
         Ended::Client(id, until) => ("client", id.as_str(), *until),
         Ended::Subject(subject, until) => ("subject", subject, *until),
     }
@@ -133,7 +157,8 @@ pub(super) async fn names(database: &Database, token: &LiveToken) -> Result<bool
                 "SELECT sequence FROM revocation WHERE issuer = $1 AND (
                      (name = $2 AND kind = 'token')
                      OR (name = $3 AND kind = 'client' AND issued_until >= $5)
-                     OR (name = $4 AND kind = 'subject' AND issued_until >= $5))
+                     OR (name = $4 AND kind = 'subject' AND issued_until >= $5)
+                     OR (name = $6 AND kind = 'family'))
                  LIMIT 1",
             )
             .bind(token.issuer.as_str())
@@ -141,6 +166,7 @@ pub(super) async fn names(database: &Database, token: &LiveToken) -> Result<bool
             .bind(token.client_id.as_str())
             .bind(token.subject.as_str())
             .bind(token.issued_at)
+            .bind(token.family.as_deref().unwrap_or_default())
             .fetch_optional(database.reader())
             .await?)
         })

@@ -6,9 +6,14 @@ use chassis::clock::Clock;
 use super::database::{Config, Database};
 use super::migrate::migrate;
 use super::url::DatabaseUrl;
-use super::{clients, keys, ledger, revocations};
-use crate::domain::{ClientId, Entry, LiveToken, Revocation};
-use crate::store::{KeyChange, Ledger, Store, StoreError, StoredClient, StoredKey};
+use super::{
+    attempts, clients, codes, consents, families, keys, ledger, revocations, sessions, users,
+};
+use crate::domain::{ClientId, Entry, LiveToken, Revocation, Scopes, UserName};
+use crate::store::{
+    Failures, KeyChange, Ledger, Rotation, Store, StoreError, StoredClient, StoredCode,
+    StoredFamily, StoredKey, StoredSession, StoredUser,
+};
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
 #[derive(Clone, Debug)]
@@ -89,5 +94,108 @@ impl Store for SqlStore {
 
     async fn change_keys(&self, version: u64, changes: &[KeyChange]) -> Result<bool, StoreError> {
         keys::change(&self.0, version, changes).await
+    }
+
+    async fn user(&self, id: &str) -> Result<Option<StoredUser>, StoreError> {
+        users::find(&self.0, id).await
+    }
+
+    async fn user_named(&self, name: &UserName) -> Result<Option<StoredUser>, StoreError> {
+        users::named(&self.0, name).await
+    }
+
+    async fn add_user(&self, user: &StoredUser) -> Result<bool, StoreError> {
+        users::add(&self.0, user).await
+    }
+
+    async fn set_password(&self, id: &str, password: &str) -> Result<bool, StoreError> {
+        users::set_password(&self.0, id, password).await
+    }
+
+    async fn disable_user(&self, id: &str, disabled: bool) -> Result<bool, StoreError> {
+        users::disable(&self.0, id, disabled).await
+    }
+
+    async fn remove_user(&self, id: &str, end: &Entry) -> Result<Option<u64>, StoreError> {
+        users::remove(&self.0, id, end).await
+    }
+
+    async fn begin_attempt(
+        &self,
+        key: &str,
+        limits: &Failures,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        attempts::begin(&self.0, key, limits, now).await
+    }
+
+    async fn end_attempt(&self, key: &str, forget_all: bool) -> Result<(), StoreError> {
+        attempts::end(&self.0, key, forget_all).await
+    }
+
+    async fn add_session(
+        &self,
+        session: &StoredSession,
+        instead_of: &str,
+    ) -> Result<(), StoreError> {
+        sessions::add(&self.0, session, instead_of).await
+    }
+
+    async fn session(&self, digest: &str) -> Result<Option<StoredSession>, StoreError> {
+        sessions::find(&self.0, digest).await
+    }
+
+    async fn keep_session(&self, id: &str, idle_until: i64) -> Result<(), StoreError> {
+        sessions::keep(&self.0, id, idle_until).await
+    }
+
+    async fn consent(&self, user: &str, client: &ClientId) -> Result<Scopes, StoreError> {
+        consents::find(&self.0, user, client).await
+    }
+
+    async fn add_consent(
+        &self,
+        user: &str,
+        client: &ClientId,
+        scopes: &Scopes,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        consents::add(&self.0, user, client, scopes, now).await
+    }
+
+    async fn add_code(&self, digest: &str, code: &StoredCode) -> Result<(), StoreError> {
+        codes::add(&self.0, digest, code).await
+    }
+
+    async fn code(&self, digest: &str) -> Result<Option<StoredCode>, StoreError> {
+        codes::find(&self.0, digest).await
+    }
+
+    async fn use_code(
+        &self,
+        digest: &str,
+        family: Option<&StoredFamily>,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        codes::spend(&self.0, digest, family, now).await
+    }
+
+    async fn family(&self, id: &str) -> Result<Option<StoredFamily>, StoreError> {
+        families::find(&self.0, id).await
+    }
+
+    async fn rotate_family(&self, id: &str, rotation: &Rotation) -> Result<bool, StoreError> {
+        families::rotate(&self.0, id, rotation).await
+    }
+
+    async fn keep_family(&self, id: &str, idle_until: i64) -> Result<bool, StoreError> {
+        families::keep(&self.0, id, idle_until).await
+    }
+
+    async fn sweep(&self, now: i64) -> Result<u64, StoreError> {
+        let mut gone = codes::sweep(&self.0, now).await?;
+        gone = gone.saturating_add(families::sweep(&self.0, now).await?);
+        gone = gone.saturating_add(sessions::sweep(&self.0, now).await?);
+        Ok(gone.saturating_add(attempts::sweep(&self.0, now).await?))
     }
 }

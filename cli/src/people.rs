@@ -1,0 +1,128 @@
+//! `turnpike user` and `turnpike client`: who may log in, and at which applications?
+//!
+//! A password comes from a file or standard input and never from the command line, where every user
+//! of the machine could read it.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use turnpike_proto::identity::v1::clients_client::ClientsClient;
+use turnpike_proto::identity::v1::users_client::UsersClient;
+use turnpike_proto::identity::v1::{CreateUserRequest, RegisterClientRequest};
+
+use crate::failure::Failure;
+use crate::output::Report;
+use crate::rpc;
+
+/// More than the longest password: what is longer is refused by the key manager.
+const LONGEST_INPUT: u64 = 4096;
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum User {
+    /// Make an account; its password is the first line of standard input
+    Add(AddUser),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AddUser {
+    /// The name to log in with
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Take the password from the first line of this file instead
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Client {
+    /// Register an application in which people log in
+    Add(AddClient),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AddClient {
+    /// What people read when they are asked whether they agree
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Where people are sent back to; may be given several times
+    #[arg(long = "redirect-uri", value_name = "URL", required = true)]
+    redirect_uris: Vec<String>,
+    /// A scope that it may ask for; may be given several times
+    #[arg(long = "scope", value_name = "SCOPE", default_values = ["openid", "profile"])]
+    scopes: Vec<String>,
+    /// It has no secret to keep, like an app on a telephone or in a browser
+    #[arg(long)]
+    public: bool,
+    /// It is the operator's own: people are not asked whether they agree
+    #[arg(long)]
+    first_party: bool,
+}
+
+pub(crate) async fn add_user(
+    connection: &rpc::Options,
+    asked: &AddUser,
+) -> Result<Report, Failure> {
+    let password = asked.password()?;
+    let request = CreateUserRequest { name: asked.name.clone(), password };
+    let wire = connection.key_manager()?;
+    let made = UsersClient::new(wire.channel())
+        .create(request)
+        .await
+        .map_err(|status| wire.error(status))?
+        .into_inner();
+    let said = format!("{} can log in; the subject of their tokens is {}", made.name, made.user_id);
+    Ok(Report::new(json!({ "userId": made.user_id, "name": made.name })).text(said))
+}
+
+impl AddUser {
+    fn password(&self) -> Result<String, Failure> {
+        let mut text = String::new();
+        match &self.password_file {
+            None => {
+                let mut input = std::io::stdin().lock().take(LONGEST_INPUT);
+                input.read_to_string(&mut text).map_err(Failure::Input)?;
+            }
+            Some(file) => {
+                let failed = |source| Failure::File { file: file.clone(), source };
+                let mut input = std::fs::File::open(file).map_err(failed)?.take(LONGEST_INPUT);
+                input.read_to_string(&mut text).map_err(failed)?;
+            }
+        }
+        Ok(text.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+pub(crate) async fn add_client(
+    connection: &rpc::Options,
+    asked: &AddClient,
+) -> Result<Report, Failure> {
+    let request = RegisterClientRequest {
+        name: asked.name.clone(),
+        grant_types: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
+        scopes: asked.scopes.clone(),
+        redirect_uris: asked.redirect_uris.clone(),
+        public: asked.public,
+        first_party: asked.first_party,
+        ..RegisterClientRequest::default()
+    };
+    let wire = connection.key_manager()?;
+    let made = ClientsClient::new(wire.channel())
+        .register(request)
+        .await
+        .map_err(|status| wire.error(status))?
+        .into_inner();
+    let secret = match made.client_secret.as_str() {
+        "" => String::new(),
+        secret => format!("client_secret  {secret} (shown once)\n"),
+    };
+    let (id, issuer) = (&made.client_id, &made.issuer);
+    let said = format!("client_id      {id}\n{secret}issuer         {issuer}");
+    let value = json!({
+        "clientId": made.client_id,
+        "clientSecret": made.client_secret,
+        "issuer": made.issuer,
+    });
+    Ok(Report::new(value).text(said))
+}

@@ -1,0 +1,94 @@
+//! How does a person get an account, and how does it end?
+//!
+//! Whatever ends a login ends what came from it: sessions, codes, refresh families and, through
+//! the revocation log, access tokens (KM-101, KM-107).
+
+use crate::domain::{Password, PasswordError, User, UserName, UserNameError};
+use crate::endpoint::Authority;
+use crate::store::{StoreError, StoredUser};
+use crate::vault::PasswordFailure;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    #[error("name: {0}")]
+    Name(#[from] UserNameError),
+    #[error("password: {0}")]
+    Password(#[from] PasswordError),
+    #[error("name: it is taken")]
+    Taken,
+    #[error("there is no such person")]
+    Nobody,
+    #[error("the password could not be hashed")]
+    Hash(#[from] PasswordFailure),
+    #[error("the account could not be stored")]
+    Store(#[from] StoreError),
+}
+
+/// Makes an account.
+pub async fn create(
+    authority: &Authority,
+    name: &str,
+    password: &str,
+) -> Result<User, AccountError> {
+    let name = UserName::parse(name)?;
+    let password = Password::chosen(password)?;
+    let user = User {
+        id: chassis::random::token(16),
+        name,
+        disabled: false,
+        ended_until: 0,
+        created_at: authority.clock.unix_seconds(),
+    };
+    let password = authority.passwords.hash(password).await?;
+    let stored = StoredUser { user, password };
+    if !authority.store.add_user(&stored).await? {
+        return Err(AccountError::Taken);
+    }
+    tracing::info!(user = stored.user.id, "account made");
+    Ok(stored.user)
+}
+
+/// Replaces a password. Whoever knew the old one is out: every login and token ends.
+pub async fn set_password(
+    authority: &Authority,
+    id: &str,
+    password: &str,
+) -> Result<(), AccountError> {
+    let password = Password::chosen(password)?;
+    let password = authority.passwords.hash(password).await?;
+    if !authority.store.set_password(id, &password).await? {
+        return Err(AccountError::Nobody);
+    }
+    end(authority, id).await?;
+    tracing::info!(user = id, "password set");
+    Ok(())
+}
+
+/// Lets a person log in no more, or again.
+pub async fn disable(authority: &Authority, id: &str, disabled: bool) -> Result<(), AccountError> {
+    if !authority.store.disable_user(id, disabled).await? {
+        return Err(AccountError::Nobody);
+    }
+    if disabled {
+        end(authority, id).await?;
+    }
+    tracing::info!(user = id, disabled, "account changed");
+    Ok(())
+}
+
+/// Removes an account with everything that belongs to it. Answers whether there was one.
+pub async fn remove(authority: &Authority, id: &str) -> Result<bool, AccountError> {
+    let sequence = authority.log.remove_user(id).await?;
+    if let Some(sequence) = sequence {
+        authority.meter.revoked("subject");
+        tracing::info!(user = id, sequence, "account removed");
+    }
+    Ok(sequence.is_some())
+}
+
+async fn end(authority: &Authority, id: &str) -> Result<(), StoreError> {
+    if authority.log.end_subject(id).await?.is_some() {
+        authority.meter.revoked("subject");
+    }
+    Ok(())
+}

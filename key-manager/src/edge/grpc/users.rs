@@ -1,0 +1,64 @@
+//! People, as the control plane and administrators make and remove them.
+
+use tonic::{Request, Response, Status};
+use turnpike_proto::identity::v1::users_server::Users;
+use turnpike_proto::identity::v1::{
+    CreateUserRequest, CreateUserResponse, DeleteUserRequest, DeleteUserResponse,
+    DisableUserRequest, DisableUserResponse, SetPasswordRequest, SetPasswordResponse,
+};
+
+use super::status;
+use crate::accounts;
+use crate::endpoint::Authority;
+
+#[derive(Debug)]
+pub(super) struct People(Authority);
+
+impl People {
+    pub(super) const fn new(authority: Authority) -> Self {
+        Self(authority)
+    }
+}
+
+#[tonic::async_trait]
+impl Users for People {
+    async fn create(
+        &self,
+        request: Request<CreateUserRequest>,
+    ) -> Result<Response<CreateUserResponse>, Status> {
+        let CreateUserRequest { name, password } = request.into_inner();
+        let made = accounts::create(&self.0, &name, &password).await;
+        let user = made.map_err(|error| status::of_account(&error))?;
+        Ok(Response::new(CreateUserResponse { user_id: user.id, name: user.name.to_string() }))
+    }
+
+    async fn set_password(
+        &self,
+        request: Request<SetPasswordRequest>,
+    ) -> Result<Response<SetPasswordResponse>, Status> {
+        let SetPasswordRequest { user_id, password } = request.into_inner();
+        let set = accounts::set_password(&self.0, &user_id, &password).await;
+        set.map_err(|error| status::of_account(&error))?;
+        Ok(Response::new(SetPasswordResponse {}))
+    }
+
+    async fn disable(
+        &self,
+        request: Request<DisableUserRequest>,
+    ) -> Result<Response<DisableUserResponse>, Status> {
+        let DisableUserRequest { user_id, enable } = request.into_inner();
+        let changed = accounts::disable(&self.0, &user_id, !enable).await;
+        changed.map_err(|error| status::of_account(&error))?;
+        Ok(Response::new(DisableUserResponse {}))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<DeleteUserRequest>,
+    ) -> Result<Response<DeleteUserResponse>, Status> {
+        // Removing who is not there is no error: a retry of a removal that was not answered.
+        let removed = accounts::remove(&self.0, &request.into_inner().user_id).await;
+        removed.map_err(|error| status::of_account(&error))?;
+        Ok(Response::new(DeleteUserResponse {}))
+    }
+}

@@ -1,0 +1,167 @@
+//! What has a person to do before a client gets its code: log in, agree, or nothing?
+//!
+//! Each step is looked at anew from the session and the sealed request, so none can be skipped by
+//! posting to the next one.
+
+use http::{HeaderValue, header};
+
+use super::authorize::{Denial, admitted, client, deny, grant};
+use super::pages::{self, ConsentPage, LoginPage};
+use super::ticket::Ticket;
+use super::{Authority, Refusal, Reply, Request, login};
+use crate::domain::{Client, Scopes, User};
+use crate::store::StoredSession;
+
+/// `__Host-`: only this host can set it, over TLS only (RFC 6265bis section 4.1.3.2).
+const COOKIE: &str = "__Host-turnpike";
+
+/// A new request.
+pub(super) async fn begin(
+    authority: &Authority,
+    request: &Request,
+    client: &Client,
+    ticket: Ticket,
+) -> Result<Reply, Refusal> {
+    let cookie = cookie(request);
+    let found = match &cookie {
+        Some(cookie) => login::find(authority, cookie).await?,
+        None => None,
+    };
+    let now = authority.clock.unix_seconds();
+    let found = found.filter(|(session, _)| !ticket.login && is_fresh(&ticket, session, now));
+    match (found, cookie) {
+        (Some((session, user)), Some(cookie)) => {
+            agree(authority, client, ticket, &session, &user, &cookie).await
+        }
+        _ if ticket.silent => {
+            refuse(authority, &ticket, Denial("login_required", "nobody is logged in"))
+        }
+        (_, cookie) => ask_login(authority, client, ticket, cookie.as_deref(), "", false),
+    }
+}
+
+/// The answer of the login page.
+pub(super) async fn log_in(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
+    let form = request.form()?;
+    let before = cookie(request);
+    let mut ticket = Ticket::open(authority, form.find("request"), before.as_deref())?;
+    let client = client(authority, &ticket.client_id).await?;
+    admitted(&client, &ticket.redirect_uri)?;
+    let name = form.find("name").unwrap_or_default();
+    let password = form.find("password").unwrap_or_default();
+    let user = login::recognise(authority, request.peer.address, name, password).await?;
+    let Some(user) = user else {
+        return ask_login(authority, &client, ticket, before.as_deref(), name, true);
+    };
+    // A new cookie, so that one that was known before the login is worth nothing after it.
+    let (session, cookie) = login::begin(authority, &user, before.as_deref()).await?;
+    ticket.login = false;
+    let mut reply = agree(authority, &client, ticket, &session, &user, &cookie).await?;
+    keep(&mut reply, &cookie)?;
+    Ok(reply)
+}
+
+/// The answer of the consent page.
+pub(super) async fn decide(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
+    let form = request.form()?;
+    let cookie = cookie(request);
+    let ticket = Ticket::open(authority, form.find("request"), cookie.as_deref())?;
+    let client = client(authority, &ticket.client_id).await?;
+    admitted(&client, &ticket.redirect_uri)?;
+    let now = authority.clock.unix_seconds();
+    let found = login::find(authority, cookie.as_deref().unwrap_or_default()).await?;
+    let found = found.filter(|(session, _)| !ticket.login && is_fresh(&ticket, session, now));
+    let Some((session, user)) = found else {
+        return ask_login(authority, &client, ticket, cookie.as_deref(), "", false);
+    };
+    if form.find("answer") != Some("allow") {
+        return refuse(authority, &ticket, Denial("access_denied", "the person did not agree"));
+    }
+    let scopes = Scopes::parse(&ticket.scopes).map_err(Refusal::MalformedScope)?;
+    authority.store.add_consent(&user.id, &client.id, &scopes, now).await?;
+    tracing::info!(client = %client.id, user = user.id, %scopes, "consent given");
+    grant(authority, &client, &ticket, &session, &user).await
+}
+
+/// Whether the login is as young as was asked.
+fn is_fresh(ticket: &Ticket, session: &StoredSession, now: i64) -> bool {
+    let age = now.saturating_sub(session.logged_in_at);
+    ticket
+        .max_age
+        .is_none_or(|most| age <= i64::from(most) || session.logged_in_at >= ticket.asked_at)
+}
+
+async fn agree(
+    authority: &Authority,
+    client: &Client,
+    mut ticket: Ticket,
+    session: &StoredSession,
+    user: &User,
+    cookie: &str,
+) -> Result<Reply, Refusal> {
+    let scopes = Scopes::parse(&ticket.scopes).map_err(Refusal::MalformedScope)?;
+    let given = authority.store.consent(&user.id, &client.id).await?;
+    // KM-104: asked again when more is wanted than was given.
+    let agreed = client.first_party || scopes.is_subset(&given);
+    if agreed && !ticket.consent {
+        return grant(authority, client, &ticket, session, user).await;
+    }
+    if ticket.silent {
+        let denial = Denial("consent_required", "the person has not agreed yet");
+        return refuse(authority, &ticket, denial);
+    }
+    ticket.bind(authority, cookie);
+    let shown: Vec<&str> = scopes.iter().collect();
+    Ok(pages::consent(&ConsentPage {
+        client: &client.name,
+        user: user.name.as_str(),
+        action: &authority.issuer.local("consent"),
+        request: &ticket.seal(authority)?,
+        redirect: &ticket.redirect_uri,
+        scopes: &shown,
+    }))
+}
+
+fn ask_login(
+    authority: &Authority,
+    client: &Client,
+    mut ticket: Ticket,
+    cookie: Option<&str>,
+    name: &str,
+    wrong: bool,
+) -> Result<Reply, Refusal> {
+    // A browser that has a cookie keeps it: it may be logged in, and other pages may be open.
+    let fresh = cookie.is_none().then(|| chassis::random::token(32));
+    ticket.bind(authority, fresh.as_deref().or(cookie).unwrap_or_default());
+    let mut page = pages::login(&LoginPage {
+        client: &client.name,
+        action: &authority.issuer.local("login"),
+        request: &ticket.seal(authority)?,
+        redirect: &ticket.redirect_uri,
+        name,
+        wrong,
+    });
+    if let Some(fresh) = fresh {
+        keep(&mut page, &fresh)?;
+    }
+    Ok(page)
+}
+
+fn refuse(authority: &Authority, ticket: &Ticket, denial: Denial) -> Result<Reply, Refusal> {
+    deny(authority, &ticket.redirect_uri, ticket.state.as_deref(), denial)
+}
+
+fn cookie(request: &Request) -> Option<String> {
+    let lines = request.headers.get_all(header::COOKIE).iter();
+    let pairs = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+    let named = pairs.filter_map(|pair| pair.trim().split_once('='));
+    let mut values = named.filter(|(name, value)| *name == COOKIE && !value.is_empty());
+    values.next().map(|(_, value)| value.to_owned()).filter(|value| value.len() <= 128)
+}
+
+fn keep(reply: &mut Reply, cookie: &str) -> Result<(), Refusal> {
+    let line = format!("{COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Lax");
+    let line = HeaderValue::from_str(&line).map_err(|error| Refusal::Failed(Box::new(error)))?;
+    reply.headers_mut().insert(header::SET_COOKIE, line);
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Who sits before the browser? (KM-102, KM-107)
+//!
+//! A name and a password are looked at in the same time whoever it is, and the answer is the same
+//! whatever was wrong. Attempts are counted before the password is looked at.
+
+use std::net::IpAddr;
+
+use super::{Authority, Refusal};
+use crate::domain::{Password, User, UserName};
+use crate::store::{Failures, StoredSession};
+
+/// What holds for everybody who logs in.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginRules {
+    /// One logs in anew after so many seconds.
+    pub life_seconds: i64,
+    /// And after so many in which the browser did not come.
+    pub idle_seconds: i64,
+    /// For one name.
+    pub name: Failures,
+    /// For one network.
+    pub network: Failures,
+}
+
+/// A session is kept alive at most this often, so that not every request writes.
+const TOUCH_SECONDS: i64 = 60;
+
+/// Who shows this name and this password. `None`: nobody, and not why.
+pub(super) async fn recognise(
+    authority: &Authority,
+    address: Option<IpAddr>,
+    name: &str,
+    password: &str,
+) -> Result<Option<User>, Refusal> {
+    let (Ok(name), Ok(password)) = (UserName::parse(name), Password::tried(password)) else {
+        return Ok(None);
+    };
+    let now = authority.clock.unix_seconds();
+    let store = &authority.store;
+    let by_name = authority.pepper.digest("login by name", name.as_str());
+    let by_network = authority.pepper.digest("login by network", &network(address));
+    let rules = &authority.login;
+    let mut allowed = store.begin_attempt(&by_network, &rules.network, now).await?;
+    allowed &= store.begin_attempt(&by_name, &rules.name, now).await?;
+
+    let stored = store.user_named(&name).await?;
+    let phc = stored.as_ref().map(|stored| stored.password.as_str());
+    // Also for one who is locked out: the time says nothing.
+    let same = match authority.passwords.matches(password, phc).await {
+        Ok(same) => same,
+        Err(failure) => {
+            // Nothing was looked at, so nothing failed: an overload locks nobody out.
+            store.end_attempt(&by_name, false).await?;
+            store.end_attempt(&by_network, false).await?;
+            return Err(failure.into());
+        }
+    };
+    let user = stored.map(|stored| stored.user);
+    let known = user.filter(|user| allowed && same && !user.disabled);
+    if let Some(user) = &known {
+        store.end_attempt(&by_name, true).await?;
+        store.end_attempt(&by_network, false).await?;
+        tracing::info!(user = user.id, "logged in");
+    } else {
+        let address = address.map(|address| address.to_string()).unwrap_or_default();
+        tracing::info!(address, allowed, "login failed");
+    }
+    Ok(known)
+}
+
+/// An IPv4 address, or the part of an IPv6 address that a network has in common.
+fn network(address: Option<IpAddr>) -> String {
+    match address.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}")
+        }
+        None => String::new(),
+    }
+}
+
+/// What sessions are digested under.
+const SESSION: &str = "session";
+
+/// Begins a session in place of what the browser had before; the answer is the new cookie.
+pub(super) async fn begin(
+    authority: &Authority,
+    user: &User,
+    before: Option<&str>,
+) -> Result<(StoredSession, String), Refusal> {
+    let now = authority.clock.unix_seconds();
+    let cookie = chassis::random::token(32);
+    let session = StoredSession {
+        id: chassis::random::token(16),
+        digest: authority.pepper.digest(SESSION, &cookie),
+        user_id: user.id.clone(),
+        logged_in_at: now,
+        idle_until: now.saturating_add(authority.login.idle_seconds),
+        ends_at: now.saturating_add(authority.login.life_seconds),
+    };
+    let instead_of = before.map(|cookie| authority.pepper.digest(SESSION, cookie));
+    authority.store.add_session(&session, &instead_of.unwrap_or_default()).await?;
+    Ok((session, cookie))
+}
+
+/// The session that a cookie stands for, and whose it is, while both are good.
+pub(super) async fn find(
+    authority: &Authority,
+    cookie: &str,
+) -> Result<Option<(StoredSession, User)>, Refusal> {
+    let now = authority.clock.unix_seconds();
+    let digest = authority.pepper.digest(SESSION, cookie);
+    let Some(session) = authority.store.session(&digest).await? else { return Ok(None) };
+    if now >= session.ends_at || now >= session.idle_until {
+        return Ok(None);
+    }
+    let stored = authority.store.user(&session.user_id).await?;
+    let Some(user) = stored.map(|stored| stored.user).filter(|user| !user.disabled) else {
+        return Ok(None);
+    };
+    let idle_until = now.saturating_add(authority.login.idle_seconds).min(session.ends_at);
+    if idle_until.saturating_sub(session.idle_until) >= TOUCH_SECONDS {
+        authority.store.keep_session(&session.id, idle_until).await?;
+    }
+    Ok(Some((session, user)))
+}

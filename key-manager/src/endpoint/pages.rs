@@ -1,0 +1,219 @@
+//! What does a person see? (KM-021)
+//!
+//! Plain pages without scripts, without anything from elsewhere, and never in a frame. Every text
+//! that somebody else wrote is escaped.
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use url::Url;
+
+use super::{Refusal, Reply};
+
+/// The hash below is that of this text, byte for byte: a test holds them together.
+const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:4rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}label{display:block;margin-top:1rem}input{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;border:1px solid #595959}button{font:inherit;margin:1.5rem .5rem 0 0;padding:.5rem 1.5rem;border:1px solid #0b4f8a;background:#0b4f8a;color:#fff}button.other{background:#fff;color:#0b4f8a}:focus-visible{outline:3px solid #c25700;outline-offset:2px}.wrong{border-left:4px solid #b00020;padding-left:.75rem}";
+const STYLE_HASH: &str = "sha256-i8q+JMpHp94lNpHPLI+gM4SJUBSZt2k+PIMZZZdKyk8=";
+
+/// Asks who somebody is.
+pub(super) struct LoginPage<'p> {
+    /// The client's name.
+    pub(super) client: &'p str,
+    /// Where the form goes.
+    pub(super) action: &'p str,
+    /// The sealed request, which is the synchroniser too.
+    pub(super) request: &'p str,
+    /// Where the answer leads in the end.
+    pub(super) redirect: &'p str,
+    /// The name that was typed before.
+    pub(super) name: &'p str,
+    /// Whether that was wrong.
+    pub(super) wrong: bool,
+}
+
+/// Asks whether a client may have what it wants.
+pub(super) struct ConsentPage<'p> {
+    pub(super) client: &'p str,
+    pub(super) user: &'p str,
+    pub(super) action: &'p str,
+    pub(super) request: &'p str,
+    pub(super) redirect: &'p str,
+    pub(super) scopes: &'p [&'p str],
+}
+
+pub(super) fn login(page: &LoginPage<'_>) -> Reply {
+    let wrong = if page.wrong {
+        "<p class=\"wrong\" role=\"alert\">Name or password is wrong, or there were too many attempts. Try again later.</p>"
+    } else {
+        ""
+    };
+    let body = format!(
+        "<h1>Log in</h1><p>to go on to <strong>{client}</strong></p>{wrong}\
+         <form method=\"post\" action=\"{action}\">\
+         <input type=\"hidden\" name=\"request\" value=\"{request}\">\
+         <label for=\"name\">Name</label>\
+         <input id=\"name\" name=\"name\" value=\"{name}\" autocomplete=\"username\" \
+         autocapitalize=\"none\" spellcheck=\"false\" required>\
+         <label for=\"password\">Password</label>\
+         <input id=\"password\" name=\"password\" type=\"password\" \
+         autocomplete=\"current-password\" required>\
+         <button type=\"submit\">Log in</button></form>",
+        client = escape(page.client),
+        action = escape(page.action),
+        request = escape(page.request),
+        name = escape(page.name),
+    );
+    render(StatusCode::OK, "Log in", &body, Some(page.redirect))
+}
+
+pub(super) fn consent(page: &ConsentPage<'_>) -> Reply {
+    let scopes: Vec<String> = page.scopes.iter().map(|scope| escape(scope)).collect();
+    let scopes = scopes.join("</li><li>");
+    let body = format!(
+        "<h1>Allow access?</h1><p><strong>{client}</strong> asks for access in the name of \
+         <strong>{user}</strong>:</p><ul><li>{scopes}</li></ul>\
+         <form method=\"post\" action=\"{action}\">\
+         <input type=\"hidden\" name=\"request\" value=\"{request}\">\
+         <button type=\"submit\" name=\"answer\" value=\"allow\">Allow</button>\
+         <button type=\"submit\" name=\"answer\" value=\"deny\" class=\"other\">Deny</button></form>",
+        client = escape(page.client),
+        user = escape(page.user),
+        action = escape(page.action),
+        request = escape(page.request),
+    );
+    render(StatusCode::OK, "Allow access?", &body, Some(page.redirect))
+}
+
+/// For what cannot be told the client, because nobody knows where it is (RFC 6749 section
+/// 4.1.2.1).
+pub(super) fn refusal(refusal: &Refusal) -> Reply {
+    let body = format!(
+        "<h1>This does not work</h1><p role=\"alert\">{}</p>\
+         <p>Go back to the application and try again.</p>",
+        escape(&refusal.to_string())
+    );
+    let mut reply = render(refusal.code().0, "This does not work", &body, None);
+    match refusal {
+        Refusal::Method(allowed) => {
+            reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        Refusal::Unavailable(_) => {
+            reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    reply
+}
+
+fn render(status: StatusCode, title: &str, body: &str, redirect: Option<&str>) -> Reply {
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>"
+    );
+    // Browsers hold the address that a form's answer redirects to against `form-action` too.
+    let target = redirect.and_then(origin).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; style-src '{STYLE_HASH}'; form-action 'self'{target}; \
+         frame-ancestors 'none'; base-uri 'none'"
+    );
+    let mut reply = Response::new(Bytes::from(page));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    let fixed: [(HeaderName, &'static str); 5] = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // A page without its policy is not sent: the address was checked when it was registered.
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    } else {
+        *reply.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        reply.body_mut().clear();
+    }
+    reply
+}
+
+/// The source expression of an address, with a space before it.
+fn origin(redirect: &str) -> Option<String> {
+    let url = Url::parse(redirect).ok()?;
+    match (url.scheme(), url.host_str()) {
+        ("http" | "https", Some(host)) => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            Some(format!(" {}://{host}{port}", url.scheme()))
+        }
+        (own, _) => Some(format!(" {own}:")),
+    }
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            // Marks that turn the direction of writing would let one name look like another.
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => {
+                escaped.push('\u{fffd}');
+            }
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::digest;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    #[test]
+    fn the_policy_names_the_style_that_is_sent() {
+        let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
+        assert_eq!(STYLE_HASH, format!("sha256-{}", STANDARD.encode(hash)));
+    }
+
+    #[track_caller]
+    fn check(text: &str, escaped: &str) {
+        assert_eq!(escape(text), escaped);
+    }
+
+    #[test]
+    fn what_others_wrote_stays_text() {
+        check("<script>\"'&", "&lt;script&gt;&quot;&#39;&amp;");
+        check("bank\u{202e}live", "bank\u{fffd}live");
+    }
+
+    #[test]
+    fn a_form_may_lead_to_the_client_only() {
+        let policy = |redirect| {
+            let page = LoginPage {
+                client: "c",
+                action: "/oauth2/login",
+                request: "r",
+                redirect,
+                name: "",
+                wrong: false,
+            };
+            let reply = login(&page);
+            reply.headers()[CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned()
+        };
+        let web = policy("https://app.example:8443/cb?a=b");
+        assert!(web.contains("form-action 'self' https://app.example:8443; frame"), "{web}");
+        assert!(policy("com.example:/cb").contains("form-action 'self' com.example:; frame"));
+    }
+}

@@ -1,0 +1,161 @@
+//! Refresh families in SQL.
+
+use sqlx::{Any, Row as _, Transaction};
+
+use super::codes::{grant, listed};
+use super::database::Database;
+use crate::store::{Rotation, StoreError, StoredFamily};
+
+pub(super) async fn add(
+    change: &mut Transaction<'_, Any>,
+    family: &StoredFamily,
+) -> Result<(), sqlx::Error> {
+    let grant = &family.grant;
+    sqlx::query(
+        "INSERT INTO family (family_id, client_id, user_id, session_id, scopes, audience,
+             logged_in_at, generation, digest, former_digest, former_until, successor, idle_until,
+             ends_at, revoked)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, '', $10, $11, 0)",
+    )
+    .bind(grant.family_id.as_str())
+    .bind(grant.client_id.as_str())
+    .bind(grant.user_id.as_str())
+    .bind(grant.session_id.as_str())
+    .bind(grant.scopes.to_string())
+    .bind(listed(&grant.audience))
+    .bind(grant.logged_in_at)
+    .bind(family.generation)
+    .bind(family.digest.as_str())
+    .bind(family.idle_until)
+    .bind(family.ends_at)
+    .execute(&mut **change)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn find(
+    database: &Database,
+    id: &str,
+) -> Result<Option<StoredFamily>, StoreError> {
+    let row = database
+        .read(|| async {
+            Ok(sqlx::query(
+                "SELECT family_id, client_id, user_id, session_id, scopes, audience, logged_in_at,
+                     generation, digest, former_digest, former_until, successor, idle_until,
+                     ends_at, revoked
+                 FROM family WHERE family_id = $1",
+            )
+            .bind(id)
+            .fetch_optional(database.reader())
+            .await?)
+        })
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    Ok(Some(StoredFamily {
+        grant: grant(&row)?,
+        generation: row.try_get(7)?,
+        digest: row.try_get(8)?,
+        former_digest: given(row.try_get(9)?),
+        former_until: row.try_get(10)?,
+        successor: given(row.try_get(11)?),
+        idle_until: row.try_get(12)?,
+        ends_at: row.try_get(13)?,
+        revoked: row.try_get::<i64, _>(14)? != 0,
+    }))
+}
+
+pub(super) async fn rotate(
+    database: &Database,
+    id: &str,
+    rotation: &Rotation,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let moved = sqlx::query(
+                "UPDATE family SET generation = generation + 1, digest = $1, former_digest = $2,
+                     former_until = $3, successor = $4, idle_until = $5
+                 WHERE family_id = $6 AND generation = $7 AND digest = $2 AND revoked = 0",
+            )
+            .bind(rotation.to_digest.as_str())
+            .bind(rotation.from_digest.as_str())
+            .bind(rotation.former_until)
+            .bind(rotation.successor.as_str())
+            .bind(rotation.idle_until)
+            .bind(id)
+            .bind(rotation.generation)
+            .execute(&mut *change)
+            .await?
+            .rows_affected();
+            change.commit().await?;
+            Ok(moved > 0)
+        })
+        .await
+}
+
+pub(super) async fn keep(
+    database: &Database,
+    id: &str,
+    idle_until: i64,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let kept = sqlx::query(
+                "UPDATE family SET idle_until = $1 WHERE family_id = $2 AND revoked = 0",
+            )
+            .bind(idle_until)
+            .bind(id)
+            .execute(&mut *change)
+            .await?
+            .rows_affected();
+            change.commit().await?;
+            Ok(kept > 0)
+        })
+        .await
+}
+
+/// Which families.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Of<'n> {
+    Family(&'n str),
+    Client(&'n str),
+    User(&'n str),
+}
+
+pub(super) async fn end(change: &mut Transaction<'_, Any>, of: Of<'_>) -> Result<(), sqlx::Error> {
+    let (statement, name) = match of {
+        Of::Family(id) => {
+            ("UPDATE family SET revoked = 1, successor = '' WHERE family_id = $1", id)
+        }
+        Of::Client(id) => {
+            ("UPDATE family SET revoked = 1, successor = '' WHERE client_id = $1", id)
+        }
+        Of::User(id) => ("UPDATE family SET revoked = 1, successor = '' WHERE user_id = $1", id),
+    };
+    sqlx::query(statement).bind(name).execute(&mut **change).await?;
+    Ok(())
+}
+
+/// Drops families that are over and answers that are kept too long.
+pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let gone = sqlx::query("DELETE FROM family WHERE ends_at <= $1 OR idle_until <= $1")
+                .bind(now)
+                .execute(&mut *change)
+                .await?
+                .rows_affected();
+            sqlx::query(
+                "UPDATE family SET successor = '' WHERE successor <> '' AND former_until <= $1",
+            )
+            .bind(now)
+            .execute(&mut *change)
+            .await?;
+            change.commit().await?;
+            Ok(gone)
+        })
+        .await
+}

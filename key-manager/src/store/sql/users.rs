@@ -1,0 +1,174 @@
+//! People in SQL.
+
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
+
+use super::database::Database;
+use super::failure::is_repeat;
+use super::revocations;
+use crate::domain::{Entry, User, UserName};
+use crate::store::{StoreError, StoredUser};
+
+pub(super) async fn find(database: &Database, id: &str) -> Result<Option<StoredUser>, StoreError> {
+    let row = database
+        .read(|| async {
+            Ok(sqlx::query(
+                "SELECT user_id, name, password, disabled, ended_until, created_at
+                 FROM person WHERE user_id = $1",
+            )
+            .bind(id)
+            .fetch_optional(database.reader())
+            .await?)
+        })
+        .await?;
+    row.map(|row| user(&row)).transpose()
+}
+
+pub(super) async fn named(
+    database: &Database,
+    name: &UserName,
+) -> Result<Option<StoredUser>, StoreError> {
+    let row = database
+        .read(|| async {
+            Ok(sqlx::query(
+                "SELECT user_id, name, password, disabled, ended_until, created_at
+                 FROM person WHERE name = $1",
+            )
+            .bind(name.as_str())
+            .fetch_optional(database.reader())
+            .await?)
+        })
+        .await?;
+    row.map(|row| user(&row)).transpose()
+}
+
+fn user(row: &AnyRow) -> Result<StoredUser, StoreError> {
+    let name: String = row.try_get(1)?;
+    Ok(StoredUser {
+        user: User {
+            id: row.try_get(0)?,
+            name: UserName::parse(&name)
+                .map_err(|_| StoreError::Damaged { what: "user name", value: name })?,
+            disabled: row.try_get::<i64, _>(3)? != 0,
+            ended_until: row.try_get(4)?,
+            created_at: row.try_get(5)?,
+        },
+        password: row.try_get(2)?,
+    })
+}
+
+pub(super) async fn add(database: &Database, stored: &StoredUser) -> Result<bool, StoreError> {
+    let user = &stored.user;
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let added = sqlx::query(
+                "INSERT INTO person (user_id, name, password, disabled, ended_until, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(user.id.as_str())
+            .bind(user.name.as_str())
+            .bind(stored.password.as_str())
+            .bind(i64::from(user.disabled))
+            .bind(user.ended_until)
+            .bind(user.created_at)
+            .execute(&mut *change)
+            .await;
+            match added {
+                Err(failure) if is_repeat(&failure) => return Ok(false),
+                other => other?,
+            };
+            change.commit().await?;
+            Ok(true)
+        })
+        .await
+}
+
+pub(super) async fn set_password(
+    database: &Database,
+    id: &str,
+    password: &str,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let changed = sqlx::query("UPDATE person SET password = $1 WHERE user_id = $2")
+                .bind(password)
+                .bind(id)
+                .execute(&mut *change)
+                .await?
+                .rows_affected();
+            end_sessions(&mut change, id).await?;
+            change.commit().await?;
+            Ok(changed > 0)
+        })
+        .await
+}
+
+pub(super) async fn disable(
+    database: &Database,
+    id: &str,
+    disabled: bool,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let changed = sqlx::query("UPDATE person SET disabled = $1 WHERE user_id = $2")
+                .bind(i64::from(disabled))
+                .bind(id)
+                .execute(&mut *change)
+                .await?
+                .rows_affected();
+            end_sessions(&mut change, id).await?;
+            change.commit().await?;
+            Ok(changed > 0)
+        })
+        .await
+}
+
+pub(super) async fn remove(
+    database: &Database,
+    id: &str,
+    end: &Entry,
+) -> Result<Option<u64>, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let removed = sqlx::query("DELETE FROM person WHERE user_id = $1")
+                .bind(id)
+                .execute(&mut *change)
+                .await?
+                .rows_affected();
+            if removed == 0 {
+                return Ok(None);
+            }
+            let sequence = revocations::append(&mut change, end).await?;
+            change.commit().await?;
+            Ok(Some(sequence))
+        })
+        .await
+}
+
+/// Notes that the tokens of a person ended, and ends where they are logged in.
+pub(super) async fn note_end(
+    change: &mut Transaction<'_, Any>,
+    id: &str,
+    until: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE person SET ended_until = $1 WHERE user_id = $2 AND ended_until < $1")
+        .bind(until)
+        .bind(id)
+        .execute(&mut **change)
+        .await?;
+    end_sessions(change, id).await
+}
+
+async fn end_sessions(change: &mut Transaction<'_, Any>, id: &str) -> Result<(), sqlx::Error> {
+    // A code that was not used yet belongs to a login that has ended now.
+    sqlx::query("UPDATE code SET used_at = expires_at WHERE user_id = $1 AND used_at = 0")
+        .bind(id)
+        .execute(&mut **change)
+        .await?;
+    sqlx::query("DELETE FROM session WHERE user_id = $1").bind(id).execute(&mut **change).await?;
+    Ok(())
+}

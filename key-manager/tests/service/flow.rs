@@ -1,0 +1,144 @@
+//! Does the whole way work as a stranger sees it: a process, TLS, and a browser's requests?
+
+use std::path::Path;
+
+use serde_json::Value;
+use turnpike_proto::identity::v1::clients_client::ClientsClient;
+use turnpike_proto::identity::v1::users_client::UsersClient;
+use turnpike_proto::identity::v1::{CreateUserRequest, RegisterClientRequest};
+
+use crate::browser::{CALLBACK, PASSWORD, VERIFIER, challenge, encode};
+use crate::databases::each;
+use crate::process::Process;
+
+/// What of an answer a browser or client goes on with.
+struct Answer {
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn status(&self) -> &str {
+        self.head.split(' ').nth(1).expect("a status")
+    }
+
+    fn header(&self, name: &str) -> String {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let mut values = lines.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        values.next().unwrap_or_else(|| panic!("no {name} in {}", self.head)).1.to_owned()
+    }
+
+    fn cookie(&self) -> String {
+        self.header("set-cookie").split(';').next().expect("a pair").to_owned()
+    }
+
+    fn sealed(&self) -> String {
+        let rest = self.body.split("name=\"request\" value=\"").nth(1).expect("a hidden field");
+        rest.split('"').next().expect("a value").to_owned()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.json()[name].as_str().unwrap_or_else(|| panic!("no {name}: {}", self.body)).to_owned()
+    }
+}
+
+async fn get(process: &Process, data: &Path, target: &str, more: &str) -> Answer {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: km\r\nConnection: close\r\n{more}\r\n");
+    let (head, body) = process.send(data, request).await;
+    Answer { head, body }
+}
+
+async fn post(process: &Process, data: &Path, target: &str, more: &str, form: &str) -> Answer {
+    let request = format!(
+        "POST {target} HTTP/1.1\r\nHost: km\r\nConnection: close\r\n{more}\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let (head, body) = process.send(data, request).await;
+    Answer { head, body }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_logs_in_over_https_and_a_stolen_refresh_token_is_noticed() {
+    each(async |scratch| {
+        let data = scratch.folder.path();
+        let process = Process::start(&scratch).await;
+        let mut users = UsersClient::new(process.channel(data, "admin"));
+        let account = CreateUserRequest { name: "ann".to_owned(), password: PASSWORD.to_owned() };
+        let account = users.create(account).await.expect("an account").into_inner();
+        let asked = RegisterClientRequest {
+            name: "app".to_owned(),
+            grant_types: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
+            scopes: vec!["openid".to_owned(), "profile".to_owned()],
+            redirect_uris: vec![CALLBACK.to_owned()],
+            public: true,
+            ..RegisterClientRequest::default()
+        };
+        let mut clients = ClientsClient::new(process.channel(data, "control-plane"));
+        let client = clients.register(asked).await.expect("a client").into_inner();
+        assert_eq!(client.client_secret, "", "a public client keeps no secret");
+
+        let query = encode(&[
+            ("response_type", "code"),
+            ("client_id", &client.client_id),
+            ("redirect_uri", CALLBACK),
+            ("scope", "openid profile"),
+            ("state", "xyz"),
+            ("nonce", "n1"),
+            ("code_challenge", &challenge(VERIFIER)),
+            ("code_challenge_method", "S256"),
+        ]);
+        let page = get(&process, data, &format!("/oauth2/authorize?{query}"), "").await;
+        assert_eq!(page.status(), "200");
+        let cookie = format!("Cookie: {}\r\n", page.cookie());
+        let form = encode(&[("request", &page.sealed()), ("name", "ann"), ("password", PASSWORD)]);
+        let page = post(&process, data, "/oauth2/login", &cookie, &form).await;
+        assert_eq!(page.status(), "200", "{}", page.body);
+        let cookie = format!("Cookie: {}\r\n", page.cookie());
+        let form = encode(&[("request", &page.sealed()), ("answer", "allow")]);
+        let back = post(&process, data, "/oauth2/consent", &cookie, &form).await;
+        assert_eq!(back.status(), "303", "{}", back.body);
+        let location = url::Url::parse(&back.header("location")).expect("an address");
+        assert!(location.as_str().starts_with(CALLBACK), "{location}");
+        let (_, code) = location.query_pairs().find(|(name, _)| name == "code").expect("a code");
+
+        let exchange = encode(&[
+            ("grant_type", "authorization_code"),
+            ("client_id", &client.client_id),
+            ("code", &code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", VERIFIER),
+        ]);
+        let tokens = post(&process, data, "/oauth2/token", "", &exchange).await;
+        let access = tokens.text("access_token");
+        let bearer = format!("Authorization: Bearer {access}\r\n");
+        let told = get(&process, data, "/oauth2/userinfo", &bearer).await;
+        assert_eq!(told.json()["sub"], account.user_id.as_str());
+        assert_eq!(told.json()["preferred_username"], "ann");
+
+        let refresh = async |token: &str| {
+            let form = encode(&[
+                ("grant_type", "refresh_token"),
+                ("client_id", &client.client_id),
+                ("refresh_token", token),
+            ]);
+            post(&process, data, "/oauth2/token", "", &form).await
+        };
+        let first = tokens.text("refresh_token");
+        let second = refresh(&first).await.text("refresh_token");
+        let third = refresh(&second).await;
+        assert!(process.active(data, &third.text("access_token")).await);
+        // Two generations old: somebody else holds it.
+        let stolen = refresh(&first).await;
+        assert_eq!((stolen.status(), stolen.text("error").as_str()), ("400", "invalid_grant"));
+        assert!(!process.active(data, &access).await);
+        assert!(!process.active(data, &third.text("access_token")).await);
+        assert_eq!(refresh(&third.text("refresh_token")).await.status(), "400");
+        assert_eq!(get(&process, data, "/oauth2/userinfo", &bearer).await.status(), "401");
+    })
+    .await;
+}
