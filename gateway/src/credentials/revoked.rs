@@ -214,6 +214,7 @@ mod tests {
             subject: next(),
             issued_at: next().and_then(|at| at.parse().ok()),
             audience: Vec::new(),
+            audience_is_list: false,
             expires_at: 1_000,
             not_before: None,
             scopes: Vec::new(),
