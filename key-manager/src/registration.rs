@@ -2,12 +2,15 @@
 
 use zeroize::Zeroizing;
 
-use crate::client_auth::{new_client_id, new_secret};
-use crate::domain::{Client, ClientId, ClientIdError, ScopeError, Scopes, UnknownAlgorithm};
+use crate::client_auth::{SettingError, Settings, new_client_id, new_secret, sealed_for};
+use crate::domain::{
+    AuthMethod, Client, ClientId, ClientIdError, ScopeError, Scopes, UnknownAlgorithm,
+};
 use crate::endpoint::Authority;
 use crate::grant::{GrantKind, UnknownGrant};
 use crate::issue::{IssueError, Wish};
 use crate::store::{StoreError, StoredClient};
+use crate::vault::VaultError;
 
 /// The longest name of a client, in bytes.
 const LONGEST_NAME: usize = 256;
@@ -23,12 +26,14 @@ pub struct Application {
     pub access_token_seconds: u32,
     /// Empty: the default in force.
     pub algorithm: String,
+    /// How it proves who it is.
+    pub settings: Settings,
 }
 
 /// A client that was made.
 pub struct Registered {
     pub client: Client,
-    /// Known nowhere else.
+    /// Known nowhere else; empty where the client proves itself without.
     pub secret: Zeroizing<String>,
 }
 
@@ -50,6 +55,10 @@ pub enum RegistrationError {
     Algorithm(#[from] UnknownAlgorithm),
     #[error("access_token_seconds: tokens live {longest} seconds at most")]
     Life { longest: u32 },
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    #[error("the secret could not be sealed")]
+    Seal(#[from] VaultError),
     #[error("client_id: {0}")]
     ClientId(#[from] ClientIdError),
     #[error("the client could not be stored")]
@@ -61,7 +70,7 @@ pub enum RegistrationError {
 impl RegistrationError {
     /// Whether the request has to change before it can succeed.
     pub const fn is_callers(&self) -> bool {
-        !matches!(self, Self::Store(_) | Self::Keys(_))
+        !matches!(self, Self::Store(_) | Self::Keys(_) | Self::Seal(_))
     }
 }
 
@@ -77,11 +86,24 @@ pub async fn register(
     {
         authority.keeper.change(Wish::Have(algorithm)).await?;
     }
-    let secret = new_secret(&authority.pepper, &client.id, now);
-    let stored = StoredClient { client, secrets: vec![secret.stored] };
+    let method = client.authentication.method;
+    let mut secrets = Vec::new();
+    let mut plain = Zeroizing::default();
+    if method.has_secret() {
+        let mut secret = new_secret(&authority.pepper, &client.id, now);
+        if method == AuthMethod::SecretJwt {
+            let purpose = sealed_for(&client.id);
+            secret.stored.sealed =
+                authority.clients.sealer.seal(&purpose, secret.plain.as_bytes())?;
+        }
+        secrets.push(secret.stored);
+        plain = secret.plain;
+    }
+    let stored = StoredClient { client, secrets };
     authority.store.add_client(&stored).await?;
-    tracing::info!(client = %stored.client.id, name = stored.client.name, "client registered");
-    Ok(Registered { client: stored.client, secret: secret.plain })
+    let name = &stored.client.name;
+    tracing::info!(client = %stored.client.id, name, method = method.name(), "client registered");
+    Ok(Registered { client: stored.client, secret: plain })
 }
 
 fn client(
@@ -106,6 +128,10 @@ fn client(
     if application.access_token_seconds > longest {
         return Err(RegistrationError::Life { longest });
     }
+    let authentication = application.settings.check(&authority.clients, || {
+        let forbidden = grants.iter().find(|grant| !grant.is_for_public_clients());
+        forbidden.map_or(Ok(()), |grant| Err(grant.to_string()))
+    })?;
     let algorithm = Some(application.algorithm.as_str()).filter(|name| !name.is_empty());
     Ok(Client {
         id: new_client_id()?,
@@ -116,6 +142,7 @@ fn client(
         algorithm: algorithm.map(str::parse).transpose()?,
         ended_until: 0,
         created_at: now,
+        authentication,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Scopes, TokenAlgorithm};
+use super::{Authentication, Scopes, TokenAlgorithm};
 
 /// The name of a client towards everybody: letters, digits, `_`, `-` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +55,8 @@ pub struct Client {
     pub ended_until: i64,
     /// When it was registered, Unix seconds.
     pub created_at: i64,
+    /// How it proves who it is.
+    pub authentication: Authentication,
 }
 
 impl Client {

@@ -1,5 +1,7 @@
 //! A token of ours that was verified: whose is it, and until when?
 
+use super::Confirmation;
+
 /// What an access token says, once its signature and its time were found good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveToken {
@@ -13,4 +15,6 @@ pub struct LiveToken {
     /// Unix seconds.
     pub expires_at: i64,
     pub jti: String,
+    /// What it is bound to.
+    pub confirmation: Confirmation,
 }

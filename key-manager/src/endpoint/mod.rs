@@ -6,6 +6,7 @@
 mod answer;
 mod audience;
 mod authority;
+mod bound;
 mod discovery;
 mod introspect;
 mod jwks;

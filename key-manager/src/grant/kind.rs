@@ -33,6 +33,11 @@ impl GrantKind {
         }
     }
 
+    /// Whether a client that proves nothing may use it (RFC 6749 section 4.4: not this one).
+    pub const fn is_for_public_clients(self) -> bool {
+        !matches!(self, Self::ClientCredentials)
+    }
+
     pub fn approve(self, client: &Client) -> Approval {
         match self {
             Self::ClientCredentials => client_credentials::approve(client),

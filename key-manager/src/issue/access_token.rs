@@ -1,9 +1,9 @@
 //! How does an approved request become an access token?
 
 use super::IssueError;
-use super::claims::{Audience, Claims, ScopeText};
+use super::claims::{Audience, Claims, Cnf, ScopeText};
 use super::ring::Ring;
-use crate::domain::{Client, Scopes, TokenAlgorithm};
+use crate::domain::{Client, Confirmation, Scopes, TokenAlgorithm};
 
 /// What holds for every token.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ pub struct Order<'o> {
     pub subject: &'o str,
     pub scopes: &'o Scopes,
     pub audience: &'o [String],
+    pub confirmation: &'o Confirmation,
     /// Unix seconds.
     pub now: i64,
 }
@@ -56,6 +57,7 @@ pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<Access
         iat: issued_at,
         exp: issued_at.saturating_add(i64::from(seconds)),
         jti: chassis::random::token(16),
+        cnf: (!order.confirmation.is_empty()).then(|| Cnf::of(order.confirmation)),
         scope: (!order.scopes.is_empty()).then_some(ScopeText(order.scopes)),
     };
     let signer = ring.signer(client.algorithm.unwrap_or(rules.algorithm))?;

@@ -9,6 +9,7 @@ mod ring;
 mod rotation;
 
 pub use access_token::{AccessToken, Order, TokenRules, issue};
+pub use claims::cnf;
 pub use error::IssueError;
 pub use keeper::{Keeper, KeyRules};
 pub use recognise::recognise;

@@ -9,5 +9,5 @@ mod record;
 mod sql;
 
 pub use contract::{Store, StoreError};
-pub use record::{KeyChange, Ledger, StoredClient, StoredKey, StoredSecret};
+pub use record::{KeyChange, Ledger, StoredClient, StoredKey, StoredSecret, Use, Used};
 pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

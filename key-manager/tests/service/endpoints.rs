@@ -205,6 +205,12 @@ async fn discovery_announces_what_works_and_nothing_else() {
     assert_eq!(oidc.headers()["cache-control"], "public, max-age=3600");
     insta::assert_snapshot!(serde_json::to_string_pretty(&json(&oidc)).expect("text"), @r#"
     {
+      "dpop_signing_alg_values_supported": [
+        "ES256",
+        "ES384",
+        "PS256",
+        "EdDSA"
+      ],
       "grant_types_supported": [
         "client_credentials"
       ],
@@ -212,7 +218,19 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "introspection_endpoint": "https://127.0.0.1:9453/oauth2/introspect",
       "introspection_endpoint_auth_methods_supported": [
         "client_secret_basic",
-        "client_secret_post"
+        "client_secret_post",
+        "client_secret_jwt",
+        "private_key_jwt"
+      ],
+      "introspection_endpoint_auth_signing_alg_values_supported": [
+        "ES256",
+        "ES384",
+        "PS256",
+        "PS384",
+        "PS512",
+        "EdDSA",
+        "RS256",
+        "HS256"
       ],
       "issuer": "https://127.0.0.1:9453/oauth2",
       "jwks_uri": "https://127.0.0.1:9453/oauth2/jwks",
@@ -220,15 +238,40 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "revocation_endpoint": "https://127.0.0.1:9453/oauth2/revoke",
       "revocation_endpoint_auth_methods_supported": [
         "client_secret_basic",
-        "client_secret_post"
+        "client_secret_post",
+        "client_secret_jwt",
+        "private_key_jwt"
+      ],
+      "revocation_endpoint_auth_signing_alg_values_supported": [
+        "ES256",
+        "ES384",
+        "PS256",
+        "PS384",
+        "PS512",
+        "EdDSA",
+        "RS256",
+        "HS256"
       ],
       "subject_types_supported": [
         "public"
       ],
+      "tls_client_certificate_bound_access_tokens": false,
       "token_endpoint": "https://127.0.0.1:9453/oauth2/token",
       "token_endpoint_auth_methods_supported": [
         "client_secret_basic",
-        "client_secret_post"
+        "client_secret_post",
+        "client_secret_jwt",
+        "private_key_jwt"
+      ],
+      "token_endpoint_auth_signing_alg_values_supported": [
+        "ES256",
+        "ES384",
+        "PS256",
+        "PS384",
+        "PS512",
+        "EdDSA",
+        "RS256",
+        "HS256"
       ]
     }
     "#);

@@ -8,6 +8,10 @@ mod postgres;
 mod stand;
 
 #[cfg(test)]
+mod assertions;
+#[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod endpoints;
 #[cfg(test)]
 mod errors;
@@ -17,6 +21,10 @@ mod keys;
 mod outage;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod proofs;
+#[cfg(test)]
+mod registrations;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

@@ -19,11 +19,18 @@ struct Migration {
     text: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "clients_keys_revocations",
-    text: include_str!("../../../migrations/0001_clients_keys_revocations.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "clients_keys_revocations",
+        text: include_str!("../../../migrations/0001_clients_keys_revocations.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "client_authentication",
+        text: include_str!("../../../migrations/0003_client_authentication.sql"),
+    },
+];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, applied_at BIGINT NOT NULL

@@ -13,6 +13,7 @@ mod keys;
 mod ledger;
 mod revocations;
 mod sql_store;
+mod used;
 
 pub use database::Config;
 pub use sql_store::SqlStore;

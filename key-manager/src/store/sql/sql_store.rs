@@ -6,9 +6,9 @@ use chassis::clock::Clock;
 use super::database::{Config, Database};
 use super::migrate::migrate;
 use super::url::DatabaseUrl;
-use super::{clients, keys, ledger, revocations};
+use super::{clients, keys, ledger, revocations, used};
 use crate::domain::{ClientId, Entry, LiveToken, Revocation};
-use crate::store::{KeyChange, Ledger, Store, StoreError, StoredClient, StoredKey};
+use crate::store::{KeyChange, Ledger, Store, StoreError, StoredClient, StoredKey, Use, Used};
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
 #[derive(Clone, Debug)]
@@ -81,6 +81,14 @@ impl Store for SqlStore {
 
     async fn begin_epoch(&self, before: &str, epoch: &str) -> Result<(), StoreError> {
         ledger::begin_epoch(&self.0, before, epoch).await
+    }
+
+    async fn use_once(&self, used: &Used<'_>) -> Result<Use, StoreError> {
+        used::once(&self.0, used).await
+    }
+
+    async fn forget_used(&self, now: i64) -> Result<u64, StoreError> {
+        used::forget(&self.0, now).await
     }
 
     async fn keys(&self) -> Result<(u64, Vec<StoredKey>), StoreError> {
