@@ -1,7 +1,6 @@
 -- People, what they allowed, and what was issued for them. One text for SQLite and PostgreSQL.
 
 ALTER TABLE client ADD COLUMN redirect_uris TEXT NOT NULL DEFAULT '';      -- parted by spaces
-ALTER TABLE client ADD COLUMN is_public BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE client ADD COLUMN first_party BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE client ADD COLUMN refresh_policy TEXT NOT NULL DEFAULT 'static';
 

@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use chassis::readiness::Condition;
 use chassis::{Backoff, Host};
 
+use crate::binding::{Nonces, ProofRules};
+use crate::client_auth::{AssertionRules, Authenticator, Certificates};
 use crate::config::Config;
 use crate::edge;
 use crate::endpoint::Authority;
@@ -29,6 +31,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     ready.1.green();
     tend(&host, &authority, ready.0, config.keys.rotate);
     edge::https(&host, &config.https, &authority).await?;
+    edge::https_with_certificates(&host, &config.https, &config.certificates, &authority).await?;
     edge::rpc(&host, &config.rpc, config.revocations.watchers, &authority).await?;
     host.shutdown.wait().await;
     Ok(())
@@ -85,6 +88,20 @@ pub async fn assemble(
         follower.compare(&seen).await?;
     }
     let issuer = config.issuer.url.clone();
+    let pepper = Arc::new(master.pepper()?);
+    let clients = Authenticator {
+        store: store.clone(),
+        pepper: pepper.clone(),
+        sealer: master.sealer()?,
+        rules: AssertionRules {
+            audiences: [issuer.as_str().to_owned(), issuer.address("token")],
+            longest_seconds: config.clients.assertion,
+            skew_seconds: config.clients.skew,
+            remembered: config.clients.remembered,
+        },
+        certificates: certificates(config, host)?,
+    };
+    let proofs = proof_rules(config, &master)?;
     let log = RevocationLog::new(
         store.clone(),
         Arc::new(follower),
@@ -101,15 +118,42 @@ pub async fn assemble(
         }),
         issuer: Arc::new(issuer),
         store,
-        pepper: Arc::new(master.pepper()?),
+        pepper,
         sealer: Arc::new(master.short_sealer()?),
         passwords: Passwords::new(config.login.passwords(), host.tasks.clone())?,
         refresh: config.refresh.rules(),
         login: config.login.rules(),
         keeper: Arc::new(keeper),
         log: Arc::new(log),
+        clients: Arc::new(clients),
+        proofs: Arc::new(proofs),
+        certificate_base: config.certificates.url.clone().map(Arc::new),
         meter: Meter::new(&host.metrics),
         clock,
+    })
+}
+
+fn certificates(config: &Config, host: &Host) -> anyhow::Result<Certificates> {
+    let config = &config.certificates;
+    if !config.accept {
+        return Ok(Certificates::default());
+    }
+    let authority = Some(config.ca.as_str()).filter(|ca| !ca.is_empty());
+    let authority = authority.map(|ca| host.identity("", "", ca)).transpose();
+    Ok(Certificates::accepted(authority.context("certificates.ca cannot be used")?))
+}
+
+fn proof_rules(config: &Config, master: &MasterKey) -> anyhow::Result<ProofRules> {
+    let (clients, dpop) = (&config.clients, config.dpop);
+    let elsewhere = config.certificates.url.iter().chain(&clients.addresses);
+    let bases = std::iter::once(&config.issuer.url).chain(elsewhere);
+    let nonces = dpop.nonces.then(|| master.nonces()).transpose()?;
+    Ok(ProofRules {
+        bases: bases.map(|base| base.as_str().to_owned()).collect(),
+        window_seconds: dpop.window,
+        skew_seconds: clients.skew,
+        remembered: clients.remembered,
+        nonces: nonces.map(|key| Nonces::new(key, dpop.nonce_life)),
     })
 }
 
@@ -186,10 +230,17 @@ async fn by_time(host: &Host, authority: &Authority, rotate: Duration) {
             Ok(lines) => tracing::debug!(lines, "revocations forgotten"),
             Err(error) => tracing::warn!(error = causes(&error), "revocations not forgotten"),
         }
-        match authority.store.sweep(host.clock.unix_seconds()).await {
+        match authority.store.sweep(authority.clock.unix_seconds()).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "what had ended was swept out"),
             Err(error) => tracing::warn!(error = causes(&error), "nothing was swept out"),
+        }
+        match authority.store.forget_used(authority.clock.unix_seconds()).await {
+            Ok(0) => {}
+            Ok(lines) => tracing::debug!(lines, "used assertions and proofs forgotten"),
+            Err(error) => {
+                tracing::warn!(error = causes(&error), "used assertions and proofs not forgotten");
+            }
         }
         tokio::select! {
             () = host.shutdown.wait() => return,

@@ -1,5 +1,6 @@
 //! What can be configured? `default.toml` is the documentation.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +31,92 @@ pub struct Config {
     pub login: LoginConfig,
     pub keys: KeysConfig,
     pub revocations: RevocationsConfig,
+    pub clients: ClientsConfig,
+    pub dpop: DpopConfig,
+    pub certificates: CertificatesConfig,
+}
+
+/// `[clients]`: what their assertions and proofs may say.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientsConfig {
+    /// Other addresses than the issuer's under which they reach the endpoints.
+    #[serde(deserialize_with = "addresses")]
+    pub addresses: Vec<Issuer>,
+    /// Seconds.
+    #[serde(deserialize_with = "life")]
+    pub assertion: u32,
+    /// Seconds.
+    #[serde(deserialize_with = "skew")]
+    pub skew: u32,
+    pub remembered: u32,
+}
+
+/// `[dpop]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DpopConfig {
+    /// Seconds.
+    #[serde(deserialize_with = "life")]
+    pub window: u32,
+    pub nonces: bool,
+    /// Seconds.
+    #[serde(deserialize_with = "life")]
+    pub nonce_life: u32,
+}
+
+/// `[certificates]`: those of clients.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "RawCertificates")]
+pub struct CertificatesConfig {
+    pub accept: bool,
+    pub listen: Option<SocketAddr>,
+    /// What discovery announces for clients with certificates.
+    pub url: Option<Issuer>,
+    /// Empty: nobody's word is taken for a name.
+    pub ca: String,
+}
+
+/// As written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCertificates {
+    accept: bool,
+    listen: String,
+    url: String,
+    ca: String,
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+enum CertificatesError {
+    #[error("`listen`, `url` and `ca` say nothing while `accept` is false")]
+    Unused,
+    #[error("`listen` is no address with a port")]
+    Listen(#[from] std::net::AddrParseError),
+    #[error("`url` is no https URL without query, fragment, user and slash at its end")]
+    Url,
+}
+
+impl TryFrom<RawCertificates> for CertificatesConfig {
+    type Error = CertificatesError;
+
+    fn try_from(raw: RawCertificates) -> Result<Self, CertificatesError> {
+        let RawCertificates { accept, listen, url, ca } = raw;
+        let silent = listen.is_empty() && url.is_empty() && ca.is_empty();
+        if !accept && !silent {
+            return Err(CertificatesError::Unused);
+        }
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Ok(Self {
+            accept,
+            listen: given(&listen).map(|text| text.parse()).transpose()?,
+            url: given(&url)
+                .map(|text| Issuer::parse(&text))
+                .transpose()
+                .map_err(|_| CertificatesError::Url)?,
+            ca,
+        })
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -183,6 +270,18 @@ fn life<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let life = duration::deserialize(deserializer)?;
     let seconds = u32::try_from(life.as_secs()).ok().filter(|seconds| *seconds > 0);
     seconds.ok_or_else(|| D::Error::custom("this lasts at least a second, and at most 136 years"))
+}
+
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Issuer>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| Issuer::parse(text).map_err(D::Error::custom)).collect()
+}
+
+/// Whole seconds; more than a minute would be no difference between clocks any more.
+fn skew<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let skew = duration::deserialize(deserializer)?;
+    let seconds = u32::try_from(skew.as_secs()).ok().filter(|seconds| *seconds <= 60);
+    seconds.ok_or_else(|| D::Error::custom("clocks may differ by 60 seconds at most"))
 }
 
 fn rotate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -2,15 +2,16 @@
 
 use zeroize::Zeroizing;
 
-use crate::client_auth::{new_client_id, new_secret};
+use crate::client_auth::{SettingError, Settings, new_client_id, new_secret, sealed_for};
 use crate::domain::{
-    Client, ClientId, ClientIdError, RedirectUri, RedirectUriError, RefreshPolicy, ScopeError,
-    Scopes, UnknownAlgorithm, UnknownPolicy,
+    AuthMethod, Client, ClientId, ClientIdError, RedirectUri, RedirectUriError, RefreshPolicy,
+    ScopeError, Scopes, UnknownAlgorithm, UnknownPolicy,
 };
 use crate::endpoint::Authority;
 use crate::grant::{GrantKind, UnknownGrant};
 use crate::issue::{IssueError, Wish};
 use crate::store::{StoreError, StoredClient};
+use crate::vault::VaultError;
 
 /// The longest name of a client, in bytes.
 const LONGEST_NAME: usize = 256;
@@ -28,18 +29,20 @@ pub struct Application {
     pub algorithm: String,
     /// Where people are sent back to; needed for `authorization_code`.
     pub redirect_uris: Vec<String>,
-    /// Whether it has no secret to keep.
+    /// Whether it has nothing to prove itself with: another word for the method `none`.
     pub public: bool,
     /// Whether people are not asked for consent.
     pub first_party: bool,
     /// `rotate` or `static`; empty: `rotate` for public clients, `static` for others (KM-073).
     pub refresh: String,
+    /// How it proves who it is.
+    pub settings: Settings,
 }
 
 /// A client that was made.
 pub struct Registered {
     pub client: Client,
-    /// Known nowhere else; empty for a public client.
+    /// Known nowhere else; empty where the client proves itself without.
     pub secret: Zeroizing<String>,
 }
 
@@ -68,7 +71,7 @@ pub enum RegistrationError {
         RedirectUri::MOST
     )]
     Redirects,
-    #[error("grant_types: a public client may use `authorization_code` and `refresh_token` only")]
+    #[error("token_endpoint_auth_method: a public client proves nothing, its method is `none`")]
     Public,
     #[error("grant_types: `refresh_token` comes with `authorization_code`")]
     Refresh,
@@ -76,6 +79,10 @@ pub enum RegistrationError {
     Policy(#[from] UnknownPolicy),
     #[error("refresh_policy: a public client's refresh tokens `rotate`")]
     StaticPublic,
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    #[error("the secret could not be sealed")]
+    Seal(#[from] VaultError),
     #[error("client_id: {0}")]
     ClientId(#[from] ClientIdError),
     #[error("the client could not be stored")]
@@ -87,7 +94,7 @@ pub enum RegistrationError {
 impl RegistrationError {
     /// Whether the request has to change before it can succeed.
     pub const fn is_callers(&self) -> bool {
-        !matches!(self, Self::Store(_) | Self::Keys(_))
+        !matches!(self, Self::Store(_) | Self::Keys(_) | Self::Seal(_))
     }
 }
 
@@ -103,16 +110,24 @@ pub async fn register(
     {
         authority.keeper.change(Wish::Have(algorithm)).await?;
     }
-    let (secret, secrets) = if client.public {
-        (Zeroizing::default(), Vec::new())
-    } else {
-        let secret = new_secret(&authority.pepper, &client.id, now);
-        (secret.plain, vec![secret.stored])
-    };
+    let method = client.authentication.method;
+    let mut secrets = Vec::new();
+    let mut plain = Zeroizing::default();
+    if method.has_secret() {
+        let mut secret = new_secret(&authority.pepper, &client.id, now);
+        if method == AuthMethod::SecretJwt {
+            let purpose = sealed_for(&client.id);
+            secret.stored.sealed =
+                authority.clients.sealer.seal(&purpose, secret.plain.as_bytes())?;
+        }
+        secrets.push(secret.stored);
+        plain = secret.plain;
+    }
     let stored = StoredClient { client, secrets };
     authority.store.add_client(&stored).await?;
-    tracing::info!(client = %stored.client.id, name = stored.client.name, "client registered");
-    Ok(Registered { client: stored.client, secret })
+    let name = &stored.client.name;
+    tracing::info!(client = %stored.client.id, name, method = method.name(), "client registered");
+    Ok(Registered { client: stored.client, secret: plain })
 }
 
 fn client(
@@ -137,6 +152,17 @@ fn client(
     if application.access_token_seconds > longest {
         return Err(RegistrationError::Life { longest });
     }
+    let mut settings = application.settings.clone();
+    if application.public {
+        if !matches!(settings.method.as_str(), "" | "none") {
+            return Err(RegistrationError::Public);
+        }
+        settings.method = AuthMethod::None.name().to_owned();
+    }
+    let authentication = settings.check(&authority.clients, || {
+        let forbidden = grants.iter().find(|grant| !grant.is_for_public_clients());
+        forbidden.map_or(Ok(()), |grant| Err(grant.to_string()))
+    })?;
     let algorithm = Some(application.algorithm.as_str()).filter(|name| !name.is_empty());
     Ok(Client {
         id: new_client_id()?,
@@ -146,11 +172,11 @@ fn client(
         access_token_seconds: Some(application.access_token_seconds).filter(|life| *life > 0),
         algorithm: algorithm.map(str::parse).transpose()?,
         redirect_uris: redirects(application, &grants)?,
-        public: application.public,
         first_party: application.first_party,
-        refresh: refresh(application)?,
+        refresh: refresh(application, authentication.method == AuthMethod::None)?,
         ended_until: 0,
         created_at: now,
+        authentication,
     })
 }
 
@@ -159,10 +185,6 @@ fn redirects(
     grants: &[GrantKind],
 ) -> Result<Vec<RedirectUri>, RegistrationError> {
     let code = grants.contains(&GrantKind::AuthorizationCode);
-    let alone = grants.contains(&GrantKind::ClientCredentials);
-    if application.public && alone {
-        return Err(RegistrationError::Public);
-    }
     if !code && grants.contains(&GrantKind::RefreshToken) {
         return Err(RegistrationError::Refresh);
     }
@@ -173,13 +195,13 @@ fn redirects(
     Ok(uris.iter().map(|uri| RedirectUri::parse(uri)).collect::<Result<_, _>>()?)
 }
 
-fn refresh(application: &Application) -> Result<RefreshPolicy, RegistrationError> {
+fn refresh(application: &Application, public: bool) -> Result<RefreshPolicy, RegistrationError> {
     let policy = match application.refresh.as_str() {
-        "" if application.public => RefreshPolicy::Rotate,
+        "" if public => RefreshPolicy::Rotate,
         "" => RefreshPolicy::Static,
         name => name.parse()?,
     };
-    if application.public && policy == RefreshPolicy::Static {
+    if public && policy == RefreshPolicy::Static {
         return Err(RegistrationError::StaticPublic);
     }
     Ok(policy)

@@ -69,6 +69,8 @@ pub struct Claims {
     pub subject: Option<String>,
     /// `aud`, one or many.
     pub audience: Vec<String>,
+    /// Whether `aud` was written as a list, be it of one. Who asks for a single audience refuses it.
+    pub audience_is_list: bool,
     /// `exp`, in seconds since the Unix epoch.
     pub expires_at: i64,
     /// `nbf`, in seconds since the Unix epoch.
@@ -107,7 +109,9 @@ impl Claims {
             Some(id) => Some(id),
             None => map.get("azp").and_then(Value::as_str).map(str::to_owned),
         };
+        let audience_is_list = map.get("aud").is_some_and(Value::is_array);
         Ok(Self {
+            audience_is_list,
             issuer: text(&mut map, "iss")?.ok_or(Refusal::Issuer)?,
             subject: text(&mut map, "sub")?,
             audience: map.remove("aud").map(one_or_many).transpose()?.unwrap_or_default(),

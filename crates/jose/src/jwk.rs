@@ -138,11 +138,16 @@ impl KeySet {
     }
 }
 
+/// One key that may verify signatures; `None`: it may not, or is no public key.
+pub(crate) fn public_key(jwk: &Map<String, Value>) -> Option<Key> {
+    parse_key(jwk, 0).ok().flatten()
+}
+
 /// The key, or `None` where the JWK is of a kind or use that does not concern us.
 fn parse_key(jwk: &Map<String, Value>, position: usize) -> Result<Option<Key>, KeySetError> {
     let broken = |reason| KeySetError::Key { position, reason };
     let member = |name: &str| jwk.get(name).and_then(Value::as_str);
-    if jwk.contains_key("d") || jwk.contains_key("k") {
+    if ["d", "k", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|name| jwk.contains_key(*name)) {
         return Err(KeySetError::Private { position });
     }
     let kty = member("kty").ok_or(broken("`kty` is missing"))?;

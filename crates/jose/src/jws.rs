@@ -65,12 +65,12 @@ struct Header {
     typ: Option<String>,
 }
 
-struct Parts<'t> {
-    header: &'t str,
-    payload: &'t str,
-    signature: &'t str,
+pub(crate) struct Parts<'t> {
+    pub(crate) header: &'t str,
+    pub(crate) payload: &'t str,
+    pub(crate) signature: &'t str,
     /// What was signed: header, dot, payload.
-    message: &'t str,
+    pub(crate) message: &'t str,
 }
 
 /// Believes `token` or says why not.
@@ -110,7 +110,7 @@ pub fn issuer_unverified(token: &str) -> Option<String> {
     map.get("iss")?.as_str().map(str::to_owned)
 }
 
-fn split(token: &str) -> Result<Parts<'_>, Refusal> {
+pub(crate) fn split(token: &str) -> Result<Parts<'_>, Refusal> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(Refusal::TooLong);
     }
@@ -122,25 +122,38 @@ fn split(token: &str) -> Result<Parts<'_>, Refusal> {
     Ok(Parts { header, payload, signature, message })
 }
 
-fn read_object(part: &str) -> Result<Map<String, Value>, Refusal> {
+pub(crate) fn read_object(part: &str) -> Result<Map<String, Value>, Refusal> {
     decode(part).and_then(|bytes| parse_object(&bytes)).ok_or(Refusal::Malformed)
 }
 
 fn read_header(part: &str) -> Result<Header, Refusal> {
-    let mut map = read_object(part)?;
-    if map.contains_key("crit") || map.contains_key("b64") {
-        return Err(Refusal::Critical);
-    }
-    let mut text = |name: &str| match map.remove(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Refusal::Malformed),
-    };
-    let algorithm = text("alg")?
+    let mut map = read_fields(part)?;
+    let algorithm = take_text(&mut map, "alg")?
         .ok_or(Refusal::Malformed)?
         .parse()
         .map_err(|_: crate::UnknownAlgorithm| Refusal::Algorithm)?;
-    Ok(Header { algorithm, kid: text("kid")?, typ: text("typ")? })
+    let (kid, typ) = (take_text(&mut map, "kid")?, take_text(&mut map, "typ")?);
+    Ok(Header { algorithm, kid, typ })
+}
+
+/// The fields of a header that asks for nothing that we do not understand.
+pub(crate) fn read_fields(part: &str) -> Result<Map<String, Value>, Refusal> {
+    let map = read_object(part)?;
+    if map.contains_key("crit") || map.contains_key("b64") {
+        return Err(Refusal::Critical);
+    }
+    Ok(map)
+}
+
+pub(crate) fn take_text(
+    map: &mut Map<String, Value>,
+    name: &str,
+) -> Result<Option<String>, Refusal> {
+    match map.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Refusal::Malformed),
+    }
 }
 
 #[cfg(test)]

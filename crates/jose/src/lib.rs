@@ -2,8 +2,9 @@
 //!
 //! JSON Web Tokens (RFC 7519) as signed compact JWS (RFC 7515), and key sets (RFC 7517). Pure: no
 //! I/O, no clock; whoever calls says what time it is. The header is read strictly before any
-//! cryptography happens, a key only ever serves the algorithms that fit it, and symmetric
-//! algorithms and `none` do not exist here.
+//! cryptography happens, a key only ever serves the algorithms that fit it, and `none` does not
+//! exist here. HMAC has a door of its own (`verify_hs256`), to which no public key leads; so has a
+//! proof that carries its own key (`verify_proof`, RFC 9449).
 #![warn(missing_docs)]
 
 mod algorithm;
@@ -11,10 +12,14 @@ mod claims;
 mod encoding;
 mod jwk;
 mod jws;
+mod mac;
+mod proof;
 mod signing;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claims::{Claims, Expectation};
 pub use jwk::{Key, KeySet, KeySetError};
 pub use jws::{Refusal, issuer_unverified, verify};
+pub use mac::verify_hs256;
+pub use proof::{Proof, verify_proof};
 pub use signing::{SigningError, SigningKey};

@@ -117,8 +117,18 @@ impl SigningKey {
     /// `claims` as a compact JWT of type `typ`.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningError> {
         let header = json!({ "alg": self.algorithm.name(), "kid": self.kid, "typ": typ });
+        self.sign_under(&header.to_string(), claims)
+    }
+
+    /// `claims` as a compact JWT under a header that the caller wrote: one that carries the key
+    /// itself (RFC 9449 §4.2), or in a test whatever an attacker would write.
+    pub fn sign_under(
+        &self,
+        header: &str,
+        claims: &impl Serialize,
+    ) -> Result<String, SigningError> {
         let payload = serde_json::to_vec(claims).map_err(SigningError::Claims)?;
-        let mut token = encode(header.to_string().as_bytes());
+        let mut token = encode(header.as_bytes());
         token.push('.');
         token.push_str(&encode(&payload));
         let signature = self.sign_bytes(token.as_bytes())?;

@@ -226,6 +226,7 @@ mod tests {
                 .into_iter()
                 .collect(),
             audience: Vec::new(),
+            audience_is_list: false,
             expires_at: 1_000,
             not_before: None,
             scopes: Vec::new(),

@@ -149,6 +149,7 @@ fn claims() -> Claims {
         issuer: ISSUER.to_owned(),
         subject: None,
         audience: Vec::new(),
+        audience_is_list: false,
         expires_at: i64::MAX,
         not_before: None,
         issued_at: Some(0),

@@ -1,11 +1,19 @@
 //! Do the credentials prove the client?
 //!
-//! An unknown client costs what a wrong secret costs: one look into the store and one digest.
+//! By the method that was agreed with it, and by no other (KM-051). An unknown client costs what a
+//! wrong secret costs: one look into the store and one digest.
 
-use super::method::{MethodError, Presented};
-use crate::domain::{Client, ClientId};
-use crate::store::{Store, StoreError};
-use crate::vault::Pepper;
+use std::sync::Arc;
+
+use jose::KeySet;
+
+use super::assertion::{AssertionError, AssertionRules};
+use super::certificate::Certificates;
+use super::method::{MethodError, Presented, Shown};
+use super::secret::sealed_for;
+use crate::domain::{AuthMethod, Client};
+use crate::store::{Store, StoreError, StoredClient, StoredSecret};
+use crate::vault::{Pepper, Sealer};
 
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
@@ -14,43 +22,152 @@ pub enum AuthError {
     /// Says the same of an unknown client, a wrong secret and a secret that has ended.
     #[error("the client is unknown or its secret is wrong")]
     Wrong,
+    #[error("the client is registered for {registered}")]
+    OtherMethod { registered: &'static str },
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
+    #[error("no certificate was shown, or not the client's")]
+    Certificate,
     #[error("the client could not be looked up")]
     Store(#[from] StoreError),
 }
 
-pub async fn authenticate(
-    store: &dyn Store,
-    pepper: &Pepper,
-    presented: Presented<'_>,
-    now: i64,
-) -> Result<Client, AuthError> {
-    if let Some(id) = presented.public() {
-        return public(store, &id).await;
-    }
-    let credentials = presented.credentials()?;
-    let stored = match &credentials.id {
-        Some(id) => store.client(id).await?,
-        None => None,
-    };
-    let owner = credentials.id.as_ref().map_or("", |id| id.as_str());
-    let secrets = stored.as_ref().map(|stored| stored.secrets.as_slice()).unwrap_or_default();
-    let alive = |expires_at: Option<i64>| expires_at.is_none_or(|at| now < at);
+/// Who proves clients, as `bootstrap` put it together.
+#[derive(Debug)]
+pub struct Authenticator {
+    pub store: Arc<dyn Store>,
+    pub pepper: Arc<Pepper>,
+    pub sealer: Sealer,
+    pub rules: AssertionRules,
+    pub certificates: Certificates,
+}
 
-    let mut proven = false;
-    for secret in secrets.iter().filter(|secret| alive(secret.expires_at)) {
-        proven |= pepper.matches(owner, &credentials.secret, &secret.digest);
+impl Authenticator {
+    /// The methods that work here, by the names that discovery gives them.
+    pub fn methods(&self) -> impl Iterator<Item = AuthMethod> {
+        AuthMethod::NAMED.into_iter().filter(|method| self.works(*method))
     }
-    if secrets.is_empty() {
-        pepper.matches(owner, &credentials.secret, "");
+
+    /// Whether a client may be registered for this method.
+    pub(super) fn works(&self, method: AuthMethod) -> bool {
+        match method {
+            AuthMethod::Tls => self.certificates.has_authority(),
+            AuthMethod::SelfSignedTls => self.certificates.are_accepted(),
+            _ => true,
+        }
     }
-    match stored {
-        Some(stored) if proven => Ok(stored.client),
-        _ => Err(AuthError::Wrong),
+
+    /// The client that a request is from. A public client proves nothing: what it may do is for
+    /// the endpoint to say.
+    pub async fn authenticate(
+        &self,
+        presented: Presented<'_>,
+        now: i64,
+    ) -> Result<Client, AuthError> {
+        let credentials = presented.credentials()?;
+        let stored = match &credentials.id {
+            Some(id) => self.store.client(id).await?,
+            None => None,
+        };
+        let owner = credentials.id.as_ref().map_or("", |id| id.as_str());
+        let Some(StoredClient { client, secrets }) = stored else {
+            if let Shown::Secret(_, secret) = &credentials.shown {
+                self.pepper.matches(owner, secret, "");
+            }
+            return Err(AuthError::Wrong);
+        };
+        let method = client.authentication.method;
+        match (method, &credentials.shown) {
+            (AuthMethod::Secret, Shown::Secret(_, secret)) => {
+                self.prove_secret(owner, secret, &secrets, now)?;
+            }
+            (AuthMethod::SecretBasic | AuthMethod::SecretPost, Shown::Secret(by, secret))
+                if *by == method =>
+            {
+                self.prove_secret(owner, secret, &secrets, now)?;
+            }
+            (AuthMethod::PrivateKeyJwt, Shown::Assertion(assertion)) => {
+                self.prove_signature(&client, assertion, now).await?;
+            }
+            (AuthMethod::SecretJwt, Shown::Assertion(assertion)) => {
+                self.prove_mac(&client, assertion, &secrets, now).await?;
+            }
+            (AuthMethod::Tls, Shown::Nothing) => {
+                let name = client.authentication.certificate_name.as_ref();
+                let (der, name) = presented.certificate.zip(name).ok_or(AuthError::Certificate)?;
+                let known = self.certificates.name(der, name, now);
+                known.then_some(()).ok_or(AuthError::Certificate)?;
+            }
+            (AuthMethod::SelfSignedTls, Shown::Nothing) => {
+                let der = presented.certificate.ok_or(AuthError::Certificate)?;
+                let known = self.certificates.hold_key(der, &client.authentication.jwks, now);
+                known.then_some(()).ok_or(AuthError::Certificate)?;
+            }
+            (AuthMethod::None, Shown::Nothing) => {}
+            (AuthMethod::Secret, _) => return Err(AuthError::Wrong),
+            (other, _) => return Err(AuthError::OtherMethod { registered: other.name() }),
+        }
+        Ok(client)
+    }
+
+    /// A certificate that counts: where none are accepted, none was shown.
+    pub fn certificate<'r>(&self, shown: Option<&'r [u8]>) -> Option<&'r [u8]> {
+        shown.filter(|_| self.certificates.are_accepted())
+    }
+
+    fn prove_secret(
+        &self,
+        owner: &str,
+        secret: &str,
+        secrets: &[StoredSecret],
+        now: i64,
+    ) -> Result<(), AuthError> {
+        let mut proven = false;
+        for known in secrets.iter().filter(|known| is_alive(known, now)) {
+            proven |= self.pepper.matches(owner, secret, &known.digest);
+        }
+        if secrets.is_empty() {
+            self.pepper.matches(owner, secret, "");
+        }
+        if proven { Ok(()) } else { Err(AuthError::Wrong) }
+    }
+
+    async fn prove_signature(
+        &self,
+        client: &Client,
+        assertion: &str,
+        now: i64,
+    ) -> Result<(), AssertionError> {
+        let algorithms = client.authentication.algorithm.into_iter().collect();
+        let expect = self.rules.expectation(&client.id, algorithms);
+        // It was read when the client was registered; an empty set proves nobody.
+        let keys = KeySet::parse(&client.authentication.jwks).unwrap_or_default();
+        let claims = jose::verify(assertion, &keys, &expect, now)?;
+        self.rules.accept(self.store.as_ref(), &client.id, &claims, now).await
+    }
+
+    async fn prove_mac(
+        &self,
+        client: &Client,
+        assertion: &str,
+        secrets: &[StoredSecret],
+        now: i64,
+    ) -> Result<(), AssertionError> {
+        let expect = self.rules.expectation(&client.id, Vec::new());
+        let purpose = sealed_for(&client.id);
+        let mut judged = Err(jose::Refusal::UnknownKey { kid: String::new() });
+        for known in secrets.iter().filter(|known| is_alive(known, now)) {
+            let Ok(secret) = self.sealer.open(&purpose, &known.sealed) else { continue };
+            judged = jose::verify_hs256(assertion, &secret, &expect, now);
+            // Another secret of the client changes nothing about what the assertion says.
+            if !matches!(judged, Err(jose::Refusal::Signature)) {
+                break;
+            }
+        }
+        self.rules.accept(self.store.as_ref(), &client.id, &judged?, now).await
     }
 }
 
-/// A public client only says who it is; PKCE and refresh families stand in for a secret.
-async fn public(store: &dyn Store, id: &ClientId) -> Result<Client, AuthError> {
-    let stored = store.client(id).await?;
-    stored.map(|stored| stored.client).filter(|client| client.public).ok_or(AuthError::Wrong)
+fn is_alive(secret: &StoredSecret, now: i64) -> bool {
+    secret.expires_at.is_none_or(|at| now < at)
 }

@@ -1,6 +1,7 @@
 //! By which method does a request authenticate its client?
 //!
-//! Exactly one per request (RFC 6749 section 2.3, KM-051).
+//! Exactly one per request (RFC 6749 section 2.3, KM-051). A certificate counts as none here: a
+//! client may show one only to have its tokens bound to it.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -8,26 +9,11 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::domain::ClientId;
+use crate::domain::{AuthMethod, ClientId};
 use crate::form;
 
-/// The methods that work, by their registered names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretMethod {
-    Basic,
-    Post,
-}
-
-impl SecretMethod {
-    pub const ALL: [Self; 2] = [Self::Basic, Self::Post];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Basic => "client_secret_basic",
-            Self::Post => "client_secret_post",
-        }
-    }
-}
+/// The `client_assertion_type` of RFC 7523 section 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What a request shows of its client.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,19 +26,39 @@ pub struct Presented<'r> {
     pub client_id: Option<&'r str>,
     /// `client_secret` of the form.
     pub client_secret: Option<&'r str>,
+    /// `client_assertion` of the form.
+    pub assertion: Option<&'r str>,
+    /// `client_assertion_type` of the form.
+    pub assertion_type: Option<&'r str>,
+    /// In DER, as the connection or the gateway has it.
+    pub certificate: Option<&'r [u8]>,
 }
 
-/// A client's name and the secret that shall prove it.
-pub struct Credentials {
-    pub method: SecretMethod,
+/// A client's name and what shall prove it.
+pub struct Credentials<'r> {
     /// `None`: not even the form of an identifier.
     pub id: Option<ClientId>,
-    pub secret: Zeroizing<String>,
+    pub shown: Shown<'r>,
 }
 
-impl std::fmt::Debug for Credentials {
+/// What a request shows, apart from a certificate.
+pub enum Shown<'r> {
+    /// By `client_secret_basic` or `client_secret_post`.
+    Secret(AuthMethod, Zeroizing<String>),
+    Assertion(&'r str),
+    /// Only a name.
+    Nothing,
+}
+
+impl std::fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credentials").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shown(..)")
     }
 }
 
@@ -68,40 +74,49 @@ pub enum MethodError {
     Malformed,
     #[error("the form names another client than the Authorization header")]
     Contradiction,
+    #[error("client_assertion and client_assertion_type belong together, of type jwt-bearer")]
+    AssertionType,
 }
 
-impl Presented<'_> {
-    /// The client that a request names without any proof: `none` of RFC 7591 section 2.
-    pub fn public(&self) -> Option<ClientId> {
-        let bare = !self.several && self.authorization.is_none() && self.client_secret.is_none();
-        self.client_id.filter(|_| bare).and_then(|id| ClientId::parse(id).ok())
-    }
-
-    pub fn credentials(&self) -> Result<Credentials, MethodError> {
-        if self.several || (self.authorization.is_some() && self.client_secret.is_some()) {
+impl<'r> Presented<'r> {
+    pub fn credentials(&self) -> Result<Credentials<'r>, MethodError> {
+        let asserts = self.assertion.is_some() || self.assertion_type.is_some();
+        let ways = [self.authorization.is_some(), self.client_secret.is_some(), asserts];
+        if self.several || ways.into_iter().filter(|way| *way).count() > 1 {
             return Err(MethodError::Several);
         }
-        match (self.authorization, self.client_id, self.client_secret) {
-            (Some(header), named, _) => {
-                let (id, secret) = basic(header)?;
-                if named.is_some_and(|named| named != id) {
-                    return Err(MethodError::Contradiction);
-                }
-                Ok(Credentials::new(SecretMethod::Basic, &id, secret))
+        if let Some(header) = self.authorization {
+            let (id, secret) = basic(header)?;
+            if self.client_id.is_some_and(|named| named != id) {
+                return Err(MethodError::Contradiction);
             }
-            (None, Some(id), Some(secret)) => {
-                let secret = Zeroizing::new(secret.to_owned());
-                Ok(Credentials::new(SecretMethod::Post, id, secret))
-            }
-            // A public client was looked at before, see `public`.
-            (None, _, _) => Err(MethodError::Missing),
+            return Ok(Credentials::new(&id, Shown::Secret(AuthMethod::SecretBasic, secret)));
         }
+        if asserts {
+            return self.asserted();
+        }
+        let id = self.client_id.ok_or(MethodError::Missing)?;
+        let secret = self.client_secret.map(|secret| Zeroizing::new(secret.to_owned()));
+        let shown = secret.map(|secret| Shown::Secret(AuthMethod::SecretPost, secret));
+        Ok(Credentials::new(id, shown.unwrap_or(Shown::Nothing)))
+    }
+
+    /// `client_id` may be left out beside an assertion (RFC 7521 section 4.2).
+    fn asserted(&self) -> Result<Credentials<'r>, MethodError> {
+        let (Some(assertion), Some(ASSERTION_TYPE)) = (self.assertion, self.assertion_type) else {
+            return Err(MethodError::AssertionType);
+        };
+        let shown = Shown::Assertion(assertion);
+        // What it says of itself decides only whose keys to verify it with.
+        let named = self.client_id.map(str::to_owned);
+        let id = named.or_else(|| jose::issuer_unverified(assertion)).unwrap_or_default();
+        Ok(Credentials::new(&id, shown))
     }
 }
 
-impl Credentials {
-    fn new(method: SecretMethod, id: &str, secret: Zeroizing<String>) -> Self {
-        Self { method, id: ClientId::parse(id).ok(), secret }
+impl<'r> Credentials<'r> {
+    fn new(id: &str, shown: Shown<'r>) -> Self {
+        Self { id: ClientId::parse(id).ok(), shown }
     }
 }
 
@@ -134,28 +149,49 @@ mod tests {
 
     use super::*;
 
-    /// `header` is "SCHEME|plain credentials" or empty; `form` is identifier and secret, `-`
-    /// for one that is left out; `found` is method, identifier and secret, or the refusal.
+    /// `header` is "SCHEME|plain credentials" or empty; `form` is identifier, secret, assertion and
+    /// its type (`jwt`: the right one), `-` or nothing for one that is left out; `found` is method,
+    /// identifier and secret, or the refusal.
     #[track_caller]
     fn check(header: &str, form: &str, found: &str) {
         let value = header.split_once('|').map(|(scheme, plain)| {
             HeaderValue::from_str(&format!("{scheme} {}", BASE64.encode(plain))).expect("a value")
         });
         let mut fields = form.split(' ').map(|field| (field != "-").then_some(field));
+        let mut next = || fields.next().flatten();
         let presented = Presented {
             authorization: value.as_ref(),
-            several: false,
-            client_id: fields.next().flatten(),
-            client_secret: fields.next().flatten(),
+            client_id: next(),
+            client_secret: next(),
+            assertion: next(),
+            assertion_type: next().map(|of| if of == "jwt" { ASSERTION_TYPE } else { of }),
+            ..Presented::default()
         };
         let said = match presented.credentials() {
-            Ok(Credentials { method, id, secret }) => {
+            Ok(Credentials { id, shown }) => {
                 let id = id.map_or("?".to_owned(), |id| id.to_string());
-                format!("{} {id} {}", method.name(), secret.as_str())
+                match shown {
+                    Shown::Secret(method, secret) => {
+                        format!("{} {id} {}", method.name(), secret.as_str())
+                    }
+                    Shown::Assertion(text) => format!("assertion {id} {text}"),
+                    Shown::Nothing => format!("nothing {id}"),
+                }
             }
             Err(refusal) => format!("{refusal:?}"),
         };
         assert_eq!(said, found);
+    }
+
+    #[test]
+    fn an_assertion_names_its_client_itself_or_the_form_does() {
+        check("", "ann - a.b.c jwt", "assertion ann a.b.c");
+        // {"iss":"ben"}
+        check("", "- - e30.eyJpc3MiOiJiZW4ifQ.x jwt", "assertion ben e30.eyJpc3MiOiJiZW4ifQ.x");
+        check("", "- - a.b.c jwt", "assertion ? a.b.c");
+        check("", "ann - a.b.c", "AssertionType");
+        check("", "ann - a.b.c saml", "AssertionType");
+        check("", "ann - - jwt", "AssertionType");
     }
 
     #[test]
@@ -178,12 +214,15 @@ mod tests {
         check("Basic|ann:s", "ann s", "Several");
         check("Bearer|x", "ann s", "Several");
         check("Basic|ann:s", "ben -", "Contradiction");
+        check("Basic|ann:s", "ann - a.b.c jwt", "Several");
+        check("", "ann s a.b.c jwt", "Several");
+        check("", "ann s - jwt", "Several");
     }
 
     #[test]
     fn what_proves_nothing_is_refused() {
         check("", "- -", "Missing");
-        check("", "ann -", "Missing");
+        check("", "ann -", "nothing ann");
         check("", "- s", "Missing");
         check("Bearer|x", "- -", "Scheme");
         check("Basic|ann", "- -", "Malformed");

@@ -1,11 +1,21 @@
 //! Is the caller the client that it says it is?
 //!
-//! Stands outside the grants, so that none of them can skip it (decision D8).
+//! Stands outside the grants, so that none of them can skip it (decision D8). `method` says what a
+//! request shows, `authenticate` whether that is what was agreed with the client and whether it
+//! holds; `settings` is the agreement at registration.
 
-mod authenticate;
+mod assertion;
+mod certificate;
+mod distinguished;
 mod method;
 mod secret;
 
-pub use authenticate::{AuthError, authenticate};
-pub use method::{Credentials, MethodError, Presented, SecretMethod};
-pub use secret::{NewSecret, new_client_id, new_secret};
+mod authenticate;
+mod settings;
+
+pub use assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules};
+pub use authenticate::{AuthError, Authenticator};
+pub use certificate::{Certificates, thumbprint};
+pub use method::{Credentials, MethodError, Presented, Shown};
+pub use secret::{NewSecret, new_client_id, new_secret, sealed_for};
+pub use settings::{SettingError, Settings};

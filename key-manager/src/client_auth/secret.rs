@@ -45,8 +45,14 @@ pub fn new_secret(pepper: &Pepper, owner: &ClientId, now: i64) -> NewSecret {
         digest: pepper.digest(owner.as_str(), &plain),
         created_at: now,
         expires_at: None,
+        sealed: String::new(),
     };
     NewSecret { plain, stored }
+}
+
+/// What a client's own secret is sealed for, where assertions are verified with it.
+pub fn sealed_for(owner: &ClientId) -> String {
+    format!("client secret {owner}")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{RedirectUri, Scopes, TokenAlgorithm};
+use super::{AuthMethod, Authentication, RedirectUri, Scopes, TokenAlgorithm};
 
 /// The name of a client towards everybody: letters, digits, `_`, `-` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,8 +54,6 @@ pub struct Client {
     pub algorithm: Option<TokenAlgorithm>,
     /// Where a person may be sent back to (KM-054).
     pub redirect_uris: Vec<RedirectUri>,
-    /// Whether it has no secret to keep, like an app on somebody's telephone.
-    pub public: bool,
     /// Whether it is the operator's own, so that people are not asked for consent (KM-104).
     pub first_party: bool,
     /// What becomes of a refresh token when it is used.
@@ -64,6 +62,8 @@ pub struct Client {
     pub ended_until: i64,
     /// When it was registered, Unix seconds.
     pub created_at: i64,
+    /// How it proves who it is.
+    pub authentication: Authentication,
 }
 
 /// What becomes of a refresh token when it is used (KM-073)?
@@ -101,6 +101,11 @@ impl FromStr for RefreshPolicy {
 }
 
 impl Client {
+    /// Whether it has nothing to prove itself with, like an app on somebody's telephone.
+    pub fn is_public(&self) -> bool {
+        self.authentication.method == AuthMethod::None
+    }
+
     /// The registered address that this one is, if any.
     pub fn redirects_to(&self, asked: &str) -> bool {
         self.redirect_uris.iter().any(|known| known.admits(asked))

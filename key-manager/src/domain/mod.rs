@@ -2,7 +2,9 @@
 //!
 //! Plain values without I/O: every floor above may use them, and they know nobody.
 
+mod authentication;
 mod client;
+mod confirmation;
 mod key;
 mod redirect;
 mod revocation;
@@ -10,7 +12,9 @@ mod scope;
 mod token;
 mod user;
 
+pub use authentication::{AuthMethod, Authentication, CertificateName, UnknownMethod};
 pub use client::{Client, ClientId, ClientIdError, RefreshPolicy, UnknownPolicy};
+pub use confirmation::Confirmation;
 pub use key::{KeyState, TokenAlgorithm, UnknownAlgorithm};
 pub use redirect::{RedirectUri, RedirectUriError};
 pub use revocation::{Ended, Entry, FORGET_MARGIN_SECONDS, Revocation};

@@ -1,5 +1,7 @@
 //! A token of ours that was verified: whose is it, and until when?
 
+use super::Confirmation;
+
 /// What an access token says, once its signature and its time were found good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveToken {
@@ -15,4 +17,6 @@ pub struct LiveToken {
     pub jti: String,
     /// The refresh family it came from; `None`: no person stands behind it.
     pub family: Option<String>,
+    /// What it is bound to.
+    pub confirmation: Confirmation,
 }

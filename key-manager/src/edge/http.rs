@@ -14,6 +14,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tracing::{Instrument as _, Span};
 
+use crate::config::CertificatesConfig;
 use crate::endpoint::{Authority, LARGEST_BODY, Peer, Request, answer};
 
 const BODY_WITHIN: Duration = Duration::from_secs(10);
@@ -24,8 +25,30 @@ pub async fn https(
     config: &https::Config,
     authority: &Authority,
 ) -> Result<SocketAddr, https::Error> {
+    open(host, config, ClientAuth::None, authority).await
+}
+
+/// Opens a second port, if there is to be one, that asks clients for certificates. On the first a
+/// browser would ask its user for one.
+pub async fn https_with_certificates(
+    host: &Host,
+    like: &https::Config,
+    config: &CertificatesConfig,
+    authority: &Authority,
+) -> Result<Option<SocketAddr>, https::Error> {
+    let Some(listen) = config.listen else { return Ok(None) };
+    let config = https::Config { listen, ..like.clone() };
+    open(host, &config, ClientAuth::Shown, authority).await.map(Some)
+}
+
+async fn open(
+    host: &Host,
+    config: &https::Config,
+    auth: ClientAuth,
+    authority: &Authority,
+) -> Result<SocketAddr, https::Error> {
     let authority = authority.clone();
-    https::serve(host, config, ClientAuth::None, move |request| {
+    https::serve(host, config, auth, move |request| {
         let authority = authority.clone();
         async move {
             let span = span(&request);

@@ -7,4 +7,4 @@ mod grpc;
 mod http;
 
 pub use grpc::rpc;
-pub use http::https;
+pub use http::{https, https_with_certificates};

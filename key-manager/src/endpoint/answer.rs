@@ -106,6 +106,7 @@ fn note(refusal: &Refusal, request: &Request) {
             let deeper = cause.source().map(ToString::to_string).unwrap_or_default();
             tracing::warn!(%cause, deeper, "request refused for now");
         }
+        Refusal::Full(_) => tracing::warn!(client, cause, "client asks faster than is remembered"),
         Refusal::InvalidClient(_) => tracing::info!(client, cause, "client not authenticated"),
         other => tracing::debug!(client, cause, refusal = %other, "request refused"),
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use chassis::clock::Clock;
 
 use super::{Issuer, LoginRules, Peer};
+use crate::binding::ProofRules;
+use crate::client_auth::Authenticator;
 use crate::grant::{Means, RefreshRules};
 use crate::issue::{Keeper, TokenRules};
 use crate::meter::Meter;
@@ -26,6 +28,12 @@ pub struct Authority {
     pub login: LoginRules,
     pub keeper: Arc<Keeper>,
     pub log: Arc<RevocationLog>,
+    /// Who proves clients.
+    pub clients: Arc<Authenticator>,
+    /// What holds for proofs of possession.
+    pub proofs: Arc<ProofRules>,
+    /// Where clients that show certificates find the endpoints, if that is elsewhere.
+    pub certificate_base: Option<Arc<Issuer>>,
     pub meter: Meter,
     pub clock: Clock,
 }

@@ -2,20 +2,28 @@
 //!
 //! One document under both names, and only what works.
 
+use jose::Algorithm;
 use serde_json::json;
 
 use super::{Authority, Reply, reply};
-use crate::client_auth::SecretMethod;
+use crate::binding::PROOF_ALGORITHMS;
+use crate::client_auth::ASSERTION_ALGORITHMS;
+use crate::domain::AuthMethod;
 use crate::grant::{GrantKind, PKCE_METHOD};
 
 const CACHE: &str = "public, max-age=3600";
 
 pub(super) fn discovery(authority: &Authority) -> Reply {
     let issuer = &authority.issuer;
-    let secret = SecretMethod::ALL.map(SecretMethod::name);
-    // A public client names itself and no more; nobody introspects so.
-    let methods: Vec<&str> = secret.into_iter().chain(["none"]).collect();
-    let document = json!({
+    let public = GrantKind::ALL.into_iter().any(GrantKind::is_for_public_clients);
+    let all = || authority.clients.methods();
+    let proving: Vec<_> =
+        all().filter(|of| *of != AuthMethod::None).map(AuthMethod::name).collect();
+    let methods: Vec<_> =
+        all().filter(|of| public || *of != AuthMethod::None).map(AuthMethod::name).collect();
+    let signing: Vec<_> =
+        ASSERTION_ALGORITHMS.into_iter().map(Algorithm::name).chain(["HS256"]).collect();
+    let mut document = json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": issuer.address("authorize"),
         "token_endpoint": issuer.address("token"),
@@ -40,8 +48,23 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         "token_endpoint_auth_methods_supported": methods,
-        "introspection_endpoint_auth_methods_supported": secret,
+        "token_endpoint_auth_signing_alg_values_supported": signing,
+        "introspection_endpoint_auth_methods_supported": proving,
+        "introspection_endpoint_auth_signing_alg_values_supported": signing,
         "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": signing,
+        "dpop_signing_alg_values_supported": PROOF_ALGORITHMS.map(Algorithm::name),
+        "tls_client_certificate_bound_access_tokens":
+            authority.clients.certificates.are_accepted(),
     });
+    // RFC 8705 section 5.
+    if let (Some(map), Some(base)) = (document.as_object_mut(), &authority.certificate_base) {
+        let aliases = json!({
+            "token_endpoint": base.address("token"),
+            "introspection_endpoint": base.address("introspect"),
+            "revocation_endpoint": base.address("revoke"),
+        });
+        map.insert("mtls_endpoint_aliases".to_owned(), aliases);
+    }
     reply::public(document.to_string(), CACHE)
 }

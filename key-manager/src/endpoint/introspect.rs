@@ -6,18 +6,17 @@
 use serde_json::json;
 
 use super::{Authority, Refusal, Reply, Request, reply};
-use crate::client_auth::{AuthError, authenticate};
+use crate::client_auth::AuthError;
 use crate::domain::{Client, LiveToken};
-use crate::issue::recognise;
+use crate::issue::{cnf, recognise};
 use crate::store::StoreError;
 
 pub(super) async fn introspect(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
     let form = request.form()?;
-    let presented = request.presented(&form);
     let now = authority.clock.unix_seconds();
-    let client = authenticate(authority.store.as_ref(), &authority.pepper, presented, now).await?;
-    // Whoever could only say a name would hear about tokens (RFC 7662 section 2.1).
-    if client.public {
+    let client = authority.clients.authenticate(request.presented(&form), now).await?;
+    // Whoever has only a name hears nothing about tokens (RFC 7662 section 2.1).
+    if client.is_public() {
         return Err(Refusal::InvalidClient(AuthError::Wrong));
     }
     let token = form.find("token").ok_or_else(|| Refusal::invalid("token is missing"))?;
@@ -57,7 +56,7 @@ fn shown(token: &LiveToken) -> Reply {
     let mut body = json!({
         "active": true,
         "client_id": token.client_id,
-        "token_type": "Bearer",
+        "token_type": token.confirmation.token_type(),
         "exp": token.expires_at,
         "iat": token.issued_at,
         "sub": token.subject,
@@ -67,6 +66,9 @@ fn shown(token: &LiveToken) -> Reply {
     });
     if let (Some(map), false) = (body.as_object_mut(), token.scopes.is_empty()) {
         map.insert("scope".to_owned(), json!(token.scopes.join(" ")));
+    }
+    if let (Some(map), Some(cnf)) = (body.as_object_mut(), cnf(&token.confirmation)) {
+        map.insert("cnf".to_owned(), cnf);
     }
     reply::private(&body)
 }

@@ -7,6 +7,7 @@ mod answer;
 mod audience;
 mod authority;
 mod authorize;
+mod bound;
 mod discovery;
 mod interaction;
 mod introspect;

@@ -5,7 +5,8 @@
 
 use http::StatusCode;
 
-use crate::client_auth::{AuthError, MethodError};
+use crate::binding::{BindError, ProofError};
+use crate::client_auth::{AssertionError, AuthError, MethodError};
 use crate::domain::ScopeError;
 use crate::form::FormError;
 use crate::grant::GrantError;
@@ -39,6 +40,13 @@ pub enum Refusal {
     MalformedScope(#[source] ScopeError),
     #[error("the resource is not known here")]
     InvalidTarget,
+    #[error("{0}")]
+    Proof(ProofError),
+    #[error("{0}")]
+    Unbound(#[from] BindError),
+    /// More was used at a time than is remembered; what was used before stays remembered (KM-122).
+    #[error("the client asks faster than it may; try again when earlier requests have expired")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("this address answers {0} only")]
     Method(&'static str),
     #[error("nothing is served under this address")]
@@ -61,7 +69,9 @@ impl Refusal {
     /// The status and the `error` code.
     pub const fn code(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::InvalidRequest(_) | Self::Cleartext => {
+            Self::InvalidRequest(_)
+            | Self::Cleartext
+            | Self::Unbound(BindError::CertificateMissing) => {
                 (StatusCode::BAD_REQUEST, "invalid_request")
             }
             Self::InvalidClient(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
@@ -75,6 +85,11 @@ impl Refusal {
             Self::ForbiddenScope | Self::MalformedScope(_) => {
                 (StatusCode::BAD_REQUEST, "invalid_scope")
             }
+            Self::Proof(ProofError::Nonce(_)) => (StatusCode::BAD_REQUEST, "use_dpop_nonce"),
+            Self::Proof(_) | Self::Unbound(BindError::ProofMissing) => {
+                (StatusCode::BAD_REQUEST, "invalid_dpop_proof")
+            }
+            Self::Full(_) => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
             Self::InvalidTarget => (StatusCode::BAD_REQUEST, "invalid_target"),
             Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
@@ -94,11 +109,24 @@ impl From<FormError> for Refusal {
 impl From<AuthError> for Refusal {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Store(error) => error.into(),
+            AuthError::Store(error) | AuthError::Assertion(AssertionError::Store(error)) => {
+                error.into()
+            }
+            AuthError::Assertion(full @ AssertionError::Full) => Self::Full(Box::new(full)),
             AuthError::Method(method @ (MethodError::Several | MethodError::Contradiction)) => {
                 Self::InvalidRequest(method.to_string())
             }
             other => Self::InvalidClient(other),
+        }
+    }
+}
+
+impl From<ProofError> for Refusal {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::Store(error) => error.into(),
+            ProofError::Full => Self::Full(Box::new(error)),
+            other => Self::Proof(other),
         }
     }
 }

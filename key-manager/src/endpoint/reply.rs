@@ -5,7 +5,9 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::bound::NONCE;
 use super::{Refusal, Reply};
+use crate::binding::ProofError;
 
 /// The longest text of a refusal; part of it may be the client's own.
 const LONGEST_DESCRIPTION: usize = 200;
@@ -56,7 +58,12 @@ pub(super) fn refusal(refusal: &Refusal) -> Reply {
         Refusal::Method(allowed) => {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
-        Refusal::Unavailable(_) => {
+        Refusal::Proof(ProofError::Nonce(nonce)) => {
+            if let Ok(nonce) = HeaderValue::from_str(nonce) {
+                headers.insert(NONCE, nonce);
+            }
+        }
+        Refusal::Unavailable(_) | Refusal::Full(_) => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}

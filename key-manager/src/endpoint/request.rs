@@ -66,6 +66,9 @@ impl Request {
             several: authorizations.next().is_some(),
             client_id: form.find("client_id"),
             client_secret: form.find("client_secret"),
+            assertion: form.find("client_assertion"),
+            assertion_type: form.find("client_assertion_type"),
+            certificate: self.peer.certificate.as_deref(),
         }
     }
 }

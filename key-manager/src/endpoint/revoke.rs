@@ -3,16 +3,14 @@
 //! A token that is unknown or has ended already is no error: what the client wanted is true.
 
 use super::{Authority, Refusal, Reply, Request, reply};
-use crate::client_auth::authenticate;
 use crate::domain::Client;
 use crate::issue::recognise;
 use crate::vault::family_of;
 
 pub(super) async fn revoke(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
     let form = request.form()?;
-    let presented = request.presented(&form);
     let now = authority.clock.unix_seconds();
-    let client = authenticate(authority.store.as_ref(), &authority.pepper, presented, now).await?;
+    let client = authority.clients.authenticate(request.presented(&form), now).await?;
     // `token_type_hint` only helps a search, and there is nothing to search (section 2.1).
     let token = form.find("token").ok_or_else(|| Refusal::invalid("token is missing"))?;
     if let Some(family) = family_of(token) {

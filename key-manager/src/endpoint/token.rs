@@ -1,14 +1,15 @@
 //! The token endpoint (RFC 6749 section 3.2, KM-012).
 //!
-//! The same steps for every grant, in this order: form, client, grant, [the grant's own question],
-//! person, scope, audience, [what was shown is used up], issuance. A grant cannot leave one out.
+//! The same steps for every grant, in this order: form, client, grant, binding, [the grant's own
+//! question], person, scope, audience, [what was shown is used up], issuance. A grant cannot leave one
+//! out.
 
 use serde_json::{Map, Value, json};
 
 use super::audience::audience;
+use super::bound::Bound;
 use super::scope::{narrowed, scopes};
 use super::{Authority, Refusal, Reply, Request, reply};
-use crate::client_auth::authenticate;
 use crate::domain::User;
 use crate::grant::{Asked, GrantKind};
 use crate::issue::{Identity, Order, identify, issue};
@@ -34,8 +35,7 @@ async fn grant_token(
     let kind = asked.and_then(|name| name.parse::<GrantKind>().ok());
     *named = kind.map_or("other", GrantKind::name);
 
-    let presented = request.presented(&form);
-    let client = authenticate(authority.store.as_ref(), &authority.pepper, presented, now).await?;
+    let client = authority.clients.authenticate(request.presented(&form), now).await?;
     if asked.is_none() {
         return Err(Refusal::invalid("grant_type is missing"));
     }
@@ -43,6 +43,10 @@ async fn grant_token(
     if !client.may_use(kind.name()) {
         return Err(Refusal::UnauthorizedGrant);
     }
+    if client.is_public() && !kind.is_for_public_clients() {
+        return Err(Refusal::UnauthorizedGrant);
+    }
+    let bound = Bound::read(authority, request, &client, "token", now)?;
     let means = authority.means(&request.peer);
     let asked = Asked { client: &client, form: &form };
     let approval = kind.approve(asked, &means).await?;
@@ -56,6 +60,7 @@ async fn grant_token(
         None => (scopes(&client, asked)?, authority.rules.audience.as_slice()),
     };
     let audience = audience(known, &form)?;
+    bound.spend(authority, &client, now).await?;
     let refresh = approval.settle(&client, &means).await?;
 
     let order = Order {
@@ -64,6 +69,7 @@ async fn grant_token(
         scopes: &scopes,
         audience: &audience,
         person: approval.grant.as_ref(),
+        confirmation: &bound.confirmation,
         // As with a client: what is issued after an end in the same second is dated to the next.
         now: now.max(ended_until.saturating_add(1)),
     };
@@ -72,7 +78,7 @@ async fn grant_token(
     tracing::debug!(client = %client.id, grant = kind.name(), %scopes, "token issued");
     let mut body = Map::new();
     body.insert("access_token".to_owned(), json!(issued.token));
-    body.insert("token_type".to_owned(), json!("Bearer"));
+    body.insert("token_type".to_owned(), json!(bound.confirmation.token_type()));
     body.insert("expires_in".to_owned(), json!(issued.expires_in));
     if !scopes.is_empty() {
         body.insert("scope".to_owned(), json!(scopes.to_string()));
@@ -86,7 +92,9 @@ async fn grant_token(
         let token = identify(identity, &authority.rules, &ring)?;
         body.insert("id_token".to_owned(), json!(token));
     }
-    Ok(reply::private(&Value::Object(body)))
+    let mut reply = reply::private(&Value::Object(body));
+    bound.renew(authority, &mut reply, now);
+    Ok(reply)
 }
 
 /// The person that a token is for, who may still log in.

@@ -104,6 +104,11 @@ impl GrantKind {
         }
     }
 
+    /// Whether a client that proves nothing may use it (RFC 6749 section 4.4: not client credentials).
+    pub const fn is_for_public_clients(self) -> bool {
+        !matches!(self, Self::ClientCredentials)
+    }
+
     pub async fn approve(
         self,
         asked: Asked<'_>,

@@ -1,9 +1,9 @@
 //! How does an approved request become an access token?
 
 use super::IssueError;
-use super::claims::{Audience, Claims, Ours, ScopeText};
+use super::claims::{Audience, Claims, Cnf, Ours, ScopeText};
 use super::ring::Ring;
-use crate::domain::{Client, Scopes, TokenAlgorithm};
+use crate::domain::{Client, Confirmation, Scopes, TokenAlgorithm};
 use crate::store::Grant;
 
 /// What holds for every token.
@@ -29,6 +29,7 @@ pub struct Order<'o> {
     pub audience: &'o [String],
     /// What a person agreed to; `None`: nobody was asked.
     pub person: Option<&'o Grant>,
+    pub confirmation: &'o Confirmation,
     /// Unix seconds.
     pub now: i64,
 }
@@ -59,6 +60,7 @@ pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<Access
         iat: issued_at,
         exp: issued_at.saturating_add(i64::from(seconds)),
         jti: chassis::random::token(16),
+        cnf: (!order.confirmation.is_empty()).then(|| Cnf::of(order.confirmation)),
         scope: (!order.scopes.is_empty()).then_some(ScopeText(order.scopes)),
         auth_time: order.person.map(|grant| grant.logged_in_at),
         km: order.person.map(|grant| Ours { fam: &grant.family_id, sid: &grant.session_id }),

@@ -1,8 +1,9 @@
 //! What does an access token say? (RFC 9068 section 2.2, KM-060)
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
-use crate::domain::Scopes;
+use crate::domain::{Confirmation, Scopes};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Claims<'t> {
@@ -20,6 +21,8 @@ pub(super) struct Claims<'t> {
     pub(super) auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) km: Option<Ours<'t>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cnf: Option<Cnf>,
 }
 
 /// What only we and our gateways read (KM-060).
@@ -27,6 +30,31 @@ pub(super) struct Claims<'t> {
 pub(super) struct Ours<'t> {
     pub(super) fam: &'t str,
     pub(super) sid: &'t str,
+}
+
+/// What the token is bound to (RFC 9449 section 6.1, RFC 8705 section 3.1).
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(super) struct Cnf {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jkt: Option<String>,
+    #[serde(rename = "x5t#S256", skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
+}
+
+impl Cnf {
+    pub(super) fn of(confirmation: &Confirmation) -> Self {
+        Self { jkt: confirmation.key.clone(), certificate: confirmation.certificate.clone() }
+    }
+
+    pub(super) fn confirmation(self) -> Confirmation {
+        Confirmation { key: self.jkt, certificate: self.certificate }
+    }
+}
+
+/// The `cnf` that introspection shows (RFC 9449 section 6.2); `None`: a bearer token.
+pub fn cnf(confirmation: &Confirmation) -> Option<Value> {
+    let bound = Some(confirmation).filter(|confirmation| !confirmation.is_empty())?;
+    serde_json::to_value(Cnf::of(bound)).ok()
 }
 
 /// One audience is a text, several are a list (RFC 7519 section 4.1.3).

@@ -10,6 +10,7 @@ mod ring;
 mod rotation;
 
 pub use access_token::{AccessToken, Order, TokenRules, issue};
+pub use claims::cnf;
 pub use error::IssueError;
 pub use id_token::{Identity, identify};
 pub use keeper::{Keeper, KeyRules};

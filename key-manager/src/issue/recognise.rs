@@ -1,9 +1,11 @@
 //! Is this text a token of ours that is alive, apart from revocation?
 
 use jose::Expectation;
+use serde::Deserialize as _;
 
+use super::claims::Cnf;
 use super::ring::Ring;
-use crate::domain::LiveToken;
+use crate::domain::{Confirmation, LiveToken};
 
 /// Reads a token back. Whatever is wrong with it, the answer is the same: it is none.
 pub fn recognise(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<LiveToken> {
@@ -25,5 +27,10 @@ pub fn recognise(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Liv
         expires_at: claims.expires_at,
         jti: claims.jti?,
         family,
+        // One that cannot be read makes the token none: it must not become a bearer token.
+        confirmation: match claims.other.get("cnf") {
+            None => Confirmation::default(),
+            Some(cnf) => Cnf::deserialize(cnf).ok()?.confirmation(),
+        },
     })
 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use super::record::{
     Failures, KeyChange, Ledger, Rotation, StoredClient, StoredCode, StoredFamily, StoredKey,
-    StoredSession, StoredUser,
+    StoredSession, StoredUser, Use, Used,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Revocation, Scopes, UserName};
 
@@ -89,6 +89,13 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Begins the log anew under `epoch`, if it is still under `before`. Lines stay.
     async fn begin_epoch(&self, before: &str, epoch: &str) -> Result<(), StoreError>;
+
+    /// Notes that something was used, if it was not before. Of all processes that ask for the same
+    /// thing one hears `First`; nothing is forgotten early to make room (KM-122).
+    async fn use_once(&self, used: &Used<'_>) -> Result<Use, StoreError>;
+
+    /// Drops what was used and is too old to come again; answers how many.
+    async fn forget_used(&self, now: i64) -> Result<u64, StoreError>;
 
     /// All keys, and the version that they are.
     async fn keys(&self) -> Result<(u64, Vec<StoredKey>), StoreError>;

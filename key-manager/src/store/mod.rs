@@ -11,6 +11,6 @@ mod sql;
 pub use contract::{Store, StoreError};
 pub use record::{
     Failures, Grant, KeyChange, Ledger, Rotation, StoredClient, StoredCode, StoredFamily,
-    StoredKey, StoredSecret, StoredSession, StoredUser,
+    StoredKey, StoredSecret, StoredSession, StoredUser, Use, Used,
 };
 pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

@@ -22,6 +22,31 @@ pub struct StoredSecret {
     pub created_at: i64,
     /// Unix seconds; `None`: never.
     pub expires_at: Option<i64>,
+    /// The secret under the master key, where assertions are verified with it; else empty.
+    pub sealed: String,
+}
+
+/// Something that may be used once.
+#[derive(Clone, Copy, Debug)]
+pub struct Used<'u> {
+    /// Whose room it takes.
+    pub owner: &'u str,
+    /// Which of the owner's.
+    pub name: &'u str,
+    /// Unix seconds; from then on it is refused for its age and may be forgotten.
+    pub until: i64,
+    pub now: i64,
+    /// How many of the owner's are remembered at a time.
+    pub most: u32,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    First,
+    Again,
+    /// The owner's room is full; the use is not remembered and must be refused.
+    Full,
 }
 
 /// A signing key, sealed.

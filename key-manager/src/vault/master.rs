@@ -98,6 +98,11 @@ impl MasterKey {
         Ok(Pepper::new(self.derive(b"client secrets")?.as_slice()))
     }
 
+    /// Makes the nonces that `DPoP` proofs carry, the same ones in every process (RFC 9449 section 8).
+    pub fn nonces(&self) -> Result<Pepper, VaultError> {
+        Ok(Pepper::new(self.derive(b"dpop nonces")?.as_slice()))
+    }
+
     fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; BYTES]>, VaultError> {
         let mut key = Zeroizing::new([0; BYTES]);
         self.0

@@ -231,11 +231,31 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "id_token_signing_alg_values_supported": [
         "ES256",
         "RS256"
+      "dpop_signing_alg_values_supported": [
+        "ES256",
+        "ES384",
+        "PS256",
+        "EdDSA"
+      ],
+      "grant_types_supported": [
+        "client_credentials"
       ],
       "introspection_endpoint": "https://127.0.0.1:9453/oauth2/introspect",
       "introspection_endpoint_auth_methods_supported": [
         "client_secret_basic",
-        "client_secret_post"
+        "client_secret_post",
+        "client_secret_jwt",
+        "private_key_jwt"
+      ],
+      "introspection_endpoint_auth_signing_alg_values_supported": [
+        "ES256",
+        "ES384",
+        "PS256",
+        "PS384",
+        "PS512",
+        "EdDSA",
+        "RS256",
+        "HS256"
       ],
       "issuer": "https://127.0.0.1:9453/oauth2",
       "jwks_uri": "https://127.0.0.1:9453/oauth2/jwks",
@@ -262,10 +282,23 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "scopes_supported": [
         "openid",
         "profile"
+        "client_secret_jwt",
+        "private_key_jwt"
+      ],
+      "revocation_endpoint_auth_signing_alg_values_supported": [
+        "ES256",
+        "ES384",
+        "PS256",
+        "PS384",
+        "PS512",
+        "EdDSA",
+        "RS256",
+        "HS256"
       ],
       "subject_types_supported": [
         "public"
       ],
+      "tls_client_certificate_bound_access_tokens": false,
       "token_endpoint": "https://127.0.0.1:9453/oauth2/token",
       "token_endpoint_auth_methods_supported": [
         "client_secret_basic",
@@ -273,6 +306,19 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "none"
       ],
       "userinfo_endpoint": "https://127.0.0.1:9453/oauth2/userinfo"
+        "client_secret_jwt",
+        "private_key_jwt"
+      ],
+      "token_endpoint_auth_signing_alg_values_supported": [
+        "ES256",
+        "ES384",
+        "PS256",
+        "PS384",
+        "PS512",
+        "EdDSA",
+        "RS256",
+        "HS256"
+      ]
     }
     "#);
     // Whatever host a request names, the issuer stays (KM-001).

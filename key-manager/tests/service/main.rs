@@ -10,7 +10,11 @@ mod postgres;
 mod stand;
 
 #[cfg(test)]
+mod assertions;
+#[cfg(test)]
 mod authorize;
+#[cfg(test)]
+mod certificates;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
@@ -26,7 +30,11 @@ mod outage;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod proofs;
+#[cfg(test)]
 mod refresh;
+#[cfg(test)]
+mod registrations;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

@@ -39,12 +39,16 @@ impl Stand {
 
     /// Another process, later, or elsewhere.
     pub(crate) async fn at(scratch: &Scratch, data: &Path, now: i64) -> Self {
+        Self::with(scratch, data, now, config()).await
+    }
+
+    /// With another configuration.
+    pub(crate) async fn with(scratch: &Scratch, data: &Path, now: i64, config: Config) -> Self {
         let begin = UNIX_EPOCH + Duration::from_secs(u64::try_from(now).expect("a time"));
         let (clock, hands) = Clock::manual(begin);
         let mut host = Host::development("key-manager", data).expect("a host");
         host.clock = clock;
         host.data = data.to_owned();
-        let config = config();
         let store =
             SqlStore::open(&scratch.url, &config.store, &host.clock).await.expect("a store");
         let kept: Arc<dyn Store> = Arc::new(store.clone());

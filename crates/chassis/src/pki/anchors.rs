@@ -58,6 +58,15 @@ impl Anchors {
         })
     }
 
+    /// Whether a client's certificate is signed by one of these anchors and good at the time `now`.
+    pub(super) fn vouch_for_client(
+        &self,
+        certificate: &CertificateDer<'_>,
+        now: UnixTime,
+    ) -> Result<(), TlsError> {
+        self.clients.verify_client_cert(certificate, &[], now).map(|_| ())
+    }
+
     /// Whether a certificate chains to these anchors at the time `now`, whatever it is called.
     pub(super) fn vouch(
         &self,
@@ -101,6 +110,54 @@ impl ClientCertVerifier for Clients {
         now: UnixTime,
     ) -> Result<ClientCertVerified, TlsError> {
         self.anchors.load().clients.verify_client_cert(certificate, intermediates, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.anchors.load().clients.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.anchors.load().clients.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.anchors.load().clients.supported_verify_schemes()
+    }
+}
+
+/// Lets a client show any certificate whose private key it holds. Whom it names is for the service
+/// to judge (RFC 8705 §2.2: certificates that no authority has signed).
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) anchors: Current,
+}
+
+impl ClientCertVerifier for Shown {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, TlsError> {
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::client::{ResolvesClientCert, Resumption};
@@ -15,11 +16,11 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig, SignatureScheme};
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Deserialize;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::anchors::{Anchors, Clients, Current, Servers};
+use super::anchors::{Anchors, Clients, Current, Servers, Shown};
 use super::authority::Development;
 use super::error::Error;
 use super::files::{self, Contents, Files};
@@ -46,6 +47,9 @@ pub struct Config {
 pub enum ClientAuth {
     /// No certificate is asked for.
     None,
+    /// A certificate is asked for. Whoever sends one holds its private key; who signed it, and
+    /// whether it has expired, is for the service to judge.
+    Shown,
     /// A certificate is asked for; one that is sent must be good.
     Optional,
     /// Without a good certificate there is no connection.
@@ -124,6 +128,9 @@ impl Identity {
         let builder = builder.with_safe_default_protocol_versions()?;
         let builder = match auth {
             ClientAuth::None => builder.with_no_client_auth(),
+            ClientAuth::Shown => builder.with_client_cert_verifier(Arc::new(Shown {
+                anchors: Arc::clone(&self.0.anchors),
+            })),
             ClientAuth::Optional | ClientAuth::Required => {
                 builder.with_client_cert_verifier(Arc::new(Clients {
                     anchors: Arc::clone(&self.0.anchors),
@@ -159,6 +166,14 @@ impl Identity {
     /// A verifier of clients' certificates that follows the authority's file.
     pub fn client_verifier(&self) -> Arc<dyn ClientCertVerifier> {
         Arc::new(Clients { anchors: Arc::clone(&self.0.anchors), mandatory: false })
+    }
+
+    /// Whether a client's certificate is signed by one of the anchors and good at `now`, in seconds
+    /// since the Unix epoch. Certificates between it and its authority count as anchors.
+    pub fn vouches_for_client(&self, certificate: &CertificateDer<'_>, now: i64) -> bool {
+        let Ok(now) = u64::try_from(now) else { return false };
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        self.0.anchors.load().vouch_for_client(certificate, now).is_ok()
     }
 
     /// Reads the files again; `now` is in seconds since the Unix epoch. `Ok(true)`: something else is

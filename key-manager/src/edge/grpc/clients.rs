@@ -7,6 +7,7 @@ use turnpike_proto::identity::v1::{
 };
 
 use super::status;
+use crate::client_auth::Settings;
 use crate::domain::ClientId;
 use crate::endpoint::Authority;
 use crate::registration::{Application, register, remove};
@@ -37,6 +38,18 @@ impl Clients for Registry {
             public: asked.public,
             first_party: asked.first_party,
             refresh: asked.refresh_policy,
+            settings: Settings {
+                method: asked.token_endpoint_auth_method,
+                algorithm: asked.token_endpoint_auth_signing_alg,
+                jwks: asked.jwks,
+                subject_dn: asked.tls_client_auth_subject_dn,
+                san_dns: asked.tls_client_auth_san_dns,
+                san_uri: asked.tls_client_auth_san_uri,
+                san_ip: asked.tls_client_auth_san_ip,
+                san_email: asked.tls_client_auth_san_email,
+                dpop_bound: asked.dpop_bound_access_tokens,
+                certificate_bound: asked.tls_client_certificate_bound_access_tokens,
+            },
         };
         let registered = register(&self.0, &application)
             .await

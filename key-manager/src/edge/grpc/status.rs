@@ -30,6 +30,7 @@ pub(super) fn of_registration(error: &RegistrationError) -> Status {
     match error {
         RegistrationError::Store(cause) => of_store(cause),
         RegistrationError::Keys(cause) => of_issue(cause),
+        sealing @ RegistrationError::Seal(_) => ours(sealing, false),
         callers => Status::invalid_argument(callers.to_string()),
     }
 }

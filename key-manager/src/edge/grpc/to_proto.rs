@@ -49,6 +49,8 @@ pub(super) fn introspected(token: Option<LiveToken>) -> proto::IntrospectRespons
         expires_at: Some(time(token.expires_at)),
         issued_at: Some(time(token.issued_at)),
         jti: token.jti,
+        confirmation_key: token.confirmation.key.unwrap_or_default(),
+        confirmation_certificate: token.confirmation.certificate.unwrap_or_default(),
     }
 }
 

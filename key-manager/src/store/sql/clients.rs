@@ -5,13 +5,16 @@ use sqlx::any::AnyRow;
 
 use super::database::Database;
 use super::revocations;
-use crate::domain::{Client, ClientId, Entry, RedirectUri, Scopes};
+use crate::domain::{
+    Authentication, CertificateName, Client, ClientId, Entry, RedirectUri, Scopes,
+};
 use crate::store::{StoreError, StoredClient, StoredSecret};
 
 /// One round trip: a line for each secret, or one without a secret.
 const FIND: &str = "SELECT c.name, c.grant_types, c.scopes, c.access_token_seconds, c.algorithm,
         c.ended_until, c.created_at, s.secret_id, s.digest, s.created_at, s.expires_at,
-        c.redirect_uris, c.is_public, c.first_party, c.refresh_policy
+        c.redirect_uris, c.first_party, c.refresh_policy, c.auth_method, c.auth_algorithm, c.jwks,
+        c.certificate_name, c.dpop_bound, c.certificate_bound, s.sealed
     FROM client c LEFT JOIN client_secret s ON s.client_id = c.client_id
     WHERE c.client_id = $1 ORDER BY s.created_at, s.secret_id";
 
@@ -35,7 +38,7 @@ fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
     let algorithm: String = row.try_get(4)?;
     let seconds: i64 = row.try_get(3)?;
     let redirects: String = row.try_get(11)?;
-    let refresh: String = row.try_get(14)?;
+    let refresh: String = row.try_get(13)?;
     let damaged = |what, value: &str| StoreError::Damaged { what, value: value.to_owned() };
     Ok(Client {
         id: id.clone(),
@@ -51,11 +54,35 @@ fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
             .split_ascii_whitespace()
             .map(|uri| RedirectUri::parse(uri).map_err(|_| damaged("redirect address", uri)))
             .collect::<Result<_, _>>()?,
-        public: row.try_get::<i64, _>(12)? != 0,
-        first_party: row.try_get::<i64, _>(13)? != 0,
+        first_party: row.try_get::<i64, _>(12)? != 0,
         refresh: refresh.parse().map_err(|_| damaged("refresh policy", &refresh))?,
         ended_until: row.try_get(5)?,
         created_at: row.try_get(6)?,
+        authentication: authentication(row)?,
+    })
+}
+
+fn authentication(row: &AnyRow) -> Result<Authentication, StoreError> {
+    let damaged = |what, value: String| StoreError::Damaged { what, value };
+    let method: String = row.try_get("auth_method")?;
+    let algorithm: String = row.try_get("auth_algorithm")?;
+    let name: String = row.try_get("certificate_name")?;
+    Ok(Authentication {
+        method: method.parse().map_err(|_| damaged("authentication method", method))?,
+        algorithm: match algorithm.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| damaged("algorithm", algorithm))?),
+        },
+        jwks: row.try_get("jwks")?,
+        certificate_name: match name.as_str() {
+            "" => None,
+            text => {
+                let read = CertificateName::parse(text);
+                Some(read.ok_or_else(|| damaged("name in a certificate", name))?)
+            }
+        },
+        dpop_bound: row.try_get::<i64, _>("dpop_bound")? != 0,
+        certificate_bound: row.try_get::<i64, _>("certificate_bound")? != 0,
     })
 }
 
@@ -67,6 +94,7 @@ fn secret(row: &AnyRow) -> Result<Option<StoredSecret>, StoreError> {
         digest: row.try_get(8)?,
         created_at: row.try_get(9)?,
         expires_at: Some(expires_at).filter(|at| *at > 0),
+        sealed: row.try_get("sealed")?,
     }))
 }
 
@@ -80,14 +108,16 @@ fn joined(uris: &[RedirectUri]) -> String {
 
 pub(super) async fn add(database: &Database, stored: &StoredClient) -> Result<(), StoreError> {
     let client = &stored.client;
+    let proving = &client.authentication;
     database
         .bounded(async {
             let mut change = database.begin().await?;
             sqlx::query(
                 "INSERT INTO client (client_id, name, grant_types, scopes, access_token_seconds,
-                     algorithm, ended_until, created_at, redirect_uris, is_public, first_party,
-                     refresh_policy)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                     algorithm, ended_until, created_at, redirect_uris, first_party, refresh_policy,
+                     auth_method, auth_algorithm, jwks, certificate_name, dpop_bound,
+                     certificate_bound)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
             )
             .bind(client.id.as_str())
             .bind(client.name.as_str())
@@ -98,21 +128,28 @@ pub(super) async fn add(database: &Database, stored: &StoredClient) -> Result<()
             .bind(client.ended_until)
             .bind(client.created_at)
             .bind(joined(&client.redirect_uris))
-            .bind(i64::from(client.public))
             .bind(i64::from(client.first_party))
             .bind(client.refresh.name())
+            .bind(proving.method.name())
+            .bind(proving.algorithm.map_or("", |algorithm| algorithm.name()))
+            .bind(proving.jwks.as_str())
+            .bind(proving.certificate_name.as_ref().map_or(String::new(), ToString::to_string))
+            .bind(i64::from(proving.dpop_bound))
+            .bind(i64::from(proving.certificate_bound))
             .execute(&mut *change)
             .await?;
             for secret in &stored.secrets {
                 sqlx::query(
-                    "INSERT INTO client_secret (client_id, secret_id, digest, created_at, expires_at)
-                     VALUES ($1, $2, $3, $4, $5)",
+                    "INSERT INTO client_secret
+                         (client_id, secret_id, digest, created_at, expires_at, sealed)
+                     VALUES ($1, $2, $3, $4, $5, $6)",
                 )
                 .bind(client.id.as_str())
                 .bind(secret.id.as_str())
                 .bind(secret.digest.as_str())
                 .bind(secret.created_at)
                 .bind(secret.expires_at.unwrap_or(0))
+                .bind(secret.sealed.as_str())
                 .execute(&mut *change)
                 .await?;
             }

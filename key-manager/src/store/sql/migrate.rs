@@ -30,6 +30,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "people_codes_families",
         text: include_str!("../../../migrations/0002_people_codes_families.sql"),
     },
+    Migration {
+        version: 3,
+        name: "client_authentication",
+        text: include_str!("../../../migrations/0003_client_authentication.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

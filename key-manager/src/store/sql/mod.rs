@@ -18,6 +18,7 @@ mod ledger;
 mod revocations;
 mod sessions;
 mod sql_store;
+mod used;
 mod users;
 
 pub use database::Config;

@@ -7,12 +7,12 @@ use super::database::{Config, Database};
 use super::migrate::migrate;
 use super::url::DatabaseUrl;
 use super::{
-    attempts, clients, codes, consents, families, keys, ledger, revocations, sessions, users,
+    attempts, clients, codes, consents, families, keys, ledger, revocations, sessions, used, users,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Revocation, Scopes, UserName};
 use crate::store::{
     Failures, KeyChange, Ledger, Rotation, Store, StoreError, StoredClient, StoredCode,
-    StoredFamily, StoredKey, StoredSession, StoredUser,
+    StoredFamily, StoredKey, StoredSession, StoredUser, Use, Used,
 };
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
@@ -86,6 +86,14 @@ impl Store for SqlStore {
 
     async fn begin_epoch(&self, before: &str, epoch: &str) -> Result<(), StoreError> {
         ledger::begin_epoch(&self.0, before, epoch).await
+    }
+
+    async fn use_once(&self, used: &Used<'_>) -> Result<Use, StoreError> {
+        used::once(&self.0, used).await
+    }
+
+    async fn forget_used(&self, now: i64) -> Result<u64, StoreError> {
+        used::forget(&self.0, now).await
     }
 
     async fn keys(&self) -> Result<(u64, Vec<StoredKey>), StoreError> {
