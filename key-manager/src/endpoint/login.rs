@@ -40,8 +40,9 @@ pub(super) async fn recognise(
     let by_name = authority.pepper.digest("login by name", name.as_str());
     let by_network = authority.pepper.digest("login by network", &network(address));
     let rules = &authority.login;
-    let mut allowed = store.begin_attempt(&by_network, &rules.network, now).await?;
-    allowed &= store.begin_attempt(&by_name, &rules.name, now).await?;
+    // From a network that is blocked nothing is counted: it could fill the store with names.
+    let reached = store.begin_attempt(&by_network, &rules.network, now).await?;
+    let allowed = reached && store.begin_attempt(&by_name, &rules.name, now).await?;
 
     let stored = store.user_named(&name).await?;
     let phc = stored.as_ref().map(|stored| stored.password.as_str());
@@ -50,8 +51,12 @@ pub(super) async fn recognise(
         Ok(same) => same,
         Err(failure) => {
             // Nothing was looked at, so nothing failed: an overload locks nobody out.
-            store.end_attempt(&by_name, false).await?;
-            store.end_attempt(&by_network, false).await?;
+            if reached {
+                store.end_attempt(&by_network, false).await?;
+            }
+            if allowed {
+                store.end_attempt(&by_name, false).await?;
+            }
             return Err(failure.into());
         }
     };

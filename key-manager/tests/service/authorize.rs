@@ -1,9 +1,11 @@
 //! Does a person get where they wanted, and nobody anywhere else? (KM-010, KM-021, KM-054, KM-104)
 
+use chassis::task::Tasks;
 use http::{Method, header};
 use key_manager::accounts;
 use key_manager::endpoint::Request;
 use key_manager::registration::Application;
+use key_manager::vault::{PasswordRules, Passwords};
 
 use crate::browser::{Browser, CALLBACK, PASSWORD, app, encode, sealed, sent, step, wish};
 use crate::databases::{Scratch, each};
@@ -367,4 +369,46 @@ async fn guesses_are_slowed_down_and_say_nothing() {
         assert_eq!(step(&browser.log_in(&page, "ann", PASSWORD).await), "consent");
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_network_that_guesses_many_names_is_slowed_down_too() {
+    let scratch = Scratch::sqlite();
+    let mut stand = Stand::on(&scratch).await;
+    stand.authority.login.network.free = 2;
+    stand.person().await;
+    let client = stand.app().await;
+    let mut browser = Browser::new(&stand);
+    let page = browser.authorize(&wish(&client, &[])).await;
+    for name in ["ben", "cid"] {
+        assert_eq!(step(&browser.log_in(&page, name, "wrong").await), "login");
+    }
+    assert_eq!(step(&browser.log_in(&page, "ann", PASSWORD).await), "login", "blocked");
+    stand.pass(61);
+    assert_eq!(step(&browser.log_in(&page, "ann", PASSWORD).await), "consent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_overload_of_logins_is_answered_503_and_locks_nobody_out() {
+    let scratch = Scratch::sqlite();
+    let mut stand = Stand::on(&scratch).await;
+    stand.person().await;
+    let client = stand.app().await;
+    let rules = PasswordRules { at_once: 1, waiting: 0 };
+    stand.authority.passwords = Passwords::new(rules, Tasks::default()).expect("passwords");
+    let mut browser = Browser::new(&stand);
+    let page = browser.authorize(&wish(&client, &[])).await;
+    let cookie = browser.cookie.clone();
+    let tries = (0..60).map(|_| {
+        let mut browser = Browser::new(&stand);
+        browser.cookie = cookie.clone();
+        let page = &page;
+        async move { browser.log_in(page, "ann", "wrong").await }
+    });
+    let replies = futures_util::future::join_all(tries).await;
+    let busy: Vec<_> = replies.iter().filter(|reply| step(reply) == "page 503").collect();
+    assert!(!busy.is_empty(), "nobody was sent away");
+    assert!(busy.iter().all(|reply| reply.headers()["retry-after"] == "1"));
+    stand.pass(61);
+    assert_eq!(step(&browser.log_in(&page, "ann", PASSWORD).await), "consent");
 }
