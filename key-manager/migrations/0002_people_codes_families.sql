@@ -90,7 +90,8 @@ CREATE TABLE family (
     successor TEXT NOT NULL,                -- that answer, sealed; '' after the grace
     idle_until BIGINT NOT NULL,
     ends_at BIGINT NOT NULL,
-    revoked BIGINT NOT NULL                 -- 1: it was ended before its time
+    revoked BIGINT NOT NULL,                -- 1: it was ended before its time
+    key_thumbprint TEXT NOT NULL            -- of the key that each use has to prove; '': none
 );
 CREATE INDEX family_user ON family (user_id);
 CREATE INDEX family_client ON family (client_id);

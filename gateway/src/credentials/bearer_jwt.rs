@@ -43,6 +43,9 @@ fn judge(token: &str, generation: &Generation, now_unix: i64) -> Result<Known, T
     let issuer = generation.issuer(&named)?;
     let claims = jose::verify(token, issuer.keys, issuer.expectation, now_unix)
         .map_err(TokenRefused::Refused)?;
+    if claims.other.contains_key("cnf") {
+        return Err(TokenRefused::Bound);
+    }
     Ok(Known::new(token, claims, issuer))
 }
 

@@ -170,3 +170,15 @@ fn a_token_that_is_used_stays_when_another_has_to_leave() {
     assert_eq!(stand.judge(&used, NOW), "known");
     assert_eq!(stand.judge(&unused, NOW), "verified");
 }
+
+#[test]
+fn a_token_that_is_bound_to_a_key_is_no_bearer_token() {
+    let stand = Stand::new();
+    let claims = json!({
+        "iss": ISSUER, "sub": "ann", "client_id": "c", "jti": "j",
+        "iat": NOW - 10, "exp": NOW + 60, "aud": "any", "cnf": { "jkt": "thumbprint" },
+    });
+    let token = stand.key.sign("at+jwt", &claims).unwrap();
+    assert_eq!(stand.judge(&token, NOW), "Bound");
+    assert_eq!(stand.judge(&token, NOW), "Bound", "it was remembered");
+}

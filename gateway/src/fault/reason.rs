@@ -156,6 +156,10 @@ pub enum TokenRefused {
     /// It has ended before its time.
     #[error("the token was revoked")]
     Revoked,
+    /// It is bound to a key or a certificate, which nobody asks for here: as a bearer token it
+    /// would be good for whoever has found it.
+    #[error("the token is bound to a key")]
+    Bound,
     /// It names no client.
     #[error("the token names no client")]
     NoClient,

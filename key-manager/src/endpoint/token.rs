@@ -48,8 +48,8 @@ async fn grant_token(
     }
     let bound = Bound::read(authority, request, &client, "token", now)?;
     let means = authority.means(&request.peer);
-    let asked = Asked { client: &client, form: &form };
-    let approval = kind.approve(asked, &means).await?;
+    let shown = Asked { client: &client, form: &form, confirmation: &bound.confirmation };
+    let approval = kind.approve(shown, &means).await?;
     let ended_until = match &approval.grant {
         Some(grant) => person(authority, grant).await?.ended_until,
         None => 0,
@@ -61,7 +61,7 @@ async fn grant_token(
     };
     let audience = audience(known, &form)?;
     bound.spend(authority, &client, now).await?;
-    let refresh = approval.settle(&client, &means).await?;
+    let refresh = approval.settle(shown, &means).await?;
 
     let order = Order {
         client: &client,

@@ -17,6 +17,10 @@ pub(super) async fn userinfo(authority: &Authority, request: &Request) -> Result
         return Err(Refusal::InvalidToken);
     }
     let token = live(authority, token.trim()).await?.ok_or(Refusal::InvalidToken)?;
+    if !token.confirmation.is_empty() {
+        // No proof is read here, and without one whoever has found the token could use it.
+        return Err(Refusal::InvalidToken);
+    }
     let has = |scope: &str| token.scopes.iter().any(|known| known == scope);
     if !has("openid") || token.family.is_none() {
         return Err(Refusal::InsufficientScope);

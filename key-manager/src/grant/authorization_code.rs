@@ -68,9 +68,10 @@ fn fits(
 pub(super) async fn settle(
     digest: &str,
     grant: &Grant,
-    client: &Client,
+    asked: Asked<'_>,
     means: &Means<'_>,
 ) -> Result<Option<Zeroizing<String>>, GrantError> {
+    let Asked { client, confirmation, .. } = asked;
     let mut token = None;
     let mut family = None;
     if client.may_use("refresh_token") {
@@ -78,6 +79,8 @@ pub(super) async fn settle(
         let made = made.ok_or(GrantError::Invalid("the code is damaged"))?;
         family = Some(StoredFamily {
             grant: grant.clone(),
+            // Others prove who they are with each use (RFC 9449 section 5).
+            key: confirmation.key.clone().filter(|_| client.is_public()),
             generation: 1,
             digest: means.pepper.digest(&grant.family_id, &made),
             former_digest: None,

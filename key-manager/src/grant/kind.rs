@@ -7,7 +7,7 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 use super::{authorization_code, client_credentials, refresh_token};
-use crate::domain::Client;
+use crate::domain::{Client, Confirmation};
 use crate::form::Form;
 use crate::revocation::RevocationLog;
 use crate::store::{Grant, Store, StoreError};
@@ -54,6 +54,8 @@ pub struct Means<'m> {
 pub struct Asked<'a> {
     pub client: &'a Client,
     pub form: &'a Form,
+    /// What it proved to hold.
+    pub confirmation: &'a Confirmation,
 }
 
 /// What a grant found. It says for whom a token is and how much it may hold at most; whether the
@@ -127,12 +129,13 @@ impl Approval {
     /// answer is the refresh token to hand out, if there is a new one.
     pub async fn settle(
         &self,
-        client: &Client,
+        asked: Asked<'_>,
         means: &Means<'_>,
     ) -> Result<Option<Zeroizing<String>>, GrantError> {
+        let client = asked.client;
         match (&self.step, &self.grant) {
             (Step::Code { digest }, Some(grant)) => {
-                authorization_code::settle(digest, grant, client, means).await
+                authorization_code::settle(digest, grant, asked, means).await
             }
             (Step::Refresh { family, digest }, _) => {
                 refresh_token::settle(family, digest, client, means).await

@@ -33,6 +33,9 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     if family.grant.client_id != asked.client.id {
         return Err(GrantError::Invalid("the refresh token was issued to another client"));
     }
+    if family.key.is_some() && family.key != asked.confirmation.key {
+        return Err(GrantError::Invalid("the refresh token is bound to another key"));
+    }
     let digest = means.pepper.digest(&id, token);
     alive(&family, means.now)?;
     if standing(&family, &digest, means.now) == Standing::Reused {

@@ -188,6 +188,9 @@ pub struct StoredCode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFamily {
     pub grant: Grant,
+    /// The `DPoP` key that each use has to prove, as its RFC 7638 thumbprint; `None`: its client
+    /// proves who it is, or showed no key.
+    pub key: Option<String>,
     pub generation: i64,
     /// Of the refresh token that is good.
     pub digest: String,

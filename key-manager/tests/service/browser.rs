@@ -147,29 +147,11 @@ impl Stand {
         code: &str,
         changes: &[(&str, &str)],
     ) -> Reply {
-        let mut pairs = vec![
-            ("grant_type", "authorization_code"),
-            ("client_id", client.client.id.as_str()),
-            ("code", code),
-            ("redirect_uri", CALLBACK),
-            ("code_verifier", VERIFIER),
-        ];
-        for change in changes {
-            pairs.retain(|(name, _)| name != &change.0);
-            pairs.push(*change);
-        }
-        pairs.retain(|(_, value)| !value.is_empty());
-        self.ask(&post("/oauth2/token", &encode(&pairs))).await
+        self.ask(&exchange_of(client, code, changes)).await
     }
 
     pub(crate) async fn refresh(&self, client: &Registered, token: &str, scope: &str) -> Reply {
-        let pairs = [
-            ("grant_type", "refresh_token"),
-            ("client_id", client.client.id.as_str()),
-            ("refresh_token", token),
-            ("scope", scope),
-        ];
-        self.ask(&post("/oauth2/token", &encode(&pairs))).await
+        self.ask(&refresh_of(client, token, scope)).await
     }
 
     /// Whether an access token is good, as a gateway hears it.
@@ -183,6 +165,34 @@ impl Stand {
         let code = Browser::new(self).code(&wish(client, &[])).await;
         json(&self.exchange(client, &code, &[]).await)
     }
+}
+
+/// What exchanges a code, with `changes`.
+pub(crate) fn exchange_of(client: &Registered, code: &str, changes: &[(&str, &str)]) -> Request {
+    let mut pairs = vec![
+        ("grant_type", "authorization_code"),
+        ("client_id", client.client.id.as_str()),
+        ("code", code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+    ];
+    for change in changes {
+        pairs.retain(|(name, _)| name != &change.0);
+        pairs.push(*change);
+    }
+    pairs.retain(|(_, value)| !value.is_empty());
+    post("/oauth2/token", &encode(&pairs))
+}
+
+/// What asks for the next tokens of a family.
+pub(crate) fn refresh_of(client: &Registered, token: &str, scope: &str) -> Request {
+    let pairs = [
+        ("grant_type", "refresh_token"),
+        ("client_id", client.client.id.as_str()),
+        ("refresh_token", token),
+        ("scope", scope),
+    ];
+    post("/oauth2/token", &encode(&pairs))
 }
 
 pub(crate) fn app() -> Application {

@@ -223,6 +223,12 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "code_challenge_methods_supported": [
         "S256"
       ],
+      "dpop_signing_alg_values_supported": [
+        "ES256",
+        "ES384",
+        "PS256",
+        "EdDSA"
+      ],
       "grant_types_supported": [
         "authorization_code",
         "client_credentials",
@@ -231,14 +237,6 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "id_token_signing_alg_values_supported": [
         "ES256",
         "RS256"
-      "dpop_signing_alg_values_supported": [
-        "ES256",
-        "ES384",
-        "PS256",
-        "EdDSA"
-      ],
-      "grant_types_supported": [
-        "client_credentials"
       ],
       "introspection_endpoint": "https://127.0.0.1:9453/oauth2/introspect",
       "introspection_endpoint_auth_methods_supported": [
@@ -277,13 +275,9 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "revocation_endpoint_auth_methods_supported": [
         "client_secret_basic",
         "client_secret_post",
-        "none"
-      ],
-      "scopes_supported": [
-        "openid",
-        "profile"
         "client_secret_jwt",
-        "private_key_jwt"
+        "private_key_jwt",
+        "none"
       ],
       "revocation_endpoint_auth_signing_alg_values_supported": [
         "ES256",
@@ -295,6 +289,10 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "RS256",
         "HS256"
       ],
+      "scopes_supported": [
+        "openid",
+        "profile"
+      ],
       "subject_types_supported": [
         "public"
       ],
@@ -303,11 +301,9 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "token_endpoint_auth_methods_supported": [
         "client_secret_basic",
         "client_secret_post",
-        "none"
-      ],
-      "userinfo_endpoint": "https://127.0.0.1:9453/oauth2/userinfo"
         "client_secret_jwt",
-        "private_key_jwt"
+        "private_key_jwt",
+        "none"
       ],
       "token_endpoint_auth_signing_alg_values_supported": [
         "ES256",
@@ -318,7 +314,8 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "EdDSA",
         "RS256",
         "HS256"
-      ]
+      ],
+      "userinfo_endpoint": "https://127.0.0.1:9453/oauth2/userinfo"
     }
     "#);
     // Whatever host a request names, the issuer stays (KM-001).

@@ -2,10 +2,11 @@
 
 use jose::{Algorithm, SigningKey};
 use key_manager::client_auth::Settings;
-use key_manager::endpoint::{Reply, introspect_for_gateway};
+use key_manager::endpoint::{Reply, Request, introspect_for_gateway};
 use key_manager::registration::{Application, Registered};
 use serde_json::{Value, json};
 
+use crate::browser::{Browser, exchange_of, refresh_of, wish};
 use crate::databases::{Scratch, each};
 use crate::stand::{BEGIN, Dressed, Stand, config, json as body, part, post, said, text};
 
@@ -278,4 +279,33 @@ async fn a_proof_may_name_every_address_that_clients_were_given() {
         .header("x-forwarded-host", "evil.example")
         .header("dpop", &made);
     assert_eq!(said(&stand.ask(&request).await), REFUSED, "a header said where we are");
+}
+
+#[tokio::test]
+async fn a_public_clients_refresh_token_is_good_with_its_key_only() {
+    let scratch = Scratch::sqlite();
+    let stand = Stand::on(&scratch).await;
+    stand.person().await;
+    let client = stand.app().await;
+    let (own, other) = (key(), key());
+    let shown = |key: &SigningKey| proof(key, &json!({}), &json!({}));
+    let code = Browser::new(&stand).code(&wish(&client, &[])).await;
+    let asked = exchange_of(&client, &code, &[]).header("dpop", &shown(&own));
+    let first = body(&stand.ask(&asked).await);
+    assert_eq!(first["token_type"], "DPoP");
+    let token = first["refresh_token"].as_str().expect("a token").to_owned();
+    let refresh = async |proof: Option<String>| {
+        let mut request = refresh_of(&client, &token, "");
+        if let Some(proof) = proof {
+            request = request.header("dpop", &proof);
+        }
+        stand.ask(&request).await
+    };
+    assert_eq!(said(&refresh(None).await), "400 invalid_grant");
+    assert_eq!(said(&refresh(Some(shown(&other))).await), "400 invalid_grant");
+    assert_eq!(body(&refresh(Some(shown(&own))).await)["token_type"], "DPoP");
+    let person = Request { method: http::Method::GET, ..post("/oauth2/userinfo", "") };
+    let access = format!("Bearer {}", first["access_token"].as_str().expect("a token"));
+    let told = stand.ask(&person.header("authorization", &access)).await;
+    assert_eq!(told.status().as_u16(), 401, "a bound token was taken as a bearer token");
 }

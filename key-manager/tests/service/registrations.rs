@@ -154,14 +154,14 @@ async fn discovery_announces_certificates_where_they_are_taken() {
         let aliases = document["mtls_endpoint_aliases"]["token_endpoint"].clone();
         (has("\"tls_client_auth"), has("self_signed"), bound, aliases, has("none"))
     };
-    assert_eq!(announced(config()).await, (false, false, false, json!(null), false));
+    assert_eq!(announced(config()).await, (false, false, false, json!(null), true));
     let mut with = config();
     with.certificates.accept = true;
-    assert_eq!(announced(with.clone()).await, (false, true, true, json!(null), false));
+    assert_eq!(announced(with.clone()).await, (false, true, true, json!(null), true));
     chassis::Host::development("key-manager", scratch.folder.path()).expect("a host");
     with.certificates.ca = scratch.folder.path().join("pki/ca.pem").display().to_string();
     let base = "https://id.example:9457/oauth2";
     with.certificates.url = Some(key_manager::endpoint::Issuer::parse(base).expect("a URL"));
     let token = json!(format!("{base}/token"));
-    assert_eq!(announced(with).await, (true, true, true, token, false));
+    assert_eq!(announced(with).await, (true, true, true, token, true));
 }

@@ -308,7 +308,7 @@ async fn a_registration_that_cannot_be_kept_is_refused_with_its_field() {
             },
             "redirect_uris",
         ),
-        (RegisterClientRequest { public: true, ..good.clone() }, "grant_types"),
+        (RegisterClientRequest { public: true, ..good.clone() }, "token_endpoint_auth_method"),
         (
             RegisterClientRequest { grant_types: vec!["refresh_token".into()], ..good.clone() },
             "grant_types",

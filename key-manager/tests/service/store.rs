@@ -382,6 +382,7 @@ fn grant(family: &str) -> Grant {
 fn family(id: &str) -> StoredFamily {
     StoredFamily {
         grant: grant(id),
+        key: Some("thumbprint".to_owned()),
         generation: 1,
         digest: format!("{id} 1"),
         former_digest: None,

@@ -14,8 +14,8 @@ pub(super) async fn add(
     sqlx::query(
         "INSERT INTO family (family_id, client_id, user_id, session_id, scopes, audience,
              logged_in_at, generation, digest, former_digest, former_until, successor, idle_until,
-             ends_at, revoked)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, '', $10, $11, 0)",
+             ends_at, revoked, key_thumbprint)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, '', $10, $11, 0, $12)",
     )
     .bind(grant.family_id.as_str())
     .bind(grant.client_id.as_str())
@@ -28,6 +28,7 @@ pub(super) async fn add(
     .bind(family.digest.as_str())
     .bind(family.idle_until)
     .bind(family.ends_at)
+    .bind(family.key.as_deref().unwrap_or_default())
     .execute(&mut **change)
     .await?;
     Ok(())
@@ -42,7 +43,7 @@ pub(super) async fn find(
             Ok(sqlx::query(
                 "SELECT family_id, client_id, user_id, session_id, scopes, audience, logged_in_at,
                      generation, digest, former_digest, former_until, successor, idle_until,
-                     ends_at, revoked
+                     ends_at, revoked, key_thumbprint
                  FROM family WHERE family_id = $1",
             )
             .bind(id)
@@ -54,6 +55,7 @@ pub(super) async fn find(
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
     Ok(Some(StoredFamily {
         grant: grant(&row)?,
+        key: given(row.try_get(15)?),
         generation: row.try_get(7)?,
         digest: row.try_get(8)?,
         former_digest: given(row.try_get(9)?),
