@@ -157,7 +157,7 @@ fn client(
         if !matches!(settings.method.as_str(), "" | "none") {
             return Err(RegistrationError::Public);
         }
-        settings.method = AuthMethod::None.name().to_owned();
+        AuthMethod::None.name().clone_into(&mut settings.method);
     }
     let authentication = settings.check(&authority.clients, || {
         let forbidden = grants.iter().find(|grant| !grant.is_for_public_clients());
