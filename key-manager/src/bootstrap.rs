@@ -235,13 +235,6 @@ async fn by_time(host: &Host, authority: &Authority, rotate: Duration) {
             Ok(rows) => tracing::debug!(rows, "what had ended was swept out"),
             Err(error) => tracing::warn!(error = causes(&error), "nothing was swept out"),
         }
-        match authority.store.forget_used(authority.clock.unix_seconds()).await {
-            Ok(0) => {}
-            Ok(lines) => tracing::debug!(lines, "used assertions and proofs forgotten"),
-            Err(error) => {
-                tracing::warn!(error = causes(&error), "used assertions and proofs not forgotten");
-            }
-        }
         tokio::select! {
             () = host.shutdown.wait() => return,
             () = host.clock.sleep(pause) => {}

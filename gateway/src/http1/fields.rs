@@ -45,8 +45,11 @@ impl<'a> Named<'a> {
 
 /// Whether `word` (in lower case) stands in the list that the field called `name` is.
 pub fn has_word(headers: &HeaderMap, name: &HeaderName, word: &[u8]) -> bool {
-    headers.get_all(name).iter().any(|list| {
-        let mut words = list.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        words.any(|other| other.eq_ignore_ascii_case(word))
-    })
+    headers.get_all(name).iter().any(|list| lists(list.as_bytes(), word))
+}
+
+/// Whether `word` stands in the value of a field that is a list.
+pub fn lists(value: &[u8], word: &[u8]) -> bool {
+    let mut words = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    words.any(|other| other.eq_ignore_ascii_case(word))
 }

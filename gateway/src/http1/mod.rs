@@ -13,7 +13,7 @@ mod trailers;
 
 pub use chunked::{Decoder, Part};
 pub use error::FramingError;
-pub use fields::{Named, field, has_word};
+pub use fields::{Named, field, has_word, lists};
 pub use length::one_length;
 pub use names::FieldNames;
 pub use outgoing::{Flow, Frames, Outgoing};

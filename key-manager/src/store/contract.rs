@@ -94,9 +94,6 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// thing one hears `First`; nothing is forgotten early to make room (KM-122).
     async fn use_once(&self, used: &Used<'_>) -> Result<Use, StoreError>;
 
-    /// Drops what was used and is too old to come again; answers how many.
-    async fn forget_used(&self, now: i64) -> Result<u64, StoreError>;
-
     /// All keys, and the version that they are.
     async fn keys(&self) -> Result<(u64, Vec<StoredKey>), StoreError>;
 
@@ -176,6 +173,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Keeps a family that lives from ending idle. `false`: it has ended.
     async fn keep_family(&self, id: &str, idle_until: i64) -> Result<bool, StoreError>;
 
-    /// Drops codes, families, sessions, attempts and kept answers that can matter no more.
+    /// Drops codes, families, sessions, attempts, kept answers and what was used once, where they can
+    /// matter no more.
     async fn sweep(&self, now: i64) -> Result<u64, StoreError>;
 }

@@ -279,9 +279,9 @@ async fn what_may_be_used_once_is_used_once_within_its_owners_room() {
         assert_eq!(ask("ann", "b", 200, 50).await, Use::Again, "a full room forgets nothing");
         assert_eq!(ask("ann", "c", 200, 101).await, Use::First, "what is too old takes no room");
         assert_eq!(ask("ann", "a", 300, 201).await, Use::First, "nor does it stand in the way");
-        assert_eq!(store.forget_used(100).await.expect("forgotten"), 0, "ben's can still come");
-        assert_eq!(store.forget_used(101).await.expect("forgotten"), 1);
-        assert_eq!(store.forget_used(201).await.expect("forgotten"), 2);
+        assert_eq!(store.sweep(100).await.expect("forgotten"), 0, "ben's can still come");
+        assert_eq!(store.sweep(101).await.expect("forgotten"), 1);
+        assert_eq!(store.sweep(201).await.expect("forgotten"), 2);
         assert_eq!(ask("ann", "a", 300, 201).await, Use::Again);
     })
     .await;

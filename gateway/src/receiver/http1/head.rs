@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 use crate::fault::{BadRequest, Fault};
-use crate::http1::{MAX_FIELDS, Places, one_length};
+use crate::http1::{MAX_FIELDS, Places, lists, one_length};
 
 const MALFORMED: Fault = Fault::BadRequest(BadRequest::Head);
 const AMBIGUOUS: Fault = Fault::BadRequest(BadRequest::Framing);
@@ -134,13 +134,9 @@ fn fields(head: &Bytes, places: &Places) -> Result<(HeaderMap, Said), Fault> {
 
 impl Said {
     fn note(&mut self, name: &HeaderName, value: &[u8]) {
-        let has = |wanted: &[u8]| {
-            let mut words = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-            words.any(|word| word.eq_ignore_ascii_case(wanted))
-        };
         if *name == CONNECTION {
-            self.closes |= has(b"close");
-            self.keeps |= has(b"keep-alive");
+            self.closes |= lists(value, b"close");
+            self.keeps |= lists(value, b"keep-alive");
         } else if *name == CONTENT_LENGTH {
             self.twice |= self.length.replace(one_length(value).ok_or(AMBIGUOUS)).is_some();
         } else if *name == TRANSFER_ENCODING {
@@ -149,7 +145,7 @@ impl Said {
         } else if *name == EXPECT {
             self.expects |= value.trim_ascii().eq_ignore_ascii_case(b"100-continue");
         } else if *name == TE {
-            self.trailers |= has(b"trailers");
+            self.trailers |= lists(value, b"trailers");
         }
     }
 

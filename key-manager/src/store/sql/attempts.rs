@@ -57,27 +57,15 @@ pub(super) async fn end(
     } else {
         "UPDATE attempt SET failures = failures - 1 WHERE name = $1 AND failures > 0"
     };
-    database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            sqlx::query(statement).bind(key).execute(&mut *change).await?;
-            change.commit().await?;
-            Ok(())
-        })
-        .await
+    database.write_one(sqlx::query(statement).bind(key)).await?;
+    Ok(())
 }
 
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
     database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            let gone = sqlx::query("DELETE FROM attempt WHERE last_at < $1")
-                .bind(now.saturating_sub(KEPT_SECONDS))
-                .execute(&mut *change)
-                .await?
-                .rows_affected();
-            change.commit().await?;
-            Ok(gone)
-        })
+        .write_one(
+            sqlx::query("DELETE FROM attempt WHERE last_at < $1")
+                .bind(now.saturating_sub(KEPT_SECONDS)),
+        )
         .await
 }

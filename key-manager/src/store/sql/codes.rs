@@ -18,8 +18,7 @@ pub(super) async fn add(
 ) -> Result<(), StoreError> {
     let grant = &code.grant;
     database
-        .bounded(async {
-            let mut change = database.begin().await?;
+        .write_one(
             sqlx::query(
                 "INSERT INTO code (digest, family_id, client_id, user_id, session_id, scopes,
                      audience, logged_in_at, redirect_uri, challenge, nonce, expires_at, used_at)
@@ -37,13 +36,10 @@ pub(super) async fn add(
             .bind(code.challenge.as_str())
             .bind(code.nonce.as_deref().unwrap_or_default())
             .bind(code.expires_at)
-            .bind(code.used_at.unwrap_or(0))
-            .execute(&mut *change)
-            .await?;
-            change.commit().await?;
-            Ok(())
-        })
-        .await
+            .bind(code.used_at.unwrap_or(0)),
+        )
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn find(
@@ -125,15 +121,9 @@ pub(super) async fn spend(
 
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
     database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            let gone = sqlx::query("DELETE FROM code WHERE expires_at < $1")
-                .bind(now.saturating_sub(REMEMBERED_SECONDS))
-                .execute(&mut *change)
-                .await?
-                .rows_affected();
-            change.commit().await?;
-            Ok(gone)
-        })
+        .write_one(
+            sqlx::query("DELETE FROM code WHERE expires_at < $1")
+                .bind(now.saturating_sub(REMEMBERED_SECONDS)),
+        )
         .await
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use chassis::clock::Clock;
 use serde::Deserialize;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
+use sqlx::query::Query;
 use sqlx::{Any, AnyPool, ConnectOptions as _, Executor as _, Transaction};
 use url::Url;
 
@@ -136,6 +137,20 @@ impl Database {
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         self.clock.timeout(self.timeout, work).await.unwrap_or(Err(StoreError::Late))
+    }
+
+    /// Runs one statement in a transaction of its own; answers how many rows it changed.
+    pub(super) async fn write_one(
+        &self,
+        statement: Query<'_, Any, AnyArguments>,
+    ) -> Result<u64, StoreError> {
+        self.bounded(async {
+            let mut change = self.begin().await?;
+            let changed = statement.execute(&mut *change).await?.rows_affected();
+            change.commit().await?;
+            Ok(changed)
+        })
+        .await
     }
 
     /// Bounds a read and tries it again on another connection when the first was dead.

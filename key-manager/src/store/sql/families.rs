@@ -72,10 +72,9 @@ pub(super) async fn rotate(
     id: &str,
     rotation: &Rotation,
 ) -> Result<bool, StoreError> {
-    database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            let moved = sqlx::query(
+    let moved = database
+        .write_one(
+            sqlx::query(
                 "UPDATE family SET generation = generation + 1, digest = $1, former_digest = $2,
                      former_until = $3, successor = $4, idle_until = $5
                  WHERE family_id = $6 AND generation = $7 AND digest = $2 AND revoked = 0",
@@ -86,14 +85,10 @@ pub(super) async fn rotate(
             .bind(rotation.successor.as_str())
             .bind(rotation.idle_until)
             .bind(id)
-            .bind(rotation.generation)
-            .execute(&mut *change)
-            .await?
-            .rows_affected();
-            change.commit().await?;
-            Ok(moved > 0)
-        })
-        .await
+            .bind(rotation.generation),
+        )
+        .await?;
+    Ok(moved > 0)
 }
 
 pub(super) async fn keep(
@@ -101,21 +96,14 @@ pub(super) async fn keep(
     id: &str,
     idle_until: i64,
 ) -> Result<bool, StoreError> {
-    database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            let kept = sqlx::query(
-                "UPDATE family SET idle_until = $1 WHERE family_id = $2 AND revoked = 0",
-            )
-            .bind(idle_until)
-            .bind(id)
-            .execute(&mut *change)
-            .await?
-            .rows_affected();
-            change.commit().await?;
-            Ok(kept > 0)
-        })
-        .await
+    let kept = database
+        .write_one(
+            sqlx::query("UPDATE family SET idle_until = $1 WHERE family_id = $2 AND revoked = 0")
+                .bind(idle_until)
+                .bind(id),
+        )
+        .await?;
+    Ok(kept > 0)
 }
 
 /// Which families.

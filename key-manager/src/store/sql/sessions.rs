@@ -64,30 +64,19 @@ pub(super) async fn find(
 
 pub(super) async fn keep(database: &Database, id: &str, idle_until: i64) -> Result<(), StoreError> {
     database
-        .bounded(async {
-            let mut change = database.begin().await?;
+        .write_one(
             sqlx::query("UPDATE session SET idle_until = $1 WHERE session_id = $2")
                 .bind(idle_until)
-                .bind(id)
-                .execute(&mut *change)
-                .await?;
-            change.commit().await?;
-            Ok(())
-        })
-        .await
+                .bind(id),
+        )
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
     database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            let gone = sqlx::query("DELETE FROM session WHERE ends_at <= $1 OR idle_until <= $1")
-                .bind(now)
-                .execute(&mut *change)
-                .await?
-                .rows_affected();
-            change.commit().await?;
-            Ok(gone)
-        })
+        .write_one(
+            sqlx::query("DELETE FROM session WHERE ends_at <= $1 OR idle_until <= $1").bind(now),
+        )
         .await
 }

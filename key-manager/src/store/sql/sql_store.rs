@@ -92,10 +92,6 @@ impl Store for SqlStore {
         used::once(&self.0, used).await
     }
 
-    async fn forget_used(&self, now: i64) -> Result<u64, StoreError> {
-        used::forget(&self.0, now).await
-    }
-
     async fn keys(&self) -> Result<(u64, Vec<StoredKey>), StoreError> {
         keys::all(&self.0).await
     }
@@ -204,6 +200,7 @@ impl Store for SqlStore {
         let mut gone = codes::sweep(&self.0, now).await?;
         gone = gone.saturating_add(families::sweep(&self.0, now).await?);
         gone = gone.saturating_add(sessions::sweep(&self.0, now).await?);
-        Ok(gone.saturating_add(attempts::sweep(&self.0, now).await?))
+        gone = gone.saturating_add(attempts::sweep(&self.0, now).await?);
+        Ok(gone.saturating_add(used::sweep(&self.0, now).await?))
     }
 }

@@ -42,17 +42,6 @@ pub(super) async fn once(database: &Database, used: &Used<'_>) -> Result<Use, St
         .await
 }
 
-pub(super) async fn forget(database: &Database, now: i64) -> Result<u64, StoreError> {
-    database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            let gone = sqlx::query("DELETE FROM used_once WHERE until < $1")
-                .bind(now)
-                .execute(&mut *change)
-                .await?
-                .rows_affected();
-            change.commit().await?;
-            Ok(gone)
-        })
-        .await
+pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
+    database.write_one(sqlx::query("DELETE FROM used_once WHERE until < $1").bind(now)).await
 }
