@@ -102,7 +102,8 @@ mod tests {
             "turnpike keys generate --app a --type sandbox --key-manager k",
             "turnpike token --app a --grant client_credentials --scope s",
             "turnpike revoke t --token bearer --server https://127.0.0.1:1",
-            "turnpike user add ann --password-file f",
+            "turnpike user add ann --password-file f --claim email=a@b --claim email_verified=true",
+            "turnpike user claims id --claim address={\"country\":\"CH\"}",
             "turnpike client add shop --redirect-uri https://a.example/cb --scope a --public",
             "turnpike gateways -o yaml",
             "turnpike analytics usage --api n --app a --since 1h --interval 1m",
@@ -119,6 +120,7 @@ mod tests {
         check("turnpike analytics usage --since 5", false);
         check("turnpike token --app a --grant password", false);
         check("turnpike user add ann --password p", false);
+        check("turnpike user claims id --claim email", false);
         check("turnpike client add shop", false);
         check("turnpike apply", false);
         check("turnpike", false);

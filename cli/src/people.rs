@@ -7,10 +7,10 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 use turnpike_proto::identity::v1::clients_client::ClientsClient;
 use turnpike_proto::identity::v1::users_client::UsersClient;
-use turnpike_proto::identity::v1::{CreateUserRequest, RegisterClientRequest};
+use turnpike_proto::identity::v1::{CreateUserRequest, RegisterClientRequest, SetClaimsRequest};
 
 use crate::failure::Failure;
 use crate::output::Report;
@@ -23,6 +23,8 @@ const LONGEST_INPUT: u64 = 4096;
 pub(crate) enum User {
     /// Make an account; its password is the first line of standard input
     Add(AddUser),
+    /// Replace what is known of a person: name, mail address, …
+    Claims(SetClaims),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -33,6 +35,44 @@ pub(crate) struct AddUser {
     /// Take the password from the first line of this file instead
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    #[command(flatten)]
+    known: Known,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SetClaims {
+    /// The subject of the person's tokens, as `user add` told it
+    #[arg(value_name = "SUBJECT")]
+    user_id: String,
+    #[command(flatten)]
+    known: Known,
+}
+
+/// What is known of a person.
+#[derive(Args, Clone, Debug)]
+struct Known {
+    /// A claim of OpenID Connect, like email=ann@example.com, email_verified=true or
+    /// address={"country":"CH"}; may be given several times
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    claims: Vec<(String, Value)>,
+}
+
+/// A value that is `true`, `false` or an object is one; everything else is text.
+fn claim(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("a claim is NAME=VALUE")?;
+    let read = serde_json::from_str(value)
+        .ok()
+        .filter(|value: &Value| value.is_boolean() || value.is_object());
+    Ok((name.to_owned(), read.unwrap_or_else(|| value.into())))
+}
+
+impl Known {
+    fn text(&self) -> String {
+        match self.claims.as_slice() {
+            [] => String::new(),
+            claims => Value::Object(claims.iter().cloned().collect()).to_string(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -65,7 +105,8 @@ pub(crate) async fn add_user(
     asked: &AddUser,
 ) -> Result<Report, Failure> {
     let password = asked.password()?;
-    let request = CreateUserRequest { name: asked.name.clone(), password };
+    let claims = asked.known.text();
+    let request = CreateUserRequest { name: asked.name.clone(), password, claims };
     let wire = connection.key_manager()?;
     let made = UsersClient::new(wire.channel())
         .create(request)
@@ -74,6 +115,18 @@ pub(crate) async fn add_user(
         .into_inner();
     let said = format!("{} can log in; the subject of their tokens is {}", made.name, made.user_id);
     Ok(Report::new(json!({ "userId": made.user_id, "name": made.name })).text(said))
+}
+
+pub(crate) async fn set_claims(
+    connection: &rpc::Options,
+    asked: &SetClaims,
+) -> Result<Report, Failure> {
+    let user_id = asked.user_id.clone();
+    let request = SetClaimsRequest { user_id, claims: asked.known.text() };
+    let wire = connection.key_manager()?;
+    let set = UsersClient::new(wire.channel()).set_claims(request).await;
+    set.map_err(|status| wire.error(status))?;
+    Ok(Report::new(json!({ "userId": asked.user_id })).text("The claims are in force".to_owned()))
 }
 
 impl AddUser {

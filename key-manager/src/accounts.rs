@@ -3,7 +3,9 @@
 //! Whatever ends a login ends what came from it: sessions, codes, refresh families and, through
 //! the revocation log, access tokens (KM-101, KM-107).
 
-use crate::domain::{Password, PasswordError, User, UserName, UserNameError};
+use crate::domain::{
+    Password, PasswordError, Profile, ProfileError, User, UserName, UserNameError,
+};
 use crate::endpoint::Authority;
 use crate::store::{StoreError, StoredUser};
 use crate::vault::PasswordFailure;
@@ -14,6 +16,8 @@ pub enum AccountError {
     Name(#[from] UserNameError),
     #[error("password: {0}")]
     Password(#[from] PasswordError),
+    #[error("claims: {0}")]
+    Profile(#[from] ProfileError),
     #[error("name: it is taken")]
     Taken,
     #[error("there is no such person")]
@@ -24,20 +28,25 @@ pub enum AccountError {
     Store(#[from] StoreError),
 }
 
-/// Makes an account.
+/// Makes an account. `claims` is a JSON object of what is known of the person, or empty.
 pub async fn create(
     authority: &Authority,
     name: &str,
     password: &str,
+    claims: &str,
 ) -> Result<User, AccountError> {
     let name = UserName::parse(name)?;
     let password = Password::chosen(password)?;
+    let profile = Profile::parse(claims)?;
+    let now = authority.clock.unix_seconds();
     let user = User {
         id: chassis::random::token(16),
         name,
         disabled: false,
         ended_until: 0,
-        created_at: authority.clock.unix_seconds(),
+        profile_at: if profile == Profile::default() { 0 } else { now },
+        profile,
+        created_at: now,
     };
     let password = authority.passwords.hash(password).await?;
     let stored = StoredUser { user, password };
@@ -61,6 +70,17 @@ pub async fn set_password(
     }
     end(authority, id).await?;
     tracing::info!(user = id, "password set");
+    Ok(())
+}
+
+/// Replaces what is known of a person; `claims` is a JSON object.
+pub async fn set_claims(authority: &Authority, id: &str, claims: &str) -> Result<(), AccountError> {
+    let profile = Profile::parse(claims)?;
+    let now = authority.clock.unix_seconds();
+    if !authority.store.set_profile(id, &profile, now).await? {
+        return Err(AccountError::Nobody);
+    }
+    tracing::info!(user = id, "claims set");
     Ok(())
 }
 

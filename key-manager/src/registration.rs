@@ -33,6 +33,8 @@ pub struct Application {
     pub public: bool,
     /// Whether people are not asked for consent.
     pub first_party: bool,
+    /// Whether it may ask for a code without PKCE; never a public client.
+    pub allow_no_pkce: bool,
     /// `rotate` or `static`; empty: `rotate` for public clients, `static` for others (KM-073).
     pub refresh: String,
     /// How it proves who it is.
@@ -79,6 +81,8 @@ pub enum RegistrationError {
     Policy(#[from] UnknownPolicy),
     #[error("refresh_policy: a public client's refresh tokens `rotate`")]
     StaticPublic,
+    #[error("allow_no_pkce_insecure: a public client has nothing but PKCE")]
+    PkcePublic,
     #[error(transparent)]
     Setting(#[from] SettingError),
     #[error("the secret could not be sealed")]
@@ -163,6 +167,10 @@ fn client(
         let forbidden = grants.iter().find(|grant| !grant.is_for_public_clients());
         forbidden.map_or(Ok(()), |grant| Err(grant.to_string()))
     })?;
+    let public = authentication.method == AuthMethod::None;
+    if public && application.allow_no_pkce {
+        return Err(RegistrationError::PkcePublic);
+    }
     let algorithm = Some(application.algorithm.as_str()).filter(|name| !name.is_empty());
     Ok(Client {
         id: new_client_id()?,
@@ -173,7 +181,8 @@ fn client(
         algorithm: algorithm.map(str::parse).transpose()?,
         redirect_uris: redirects(application, &grants)?,
         first_party: application.first_party,
-        refresh: refresh(application, authentication.method == AuthMethod::None)?,
+        allow_no_pkce: application.allow_no_pkce,
+        refresh: refresh(application, public)?,
         ended_until: 0,
         created_at: now,
         authentication,

@@ -56,6 +56,8 @@ pub struct Client {
     pub redirect_uris: Vec<RedirectUri>,
     /// Whether it is the operator's own, so that people are not asked for consent (KM-104).
     pub first_party: bool,
+    /// Whether it may ask for a code without PKCE (KM-031).
+    pub allow_no_pkce: bool,
     /// What becomes of a refresh token when it is used.
     pub refresh: RefreshPolicy,
     /// Its tokens issued at or before this Unix second have been revoked together; 0: none.

@@ -6,6 +6,7 @@ mod authentication;
 mod client;
 mod confirmation;
 mod key;
+mod profile;
 mod redirect;
 mod revocation;
 mod scope;
@@ -16,6 +17,7 @@ pub use authentication::{AuthMethod, Authentication, CertificateName, UnknownMet
 pub use client::{Client, ClientId, ClientIdError, RefreshPolicy, UnknownPolicy};
 pub use confirmation::Confirmation;
 pub use key::{KeyState, TokenAlgorithm, UnknownAlgorithm};
+pub use profile::{Profile, ProfileError};
 pub use redirect::{RedirectUri, RedirectUriError};
 pub use revocation::{Ended, Entry, FORGET_MARGIN_SECONDS, Revocation};
 pub use scope::{ScopeError, Scopes};

@@ -8,6 +8,8 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
+use super::Profile;
+
 /// The name that a person logs in with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserName(String);
@@ -96,6 +98,10 @@ pub struct User {
     pub disabled: bool,
     /// Their tokens issued at or before this Unix second have been revoked together; 0: none.
     pub ended_until: i64,
+    /// What else is known of them.
+    pub profile: Profile,
+    /// When that was last said, Unix seconds; 0: never.
+    pub profile_at: i64,
     /// Unix seconds.
     pub created_at: i64,
 }

@@ -94,14 +94,7 @@ fn read(
     if !client.may_use(GrantKind::AuthorizationCode.name()) {
         return Err(Denial("unauthorized_client", "the client may not use authorization_code"));
     }
-    // KM-031: S256 for every client. A method that is left out would mean `plain`.
-    let challenge = form.find("code_challenge").ok_or(invalid("code_challenge is missing"))?;
-    if form.find("code_challenge_method") != Some(PKCE_METHOD) {
-        return Err(invalid("code_challenge_method is S256"));
-    }
-    if !is_challenge(challenge) {
-        return Err(invalid("code_challenge is 43 characters of base64url"));
-    }
+    let challenge = challenge(client, form).map_err(invalid)?;
     let scopes = scopes(client, form.find("scope"))
         .map_err(|_| Denial("invalid_scope", "the client may not have such a scope"))?;
     let audience = audience(&authority.rules.audience, form)
@@ -121,7 +114,7 @@ fn read(
         redirect_uri: redirect.to_owned(),
         state: form.find("state").map(str::to_owned),
         nonce: form.find("nonce").map(str::to_owned),
-        challenge: challenge.to_owned(),
+        challenge: challenge.map(str::to_owned),
         scopes: scopes.to_string(),
         audience: audience.into_owned(),
         // One account is chosen by logging in with it.
@@ -132,6 +125,21 @@ fn read(
         asked_at: authority.clock.unix_seconds(),
         browser: String::new(),
     })
+}
+
+/// KM-031: S256 for every client but those that are allowed to do without.
+fn challenge<'f>(client: &Client, form: &'f Form) -> Result<Option<&'f str>, &'static str> {
+    let (challenge, method) = (form.find("code_challenge"), form.find("code_challenge_method"));
+    match challenge {
+        None if client.allow_no_pkce && method.is_none() => Ok(None),
+        None => Err("code_challenge is missing"),
+        // A method that is left out would mean `plain`.
+        Some(_) if method != Some(PKCE_METHOD) => Err("code_challenge_method is S256"),
+        Some(challenge) if !is_challenge(challenge) => {
+            Err("code_challenge is 43 characters of base64url")
+        }
+        Some(_) => Ok(challenge),
+    }
 }
 
 /// Sends the person back with a code.

@@ -8,9 +8,23 @@ use serde_json::json;
 use super::{Authority, Reply, reply};
 use crate::binding::PROOF_ALGORITHMS;
 use crate::client_auth::ASSERTION_ALGORITHMS;
-use crate::domain::AuthMethod;
+use crate::domain::{AuthMethod, Profile};
 use crate::grant::{GrantKind, PKCE_METHOD};
 
+/// The claims beside those of a profile.
+const OUR_CLAIMS: [&str; 11] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "nonce",
+    "at_hash",
+    "sid",
+    "preferred_username",
+    "updated_at",
+];
 const CACHE: &str = "public, max-age=3600";
 
 pub(super) fn discovery(authority: &Authority) -> Reply {
@@ -23,6 +37,8 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         all().filter(|of| public || *of != AuthMethod::None).map(AuthMethod::name).collect();
     let signing: Vec<_> =
         ASSERTION_ALGORITHMS.into_iter().map(Algorithm::name).chain(["HS256"]).collect();
+    let scopes: Vec<_> = ["openid"].into_iter().chain(Profile::SCOPES).collect();
+    let claims: Vec<_> = OUR_CLAIMS.into_iter().chain(Profile::names()).collect();
     let mut document = json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": issuer.address("authorize"),
@@ -37,11 +53,8 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "code_challenge_methods_supported": [PKCE_METHOD],
         "authorization_response_iss_parameter_supported": true,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "scopes_supported": ["openid", "profile"],
-        "claims_supported": [
-            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid",
-            "preferred_username",
-        ],
+        "scopes_supported": scopes,
+        "claims_supported": claims,
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,

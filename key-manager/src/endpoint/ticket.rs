@@ -20,7 +20,7 @@ pub(super) struct Ticket {
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
     pub(super) nonce: Option<String>,
-    pub(super) challenge: String,
+    pub(super) challenge: Option<String>,
     /// Parted by spaces.
     pub(super) scopes: String,
     pub(super) audience: Vec<String>,

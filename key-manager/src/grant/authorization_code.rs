@@ -19,7 +19,10 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     let missing = |name: &'static str| move || GrantError::Missing(name);
     let code = asked.form.find("code").ok_or_else(missing("code"))?;
     let redirect = asked.form.find("redirect_uri").ok_or_else(missing("redirect_uri"))?;
-    let verifier = asked.form.find("code_verifier").ok_or_else(missing("code_verifier"))?;
+    let verifier = asked.form.find("code_verifier");
+    if verifier.is_none() && !asked.client.allow_no_pkce {
+        return Err(GrantError::Missing("code_verifier"));
+    }
 
     let digest = means.pepper.digest(OWNER, code);
     let found = means.store.code(&digest).await?;
@@ -45,10 +48,16 @@ fn fits(
     code: &StoredCode,
     client: &Client,
     redirect: &str,
-    verifier: &str,
+    verifier: Option<&str>,
     now: i64,
 ) -> Result<(), GrantError> {
-    let proven = pkce::fits(verifier, &code.challenge);
+    // A verifier without a challenge would be one that somebody took away from the request
+    // (RFC 9700 section 4.8.2).
+    let proven = match (verifier, &code.challenge) {
+        (Some(verifier), Some(challenge)) => pkce::fits(verifier, challenge),
+        (None, None) => client.allow_no_pkce,
+        _ => false,
+    };
     if code.grant.client_id != client.id {
         return Err(GrantError::Invalid("the code was issued to another client"));
     }

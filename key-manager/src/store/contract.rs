@@ -13,7 +13,7 @@ use super::record::{
     Failures, KeyChange, Ledger, Rotation, StoredClient, StoredCode, StoredFamily, StoredKey,
     StoredSession, StoredUser, Use, Used,
 };
-use crate::domain::{ClientId, Entry, LiveToken, Revocation, Scopes, UserName};
+use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, UserName};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -109,6 +109,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Replaces the password, ends every session. `false`: there is no such person.
     async fn set_password(&self, id: &str, password: &str) -> Result<bool, StoreError>;
+
+    /// Replaces what is known of a person. `false`: there is no such person.
+    async fn set_profile(&self, id: &str, profile: &Profile, now: i64) -> Result<bool, StoreError>;
 
     /// Says whether a person may log in; ends every session. `false`: there is no such person.
     async fn disable_user(&self, id: &str, disabled: bool) -> Result<bool, StoreError>;

@@ -175,8 +175,8 @@ pub struct StoredCode {
     pub grant: Grant,
     /// As the request had it, byte for byte.
     pub redirect_uri: String,
-    /// PKCE, S256.
-    pub challenge: String,
+    /// PKCE, S256; `None`: the client may do without.
+    pub challenge: Option<String>,
     pub nonce: Option<String>,
     /// Unix seconds.
     pub expires_at: i64,

@@ -132,7 +132,7 @@ impl<'s> Browser<'s> {
 
 impl Stand {
     pub(crate) async fn person(&self) -> User {
-        accounts::create(&self.authority, "Ann", PASSWORD).await.expect("an account")
+        accounts::create(&self.authority, "Ann", PASSWORD, "").await.expect("an account")
     }
 
     /// A public client for people, whose refresh tokens rotate.

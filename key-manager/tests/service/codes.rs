@@ -2,10 +2,12 @@
 
 use futures_util::future::join_all;
 
-use crate::browser::{Browser, CALLBACK, VERIFIER, app, challenge, encode, wish};
+use crate::browser::{
+    Browser, CALLBACK, VERIFIER, app, challenge, encode, exchange_of, step, wish,
+};
 use crate::databases::{Scratch, each};
 use crate::stand::{Dressed, Stand, json, part, post, said, text};
-use key_manager::registration::Application;
+use key_manager::registration::{Application, register};
 
 type Changes = &'static [(&'static str, &'static str)];
 
@@ -160,4 +162,35 @@ async fn a_verifier_of_another_session_does_not_fit() {
     let code = Browser::new(&stand).code(&wish(&client, &[("code_challenge", &challenge)])).await;
     let injected = stand.exchange(&client, &code, &[("code_verifier", &mine)]).await;
     assert_eq!(said(&injected), "400 invalid_grant");
+}
+
+/// A client that is allowed to do without PKCE may still use it, and cannot be made to lose it.
+#[tokio::test]
+async fn pkce_is_left_out_only_by_those_who_may_and_never_taken_away() {
+    each(async |scratch| {
+        let stand = Stand::on(&scratch).await;
+        stand.person().await;
+        let allowed =
+            stand.register(Application { public: false, allow_no_pkce: true, ..app() }).await;
+        let bare: Changes = &[("code_challenge", ""), ("code_challenge_method", "")];
+        let exchange = async |wished: Changes, shown: Changes| {
+            let code = Browser::new(&stand).code(&wish(&allowed, wished)).await;
+            let request = exchange_of(&allowed, &code, shown);
+            said(&stand.ask(&request.basic(allowed.client.id.as_str(), &allowed.secret)).await)
+        };
+        assert_eq!(exchange(bare, &[("code_verifier", "")]).await, "200");
+        assert_eq!(exchange(bare, &[]).await, "400 invalid_grant", "a verifier of nothing");
+        assert_eq!(exchange(&[], &[]).await, "200");
+        assert_eq!(exchange(&[], &[("code_verifier", "")]).await, "400 invalid_grant");
+
+        let strict = stand.register(Application { public: false, ..app() }).await;
+        let mut browser = Browser::new(&stand);
+        assert_eq!(step(&browser.authorize(&wish(&strict, bare)).await), "invalid_request");
+        let method_only = wish(&allowed, &[("code_challenge", "")]);
+        assert_eq!(step(&browser.authorize(&method_only).await), "invalid_request");
+        let public = Application { allow_no_pkce: true, ..app() };
+        let refused = register(&stand.authority, &public).await.expect_err("a refusal");
+        assert!(refused.to_string().contains("allow_no_pkce_insecure"), "{refused}");
+    })
+    .await;
 }

@@ -68,7 +68,11 @@ async fn a_person_logs_in_over_https_and_a_stolen_refresh_token_is_noticed() {
         let data = scratch.folder.path();
         let process = Process::start(&scratch).await;
         let mut users = UsersClient::new(process.channel(data, "admin"));
-        let account = CreateUserRequest { name: "ann".to_owned(), password: PASSWORD.to_owned() };
+        let account = CreateUserRequest {
+            name: "ann".to_owned(),
+            password: PASSWORD.to_owned(),
+            claims: String::new(),
+        };
         let account = users.create(account).await.expect("an account").into_inner();
         let asked = RegisterClientRequest {
             name: "app".to_owned(),

@@ -30,6 +30,7 @@ mod outage;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod profiles;
 mod proofs;
 #[cfg(test)]
 mod refresh;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chassis::Clock;
 use key_manager::domain::{
     AuthMethod, Authentication, CertificateName, Client, ClientId, Confirmation, Ended, Entry,
-    KeyState, LiveToken, RedirectUri, RefreshPolicy, Scopes, TokenAlgorithm, User, UserName,
+    KeyState, LiveToken, Profile, RedirectUri, RefreshPolicy, Scopes, TokenAlgorithm, User,
+    UserName,
 };
 use key_manager::store::{
     DatabaseUrl, Failures, Grant, KeyChange, Rotation, SqlStore, Store, StoreError, StoredClient,
@@ -38,6 +39,7 @@ fn client(id: &str) -> StoredClient {
         algorithm: Some(TokenAlgorithm::Rs256),
         redirect_uris: vec![redirect("https://a.example/cb"), redirect("com.example:/cb?x=1")],
         first_party: true,
+        allow_no_pkce: true,
         refresh: RefreshPolicy::Rotate,
         ended_until: 0,
         created_at: 7,
@@ -361,6 +363,8 @@ fn user(id: &str) -> StoredUser {
             name: UserName::parse(&format!("größe {id}").replace(' ', "-")).expect("a name"),
             disabled: false,
             ended_until: 0,
+            profile: Profile::parse(r#"{"name":"Größe"}"#).expect("a profile"),
+            profile_at: 8,
             created_at: 9,
         },
         password: "$argon2id$v=19$...".to_owned(),
@@ -398,7 +402,7 @@ fn code() -> StoredCode {
     StoredCode {
         grant: grant("f1"),
         redirect_uri: "https://a.example/cb?b=c".to_owned(),
-        challenge: "challenge".to_owned(),
+        challenge: Some("challenge".to_owned()),
         nonce: Some("n".to_owned()),
         expires_at: 60,
         used_at: None,
@@ -434,6 +438,11 @@ async fn people_are_known_by_identifier_and_by_name() {
         assert_eq!(named, Some(written.clone()));
         let twin = StoredUser { user: User { id: "u2".to_owned(), ..written.user }, ..written };
         assert!(!store.add_user(&twin).await.expect("an answer"), "a name was given twice");
+        let known = Profile::parse(r#"{"nickname":"a"}"#).expect("a profile");
+        assert!(store.set_profile("u1", &known, 70).await.expect("changed"));
+        assert!(!store.set_profile("u2", &known, 70).await.expect("nobody"));
+        let read = store.user("u1").await.expect("an answer").expect("a person").user;
+        assert_eq!((read.profile, read.profile_at), (known, 70));
         assert!(store.set_password("u1", "new").await.expect("changed"));
         assert!(!store.set_password("u2", "new").await.expect("nobody"));
         assert!(store.disable_user("u1", true).await.expect("changed"));

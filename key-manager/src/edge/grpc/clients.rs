@@ -37,6 +37,7 @@ impl Clients for Registry {
             redirect_uris: asked.redirect_uris,
             public: asked.public,
             first_party: asked.first_party,
+            allow_no_pkce: asked.allow_no_pkce_insecure,
             refresh: asked.refresh_policy,
             settings: Settings {
                 method: asked.token_endpoint_auth_method,

@@ -41,7 +41,7 @@ pub(super) fn of_account(error: &AccountError) -> Status {
         AccountError::Hash(cause) => ours(cause, !matches!(cause, PasswordFailure::Hash)),
         AccountError::Taken => Status::already_exists(error.to_string()),
         AccountError::Nobody => Status::not_found(error.to_string()),
-        AccountError::Name(_) | AccountError::Password(_) => {
+        AccountError::Name(_) | AccountError::Password(_) | AccountError::Profile(_) => {
             Status::invalid_argument(error.to_string())
         }
     }

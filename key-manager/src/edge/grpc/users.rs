@@ -4,7 +4,8 @@ use tonic::{Request, Response, Status};
 use turnpike_proto::identity::v1::users_server::Users;
 use turnpike_proto::identity::v1::{
     CreateUserRequest, CreateUserResponse, DeleteUserRequest, DeleteUserResponse,
-    DisableUserRequest, DisableUserResponse, SetPasswordRequest, SetPasswordResponse,
+    DisableUserRequest, DisableUserResponse, SetClaimsRequest, SetClaimsResponse,
+    SetPasswordRequest, SetPasswordResponse,
 };
 
 use super::status;
@@ -26,8 +27,8 @@ impl Users for People {
         &self,
         request: Request<CreateUserRequest>,
     ) -> Result<Response<CreateUserResponse>, Status> {
-        let CreateUserRequest { name, password } = request.into_inner();
-        let made = accounts::create(&self.0, &name, &password).await;
+        let CreateUserRequest { name, password, claims } = request.into_inner();
+        let made = accounts::create(&self.0, &name, &password, &claims).await;
         let user = made.map_err(|error| status::of_account(&error))?;
         Ok(Response::new(CreateUserResponse { user_id: user.id, name: user.name.to_string() }))
     }
@@ -40,6 +41,16 @@ impl Users for People {
         let set = accounts::set_password(&self.0, &user_id, &password).await;
         set.map_err(|error| status::of_account(&error))?;
         Ok(Response::new(SetPasswordResponse {}))
+    }
+
+    async fn set_claims(
+        &self,
+        request: Request<SetClaimsRequest>,
+    ) -> Result<Response<SetClaimsResponse>, Status> {
+        let SetClaimsRequest { user_id, claims } = request.into_inner();
+        let set = accounts::set_claims(&self.0, &user_id, &claims).await;
+        set.map_err(|error| status::of_account(&error))?;
+        Ok(Response::new(SetClaimsResponse {}))
     }
 
     async fn disable(

@@ -14,7 +14,7 @@ use crate::store::{StoreError, StoredClient, StoredSecret};
 const FIND: &str = "SELECT c.name, c.grant_types, c.scopes, c.access_token_seconds, c.algorithm,
         c.ended_until, c.created_at, s.secret_id, s.digest, s.created_at, s.expires_at,
         c.redirect_uris, c.first_party, c.refresh_policy, c.auth_method, c.auth_algorithm, c.jwks,
-        c.certificate_name, c.dpop_bound, c.certificate_bound, s.sealed
+        c.certificate_name, c.dpop_bound, c.certificate_bound, c.allow_no_pkce, s.sealed
     FROM client c LEFT JOIN client_secret s ON s.client_id = c.client_id
     WHERE c.client_id = $1 ORDER BY s.created_at, s.secret_id";
 
@@ -55,6 +55,7 @@ fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
             .map(|uri| RedirectUri::parse(uri).map_err(|_| damaged("redirect address", uri)))
             .collect::<Result<_, _>>()?,
         first_party: row.try_get::<i64, _>(12)? != 0,
+        allow_no_pkce: row.try_get::<i64, _>("allow_no_pkce")? != 0,
         refresh: refresh.parse().map_err(|_| damaged("refresh policy", &refresh))?,
         ended_until: row.try_get(5)?,
         created_at: row.try_get(6)?,
@@ -116,8 +117,9 @@ pub(super) async fn add(database: &Database, stored: &StoredClient) -> Result<()
                 "INSERT INTO client (client_id, name, grant_types, scopes, access_token_seconds,
                      algorithm, ended_until, created_at, redirect_uris, first_party, refresh_policy,
                      auth_method, auth_algorithm, jwks, certificate_name, dpop_bound,
-                     certificate_bound)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+                     certificate_bound, allow_no_pkce)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                     $18)",
             )
             .bind(client.id.as_str())
             .bind(client.name.as_str())
@@ -136,6 +138,7 @@ pub(super) async fn add(database: &Database, stored: &StoredClient) -> Result<()
             .bind(proving.certificate_name.as_ref().map_or(String::new(), ToString::to_string))
             .bind(i64::from(proving.dpop_bound))
             .bind(i64::from(proving.certificate_bound))
+            .bind(i64::from(client.allow_no_pkce))
             .execute(&mut *change)
             .await?;
             for secret in &stored.secrets {

@@ -33,7 +33,7 @@ pub(super) async fn add(
             .bind(listed(&grant.audience))
             .bind(grant.logged_in_at)
             .bind(code.redirect_uri.as_str())
-            .bind(code.challenge.as_str())
+            .bind(code.challenge.as_deref().unwrap_or_default())
             .bind(code.nonce.as_deref().unwrap_or_default())
             .bind(code.expires_at)
             .bind(code.used_at.unwrap_or(0)),
@@ -62,7 +62,7 @@ pub(super) async fn find(
     Ok(Some(StoredCode {
         grant: grant(&row)?,
         redirect_uri: row.try_get(7)?,
-        challenge: row.try_get(8)?,
+        challenge: Some(row.try_get(8)?).filter(|challenge: &String| !challenge.is_empty()),
         nonce: Some(row.try_get(9)?).filter(|nonce: &String| !nonce.is_empty()),
         expires_at: row.try_get(10)?,
         used_at: Some(row.try_get(11)?).filter(|at| *at != 0),

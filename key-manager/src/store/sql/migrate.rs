@@ -35,6 +35,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "client_authentication",
         text: include_str!("../../../migrations/0003_client_authentication.sql"),
     },
+    Migration {
+        version: 9,
+        name: "claims_of_people",
+        text: include_str!("../../../migrations/0009_claims_of_people.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

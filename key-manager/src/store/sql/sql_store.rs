@@ -9,7 +9,7 @@ use super::url::DatabaseUrl;
 use super::{
     attempts, clients, codes, consents, families, keys, ledger, revocations, sessions, used, users,
 };
-use crate::domain::{ClientId, Entry, LiveToken, Revocation, Scopes, UserName};
+use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, UserName};
 use crate::store::{
     Failures, KeyChange, Ledger, Rotation, Store, StoreError, StoredClient, StoredCode,
     StoredFamily, StoredKey, StoredSession, StoredUser, Use, Used,
@@ -114,6 +114,10 @@ impl Store for SqlStore {
 
     async fn set_password(&self, id: &str, password: &str) -> Result<bool, StoreError> {
         users::set_password(&self.0, id, password).await
+    }
+
+    async fn set_profile(&self, id: &str, profile: &Profile, now: i64) -> Result<bool, StoreError> {
+        users::set_profile(&self.0, id, profile, now).await
     }
 
     async fn disable_user(&self, id: &str, disabled: bool) -> Result<bool, StoreError> {

@@ -6,14 +6,14 @@ use sqlx::{Any, Row as _, Transaction};
 use super::database::Database;
 use super::failure::is_repeat;
 use super::revocations;
-use crate::domain::{Entry, User, UserName};
+use crate::domain::{Entry, Profile, User, UserName};
 use crate::store::{StoreError, StoredUser};
 
 pub(super) async fn find(database: &Database, id: &str) -> Result<Option<StoredUser>, StoreError> {
     let row = database
         .read(|| async {
             Ok(sqlx::query(
-                "SELECT user_id, name, password, disabled, ended_until, created_at
+                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at
                  FROM person WHERE user_id = $1",
             )
             .bind(id)
@@ -31,7 +31,7 @@ pub(super) async fn named(
     let row = database
         .read(|| async {
             Ok(sqlx::query(
-                "SELECT user_id, name, password, disabled, ended_until, created_at
+                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at
                  FROM person WHERE name = $1",
             )
             .bind(name.as_str())
@@ -44,6 +44,7 @@ pub(super) async fn named(
 
 fn user(row: &AnyRow) -> Result<StoredUser, StoreError> {
     let name: String = row.try_get(1)?;
+    let claims: String = row.try_get(6)?;
     Ok(StoredUser {
         user: User {
             id: row.try_get(0)?,
@@ -51,6 +52,9 @@ fn user(row: &AnyRow) -> Result<StoredUser, StoreError> {
                 .map_err(|_| StoreError::Damaged { what: "user name", value: name })?,
             disabled: row.try_get::<i64, _>(3)? != 0,
             ended_until: row.try_get(4)?,
+            profile: Profile::parse(&claims)
+                .map_err(|_| StoreError::Damaged { what: "profile", value: claims })?,
+            profile_at: row.try_get(7)?,
             created_at: row.try_get(5)?,
         },
         password: row.try_get(2)?,
@@ -63,8 +67,9 @@ pub(super) async fn add(database: &Database, stored: &StoredUser) -> Result<bool
         .bounded(async {
             let mut change = database.begin().await?;
             let added = sqlx::query(
-                "INSERT INTO person (user_id, name, password, disabled, ended_until, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO person (user_id, name, password, disabled, ended_until, created_at, claims,
+                     claims_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             )
             .bind(user.id.as_str())
             .bind(user.name.as_str())
@@ -72,6 +77,8 @@ pub(super) async fn add(database: &Database, stored: &StoredUser) -> Result<bool
             .bind(i64::from(user.disabled))
             .bind(user.ended_until)
             .bind(user.created_at)
+            .bind(user.profile.to_text())
+            .bind(user.profile_at)
             .execute(&mut *change)
             .await;
             match added {
@@ -103,6 +110,23 @@ pub(super) async fn set_password(
             Ok(changed > 0)
         })
         .await
+}
+
+pub(super) async fn set_profile(
+    database: &Database,
+    id: &str,
+    profile: &Profile,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let changed = database
+        .write_one(
+            sqlx::query("UPDATE person SET claims = $1, claims_at = $2 WHERE user_id = $3")
+                .bind(profile.to_text())
+                .bind(now)
+                .bind(id),
+        )
+        .await?;
+    Ok(changed > 0)
 }
 
 pub(super) async fn disable(
