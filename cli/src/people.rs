@@ -51,8 +51,8 @@ pub(crate) struct SetClaims {
 /// What is known of a person.
 #[derive(Args, Clone, Debug)]
 struct Known {
-    /// A claim of OpenID Connect, like email=ann@example.com, email_verified=true or
-    /// address={"country":"CH"}; may be given several times
+    /// A claim of OpenID Connect, like email=ann@example.com or address={"country":"CH"}; may be
+    /// given several times
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
     claims: Vec<(String, Value)>,
 }
