@@ -6,7 +6,8 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, backend, import, people, resources, rpc, subscriptions, tokens, up,
+    alerts, analytics, apply, audit, backend, import, people, resources, rpc, subscriptions,
+    tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
@@ -67,6 +68,9 @@ pub(crate) enum Command {
     /// What somebody should look at
     #[command(subcommand)]
     Alerts(alerts::Command),
+    /// What happened at the key manager
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Answer calls from the examples of a definition, as a backend for trying things out
     SampleBackend(backend::Options),
     #[command(hide = true)]

@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     Missing { key: String },
     #[error("revision {revision} is stored, but not every gateway has applied it within {span:?}")]
     NotApplied { report: Box<Report>, revision: u64, span: Duration },
+    #[error("the audit log is not whole: line {sequence}: {why}")]
+    AuditBroken { sequence: u64, why: String },
     #[error("the key was made and could not be kept")]
     NotKept { report: Box<Report>, source: ClientsError },
     #[error(transparent)]

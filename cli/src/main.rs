@@ -10,6 +10,7 @@ mod analytics;
 mod applications;
 mod apply;
 mod arguments;
+mod audit;
 mod backend;
 mod clients;
 mod failure;
@@ -90,6 +91,12 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
             alerts::list(connection, &clock, *since, *limit).await?
         }
         Command::Alerts(alerts::Command::Watch) => return alerts::watch(connection, printer).await,
+        Command::Audit(audit::Command::List(asked)) => {
+            audit::list(connection, &clock, *asked).await?
+        }
+        Command::Audit(audit::Command::Verify { known }) => {
+            audit::verify(connection, known.as_ref()).await?
+        }
         Command::SampleBackend(options) => {
             log_to_standard_error()?;
             let stop = std::future::pending();

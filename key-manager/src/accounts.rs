@@ -3,6 +3,7 @@
 //! Whatever ends a login ends what came from it: sessions, codes, refresh families and, through
 //! the revocation log, access tokens (KM-101, KM-107).
 
+use crate::audit::Event;
 use crate::domain::{
     Password, PasswordError, Profile, ProfileError, User, UserName, UserNameError,
 };
@@ -50,7 +51,8 @@ pub async fn create(
     };
     let password = authority.passwords.hash(password).await?;
     let stored = StoredUser { user, password };
-    if !authority.store.add_user(&stored).await? {
+    let event = Event::of("user.created").with("user", &stored.user.id);
+    if !authority.audit.noting(event).add_user(&stored).await? {
         return Err(AccountError::Taken);
     }
     tracing::info!(user = stored.user.id, "account made");
@@ -65,7 +67,8 @@ pub async fn set_password(
 ) -> Result<(), AccountError> {
     let password = Password::chosen(password)?;
     let password = authority.passwords.hash(password).await?;
-    if !authority.store.set_password(id, &password).await? {
+    let event = Event::of("user.password_set").with("user", id);
+    if !authority.audit.noting(event).set_password(id, &password).await? {
         return Err(AccountError::Nobody);
     }
     end(authority, id).await?;
@@ -77,7 +80,8 @@ pub async fn set_password(
 pub async fn set_claims(authority: &Authority, id: &str, claims: &str) -> Result<(), AccountError> {
     let profile = Profile::parse(claims)?;
     let now = authority.clock.unix_seconds();
-    if !authority.store.set_profile(id, &profile, now).await? {
+    let event = Event::of("user.claims_set").with("user", id);
+    if !authority.audit.noting(event).set_profile(id, &profile, now).await? {
         return Err(AccountError::Nobody);
     }
     tracing::info!(user = id, "claims set");
@@ -86,7 +90,9 @@ pub async fn set_claims(authority: &Authority, id: &str, claims: &str) -> Result
 
 /// Lets a person log in no more, or again.
 pub async fn disable(authority: &Authority, id: &str, disabled: bool) -> Result<(), AccountError> {
-    if !authority.store.disable_user(id, disabled).await? {
+    let event = Event::of(if disabled { "user.disabled" } else { "user.enabled" });
+    let store = authority.audit.noting(event.with("user", id));
+    if !store.disable_user(id, disabled).await? {
         return Err(AccountError::Nobody);
     }
     if disabled {
@@ -98,7 +104,8 @@ pub async fn disable(authority: &Authority, id: &str, disabled: bool) -> Result<
 
 /// Removes an account with everything that belongs to it. Answers whether there was one.
 pub async fn remove(authority: &Authority, id: &str) -> Result<bool, AccountError> {
-    let sequence = authority.log.remove_user(id).await?;
+    let sequence =
+        authority.noting(Event::of("user.removed").with("user", id)).remove_user(id).await?;
     if let Some(sequence) = sequence {
         authority.meter.revoked("subject");
         tracing::info!(user = id, sequence, "account removed");

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use chassis::readiness::Condition;
 use chassis::{Backoff, Host};
 
+use crate::audit::Audit;
 use crate::binding::{Nonces, ProofRules};
 use crate::client_auth::{AssertionRules, Authenticator, Certificates};
 use crate::config::Config;
@@ -29,7 +30,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let Some(store) = connect(&config, &host, &ready.0).await? else { return Ok(()) };
     let authority = assemble(&config, &host, Arc::new(store)).await?;
     ready.1.green();
-    tend(&host, &authority, ready.0, config.keys.rotate);
+    tend(&host, &authority, ready.0, &config);
     edge::https(&host, &config.https, &authority).await?;
     edge::https_with_certificates(&host, &config.https, &config.certificates, &authority).await?;
     edge::rpc(&host, &config.rpc, config.revocations.watchers, &authority).await?;
@@ -81,8 +82,11 @@ pub async fn assemble(
 
     let rules = KeyRules { rotate: config.keys.rotate, algorithm: tokens.algorithm };
     let sealer = master.sealer()?;
+    let audit = config.audit.rules();
+    let audit = Audit::new(store.clone(), master.audit()?, host.clock.clone(), audit);
     let (clock, tasks) = (host.clock.clone(), host.tasks.clone());
-    let keeper = Keeper::open(store.clone(), sealer, rules, clock.clone(), tasks).await?;
+    let keeper =
+        Keeper::open(store.clone(), audit.clone(), sealer, rules, clock.clone(), tasks).await?;
     let follower = Follower::open(store.clone(), clock.clone(), config.store.poll).await?;
     if let Some(seen) = Mark::in_folder(&host.data).read() {
         follower.compare(&seen).await?;
@@ -125,6 +129,7 @@ pub async fn assemble(
         login: config.login.rules(),
         keeper: Arc::new(keeper),
         log: Arc::new(log),
+        audit,
         clients: Arc::new(clients),
         proofs: Arc::new(proofs),
         certificate_base: config.certificates.url.clone().map(Arc::new),
@@ -158,7 +163,8 @@ fn proof_rules(config: &Config, master: &MasterKey) -> anyhow::Result<ProofRules
 }
 
 /// What goes on beside the requests.
-pub fn tend(host: &Host, authority: &Authority, ready: Condition, rotate: Duration) {
+pub fn tend(host: &Host, authority: &Authority, ready: Condition, config: &Config) {
+    let (rotate, flush) = (config.keys.rotate, config.audit.flush);
     let (follower, shutdown) = (authority.log.follower().clone(), host.shutdown.clone());
     host.tasks.spawn("follow the store", async move {
         let seen = |looked: Result<(), &StoreError>| match looked {
@@ -177,6 +183,9 @@ pub fn tend(host: &Host, authority: &Authority, ready: Condition, rotate: Durati
     host.tasks.spawn("mark the log", async move { mark(&to, &parts).await });
     let (to, parts) = (host.clone(), authority.clone());
     host.tasks.spawn("tend keys and log", async move { by_time(&to, &parts, rotate).await });
+    let (to, parts) = (host.clone(), authority.clone());
+    host.tasks
+        .spawn("write what was counted", async move { write_counts(&to, &parts, flush).await });
 }
 
 /// Takes over what other processes made of the keys.
@@ -230,6 +239,11 @@ async fn by_time(host: &Host, authority: &Authority, rotate: Duration) {
             Ok(lines) => tracing::debug!(lines, "revocations forgotten"),
             Err(error) => tracing::warn!(error = causes(&error), "revocations not forgotten"),
         }
+        match authority.audit.prune().await {
+            Ok(0) => {}
+            Ok(lines) => tracing::info!(lines, "old lines of the audit log dropped"),
+            Err(error) => tracing::warn!(error = causes(&error), "audit log not shortened"),
+        }
         match authority.store.sweep(authority.clock.unix_seconds()).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "what had ended was swept out"),
@@ -238,6 +252,22 @@ async fn by_time(host: &Host, authority: &Authority, rotate: Duration) {
         tokio::select! {
             () = host.shutdown.wait() => return,
             () = host.clock.sleep(pause) => {}
+        }
+    }
+}
+
+/// Writes what was counted for the audit log, every so often and at the end.
+async fn write_counts(host: &Host, authority: &Authority, pause: Duration) {
+    loop {
+        let last = tokio::select! {
+            () = host.shutdown.wait() => true,
+            () = host.clock.sleep(pause) => false,
+        };
+        if let Err(error) = authority.audit.flush().await {
+            tracing::warn!(error = causes(&error), "counts not written to the audit log");
+        }
+        if last {
+            return;
         }
     }
 }

@@ -8,6 +8,7 @@ use chassis::config::{ServiceConfig, duration};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::audit::AuditRules;
 use crate::domain::TokenAlgorithm;
 use crate::endpoint::{Issuer, LoginRules};
 use crate::grant::RefreshRules;
@@ -34,6 +35,24 @@ pub struct Config {
     pub clients: ClientsConfig,
     pub dpop: DpopConfig,
     pub certificates: CertificatesConfig,
+    pub audit: AuditConfig,
+}
+
+/// `[audit]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    #[serde(deserialize_with = "seconds")]
+    pub keep: i64,
+    #[serde(deserialize_with = "span")]
+    pub flush: Duration,
+    pub counted: usize,
+}
+
+impl AuditConfig {
+    pub const fn rules(self) -> AuditRules {
+        AuditRules { keep_seconds: self.keep, counted: self.counted }
+    }
 }
 
 /// `[clients]`: what their assertions and proofs may say.
@@ -230,7 +249,7 @@ impl LoginConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeysConfig {
-    #[serde(deserialize_with = "rotate")]
+    #[serde(deserialize_with = "span")]
     pub rotate: Duration,
     pub master: PathBuf,
 }
@@ -284,12 +303,13 @@ fn skew<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     seconds.ok_or_else(|| D::Error::custom("clocks may differ by 60 seconds at most"))
 }
 
-fn rotate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let rotate = duration::deserialize(deserializer)?;
-    if rotate.as_secs() == 0 {
-        return Err(D::Error::custom("a key signs for at least a second"));
+/// At least a second.
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let span = duration::deserialize(deserializer)?;
+    if span.as_secs() == 0 {
+        return Err(D::Error::custom("this lasts at least a second"));
     }
-    Ok(rotate)
+    Ok(span)
 }
 
 /// Whole seconds, at least one.

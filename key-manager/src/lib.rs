@@ -2,8 +2,8 @@
 //!
 //! Floors, from the top: `bootstrap` puts the parts together; `edge` carries requests in and answers
 //! out (HTTPS for clients, gRPC for our other services); `endpoint`, `registration` and `accounts` are
-//! the use cases below both; `grant` says for whom a token is; `client_auth`, `binding`, `issue` and `revocation` stand
-//! outside the grants; `vault` keeps secrets, `store` keeps everything that outlives the process;
+//! the use cases below both; `grant` says for whom a token is; `client_auth`, `binding`, `issue`, `revocation` and
+//! `audit` stand outside the grants; `vault` keeps secrets, `store` keeps everything that outlives the process;
 //! `domain` and `form` know nobody.
 
 pub mod bootstrap;
@@ -14,6 +14,7 @@ pub mod accounts;
 pub mod endpoint;
 pub mod registration;
 
+pub mod audit;
 pub mod binding;
 pub mod client_auth;
 pub mod grant;

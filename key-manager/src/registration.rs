@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::audit::Event;
 use crate::client_auth::{SettingError, Settings, new_client_id, new_secret, sealed_for};
 use crate::domain::{
     AuthMethod, Client, ClientId, ClientIdError, RedirectUri, RedirectUriError, RefreshPolicy,
@@ -128,7 +129,8 @@ pub async fn register(
         plain = secret.plain;
     }
     let stored = StoredClient { client, secrets };
-    authority.store.add_client(&stored).await?;
+    let event = Event::of("client.registered").client(stored.client.id.as_str());
+    authority.audit.noting(event.with("method", method.name())).add_client(&stored).await?;
     let name = &stored.client.name;
     tracing::info!(client = %stored.client.id, name, method = method.name(), "client registered");
     Ok(Registered { client: stored.client, secret: plain })
@@ -218,7 +220,8 @@ fn refresh(application: &Application, public: bool) -> Result<RefreshPolicy, Reg
 
 /// Removes a client; its tokens end. Answers whether there was one.
 pub async fn remove(authority: &Authority, id: &ClientId) -> Result<bool, StoreError> {
-    let sequence = authority.log.remove_client(id).await?;
+    let event = Event::of("client.removed").client(id.as_str());
+    let sequence = authority.noting(event).remove_client(id).await?;
     if let Some(sequence) = sequence {
         authority.meter.revoked("client");
         tracing::info!(client = %id, sequence, "client removed");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chassis::clock::Clock;
 
 use super::{Issuer, LoginRules, Peer};
+use crate::audit::{Audit, Event};
 use crate::binding::ProofRules;
 use crate::client_auth::Authenticator;
 use crate::grant::{Means, RefreshRules};
@@ -28,6 +29,8 @@ pub struct Authority {
     pub login: LoginRules,
     pub keeper: Arc<Keeper>,
     pub log: Arc<RevocationLog>,
+    /// What happened, opened for whoever asks.
+    pub audit: Audit,
     /// Who proves clients.
     pub clients: Arc<Authenticator>,
     /// What holds for proofs of possession.
@@ -39,6 +42,17 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// The same parts, for a service that asks over gRPC.
+    #[must_use]
+    pub fn by(&self, who: &str) -> Self {
+        Self { audit: self.audit.by(who), ..self.clone() }
+    }
+
+    /// The revocation log, whose line comes with this event.
+    pub fn noting(&self, event: Event) -> RevocationLog {
+        self.log.noting(self.audit.noted(event))
+    }
+
     /// What a grant may use, for a request of `peer`.
     pub fn means(&self, peer: &Peer) -> Means<'_> {
         Means {
@@ -46,6 +60,7 @@ impl Authority {
             pepper: &self.pepper,
             sealer: &self.sealer,
             log: &self.log,
+            audit: &self.audit,
             rules: &self.refresh,
             address: peer.address,
             now: self.clock.unix_seconds(),

@@ -9,6 +9,7 @@ use super::authorize::{Denial, admitted, client, deny, grant};
 use super::pages::{self, ConsentPage, LoginPage};
 use super::ticket::Ticket;
 use super::{Authority, Refusal, Reply, Request, login};
+use crate::audit::Event;
 use crate::domain::{Client, Scopes, User};
 use crate::store::StoredSession;
 
@@ -54,7 +55,8 @@ pub(super) async fn log_in(authority: &Authority, request: &Request) -> Result<R
         return ask_login(authority, &client, ticket, before.as_deref(), name, true);
     };
     // A new cookie, so that one that was known before the login is worth nothing after it.
-    let (session, cookie) = login::begin(authority, &user, before.as_deref()).await?;
+    let (session, cookie) =
+        login::begin(authority, &user, &request.peer, before.as_deref()).await?;
     ticket.login = false;
     let mut reply = agree(authority, &client, ticket, &session, &user, &cookie).await?;
     keep(&mut reply, &cookie)?;
@@ -75,10 +77,14 @@ pub(super) async fn decide(authority: &Authority, request: &Request) -> Result<R
         return ask_login(authority, &client, ticket, cookie.as_deref(), "", false);
     };
     if form.find("answer") != Some("allow") {
+        let event = Event::of("consent.refused").by(&user.id).client(client.id.as_str());
+        authority.audit.record(event.outcome("refused").from(request.peer.address)).await?;
         return refuse(authority, &ticket, Denial("access_denied", "the person did not agree"));
     }
     let scopes = Scopes::parse(&ticket.scopes).map_err(Refusal::MalformedScope)?;
-    authority.store.add_consent(&user.id, &client.id, &scopes, now).await?;
+    let event = Event::of("consent.given").by(&user.id).client(client.id.as_str());
+    let event = event.from(request.peer.address).with("scopes", &scopes.to_string());
+    authority.audit.noting(event).add_consent(&user.id, &client.id, &scopes, now).await?;
     tracing::info!(client = %client.id, user = user.id, %scopes, "consent given");
     grant(authority, &client, &ticket, &session, &user).await
 }

@@ -5,7 +5,8 @@
 
 use std::net::IpAddr;
 
-use super::{Authority, Refusal};
+use super::{Authority, Peer, Refusal};
+use crate::audit::Event;
 use crate::domain::{Password, User, UserName};
 use crate::store::{Failures, StoredSession};
 
@@ -61,16 +62,35 @@ pub(super) async fn recognise(
         }
     };
     let user = stored.map(|stored| stored.user);
+    let user_id = user.as_ref().map(|user| user.id.clone());
     let known = user.filter(|user| allowed && same && !user.disabled);
     if let Some(user) = &known {
         store.end_attempt(&by_name, true).await?;
         store.end_attempt(&by_network, false).await?;
         tracing::info!(user = user.id, "logged in");
     } else {
-        let address = address.map(|address| address.to_string()).unwrap_or_default();
-        tracing::info!(address, allowed, "login failed");
+        let text = address.map(|address| address.to_string()).unwrap_or_default();
+        tracing::info!(address = text, allowed, "login failed");
+        failed(authority, address, user_id.as_deref(), allowed).await?;
     }
     Ok(known)
+}
+
+/// Notes a login that failed. What was typed as a name is not noted: it may be a password.
+async fn failed(
+    authority: &Authority,
+    address: Option<IpAddr>,
+    user: Option<&str>,
+    allowed: bool,
+) -> Result<(), Refusal> {
+    if allowed {
+        let event = Event::of("login.failed").outcome("refused").from(address);
+        authority.audit.record(event.by(user.unwrap_or_default())).await?;
+    } else {
+        // One who is locked out can come as often as they like: they are counted.
+        authority.audit.count("login.failed", "", "locked", "");
+    }
+    Ok(())
 }
 
 /// An IPv4 address, or the part of an IPv6 address that a network has in common.
@@ -92,6 +112,7 @@ const SESSION: &str = "session";
 pub(super) async fn begin(
     authority: &Authority,
     user: &User,
+    peer: &Peer,
     before: Option<&str>,
 ) -> Result<(StoredSession, String), Refusal> {
     let now = authority.clock.unix_seconds();
@@ -105,7 +126,9 @@ pub(super) async fn begin(
         ends_at: now.saturating_add(authority.login.life_seconds),
     };
     let instead_of = before.map(|cookie| authority.pepper.digest(SESSION, cookie));
-    authority.store.add_session(&session, &instead_of.unwrap_or_default()).await?;
+    let event = Event::of("login.succeeded").by(&user.id).from(peer.address);
+    let store = authority.audit.noting(event.with("session", &session.id));
+    store.add_session(&session, &instead_of.unwrap_or_default()).await?;
     Ok((session, cookie))
 }
 

@@ -3,6 +3,7 @@
 //! A token that is unknown or has ended already is no error: what the client wanted is true.
 
 use super::{Authority, Refusal, Reply, Request, reply};
+use crate::audit::Event;
 use crate::domain::Client;
 use crate::issue::recognise;
 use crate::vault::family_of;
@@ -14,7 +15,7 @@ pub(super) async fn revoke(authority: &Authority, request: &Request) -> Result<R
     // `token_type_hint` only helps a search, and there is nothing to search (section 2.1).
     let token = form.find("token").ok_or_else(|| Refusal::invalid("token is missing"))?;
     if let Some(family) = family_of(token) {
-        return revoke_family(authority, &client, &family, token).await;
+        return revoke_family(authority, request, &client, &family, token).await;
     }
     let ring = authority.keeper.ring();
     let Some(token) = recognise(token, authority.issuer.as_str(), &ring, now) else {
@@ -23,7 +24,9 @@ pub(super) async fn revoke(authority: &Authority, request: &Request) -> Result<R
     if token.client_id != client.id.as_str() {
         return Err(Refusal::ForeignToken);
     }
-    if let Some(sequence) = authority.log.end_token(&token).await? {
+    let event = Event::of("token.revoked").by(client.id.as_str()).client(client.id.as_str());
+    let event = event.from(request.peer.address).with("jti", &token.jti);
+    if let Some(sequence) = authority.noting(event).end_token(&token).await? {
         authority.meter.revoked("token");
         tracing::info!(client = %client.id, jti = token.jti, sequence, "token revoked by its client");
     }
@@ -33,6 +36,7 @@ pub(super) async fn revoke(authority: &Authority, request: &Request) -> Result<R
 /// A refresh token ends with everything that came with it (section 2.1).
 async fn revoke_family(
     authority: &Authority,
+    request: &Request,
     client: &Client,
     id: &str,
     token: &str,
@@ -46,7 +50,9 @@ async fn revoke_family(
     if family.grant.client_id != client.id {
         return Err(Refusal::ForeignToken);
     }
-    if let Some(sequence) = authority.log.end_family(id).await? {
+    let event = Event::of("family.revoked").by(client.id.as_str()).client(client.id.as_str());
+    let event = event.from(request.peer.address).with("family", id);
+    if let Some(sequence) = authority.noting(event).end_family(id).await? {
         authority.meter.revoked("family");
         tracing::info!(client = %client.id, family = id, sequence, "family revoked by its client");
     }

@@ -20,6 +20,9 @@ pub(super) async fn token(authority: &Authority, request: &Request) -> Result<Re
     let answered = grant_token(authority, request, &mut grant).await;
     let result = answered.as_ref().map_or_else(|refusal| refusal.code().1, |_| "ok");
     authority.meter.token(grant, result);
+    if result != "ok" {
+        authority.audit.count("token.refused", "", result, grant);
+    }
     answered
 }
 
@@ -76,6 +79,7 @@ async fn grant_token(
     let ring = authority.keeper.ring();
     let issued = issue(order, &authority.rules, &ring)?;
     tracing::debug!(client = %client.id, grant = kind.name(), %scopes, "token issued");
+    authority.audit.count("token.issued", client.id.as_str(), "ok", kind.name());
     let mut body = Map::new();
     body.insert("access_token".to_owned(), json!(issued.token));
     body.insert("token_type".to_owned(), json!(bound.confirmation.token_type()));

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 use super::{authorization_code, client_credentials, refresh_token};
+use crate::audit::{Audit, Event};
 use crate::domain::{Client, Confirmation};
 use crate::form::Form;
 use crate::revocation::RevocationLog;
@@ -42,6 +43,7 @@ pub struct Means<'m> {
     pub pepper: &'m Pepper,
     pub sealer: &'m Sealer,
     pub log: &'m RevocationLog,
+    pub audit: &'m Audit,
     pub rules: &'m RefreshRules,
     /// Where the request came from, for the log.
     pub address: Option<IpAddr>,
@@ -152,7 +154,9 @@ impl Means<'_> {
         grant: &Grant,
         event: &'static str,
     ) -> Result<(), StoreError> {
-        let ended = self.log.end_family(&grant.family_id).await?;
+        let noted = Event::of(event).by(&grant.user_id).client(grant.client_id.as_str());
+        let noted = noted.from(self.address).with("family", &grant.family_id);
+        let ended = self.log.noting(self.audit.noted(noted)).end_family(&grant.family_id).await?;
         if let Some(sequence) = ended {
             let address = self.address.map(|address| address.to_string()).unwrap_or_default();
             tracing::warn!(

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, watch};
 use super::IssueError;
 use super::ring::{Ring, signature};
 use super::rotation::{Step, Wish, steps};
+use crate::audit::{Audit, Event};
 use crate::domain::{FORGET_MARGIN_SECONDS, KeyState, TokenAlgorithm};
 use crate::store::{KeyChange, Store, StoredKey};
 use crate::vault::Sealer;
@@ -33,6 +34,7 @@ const ATTEMPTS: u32 = 10;
 #[derive(Debug)]
 pub struct Keeper {
     store: Arc<dyn Store>,
+    audit: Audit,
     sealer: Sealer,
     rules: KeyRules,
     clock: Clock,
@@ -46,6 +48,7 @@ impl Keeper {
     /// Loads the keys; makes the first ones.
     pub async fn open(
         store: Arc<dyn Store>,
+        audit: Audit,
         sealer: Sealer,
         rules: KeyRules,
         clock: Clock,
@@ -53,7 +56,8 @@ impl Keeper {
     ) -> Result<Self, IssueError> {
         let empty = Ring::new(0, Vec::new())?;
         let ring = watch::Sender::new(Arc::new(empty));
-        let keeper = Self { store, sealer, rules, clock, tasks, ring, turn: Mutex::default() };
+        let keeper =
+            Self { store, audit, sealer, rules, clock, tasks, ring, turn: Mutex::default() };
         keeper.change(Wish::Have(rules.algorithm)).await?;
         Ok(keeper)
     }
@@ -70,6 +74,11 @@ impl Keeper {
 
     /// Takes the steps that `wish` and the time ask for; durable and in force when it answers.
     pub async fn change(&self, wish: Wish) -> Result<Arc<Ring>, IssueError> {
+        self.change_for("key-manager", wish).await
+    }
+
+    /// The same, because `who` asked.
+    pub async fn change_for(&self, who: &str, wish: Wish) -> Result<Arc<Ring>, IssueError> {
         let _turn = self.turn.lock().await;
         for _ in 0..ATTEMPTS {
             let (version, keys) = self.store.keys().await?;
@@ -79,7 +88,7 @@ impl Keeper {
                 return self.load(version, &keys);
             }
             let changes = self.prepare(steps).await?;
-            if self.store.change_keys(version, &changes).await? {
+            if self.noting(who, wish, &changes).change_keys(version, &changes).await? {
                 let (version, keys) = self.store.keys().await?;
                 tracing::info!(version, keys = keys.len(), ?wish, "signing keys changed");
                 return self.load(version, &keys);
@@ -93,6 +102,13 @@ impl Keeper {
         let _turn = self.turn.lock().await;
         let (version, keys) = self.store.keys().await?;
         self.load(version, &keys)
+    }
+
+    /// The store, that says in the audit log which keys came and went.
+    fn noting(&self, who: &str, wish: Wish, changes: &[KeyChange]) -> Arc<dyn Store> {
+        let steps: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        let event = Event::of(if wish == Wish::Rotate { "keys.rotated" } else { "keys.changed" });
+        self.audit.noting(event.by(who).with("steps", &steps.join(", ")))
     }
 
     async fn prepare(&self, steps: Vec<Step>) -> Result<Vec<KeyChange>, IssueError> {

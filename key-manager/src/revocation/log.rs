@@ -9,7 +9,7 @@ use chassis::clock::Clock;
 
 use super::follower::Follower;
 use crate::domain::{ClientId, Ended, Entry, FORGET_MARGIN_SECONDS, LiveToken};
-use crate::store::{Store, StoreError};
+use crate::store::{Noted, Store, StoreError};
 
 #[derive(Clone, Debug)]
 pub struct RevocationLog {
@@ -27,6 +27,12 @@ impl RevocationLog {
         issuer: String,
     ) -> Self {
         Self { store, follower, clock, issuer }
+    }
+
+    /// The same log, each of whose lines comes with this line of the audit log.
+    #[must_use]
+    pub fn noting(&self, noted: Noted) -> Self {
+        Self { store: self.store.noting(noted), ..self.clone() }
     }
 
     pub fn follower(&self) -> &Arc<Follower> {

@@ -6,12 +6,13 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::record::{
-    Failures, KeyChange, Ledger, Rotation, StoredClient, StoredCode, StoredFamily, StoredKey,
-    StoredSession, StoredUser, Use, Used,
+    AuditHead, AuditLine, Chain, Failures, KeyChange, Ledger, Note, Noted, Rotation, StoredClient,
+    StoredCode, StoredFamily, StoredKey, StoredSession, StoredUser, Use, Used,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, UserName};
 
@@ -175,6 +176,30 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Keeps a family that lives from ending idle. `false`: it has ended.
     async fn keep_family(&self, id: &str, idle_until: i64) -> Result<bool, StoreError>;
+
+    /// The same store, each of whose changes writes this line into the audit log: the change and
+    /// its line are both there, or neither.
+    fn noting(&self, noted: Noted) -> Arc<dyn Store>;
+
+    /// Writes lines that belong to no change, in their order, all or none.
+    async fn note(&self, notes: &[Note], chain: &dyn Chain) -> Result<(), StoreError>;
+
+    /// The lines of the audit log after `after` that were written at or after `since`, in order, at
+    /// most `limit`.
+    async fn audit(&self, after: u64, since: i64, limit: u32)
+    -> Result<Vec<AuditLine>, StoreError>;
+
+    async fn audit_head(&self) -> Result<AuditHead, StoreError>;
+
+    /// Drops the lines from before `before` off the beginning of the audit log, and says so in a
+    /// line of its own, `checkpoint` with the last one that is gone in its details, both or none.
+    /// Answers how many.
+    async fn prune_audit(
+        &self,
+        before: i64,
+        checkpoint: &Note,
+        chain: &dyn Chain,
+    ) -> Result<u64, StoreError>;
 
     /// Drops codes, families, sessions, attempts, kept answers and what was used once, where they can
     /// matter no more.

@@ -10,7 +10,8 @@ mod sql;
 
 pub use contract::{Store, StoreError};
 pub use record::{
-    Failures, Grant, KeyChange, Ledger, Rotation, StoredClient, StoredCode, StoredFamily,
-    StoredKey, StoredSecret, StoredSession, StoredUser, Use, Used,
+    AuditHead, AuditLine, Chain, Failures, Grant, KeyChange, Ledger, Note, Noted, Rotation,
+    StoredClient, StoredCode, StoredFamily, StoredKey, StoredSecret, StoredSession, StoredUser,
+    Use, Used,
 };
 pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

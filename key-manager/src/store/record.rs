@@ -2,6 +2,9 @@
 //!
 //! Nothing here is a secret in the clear: secrets are digests, private keys are sealed.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::domain::{Client, ClientId, KeyState, Scopes, TokenAlgorithm, User};
 
 /// A client with what proves that it is one.
@@ -85,6 +88,17 @@ pub enum KeyChange {
     },
 }
 
+impl fmt::Display for KeyChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Add(key) => write!(f, "add {}", key.kid),
+            Self::Activate { kid, .. } => write!(f, "activate {kid}"),
+            Self::Retire { kid, .. } => write!(f, "retire {kid}"),
+            Self::Remove { kid } => write!(f, "remove {kid}"),
+        }
+    }
+}
+
 /// What every process that shares the store has to know and keep watching.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -98,6 +112,57 @@ pub struct Ledger {
     pub longest_seconds: i64,
 }
 
+/// What happened, before it has its place in the audit log. Nothing here is a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// Unix seconds.
+    pub at: i64,
+    /// Like `user.created`.
+    pub event: String,
+    /// Who did it: a subject, or the name of a service; empty: nobody that is known.
+    pub who: String,
+    /// The client that it happened for; empty: none.
+    pub client: String,
+    /// Where it was asked from; empty: not known.
+    pub address: String,
+    /// `ok`, or why not.
+    pub outcome: String,
+    /// More, as a JSON object of texts.
+    pub details: String,
+}
+
+/// A line of the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditLine {
+    /// Its place; sequences grow by one.
+    pub sequence: u64,
+    pub note: Note,
+    /// The hash of the line before.
+    pub former: String,
+    pub hash: String,
+}
+
+/// The end of the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditHead {
+    /// 0: nothing was written yet.
+    pub sequence: u64,
+    pub hash: String,
+}
+
+/// Ties a line to the one before it.
+pub trait Chain: fmt::Debug + Send + Sync {
+    /// The hash of the line at `sequence` that follows the one with the hash `former`.
+    fn link(&self, sequence: u64, former: &str, note: &Note) -> String;
+}
+
+/// A note, and what ties it to the log.
+#[derive(Clone, Debug)]
+pub struct Noted {
+    pub note: Note,
+    pub chain: Arc<dyn Chain>,
+}
+
 /// A person with what proves that it is they.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredUser {
@@ -106,8 +171,8 @@ pub struct StoredUser {
     pub password: String,
 }
 
-impl std::fmt::Debug for StoredUser {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for StoredUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredUser").field("user", &self.user).finish_non_exhaustive()
     }
 }

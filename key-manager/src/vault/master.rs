@@ -103,6 +103,11 @@ impl MasterKey {
         Ok(Pepper::new(self.derive(b"dpop nonces")?.as_slice()))
     }
 
+    /// Ties the lines of the audit log together.
+    pub fn audit(&self) -> Result<Pepper, VaultError> {
+        Ok(Pepper::new(self.derive(b"audit log")?.as_slice()))
+    }
+
     fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; BYTES]>, VaultError> {
         let mut key = Zeroizing::new([0; BYTES]);
         self.0

@@ -12,6 +12,8 @@ mod stand;
 #[cfg(test)]
 mod assertions;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod authorize;
 #[cfg(test)]
 mod certificates;
@@ -31,6 +33,7 @@ mod outage;
 mod process;
 #[cfg(test)]
 mod profiles;
+#[cfg(test)]
 mod proofs;
 #[cfg(test)]
 mod refresh;

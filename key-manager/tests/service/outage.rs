@@ -31,7 +31,7 @@ async fn requests_hear_that_it_is_temporary_and_work_again_when_the_database_is_
     let application = Application { name: "app".to_owned(), ..Application::default() };
     let client = register(&authority, &application).await.expect("a client");
 
-    tend(&host, &authority, host.ready.condition("store"), config.keys.rotate);
+    tend(&host, &authority, host.ready.condition("store"), &config);
     let clock = Clock::system();
     let green = async |green: bool| {
         let turned = host.ready.changed_from(!green);

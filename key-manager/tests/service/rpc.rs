@@ -11,6 +11,7 @@ use key_manager::endpoint::Authority;
 use key_manager::store::{SqlStore, Store};
 use tonic::transport::Channel;
 use tonic::{Code, Streaming};
+use turnpike_proto::identity::v1::audit_client::AuditClient;
 use turnpike_proto::identity::v1::clients_client::ClientsClient;
 use turnpike_proto::identity::v1::introspection_client::IntrospectionClient;
 use turnpike_proto::identity::v1::keys_client::KeysClient;
@@ -21,9 +22,10 @@ use turnpike_proto::identity::v1::token_endpoint_client::TokenEndpointClient;
 use turnpike_proto::identity::v1::users_client::UsersClient;
 use turnpike_proto::identity::v1::{
     CreateUserRequest, DeleteUserRequest, DisableUserRequest, ForwardRequest, ForwardResponse,
-    HeaderField, IntrospectRequest, RegisterClientRequest, RegisterClientResponse,
-    RemoveClientRequest, Revocation, RevokeRequest, RotateKeysRequest, SetPasswordRequest,
-    WatchKeysRequest, WatchRevocationsRequest, WatchRevocationsResponse,
+    HeaderField, IntrospectRequest, ListAuditRequest, RegisterClientRequest,
+    RegisterClientResponse, RemoveClientRequest, Revocation, RevokeRequest, RotateKeysRequest,
+    SetPasswordRequest, VerifyAuditRequest, WatchKeysRequest, WatchRevocationsRequest,
+    WatchRevocationsResponse,
 };
 
 use crate::databases::{Scratch, each};
@@ -51,7 +53,7 @@ impl Running {
         let store = SqlStore::open(&scratch.url, &config.store, &host.clock).await;
         let store: Arc<dyn Store> = Arc::new(store.expect("a store"));
         let authority = assemble(&config, &host, store).await.expect("a key manager");
-        tend(&host, &authority, host.ready.condition("store"), config.keys.rotate);
+        tend(&host, &authority, host.ready.condition("store"), &config);
         let address = edge::rpc(&host, &config.rpc, watchers, &authority).await.expect("a port");
         Self { host, address, _authority: authority }
     }
@@ -390,4 +392,37 @@ async fn accounts_are_made_and_ended_by_those_who_may() {
     let gone = DeleteUserRequest { user_id };
     users.delete(gone.clone()).await.expect("deleted");
     users.delete(gone).await.expect("a retry is no error");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn administrators_read_and_verify_the_audit_log() {
+    let scratch = Scratch::sqlite();
+    let running = Running::on(&scratch).await;
+    running.client(&scratch).await;
+    let mut stranger = AuditClient::new(running.to(&scratch, "gateway"));
+    let refused = stranger.list(ListAuditRequest::default()).await.expect_err("a refusal");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+
+    let mut audit = AuditClient::new(running.to(&scratch, "admin"));
+    let page = async |audit: &mut AuditClient<Channel>, after| {
+        let asked = ListAuditRequest { after, limit: 1, ..ListAuditRequest::default() };
+        audit.list(asked).await.expect("lines").into_inner().lines
+    };
+    assert_eq!(page(&mut audit, 0).await[0].event, "keys.changed");
+    let line = page(&mut audit, 1).await.remove(0);
+    assert_eq!((line.event.as_str(), line.outcome.as_str()), ("client.registered", "ok"));
+    assert!(line.who.starts_with("control-plane/"), "{}", line.who);
+    let since = Some((Clock::system().now() + Duration::from_mins(1)).into());
+    let asked = ListAuditRequest { since, ..ListAuditRequest::default() };
+    assert_eq!(audit.list(asked).await.expect("lines").into_inner().lines, []);
+    assert_eq!(page(&mut audit, 2).await, []);
+
+    let found = audit.verify(VerifyAuditRequest::default()).await.expect("found").into_inner();
+    assert_eq!((found.lines, found.broken), (2, None));
+    let mut known = found.last.expect("a line");
+    assert_eq!((known.sequence, &known.hash), (2, &line.hash));
+    known.hash = "another".to_owned();
+    let asked = VerifyAuditRequest { known: Some(known) };
+    let found = audit.verify(asked).await.expect("found").into_inner();
+    assert_eq!(found.broken.expect("a break").sequence, 2);
 }

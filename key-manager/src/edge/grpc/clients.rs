@@ -6,7 +6,7 @@ use turnpike_proto::identity::v1::{
     RegisterClientRequest, RegisterClientResponse, RemoveClientRequest, RemoveClientResponse,
 };
 
-use super::status;
+use super::{caller, status};
 use crate::client_auth::Settings;
 use crate::domain::ClientId;
 use crate::endpoint::Authority;
@@ -27,6 +27,7 @@ impl Clients for Registry {
         &self,
         request: Request<RegisterClientRequest>,
     ) -> Result<Response<RegisterClientResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
         let asked = request.into_inner();
         let application = Application {
             name: asked.name,
@@ -52,7 +53,7 @@ impl Clients for Registry {
                 certificate_bound: asked.tls_client_certificate_bound_access_tokens,
             },
         };
-        let registered = register(&self.0, &application)
+        let registered = register(&authority, &application)
             .await
             .map_err(|error| status::of_registration(&error))?;
         Ok(Response::new(RegisterClientResponse {
@@ -67,9 +68,10 @@ impl Clients for Registry {
         &self,
         request: Request<RemoveClientRequest>,
     ) -> Result<Response<RemoveClientResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
         // Removing what is not there is no error: a retry of a removal that was not answered.
         if let Ok(id) = ClientId::parse(&request.into_inner().client_id) {
-            remove(&self.0, &id).await.map_err(|error| status::of_store(&error))?;
+            remove(&authority, &id).await.map_err(|error| status::of_store(&error))?;
         }
         Ok(Response::new(RemoveClientResponse {}))
     }

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use turnpike_proto::identity::v1::keys_server::Keys;
 use turnpike_proto::identity::v1::{KeySet, RotateKeysRequest, WatchKeysRequest};
 
-use super::{status, to_proto};
+use super::{caller, status, to_proto};
 use crate::endpoint::Authority;
 use crate::issue::Wish;
 
@@ -48,8 +48,8 @@ impl Keys for KeySets {
         &self,
         request: Request<RotateKeysRequest>,
     ) -> Result<Response<KeySet>, Status> {
-        let by = chassis::rpc::peer(&request).map(ToString::to_string).unwrap_or_default();
-        let rotated = self.authority.keeper.change(Wish::Rotate).await;
+        let by = caller(&request);
+        let rotated = self.authority.keeper.change_for(&by, Wish::Rotate).await;
         let ring = rotated.map_err(|error| status::of_issue(&error))?;
         tracing::info!(by, "signing keys rotated on demand");
         Ok(Response::new(to_proto::key_set(self.authority.issuer.as_str(), &ring)))

@@ -2,6 +2,8 @@
 //!
 //! One file per service of `identity.v1`; `open` puts them behind the table of who may call what.
 
+mod audit;
+mod caller;
 mod clients;
 mod forward;
 mod introspection;
@@ -12,4 +14,5 @@ mod status;
 mod to_proto;
 mod users;
 
+use caller::caller;
 pub use open::rpc;

@@ -7,6 +7,7 @@ use chassis::Host;
 use chassis::rpc::{self, Allow, MESSAGE_BYTES, Services};
 use tokio::sync::Semaphore;
 use turnpike_proto::DESCRIPTORS;
+use turnpike_proto::identity::v1::audit_server::AuditServer;
 use turnpike_proto::identity::v1::clients_server::ClientsServer;
 use turnpike_proto::identity::v1::introspection_server::IntrospectionServer;
 use turnpike_proto::identity::v1::keys_server::KeysServer;
@@ -14,6 +15,7 @@ use turnpike_proto::identity::v1::revocations_server::RevocationsServer;
 use turnpike_proto::identity::v1::token_endpoint_server::TokenEndpointServer;
 use turnpike_proto::identity::v1::users_server::UsersServer;
 
+use super::audit::Record;
 use super::clients::Registry;
 use super::forward::Forwarded;
 use super::introspection::Inspection;
@@ -44,7 +46,8 @@ pub async fn rpc(
         .add(allowed("Keys"), keys)
         .add(allowed("Revocations"), revoked)
         .add(allowed("Clients"), registry)
-        .add(allowed("Users"), people);
+        .add(allowed("Users"), people)
+        .add(allowed("Audit"), AuditServer::new(Record::new(parts())));
     rpc::serve(host, config, services).await
 }
 
@@ -54,7 +57,7 @@ fn allowed(service: &str) -> Allow {
         "TokenEndpoint" | "Introspection" => Allow::only(&["gateway"]),
         "Keys" => Allow::only(&["gateway"]).method("Rotate", &["admin", "control-plane"]),
         "Revocations" => Allow::only(&["gateway"]).method("Revoke", &["admin", "control-plane"]),
-        "Clients" | "Users" => Allow::only(&["admin", "control-plane"]),
+        "Clients" | "Users" | "Audit" => Allow::only(&["admin", "control-plane"]),
         _ => Allow::only(&[]),
     }
 }
@@ -88,6 +91,8 @@ mod tests {
         for method in ["Create", "SetPassword", "Disable", "Delete"] {
             check(&format!("Users/{method}"), "admin control-plane");
         }
+        check("Audit/List", "admin control-plane");
+        check("Audit/Verify", "admin control-plane");
         check("Unheard/Of", "");
     }
 }

@@ -13,7 +13,8 @@ use turnpike_proto::identity::v1::{
     RevokeRequest, RevokeResponse, WatchRevocationsRequest, WatchRevocationsResponse,
 };
 
-use super::{status, to_proto};
+use super::{caller, status, to_proto};
+use crate::audit::Event;
 use crate::domain::ClientId;
 use crate::endpoint::Authority;
 use crate::issue::recognise;
@@ -83,13 +84,16 @@ impl Revocations for Revoked {
         &self,
         request: Request<RevokeRequest>,
     ) -> Result<Response<RevokeResponse>, Status> {
-        let by = chassis::rpc::peer(&request).map(ToString::to_string).unwrap_or_default();
+        let by = caller(&request);
         let what = request.into_inner().what;
         let what = what.ok_or_else(|| Status::invalid_argument("what: required"))?;
         let (kind, ended) = match what {
-            What::Token(token) => ("token", self.end_token(&token).await),
-            What::ClientId(id) => ("client", self.end_client(&id).await),
-            What::Subject(subject) => ("subject", self.authority.log.end_subject(&subject).await),
+            What::Token(token) => ("token", self.end_token(&by, &token).await),
+            What::ClientId(id) => ("client", self.end_client(&by, &id).await),
+            What::Subject(subject) => {
+                let event = Event::of("subject.revoked").by(&by).with("subject", &subject);
+                ("subject", self.authority.noting(event).end_subject(&subject).await)
+            }
         };
         let sequence = ended.map_err(|error| status::of_store(&error))?;
         if let Some(sequence) = sequence {
@@ -101,17 +105,24 @@ impl Revocations for Revoked {
 }
 
 impl Revoked {
-    async fn end_token(&self, token: &str) -> Result<Option<u64>, StoreError> {
-        let Authority { issuer, keeper, clock, log, .. } = &self.authority;
+    async fn end_token(&self, by: &str, token: &str) -> Result<Option<u64>, StoreError> {
+        let Authority { issuer, keeper, clock, .. } = &self.authority;
         match recognise(token, issuer.as_str(), &keeper.ring(), clock.unix_seconds()) {
-            Some(token) => log.end_token(&token).await,
+            Some(token) => {
+                let event = Event::of("token.revoked").by(by).client(&token.client_id);
+                let event = event.with("jti", &token.jti).with("subject", &token.subject);
+                self.authority.noting(event).end_token(&token).await
+            }
             None => Ok(None),
         }
     }
 
-    async fn end_client(&self, id: &str) -> Result<Option<u64>, StoreError> {
+    async fn end_client(&self, by: &str, id: &str) -> Result<Option<u64>, StoreError> {
         match ClientId::parse(id) {
-            Ok(id) => self.authority.log.end_client(&id).await,
+            Ok(id) => {
+                let event = Event::of("client.revoked").by(by).client(id.as_str());
+                self.authority.noting(event).end_client(&id).await
+            }
             Err(_) => Ok(None),
         }
     }

@@ -8,6 +8,7 @@ use crate::domain::{Ended, LiveToken, Revocation};
 use crate::endpoint::Reply;
 use crate::issue::Ring;
 use crate::revocation::Batch;
+use crate::store::AuditLine;
 
 pub(super) fn key_set(issuer: &str, ring: &Ring) -> proto::KeySet {
     proto::KeySet { issuer: issuer.to_owned(), jwks: ring.jwks().to_owned() }
@@ -18,6 +19,23 @@ pub(super) fn batch(batch: Batch) -> proto::WatchRevocationsResponse {
         epoch: batch.epoch,
         sequence: batch.sequence,
         revocations: batch.revocations.into_iter().map(revocation).collect(),
+    }
+}
+
+pub(super) fn audit_line(line: AuditLine) -> proto::AuditLine {
+    let AuditLine { sequence, note, hash, .. } = line;
+    // What somebody changed may be no JSON any more; the rest of the line is shown all the same.
+    let details = serde_json::from_str(&note.details).unwrap_or_default();
+    proto::AuditLine {
+        sequence,
+        at: Some(time(note.at)),
+        event: note.event,
+        who: note.who,
+        client: note.client,
+        address: note.address,
+        outcome: note.outcome,
+        details,
+        hash,
     }
 }
 

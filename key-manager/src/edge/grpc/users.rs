@@ -8,7 +8,7 @@ use turnpike_proto::identity::v1::{
     SetPasswordRequest, SetPasswordResponse,
 };
 
-use super::status;
+use super::{caller, status};
 use crate::accounts;
 use crate::endpoint::Authority;
 
@@ -27,8 +27,9 @@ impl Users for People {
         &self,
         request: Request<CreateUserRequest>,
     ) -> Result<Response<CreateUserResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
         let CreateUserRequest { name, password, claims } = request.into_inner();
-        let made = accounts::create(&self.0, &name, &password, &claims).await;
+        let made = accounts::create(&authority, &name, &password, &claims).await;
         let user = made.map_err(|error| status::of_account(&error))?;
         Ok(Response::new(CreateUserResponse { user_id: user.id, name: user.name.to_string() }))
     }
@@ -37,8 +38,9 @@ impl Users for People {
         &self,
         request: Request<SetPasswordRequest>,
     ) -> Result<Response<SetPasswordResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
         let SetPasswordRequest { user_id, password } = request.into_inner();
-        let set = accounts::set_password(&self.0, &user_id, &password).await;
+        let set = accounts::set_password(&authority, &user_id, &password).await;
         set.map_err(|error| status::of_account(&error))?;
         Ok(Response::new(SetPasswordResponse {}))
     }
@@ -47,8 +49,9 @@ impl Users for People {
         &self,
         request: Request<SetClaimsRequest>,
     ) -> Result<Response<SetClaimsResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
         let SetClaimsRequest { user_id, claims } = request.into_inner();
-        let set = accounts::set_claims(&self.0, &user_id, &claims).await;
+        let set = accounts::set_claims(&authority, &user_id, &claims).await;
         set.map_err(|error| status::of_account(&error))?;
         Ok(Response::new(SetClaimsResponse {}))
     }
@@ -57,8 +60,9 @@ impl Users for People {
         &self,
         request: Request<DisableUserRequest>,
     ) -> Result<Response<DisableUserResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
         let DisableUserRequest { user_id, enable } = request.into_inner();
-        let changed = accounts::disable(&self.0, &user_id, !enable).await;
+        let changed = accounts::disable(&authority, &user_id, !enable).await;
         changed.map_err(|error| status::of_account(&error))?;
         Ok(Response::new(DisableUserResponse {}))
     }
@@ -67,8 +71,9 @@ impl Users for People {
         &self,
         request: Request<DeleteUserRequest>,
     ) -> Result<Response<DeleteUserResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
         // Removing who is not there is no error: a retry of a removal that was not answered.
-        let removed = accounts::remove(&self.0, &request.into_inner().user_id).await;
+        let removed = accounts::remove(&authority, &request.into_inner().user_id).await;
         removed.map_err(|error| status::of_account(&error))?;
         Ok(Response::new(DeleteUserResponse {}))
     }

@@ -5,20 +5,23 @@
 
 use std::fs::OpenOptions;
 use std::future::Future;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::clock::Clock;
 use serde::Deserialize;
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
 use sqlx::query::Query;
-use sqlx::{Any, AnyPool, ConnectOptions as _, Executor as _, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Executor as _, Transaction};
 use url::Url;
 
+use super::audit;
 use super::failure::is_lost;
 use super::url::DatabaseUrl;
-use crate::store::StoreError;
+use crate::store::{Noted, StoreError};
 
 /// `[store]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,12 +46,51 @@ pub(super) struct Database {
     write: AnyPool,
     clock: Clock,
     timeout: Duration,
+    /// What every change says in the audit log.
+    noted: Option<Arc<Noted>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Engine {
     Sqlite,
     Postgres,
+}
+
+/// A transaction that writes. Dropped half-way, it rolls back.
+#[derive(Debug)]
+pub(super) struct Change {
+    transaction: Transaction<'static, Any>,
+    noted: Option<Arc<Noted>>,
+}
+
+impl Change {
+    /// Makes the change durable, with its line of the audit log, both or none.
+    pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        if let Some(noted) = &self.noted {
+            // Last, so that the lock on the head of the log is held for a moment only, and always
+            // taken after any other.
+            audit::append(&mut self.transaction, &noted.note, noted.chain.as_ref()).await?;
+        }
+        self.transaction.commit().await
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.transaction.rollback().await
+    }
+}
+
+impl Deref for Change {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Change {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
 }
 
 impl Database {
@@ -76,7 +118,7 @@ impl Database {
                     .connect_with(options(url)?)
                     .await?;
                 let (read, write) = (pool.clone(), pool);
-                Ok(Self { engine: Engine::Postgres, read, write, clock, timeout })
+                Ok(Self { engine: Engine::Postgres, read, write, clock, timeout, noted: None })
             }
         }
     }
@@ -107,16 +149,21 @@ impl Database {
         // The writer comes first: it makes the file.
         let write = pool(1).await?;
         let read = pool(connections).await?;
-        Ok(Self { engine: Engine::Sqlite, read, write, clock, timeout })
+        Ok(Self { engine: Engine::Sqlite, read, write, clock, timeout, noted: None })
     }
 
     pub(super) const fn reader(&self) -> &AnyPool {
         &self.read
     }
 
-    /// A transaction that writes. On SQLite it takes the write lock at once, so that it never
-    /// fails half-way for a lock.
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+    /// The same database, each of whose changes says this in the audit log.
+    pub(super) fn noting(&self, noted: Noted) -> Self {
+        Self { noted: Some(Arc::new(noted)), ..self.clone() }
+    }
+
+    /// Begins a change. On SQLite it takes the write lock at once, so that it never fails half-way
+    /// for a lock.
+    pub(super) async fn begin(&self) -> Result<Change, sqlx::Error> {
         let mut attempts = 1;
         loop {
             let begun = match self.engine {
@@ -126,7 +173,10 @@ impl Database {
             match begun {
                 // Nothing was written yet, so a dead connection of the pool costs another try.
                 Err(failure) if is_lost(&failure) && attempts < ATTEMPTS => attempts += 1,
-                other => return other,
+                begun => {
+                    return begun
+                        .map(|transaction| Change { transaction, noted: self.noted.clone() });
+                }
             }
         }
     }

@@ -1,15 +1,12 @@
 //! Refresh families in SQL.
 
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::Row as _;
 
 use super::codes::{grant, listed};
-use super::database::Database;
+use super::database::{Change, Database};
 use crate::store::{Rotation, StoreError, StoredFamily};
 
-pub(super) async fn add(
-    change: &mut Transaction<'_, Any>,
-    family: &StoredFamily,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn add(change: &mut Change, family: &StoredFamily) -> Result<(), sqlx::Error> {
     let grant = &family.grant;
     sqlx::query(
         "INSERT INTO family (family_id, client_id, user_id, session_id, scopes, audience,
@@ -114,7 +111,7 @@ pub(super) enum Of<'n> {
     User(&'n str),
 }
 
-pub(super) async fn end(change: &mut Transaction<'_, Any>, of: Of<'_>) -> Result<(), sqlx::Error> {
+pub(super) async fn end(change: &mut Change, of: Of<'_>) -> Result<(), sqlx::Error> {
     let (statement, name) = match of {
         Of::Family(id) => {
             ("UPDATE family SET revoked = 1, successor = '' WHERE family_id = $1", id)

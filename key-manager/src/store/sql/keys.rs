@@ -1,9 +1,9 @@
 //! Signing keys in SQL.
 
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 
-use super::database::Database;
+use super::database::{Change, Database};
 use super::ledger::{signed, unsigned};
 use crate::domain::KeyState;
 use crate::store::{KeyChange, StoreError, StoredKey};
@@ -68,7 +68,7 @@ pub(super) async fn change(
         .await
 }
 
-async fn apply(change: &mut Transaction<'_, Any>, step: &KeyChange) -> Result<(), sqlx::Error> {
+async fn apply(change: &mut Change, step: &KeyChange) -> Result<(), sqlx::Error> {
     let statement = match step {
         KeyChange::Add(key) => sqlx::query(
             "INSERT INTO signing_key (kid, algorithm, state, sealed, since, gone_after)

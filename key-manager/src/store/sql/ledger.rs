@@ -1,9 +1,9 @@
 //! The ledger: the one row that orders all writers.
 
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 
-use super::database::Database;
+use super::database::{Change, Database};
 use crate::store::{Ledger, StoreError};
 
 pub(super) async fn read(database: &Database) -> Result<Ledger, StoreError> {
@@ -30,7 +30,7 @@ fn ledger(row: &AnyRow) -> Result<Ledger, StoreError> {
 
 /// The next sequence. The row stays locked until the transaction ends, so the sequence after it
 /// is given, and seen, only later: no reader skips a line that commits late.
-pub(super) async fn next_sequence(change: &mut Transaction<'_, Any>) -> Result<i64, sqlx::Error> {
+pub(super) async fn next_sequence(change: &mut Change) -> Result<i64, sqlx::Error> {
     sqlx::query("UPDATE ledger SET head = head + 1 WHERE ledger_id = 1 RETURNING head")
         .fetch_one(&mut **change)
         .await?

@@ -36,6 +36,11 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../../migrations/0003_client_authentication.sql"),
     },
     Migration {
+        version: 8,
+        name: "audit_factors",
+        text: include_str!("../../../migrations/0008_audit_factors.sql"),
+    },
+    Migration {
         version: 9,
         name: "claims_of_people",
         text: include_str!("../../../migrations/0009_claims_of_people.sql"),
@@ -80,20 +85,22 @@ async fn attempt(database: &Database, now: i64) -> Result<(), Setback> {
         .await?;
     setup.commit().await?;
 
-    let mut applied = 0;
+    let mut applied = Vec::new();
     for row in rows {
         let (version, digest): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-        applied = applied.max(version);
+        applied.push(version);
         let known = MIGRATIONS.iter().find(|migration| migration.version == version);
         if known.is_some_and(|migration| migration.digest() != digest) {
             return Err(Setback::Failed(StoreError::Edited { version }));
         }
     }
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    if applied > known {
-        return Err(Setback::Failed(StoreError::Newer { found: applied, known }));
+    let found = applied.iter().copied().max().unwrap_or(0);
+    if found > known {
+        return Err(Setback::Failed(StoreError::Newer { found, known }));
     }
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version > applied) {
+    let missing = |migration: &&Migration| !applied.contains(&migration.version);
+    for migration in MIGRATIONS.iter().filter(missing) {
         migration.apply(database, now).await?;
         tracing::info!(version = migration.version, name = migration.name, "store migrated");
     }

@@ -9,6 +9,7 @@ mod migrate;
 mod url;
 
 mod attempts;
+mod audit;
 mod clients;
 mod codes;
 mod consents;

@@ -1,9 +1,9 @@
 //! The revocation log in SQL.
 
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 
-use super::database::Database;
+use super::database::{Change, Database};
 use super::families::{self, Of};
 use super::ledger::{next_sequence, signed, unsigned};
 use super::users;
@@ -11,10 +11,7 @@ use crate::domain::{ClientId, Ended, Entry, LiveToken, Revocation};
 use crate::store::StoreError;
 
 /// Writes the next line.
-pub(super) async fn append(
-    change: &mut Transaction<'_, Any>,
-    entry: &Entry,
-) -> Result<u64, StoreError> {
+pub(super) async fn append(change: &mut Change, entry: &Entry) -> Result<u64, StoreError> {
     let sequence = next_sequence(change).await?;
     let (kind, name, issued_until) = columns(&entry.what);
     sqlx::query(
@@ -67,11 +64,7 @@ pub(super) async fn revoke(database: &Database, entry: &Entry) -> Result<Option<
 }
 
 /// Whether the log has a line that ends the same.
-async fn is_known(
-    change: &mut Transaction<'_, Any>,
-    entry: &Entry,
-    sequence: u64,
-) -> Result<bool, sqlx::Error> {
+async fn is_known(change: &mut Change, entry: &Entry, sequence: u64) -> Result<bool, sqlx::Error> {
     let (kind, name, _) = columns(&entry.what);
     let known = sqlx::query(
         "SELECT sequence FROM revocation
@@ -86,11 +79,7 @@ async fn is_known(
     Ok(known.is_some())
 }
 
-async fn note_end(
-    change: &mut Transaction<'_, Any>,
-    client_id: &str,
-    until: i64,
-) -> Result<(), sqlx::Error> {
+async fn note_end(change: &mut Change, client_id: &str, until: i64) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE client SET ended_until = $1 WHERE client_id = $2 AND ended_until < $1")
         .bind(until)
         .bind(client_id)

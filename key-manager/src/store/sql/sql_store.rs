@@ -1,5 +1,7 @@
 //! The store itself: which noun's statements answer which promise?
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chassis::clock::Clock;
 
@@ -7,12 +9,14 @@ use super::database::{Config, Database};
 use super::migrate::migrate;
 use super::url::DatabaseUrl;
 use super::{
-    attempts, clients, codes, consents, families, keys, ledger, revocations, sessions, used, users,
+    attempts, audit, clients, codes, consents, families, keys, ledger, revocations, sessions, used,
+    users,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, UserName};
 use crate::store::{
-    Failures, KeyChange, Ledger, Rotation, Store, StoreError, StoredClient, StoredCode,
-    StoredFamily, StoredKey, StoredSession, StoredUser, Use, Used,
+    AuditHead, AuditLine, Chain, Failures, KeyChange, Ledger, Note, Noted, Rotation, Store,
+    StoreError, StoredClient, StoredCode, StoredFamily, StoredKey, StoredSession, StoredUser, Use,
+    Used,
 };
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
@@ -198,6 +202,36 @@ impl Store for SqlStore {
 
     async fn keep_family(&self, id: &str, idle_until: i64) -> Result<bool, StoreError> {
         families::keep(&self.0, id, idle_until).await
+    }
+
+    fn noting(&self, noted: Noted) -> Arc<dyn Store> {
+        Arc::new(Self(self.0.noting(noted)))
+    }
+
+    async fn note(&self, notes: &[Note], chain: &dyn Chain) -> Result<(), StoreError> {
+        audit::note(&self.0, notes, chain).await
+    }
+
+    async fn audit(
+        &self,
+        after: u64,
+        since: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditLine>, StoreError> {
+        audit::lines(&self.0, after, since, limit).await
+    }
+
+    async fn audit_head(&self) -> Result<AuditHead, StoreError> {
+        audit::head(&self.0).await
+    }
+
+    async fn prune_audit(
+        &self,
+        before: i64,
+        checkpoint: &Note,
+        chain: &dyn Chain,
+    ) -> Result<u64, StoreError> {
+        audit::prune(&self.0, before, checkpoint, chain).await
     }
 
     async fn sweep(&self, now: i64) -> Result<u64, StoreError> {

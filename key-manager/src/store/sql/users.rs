@@ -1,9 +1,9 @@
 //! People in SQL.
 
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 
-use super::database::Database;
+use super::database::{Change, Database};
 use super::failure::is_repeat;
 use super::revocations;
 use crate::domain::{Entry, Profile, User, UserName};
@@ -105,9 +105,12 @@ pub(super) async fn set_password(
                 .execute(&mut *change)
                 .await?
                 .rows_affected();
+            if changed == 0 {
+                return Ok(false);
+            }
             end_sessions(&mut change, id).await?;
             change.commit().await?;
-            Ok(changed > 0)
+            Ok(true)
         })
         .await
 }
@@ -143,9 +146,12 @@ pub(super) async fn disable(
                 .execute(&mut *change)
                 .await?
                 .rows_affected();
+            if changed == 0 {
+                return Ok(false);
+            }
             end_sessions(&mut change, id).await?;
             change.commit().await?;
-            Ok(changed > 0)
+            Ok(true)
         })
         .await
 }
@@ -174,11 +180,7 @@ pub(super) async fn remove(
 }
 
 /// Notes that the tokens of a person ended, and ends where they are logged in.
-pub(super) async fn note_end(
-    change: &mut Transaction<'_, Any>,
-    id: &str,
-    until: i64,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn note_end(change: &mut Change, id: &str, until: i64) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE person SET ended_until = $1 WHERE user_id = $2 AND ended_until < $1")
         .bind(until)
         .bind(id)
@@ -187,7 +189,7 @@ pub(super) async fn note_end(
     end_sessions(change, id).await
 }
 
-async fn end_sessions(change: &mut Transaction<'_, Any>, id: &str) -> Result<(), sqlx::Error> {
+async fn end_sessions(change: &mut Change, id: &str) -> Result<(), sqlx::Error> {
     // A code that was not used yet belongs to a login that has ended now.
     sqlx::query("UPDATE code SET used_at = expires_at WHERE user_id = $1 AND used_at = 0")
         .bind(id)

@@ -1,0 +1,125 @@
+//! `turnpike audit …`: what happened at the key manager, and is the record of it whole?
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use chassis::clock::Clock;
+use clap::{Args, Subcommand};
+use turnpike_proto::identity::v1::audit_client::AuditClient;
+use turnpike_proto::identity::v1::{AuditAnchor, AuditLine, ListAuditRequest, VerifyAuditRequest};
+
+use crate::failure::Failure;
+use crate::gateways::time;
+use crate::output::{Cell, Report, Table};
+use crate::rpc::{self, of_message};
+use crate::span;
+
+/// The most lines that the key manager answers at a time.
+const PAGE: u32 = 1000;
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What happened, oldest first
+    List(List),
+    /// Say whether a line was changed, removed or moved
+    Verify {
+        /// The last line that an earlier `verify` named
+        #[arg(long, value_name = "SEQUENCE:HASH")]
+        known: Option<Known>,
+    },
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct List {
+    /// Only what was written so long ago at most
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span::parse)]
+    since: Duration,
+    /// At most so many lines
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+}
+
+/// A line that somebody noted down.
+#[derive(Clone, Debug)]
+pub(crate) struct Known(AuditAnchor);
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a sequence and a hash, parted by a colon, as `turnpike audit verify` prints them")]
+pub(crate) struct NotKnown;
+
+impl FromStr for Known {
+    type Err = NotKnown;
+
+    fn from_str(text: &str) -> Result<Self, NotKnown> {
+        let (sequence, hash) = text.split_once(':').ok_or(NotKnown)?;
+        let sequence = sequence.parse().map_err(|_| NotKnown)?;
+        Ok(Self(AuditAnchor { sequence, hash: hash.to_owned() }))
+    }
+}
+
+pub(crate) async fn list(
+    connection: &rpc::Options,
+    clock: &Clock,
+    asked: List,
+) -> Result<Report, Failure> {
+    let wire = connection.key_manager()?;
+    let mut client = AuditClient::new(wire.channel());
+    let since = clock.now().checked_sub(asked.since).map(Into::into);
+    let mut lines: Vec<AuditLine> = Vec::new();
+    let mut rest = asked.limit;
+    while rest > 0 {
+        let limit = rest.min(PAGE);
+        let after = lines.last().map_or(0, |line| line.sequence);
+        let answer = client
+            .list(ListAuditRequest { since, after, limit })
+            .await
+            .map_err(|status| wire.error(status))?
+            .into_inner();
+        let whole = u32::try_from(answer.lines.len()).unwrap_or(u32::MAX) >= limit;
+        lines.extend(answer.lines);
+        rest = if whole { rest.saturating_sub(limit) } else { 0 };
+    }
+    let mut table = Table::new(
+        "nothing happened",
+        &["LINE", "AT", "EVENT", "WHO", "CLIENT", "ADDRESS", "OUTCOME", "DETAILS"],
+    );
+    for line in &lines {
+        let details: Vec<_> =
+            line.details.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        table.row(vec![
+            line.sequence.into(),
+            time(line.at.as_ref()).into(),
+            line.event.as_str().into(),
+            Cell::text_or_dash(&line.who),
+            Cell::text_or_dash(&line.client),
+            Cell::text_or_dash(&line.address),
+            line.outcome.as_str().into(),
+            Cell::text_or_dash(&details.join(" ")),
+        ]);
+    }
+    let answer = turnpike_proto::identity::v1::ListAuditResponse { lines };
+    Ok(Report::new(of_message("turnpike.identity.v1.ListAuditResponse", &answer)).table(table))
+}
+
+/// A log that is not whole is a failure of the command, so that scripts notice.
+pub(crate) async fn verify(
+    connection: &rpc::Options,
+    known: Option<&Known>,
+) -> Result<Report, Failure> {
+    let wire = connection.key_manager()?;
+    let known = known.map(|known| known.0.clone());
+    let answer = AuditClient::new(wire.channel())
+        .verify(VerifyAuditRequest { known })
+        .await
+        .map_err(|status| wire.error(status))?
+        .into_inner();
+    if let Some(broken) = answer.broken {
+        return Err(Failure::AuditBroken { sequence: broken.sequence, why: broken.why });
+    }
+    let last = answer.last.clone().unwrap_or_default();
+    let said = format!(
+        "{} lines, none changed, removed or moved; the last one is {}:{}",
+        answer.lines, last.sequence, last.hash
+    );
+    Ok(Report::new(of_message("turnpike.identity.v1.VerifyAuditResponse", &answer)).text(said))
+}
