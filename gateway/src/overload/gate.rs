@@ -18,6 +18,9 @@ const UP: f64 = 0.02;
 const DOWN: f64 = 0.03;
 /// The share grows by no more than this per tick.
 const MOST_UP: f64 = 0.08;
+/// What is let go of beside the share for each multiple of the delay, as long as it lasts: what was
+/// let in while the share grew is worked off before more comes.
+const PUSH: f64 = 0.1;
 /// Where work hardly waits, so much of the share is left after a tick: an idle worker helps nobody.
 const IDLE_LEFT: f64 = 0.75;
 /// Hardly: this part of the delay.
@@ -25,6 +28,8 @@ const IDLE_BELOW: f64 = -0.75;
 /// Work has to be late for so many ticks in a row before anybody is let go of: a single long piece of
 /// work is no overload, and calls that are rare would pay for it.
 const LATE_TICKS: u32 = 3;
+/// Above this share an overload is not over, however short work waits for the moment.
+const KNOWN: f64 = 0.05;
 /// Somebody is always let in: how else would one see that the load is gone.
 const MOST: f64 = 0.98;
 /// Priorities of tiers, 0 is let go of first.
@@ -34,8 +39,10 @@ const PRIORITIES: usize = 10;
 #[derive(Debug)]
 pub struct Gate {
     overload: Overload,
-    /// The share that the delay of work asks for, and the one that memory asks for.
+    /// The share that the delay of work asks for in the long run, what the delay of this moment asks
+    /// for beside it, and the share that memory asks for.
     late: Cell<f64>,
+    push: Cell<f64>,
     full: Cell<f64>,
     /// For how many ticks in a row work has been late.
     late_ticks: Cell<u32>,
@@ -67,6 +74,7 @@ impl Gate {
         Self {
             overload,
             late: Cell::default(),
+            push: Cell::default(),
             full: Cell::default(),
             late_ticks: Cell::default(),
             sheds: Cell::default(),
@@ -126,7 +134,7 @@ impl Gate {
 
     /// The share of calls that is let go of, 0 to 1.
     pub fn share(&self) -> f64 {
-        self.late.get().max(self.full.get())
+        (self.late.get() + self.push.get()).min(MOST).max(self.full.get())
     }
 
     /// Sends the probe, unless it is under way; whether it has to be woken.
@@ -155,8 +163,12 @@ impl Gate {
             let excess = waits.as_secs_f64() / target.as_secs_f64() - 1.0;
             let late = excess > 0.0;
             self.late_ticks.set(if late { self.late_ticks.get().saturating_add(1) } else { 0 });
+            // Who has just been overloaded is so again at once.
+            let known = self.late.get() > KNOWN || self.late_ticks.get() >= LATE_TICKS;
+            let overloaded = late && known;
+            self.push.set(if overloaded { PUSH * excess } else { 0.0 });
             let step = match late {
-                true if self.late_ticks.get() < LATE_TICKS => 0.0,
+                true if !overloaded => 0.0,
                 true => (UP * excess).min(MOST_UP),
                 false => DOWN * excess,
             };
@@ -248,7 +260,7 @@ mod tests {
     fn the_lowest_priority_is_let_go_of_first() {
         let gate = gate();
         // Half of all: that is most of the lowest.
-        let gone = shed(&gate, Duration::from_millis(100), 29, &[(1, 1000), (9, 1000)]);
+        let gone = shed(&gate, Duration::from_millis(100), 24, &[(1, 1000), (9, 1000)]);
         assert!(gone[0] > 80 && gone[1] < 10, "{gone:?}");
         let gone = shed(&gate, Duration::from_millis(100), 15, &[(1, 1000), (9, 1000)]);
         assert!(gone[0] == 100 && gone[1] > 40, "{gone:?}");

