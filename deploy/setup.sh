@@ -14,6 +14,8 @@
 #                            is a warning, and the variable stays empty
 #   need_autobahn            Autobahn's WebSocket cases and an echo server for them, afterwards in
 #                            $TURNPIKE_AUTOBAHN; a failure is a warning, and the variable stays empty
+#   need_oauth_clients       OAuth 2 clients that others wrote, for node and Python, afterwards in
+#                            $TURNPIKE_OAUTH_CLIENTS; a failure is a warning, and the variable stays empty
 #   need_grpc_interop        the client and the server of the gRPC interop cases, afterwards in
 #                            $TURNPIKE_GRPC_INTEROP; without a Go that can build them, a warning, and
 #                            the variable stays empty
@@ -61,6 +63,29 @@ cache_test_packages=(
     'whatwg-url@5.0.0 b1a139ee7ba9c64eafdc7637e7e8f307061ad2b292cb45d1f094b164fc202ebef2b34201ce11af880d7f4d41892e6495aacf296fd027bc809712e3872e9ad84f lib package.json LICENSE.txt'
     'tr46@0.0.3 37758cb2ea95eba953df40ab5cd6c48f1e06130968c37bfaaebe2609cbfaa6b9dfc214b4d6b920c857633cd05877d6ebecba57575f849a1d357c79ead86760af lib index.js package.json'
     'webidl-conversions@3.0.1 d89027df3f0047aae32bc4a6f28ad10b487f6dc97f0ea2fbb513dd199e08d428dd17e11a30b998c411f25ee28bf38f5eb9c3c586f068c4cb1f95f39bf24c5a79 lib package.json LICENSE.md'
+)
+
+# All MIT.
+oauth_client_packages=(
+    'openid-client@6.8.9 ea65cc44d2710ce7fa05f94458b5ee975530ccb173fbef4e7f3d4f6303f0c2c26cc9706c6df90ef89a36e79496d6a9c534b633e042561f3e365f838926bc9afe build package.json LICENSE.md'
+    'oauth4webapi@3.8.8 f0ddbc13e6bfa317d758180e32df993ff2547ff5d1f8815bbe40043cfde0ce75ce32ff41a400308888f44c5373ded1933dcd1943cce65813603759c0cacd209e build package.json LICENSE.md'
+    'jose@6.2.17 c0eb8af55d72ba34051f94b465698b70364defe20a87d6d4082d993c27f61c39689775961f2f8f3f2363108ef915744b329def0ca41cba93f9f7185553de6172 dist package.json LICENSE.md'
+)
+# Authlib is BSD-3-Clause, requests-oauthlib ISC; what they need is of such licences too, certifi of
+# MPL-2.0. Some wheels are of Debian 12's Python.
+oauth_client_wheels=(
+    'authlib==1.9.9 --hash=sha256:0199649865fefb4304fc57683eaebb15614523073e41e09d98c72f3268ce5cbc'
+    'certifi==2026.10.19.post1 --hash=sha256:1324c476b4811eff41a8bc2122cd0bbd4d9c7234c725446d99ab1612b3a7fdd2'
+    'cffi==2.1.1 --hash=sha256:34e261f78cb6ceaaa36f42f2613f4380d94d9c759a9c73c769ee6e0247364632'
+    'charset-normalizer==3.5.3 --hash=sha256:2a6f937e0b70133d1f826d0a253331b6fe1a4c874808cc12e16f2fb8177042f4'
+    'cryptography==50.0.2 --hash=sha256:9dab55f57c74c3cad24c323bacbbd04be4705ba6eb0d92e920b1fc4837ed5079'
+    'idna==3.20 --hash=sha256:ab7ae7122974553370f0bdb919e1a960b2cd1bc1ef0276416d896db81c14582c'
+    'joserfc==1.8.0 --hash=sha256:176b836ac7ed9a46a88629e24076314b475f33a75d0bad7f26146e572eed7c79'
+    'oauthlib==4.0.1 --hash=sha256:498a298876e996301950a5b053d12c31628bb7b895db03666430c69ce182eb61'
+    'pycparser==3.12 --hash=sha256:a076f3f489b39b43ed13563a1dafe42447445bec2e294154ec5c57fcdda4c85e'
+    'requests==2.34.2 --hash=sha256:2a0d60c172f83ac6ab31e4554906c0f3b3588d37b5cb939b1c061f4907e278e0'
+    'requests-oauthlib==2.0.0 --hash=sha256:7dd8a5c40426b779b0868c404bdef9768deccf22749cde15852df527e6269b36'
+    'urllib3==2.8.0 --hash=sha256:0cf3cae568d36aa9576b28dfb35f11328f1cb974ca7647d9475ebb86c75ac6e3'
 )
 
 say() { printf '%s\n' "turnpike: $*" >&2; }
@@ -225,6 +250,41 @@ need_autobahn() {
         mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
     fi
     TURNPIKE_AUTOBAHN=$target
+}
+
+need_oauth_clients() {
+    local target=$turnpike_cache/oauth-clients aside one package sha512 files
+    export TURNPIKE_OAUTH_CLIENTS=
+    if ! command -v node >/dev/null; then
+        say "warning: no OAuth 2 clients of others; they take node"
+        return 0
+    fi
+    if [ ! -d "$target" ]; then
+        # A failure of `need_packages` would end this script.
+        python3 -m pip --version >/dev/null 2>&1 || (need_packages python3-pip) || true
+        say "fetching OAuth 2 clients into $target"
+        mkdir -p "$turnpike_cache"
+        aside=$(mktemp -d "$turnpike_cache/.oauth-clients.XXXXXX") || return 0
+        for one in "${oauth_client_packages[@]}"; do
+            read -r package sha512 files <<<"$one"
+            # shellcheck disable=SC2086
+            if ! fetch_npm "$package" "$sha512" "$aside/node_modules/${package%@*}" $files; then
+                say "warning: no OAuth 2 clients of others; $package cannot be had"
+                rm -rf "$aside"
+                return 0
+            fi
+        done
+        printf '%s\n' "${oauth_client_wheels[@]}" >"$aside/wanted.txt"
+        if ! python3 -m pip --quiet --disable-pip-version-check install --no-deps --require-hashes \
+                --only-binary :all: --target "$aside/python" -r "$aside/wanted.txt" 2>"$aside/pip.log"; then
+            say "warning: no OAuth 2 clients of others; $(grep -m1 -i 'error\|no module' "$aside/pip.log")"
+            rm -rf "$aside"
+            return 0
+        fi
+        rm -f "$aside/wanted.txt" "$aside/pip.log"
+        mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
+    fi
+    TURNPIKE_OAUTH_CLIENTS=$target
 }
 
 need_grpc_interop() {

@@ -11,7 +11,9 @@ from . import illness
 from .material import free_port, write
 from .scenarios import SCENARIOS
 
-_PROGRAM = os.path.abspath(illness.__file__)
+# Whatever the sick ones do with their processor, the load comes first: it shares it with them, and what it
+# waits for them is not the gateway's doing.
+_PROGRAM = ["chrt", "--idle", "0", sys.executable, os.path.abspath(illness.__file__)]
 
 
 def sick(bench, rate):
@@ -22,7 +24,7 @@ def sick(bench, rate):
     sc = replace(SCENARIOS["lat-s1"], name="sick")
     ports, core = {name: free_port() for name in illness.ALL}, bench.args.load_core
     # The last one answers when all do.
-    serving = bench.processes.start([sys.executable, _PROGRAM, "serve", *map(str, ports.values())], core, "illness",
+    serving = bench.processes.start([*_PROGRAM, "serve", *map(str, ports.values())], core, "illness",
                                     list(ports.values())[-1])
     docs = [json.dumps(_api(name, port)) for name, port in ports.items()]
     write(f"{bench.work}/sick-turnpike/resources/sick.yaml", "\n---\n".join(docs))
@@ -42,7 +44,7 @@ def sick(bench, rate):
 
 
 def _beside(core, port, name, put):
-    argv = ["taskset", "-c", str(core), sys.executable, _PROGRAM, "call", str(port), name]
+    argv = ["taskset", "-c", str(core), *_PROGRAM, "call", str(port), name]
     calling = subprocess.Popen(argv, stdout=subprocess.PIPE)
     try:
         calling.stdout.readline()

@@ -1,4 +1,4 @@
-//! Does the real gateway do what public suites of test programs ask?
+//! Do the real programs do what public suites and clients of others ask?
 //!
 //! A program or a suite that is missing is named and left out.
 
@@ -8,6 +8,8 @@ mod cache;
 mod grpc;
 #[cfg(test)]
 mod http2;
+#[cfg(test)]
+mod oauth_clients;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]

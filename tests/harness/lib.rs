@@ -1,7 +1,7 @@
 //! How does a test speak to a whole running system?
 //!
 //! `Stack` starts the real programs on free loopback ports, `Turnpike` is the command line, and
-//! `App`, `Backend`, `Load` and `Issuer` are the people around them. Nothing waits by sleeping:
+//! `Alone` and `KeyManager` start one of them, and `App`, `Backend`, `Load` and `Issuer` are the people around them. Nothing waits by sleeping:
 //! `eventually` asks until the answer is right or the deadline is over.
 
 pub mod alone;
@@ -9,6 +9,7 @@ pub mod backend;
 pub mod client;
 pub mod engines;
 pub mod issuer;
+pub mod key_manager;
 pub mod load;
 pub mod process;
 pub mod resources;
@@ -19,6 +20,7 @@ pub use alone::Alone;
 pub use backend::Backend;
 pub use client::{Answer, Client};
 pub use issuer::Issuer;
+pub use key_manager::KeyManager;
 pub use load::Load;
 pub use stack::{Engines, Stack};
 

@@ -1,0 +1,192 @@
+//! Do OAuth 2 and OpenID Connect clients that others wrote get along with the key manager, unchanged?
+//!
+//! Their scripts lie in `oauth_clients/`. Each prints a line per case; what is known to fail stands in
+//! `MISSING` with its reason, and the test fails when such a case goes well.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use harness::KeyManager;
+use serde_json::{Value, json};
+use turnpike_proto::identity::v1::RegisterClientRequest;
+
+const REDIRECT: &str = "https://app.example/cb";
+const PASSWORD: &str = "correct horse battery";
+const EMAIL: &str = "ann@example.com";
+/// A key for tests; its public half is registered.
+const KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"k1",
+    "x":"PCrzGS-6h8LmcQ2NdhvedmdSiBIOf6I5uHiYJQg5Q-M",
+    "y":"pUY_XFeq6QUbYuaDcGPTlCuHcR5LQ6AKoHi6NHnKlV4",
+    "d":"5P-DoXm1SPT5nNunl6TuSBcE5M5oOF9ZfssN_gKgZhs"}"#;
+
+/// What is not as it is by default: Authlib makes assertions that are good for an hour.
+const SETTINGS: &str = "[clients]\nassertion = \"1h\"";
+
+/// The script, the case, and why it does not go well.
+const MISSING: &[(&str, &str, &str)] = &[
+    ("openid_client.mjs", "CIBA", "not built yet"),
+    ("openid_client.mjs", "DPoP at userinfo", "userinfo takes bearer tokens only"),
+    ("openid_client.mjs", "JAR", "not built yet"),
+    ("openid_client.mjs", "JARM", "not built yet"),
+    ("openid_client.mjs", "PAR", "not built yet"),
+    ("openid_client.mjs", "PAR, DPoP and JARM together", "not built yet"),
+    ("openid_client.mjs", "an opaque access token", "not built yet"),
+    ("openid_client.mjs", "device", "not built yet"),
+    ("openid_client.mjs", "dynamic registration", "not built yet"),
+    ("openid_client.mjs", "form_post", "not built yet"),
+    ("openid_client.mjs", "introspection as a signed answer", "not built yet"),
+    ("openid_client.mjs", "logout", "not built yet"),
+    ("openid_client.mjs", "token exchange", "not built yet"),
+];
+
+const PEOPLE: [&str; 2] = ["authorization_code", "refresh_token"];
+
+fn client(method: &str, grants: &[&str]) -> RegisterClientRequest {
+    let people = grants.contains(&"authorization_code");
+    RegisterClientRequest {
+        name: "app".to_owned(),
+        grant_types: grants.iter().map(|&grant| grant.to_owned()).collect(),
+        scopes: ["openid", "profile", "email", "read"].map(str::to_owned).to_vec(),
+        redirect_uris: if people { vec![REDIRECT.to_owned()] } else { Vec::new() },
+        token_endpoint_auth_method: method.to_owned(),
+        public: method == "none",
+        ..RegisterClientRequest::default()
+    }
+}
+
+/// The clients that the scripts use, by their name there.
+fn clients(public_key: &str) -> Vec<(&'static str, RegisterClientRequest)> {
+    let keyed = |request: RegisterClientRequest| RegisterClientRequest {
+        jwks: public_key.to_owned(),
+        ..request
+    };
+    let tls = || RegisterClientRequest {
+        tls_client_auth_subject_dn: "CN=oauth-client".to_owned(),
+        ..client("tls_client_auth", &PEOPLE)
+    };
+    vec![
+        ("basic", client("client_secret_basic", &PEOPLE)),
+        ("post", client("client_secret_post", &PEOPLE)),
+        ("secret_jwt", client("client_secret_jwt", &PEOPLE)),
+        ("key_jwt", keyed(client("private_key_jwt", &PEOPLE))),
+        ("public", client("none", &PEOPLE)),
+        ("tls", tls()),
+        (
+            "tls_bound",
+            RegisterClientRequest { tls_client_certificate_bound_access_tokens: true, ..tls() },
+        ),
+        ("machine", client("client_secret_basic", &["client_credentials"])),
+        (
+            "dpop",
+            RegisterClientRequest { dpop_bound_access_tokens: true, ..client("none", &PEOPLE) },
+        ),
+    ]
+}
+
+/// A key manager with a person and the clients, and what the scripts have to know of it.
+async fn ground() -> (KeyManager, Value) {
+    let key: Value = serde_json::from_str(KEY).expect("a key");
+    let mut public = key.clone();
+    public.as_object_mut().expect("a key").remove("d");
+    let manager = KeyManager::start(SETTINGS).await;
+    chassis::pki::development(&manager.folder().join("pki"), &["oauth-client"])
+        .expect("a certificate");
+    let claims = json!({ "email": EMAIL, "email_verified": true }).to_string();
+    let sub = manager.person("ann", PASSWORD, &claims).await;
+    let mut known = serde_json::Map::new();
+    for (name, request) in clients(&json!({ "keys": [public] }).to_string()) {
+        let method = request.token_endpoint_auth_method.clone();
+        let made = manager.register(request).await;
+        let metadata = json!({ "use_mtls_endpoint_aliases": method == "tls_client_auth" });
+        let (id, secret) = (made.client_id, made.client_secret);
+        let client = json!({ "id": id, "secret": secret, "method": method, "metadata": metadata });
+        known.insert(name.to_owned(), client);
+    }
+    let pki = manager.folder().join("pki");
+    let pair = [pki.join("oauth-client.pem"), pki.join("oauth-client.key")];
+    let settings = json!({
+        "issuer": manager.issuer(),
+        "clients": known,
+        "person": { "name": "ann", "password": PASSWORD, "sub": sub, "email": EMAIL },
+        "redirect": REDIRECT,
+        "key": key,
+        "certificates": { "tls": pair, "tls_bound": pair },
+        "afterLogout": "https://app.example/bye",
+    });
+    (manager, settings)
+}
+
+/// Runs a script; the cases and why they failed, "" for those that went well.
+async fn cases(
+    program: &str,
+    arguments: &[&str],
+    folder: &str,
+    manager: &KeyManager,
+) -> BTreeMap<String, String> {
+    let authority = manager.authority();
+    let mut command = tokio::process::Command::new(program);
+    command
+        .args(arguments)
+        .env("NODE_EXTRA_CA_CERTS", &authority)
+        .env("REQUESTS_CA_BUNDLE", &authority)
+        .env("PYTHONPATH", Path::new(folder).join("python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_mins(2), command.output()).await;
+    let output = output.expect("an end").expect("a program");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let read = |line: &str| -> Option<(String, String)> {
+        let line: Value = serde_json::from_str(line).ok()?;
+        Some((line["name"].as_str()?.to_owned(), line["why"].as_str()?.to_owned()))
+    };
+    let cases: BTreeMap<_, _> = said.lines().filter_map(read).collect();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !cases.is_empty(), "{arguments:?}: {words}{said}");
+    cases
+}
+
+/// Runs the script `name` and holds what it said against what is known.
+async fn check(name: &str, program: &str) {
+    let folder = std::env::var("TURNPIKE_OAUTH_CLIENTS").unwrap_or_default();
+    if folder.is_empty() {
+        println!("left out: {name} (TURNPIKE_OAUTH_CLIENTS names no folder)");
+        return;
+    }
+    let (manager, settings) = ground().await;
+    let script = format!("{}/conformance/oauth_clients/{name}", env!("CARGO_MANIFEST_DIR"));
+    let settings = settings.to_string();
+    let arguments: Vec<&str> = match program {
+        "node" => vec![&script, &folder, &settings],
+        _ => vec!["-B", &script, &settings],
+    };
+    let cases = cases(program, &arguments, &folder, &manager).await;
+    let missing = |case: &str| MISSING.iter().any(|(of, known, _)| (*of, *known) == (name, case));
+    let (passed, failed): (Vec<_>, Vec<_>) = cases.iter().partition(|(_, why)| why.is_empty());
+    println!("{name}: {} passed, {} failed", passed.len(), failed.len());
+    for (case, why) in &failed {
+        println!("  {case}: {why}");
+    }
+    let unknown: Vec<_> =
+        MISSING.iter().filter(|(of, case, _)| *of == name && !cases.contains_key(*case)).collect();
+    assert!(unknown.is_empty(), "no such cases: {unknown:?}");
+    let worse: Vec<_> = failed.iter().filter(|(case, _)| !missing(case)).collect();
+    assert!(worse.is_empty(), "{worse:#?}");
+    let better: Vec<_> = passed.iter().filter(|(case, _)| missing(case)).collect();
+    assert!(better.is_empty(), "these go well now; strike them off MISSING: {better:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openid_client_gets_along() {
+    check("openid_client.mjs", "node").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn authlib_gets_along() {
+    check("authlib_client.py", "python3").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_oauthlib_gets_along() {
+    check("requests_oauthlib_client.py", "python3").await;
+}
