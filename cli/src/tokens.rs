@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use chassis::clock::Clock;
 use chassis::config::Secret;
+use chassis::outbound;
 use clap::{Args, ValueEnum};
 use http::{Method, Request, header};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use crate::addresses::Addresses;
 use crate::applications::Which;
 use crate::clients::{Client, Home};
 use crate::failure::Failure;
-use crate::https::{HttpClient, HttpError};
+use crate::https;
 use crate::output::Report;
 use crate::rpc;
 
@@ -65,7 +66,7 @@ pub(crate) enum TokenError {
     #[error("{0}: no address of a token endpoint")]
     Endpoint(String, #[source] url::ParseError),
     #[error("the token endpoint {url} gave no answer")]
-    NoAnswer { url: String, source: Box<HttpError> },
+    NoAnswer { url: String, source: Box<outbound::Error> },
     #[error("the token endpoint {url} refused: {reason} (status {status})")]
     Refused { url: String, status: u16, reason: String },
 }
@@ -107,7 +108,7 @@ pub(crate) async fn token(
         Some(url) => url.clone(),
         None => endpoint(&Addresses::of(&connection.data)?)?,
     };
-    let http = HttpClient::new(clock.clone(), PATIENCE, authority);
+    let http = self::client(clock, PATIENCE, &authority, &endpoint)?;
     let token = ask(&http, &endpoint, &client, &options.scopes).await?;
     // Only the token, so that `$(turnpike token --app shop)` is one.
     Ok(Report::new(camel_case(token.answer)).text(token.access_token.expose()))
@@ -119,10 +120,24 @@ pub(crate) fn endpoint(addresses: &Addresses) -> Result<Url, TokenError> {
     Url::parse(&text).map_err(|source| TokenError::Endpoint(text, source))
 }
 
+/// Asks the token endpoint `url`.
+pub(crate) fn client(
+    clock: &Clock,
+    limit: Duration,
+    authority: &[u8],
+    url: &Url,
+) -> Result<outbound::Client, TokenError> {
+    https::client(clock, limit, authority).map_err(|source| no_answer(url, source))
+}
+
+fn no_answer(url: &Url, source: outbound::Error) -> TokenError {
+    TokenError::NoAnswer { url: url.to_string(), source: Box::new(source) }
+}
+
 /// The client credentials grant (RFC 6749 section 4.4), with the secret in the `Authorization`
 /// field (section 2.3.1).
 pub(crate) async fn ask(
-    http: &HttpClient,
+    http: &outbound::Client,
     url: &Url,
     client: &Client,
     scopes: &[String],
@@ -140,9 +155,8 @@ pub(crate) async fn ask(
         .header(header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(pair)))
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(header::ACCEPT, "application/json");
-    let answer = http.send(url, request, Bytes::from(form.finish())).await.map_err(|source| {
-        TokenError::NoAnswer { url: url.to_string(), source: Box::new(source) }
-    })?;
+    let answer = http.send(url, request, Bytes::from(form.finish())).await;
+    let answer = answer.map_err(|source| no_answer(url, source))?;
     let status = answer.status().as_u16();
     let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     match body.get("access_token").and_then(Value::as_str) {

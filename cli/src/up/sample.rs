@@ -24,7 +24,6 @@ use crate::applications::{self, Generate, KeyType, Which};
 use crate::apply::{self, Wait};
 use crate::clients::Client;
 use crate::failure::Failure;
-use crate::https::HttpClient;
 use crate::output::note;
 use crate::rpc::{self, Kind, Name};
 use crate::tokens::{self, Token, TokenError};
@@ -180,8 +179,8 @@ async fn token(here: &Surrounded<'_>) -> Result<Token, Failure> {
 
 /// Asks again while the gateway is still finding the key manager.
 async fn ask(here: &Surrounded<'_>, client: &Client) -> Result<Token, Failure> {
-    let http = HttpClient::new(here.clock.clone(), PATIENCE, here.connection.authority()?);
     let endpoint = tokens::endpoint(&here.layout.addresses())?;
+    let http = tokens::client(&here.clock, PATIENCE, &here.connection.authority()?, &endpoint)?;
     let begun = here.clock.instant();
     loop {
         match tokens::ask(&http, &endpoint, client, &[]).await {

@@ -2,8 +2,8 @@
 //!
 //! The only engine with tokio: start-up and configuration (`run`, `config`), the injected
 //! surroundings of a service (`Host`: `clock`, `shutdown`, `task`, `random`, `readiness`,
-//! `metrics`), certificates (`pki`), the three kinds of port (`rpc`, `https`, `operations`), and
-//! logs and traces (`telemetry`). Every `main` is [`run()`].
+//! `metrics`), certificates (`pki`), the three kinds of port (`rpc`, `https`, `operations`), requests
+//! to others (`outbound`), and logs and traces (`telemetry`). Every `main` is [`run()`].
 
 #![warn(missing_docs)]
 
@@ -14,6 +14,7 @@ mod host;
 pub mod https;
 pub mod metrics;
 pub mod operations;
+pub mod outbound;
 pub mod pki;
 pub mod random;
 pub mod readiness;

@@ -5,24 +5,15 @@
 //! put together when a configuration is published; who asks for the same shares it.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
+use chassis::pki::system_authorities;
 use plan::{BackendTlsPlan, Plan};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::SingleCertAndKey;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
-use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
-
-/// Where operating systems keep the authorities they trust.
-const BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 
 /// Why backends cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -170,18 +161,4 @@ fn versions(only_tls13: bool) -> Result<ConfigBuilder<ClientConfig, WantsVerifie
 fn finished(mut config: ClientConfig) -> Arc<ClientConfig> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
-}
-
-/// Empty where the operating system has none: then only configured authorities count.
-fn system_authorities() -> Vec<CertificateDer<'static>> {
-    let Some(bundle) = BUNDLES.iter().map(Path::new).find(|path| path.exists()) else {
-        return Vec::new();
-    };
-    match CertificateDer::pem_file_iter(bundle) {
-        Ok(certificates) => certificates.filter_map(Result::ok).collect(),
-        Err(error) => {
-            tracing::warn!(path = %bundle.display(), %error, "system authorities are unreadable");
-            Vec::new()
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Reading order: a `peer` is a name in a certificate; an `identity` is this process's certificate
 //! with its trust `anchors`, reloaded while it runs (`fresh`); the `authority` makes both where an
-//! operator has brought none. `facts` are what a certificate says to people; `files` is the only
+//! operator has brought none. `system` has the authorities of the operating system. `facts` are what a certificate says to people; `files` is the only
 //! place that touches the disk.
 
 mod anchors;
@@ -13,6 +13,7 @@ mod files;
 mod fresh;
 mod identity;
 mod peer;
+mod system;
 
 #[cfg(test)]
 mod pki_tests;
@@ -24,3 +25,4 @@ pub use facts::Facts;
 pub(crate) use fresh::keep_fresh;
 pub use identity::{ClientAuth, Config, Identity};
 pub use peer::Peer;
+pub use system::system_authorities;
