@@ -68,10 +68,10 @@ pub async fn set_password(
     let password = Password::chosen(password)?;
     let password = authority.passwords.hash(password).await?;
     let event = Event::of("user.password_set").with("user", id);
-    if !authority.audit.noting(event).set_password(id, &password).await? {
+    if !authority.noting(event).change_password(id, &password, "").await? {
         return Err(AccountError::Nobody);
     }
-    end(authority, id).await?;
+    authority.meter.revoked("subject");
     tracing::info!(user = id, "password set");
     Ok(())
 }

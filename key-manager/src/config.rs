@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::audit::AuditRules;
 use crate::domain::TokenAlgorithm;
-use crate::endpoint::{Issuer, LoginRules};
+use crate::endpoint::{Issuer, LoginRules, Mfa};
 use crate::grant::RefreshRules;
 use crate::store::{self, Failures};
 use crate::vault::PasswordRules;
@@ -210,6 +210,8 @@ pub struct LoginConfig {
     pub life: i64,
     #[serde(deserialize_with = "seconds")]
     pub idle: i64,
+    #[serde(deserialize_with = "mfa")]
+    pub mfa: Mfa,
     pub hashes: usize,
     pub waiting: usize,
     pub failures: u32,
@@ -227,6 +229,7 @@ impl LoginConfig {
         LoginRules {
             life_seconds: self.life,
             idle_seconds: self.idle,
+            mfa: self.mfa,
             name: self.limits(self.failures),
             network: self.limits(self.failures_of_network),
         }
@@ -282,6 +285,15 @@ fn audience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
         return Err(D::Error::custom("a token is for somebody: name at least one audience"));
     }
     Ok(audience)
+}
+
+fn mfa<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mfa, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "off" => Ok(Mfa::Off),
+        "optional" => Ok(Mfa::Optional),
+        "required" => Ok(Mfa::Required),
+        _ => Err(D::Error::custom("this is off, optional or required")),
+    }
 }
 
 /// Whole seconds, because `exp` counts them.

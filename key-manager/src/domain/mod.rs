@@ -6,6 +6,7 @@ mod authentication;
 mod client;
 mod confirmation;
 mod key;
+mod login_method;
 mod profile;
 mod redirect;
 mod revocation;
@@ -17,6 +18,7 @@ pub use authentication::{AuthMethod, Authentication, CertificateName, UnknownMet
 pub use client::{Client, ClientId, ClientIdError, RefreshPolicy, UnknownPolicy};
 pub use confirmation::Confirmation;
 pub use key::{KeyState, TokenAlgorithm, UnknownAlgorithm};
+pub use login_method::{LoginMethod, UnknownLogin};
 pub use profile::{Profile, ProfileError};
 pub use redirect::{RedirectUri, RedirectUriError};
 pub use revocation::{Ended, Entry, FORGET_MARGIN_SECONDS, Revocation};

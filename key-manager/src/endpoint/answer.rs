@@ -4,8 +4,8 @@ use http::Method;
 
 use super::paths::Endpoint;
 use super::{
-    Authority, Peer, Refusal, Reply, Request, authorize, discovery, interaction, introspect, jwks,
-    pages, reply, revoke, token, userinfo,
+    Authority, Peer, Refusal, Reply, Request, account, authorize, discovery, interaction,
+    introspect, jwks, pages, reply, revoke, second_factor, token, userinfo,
 };
 
 /// Answers a request. Never fails: a refusal is an answer too.
@@ -44,7 +44,9 @@ async fn serve(
         Endpoint::Discovery if get => Ok(discovery::discovery(authority)),
         Endpoint::Jwks if get => Ok(jwks::jwks(authority, request)),
         Endpoint::Discovery | Endpoint::Jwks => Err(Refusal::Method("GET, HEAD")),
-        Endpoint::Authorize | Endpoint::Userinfo if !post && request.method != Method::GET => {
+        Endpoint::Authorize | Endpoint::Userinfo | Endpoint::Account
+            if !post && request.method != Method::GET =>
+        {
             Err(Refusal::Method("GET, POST"))
         }
         _ if !is_private(&request.peer) && (post || endpoint.is_of_people()) => {
@@ -52,9 +54,13 @@ async fn serve(
         }
         Endpoint::Authorize => authorize::authorize(authority, request).await,
         Endpoint::Userinfo => userinfo::userinfo(authority, request).await,
+        Endpoint::Account if !post => account::show(authority, request).await,
+        Endpoint::Account => account::change(authority, request).await,
         _ if !post => Err(Refusal::Method("POST")),
         Endpoint::Login => interaction::log_in(authority, request).await,
         Endpoint::Consent => interaction::decide(authority, request).await,
+        Endpoint::Factor => second_factor::answered(authority, request).await,
+        Endpoint::Continue => interaction::go_on(authority, request).await,
         Endpoint::Token => token::token(authority, request).await,
         Endpoint::Introspect => introspect::introspect(authority, request).await,
         Endpoint::Revoke => revoke::revoke(authority, request).await,
@@ -64,12 +70,20 @@ async fn serve(
 impl Endpoint {
     /// Whether people read what it answers.
     const fn is_page(self) -> bool {
-        matches!(self, Self::Authorize | Self::Login | Self::Consent)
+        matches!(
+            self,
+            Self::Authorize
+                | Self::Login
+                | Self::Consent
+                | Self::Factor
+                | Self::Continue
+                | Self::Account
+        )
     }
 
     /// Whether a GET of it carries what belongs to a person.
     const fn is_of_people(self) -> bool {
-        matches!(self, Self::Authorize | Self::Userinfo)
+        matches!(self, Self::Authorize | Self::Userinfo | Self::Account)
     }
 
     const fn name(self) -> &'static str {
@@ -78,6 +92,9 @@ impl Endpoint {
             Self::Authorize => "authorize",
             Self::Login => "login",
             Self::Consent => "consent",
+            Self::Factor => "factor",
+            Self::Continue => "continue",
+            Self::Account => "account",
             Self::Userinfo => "userinfo",
             Self::Introspect => "introspect",
             Self::Revoke => "revoke",

@@ -10,7 +10,7 @@ use super::audience::audience;
 use super::scope::scopes;
 use super::ticket::Ticket;
 use super::{Authority, Refusal, Reply, Request, interaction};
-use crate::domain::{Client, ClientId, Scopes, User};
+use crate::domain::{Client, ClientId, LoginMethod, Scopes, User};
 use crate::form::Form;
 use crate::grant::{CODE_OWNER, GrantKind, PKCE_METHOD, is_challenge};
 use crate::store::{Grant, StoredCode, StoredSession};
@@ -121,10 +121,20 @@ fn read(
         login: asks("login") || asks("select_account"),
         consent: asks("consent"),
         silent: asks("none"),
+        acr: wanted(form.find("acr_values").unwrap_or_default()).to_owned(),
         max_age: max_age.map_err(|_| invalid("max_age is a number of seconds"))?,
         asked_at: authority.clock.unix_seconds(),
         browser: String::new(),
     })
+}
+
+/// The first of the wishes that is known here: they stand in the order of preference (`OpenID`
+/// Connect Core section 3.1.2.1).
+fn wanted(acr_values: &str) -> &str {
+    let mut known = acr_values
+        .split(' ')
+        .filter(|acr| matches!(*acr, LoginMethod::ONE_FACTOR | LoginMethod::TWO_FACTORS));
+    known.next().unwrap_or_default()
 }
 
 /// KM-031: S256 for every client but those that are allowed to do without.
@@ -161,6 +171,7 @@ pub(super) async fn grant(
             scopes,
             audience: ticket.audience.clone(),
             logged_in_at: session.logged_in_at,
+            method: session.method,
         },
         redirect_uri: ticket.redirect_uri.clone(),
         challenge: ticket.challenge.clone(),

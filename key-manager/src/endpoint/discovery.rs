@@ -5,20 +5,22 @@
 use jose::Algorithm;
 use serde_json::json;
 
-use super::{Authority, Reply, reply};
+use super::{Authority, Mfa, Reply, reply};
 use crate::binding::PROOF_ALGORITHMS;
 use crate::client_auth::ASSERTION_ALGORITHMS;
-use crate::domain::{AuthMethod, Profile};
+use crate::domain::{AuthMethod, LoginMethod, Profile};
 use crate::grant::{GrantKind, PKCE_METHOD};
 
 /// The claims beside those of a profile.
-const OUR_CLAIMS: [&str; 11] = [
+const OUR_CLAIMS: [&str; 13] = [
     "iss",
     "sub",
     "aud",
     "exp",
     "iat",
     "auth_time",
+    "acr",
+    "amr",
     "nonce",
     "at_hash",
     "sid",
@@ -55,6 +57,7 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "scopes_supported": scopes,
         "claims_supported": claims,
+        "acr_values_supported": acr(authority),
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
@@ -80,4 +83,13 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         map.insert("mtls_endpoint_aliases".to_owned(), aliases);
     }
     reply::public(document.to_string(), CACHE)
+}
+
+/// What a login can prove here (OpenID Connect Discovery section 3).
+fn acr(authority: &Authority) -> &'static [&'static str] {
+    match authority.login.mfa {
+        Mfa::Off => &[LoginMethod::ONE_FACTOR],
+        Mfa::Optional => &[LoginMethod::ONE_FACTOR, LoginMethod::TWO_FACTORS],
+        Mfa::Required => &[LoginMethod::TWO_FACTORS],
+    }
 }

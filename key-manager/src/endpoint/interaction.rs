@@ -5,16 +5,19 @@
 
 use http::{HeaderValue, header};
 
-use super::authorize::{Denial, admitted, client, deny, grant};
+use super::authorize::{Denial, admitted, client, deny, grant, see_other};
 use super::pages::{self, ConsentPage, LoginPage};
 use super::ticket::Ticket;
-use super::{Authority, Refusal, Reply, Request, login};
+use super::{Authority, Refusal, Reply, Request, login, second_factor};
 use crate::audit::Event;
-use crate::domain::{Client, Scopes, User};
+use crate::domain::{Client, LoginMethod, Scopes, User};
 use crate::store::StoredSession;
 
 /// `__Host-`: only this host can set it, over TLS only (RFC 6265bis section 4.1.3.2).
 const COOKIE: &str = "__Host-turnpike";
+
+/// What the login page calls the person's own page.
+pub(super) const OWN_PAGE: &str = "your account";
 
 /// A new request.
 pub(super) async fn begin(
@@ -24,21 +27,68 @@ pub(super) async fn begin(
     ticket: Ticket,
 ) -> Result<Reply, Refusal> {
     let cookie = cookie(request);
-    let found = match &cookie {
-        Some(cookie) => login::find(authority, cookie).await?,
-        None => None,
-    };
-    let now = authority.clock.unix_seconds();
-    let found = found.filter(|(session, _)| !ticket.login && is_fresh(&ticket, session, now));
-    match (found, cookie) {
-        (Some((session, user)), Some(cookie)) => {
-            agree(authority, client, ticket, &session, &user, &cookie).await
+    match standing(authority, &ticket, cookie.as_deref()).await? {
+        Some((session, user, cookie)) => {
+            proceed(authority, ticket, &session, &user, cookie, Some(client)).await
         }
-        _ if ticket.silent => {
+        None if ticket.silent => {
             refuse(authority, &ticket, Denial("login_required", "nobody is logged in"))
         }
-        (_, cookie) => ask_login(authority, client, ticket, cookie.as_deref(), "", false),
+        None => ask_login(authority, &client.name, ticket, cookie.as_deref(), "", false),
     }
+}
+
+/// The session behind a cookie, whose person needs not log in anew for this.
+async fn standing<'c>(
+    authority: &Authority,
+    ticket: &Ticket,
+    cookie: Option<&'c str>,
+) -> Result<Option<(StoredSession, User, &'c str)>, Refusal> {
+    let Some(cookie) = cookie else { return Ok(None) };
+    let now = authority.clock.unix_seconds();
+    let found = login::find(authority, cookie).await?;
+    let found = found.filter(|(session, _)| !ticket.login && is_fresh(ticket, session, now));
+    Ok(found.map(|(session, user)| (session, user, cookie)))
+}
+
+/// Goes on with a session, unless its login lacks something.
+async fn proceed(
+    authority: &Authority,
+    mut ticket: Ticket,
+    session: &StoredSession,
+    user: &User,
+    cookie: &str,
+    client: Option<&Client>,
+) -> Result<Reply, Refusal> {
+    let missing = second_factor::missing(authority, &ticket, user, Some(session)).await?;
+    match (missing, client) {
+        (Some(_), _) if ticket.silent => {
+            let denial = Denial("interaction_required", "a second factor is wanted");
+            refuse(authority, &ticket, denial)
+        }
+        (Some(missing), _) => {
+            ticket.bind(authority, cookie);
+            second_factor::ask(authority, ticket, user, missing)
+        }
+        (None, Some(client)) => agree(authority, client, ticket, session, user, cookie).await,
+        (None, None) => arrive(authority, ticket, session, user, cookie).await,
+    }
+}
+
+/// Goes on with a session that lacks nothing.
+pub(super) async fn arrive(
+    authority: &Authority,
+    ticket: Ticket,
+    session: &StoredSession,
+    user: &User,
+    cookie: &str,
+) -> Result<Reply, Refusal> {
+    if ticket.is_account() {
+        return see_other(&authority.issuer.local("account"));
+    }
+    let client = client(authority, &ticket.client_id).await?;
+    admitted(&client, &ticket.redirect_uri)?;
+    agree(authority, &client, ticket, session, user, cookie).await
 }
 
 /// The answer of the login page.
@@ -46,21 +96,47 @@ pub(super) async fn log_in(authority: &Authority, request: &Request) -> Result<R
     let form = request.form()?;
     let before = cookie(request);
     let mut ticket = Ticket::open(authority, form.find("request"), before.as_deref())?;
-    let client = client(authority, &ticket.client_id).await?;
-    admitted(&client, &ticket.redirect_uri)?;
+    let whither = whither(authority, &ticket).await?;
     let name = form.find("name").unwrap_or_default();
     let password = form.find("password").unwrap_or_default();
     let user = login::recognise(authority, request.peer.address, name, password).await?;
     let Some(user) = user else {
-        return ask_login(authority, &client, ticket, before.as_deref(), name, true);
+        return ask_login(authority, &whither, ticket, before.as_deref(), name, true);
     };
+    if let Some(missing) = second_factor::missing(authority, &ticket, &user, None).await? {
+        return second_factor::ask(authority, ticket, &user, missing);
+    }
     // A new cookie, so that one that was known before the login is worth nothing after it.
+    let method = LoginMethod::Password;
     let (session, cookie) =
-        login::begin(authority, &user, &request.peer, before.as_deref()).await?;
+        login::begin(authority, &user, method, request, before.as_deref()).await?;
     ticket.login = false;
-    let mut reply = agree(authority, &client, ticket, &session, &user, &cookie).await?;
+    let mut reply = arrive(authority, ticket, &session, &user, &cookie).await?;
     keep(&mut reply, &cookie)?;
     Ok(reply)
+}
+
+/// What a person reads of where a login leads.
+async fn whither(authority: &Authority, ticket: &Ticket) -> Result<String, Refusal> {
+    if ticket.is_account() {
+        return Ok(OWN_PAGE.to_owned());
+    }
+    let client = client(authority, &ticket.client_id).await?;
+    admitted(&client, &ticket.redirect_uri)?;
+    Ok(client.name)
+}
+
+/// From a page that had nothing to ask.
+pub(super) async fn go_on(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
+    let form = request.form()?;
+    let cookie = cookie(request);
+    let ticket = Ticket::open(authority, form.find("request"), cookie.as_deref())?;
+    let Some((session, user, bound)) = standing(authority, &ticket, cookie.as_deref()).await?
+    else {
+        let whither = whither(authority, &ticket).await?;
+        return ask_login(authority, &whither, ticket, cookie.as_deref(), "", false);
+    };
+    proceed(authority, ticket, &session, &user, bound, None).await
 }
 
 /// The answer of the consent page.
@@ -70,17 +146,19 @@ pub(super) async fn decide(authority: &Authority, request: &Request) -> Result<R
     let ticket = Ticket::open(authority, form.find("request"), cookie.as_deref())?;
     let client = client(authority, &ticket.client_id).await?;
     admitted(&client, &ticket.redirect_uri)?;
-    let now = authority.clock.unix_seconds();
-    let found = login::find(authority, cookie.as_deref().unwrap_or_default()).await?;
-    let found = found.filter(|(session, _)| !ticket.login && is_fresh(&ticket, session, now));
-    let Some((session, user)) = found else {
-        return ask_login(authority, &client, ticket, cookie.as_deref(), "", false);
+    let Some((session, user, bound)) = standing(authority, &ticket, cookie.as_deref()).await?
+    else {
+        return ask_login(authority, &client.name, ticket, cookie.as_deref(), "", false);
     };
+    if second_factor::missing(authority, &ticket, &user, Some(&session)).await?.is_some() {
+        return proceed(authority, ticket, &session, &user, bound, Some(&client)).await;
+    }
     if form.find("answer") != Some("allow") {
         let event = Event::of("consent.refused").by(&user.id).client(client.id.as_str());
         authority.audit.record(event.outcome("refused").from(request.peer.address)).await?;
         return refuse(authority, &ticket, Denial("access_denied", "the person did not agree"));
     }
+    let now = authority.clock.unix_seconds();
     let scopes = Scopes::parse(&ticket.scopes).map_err(Refusal::MalformedScope)?;
     let event = Event::of("consent.given").by(&user.id).client(client.id.as_str());
     let event = event.from(request.peer.address).with("scopes", &scopes.to_string());
@@ -128,9 +206,10 @@ async fn agree(
     }))
 }
 
-fn ask_login(
+/// `whither` is the name of the client, or of the person's own page.
+pub(super) fn ask_login(
     authority: &Authority,
-    client: &Client,
+    whither: &str,
     mut ticket: Ticket,
     cookie: Option<&str>,
     name: &str,
@@ -140,7 +219,7 @@ fn ask_login(
     let fresh = cookie.is_none().then(|| chassis::random::token(32));
     ticket.bind(authority, fresh.as_deref().or(cookie).unwrap_or_default());
     let mut page = pages::login(&LoginPage {
-        client: &client.name,
+        client: whither,
         action: &authority.issuer.local("login"),
         request: &ticket.seal(authority)?,
         redirect: &ticket.redirect_uri,
@@ -157,7 +236,7 @@ fn refuse(authority: &Authority, ticket: &Ticket, denial: Denial) -> Result<Repl
     deny(authority, &ticket.redirect_uri, ticket.state.as_deref(), denial)
 }
 
-fn cookie(request: &Request) -> Option<String> {
+pub(super) fn cookie(request: &Request) -> Option<String> {
     let lines = request.headers.get_all(header::COOKIE).iter();
     let pairs = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
     let named = pairs.filter_map(|pair| pair.trim().split_once('='));
@@ -165,7 +244,7 @@ fn cookie(request: &Request) -> Option<String> {
     values.next().map(|(_, value)| value.to_owned()).filter(|value| value.len() <= 128)
 }
 
-fn keep(reply: &mut Reply, cookie: &str) -> Result<(), Refusal> {
+pub(super) fn keep(reply: &mut Reply, cookie: &str) -> Result<(), Refusal> {
     let line = format!("{COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Lax");
     let line = HeaderValue::from_str(&line).map_err(|error| Refusal::Failed(Box::new(error)))?;
     reply.headers_mut().insert(header::SET_COOKIE, line);

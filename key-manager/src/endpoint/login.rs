@@ -5,10 +5,23 @@
 
 use std::net::IpAddr;
 
-use super::{Authority, Peer, Refusal};
+use http::header;
+
+use super::{Authority, Refusal, Request};
 use crate::audit::Event;
-use crate::domain::{Password, User, UserName};
+use crate::domain::{LoginMethod, Password, User, UserName};
 use crate::store::{Failures, StoredSession};
+
+/// Whether a password is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mfa {
+    /// It is, and nobody can set up more.
+    Off,
+    /// Unless its person set up more, or the client asks for more.
+    Optional,
+    /// It is not.
+    Required,
+}
 
 /// What holds for everybody who logs in.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +30,7 @@ pub struct LoginRules {
     pub life_seconds: i64,
     /// And after so many in which the browser did not come.
     pub idle_seconds: i64,
+    pub mfa: Mfa,
     /// For one name.
     pub name: Failures,
     /// For one network.
@@ -25,6 +39,9 @@ pub struct LoginRules {
 
 /// A session is kept alive at most this often, so that not every request writes.
 const TOUCH_SECONDS: i64 = 60;
+
+/// The longest name of a browser that is kept, in characters.
+const LONGEST_AGENT: usize = 200;
 
 /// Who shows this name and this password. `None`: nobody, and not why.
 pub(super) async fn recognise(
@@ -112,24 +129,36 @@ const SESSION: &str = "session";
 pub(super) async fn begin(
     authority: &Authority,
     user: &User,
-    peer: &Peer,
+    method: LoginMethod,
+    request: &Request,
     before: Option<&str>,
 ) -> Result<(StoredSession, String), Refusal> {
     let now = authority.clock.unix_seconds();
+    let address = request.peer.address;
     let cookie = chassis::random::token(32);
     let session = StoredSession {
         id: chassis::random::token(16),
         digest: authority.pepper.digest(SESSION, &cookie),
         user_id: user.id.clone(),
+        method,
+        address: address.map(|address| address.to_canonical().to_string()).unwrap_or_default(),
+        agent: agent(request),
         logged_in_at: now,
         idle_until: now.saturating_add(authority.login.idle_seconds),
         ends_at: now.saturating_add(authority.login.life_seconds),
     };
     let instead_of = before.map(|cookie| authority.pepper.digest(SESSION, cookie));
-    let event = Event::of("login.succeeded").by(&user.id).from(peer.address);
-    let store = authority.audit.noting(event.with("session", &session.id));
+    let event = Event::of("login.succeeded").by(&user.id).from(address);
+    let event = event.with("session", &session.id).with("method", method.name());
+    let store = authority.audit.noting(event);
     store.add_session(&session, &instead_of.unwrap_or_default()).await?;
     Ok((session, cookie))
+}
+
+/// What a browser calls itself, as far as it fits.
+fn agent(request: &Request) -> String {
+    let field = request.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    field.unwrap_or_default().chars().take(LONGEST_AGENT).collect()
 }
 
 /// The session that a cookie stands for, and whose it is, while both are good.

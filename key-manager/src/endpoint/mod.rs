@@ -3,12 +3,15 @@
 //! One implementation, below both the HTTPS port and `TokenEndpoint/Forward`: a request comes in as a
 //! value and an answer goes out as a value, whoever carries them.
 
+mod account;
+mod account_page;
 mod answer;
 mod audience;
 mod authority;
 mod authorize;
 mod bound;
 mod discovery;
+mod factor_pages;
 mod interaction;
 mod introspect;
 mod jwks;
@@ -20,6 +23,7 @@ mod reply;
 mod request;
 mod revoke;
 mod scope;
+mod second_factor;
 mod ticket;
 mod token;
 mod userinfo;
@@ -27,7 +31,7 @@ mod userinfo;
 pub use answer::answer;
 pub use authority::Authority;
 pub use introspect::introspect_for_gateway;
-pub use login::LoginRules;
+pub use login::{LoginRules, Mfa};
 pub use paths::{Issuer, IssuerError};
 pub use refusal::Refusal;
 pub use request::{LARGEST_BODY, Peer, Reply, Request};

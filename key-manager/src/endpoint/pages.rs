@@ -14,8 +14,8 @@ use url::Url;
 use super::{Refusal, Reply};
 
 /// The hash below is that of this text, byte for byte: a test holds them together.
-const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:4rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}label{display:block;margin-top:1rem}input{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;border:1px solid #595959}button{font:inherit;margin:1.5rem .5rem 0 0;padding:.5rem 1.5rem;border:1px solid #0b4f8a;background:#0b4f8a;color:#fff}button.other{background:#fff;color:#0b4f8a}:focus-visible{outline:3px solid #c25700;outline-offset:2px}.wrong{border-left:4px solid #b00020;padding-left:.75rem}";
-const STYLE_HASH: &str = "sha256-i8q+JMpHp94lNpHPLI+gM4SJUBSZt2k+PIMZZZdKyk8=";
+const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:4rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}label{display:block;margin-top:1rem}input{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;border:1px solid #595959}button{font:inherit;margin:1.5rem .5rem 0 0;padding:.5rem 1.5rem;border:1px solid #0b4f8a;background:#0b4f8a;color:#fff}button.other{background:#fff;color:#0b4f8a}:focus-visible{outline:3px solid #c25700;outline-offset:2px}.wrong{border-left:4px solid #b00020;padding-left:.75rem}.done{border-left:4px solid #1b6e2f;padding-left:.75rem}code{font-size:1.1em}li{margin:.75rem 0;overflow-wrap:anywhere}";
+const STYLE_HASH: &str = "sha256-oAK130TTZz2sDydkwJmugZB0IyA6M9LR4CEn69fqAPw=";
 
 /// Asks who somebody is.
 pub(super) struct LoginPage<'p> {
@@ -107,7 +107,7 @@ pub(super) fn refusal(refusal: &Refusal) -> Reply {
     reply
 }
 
-fn render(status: StatusCode, title: &str, body: &str, redirect: Option<&str>) -> Reply {
+pub(super) fn render(status: StatusCode, title: &str, body: &str, redirect: Option<&str>) -> Reply {
     let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
@@ -154,7 +154,7 @@ fn origin(redirect: &str) -> Option<String> {
     }
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -29,6 +29,12 @@ pub(super) enum Endpoint {
     Authorize,
     Login,
     Consent,
+    /// A code of a second factor.
+    Factor,
+    /// From a page that had nothing to ask.
+    Continue,
+    /// The person's own page.
+    Account,
     Userinfo,
     Introspect,
     Revoke,
@@ -86,6 +92,9 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/authorize" => Some(Endpoint::Authorize),
         "/login" => Some(Endpoint::Login),
         "/consent" => Some(Endpoint::Consent),
+        "/factor" => Some(Endpoint::Factor),
+        "/continue" => Some(Endpoint::Continue),
+        "/account" => Some(Endpoint::Account),
         "/userinfo" => Some(Endpoint::Userinfo),
         "/introspect" => Some(Endpoint::Introspect),
         "/revoke" => Some(Endpoint::Revoke),

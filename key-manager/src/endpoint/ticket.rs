@@ -30,6 +30,8 @@ pub(super) struct Ticket {
     pub(super) consent: bool,
     /// Whether nobody may be asked anything.
     pub(super) silent: bool,
+    /// What the login shall prove (`acr_values`); empty: nothing was asked.
+    pub(super) acr: String,
     /// A login may be so old, in seconds.
     pub(super) max_age: Option<u32>,
     /// Unix seconds.
@@ -55,9 +57,37 @@ impl Ticket {
         let opened = opened.ok_or_else(old)?;
         let ticket: Self = serde_json::from_slice(&opened).map_err(|_| old())?;
         let age = authority.clock.unix_seconds().saturating_sub(ticket.asked_at);
-        let same =
-            cookie.is_some_and(|cookie| authority.pepper.matches(BROWSER, cookie, &ticket.browser));
-        if age > SECONDS || !same { Err(old()) } else { Ok(ticket) }
+        if age > SECONDS || !ticket.is_of(authority, cookie) { Err(old()) } else { Ok(ticket) }
+    }
+
+    /// Whether it was made for the browser with this cookie.
+    pub(super) fn is_of(&self, authority: &Authority, cookie: Option<&str>) -> bool {
+        cookie.is_some_and(|cookie| authority.pepper.matches(BROWSER, cookie, &self.browser))
+    }
+
+    /// A way to the person's own page, where no client is.
+    pub(super) fn of_account(authority: &Authority) -> Self {
+        Self {
+            client_id: String::new(),
+            redirect_uri: String::new(),
+            state: None,
+            nonce: None,
+            challenge: None,
+            scopes: String::new(),
+            audience: Vec::new(),
+            login: false,
+            consent: false,
+            silent: false,
+            acr: String::new(),
+            max_age: None,
+            asked_at: authority.clock.unix_seconds(),
+            browser: String::new(),
+        }
+    }
+
+    /// Whether it leads to the person's own page.
+    pub(super) const fn is_account(&self) -> bool {
+        self.client_id.is_empty()
     }
 
     /// Binds it to the browser with this cookie.

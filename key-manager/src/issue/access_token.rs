@@ -63,6 +63,8 @@ pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<Access
         cnf: (!order.confirmation.is_empty()).then(|| Cnf::of(order.confirmation)),
         scope: (!order.scopes.is_empty()).then_some(ScopeText(order.scopes)),
         auth_time: order.person.map(|grant| grant.logged_in_at),
+        acr: order.person.map(|grant| grant.method.acr()),
+        amr: order.person.map(|grant| grant.method.amr()),
         km: order.person.map(|grant| Ours { fam: &grant.family_id, sid: &grant.session_id }),
     };
     let signer = ring.signer(client.algorithm.unwrap_or(rules.algorithm))?;

@@ -19,6 +19,11 @@ pub(super) struct Claims<'t> {
     /// When the person logged in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) auth_time: Option<i64>,
+    /// How they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) acr: Option<&'t str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) amr: Option<&'t [&'t str]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) km: Option<Ours<'t>>,
     #[serde(skip_serializing_if = "Option::is_none")]

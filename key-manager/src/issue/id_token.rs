@@ -36,6 +36,8 @@ struct IdClaims<'i> {
     iat: i64,
     exp: i64,
     auth_time: i64,
+    acr: &'i str,
+    amr: &'i [&'i str],
     sid: &'i str,
     at_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +59,8 @@ pub fn identify(
         iat: now,
         exp: now.saturating_add(SECONDS),
         auth_time: grant.logged_in_at,
+        acr: grant.method.acr(),
+        amr: grant.method.amr(),
         sid: &grant.session_id,
         at_hash: URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default()),
         nonce,

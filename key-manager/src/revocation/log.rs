@@ -64,6 +64,41 @@ impl RevocationLog {
         self.append(entry).await
     }
 
+    /// Ends a session of a person with everything that was issued from it. `false`: there is none.
+    pub async fn end_session(&self, user: &str, id: &str) -> Result<bool, StoreError> {
+        let entry = self.all_until_now(|_| Ended::Family(String::new())).await?;
+        let ended = self.store.end_session(user, id, &entry).await?;
+        self.follower.nudge();
+        Ok(ended)
+    }
+
+    /// Takes back what a person allowed a client and ends everything that was issued for it.
+    /// `false`: nothing was allowed.
+    pub async fn withdraw_consent(
+        &self,
+        user: &str,
+        client: &ClientId,
+    ) -> Result<bool, StoreError> {
+        let entry = self.all_until_now(|_| Ended::Family(String::new())).await?;
+        let ended = self.store.withdraw_consent(user, client, &entry).await?;
+        self.follower.nudge();
+        Ok(ended)
+    }
+
+    /// Replaces a password; every token of the person ends, and every session but `keep`. `false`:
+    /// there is no such person.
+    pub async fn change_password(
+        &self,
+        id: &str,
+        password: &str,
+        keep: &str,
+    ) -> Result<bool, StoreError> {
+        let entry = self.all_until_now(|now| Ended::Subject(id.to_owned(), now)).await?;
+        let changed = self.store.change_password(id, password, &entry, keep).await?;
+        self.follower.nudge();
+        Ok(changed)
+    }
+
     /// Ends every token of a subject until now: of a person, or of a client that acts for itself.
     /// `None`: there is neither.
     pub async fn end_subject(&self, subject: &str) -> Result<Option<u64>, StoreError> {

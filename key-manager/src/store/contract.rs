@@ -11,8 +11,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::record::{
-    AuditHead, AuditLine, Chain, Failures, KeyChange, Ledger, Note, Noted, Rotation, StoredClient,
-    StoredCode, StoredFamily, StoredKey, StoredSession, StoredUser, Use, Used,
+    AuditHead, AuditLine, Chain, Failures, KeyChange, Ledger, Note, Noted, Rotation,
+    StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily, StoredKey,
+    StoredSession, StoredUser, Use, Used,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, UserName};
 
@@ -108,9 +109,6 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Adds a person. `false`: the name is taken.
     async fn add_user(&self, user: &StoredUser) -> Result<bool, StoreError>;
 
-    /// Replaces the password, ends every session. `false`: there is no such person.
-    async fn set_password(&self, id: &str, password: &str) -> Result<bool, StoreError>;
-
     /// Replaces what is known of a person. `false`: there is no such person.
     async fn set_profile(&self, id: &str, profile: &Profile, now: i64) -> Result<bool, StoreError>;
 
@@ -154,6 +152,64 @@ pub trait Store: fmt::Debug + Send + Sync {
         scopes: &Scopes,
         now: i64,
     ) -> Result<(), StoreError>;
+
+    /// The living sessions of a person, the newest first, at most `limit`.
+    async fn sessions(
+        &self,
+        user: &str,
+        now: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredSession>, StoreError>;
+
+    /// Ends a session of a person with everything that was issued from it, all or nothing; `end`
+    /// is the line of each family, whose name is filled in. `false`: there is no such session.
+    async fn end_session(&self, user: &str, id: &str, end: &Entry) -> Result<bool, StoreError>;
+
+    /// What a person allowed, at most `limit`.
+    async fn consents(&self, user: &str, limit: u32) -> Result<Vec<StoredConsent>, StoreError>;
+
+    /// Takes back what a person allowed a client and ends everything that was issued for it, all
+    /// or nothing (KM-104); `end` as with a session. `false`: nothing was allowed.
+    async fn withdraw_consent(
+        &self,
+        user: &str,
+        client: &ClientId,
+        end: &Entry,
+    ) -> Result<bool, StoreError>;
+
+    /// Replaces the password and ends every token, by the line `end`, and every session but
+    /// `keep`, all or nothing. `false`: there is no such person.
+    async fn change_password(
+        &self,
+        id: &str,
+        password: &str,
+        end: &Entry,
+        keep: &str,
+    ) -> Result<bool, StoreError>;
+
+    async fn authenticator(&self, user: &str) -> Result<Option<StoredAuthenticator>, StoreError>;
+
+    /// Sets the app of a person. `false`: they have one.
+    async fn add_authenticator(
+        &self,
+        user: &str,
+        authenticator: &StoredAuthenticator,
+    ) -> Result<bool, StoreError>;
+
+    /// Removes the app of a person and their recovery codes. `false`: they had none.
+    async fn remove_authenticator(&self, user: &str) -> Result<bool, StoreError>;
+
+    /// Notes that the code of a time step was taken. `false`: that of this step or a later one was
+    /// taken before. Of several at once one succeeds.
+    async fn use_step(&self, user: &str, step: i64) -> Result<bool, StoreError>;
+
+    /// Sets the recovery codes of a person, in place of those they had.
+    async fn set_recovery_codes(&self, user: &str, digests: &[String]) -> Result<(), StoreError>;
+
+    /// Uses a recovery code up. `false`: there is none, or no more.
+    async fn use_recovery_code(&self, user: &str, digest: &str) -> Result<bool, StoreError>;
+
+    async fn recovery_codes_left(&self, user: &str) -> Result<u64, StoreError>;
 
     async fn add_code(&self, digest: &str, code: &StoredCode) -> Result<(), StoreError>;
 

@@ -11,7 +11,7 @@ mod sql;
 pub use contract::{Store, StoreError};
 pub use record::{
     AuditHead, AuditLine, Chain, Failures, Grant, KeyChange, Ledger, Note, Noted, Rotation,
-    StoredClient, StoredCode, StoredFamily, StoredKey, StoredSecret, StoredSession, StoredUser,
-    Use, Used,
+    StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily, StoredKey,
+    StoredSecret, StoredSession, StoredUser, Use, Used,
 };
 pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::domain::{Client, ClientId, KeyState, Scopes, TokenAlgorithm, User};
+use crate::domain::{Client, ClientId, KeyState, LoginMethod, Scopes, TokenAlgorithm, User};
 
 /// A client with what proves that it is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,12 +211,38 @@ pub struct StoredSession {
     /// Of the cookie.
     pub digest: String,
     pub user_id: String,
+    pub method: LoginMethod,
+    /// Where the browser was then; empty: not known.
+    pub address: String,
+    /// What it called itself, cut where it is too long.
+    pub agent: String,
     /// Unix seconds.
     pub logged_in_at: i64,
     /// Unix seconds.
     pub idle_until: i64,
     /// Unix seconds.
     pub ends_at: i64,
+}
+
+/// The app with which a person makes codes (KM-106).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAuthenticator {
+    /// The seed under the master key.
+    pub sealed: String,
+    /// The time step of the last code that was taken.
+    pub last_step: i64,
+    /// Unix seconds.
+    pub created_at: i64,
+}
+
+/// What a person allowed a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredConsent {
+    pub client_id: ClientId,
+    pub client_name: String,
+    pub scopes: Scopes,
+    /// Unix seconds.
+    pub given_at: i64,
 }
 
 /// What a person agreed to, and for whom: what a code stands for, and a family.
@@ -232,6 +258,8 @@ pub struct Grant {
     pub audience: Vec<String>,
     /// The `auth_time`, Unix seconds.
     pub logged_in_at: i64,
+    /// How they logged in: `acr` and `amr`.
+    pub method: LoginMethod,
 }
 
 /// An authorization code, of which only the digest is known (KM-030).

@@ -9,12 +9,16 @@ mod file;
 mod master;
 mod passwords;
 mod pepper;
+mod recovery;
 mod refresh_token;
 mod seal;
+mod totp;
 
 pub use error::VaultError;
 pub use master::MasterKey;
 pub use passwords::{PasswordFailure, PasswordRules, Passwords};
 pub use pepper::Pepper;
+pub use recovery::{new_recovery_codes, recovery_code};
 pub use refresh_token::{family_of, new_family_id, new_refresh_token};
 pub use seal::Sealer;
+pub use totp::Seed;

@@ -205,6 +205,10 @@ async fn discovery_announces_what_works_and_nothing_else() {
     assert_eq!(oidc.headers()["cache-control"], "public, max-age=3600");
     insta::assert_snapshot!(serde_json::to_string_pretty(&json(&oidc)).expect("text"), @r#"
     {
+      "acr_values_supported": [
+        "urn:turnpike:acr:password",
+        "urn:turnpike:acr:mfa"
+      ],
       "authorization_endpoint": "https://127.0.0.1:9453/oauth2/authorize",
       "authorization_response_iss_parameter_supported": true,
       "claims_parameter_supported": false,
@@ -215,10 +219,30 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "exp",
         "iat",
         "auth_time",
+        "acr",
+        "amr",
         "nonce",
         "at_hash",
         "sid",
-        "preferred_username"
+        "preferred_username",
+        "updated_at",
+        "name",
+        "family_name",
+        "given_name",
+        "middle_name",
+        "nickname",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "email",
+        "email_verified",
+        "phone_number",
+        "phone_number_verified",
+        "address"
       ],
       "code_challenge_methods_supported": [
         "S256"
@@ -291,7 +315,10 @@ async fn discovery_announces_what_works_and_nothing_else() {
       ],
       "scopes_supported": [
         "openid",
-        "profile"
+        "profile",
+        "email",
+        "address",
+        "phone"
       ],
       "subject_types_supported": [
         "public"

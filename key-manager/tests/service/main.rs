@@ -10,6 +10,8 @@ mod postgres;
 mod stand;
 
 #[cfg(test)]
+mod account;
+#[cfg(test)]
 mod assertions;
 #[cfg(test)]
 mod audit;
@@ -23,6 +25,8 @@ mod codes;
 mod endpoints;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod factors;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]

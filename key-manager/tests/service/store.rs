@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chassis::Clock;
 use key_manager::domain::{
     AuthMethod, Authentication, CertificateName, Client, ClientId, Confirmation, Ended, Entry,
-    KeyState, LiveToken, Profile, RedirectUri, RefreshPolicy, Scopes, TokenAlgorithm, User,
-    UserName,
+    KeyState, LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Scopes, TokenAlgorithm,
+    User, UserName,
 };
 use key_manager::store::{
     DatabaseUrl, Failures, Grant, KeyChange, Rotation, SqlStore, Store, StoreError, StoredClient,
@@ -380,6 +380,7 @@ fn grant(family: &str) -> Grant {
         scopes: Scopes::parse("openid a").expect("scopes"),
         audience: vec!["turnpike".to_owned(), "a \"b\"".to_owned()],
         logged_in_at: 5,
+        method: LoginMethod::Authenticator,
     }
 }
 
@@ -443,13 +444,15 @@ async fn people_are_known_by_identifier_and_by_name() {
         assert!(!store.set_profile("u2", &known, 70).await.expect("nobody"));
         let read = store.user("u1").await.expect("an answer").expect("a person").user;
         assert_eq!((read.profile, read.profile_at), (known, 70));
-        assert!(store.set_password("u1", "new").await.expect("changed"));
-        assert!(!store.set_password("u2", "new").await.expect("nobody"));
+        let mine = entry(Ended::Subject("u1".to_owned(), 3), 1_000);
+        assert!(store.change_password("u1", "new", &mine, "").await.expect("changed"));
+        let other = entry(Ended::Subject("u2".to_owned(), 3), 1_000);
+        assert!(!store.change_password("u2", "new", &other, "").await.expect("nobody"));
         assert!(store.disable_user("u1", true).await.expect("changed"));
         let changed = store.user("u1").await.expect("read").expect("a person");
         assert_eq!((changed.password.as_str(), changed.user.disabled), ("new", true));
         let end = entry(Ended::Subject("u1".to_owned(), 5), 1_000);
-        assert_eq!(store.remove_user("u1", &end).await.expect("removed"), Some(1));
+        assert_eq!(store.remove_user("u1", &end).await.expect("removed"), Some(2));
         assert_eq!(store.remove_user("u1", &end).await.expect("nobody"), None);
         assert_eq!(store.user("u1").await.expect("read"), None);
     })
@@ -464,6 +467,9 @@ async fn a_session_ends_with_the_login_behind_it() {
             id: id.to_owned(),
             digest: digest.to_owned(),
             user_id: "u1".to_owned(),
+            method: LoginMethod::Recovery,
+            address: "192.0.2.1".to_owned(),
+            agent: "a browser".to_owned(),
             logged_in_at: 1,
             idle_until: 50,
             ends_at: 100,
@@ -479,7 +485,10 @@ async fn a_session_ends_with_the_login_behind_it() {
         store.sweep(70).await.expect("swept");
         assert_eq!(store.session("d2").await.expect("read"), None);
         store.add_session(&two, "").await.expect("added");
-        store.set_password("u1", "new").await.expect("changed");
+        let end = entry(Ended::Subject("u1".to_owned(), 3), 1_000);
+        assert!(store.change_password("u1", "new", &end, "s2").await.expect("changed"));
+        assert!(store.session("d2").await.expect("read").is_some(), "the one that is kept");
+        assert!(store.change_password("u1", "new", &end, "s1").await.expect("changed"));
         assert_eq!(store.session("d2").await.expect("read"), None);
     })
     .await;

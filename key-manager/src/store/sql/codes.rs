@@ -21,8 +21,9 @@ pub(super) async fn add(
         .write_one(
             sqlx::query(
                 "INSERT INTO code (digest, family_id, client_id, user_id, session_id, scopes,
-                     audience, logged_in_at, redirect_uri, challenge, nonce, expires_at, used_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                     audience, logged_in_at, redirect_uri, challenge, nonce, expires_at, used_at,
+                     methods)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             )
             .bind(digest)
             .bind(grant.family_id.as_str())
@@ -36,7 +37,8 @@ pub(super) async fn add(
             .bind(code.challenge.as_deref().unwrap_or_default())
             .bind(code.nonce.as_deref().unwrap_or_default())
             .bind(code.expires_at)
-            .bind(code.used_at.unwrap_or(0)),
+            .bind(code.used_at.unwrap_or(0))
+            .bind(grant.method.name()),
         )
         .await?;
     Ok(())
@@ -50,7 +52,7 @@ pub(super) async fn find(
         .read(|| async {
             Ok(sqlx::query(
                 "SELECT family_id, client_id, user_id, session_id, scopes, audience, logged_in_at,
-                     redirect_uri, challenge, nonce, expires_at, used_at
+                     redirect_uri, challenge, nonce, expires_at, used_at, methods
                  FROM code WHERE digest = $1",
             )
             .bind(digest)
@@ -69,12 +71,13 @@ pub(super) async fn find(
     }))
 }
 
-/// The first seven columns of a code and of a family.
+/// The first seven columns of a code and of a family, and `methods`.
 pub(super) fn grant(row: &AnyRow) -> Result<Grant, StoreError> {
     let damaged = |what, value: &str| StoreError::Damaged { what, value: value.to_owned() };
     let client: String = row.try_get(1)?;
     let scopes: String = row.try_get(4)?;
     let audience: String = row.try_get(5)?;
+    let methods: String = row.try_get("methods")?;
     Ok(Grant {
         family_id: row.try_get(0)?,
         client_id: ClientId::parse(&client).map_err(|_| damaged("client identifier", &client))?,
@@ -83,6 +86,7 @@ pub(super) fn grant(row: &AnyRow) -> Result<Grant, StoreError> {
         scopes: Scopes::parse(&scopes).map_err(|_| damaged("scope", &scopes))?,
         audience: serde_json::from_str(&audience).map_err(|_| damaged("audience", &audience))?,
         logged_in_at: row.try_get(6)?,
+        method: methods.parse().map_err(|_| damaged("way to log in", &methods))?,
     })
 }
 

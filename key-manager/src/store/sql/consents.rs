@@ -3,8 +3,10 @@
 use sqlx::Row as _;
 
 use super::database::Database;
-use crate::domain::{ClientId, Scopes};
-use crate::store::StoreError;
+use super::ledger;
+use super::revocations::{self, Part};
+use crate::domain::{ClientId, Entry, Scopes};
+use crate::store::{StoreError, StoredConsent};
 
 const FIND: &str = "SELECT scopes FROM consent WHERE user_id = $1 AND client_id = $2";
 
@@ -58,6 +60,66 @@ pub(super) async fn add(
             .await?;
             change.commit().await?;
             Ok(())
+        })
+        .await
+}
+
+/// What a person allowed, by the name of the client.
+pub(super) async fn of_user(
+    database: &Database,
+    user: &str,
+    limit: u32,
+) -> Result<Vec<StoredConsent>, StoreError> {
+    let rows = database
+        .read(|| async {
+            Ok(sqlx::query(
+                "SELECT consent.client_id, client.name, consent.scopes, consent.given_at
+                 FROM consent JOIN client ON client.client_id = consent.client_id
+                 WHERE consent.user_id = $1 ORDER BY client.name, consent.client_id LIMIT $2",
+            )
+            .bind(user)
+            .bind(i64::from(limit))
+            .fetch_all(database.reader())
+            .await?)
+        })
+        .await?;
+    let consent = |row: &sqlx::any::AnyRow| {
+        let client: String = row.try_get(0)?;
+        Ok(StoredConsent {
+            client_id: ClientId::parse(&client)
+                .map_err(|_| StoreError::Damaged { what: "client identifier", value: client })?,
+            client_name: row.try_get(1)?,
+            scopes: parsed(row.try_get(2)?)?,
+            given_at: row.try_get(3)?,
+        })
+    };
+    rows.iter().map(consent).collect()
+}
+
+/// Takes back what a person allowed a client, with what was issued for it; `end` is the line of
+/// each family (KM-104).
+pub(super) async fn withdraw(
+    database: &Database,
+    user: &str,
+    client: &ClientId,
+    end: &Entry,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            ledger::hold(&mut change).await?;
+            let gone = sqlx::query("DELETE FROM consent WHERE user_id = $1 AND client_id = $2")
+                .bind(user)
+                .bind(client.as_str())
+                .execute(&mut *change)
+                .await?
+                .rows_affected();
+            if gone == 0 {
+                return Ok(false);
+            }
+            revocations::end_grants(&mut change, user, Part::Client(client.as_str()), end).await?;
+            change.commit().await?;
+            Ok(true)
         })
         .await
 }

@@ -197,7 +197,10 @@ impl Database {
         self.bounded(async {
             let mut change = self.begin().await?;
             let changed = statement.execute(&mut *change).await?.rows_affected();
-            change.commit().await?;
+            // What changed nothing has no line in the audit log.
+            if changed > 0 {
+                change.commit().await?;
+            }
             Ok(changed)
         })
         .await

@@ -11,8 +11,8 @@ pub(super) async fn add(change: &mut Change, family: &StoredFamily) -> Result<()
     sqlx::query(
         "INSERT INTO family (family_id, client_id, user_id, session_id, scopes, audience,
              logged_in_at, generation, digest, former_digest, former_until, successor, idle_until,
-             ends_at, revoked, key_thumbprint)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, '', $10, $11, 0, $12)",
+             ends_at, revoked, key_thumbprint, methods)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, '', $10, $11, 0, $12, $13)",
     )
     .bind(grant.family_id.as_str())
     .bind(grant.client_id.as_str())
@@ -26,6 +26,7 @@ pub(super) async fn add(change: &mut Change, family: &StoredFamily) -> Result<()
     .bind(family.idle_until)
     .bind(family.ends_at)
     .bind(family.key.as_deref().unwrap_or_default())
+    .bind(grant.method.name())
     .execute(&mut **change)
     .await?;
     Ok(())
@@ -40,7 +41,7 @@ pub(super) async fn find(
             Ok(sqlx::query(
                 "SELECT family_id, client_id, user_id, session_id, scopes, audience, logged_in_at,
                      generation, digest, former_digest, former_until, successor, idle_until,
-                     ends_at, revoked, key_thumbprint
+                     ends_at, revoked, key_thumbprint, methods
                  FROM family WHERE family_id = $1",
             )
             .bind(id)

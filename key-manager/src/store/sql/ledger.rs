@@ -37,6 +37,13 @@ pub(super) async fn next_sequence(change: &mut Change) -> Result<i64, sqlx::Erro
         .try_get(0)
 }
 
+/// Takes the lock under which sequences are given, for a change that learns only later which lines
+/// it has to write: every writer takes it first, so that no two wait for each other.
+pub(super) async fn hold(change: &mut Change) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE ledger SET head = head WHERE ledger_id = 1").execute(&mut **change).await?;
+    Ok(())
+}
+
 pub(super) async fn claim_master(database: &Database, id: &str) -> Result<String, StoreError> {
     database
         .bounded(async {

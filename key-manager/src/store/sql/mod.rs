@@ -10,6 +10,7 @@ mod url;
 
 mod attempts;
 mod audit;
+mod authenticators;
 mod clients;
 mod codes;
 mod consents;

@@ -63,6 +63,56 @@ pub(super) async fn revoke(database: &Database, entry: &Entry) -> Result<Option<
         .await
 }
 
+/// Which of what a person allowed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part<'n> {
+    Session(&'n str),
+    Client(&'n str),
+}
+
+/// Ends what was issued for a person from one session or to one client: families and what came
+/// from codes without one, each with its line, which is `end` with its name; and codes that were
+/// not used yet.
+pub(super) async fn end_grants(
+    change: &mut Change,
+    user: &str,
+    part: Part<'_>,
+    end: &Entry,
+) -> Result<(), StoreError> {
+    let (families, codes, unused, name) = match part {
+        Part::Session(id) => (
+            "SELECT family_id FROM family WHERE user_id = $1 AND session_id = $2 AND revoked = 0",
+            "SELECT family_id FROM code WHERE user_id = $1 AND session_id = $2 AND used_at > 0",
+            "UPDATE code SET used_at = expires_at
+             WHERE user_id = $1 AND session_id = $2 AND used_at = 0",
+            id,
+        ),
+        Part::Client(id) => (
+            "SELECT family_id FROM family WHERE user_id = $1 AND client_id = $2 AND revoked = 0",
+            "SELECT family_id FROM code WHERE user_id = $1 AND client_id = $2 AND used_at > 0",
+            "UPDATE code SET used_at = expires_at
+             WHERE user_id = $1 AND client_id = $2 AND used_at = 0",
+            id,
+        ),
+    };
+    // First, so that no code is exchanged while the rest is looked up.
+    sqlx::query(unused).bind(user).bind(name).execute(&mut **change).await?;
+    let mut ids: Vec<String> = Vec::new();
+    for statement in [families, codes] {
+        let rows = sqlx::query(statement).bind(user).bind(name).fetch_all(&mut **change).await?;
+        for row in rows {
+            ids.push(row.try_get(0)?);
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    for id in ids {
+        families::end(change, Of::Family(&id)).await?;
+        append(change, &Entry { what: Ended::Family(id), ..end.clone() }).await?;
+    }
+    Ok(())
+}
+
 /// Whether the log has a line that ends the same.
 async fn is_known(change: &mut Change, entry: &Entry, sequence: u64) -> Result<bool, sqlx::Error> {
     let (kind, name, _) = columns(&entry.what);

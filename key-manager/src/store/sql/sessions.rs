@@ -1,8 +1,12 @@
 //! Sessions in SQL.
 
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::database::Database;
+use super::ledger;
+use super::revocations::{self, Part};
+use crate::domain::Entry;
 use crate::store::{StoreError, StoredSession};
 
 pub(super) async fn add(
@@ -19,8 +23,9 @@ pub(super) async fn add(
                 .await?;
             sqlx::query(
                 "INSERT INTO session
-                     (session_id, digest, user_id, logged_in_at, idle_until, ends_at)
-                 VALUES ($1, $2, $3, $4, $5, $6)",
+                     (session_id, digest, user_id, logged_in_at, idle_until, ends_at, methods,
+                      address, agent)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             )
             .bind(session.id.as_str())
             .bind(session.digest.as_str())
@@ -28,6 +33,9 @@ pub(super) async fn add(
             .bind(session.logged_in_at)
             .bind(session.idle_until)
             .bind(session.ends_at)
+            .bind(session.method.name())
+            .bind(session.address.as_str())
+            .bind(session.agent.as_str())
             .execute(&mut *change)
             .await?;
             change.commit().await?;
@@ -43,7 +51,8 @@ pub(super) async fn find(
     let row = database
         .read(|| async {
             Ok(sqlx::query(
-                "SELECT session_id, digest, user_id, logged_in_at, idle_until, ends_at
+                "SELECT session_id, digest, user_id, logged_in_at, idle_until, ends_at, methods,
+                     address, agent
                  FROM session WHERE digest = $1",
             )
             .bind(digest)
@@ -51,15 +60,76 @@ pub(super) async fn find(
             .await?)
         })
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(StoredSession {
+    row.map(|row| session(&row)).transpose()
+}
+
+/// Those of one person that are alive, the newest first.
+pub(super) async fn of_user(
+    database: &Database,
+    user: &str,
+    now: i64,
+    limit: u32,
+) -> Result<Vec<StoredSession>, StoreError> {
+    let rows = database
+        .read(|| async {
+            Ok(sqlx::query(
+                "SELECT session_id, digest, user_id, logged_in_at, idle_until, ends_at, methods,
+                     address, agent
+                 FROM session WHERE user_id = $1 AND ends_at > $2 AND idle_until > $2
+                 ORDER BY logged_in_at DESC, session_id LIMIT $3",
+            )
+            .bind(user)
+            .bind(now)
+            .bind(i64::from(limit))
+            .fetch_all(database.reader())
+            .await?)
+        })
+        .await?;
+    rows.iter().map(session).collect()
+}
+
+fn session(row: &AnyRow) -> Result<StoredSession, StoreError> {
+    let methods: String = row.try_get(6)?;
+    Ok(StoredSession {
         id: row.try_get(0)?,
         digest: row.try_get(1)?,
         user_id: row.try_get(2)?,
         logged_in_at: row.try_get(3)?,
         idle_until: row.try_get(4)?,
         ends_at: row.try_get(5)?,
-    }))
+        method: methods
+            .parse()
+            .map_err(|_| StoreError::Damaged { what: "way to log in", value: methods })?,
+        address: row.try_get(7)?,
+        agent: row.try_get(8)?,
+    })
+}
+
+/// Ends a session of a person with what came from it; `end` is the line of each family.
+pub(super) async fn end(
+    database: &Database,
+    user: &str,
+    id: &str,
+    end: &Entry,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            ledger::hold(&mut change).await?;
+            let gone = sqlx::query("DELETE FROM session WHERE session_id = $1 AND user_id = $2")
+                .bind(id)
+                .bind(user)
+                .execute(&mut *change)
+                .await?
+                .rows_affected();
+            if gone == 0 {
+                return Ok(false);
+            }
+            revocations::end_grants(&mut change, user, Part::Session(id), end).await?;
+            change.commit().await?;
+            Ok(true)
+        })
+        .await
 }
 
 pub(super) async fn keep(database: &Database, id: &str, idle_until: i64) -> Result<(), StoreError> {

@@ -9,14 +9,14 @@ use super::database::{Config, Database};
 use super::migrate::migrate;
 use super::url::DatabaseUrl;
 use super::{
-    attempts, audit, clients, codes, consents, families, keys, ledger, revocations, sessions, used,
-    users,
+    attempts, audit, authenticators, clients, codes, consents, families, keys, ledger, revocations,
+    sessions, used, users,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, UserName};
 use crate::store::{
     AuditHead, AuditLine, Chain, Failures, KeyChange, Ledger, Note, Noted, Rotation, Store,
-    StoreError, StoredClient, StoredCode, StoredFamily, StoredKey, StoredSession, StoredUser, Use,
-    Used,
+    StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily,
+    StoredKey, StoredSession, StoredUser, Use, Used,
 };
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
@@ -116,10 +116,6 @@ impl Store for SqlStore {
         users::add(&self.0, user).await
     }
 
-    async fn set_password(&self, id: &str, password: &str) -> Result<bool, StoreError> {
-        users::set_password(&self.0, id, password).await
-    }
-
     async fn set_profile(&self, id: &str, profile: &Profile, now: i64) -> Result<bool, StoreError> {
         users::set_profile(&self.0, id, profile, now).await
     }
@@ -173,6 +169,74 @@ impl Store for SqlStore {
         now: i64,
     ) -> Result<(), StoreError> {
         consents::add(&self.0, user, client, scopes, now).await
+    }
+
+    async fn sessions(
+        &self,
+        user: &str,
+        now: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredSession>, StoreError> {
+        sessions::of_user(&self.0, user, now, limit).await
+    }
+
+    async fn end_session(&self, user: &str, id: &str, end: &Entry) -> Result<bool, StoreError> {
+        sessions::end(&self.0, user, id, end).await
+    }
+
+    async fn consents(&self, user: &str, limit: u32) -> Result<Vec<StoredConsent>, StoreError> {
+        consents::of_user(&self.0, user, limit).await
+    }
+
+    async fn withdraw_consent(
+        &self,
+        user: &str,
+        client: &ClientId,
+        end: &Entry,
+    ) -> Result<bool, StoreError> {
+        consents::withdraw(&self.0, user, client, end).await
+    }
+
+    async fn change_password(
+        &self,
+        id: &str,
+        password: &str,
+        end: &Entry,
+        keep: &str,
+    ) -> Result<bool, StoreError> {
+        users::change_password(&self.0, id, password, end, keep).await
+    }
+
+    async fn authenticator(&self, user: &str) -> Result<Option<StoredAuthenticator>, StoreError> {
+        authenticators::find(&self.0, user).await
+    }
+
+    async fn add_authenticator(
+        &self,
+        user: &str,
+        authenticator: &StoredAuthenticator,
+    ) -> Result<bool, StoreError> {
+        authenticators::add(&self.0, user, authenticator).await
+    }
+
+    async fn remove_authenticator(&self, user: &str) -> Result<bool, StoreError> {
+        authenticators::remove(&self.0, user).await
+    }
+
+    async fn use_step(&self, user: &str, step: i64) -> Result<bool, StoreError> {
+        authenticators::use_step(&self.0, user, step).await
+    }
+
+    async fn set_recovery_codes(&self, user: &str, digests: &[String]) -> Result<(), StoreError> {
+        authenticators::set_recovery(&self.0, user, digests).await
+    }
+
+    async fn use_recovery_code(&self, user: &str, digest: &str) -> Result<bool, StoreError> {
+        authenticators::use_recovery(&self.0, user, digest).await
+    }
+
+    async fn recovery_codes_left(&self, user: &str) -> Result<u64, StoreError> {
+        authenticators::recovery_left(&self.0, user).await
     }
 
     async fn add_code(&self, digest: &str, code: &StoredCode) -> Result<(), StoreError> {

@@ -5,8 +5,9 @@ use sqlx::any::AnyRow;
 
 use super::database::{Change, Database};
 use super::failure::is_repeat;
+use super::families::{self, Of};
 use super::revocations;
-use crate::domain::{Entry, Profile, User, UserName};
+use crate::domain::{Ended, Entry, Profile, User, UserName};
 use crate::store::{StoreError, StoredUser};
 
 pub(super) async fn find(database: &Database, id: &str) -> Result<Option<StoredUser>, StoreError> {
@@ -91,30 +92,6 @@ pub(super) async fn add(database: &Database, stored: &StoredUser) -> Result<bool
         .await
 }
 
-pub(super) async fn set_password(
-    database: &Database,
-    id: &str,
-    password: &str,
-) -> Result<bool, StoreError> {
-    database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            let changed = sqlx::query("UPDATE person SET password = $1 WHERE user_id = $2")
-                .bind(password)
-                .bind(id)
-                .execute(&mut *change)
-                .await?
-                .rows_affected();
-            if changed == 0 {
-                return Ok(false);
-            }
-            end_sessions(&mut change, id).await?;
-            change.commit().await?;
-            Ok(true)
-        })
-        .await
-}
-
 pub(super) async fn set_profile(
     database: &Database,
     id: &str,
@@ -130,6 +107,44 @@ pub(super) async fn set_profile(
         )
         .await?;
     Ok(changed > 0)
+}
+
+/// Replaces the password and ends every token and every session but one, all or nothing.
+pub(super) async fn change_password(
+    database: &Database,
+    id: &str,
+    password: &str,
+    end: &Entry,
+    keep: &str,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            // The log first, as everywhere: it orders the writers.
+            revocations::append(&mut change, end).await?;
+            let changed = sqlx::query("UPDATE person SET password = $1 WHERE user_id = $2")
+                .bind(password)
+                .bind(id)
+                .execute(&mut *change)
+                .await?
+                .rows_affected();
+            if changed == 0 {
+                return Ok(false);
+            }
+            if let Ended::Subject(_, until) = &end.what {
+                note_until(&mut change, id, *until).await?;
+            }
+            families::end(&mut change, Of::User(id)).await?;
+            spend_codes(&mut change, id).await?;
+            sqlx::query("DELETE FROM session WHERE user_id = $1 AND session_id <> $2")
+                .bind(id)
+                .bind(keep)
+                .execute(&mut *change)
+                .await?;
+            change.commit().await?;
+            Ok(true)
+        })
+        .await
 }
 
 pub(super) async fn disable(
@@ -181,20 +196,30 @@ pub(super) async fn remove(
 
 /// Notes that the tokens of a person ended, and ends where they are logged in.
 pub(super) async fn note_end(change: &mut Change, id: &str, until: i64) -> Result<(), sqlx::Error> {
+    note_until(change, id, until).await?;
+    end_sessions(change, id).await
+}
+
+async fn note_until(change: &mut Change, id: &str, until: i64) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE person SET ended_until = $1 WHERE user_id = $2 AND ended_until < $1")
         .bind(until)
         .bind(id)
         .execute(&mut **change)
         .await?;
-    end_sessions(change, id).await
+    Ok(())
 }
 
 async fn end_sessions(change: &mut Change, id: &str) -> Result<(), sqlx::Error> {
-    // A code that was not used yet belongs to a login that has ended now.
+    spend_codes(change, id).await?;
+    sqlx::query("DELETE FROM session WHERE user_id = $1").bind(id).execute(&mut **change).await?;
+    Ok(())
+}
+
+/// A code that was not used yet belongs to a login that has ended now.
+async fn spend_codes(change: &mut Change, id: &str) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE code SET used_at = expires_at WHERE user_id = $1 AND used_at = 0")
         .bind(id)
         .execute(&mut **change)
         .await?;
-    sqlx::query("DELETE FROM session WHERE user_id = $1").bind(id).execute(&mut **change).await?;
     Ok(())
 }

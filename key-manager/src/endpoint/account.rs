@@ -1,0 +1,210 @@
+//! What can a person do themselves? (KM-104, KM-106, KM-107)
+//!
+//! One page at `/oauth2/account`. Each form of it carries the sealed mark of its browser, so nobody
+//! else can send it; what would let a thief of a browser stay asks for the password again.
+
+use super::account_page::{self, AccountPage};
+use super::factor_pages::{self, RecoveryPage};
+use super::interaction::{OWN_PAGE, ask_login, cookie};
+use super::second_factor::{self, Missing, renew_codes};
+use super::ticket::Ticket;
+use super::{Authority, Mfa, Refusal, Reply, Request, authorize, login};
+use crate::audit::Event;
+use crate::domain::{ClientId, LoginMethod, Password, User};
+use crate::form::Form;
+use crate::store::StoredSession;
+
+/// So many sessions, and so many consents, are listed.
+const LISTED: u32 = 100;
+
+/// Who sits there, and with what.
+struct Visitor<'v> {
+    authority: &'v Authority,
+    request: &'v Request,
+    session: StoredSession,
+    user: User,
+    cookie: String,
+}
+
+/// What became of a wish.
+enum Done {
+    /// By the word that the page has a sentence for.
+    Said(&'static str),
+    /// Something else is to be shown.
+    Shown(Reply),
+}
+
+/// The page.
+pub(super) async fn show(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
+    match visitor(authority, request).await? {
+        Ok(visitor) => {
+            let query = Form::parse(request.query.as_deref().unwrap_or_default().as_bytes())?;
+            visitor.page(query.find("said").unwrap_or_default()).await
+        }
+        Err(instead) => Ok(instead),
+    }
+}
+
+/// One of its forms.
+pub(super) async fn change(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
+    let form = request.form()?;
+    let ticket = Ticket::open(authority, form.find("request"), cookie(request).as_deref())?;
+    if !ticket.is_account() {
+        return Err(Refusal::invalid("this form belongs to another page"));
+    }
+    let visitor = match visitor(authority, request).await? {
+        Ok(visitor) => visitor,
+        Err(instead) => return Ok(instead),
+    };
+    match visitor.grant(&form).await? {
+        // A page that is loaded anew does nothing again.
+        Done::Said(word) => {
+            authorize::see_other(&format!("{}?said={word}", authority.issuer.local("account")))
+        }
+        Done::Shown(reply) => Ok(reply),
+    }
+}
+
+/// Who sits there; else what is asked first.
+async fn visitor<'v>(
+    authority: &'v Authority,
+    request: &'v Request,
+) -> Result<Result<Visitor<'v>, Reply>, Refusal> {
+    let mut ticket = Ticket::of_account(authority);
+    let cookie = cookie(request);
+    let found = match &cookie {
+        Some(cookie) => login::find(authority, cookie).await?,
+        None => None,
+    };
+    let (Some((session, user)), Some(cookie)) = (found, cookie.clone()) else {
+        return ask_login(authority, OWN_PAGE, ticket, cookie.as_deref(), "", false).map(Err);
+    };
+    // A login from before the app was set up does not reach the form that removes it.
+    if authority.store.authenticator(&user.id).await?.is_some() {
+        LoginMethod::TWO_FACTORS.clone_into(&mut ticket.acr);
+    }
+    let missing = second_factor::missing(authority, &ticket, &user, Some(&session)).await?;
+    if let Some(missing) = missing {
+        ticket.bind(authority, &cookie);
+        return second_factor::ask(authority, ticket, &user, missing).map(Err);
+    }
+    Ok(Ok(Visitor { authority, request, session, user, cookie }))
+}
+
+impl Visitor<'_> {
+    /// `said` is what was done, by its word.
+    async fn page(&self, said: &str) -> Result<Reply, Refusal> {
+        let store = &self.authority.store;
+        let now = self.authority.clock.unix_seconds();
+        let sessions = store.sessions(&self.user.id, now, LISTED).await?;
+        let consents = store.consents(&self.user.id, LISTED).await?;
+        let authenticator = store.authenticator(&self.user.id).await?;
+        let codes_left = store.recovery_codes_left(&self.user.id).await?;
+        Ok(account_page::account(&AccountPage {
+            name: self.user.name.as_str(),
+            action: &self.authority.issuer.local("account"),
+            request: &self.mark()?,
+            said,
+            session: &self.session.id,
+            sessions: &sessions,
+            consents: &consents,
+            mfa: self.authority.login.mfa,
+            authenticator: authenticator.as_ref(),
+            codes_left,
+        }))
+    }
+
+    /// What each form carries.
+    fn mark(&self) -> Result<String, Refusal> {
+        let mut ticket = Ticket::of_account(self.authority);
+        ticket.bind(self.authority, &self.cookie);
+        ticket.seal(self.authority)
+    }
+
+    async fn grant(&self, form: &Form) -> Result<Done, Refusal> {
+        let field = |name| form.find(name).unwrap_or_default();
+        match field("do") {
+            "end-session" => self.end_session(field("session")).await,
+            "withdraw" => self.withdraw(field("client")).await,
+            "change-password" => self.change_password(field("password"), field("new")).await,
+            "add-app" => self.add_app(field("password")).await,
+            "remove-app" => self.remove_app(field("password")).await,
+            "new-codes" => self.new_codes(field("password")).await,
+            _ => Err(Refusal::invalid("this form is not known")),
+        }
+    }
+
+    fn event(&self, name: &'static str) -> Event {
+        Event::of(name).by(&self.user.id).from(self.request.peer.address)
+    }
+
+    async fn end_session(&self, id: &str) -> Result<Done, Refusal> {
+        let event = self.event("session.ended").with("session", id);
+        self.authority.noting(event).end_session(&self.user.id, id).await?;
+        Ok(Done::Said("session"))
+    }
+
+    async fn withdraw(&self, client: &str) -> Result<Done, Refusal> {
+        let client = ClientId::parse(client)
+            .map_err(|_| Refusal::invalid("the application is not known here"))?;
+        let event = self.event("consent.withdrawn").client(client.as_str());
+        self.authority.noting(event).withdraw_consent(&self.user.id, &client).await?;
+        Ok(Done::Said("consent"))
+    }
+
+    /// Whether the password is theirs; guesses count like those at a login.
+    async fn is_themselves(&self, password: &str) -> Result<bool, Refusal> {
+        let (address, name) = (self.request.peer.address, self.user.name.as_str());
+        let known = login::recognise(self.authority, address, name, password).await?;
+        Ok(known.is_some_and(|known| known.id == self.user.id))
+    }
+
+    async fn change_password(&self, password: &str, new: &str) -> Result<Done, Refusal> {
+        let Ok(new) = Password::chosen(new) else { return Ok(Done::Said("unfit")) };
+        if !self.is_themselves(password).await? {
+            return Ok(Done::Said("wrong"));
+        }
+        let hashed = self.authority.passwords.hash(new).await?;
+        let log = self.authority.noting(self.event("user.password_changed"));
+        log.change_password(&self.user.id, &hashed, &self.session.id).await?;
+        self.authority.meter.revoked("subject");
+        tracing::info!(user = self.user.id, "password changed by its owner");
+        Ok(Done::Said("password"))
+    }
+
+    async fn add_app(&self, password: &str) -> Result<Done, Refusal> {
+        if self.authority.login.mfa == Mfa::Off {
+            return Err(Refusal::invalid("second factors are not used here"));
+        }
+        if !self.is_themselves(password).await? {
+            return Ok(Done::Said("wrong"));
+        }
+        let mut ticket = Ticket::of_account(self.authority);
+        ticket.bind(self.authority, &self.cookie);
+        second_factor::ask(self.authority, ticket, &self.user, Missing::App).map(Done::Shown)
+    }
+
+    async fn remove_app(&self, password: &str) -> Result<Done, Refusal> {
+        if !self.is_themselves(password).await? {
+            return Ok(Done::Said("wrong"));
+        }
+        let store = self.authority.audit.noting(self.event("factor.removed"));
+        store.remove_authenticator(&self.user.id).await?;
+        Ok(Done::Said("app"))
+    }
+
+    async fn new_codes(&self, password: &str) -> Result<Done, Refusal> {
+        let has = self.authority.store.authenticator(&self.user.id).await?.is_some();
+        if !has || !self.is_themselves(password).await? {
+            return Ok(Done::Said("wrong"));
+        }
+        let codes = renew_codes(self.authority, self.request, &self.user).await?;
+        let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
+        Ok(Done::Shown(factor_pages::recovery(&RecoveryPage {
+            action: &self.authority.issuer.local("continue"),
+            request: &self.mark()?,
+            redirect: "",
+            codes: &codes,
+        })))
+    }
+}

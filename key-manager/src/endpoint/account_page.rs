@@ -1,0 +1,165 @@
+//! What does a person see of their own account?
+
+use http::StatusCode;
+
+use super::pages::{escape, render};
+use super::{Mfa, Reply};
+use crate::domain::LoginMethod;
+use crate::store::{StoredAuthenticator, StoredConsent, StoredSession};
+
+pub(super) struct AccountPage<'p> {
+    pub(super) name: &'p str,
+    /// Where its forms go.
+    pub(super) action: &'p str,
+    /// What they carry.
+    pub(super) request: &'p str,
+    /// What was done, by its word.
+    pub(super) said: &'p str,
+    /// The one that it is seen in.
+    pub(super) session: &'p str,
+    pub(super) sessions: &'p [StoredSession],
+    pub(super) consents: &'p [StoredConsent],
+    pub(super) mfa: Mfa,
+    pub(super) authenticator: Option<&'p StoredAuthenticator>,
+    pub(super) codes_left: u64,
+}
+
+pub(super) fn account(page: &AccountPage<'_>) -> Reply {
+    let body = format!(
+        "<h1>Your account</h1><p>You are logged in as <strong>{name}</strong>.</p>{said}\
+         {sessions}{consents}{factors}<h2>Password</h2>{password}",
+        name = escape(page.name),
+        said = said(page.said),
+        sessions = sessions(page),
+        consents = consents(page),
+        factors = factors(page),
+        password = form(
+            page,
+            "change-password",
+            &format!("{}{}", password_field("change", "Your password"), NEW_PASSWORD),
+            "Change password",
+        ),
+    );
+    render(StatusCode::OK, "Your account", &body, None)
+}
+
+const NEW_PASSWORD: &str = "<label for=\"new\">New password, at least 8 characters</label>\
+    <input id=\"new\" name=\"new\" type=\"password\" autocomplete=\"new-password\" required>\
+    <p>It ends every other login, and the access of every application.</p>";
+
+/// A form with one button.
+fn form(page: &AccountPage<'_>, wish: &str, fields: &str, button: &str) -> String {
+    format!(
+        "<form method=\"post\" action=\"{action}\">\
+         <input type=\"hidden\" name=\"request\" value=\"{request}\">\
+         <input type=\"hidden\" name=\"do\" value=\"{wish}\">{fields}\
+         <button type=\"submit\">{button}</button></form>",
+        action = escape(page.action),
+        request = escape(page.request),
+    )
+}
+
+fn hidden(name: &str, value: &str) -> String {
+    format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value))
+}
+
+/// Each has its own `id`, because a page has several.
+fn password_field(id: &str, label: &str) -> String {
+    format!(
+        "<label for=\"{id}\">{label}</label>\
+         <input id=\"{id}\" name=\"password\" type=\"password\" \
+         autocomplete=\"current-password\" required>"
+    )
+}
+
+fn said(word: &str) -> String {
+    let (class, text) = match word {
+        "session" => ("done", "The login has ended."),
+        "consent" => ("done", "The application has no access any more."),
+        "password" => ("done", "The password is changed. Other logins have ended."),
+        "app" => ("done", "The authenticator app is removed."),
+        "wrong" => ("wrong", "Nothing was changed: the password is wrong."),
+        "unfit" => ("wrong", "Nothing was changed: a password has 8 to 1024 bytes."),
+        _ => return String::new(),
+    };
+    format!("<p class=\"{class}\" role=\"alert\">{text}</p>")
+}
+
+fn sessions(page: &AccountPage<'_>) -> String {
+    let entry = |session: &StoredSession| {
+        let here = if session.id == page.session { " – this browser" } else { "" };
+        let address = if session.address.is_empty() { "not known" } else { &session.address };
+        let agent = if session.agent.is_empty() { "not known" } else { &session.agent };
+        let factors = match session.method {
+            LoginMethod::Password => "a password",
+            LoginMethod::Authenticator => "a password and an app",
+            LoginMethod::Recovery => "a password and a recovery code",
+        };
+        let end = form(page, "end-session", &hidden("session", &session.id), "End it");
+        format!(
+            "<li>{when} from {address}, with {factors}{here}<br>{agent}{end}</li>",
+            when = time(session.logged_in_at),
+            address = escape(address),
+            agent = escape(agent),
+        )
+    };
+    let entries: String = page.sessions.iter().map(entry).collect();
+    format!("<h2>Where you are logged in</h2><ul>{entries}</ul>")
+}
+
+fn consents(page: &AccountPage<'_>) -> String {
+    let entry = |consent: &StoredConsent| {
+        let scopes: Vec<String> = consent.scopes.iter().map(escape).collect();
+        let client = hidden("client", consent.client_id.as_str());
+        format!(
+            "<li><strong>{name}</strong> since {when}: {scopes}{form}</li>",
+            name = escape(&consent.client_name),
+            when = time(consent.given_at),
+            scopes = scopes.join(", "),
+            form = form(page, "withdraw", &client, "Take back"),
+        )
+    };
+    let entries: String = page.consents.iter().map(entry).collect();
+    let none = if entries.is_empty() { "<p>None.</p>" } else { "" };
+    format!("<h2>Applications that you gave access</h2>{none}<ul>{entries}</ul>")
+}
+
+fn factors(page: &AccountPage<'_>) -> String {
+    let forms = match (page.authenticator, page.mfa) {
+        (None, Mfa::Off) => return String::new(),
+        (None, _) => {
+            let field = password_field("add", "Your password");
+            form(page, "add-app", &field, "Set up an authenticator app")
+        }
+        (Some(app), mfa) => {
+            let since = time(app.created_at);
+            let remove = form(
+                page,
+                "remove-app",
+                &password_field("remove", "Your password"),
+                "Remove the app",
+            );
+            // Who must have one would be asked to set up another at once.
+            let remove = if mfa == Mfa::Required { String::new() } else { remove };
+            let codes = form(
+                page,
+                "new-codes",
+                &password_field("codes", "Your password"),
+                "New recovery codes",
+            );
+            format!(
+                "<p>An authenticator app since {since}; {left} recovery codes are left.</p>\
+                 {codes}{remove}",
+                left = page.codes_left,
+            )
+        }
+    };
+    format!("<h2>Second factor</h2>{forms}")
+}
+
+/// UTC, to the minute.
+fn time(seconds: i64) -> String {
+    let text = prost_types::Timestamp { seconds, nanos: 0 }.to_string();
+    let minute = text.get(..16).unwrap_or_default().replace('T', " ");
+    format!("{minute} UTC")
+}
