@@ -13,11 +13,12 @@ use tokio::sync::Notify;
 use turnpike_proto::usage::v1::alerts_server::AlertsServer;
 use turnpike_proto::usage::v1::analytics_server::AnalyticsServer;
 use turnpike_proto::usage::v1::collector_server::CollectorServer;
+use turnpike_proto::usage::v1::signals_server::SignalsServer;
 
 use crate::alert::{Alarm, History, Rate, rate};
 use crate::config::Config;
 use crate::edge::from_event::Desk;
-use crate::edge::{AlertsService, AnalyticsService, CollectorService};
+use crate::edge::{AlertsService, AnalyticsService, CollectorService, SignalsService};
 use crate::enrich::{Addresses, Geo};
 use crate::metrics::Metrics;
 use crate::report::minutes::{MINUTE_US, minutes};
@@ -154,12 +155,14 @@ fn services(
         metrics: metrics.clone(),
         clock: clock.clone(),
     };
+    let signals = SignalsService { alarm: Arc::clone(&alarm) };
     let alerts = AlertsService { alarm, clock: clock.clone(), shutdown: shutdown.clone() };
     let collector = CollectorService { desk, intake, metrics, clock, shutdown };
     let collector = CollectorServer::new(collector).max_decoding_message_size(LARGEST_BATCH);
     let readers = || Allow::only(&["admin", "control-plane"]);
     Services::new(turnpike_proto::DESCRIPTORS)
         .add(Allow::only(&["gateway", "key-manager"]), collector)
+        .add(Allow::only(&["key-manager"]), SignalsServer::new(signals))
         .add(readers(), AnalyticsServer::new(analytics))
         .add(readers(), AlertsServer::new(alerts))
 }

@@ -13,12 +13,14 @@ use chassis::{Backoff, Host};
 use crate::audit::Audit;
 use crate::binding::{Nonces, ProofRules};
 use crate::client_auth::{AssertionRules, Authenticator, Certificates};
-use crate::config::Config;
+use crate::config::{CollectorConfig, Config};
 use crate::edge;
 use crate::endpoint::Authority;
+use crate::fraud::Fraud;
 use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
 use crate::meter::Meter;
 use crate::revocation::{Cursor, Follower, Mark, RevocationLog, STALE};
+use crate::rpc;
 use crate::store::{SqlStore, Store, StoreError};
 use crate::vault::{MasterKey, Passwords};
 
@@ -31,6 +33,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let authority = assemble(&config, &host, Arc::new(store)).await?;
     ready.1.green();
     tend(&host, &authority, ready.0, &config);
+    report(&host, &authority, &config.collector)?;
     edge::https(&host, &config.https, &authority).await?;
     edge::https_with_certificates(&host, &config.https, &config.certificates, &authority).await?;
     edge::rpc(&host, &config.rpc, config.revocations.watchers, &authority).await?;
@@ -112,6 +115,7 @@ pub async fn assemble(
         clock.clone(),
         issuer.as_str().to_owned(),
     );
+    let meter = Meter::new(&host.metrics);
     Ok(Authority {
         rules: Arc::new(TokenRules {
             issuer: issuer.as_str().to_owned(),
@@ -130,10 +134,11 @@ pub async fn assemble(
         keeper: Arc::new(keeper),
         log: Arc::new(log),
         audit,
+        fraud: Fraud::new(config.fraud.rules(), clock.clone(), meter.clone()),
         clients: Arc::new(clients),
         proofs: Arc::new(proofs),
         certificate_base: config.certificates.url.clone().map(Arc::new),
-        meter: Meter::new(&host.metrics),
+        meter,
         clock,
     })
 }
@@ -160,6 +165,17 @@ fn proof_rules(config: &Config, master: &MasterKey) -> anyhow::Result<ProofRules
         remembered: clients.remembered,
         nonces: nonces.map(|key| Nonces::new(key, dpop.nonce_life)),
     })
+}
+
+/// Tells the collector what looks like fraud, if there is one.
+fn report(host: &Host, authority: &Authority, config: &CollectorConfig) -> anyhow::Result<()> {
+    let Some(signals) = authority.fraud.signals() else { return Ok(()) };
+    let address = Some(config.address.as_str()).filter(|address| !address.is_empty());
+    let channel = |address| chassis::rpc::channel(&host.tls, address, "analytics-collector");
+    let collector = address.map(channel).transpose().context("collector.address cannot be used")?;
+    let (clock, shutdown) = (host.clock.clone(), host.shutdown.clone());
+    host.tasks.spawn("report signals", rpc::deliver(signals, collector, clock, shutdown));
+    Ok(())
 }
 
 /// What goes on beside the requests.

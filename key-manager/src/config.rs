@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use crate::audit::AuditRules;
 use crate::domain::TokenAlgorithm;
 use crate::endpoint::{Issuer, LoginRules, Mfa};
+use crate::fraud::FraudRules;
 use crate::grant::RefreshRules;
 use crate::store::{self, Failures};
 use crate::vault::PasswordRules;
@@ -36,6 +37,43 @@ pub struct Config {
     pub dpop: DpopConfig,
     pub certificates: CertificatesConfig,
     pub audit: AuditConfig,
+    pub fraud: FraudConfig,
+    pub collector: CollectorConfig,
+}
+
+/// `[fraud]`: from when on something is looked at.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FraudConfig {
+    pub burst_floor: u32,
+    #[serde(deserialize_with = "times")]
+    pub burst_times: f64,
+    pub stuffing: usize,
+    pub guesses: usize,
+    #[serde(deserialize_with = "seconds")]
+    pub window: i64,
+    pub watched: usize,
+}
+
+impl FraudConfig {
+    pub const fn rules(self) -> FraudRules {
+        FraudRules {
+            burst_floor: self.burst_floor,
+            burst_times: self.burst_times,
+            stuffing: self.stuffing,
+            guesses: self.guesses,
+            window_seconds: self.window,
+            watched: self.watched,
+        }
+    }
+}
+
+/// `[collector]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectorConfig {
+    /// Empty: nobody is told.
+    pub address: String,
 }
 
 /// `[audit]`.
@@ -294,6 +332,14 @@ fn mfa<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mfa, D::Error> {
         "required" => Ok(Mfa::Required),
         _ => Err(D::Error::custom("this is off, optional or required")),
     }
+}
+
+fn times<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let times = f64::deserialize(deserializer)?;
+    if times.is_finite() && times >= 1.0 {
+        return Ok(times);
+    }
+    Err(D::Error::custom("this is at least 1"))
 }
 
 /// Whole seconds, because `exp` counts them.

@@ -3,7 +3,7 @@
 //! Floors, from the top: `bootstrap` puts the parts together; `edge` carries requests in and answers
 //! out (HTTPS for clients, gRPC for our other services); `endpoint`, `registration` and `accounts` are
 //! the use cases below both; `grant` says for whom a token is; `client_auth`, `binding`, `issue`, `revocation` and
-//! `audit` stand outside the grants; `vault` keeps secrets, `store` keeps everything that outlives the process;
+//! `audit` and `fraud` stand outside the grants; `rpc` tells other services; `vault` keeps secrets, `store` keeps everything that outlives the process;
 //! `domain` and `form` know nobody.
 
 pub mod bootstrap;
@@ -17,9 +17,12 @@ pub mod registration;
 pub mod audit;
 pub mod binding;
 pub mod client_auth;
+pub mod fraud;
 pub mod grant;
 pub mod issue;
 pub mod revocation;
+
+pub mod rpc;
 
 pub mod store;
 pub mod vault;

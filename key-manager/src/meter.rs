@@ -43,6 +43,7 @@ pub struct Meter {
     watchers: Gauge,
     head: Gauge,
     keys: Gauge,
+    noticed: Family<Kind, Counter>,
 }
 
 impl Meter {
@@ -58,6 +59,7 @@ impl Meter {
             watchers: Gauge::default(),
             head: Gauge::default(),
             keys: Gauge::default(),
+            noticed: Family::default(),
         };
         metrics.register(|to| {
             to.register("tokens_issued", "Token requests", meter.tokens.clone());
@@ -67,6 +69,7 @@ impl Meter {
             to.register("revocations", "Lines written to the log", meter.revocations.clone());
             to.register("revocation_watchers", "Open watch streams", meter.watchers.clone());
             to.register("revocation_log_head", "Last sequence seen", meter.head.clone());
+            to.register("fraud_signals", "What looked like fraud", meter.noticed.clone());
             to.register("signing_keys", "Keys published", meter.keys.clone());
         });
         meter
@@ -90,6 +93,11 @@ impl Meter {
     /// A line was written for a token, a client or a subject.
     pub fn revoked(&self, kind: &'static str) {
         self.revocations.get_or_create(&Kind { kind }).inc();
+    }
+
+    /// Something looked like fraud.
+    pub fn noticed(&self, kind: &'static str) {
+        self.noticed.get_or_create(&Kind { kind }).inc();
     }
 
     /// Counts a watch stream until the answer is dropped.

@@ -113,6 +113,11 @@ impl History {
         written.map_err(|source| HistoryError { action: "write", path: self.path.clone(), source })
     }
 
+    /// Whether it is there.
+    pub fn holds(&self, id: &str) -> bool {
+        self.alerts.iter().any(|alert| alert.id == id)
+    }
+
     /// Those since a moment, newest first, at most `limit`.
     pub fn list(&self, since_us: i64, limit: usize) -> Vec<Arc<Alert>> {
         let wanted = |alert: &&Arc<Alert>| alert.raised_at_us >= since_us;

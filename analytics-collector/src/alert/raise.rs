@@ -34,7 +34,10 @@ impl Alarm {
     /// Continues where the history ends.
     pub fn new(mut rate: Rate, history: History, metrics: Metrics, clock: Clock) -> Self {
         for alert in history.list(i64::MIN, usize::MAX) {
-            let Alert { api, api_version, application, minute, .. } = alert.as_ref().clone();
+            let Alert { kind, api, api_version, application, minute, .. } = alert.as_ref().clone();
+            if kind != ABNORMAL_REQUESTS {
+                continue;
+            }
             rate.remember(Subject { api, api_version, application }, minute);
         }
         let (watchers, _) = broadcast::channel(LAG);
@@ -51,12 +54,28 @@ impl Alarm {
         }
         let alerts: Vec<_> =
             observed.excesses.iter().map(|excess| Arc::new(describe(excess, now_us))).collect();
-        if let Err(error) = lock(&self.history).add(&alerts) {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "alerts are not kept on disk"
-            );
+        keep(&mut lock(&self.history), &alerts);
+        self.tell(alerts);
+    }
+
+    /// Raises what somebody else noticed, unless the history has it already.
+    pub fn raise(&self, alerts: Vec<Alert>) {
+        let mut history = lock(&self.history);
+        let mut new: Vec<Arc<Alert>> = Vec::new();
+        for alert in alerts {
+            if !history.holds(&alert.id) && new.iter().all(|other| other.id != alert.id) {
+                new.push(Arc::new(alert));
+            }
         }
+        if new.is_empty() {
+            return;
+        }
+        keep(&mut history, &new);
+        drop(history);
+        self.tell(new);
+    }
+
+    fn tell(&self, alerts: Vec<Arc<Alert>>) {
         for alert in alerts {
             tracing::warn!(kind = %alert.kind, id = %alert.id, message = %alert.message, "alert");
             self.metrics.alerts.inc();
@@ -73,6 +92,13 @@ impl Alarm {
     /// New alerts from now on.
     pub fn watch(&self) -> broadcast::Receiver<Arc<Alert>> {
         self.watchers.subscribe()
+    }
+}
+
+/// In memory they are kept in any case.
+fn keep(history: &mut History, alerts: &[Arc<Alert>]) {
+    if let Err(error) = history.add(alerts) {
+        tracing::error!(error = &error as &dyn std::error::Error, "alerts are not kept on disk");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What do gateways and people ask of the collector, and how are they answered?
 //!
-//! `collect` takes batches; `analytics` answers questions; `alerts` shows what was raised.
+//! `collect` takes batches; `analytics` answers questions; `alerts` shows what was raised;
+//! `signals` takes what services noticed themselves.
 //! `from_event`, `from_filter` and `to_proto` are the only places that know the messages.
 
 pub mod alerts;
@@ -8,6 +9,7 @@ pub mod analytics;
 pub mod collect;
 pub mod from_event;
 pub mod from_filter;
+pub mod signals;
 pub mod to_proto;
 
 #[cfg(test)]
@@ -16,3 +18,4 @@ mod edge_tests;
 pub use alerts::AlertsService;
 pub use analytics::AnalyticsService;
 pub use collect::CollectorService;
+pub use signals::SignalsService;

@@ -195,6 +195,7 @@ impl Layout {
             }
             Service::KeyManager => {
                 settings.push(("issuer", "url", format!("https://{}/oauth2", self.at(TOKENS))));
+                settings.push(("collector", "address", addresses.analytics));
             }
             Service::AnalyticsCollector => {
                 if let Some(geo) = &self.geo {

@@ -18,6 +18,9 @@ pub async fn answer(authority: &Authority, request: &Request) -> Reply {
     };
     let reply = answered.unwrap_or_else(|refusal| {
         note(&refusal, request);
+        if matches!(refusal, Refusal::InvalidClient(_)) {
+            authority.fraud.client_failed(&claimed(request), request.peer.address);
+        }
         if endpoint.is_some_and(Endpoint::is_page) {
             pages::refusal(&refusal)
         } else {
@@ -107,6 +110,13 @@ impl Endpoint {
 /// Secrets travel over TLS (RFC 6749 section 3.2), or do not leave the machine.
 fn is_private(peer: &Peer) -> bool {
     peer.secure || peer.address.is_some_and(|address| address.to_canonical().is_loopback())
+}
+
+/// What a client that proved nothing called itself; empty: nothing that could be a client.
+fn claimed(request: &Request) -> String {
+    let Ok(form) = request.form() else { return String::new() };
+    let shown = request.presented(&form).credentials();
+    shown.ok().and_then(|shown| shown.id).map(|id| id.to_string()).unwrap_or_default()
 }
 
 fn note(refusal: &Refusal, request: &Request) {

@@ -8,6 +8,7 @@ use super::{Issuer, LoginRules, Peer};
 use crate::audit::{Audit, Event};
 use crate::binding::ProofRules;
 use crate::client_auth::Authenticator;
+use crate::fraud::Fraud;
 use crate::grant::{Means, RefreshRules};
 use crate::issue::{Keeper, TokenRules};
 use crate::meter::Meter;
@@ -31,6 +32,8 @@ pub struct Authority {
     pub log: Arc<RevocationLog>,
     /// What happened, opened for whoever asks.
     pub audit: Audit,
+    /// What looks as if somebody uses what is not theirs.
+    pub fraud: Fraud,
     /// Who proves clients.
     pub clients: Arc<Authenticator>,
     /// What holds for proofs of possession.
@@ -61,6 +64,7 @@ impl Authority {
             sealer: &self.sealer,
             log: &self.log,
             audit: &self.audit,
+            fraud: &self.fraud,
             rules: &self.refresh,
             address: peer.address,
             now: self.clock.unix_seconds(),

@@ -9,7 +9,7 @@ use http::header;
 
 use super::{Authority, Refusal, Request};
 use crate::audit::Event;
-use crate::domain::{LoginMethod, Password, User, UserName};
+use crate::domain::{LoginMethod, Password, User, UserName, network};
 use crate::store::{Failures, StoredSession};
 
 /// Whether a password is enough.
@@ -88,6 +88,7 @@ pub(super) async fn recognise(
     } else {
         let text = address.map(|address| address.to_string()).unwrap_or_default();
         tracing::info!(address = text, allowed, "login failed");
+        authority.fraud.login_failed(name.as_str(), address);
         failed(authority, address, user_id.as_deref(), allowed).await?;
     }
     Ok(known)
@@ -108,18 +109,6 @@ async fn failed(
         authority.audit.count("login.failed", "", "locked", "");
     }
     Ok(())
-}
-
-/// An IPv4 address, or the part of an IPv6 address that a network has in common.
-fn network(address: Option<IpAddr>) -> String {
-    match address.map(|address| address.to_canonical()) {
-        Some(IpAddr::V4(address)) => address.to_string(),
-        Some(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}")
-        }
-        None => String::new(),
-    }
 }
 
 /// What sessions are digested under.

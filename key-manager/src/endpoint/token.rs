@@ -79,6 +79,7 @@ async fn grant_token(
     let ring = authority.keeper.ring();
     let issued = issue(order, &authority.rules, &ring)?;
     tracing::debug!(client = %client.id, grant = kind.name(), %scopes, "token issued");
+    authority.fraud.issued(client.id.as_str());
     authority.audit.count("token.issued", client.id.as_str(), "ok", kind.name());
     let mut body = Map::new();
     body.insert("access_token".to_owned(), json!(issued.token));

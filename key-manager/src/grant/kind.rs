@@ -10,6 +10,7 @@ use super::{authorization_code, client_credentials, refresh_token};
 use crate::audit::{Audit, Event};
 use crate::domain::{Client, Confirmation};
 use crate::form::Form;
+use crate::fraud::Fraud;
 use crate::revocation::RevocationLog;
 use crate::store::{Grant, Store, StoreError};
 use crate::vault::{Pepper, Sealer, VaultError};
@@ -44,6 +45,7 @@ pub struct Means<'m> {
     pub sealer: &'m Sealer,
     pub log: &'m RevocationLog,
     pub audit: &'m Audit,
+    pub fraud: &'m Fraud,
     pub rules: &'m RefreshRules,
     /// Where the request came from, for the log.
     pub address: Option<IpAddr>,
@@ -158,6 +160,7 @@ impl Means<'_> {
         let noted = noted.from(self.address).with("family", &grant.family_id);
         let ended = self.log.noting(self.audit.noted(noted)).end_family(&grant.family_id).await?;
         if let Some(sequence) = ended {
+            self.fraud.reused(event, grant, self.address);
             let address = self.address.map(|address| address.to_string()).unwrap_or_default();
             tracing::warn!(
                 event,

@@ -30,6 +30,8 @@ mod factors;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod fraud;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod outage;

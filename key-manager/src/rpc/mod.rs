@@ -1,0 +1,5 @@
+//! What does the key manager say to the other services?
+
+mod collector;
+
+pub use collector::deliver;
