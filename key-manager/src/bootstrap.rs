@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::readiness::Condition;
-use chassis::{Backoff, Host};
+use chassis::{Backoff, Host, outbound};
 
 use crate::audit::Audit;
 use crate::binding::{Nonces, ProofRules};
-use crate::client_auth::{AssertionRules, Authenticator, Certificates};
+use crate::client_auth::{AssertionRules, Authenticator, Certificates, RemoteKeys};
 use crate::config::{CollectorConfig, Config};
 use crate::edge;
 use crate::endpoint::Authority;
@@ -107,6 +107,7 @@ pub async fn assemble(
             remembered: config.clients.remembered,
         },
         certificates: certificates(config, host)?,
+        remote: RemoteKeys::new(outbound(config, host)?),
     };
     let proofs = proof_rules(config, &master)?;
     let log = RevocationLog::new(
@@ -135,12 +136,29 @@ pub async fn assemble(
         log: Arc::new(log),
         audit,
         fraud: Fraud::new(config.fraud.rules(), clock.clone(), meter.clone()),
+        registration: Arc::new(config.registration.policy()),
         clients: Arc::new(clients),
         proofs: Arc::new(proofs),
         certificate_base: config.certificates.url.clone().map(Arc::new),
         meter,
         clock,
     })
+}
+
+/// Who asks servers that clients name.
+fn outbound(config: &Config, host: &Host) -> anyhow::Result<outbound::Client> {
+    let config = &config.outbound;
+    let path = &config.authorities;
+    let named = !path.as_os_str().is_empty();
+    let read = || std::fs::read(path).with_context(|| format!("{} is unreadable", path.display()));
+    let authorities = if named { read()? } else { Vec::new() };
+    let rules = outbound::Rules {
+        reach: outbound::Reach::Public(config.allow.clone()),
+        limit: config.timeout,
+        largest: config.largest,
+        at_once: 2,
+    };
+    Ok(outbound::Client::new(host.clock.clone(), rules, &authorities)?)
 }
 
 fn certificates(config: &Config, host: &Host) -> anyhow::Result<Certificates> {

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chassis::config::{ServiceConfig, duration};
+use chassis::outbound::Allowed;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::audit::AuditRules;
-use crate::domain::TokenAlgorithm;
+use crate::domain::{Scopes, TokenAlgorithm};
 use crate::endpoint::{Issuer, LoginRules, Mfa};
 use crate::fraud::FraudRules;
-use crate::grant::RefreshRules;
+use crate::grant::{GrantKind, RefreshRules};
+use crate::registration::{Access, Policy};
 use crate::store::{self, Failures};
 use crate::vault::PasswordRules;
 
@@ -36,6 +38,8 @@ pub struct Config {
     pub clients: ClientsConfig,
     pub dpop: DpopConfig,
     pub certificates: CertificatesConfig,
+    pub outbound: OutboundConfig,
+    pub registration: RegistrationConfig,
     pub audit: AuditConfig,
     pub fraud: FraudConfig,
     pub collector: CollectorConfig,
@@ -90,6 +94,40 @@ pub struct AuditConfig {
 impl AuditConfig {
     pub const fn rules(self) -> AuditRules {
         AuditRules { keep_seconds: self.keep, counted: self.counted }
+    }
+}
+
+/// `[outbound]`: requests to servers that clients name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutboundConfig {
+    /// What may be reached though it is not of the public internet.
+    #[serde(deserialize_with = "exceptions")]
+    pub allow: Vec<Allowed>,
+    /// A PEM file of authorities, beside those of the operating system; empty: none.
+    pub authorities: PathBuf,
+    #[serde(deserialize_with = "span")]
+    pub timeout: Duration,
+    /// Bytes.
+    pub largest: usize,
+}
+
+/// `[registration]`: clients that register themselves.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrationConfig {
+    #[serde(deserialize_with = "access")]
+    pub access: Access,
+    #[serde(deserialize_with = "scopes")]
+    pub scopes: Scopes,
+    #[serde(deserialize_with = "grants")]
+    pub grants: Vec<String>,
+}
+
+impl RegistrationConfig {
+    pub fn policy(&self) -> Policy {
+        let Self { access, scopes, grants } = self.clone();
+        Policy { access, scopes, grants }
     }
 }
 
@@ -307,6 +345,29 @@ impl KeysConfig {
         let own = self.master.as_os_str().is_empty();
         if own { data.join("master.key") } else { self.master.clone() }
     }
+}
+
+fn exceptions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Allowed>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+fn access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Access, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scopes, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    Scopes::collect(texts.iter().map(String::as_str)).map_err(D::Error::custom)
+}
+
+/// Names of grants that there are.
+fn grants<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    for name in &names {
+        name.parse::<GrantKind>().map_err(D::Error::custom)?;
+    }
+    Ok(names)
 }
 
 fn issuer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Issuer, D::Error> {

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use jose::KeySet;
+use jose::{Claims, Expectation, KeySet};
 
 use super::assertion::{AssertionError, AssertionRules};
 use super::certificate::Certificates;
+use super::keys::{KeysError, RemoteKeys};
 use super::method::{MethodError, Presented, Shown};
 use super::secret::sealed_for;
 use crate::domain::{AuthMethod, Client};
@@ -28,6 +29,8 @@ pub enum AuthError {
     Assertion(#[from] AssertionError),
     #[error("no certificate was shown, or not the client's")]
     Certificate,
+    #[error("the client's keys cannot be read")]
+    Keys(#[from] KeysError),
     #[error("the client could not be looked up")]
     Store(#[from] StoreError),
 }
@@ -40,6 +43,8 @@ pub struct Authenticator {
     pub sealer: Sealer,
     pub rules: AssertionRules,
     pub certificates: Certificates,
+    /// The keys of clients that keep them themselves.
+    pub remote: RemoteKeys,
 }
 
 impl Authenticator {
@@ -70,7 +75,7 @@ impl Authenticator {
             None => None,
         };
         let owner = credentials.id.as_ref().map_or("", |id| id.as_str());
-        let Some(StoredClient { client, secrets }) = stored else {
+        let Some(StoredClient { client, secrets, .. }) = stored else {
             if let Shown::Secret(_, secret) = &credentials.shown {
                 self.pepper.matches(owner, secret, "");
             }
@@ -100,7 +105,9 @@ impl Authenticator {
             }
             (AuthMethod::SelfSignedTls, Shown::Nothing) => {
                 let der = presented.certificate.ok_or(AuthError::Certificate)?;
-                let known = self.certificates.hold_key(der, &client.authentication.jwks, now);
+                let holds = |keys: &KeySet| self.certificates.hold_key(der, keys, now);
+                let known = holds(&*self.keys(&client, false, now).await?)
+                    || holds(&*self.keys(&client, true, now).await?);
                 known.then_some(()).ok_or(AuthError::Certificate)?;
             }
             (AuthMethod::None, Shown::Nothing) => {}
@@ -137,13 +144,38 @@ impl Authenticator {
         client: &Client,
         assertion: &str,
         now: i64,
-    ) -> Result<(), AssertionError> {
+    ) -> Result<(), AuthError> {
         let algorithms = client.authentication.algorithm.into_iter().collect();
         let expect = self.rules.expectation(&client.id, algorithms);
-        // It was read when the client was registered; an empty set proves nobody.
-        let keys = KeySet::parse(&client.authentication.jwks).unwrap_or_default();
-        let claims = jose::verify(assertion, &keys, &expect, now)?;
-        self.rules.accept(self.store.as_ref(), &client.id, &claims, now).await
+        let claims = self.verify(client, assertion, &expect, now).await?;
+        Ok(self.rules.accept(self.store.as_ref(), &client.id, &claims, now).await?)
+    }
+
+    /// Verifies what a client has signed, with the keys that it has now.
+    pub async fn verify(
+        &self,
+        client: &Client,
+        signed: &str,
+        expect: &Expectation,
+        now: i64,
+    ) -> Result<Claims, AuthError> {
+        let keys = self.keys(client, false, now).await?;
+        let verified = match jose::verify(signed, &keys, expect, now) {
+            Err(jose::Refusal::UnknownKey { .. }) if client.authentication.jwks_uri.is_some() => {
+                jose::verify(signed, &*self.keys(client, true, now).await?, expect, now)
+            }
+            other => other,
+        };
+        Ok(verified.map_err(AssertionError::from)?)
+    }
+
+    /// The keys of a client; `anew`: one was asked for that is not among them.
+    async fn keys(&self, client: &Client, anew: bool, now: i64) -> Result<Arc<KeySet>, KeysError> {
+        match &client.authentication.jwks_uri {
+            Some(uri) => self.remote.at(uri, anew, now).await,
+            // They were read when the client was registered; an empty set proves nobody.
+            None => Ok(KeySet::parse(&client.authentication.jwks).unwrap_or_default().into()),
+        }
     }
 
     async fn prove_mac(

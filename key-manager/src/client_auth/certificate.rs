@@ -51,12 +51,11 @@ impl Certificates {
         authority.vouches_for_client(&CertificateDer::from(der), now) && names(&certificate, name)
     }
 
-    /// Whether the key of `der` is one of `jwks`, and it is good now.
-    pub(super) fn hold_key(&self, der: &[u8], jwks: &str, now: i64) -> bool {
+    /// Whether the key of `der` is one of `known`, and it is good now.
+    pub(super) fn hold_key(&self, der: &[u8], known: &KeySet, now: i64) -> bool {
         let Some(certificate) = read(der, now).filter(|_| self.accepted) else { return false };
         let Some(key) = public_jwk(&certificate) else { return false };
         let shown = KeySet::parse(&json!({ "keys": [key] }).to_string()).unwrap_or_default();
-        let known = KeySet::parse(jwks).unwrap_or_default();
         let Some(shown) = shown.keys().first() else { return false };
         known.keys().iter().any(|known| known.thumbprint() == shown.thumbprint())
     }

@@ -7,6 +7,7 @@
 mod assertion;
 mod certificate;
 mod distinguished;
+mod keys;
 mod method;
 mod secret;
 
@@ -16,6 +17,7 @@ mod settings;
 pub use assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules};
 pub use authenticate::{AuthError, Authenticator};
 pub use certificate::{Certificates, thumbprint};
+pub use keys::{KeysError, RemoteKeys};
 pub use method::{Credentials, MethodError, Presented, Shown};
 pub use secret::{NewSecret, new_client_id, new_secret, sealed_for};
 pub use settings::{SettingError, Settings};

@@ -15,6 +15,8 @@ use crate::domain::{AuthMethod, Authentication, CertificateName, UnknownMethod};
 const LONGEST_JWKS: usize = 16 * 1024;
 /// The most keys of a client.
 const MOST_KEYS: usize = 16;
+/// The longest `jwks_uri`, in bytes.
+const LONGEST_URI: usize = 2048;
 /// The longest name in a certificate, in bytes.
 const LONGEST_NAME: usize = 1024;
 
@@ -24,6 +26,7 @@ pub struct Settings {
     pub method: String,
     pub algorithm: String,
     pub jwks: String,
+    pub jwks_uri: String,
     pub subject_dn: String,
     pub san_dns: String,
     pub san_uri: String,
@@ -49,6 +52,8 @@ pub enum SettingError {
     NoKey(&'static str, &'static str),
     #[error("jwks: at most {MOST_KEYS} keys and {LONGEST_JWKS} bytes")]
     ManyKeys,
+    #[error("jwks_uri: it is an https URL of at most {LONGEST_URI} bytes, in place of jwks")]
+    KeysUri,
     #[error("jwks: only private_key_jwt and self_signed_tls_client_auth have keys of their own")]
     KeysUnused,
     #[error(
@@ -91,6 +96,7 @@ impl Settings {
             method,
             algorithm,
             jwks: self.jwks.clone(),
+            jwks_uri: Some(self.jwks_uri.clone()).filter(|uri| !uri.is_empty()),
             certificate_name: self.certificate_name(method)?,
             dpop_bound: self.dpop_bound,
             certificate_bound: self.certificate_bound,
@@ -124,8 +130,13 @@ impl Settings {
         algorithm: Option<Algorithm>,
     ) -> Result<(), SettingError> {
         if !matches!(method, AuthMethod::PrivateKeyJwt | AuthMethod::SelfSignedTls) {
-            let none = self.jwks.is_empty();
+            let none = self.jwks.is_empty() && self.jwks_uri.is_empty();
             return if none { Ok(()) } else { Err(SettingError::KeysUnused) };
+        }
+        if !self.jwks_uri.is_empty() {
+            let url = Url::parse(&self.jwks_uri).ok().filter(|url| url.scheme() == "https");
+            let alone = self.jwks.is_empty() && self.jwks_uri.len() <= LONGEST_URI;
+            return url.filter(|_| alone).map(|_| ()).ok_or(SettingError::KeysUri);
         }
         if self.jwks.is_empty() {
             let fits = algorithm.map_or("its certificate", Algorithm::name);

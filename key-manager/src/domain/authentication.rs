@@ -14,6 +14,8 @@ pub struct Authentication {
     pub algorithm: Option<Algorithm>,
     /// Its public keys, a JWK Set as JSON; empty: none.
     pub jwks: String,
+    /// Where they are, in place of that (KM-053).
+    pub jwks_uri: Option<String>,
     /// Whom its certificate names; `tls_client_auth` only.
     pub certificate_name: Option<CertificateName>,
     /// It gets tokens with a `DPoP` proof only (RFC 9449 section 5.2).

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{AuthMethod, Authentication, RedirectUri, Scopes, TokenAlgorithm};
+use super::{About, AuthMethod, Authentication, RedirectUri, Scopes, TokenAlgorithm};
 
 /// The name of a client towards everybody: letters, digits, `_`, `-` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +66,8 @@ pub struct Client {
     pub created_at: i64,
     /// How it proves who it is.
     pub authentication: Authentication,
+    /// What it says about itself to people.
+    pub about: About,
 }
 
 /// What becomes of a refresh token when it is used (KM-073)?

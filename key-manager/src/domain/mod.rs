@@ -2,6 +2,7 @@
 //!
 //! Plain values without I/O: every floor above may use them, and they know nobody.
 
+mod about;
 mod authentication;
 mod client;
 mod confirmation;
@@ -15,6 +16,7 @@ mod scope;
 mod token;
 mod user;
 
+pub use about::{About, AboutError};
 pub use authentication::{AuthMethod, Authentication, CertificateName, UnknownMethod};
 pub use client::{Client, ClientId, ClientIdError, RefreshPolicy, UnknownPolicy};
 pub use confirmation::Confirmation;

@@ -5,7 +5,7 @@ use http::Method;
 use super::paths::Endpoint;
 use super::{
     Authority, Peer, Refusal, Reply, Request, account, authorize, discovery, interaction,
-    introspect, jwks, pages, reply, revoke, second_factor, token, userinfo,
+    introspect, jwks, pages, register, reply, revoke, second_factor, token, userinfo,
 };
 
 /// Answers a request. Never fails: a refusal is an answer too.
@@ -59,7 +59,9 @@ async fn serve(
         Endpoint::Userinfo => userinfo::userinfo(authority, request).await,
         Endpoint::Account if !post => account::show(authority, request).await,
         Endpoint::Account => account::change(authority, request).await,
+        Endpoint::Registration => register::manage(authority, request).await,
         _ if !post => Err(Refusal::Method("POST")),
+        Endpoint::Register => register::register(authority, request).await,
         Endpoint::Login => interaction::log_in(authority, request).await,
         Endpoint::Consent => interaction::decide(authority, request).await,
         Endpoint::Factor => second_factor::answered(authority, request).await,
@@ -86,7 +88,7 @@ impl Endpoint {
 
     /// Whether a GET of it carries what belongs to a person.
     const fn is_of_people(self) -> bool {
-        matches!(self, Self::Authorize | Self::Userinfo | Self::Account)
+        matches!(self, Self::Authorize | Self::Userinfo | Self::Account | Self::Registration)
     }
 
     const fn name(self) -> &'static str {
@@ -103,6 +105,8 @@ impl Endpoint {
             Self::Revoke => "revoke",
             Self::Jwks => "jwks",
             Self::Discovery => "discovery",
+            Self::Register => "register",
+            Self::Registration => "registration",
         }
     }
 }

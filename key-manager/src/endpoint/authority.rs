@@ -12,6 +12,7 @@ use crate::fraud::Fraud;
 use crate::grant::{Means, RefreshRules};
 use crate::issue::{Keeper, TokenRules};
 use crate::meter::Meter;
+use crate::registration::Policy;
 use crate::revocation::RevocationLog;
 use crate::store::Store;
 use crate::vault::{Passwords, Pepper, Sealer};
@@ -34,6 +35,8 @@ pub struct Authority {
     pub audit: Audit,
     /// What looks as if somebody uses what is not theirs.
     pub fraud: Fraud,
+    /// What clients may have that register themselves.
+    pub registration: Arc<Policy>,
     /// Who proves clients.
     pub clients: Arc<Authenticator>,
     /// What holds for proofs of possession.

@@ -10,6 +10,7 @@ use crate::binding::PROOF_ALGORITHMS;
 use crate::client_auth::ASSERTION_ALGORITHMS;
 use crate::domain::{AuthMethod, LoginMethod, Profile};
 use crate::grant::{GrantKind, PKCE_METHOD};
+use crate::registration::Access;
 
 /// The claims beside those of a profile.
 const OUR_CLAIMS: [&str; 13] = [
@@ -73,6 +74,11 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "tls_client_certificate_bound_access_tokens":
             authority.clients.certificates.are_accepted(),
     });
+    if let (Some(map), true) =
+        (document.as_object_mut(), authority.registration.access != Access::Nobody)
+    {
+        map.insert("registration_endpoint".to_owned(), json!(issuer.address("register")));
+    }
     // RFC 8705 section 5.
     if let (Some(map), Some(base)) = (document.as_object_mut(), &authority.certificate_base) {
         let aliases = json!({

@@ -19,6 +19,7 @@ mod login;
 mod pages;
 mod paths;
 mod refusal;
+mod register;
 mod reply;
 mod request;
 mod revoke;

@@ -40,6 +40,9 @@ pub(super) enum Endpoint {
     Revoke,
     Jwks,
     Discovery,
+    Register,
+    /// One client's.
+    Registration,
 }
 
 impl Issuer {
@@ -99,9 +102,13 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/introspect" => Some(Endpoint::Introspect),
         "/revoke" => Some(Endpoint::Revoke),
         "/jwks" => Some(Endpoint::Jwks),
+        "/register" => Some(Endpoint::Register),
         // WSO2 keeps it behind the token endpoint.
         "/token/.well-known/openid-configuration" => Some(Endpoint::Discovery),
-        other => other.strip_prefix("/.well-known/").and_then(discovery),
+        other => match other.strip_prefix("/register/") {
+            Some(id) if !id.is_empty() && !id.contains('/') => Some(Endpoint::Registration),
+            _ => other.strip_prefix("/.well-known/").and_then(discovery),
+        },
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::ScopeError;
 use crate::form::FormError;
 use crate::grant::GrantError;
 use crate::issue::IssueError;
+use crate::registration::{MetadataError, RegistrationError};
 use crate::store::StoreError;
 use crate::vault::{PasswordFailure, VaultError};
 
@@ -47,6 +48,8 @@ pub enum Refusal {
     /// More was used at a time than is remembered; what was used before stays remembered (KM-122).
     #[error("the client asks faster than it may; try again when earlier requests have expired")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("{0}")]
+    Registration(#[source] RegistrationError),
     #[error("this address answers {0} only")]
     Method(&'static str),
     #[error("nothing is served under this address")]
@@ -90,6 +93,13 @@ impl Refusal {
                 (StatusCode::BAD_REQUEST, "invalid_dpop_proof")
             }
             Self::Full(_) => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+            Self::Registration(RegistrationError::Redirect(_) | RegistrationError::Redirects) => {
+                (StatusCode::BAD_REQUEST, "invalid_redirect_uri")
+            }
+            Self::Registration(RegistrationError::Metadata(MetadataError::Statement)) => {
+                (StatusCode::BAD_REQUEST, "unapproved_software_statement")
+            }
+            Self::Registration(_) => (StatusCode::BAD_REQUEST, "invalid_client_metadata"),
             Self::InvalidTarget => (StatusCode::BAD_REQUEST, "invalid_target"),
             Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
@@ -160,6 +170,24 @@ impl From<GrantError> for Refusal {
             GrantError::Store(error) => error.into(),
             GrantError::Vault(error) => Self::Failed(Box::new(error)),
         }
+    }
+}
+
+impl From<RegistrationError> for Refusal {
+    fn from(error: RegistrationError) -> Self {
+        match error {
+            RegistrationError::Store(error) => error.into(),
+            RegistrationError::Keys(error) => error.into(),
+            RegistrationError::Seal(error) => error.into(),
+            RegistrationError::Gone => Self::InvalidToken,
+            other => Self::Registration(other),
+        }
+    }
+}
+
+impl From<MetadataError> for Refusal {
+    fn from(error: MetadataError) -> Self {
+        RegistrationError::from(error).into()
     }
 }
 

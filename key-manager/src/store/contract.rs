@@ -68,6 +68,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     async fn add_client(&self, client: &StoredClient) -> Result<(), StoreError>;
 
+    /// Puts another in the place of the client with its identifier. `false`: there is none.
+    async fn replace_client(&self, client: &StoredClient) -> Result<bool, StoreError>;
+
     /// Removes a client and writes `end` to the log, both or none. `None`: there was none.
     async fn remove_client(&self, id: &ClientId, end: &Entry) -> Result<Option<u64>, StoreError>;
 

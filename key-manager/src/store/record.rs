@@ -13,6 +13,8 @@ pub struct StoredClient {
     pub client: Client,
     /// Several may be good at once, so that a secret can be replaced without a gap (KM-050).
     pub secrets: Vec<StoredSecret>,
+    /// Of the token that manages its registration over HTTP; `None`: there is none.
+    pub registration: Option<String>,
 }
 
 /// A client secret, of which only the keyed digest is known.

@@ -22,6 +22,8 @@ mod certificates;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
+mod dynamic;
+#[cfg(test)]
 mod endpoints;
 #[cfg(test)]
 mod errors;
@@ -45,6 +47,8 @@ mod proofs;
 mod refresh;
 #[cfg(test)]
 mod registrations;
+#[cfg(test)]
+mod remote_keys;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use chassis::Clock;
 use key_manager::domain::{
-    AuthMethod, Authentication, CertificateName, Client, ClientId, Confirmation, Ended, Entry,
-    KeyState, LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Scopes, TokenAlgorithm,
-    User, UserName,
+    About, AuthMethod, Authentication, CertificateName, Client, ClientId, Confirmation, Ended,
+    Entry, KeyState, LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Scopes,
+    TokenAlgorithm, User, UserName,
 };
 use key_manager::store::{
     DatabaseUrl, Failures, Grant, KeyChange, Rotation, SqlStore, Store, StoreError, StoredClient,
@@ -47,10 +47,12 @@ fn client(id: &str) -> StoredClient {
             method: AuthMethod::PrivateKeyJwt,
             algorithm: Some(jose::Algorithm::PS256),
             jwks: "{\"keys\":[]}".to_owned(),
+            jwks_uri: Some("https://a.example/keys".to_owned()),
             certificate_name: CertificateName::parse("dns:app.example"),
             dpop_bound: true,
             certificate_bound: true,
         },
+        about: About::parse(r#"{"client_uri":"https://a.example"}"#).expect("a description"),
     };
     let secret = |id: &str, expires_at| StoredSecret {
         id: id.to_owned(),
@@ -59,7 +61,8 @@ fn client(id: &str) -> StoredClient {
         expires_at,
         sealed: format!("sealed {id}"),
     };
-    StoredClient { client, secrets: vec![secret("s1", None), secret("s2", Some(99))] }
+    let registration = Some("digest of a token".to_owned());
+    StoredClient { client, secrets: vec![secret("s1", None), secret("s2", Some(99))], registration }
 }
 
 fn entry(what: Ended, forget_after: i64) -> Entry {
@@ -89,6 +92,7 @@ async fn what_was_written_is_read_back_whole() {
                 ..client("ben").client
             },
             secrets: Vec::new(),
+            registration: None,
         };
         store.add_client(&bare).await.expect("added");
         assert_eq!(store.client(&bare.client.id).await.expect("read"), Some(bare));

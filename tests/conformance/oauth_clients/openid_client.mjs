@@ -192,8 +192,9 @@ await run({
     const config = await oidc.dynamicClientRegistration(new URL(issuer), {
       redirect_uris: [redirect],
       grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: 'client_secret_post',
       scope: 'openid profile email',
-    }, oidc.ClientSecretBasic, { initialAccessToken: settings.initialAccessToken })
+    }, undefined, { initialAccessToken: settings.initialAccessToken })
     known.set('registered', config)
     await login('registered')
   },

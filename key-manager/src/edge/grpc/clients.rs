@@ -8,7 +8,7 @@ use turnpike_proto::identity::v1::{
 
 use super::{caller, status};
 use crate::client_auth::Settings;
-use crate::domain::ClientId;
+use crate::domain::{About, ClientId};
 use crate::endpoint::Authority;
 use crate::registration::{Application, register, remove};
 
@@ -44,6 +44,7 @@ impl Clients for Registry {
                 method: asked.token_endpoint_auth_method,
                 algorithm: asked.token_endpoint_auth_signing_alg,
                 jwks: asked.jwks,
+                jwks_uri: asked.jwks_uri,
                 subject_dn: asked.tls_client_auth_subject_dn,
                 san_dns: asked.tls_client_auth_san_dns,
                 san_uri: asked.tls_client_auth_san_uri,
@@ -52,6 +53,7 @@ impl Clients for Registry {
                 dpop_bound: asked.dpop_bound_access_tokens,
                 certificate_bound: asked.tls_client_certificate_bound_access_tokens,
             },
+            about: About::default(),
         };
         let registered = register(&authority, &application)
             .await

@@ -30,6 +30,7 @@ pub(super) fn of_registration(error: &RegistrationError) -> Status {
     match error {
         RegistrationError::Store(cause) => of_store(cause),
         RegistrationError::Keys(cause) => of_issue(cause),
+        gone @ RegistrationError::Gone => Status::not_found(gone.to_string()),
         sealing @ RegistrationError::Seal(_) => ours(sealing, false),
         callers => Status::invalid_argument(callers.to_string()),
     }

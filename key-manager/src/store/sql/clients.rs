@@ -1,12 +1,13 @@
 //! Clients and their secrets in SQL.
 
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, Row as _};
 
-use super::database::Database;
+use super::database::{Change, Database};
 use super::revocations;
 use crate::domain::{
-    Authentication, CertificateName, Client, ClientId, Entry, RedirectUri, Scopes,
+    About, Authentication, CertificateName, Client, ClientId, Entry, RedirectUri, Scopes,
 };
 use crate::store::{StoreError, StoredClient, StoredSecret};
 
@@ -14,9 +15,27 @@ use crate::store::{StoreError, StoredClient, StoredSecret};
 const FIND: &str = "SELECT c.name, c.grant_types, c.scopes, c.access_token_seconds, c.algorithm,
         c.ended_until, c.created_at, s.secret_id, s.digest, s.created_at, s.expires_at,
         c.redirect_uris, c.first_party, c.refresh_policy, c.auth_method, c.auth_algorithm, c.jwks,
-        c.certificate_name, c.dpop_bound, c.certificate_bound, c.allow_no_pkce, s.sealed
+        c.certificate_name, c.dpop_bound, c.certificate_bound, c.allow_no_pkce, c.jwks_uri, c.about, c.registration,
+        s.sealed
     FROM client c LEFT JOIN client_secret s ON s.client_id = c.client_id
     WHERE c.client_id = $1 ORDER BY s.created_at, s.secret_id";
+
+/// The same places in both.
+const INSERT: &str = "INSERT INTO client (client_id,
+        name, grant_types, scopes, access_token_seconds, algorithm, ended_until, created_at,
+        redirect_uris, first_party, refresh_policy, auth_method, auth_algorithm, jwks,
+        certificate_name, dpop_bound, certificate_bound, allow_no_pkce, jwks_uri, about,
+        registration)
+    VALUES ($1,
+        $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+        $21)";
+const UPDATE: &str = "UPDATE client SET
+        name = $2, grant_types = $3, scopes = $4, access_token_seconds = $5, algorithm = $6,
+        ended_until = $7, created_at = $8, redirect_uris = $9, first_party = $10,
+        refresh_policy = $11, auth_method = $12, auth_algorithm = $13, jwks = $14,
+        certificate_name = $15, dpop_bound = $16, certificate_bound = $17, allow_no_pkce = $18,
+        jwks_uri = $19, about = $20, registration = $21
+    WHERE client_id = $1";
 
 pub(super) async fn find(
     database: &Database,
@@ -30,7 +49,12 @@ pub(super) async fn find(
     let Some(first) = rows.first() else { return Ok(None) };
     let client = client(id, first)?;
     let secrets = rows.iter().filter_map(|row| secret(row).transpose());
-    Ok(Some(StoredClient { client, secrets: secrets.collect::<Result<_, _>>()? }))
+    let registration: String = first.try_get("registration")?;
+    Ok(Some(StoredClient {
+        client,
+        secrets: secrets.collect::<Result<_, _>>()?,
+        registration: Some(registration).filter(|digest| !digest.is_empty()),
+    }))
 }
 
 fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
@@ -39,6 +63,7 @@ fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
     let seconds: i64 = row.try_get(3)?;
     let redirects: String = row.try_get(11)?;
     let refresh: String = row.try_get(13)?;
+    let about: String = row.try_get("about")?;
     let damaged = |what, value: &str| StoreError::Damaged { what, value: value.to_owned() };
     Ok(Client {
         id: id.clone(),
@@ -60,6 +85,7 @@ fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
         ended_until: row.try_get(5)?,
         created_at: row.try_get(6)?,
         authentication: authentication(row)?,
+        about: About::parse(&about).ok_or_else(|| damaged("description", &about))?,
     })
 }
 
@@ -75,6 +101,7 @@ fn authentication(row: &AnyRow) -> Result<Authentication, StoreError> {
             text => Some(text.parse().map_err(|_| damaged("algorithm", algorithm))?),
         },
         jwks: row.try_get("jwks")?,
+        jwks_uri: Some(row.try_get("jwks_uri")?).filter(|uri: &String| !uri.is_empty()),
         certificate_name: match name.as_str() {
             "" => None,
             text => {
@@ -108,58 +135,83 @@ fn joined(uris: &[RedirectUri]) -> String {
 }
 
 pub(super) async fn add(database: &Database, stored: &StoredClient) -> Result<(), StoreError> {
-    let client = &stored.client;
-    let proving = &client.authentication;
     database
         .bounded(async {
             let mut change = database.begin().await?;
-            sqlx::query(
-                "INSERT INTO client (client_id, name, grant_types, scopes, access_token_seconds,
-                     algorithm, ended_until, created_at, redirect_uris, first_party, refresh_policy,
-                     auth_method, auth_algorithm, jwks, certificate_name, dpop_bound,
-                     certificate_bound, allow_no_pkce)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                     $18)",
-            )
-            .bind(client.id.as_str())
-            .bind(client.name.as_str())
-            .bind(client.grant_types.join(" "))
-            .bind(client.scopes.to_string())
-            .bind(client.access_token_seconds.map_or(0, i64::from))
-            .bind(client.algorithm.map_or("", |algorithm| algorithm.name()))
-            .bind(client.ended_until)
-            .bind(client.created_at)
-            .bind(joined(&client.redirect_uris))
-            .bind(i64::from(client.first_party))
-            .bind(client.refresh.name())
-            .bind(proving.method.name())
-            .bind(proving.algorithm.map_or("", |algorithm| algorithm.name()))
-            .bind(proving.jwks.as_str())
-            .bind(proving.certificate_name.as_ref().map_or(String::new(), ToString::to_string))
-            .bind(i64::from(proving.dpop_bound))
-            .bind(i64::from(proving.certificate_bound))
-            .bind(i64::from(client.allow_no_pkce))
-            .execute(&mut *change)
-            .await?;
-            for secret in &stored.secrets {
-                sqlx::query(
-                    "INSERT INTO client_secret
-                         (client_id, secret_id, digest, created_at, expires_at, sealed)
-                     VALUES ($1, $2, $3, $4, $5, $6)",
-                )
-                .bind(client.id.as_str())
-                .bind(secret.id.as_str())
-                .bind(secret.digest.as_str())
-                .bind(secret.created_at)
-                .bind(secret.expires_at.unwrap_or(0))
-                .bind(secret.sealed.as_str())
-                .execute(&mut *change)
-                .await?;
-            }
+            bound(INSERT, stored).execute(&mut *change).await?;
+            add_secrets(&mut change, stored).await?;
             change.commit().await?;
             Ok(())
         })
         .await
+}
+
+pub(super) async fn replace(
+    database: &Database,
+    stored: &StoredClient,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            if bound(UPDATE, stored).execute(&mut *change).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            sqlx::query("DELETE FROM client_secret WHERE client_id = $1")
+                .bind(stored.client.id.as_str())
+                .execute(&mut *change)
+                .await?;
+            add_secrets(&mut change, stored).await?;
+            change.commit().await?;
+            Ok(true)
+        })
+        .await
+}
+
+/// A statement with a client in the places that `INSERT` and `UPDATE` share.
+fn bound<'q>(statement: &'static str, stored: &'q StoredClient) -> Query<'q, Any, AnyArguments> {
+    let client = &stored.client;
+    let proving = &client.authentication;
+    sqlx::query(statement)
+        .bind(client.id.as_str())
+        .bind(client.name.as_str())
+        .bind(client.grant_types.join(" "))
+        .bind(client.scopes.to_string())
+        .bind(client.access_token_seconds.map_or(0, i64::from))
+        .bind(client.algorithm.map_or("", |algorithm| algorithm.name()))
+        .bind(client.ended_until)
+        .bind(client.created_at)
+        .bind(joined(&client.redirect_uris))
+        .bind(i64::from(client.first_party))
+        .bind(client.refresh.name())
+        .bind(proving.method.name())
+        .bind(proving.algorithm.map_or("", |algorithm| algorithm.name()))
+        .bind(proving.jwks.as_str())
+        .bind(proving.certificate_name.as_ref().map_or(String::new(), ToString::to_string))
+        .bind(i64::from(proving.dpop_bound))
+        .bind(i64::from(proving.certificate_bound))
+        .bind(i64::from(client.allow_no_pkce))
+        .bind(proving.jwks_uri.as_deref().unwrap_or_default())
+        .bind(client.about.to_text())
+        .bind(stored.registration.as_deref().unwrap_or_default())
+}
+
+async fn add_secrets(change: &mut Change, stored: &StoredClient) -> Result<(), StoreError> {
+    for secret in &stored.secrets {
+        sqlx::query(
+            "INSERT INTO client_secret
+                 (client_id, secret_id, digest, created_at, expires_at, sealed)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(stored.client.id.as_str())
+        .bind(secret.id.as_str())
+        .bind(secret.digest.as_str())
+        .bind(secret.created_at)
+        .bind(secret.expires_at.unwrap_or(0))
+        .bind(secret.sealed.as_str())
+        .execute(&mut **change)
+        .await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn remove(

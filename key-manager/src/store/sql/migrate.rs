@@ -41,6 +41,11 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../../migrations/0008_audit_factors.sql"),
     },
     Migration {
+        version: 6,
+        name: "registration",
+        text: include_str!("../../../migrations/0006_registration.sql"),
+    },
+    Migration {
         version: 9,
         name: "claims_of_people",
         text: include_str!("../../../migrations/0009_claims_of_people.sql"),

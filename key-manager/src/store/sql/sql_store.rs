@@ -63,6 +63,10 @@ impl Store for SqlStore {
         clients::add(&self.0, client).await
     }
 
+    async fn replace_client(&self, client: &StoredClient) -> Result<bool, StoreError> {
+        clients::replace(&self.0, client).await
+    }
+
     async fn remove_client(&self, id: &ClientId, end: &Entry) -> Result<Option<u64>, StoreError> {
         clients::remove(&self.0, id, end).await
     }

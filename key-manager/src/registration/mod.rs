@@ -1,18 +1,27 @@
 //! How does an application become a client, and how does a client end?
+//!
+//! However it is asked for – over gRPC by the control plane, over HTTP by the client itself – it is
+//! made here. `metadata` is its form in JSON, `policy` what a client may have that registers itself.
+
+mod metadata;
+mod policy;
 
 use zeroize::Zeroizing;
 
 use crate::audit::Event;
 use crate::client_auth::{SettingError, Settings, new_client_id, new_secret, sealed_for};
 use crate::domain::{
-    AuthMethod, Client, ClientId, ClientIdError, RedirectUri, RedirectUriError, RefreshPolicy,
-    ScopeError, Scopes, UnknownAlgorithm, UnknownPolicy,
+    About, AuthMethod, Client, ClientId, ClientIdError, RedirectUri, RedirectUriError,
+    RefreshPolicy, ScopeError, Scopes, UnknownAlgorithm, UnknownPolicy,
 };
 use crate::endpoint::Authority;
 use crate::grant::{GrantKind, UnknownGrant};
 use crate::issue::{IssueError, Wish};
-use crate::store::{StoreError, StoredClient};
+use crate::store::{StoreError, StoredClient, StoredSecret};
 use crate::vault::VaultError;
+
+pub use metadata::{MetadataError, application, metadata};
+pub use policy::{Access, Forbidden, Policy, REGISTER_SCOPE, UnknownAccess};
 
 /// The longest name of a client, in bytes.
 const LONGEST_NAME: usize = 256;
@@ -40,6 +49,16 @@ pub struct Application {
     pub refresh: String,
     /// How it proves who it is.
     pub settings: Settings,
+    /// What it says about itself to people.
+    pub about: About,
+}
+
+/// A client that was made or changed by itself.
+#[derive(Debug)]
+pub struct Managed {
+    pub registered: Registered,
+    /// Manages the registration from now on; known nowhere else.
+    pub token: Zeroizing<String>,
 }
 
 /// A client that was made.
@@ -86,12 +105,18 @@ pub enum RegistrationError {
     PkcePublic,
     #[error(transparent)]
     Setting(#[from] SettingError),
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     #[error("the secret could not be sealed")]
     Seal(#[from] VaultError),
     #[error("client_id: {0}")]
     ClientId(#[from] ClientIdError),
     #[error("the client could not be stored")]
     Store(#[from] StoreError),
+    #[error("the client has been removed")]
+    Gone,
     #[error("the keys for its tokens could not be made")]
     Keys(#[from] IssueError),
 }
@@ -108,38 +133,110 @@ pub async fn register(
     authority: &Authority,
     application: &Application,
 ) -> Result<Registered, RegistrationError> {
-    let now = authority.clock.unix_seconds();
-    let client = client(authority, application, now)?;
+    let client = client(authority, application, new_client_id()?)?;
+    add(authority, client, None).await
+}
+
+/// The same for somebody who asks for it over HTTP, and who can manage it afterwards.
+pub async fn register_openly(
+    authority: &Authority,
+    application: &Application,
+) -> Result<Managed, RegistrationError> {
+    let client = client(authority, application, new_client_id()?)?;
+    authority.registration.check(&client)?;
+    let (token, digest) = new_token(authority, &client.id);
+    let registered = add(authority, client, Some(digest)).await?;
+    Ok(Managed { registered, token })
+}
+
+/// Puts another application in the place of a client, under its identifier. Its secret stays, unless
+/// it proves itself in another way now.
+pub async fn change(
+    authority: &Authority,
+    stored: StoredClient,
+    application: &Application,
+) -> Result<Managed, RegistrationError> {
+    let former = stored.client;
+    let mut client = client(authority, application, former.id)?;
+    client.created_at = former.created_at;
+    client.ended_until = former.ended_until;
+    authority.registration.check(&client)?;
+    can_sign(authority, &client).await?;
+    let (former, method) = (former.authentication.method, client.authentication.method);
+    let (secrets, secret) = if former == method {
+        (stored.secrets, Zeroizing::default())
+    } else {
+        secrets(authority, &client)?
+    };
+    let (token, digest) = new_token(authority, &client.id);
+    let stored = StoredClient { client, secrets, registration: Some(digest) };
+    let event = Event::of("client.changed").client(stored.client.id.as_str());
+    if !authority.audit.noting(event).replace_client(&stored).await? {
+        return Err(RegistrationError::Gone);
+    }
+    tracing::info!(client = %stored.client.id, "client changed");
+    Ok(Managed { registered: Registered { client: stored.client, secret }, token })
+}
+
+/// What the digests of tokens that manage a registration belong to.
+pub fn token_owner(id: &ClientId) -> String {
+    format!("registration {id}")
+}
+
+fn new_token(authority: &Authority, id: &ClientId) -> (Zeroizing<String>, String) {
+    let token = Zeroizing::new(chassis::random::token(32));
+    let digest = authority.pepper.digest(&token_owner(id), &token);
+    (token, digest)
+}
+
+async fn add(
+    authority: &Authority,
+    client: Client,
+    registration: Option<String>,
+) -> Result<Registered, RegistrationError> {
+    can_sign(authority, &client).await?;
+    let (secrets, secret) = secrets(authority, &client)?;
+    let method = client.authentication.method;
+    let stored = StoredClient { client, secrets, registration };
+    let event = Event::of("client.registered").client(stored.client.id.as_str());
+    authority.audit.noting(event.with("method", method.name())).add_client(&stored).await?;
+    let name = &stored.client.name;
+    tracing::info!(client = %stored.client.id, name, method = method.name(), "client registered");
+    Ok(Registered { client: stored.client, secret })
+}
+
+/// Sees to it that there are keys for the tokens of a client.
+async fn can_sign(authority: &Authority, client: &Client) -> Result<(), RegistrationError> {
     if let Some(algorithm) = client.algorithm
         && !authority.keeper.ring().signs(algorithm)
     {
         authority.keeper.change(Wish::Have(algorithm)).await?;
     }
+    Ok(())
+}
+
+/// A new secret, if the client proves itself with one, to be stored and to be told.
+fn secrets(
+    authority: &Authority,
+    client: &Client,
+) -> Result<(Vec<StoredSecret>, Zeroizing<String>), RegistrationError> {
     let method = client.authentication.method;
-    let mut secrets = Vec::new();
-    let mut plain = Zeroizing::default();
-    if method.has_secret() {
-        let mut secret = new_secret(&authority.pepper, &client.id, now);
-        if method == AuthMethod::SecretJwt {
-            let purpose = sealed_for(&client.id);
-            secret.stored.sealed =
-                authority.clients.sealer.seal(&purpose, secret.plain.as_bytes())?;
-        }
-        secrets.push(secret.stored);
-        plain = secret.plain;
+    if !method.has_secret() {
+        return Ok((Vec::new(), Zeroizing::default()));
     }
-    let stored = StoredClient { client, secrets };
-    let event = Event::of("client.registered").client(stored.client.id.as_str());
-    authority.audit.noting(event.with("method", method.name())).add_client(&stored).await?;
-    let name = &stored.client.name;
-    tracing::info!(client = %stored.client.id, name, method = method.name(), "client registered");
-    Ok(Registered { client: stored.client, secret: plain })
+    let now = authority.clock.unix_seconds();
+    let mut secret = new_secret(&authority.pepper, &client.id, now);
+    if method == AuthMethod::SecretJwt {
+        let purpose = sealed_for(&client.id);
+        secret.stored.sealed = authority.clients.sealer.seal(&purpose, secret.plain.as_bytes())?;
+    }
+    Ok((vec![secret.stored], secret.plain))
 }
 
 fn client(
     authority: &Authority,
     application: &Application,
-    now: i64,
+    id: ClientId,
 ) -> Result<Client, RegistrationError> {
     let name = application.name.trim();
     if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
@@ -175,7 +272,7 @@ fn client(
     }
     let algorithm = Some(application.algorithm.as_str()).filter(|name| !name.is_empty());
     Ok(Client {
-        id: new_client_id()?,
+        id,
         name: name.to_owned(),
         grant_types: grants.iter().map(|grant| grant.name().to_owned()).collect(),
         scopes: Scopes::collect(application.scopes.iter().map(String::as_str))?,
@@ -186,8 +283,9 @@ fn client(
         allow_no_pkce: application.allow_no_pkce,
         refresh: refresh(application, public)?,
         ended_until: 0,
-        created_at: now,
+        created_at: authority.clock.unix_seconds(),
         authentication,
+        about: application.about.clone(),
     })
 }
 
