@@ -81,6 +81,10 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Token(options) => tokens::token(connection, home, &clock, options).await?,
         Command::Revoke(asked) => tokens::revoke(connection, asked).await?,
         Command::User(people::User::Add(asked)) => people::add_user(connection, asked).await?,
+        Command::User(people::User::Pending) => people::pending(connection).await?,
+        Command::User(people::User::Approve { user_id }) => {
+            people::approve(connection, user_id).await?
+        }
         Command::User(people::User::Claims(asked)) => people::set_claims(connection, asked).await?,
         Command::Client(people::Client::Add(asked)) => {
             people::add_client(connection, asked).await?

@@ -10,11 +10,15 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use turnpike_proto::identity::v1::clients_client::ClientsClient;
 use turnpike_proto::identity::v1::users_client::UsersClient;
-use turnpike_proto::identity::v1::{CreateUserRequest, RegisterClientRequest, SetClaimsRequest};
+use turnpike_proto::identity::v1::{
+    ApproveUserRequest, CreateUserRequest, ListPendingUsersRequest, RegisterClientRequest,
+    SetClaimsRequest,
+};
 
 use crate::failure::Failure;
-use crate::output::Report;
-use crate::rpc;
+use crate::gateways::time;
+use crate::output::{Report, Table};
+use crate::rpc::{self, of_message};
 
 /// More than the longest password: what is longer is refused by the key manager.
 const LONGEST_INPUT: u64 = 4096;
@@ -23,6 +27,14 @@ const LONGEST_INPUT: u64 = 4096;
 pub(crate) enum User {
     /// Make an account; its password is the first line of standard input
     Add(AddUser),
+    /// Those who made an account themselves and wait
+    Pending,
+    /// Let somebody in who waits
+    Approve {
+        /// The subject, as `user pending` tells it
+        #[arg(value_name = "SUBJECT")]
+        user_id: String,
+    },
     /// Replace what is known of a person: name, mail address, …
     Claims(SetClaims),
 }
@@ -35,6 +47,9 @@ pub(crate) struct AddUser {
     /// Take the password from the first line of this file instead
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// It is no password but the hash that another system made of it
+    #[arg(long)]
+    hashed: bool,
     #[command(flatten)]
     known: Known,
 }
@@ -104,9 +119,11 @@ pub(crate) async fn add_user(
     connection: &rpc::Options,
     asked: &AddUser,
 ) -> Result<Report, Failure> {
-    let password = asked.password()?;
+    let secret = asked.password()?;
+    let none = String::new();
+    let (password, password_hash) = if asked.hashed { (none, secret) } else { (secret, none) };
     let claims = asked.known.text();
-    let request = CreateUserRequest { name: asked.name.clone(), password, claims };
+    let request = CreateUserRequest { name: asked.name.clone(), password, claims, password_hash };
     let wire = connection.key_manager()?;
     let made = UsersClient::new(wire.channel())
         .create(request)
@@ -115,6 +132,30 @@ pub(crate) async fn add_user(
         .into_inner();
     let said = format!("{} can log in; the subject of their tokens is {}", made.name, made.user_id);
     Ok(Report::new(json!({ "userId": made.user_id, "name": made.name })).text(said))
+}
+
+pub(crate) async fn pending(connection: &rpc::Options) -> Result<Report, Failure> {
+    let wire = connection.key_manager()?;
+    let answer = UsersClient::new(wire.channel())
+        .list_pending(ListPendingUsersRequest {})
+        .await
+        .map_err(|status| wire.error(status))?
+        .into_inner();
+    let mut table = Table::new("nobody waits", &["SUBJECT", "NAME", "SIGNED UP AT"]);
+    for user in &answer.users {
+        let since = time(user.signed_up_at.as_ref());
+        table.row(vec![user.user_id.as_str().into(), user.name.as_str().into(), since.into()]);
+    }
+    let value = of_message("turnpike.identity.v1.ListPendingUsersResponse", &answer);
+    Ok(Report::new(value).table(table))
+}
+
+pub(crate) async fn approve(connection: &rpc::Options, user_id: &str) -> Result<Report, Failure> {
+    let wire = connection.key_manager()?;
+    let request = ApproveUserRequest { user_id: user_id.to_owned() };
+    let approved = UsersClient::new(wire.channel()).approve(request).await;
+    approved.map_err(|status| wire.error(status))?;
+    Ok(Report::new(json!({ "userId": user_id })).text(format!("{user_id} can log in")))
 }
 
 pub(crate) async fn set_claims(

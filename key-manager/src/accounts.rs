@@ -3,13 +3,18 @@
 //! Whatever ends a login ends what came from it: sessions, codes, refresh families and, through
 //! the revocation log, access tokens (KM-101, KM-107).
 
+use std::net::IpAddr;
+
 use crate::audit::Event;
 use crate::domain::{
     Password, PasswordError, Profile, ProfileError, User, UserName, UserNameError,
 };
 use crate::endpoint::Authority;
-use crate::store::{StoreError, StoredUser};
-use crate::vault::PasswordFailure;
+use crate::store::{Joined, StoreError, StoredUser};
+use crate::vault::{PasswordFailure, Passwords};
+
+/// So many accounts wait for approval at a time.
+const MOST_PENDING: u32 = 1000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
@@ -21,6 +26,10 @@ pub enum AccountError {
     Profile(#[from] ProfileError),
     #[error("name: it is taken")]
     Taken,
+    #[error("password_hash: it is of no known form, or costs too much")]
+    Foreign,
+    #[error("too many accounts wait for approval")]
+    Full,
     #[error("there is no such person")]
     Nobody,
     #[error("the password could not be hashed")]
@@ -36,11 +45,74 @@ pub async fn create(
     password: &str,
     claims: &str,
 ) -> Result<User, AccountError> {
-    let name = UserName::parse(name)?;
+    let user = new_user(authority, name, claims)?;
     let password = Password::chosen(password)?;
+    let password = authority.passwords.hash(password).await?;
+    let event = Event::of("user.created").with("user", &user.id);
+    add(authority, StoredUser { user, password }, event).await
+}
+
+/// Makes an account with the hash that another system made of its password.
+pub async fn bring(
+    authority: &Authority,
+    name: &str,
+    hash: &str,
+    claims: &str,
+) -> Result<User, AccountError> {
+    let user = new_user(authority, name, claims)?;
+    if !Passwords::can_take(hash) {
+        return Err(AccountError::Foreign);
+    }
+    let event = Event::of("user.imported").with("user", &user.id);
+    add(authority, StoredUser { user, password: hash.to_owned() }, event).await
+}
+
+/// Makes an account for its person; `waits`: nobody can use it until somebody approves it.
+pub async fn sign_up(
+    authority: &Authority,
+    name: &str,
+    password: &str,
+    waits: bool,
+    address: Option<IpAddr>,
+) -> Result<User, AccountError> {
+    let mut user = new_user(authority, name, "")?;
+    user.disabled = waits;
+    let password = Password::chosen(password)?;
+    let password = authority.passwords.hash(password).await?;
+    let event = Event::of("user.signed_up").by(&user.id).from(address);
+    let stored = StoredUser { user, password };
+    if !waits {
+        return add(authority, stored, event).await;
+    }
+    match authority.audit.noting(event).add_pending_user(&stored, MOST_PENDING).await? {
+        Joined::Waiting => {}
+        Joined::Taken => return Err(AccountError::Taken),
+        Joined::Full => return Err(AccountError::Full),
+    }
+    tracing::info!(user = stored.user.id, "account waits for approval");
+    Ok(stored.user)
+}
+
+/// Lets a person in who waits for it. `Nobody`: they do not wait.
+pub async fn approve(authority: &Authority, id: &str) -> Result<(), AccountError> {
+    let event = Event::of("user.approved").with("user", id);
+    if !authority.audit.noting(event).approve_user(id).await? {
+        return Err(AccountError::Nobody);
+    }
+    tracing::info!(user = id, "account approved");
+    Ok(())
+}
+
+/// Those who wait, the oldest first.
+pub async fn pending(authority: &Authority) -> Result<Vec<User>, AccountError> {
+    Ok(authority.store.pending_users(MOST_PENDING).await?)
+}
+
+fn new_user(authority: &Authority, name: &str, claims: &str) -> Result<User, AccountError> {
+    let name = UserName::parse(name)?;
     let profile = Profile::parse(claims)?;
     let now = authority.clock.unix_seconds();
-    let user = User {
+    Ok(User {
         id: chassis::random::token(16),
         name,
         disabled: false,
@@ -48,10 +120,14 @@ pub async fn create(
         profile_at: if profile == Profile::default() { 0 } else { now },
         profile,
         created_at: now,
-    };
-    let password = authority.passwords.hash(password).await?;
-    let stored = StoredUser { user, password };
-    let event = Event::of("user.created").with("user", &stored.user.id);
+    })
+}
+
+async fn add(
+    authority: &Authority,
+    stored: StoredUser,
+    event: Event,
+) -> Result<User, AccountError> {
     if !authority.audit.noting(event).add_user(&stored).await? {
         return Err(AccountError::Taken);
     }

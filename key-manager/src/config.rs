@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::audit::AuditRules;
 use crate::domain::{Scopes, TokenAlgorithm};
-use crate::endpoint::{Issuer, LoginRules, Mfa};
+use crate::endpoint::{Issuer, LoginRules, Mfa, SignUp};
 use crate::fraud::FraudRules;
 use crate::grant::{GrantKind, RefreshRules};
 use crate::registration::{Access, Policy};
@@ -290,6 +290,13 @@ pub struct LoginConfig {
     pub mfa: Mfa,
     pub hashes: usize,
     pub waiting: usize,
+    /// KiB.
+    #[serde(deserialize_with = "memory")]
+    pub hash_memory: u32,
+    #[serde(deserialize_with = "passes")]
+    pub hash_passes: u32,
+    #[serde(deserialize_with = "signup")]
+    pub signup: SignUp,
     pub failures: u32,
     pub failures_of_network: u32,
     #[serde(deserialize_with = "seconds")]
@@ -306,6 +313,7 @@ impl LoginConfig {
             life_seconds: self.life,
             idle_seconds: self.idle,
             mfa: self.mfa,
+            signup: self.signup,
             name: self.limits(self.failures),
             network: self.limits(self.failures_of_network),
         }
@@ -321,7 +329,12 @@ impl LoginConfig {
     }
 
     pub const fn passwords(self) -> PasswordRules {
-        PasswordRules { at_once: self.hashes, waiting: self.waiting }
+        PasswordRules {
+            at_once: self.hashes,
+            waiting: self.waiting,
+            memory_kib: self.hash_memory,
+            passes: self.hash_passes,
+        }
     }
 }
 
@@ -384,6 +397,28 @@ fn audience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
         return Err(D::Error::custom("a token is for somebody: name at least one audience"));
     }
     Ok(audience)
+}
+
+/// Less than 7 MiB is no protection, and more than 1 GiB no server.
+fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let kib = u32::deserialize(deserializer)?;
+    let fits = (7 * 1024..=1024 * 1024).contains(&kib);
+    fits.then_some(kib).ok_or_else(|| D::Error::custom("a hash takes 7168 to 1048576 KiB"))
+}
+
+fn passes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let passes = u32::deserialize(deserializer)?;
+    let fits = (1..=100).contains(&passes);
+    fits.then_some(passes).ok_or_else(|| D::Error::custom("a hash takes 1 to 100 passes"))
+}
+
+fn signup<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignUp, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "off" => Ok(SignUp::Off),
+        "approval" => Ok(SignUp::Approval),
+        "on" => Ok(SignUp::On),
+        _ => Err(D::Error::custom("this is off, approval or on")),
+    }
 }
 
 fn mfa<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mfa, D::Error> {

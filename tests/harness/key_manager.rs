@@ -95,7 +95,7 @@ impl KeyManager {
     /// Makes an account; `claims` is a JSON object. The answer is the `sub` of its tokens.
     pub async fn person(&self, name: &str, password: &str, claims: &str) -> String {
         let [name, password, claims] = [name, password, claims].map(str::to_owned);
-        let request = CreateUserRequest { name, password, claims };
+        let request = CreateUserRequest { name, password, claims, ..CreateUserRequest::default() };
         let made = UsersClient::new(self.channel("admin")).create(request).await;
         made.expect("an account").into_inner().user_id
     }

@@ -5,7 +5,7 @@ use http::Method;
 use super::paths::Endpoint;
 use super::{
     Authority, Peer, Refusal, Reply, Request, account, authorize, discovery, interaction,
-    introspect, jwks, pages, register, reply, revoke, second_factor, token, userinfo,
+    introspect, jwks, pages, register, reply, revoke, second_factor, sign_up, token, userinfo,
 };
 
 /// Answers a request. Never fails: a refusal is an answer too.
@@ -66,6 +66,7 @@ async fn serve(
         Endpoint::Consent => interaction::decide(authority, request).await,
         Endpoint::Factor => second_factor::answered(authority, request).await,
         Endpoint::Continue => interaction::go_on(authority, request).await,
+        Endpoint::SignUp => sign_up::sign_up(authority, request).await,
         Endpoint::Token => token::token(authority, request).await,
         Endpoint::Introspect => introspect::introspect(authority, request).await,
         Endpoint::Revoke => revoke::revoke(authority, request).await,
@@ -83,6 +84,7 @@ impl Endpoint {
                 | Self::Factor
                 | Self::Continue
                 | Self::Account
+                | Self::SignUp
         )
     }
 
@@ -100,6 +102,7 @@ impl Endpoint {
             Self::Factor => "factor",
             Self::Continue => "continue",
             Self::Account => "account",
+            Self::SignUp => "signup",
             Self::Userinfo => "userinfo",
             Self::Introspect => "introspect",
             Self::Revoke => "revoke",

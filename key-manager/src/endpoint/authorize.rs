@@ -9,7 +9,7 @@ use url::form_urlencoded::Serializer;
 use super::audience::audience;
 use super::scope::scopes;
 use super::ticket::Ticket;
-use super::{Authority, Refusal, Reply, Request, interaction};
+use super::{Authority, Refusal, Reply, Request, SignUp, interaction};
 use crate::domain::{Client, ClientId, LoginMethod, Scopes, User};
 use crate::form::Form;
 use crate::grant::{CODE_OWNER, GrantKind, PKCE_METHOD, is_challenge};
@@ -39,7 +39,10 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
     let redirect = form.find("redirect_uri").unwrap_or_default();
     admitted(&client, redirect)?;
     match read(authority, &client, redirect, &form) {
-        Ok(ticket) => interaction::begin(authority, request, &client, ticket).await,
+        Ok(ticket) => {
+            let create = form.find("prompt") == Some("create");
+            interaction::begin(authority, request, &client, ticket, create).await
+        }
         Err(denial) => deny(authority, redirect, form.find("state"), denial),
     }
 }
@@ -101,12 +104,14 @@ fn read(
         .map_err(|_| Denial("invalid_target", "the resource is not known here"))?;
     let prompts: Vec<&str> = form.find("prompt").unwrap_or_default().split(' ').collect();
     let known = ["", "none", "login", "consent", "select_account"];
-    if !prompts.iter().all(|prompt| known.contains(prompt)) {
+    let creates = authority.login.signup != SignUp::Off;
+    let is_known = |prompt: &&str| known.contains(prompt) || (creates && *prompt == "create");
+    if !prompts.iter().all(is_known) {
         return Err(invalid("prompt is none, login, consent or select_account"));
     }
     let asks = |prompt| prompts.contains(&prompt);
-    if asks("none") && prompts.len() > 1 {
-        return Err(invalid("prompt=none stands alone"));
+    if (asks("none") || asks("create")) && prompts.len() > 1 {
+        return Err(invalid("prompt=none and prompt=create stand alone"));
     }
     let max_age = form.find("max_age").map(str::parse::<u32>).transpose();
     Ok(Ticket {
@@ -118,7 +123,7 @@ fn read(
         scopes: scopes.to_string(),
         audience: audience.into_owned(),
         // One account is chosen by logging in with it.
-        login: asks("login") || asks("select_account"),
+        login: asks("login") || asks("select_account") || asks("create"),
         consent: asks("consent"),
         silent: asks("none"),
         acr: wanted(form.find("acr_values").unwrap_or_default()).to_owned(),

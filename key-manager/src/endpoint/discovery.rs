@@ -5,7 +5,7 @@
 use jose::Algorithm;
 use serde_json::json;
 
-use super::{Authority, Mfa, Reply, reply};
+use super::{Authority, Mfa, Reply, SignUp, reply};
 use crate::binding::PROOF_ALGORITHMS;
 use crate::client_auth::ASSERTION_ALGORITHMS;
 use crate::domain::{AuthMethod, LoginMethod, Profile};
@@ -42,6 +42,9 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         ASSERTION_ALGORITHMS.into_iter().map(Algorithm::name).chain(["HS256"]).collect();
     let scopes: Vec<_> = ["openid"].into_iter().chain(Profile::SCOPES).collect();
     let claims: Vec<_> = OUR_CLAIMS.into_iter().chain(Profile::names()).collect();
+    let creates = (authority.login.signup != SignUp::Off).then_some("create");
+    let prompts: Vec<_> =
+        ["none", "login", "consent", "select_account"].into_iter().chain(creates).collect();
     let mut document = json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": issuer.address("authorize"),
@@ -55,7 +58,7 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "response_modes_supported": ["query"],
         "code_challenge_methods_supported": [PKCE_METHOD],
         "authorization_response_iss_parameter_supported": true,
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "prompt_values_supported": prompts,
         "scopes_supported": scopes,
         "claims_supported": claims,
         "acr_values_supported": acr(authority),

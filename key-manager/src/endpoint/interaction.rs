@@ -8,7 +8,7 @@ use http::{HeaderValue, header};
 use super::authorize::{Denial, admitted, client, deny, grant, see_other};
 use super::pages::{self, ConsentPage, LoginPage};
 use super::ticket::Ticket;
-use super::{Authority, Refusal, Reply, Request, login, second_factor};
+use super::{Authority, Refusal, Reply, Request, SignUp, login, second_factor, sign_up};
 use crate::audit::Event;
 use crate::domain::{Client, LoginMethod, Scopes, User};
 use crate::store::StoredSession;
@@ -19,12 +19,13 @@ const COOKIE: &str = "__Host-turnpike";
 /// What the login page calls the person's own page.
 pub(super) const OWN_PAGE: &str = "your account";
 
-/// A new request.
+/// A new request; `create`: it asks for a new account.
 pub(super) async fn begin(
     authority: &Authority,
     request: &Request,
     client: &Client,
-    ticket: Ticket,
+    mut ticket: Ticket,
+    create: bool,
 ) -> Result<Reply, Refusal> {
     let cookie = cookie(request);
     match standing(authority, &ticket, cookie.as_deref()).await? {
@@ -34,8 +35,24 @@ pub(super) async fn begin(
         None if ticket.silent => {
             refuse(authority, &ticket, Denial("login_required", "nobody is logged in"))
         }
+        None if create => {
+            let fresh = bind(authority, &mut ticket, cookie.as_deref());
+            let mut page = sign_up::page(authority, &ticket, "", None).await?;
+            if let Some(fresh) = fresh {
+                keep(&mut page, &fresh)?;
+            }
+            Ok(page)
+        }
         None => ask_login(authority, &client.name, ticket, cookie.as_deref(), "", false),
     }
+}
+
+/// Binds a request to its browser; answers the cookie that it is to keep, if it had none. One that
+/// has one keeps it: it may be logged in, and other pages may be open.
+fn bind(authority: &Authority, ticket: &mut Ticket, cookie: Option<&str>) -> Option<String> {
+    let fresh = cookie.is_none().then(|| chassis::random::token(32));
+    ticket.bind(authority, fresh.as_deref().or(cookie).unwrap_or_default());
+    fresh
 }
 
 /// The session behind a cookie, whose person needs not log in anew for this.
@@ -95,7 +112,7 @@ pub(super) async fn arrive(
 pub(super) async fn log_in(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
     let form = request.form()?;
     let before = cookie(request);
-    let mut ticket = Ticket::open(authority, form.find("request"), before.as_deref())?;
+    let ticket = Ticket::open(authority, form.find("request"), before.as_deref())?;
     let whither = whither(authority, &ticket).await?;
     let name = form.find("name").unwrap_or_default();
     let password = form.find("password").unwrap_or_default();
@@ -103,21 +120,32 @@ pub(super) async fn log_in(authority: &Authority, request: &Request) -> Result<R
     let Some(user) = user else {
         return ask_login(authority, &whither, ticket, before.as_deref(), name, true);
     };
-    if let Some(missing) = second_factor::missing(authority, &ticket, &user, None).await? {
-        return second_factor::ask(authority, ticket, &user, missing);
+    enter(authority, request, ticket, &user, before.as_deref()).await
+}
+
+/// Begins a session with a password, unless that is not enough; `before` is the cookie that there
+/// was.
+pub(super) async fn enter(
+    authority: &Authority,
+    request: &Request,
+    mut ticket: Ticket,
+    user: &User,
+    before: Option<&str>,
+) -> Result<Reply, Refusal> {
+    if let Some(missing) = second_factor::missing(authority, &ticket, user, None).await? {
+        return second_factor::ask(authority, ticket, user, missing);
     }
     // A new cookie, so that one that was known before the login is worth nothing after it.
     let method = LoginMethod::Password;
-    let (session, cookie) =
-        login::begin(authority, &user, method, request, before.as_deref()).await?;
+    let (session, cookie) = login::begin(authority, user, method, request, before).await?;
     ticket.login = false;
-    let mut reply = arrive(authority, ticket, &session, &user, &cookie).await?;
+    let mut reply = arrive(authority, ticket, &session, user, &cookie).await?;
     keep(&mut reply, &cookie)?;
     Ok(reply)
 }
 
 /// What a person reads of where a login leads.
-async fn whither(authority: &Authority, ticket: &Ticket) -> Result<String, Refusal> {
+pub(super) async fn whither(authority: &Authority, ticket: &Ticket) -> Result<String, Refusal> {
     if ticket.is_account() {
         return Ok(OWN_PAGE.to_owned());
     }
@@ -215,9 +243,7 @@ pub(super) fn ask_login(
     name: &str,
     wrong: bool,
 ) -> Result<Reply, Refusal> {
-    // A browser that has a cookie keeps it: it may be logged in, and other pages may be open.
-    let fresh = cookie.is_none().then(|| chassis::random::token(32));
-    ticket.bind(authority, fresh.as_deref().or(cookie).unwrap_or_default());
+    let fresh = bind(authority, &mut ticket, cookie);
     let mut page = pages::login(&LoginPage {
         client: whither,
         action: &authority.issuer.local("login"),
@@ -225,6 +251,9 @@ pub(super) fn ask_login(
         redirect: &ticket.redirect_uri,
         name,
         wrong,
+        sign_up: (authority.login.signup != SignUp::Off)
+            .then(|| authority.issuer.local("signup"))
+            .as_deref(),
     });
     if let Some(fresh) = fresh {
         keep(&mut page, &fresh)?;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use http::header;
 
-use super::{Authority, Refusal, Request};
+use super::{Authority, Refusal, Request, SignUp};
 use crate::audit::Event;
 use crate::domain::{LoginMethod, Password, User, UserName, network};
 use crate::store::{Failures, StoredSession};
@@ -31,6 +31,7 @@ pub struct LoginRules {
     /// And after so many in which the browser did not come.
     pub idle_seconds: i64,
     pub mfa: Mfa,
+    pub signup: SignUp,
     /// For one name.
     pub name: Failures,
     /// For one network.
@@ -50,7 +51,8 @@ pub(super) async fn recognise(
     name: &str,
     password: &str,
 ) -> Result<Option<User>, Refusal> {
-    let (Ok(name), Ok(password)) = (UserName::parse(name), Password::tried(password)) else {
+    let typed = password;
+    let (Ok(name), Ok(password)) = (UserName::parse(name), Password::tried(typed)) else {
         return Ok(None);
     };
     let now = authority.clock.unix_seconds();
@@ -63,9 +65,10 @@ pub(super) async fn recognise(
     let allowed = reached && store.begin_attempt(&by_name, &rules.name, now).await?;
 
     let stored = store.user_named(&name).await?;
-    let phc = stored.as_ref().map(|stored| stored.password.as_str());
+    let phc = stored.as_ref().map(|stored| stored.password.clone()).unwrap_or_default();
+    let known = stored.as_ref().map(|stored| stored.password.as_str());
     // Also for one who is locked out: the time says nothing.
-    let same = match authority.passwords.matches(password, phc).await {
+    let same = match authority.passwords.matches(password, known).await {
         Ok(same) => same,
         Err(failure) => {
             // Nothing was looked at, so nothing failed: an overload locks nobody out.
@@ -85,6 +88,7 @@ pub(super) async fn recognise(
         store.end_attempt(&by_name, true).await?;
         store.end_attempt(&by_network, false).await?;
         tracing::info!(user = user.id, "logged in");
+        renew(authority, user, &phc, typed).await;
     } else {
         let text = address.map(|address| address.to_string()).unwrap_or_default();
         tracing::info!(address = text, allowed, "login failed");
@@ -92,6 +96,23 @@ pub(super) async fn recognise(
         failed(authority, address, user_id.as_deref(), allowed).await?;
     }
     Ok(known)
+}
+
+/// Makes a hash anew that was made otherwise than today (KM-101). When that does not work, the next
+/// login tries again.
+async fn renew(authority: &Authority, user: &User, stored: &str, typed: &str) {
+    if authority.passwords.is_current(stored) {
+        return;
+    }
+    let Ok(password) = Password::tried(typed) else { return };
+    let Ok(hash) = authority.passwords.hash(password).await else { return };
+    let event = Event::of("user.password_rehashed").by(&user.id);
+    let renewed = authority.audit.noting(event).renew_hash(&user.id, stored, &hash).await;
+    match renewed {
+        Ok(true) => tracing::info!(user = user.id, "password hashed anew"),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(user = user.id, %error, "password not hashed anew"),
+    }
 }
 
 /// Notes a login that failed. What was typed as a name is not noted: it may be a password.

@@ -11,6 +11,7 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use url::Url;
 
+use super::sign_up::Trouble;
 use super::{Refusal, Reply};
 
 /// The hash below is that of this text, byte for byte: a test holds them together.
@@ -31,6 +32,20 @@ pub(super) struct LoginPage<'p> {
     pub(super) name: &'p str,
     /// Whether that was wrong.
     pub(super) wrong: bool,
+    /// Where one makes an account; `None`: not here.
+    pub(super) sign_up: Option<&'p str>,
+}
+
+/// Asks for a name and a password of a new account.
+pub(super) struct SignUpPage<'p> {
+    pub(super) client: &'p str,
+    pub(super) action: &'p str,
+    pub(super) request: &'p str,
+    pub(super) redirect: &'p str,
+    /// The name that was typed before.
+    pub(super) name: &'p str,
+    /// Why that did not do.
+    pub(super) trouble: Option<Trouble>,
 }
 
 /// Asks whether a client may have what it wants.
@@ -59,13 +74,78 @@ pub(super) fn login(page: &LoginPage<'_>) -> Reply {
          <label for=\"password\">Password</label>\
          <input id=\"password\" name=\"password\" type=\"password\" \
          autocomplete=\"current-password\" required>\
-         <button type=\"submit\">Log in</button></form>",
+         <button type=\"submit\">Log in</button></form>{sign_up}",
+        sign_up =
+            page.sign_up.map(|action| create_button(action, page.request)).unwrap_or_default(),
         client = escape(page.client),
         action = escape(page.action),
         request = escape(page.request),
         name = escape(page.name),
     );
     render(StatusCode::OK, "Log in", &body, Some(page.redirect))
+}
+
+fn create_button(action: &str, request: &str) -> String {
+    format!(
+        "<form method=\"post\" action=\"{action}\">\
+         <input type=\"hidden\" name=\"request\" value=\"{request}\">\
+         <button type=\"submit\" class=\"other\">Create an account</button></form>",
+        action = escape(action),
+        request = escape(request),
+    )
+}
+
+pub(super) fn sign_up(page: &SignUpPage<'_>) -> Reply {
+    // Each error is tied to its field.
+    let (field, text) = match page.trouble {
+        None => ("", ""),
+        Some(Trouble::Name) => ("name", "A name has 1 to 256 bytes and no spaces."),
+        Some(Trouble::Taken) => ("name", "This name is taken."),
+        Some(Trouble::Password) => ("password", "A password has 8 to 1024 bytes."),
+        Some(Trouble::Repeated) => ("again", "The passwords differ."),
+        Some(Trouble::TooMany) => ("name", "There are too many new accounts. Try again later."),
+    };
+    let note = match text {
+        "" => String::new(),
+        text => format!("<p class=\"wrong\" role=\"alert\" id=\"wrong\">{text}</p>"),
+    };
+    let tie = |name: &str| {
+        let tied = !field.is_empty() && name == field;
+        if tied { " aria-invalid=\"true\" aria-describedby=\"wrong\"" } else { "" }
+    };
+    let body = format!(
+        "<h1>Create an account</h1><p>to go on to <strong>{client}</strong></p>{note}\
+         <form method=\"post\" action=\"{action}\">\
+         <input type=\"hidden\" name=\"request\" value=\"{request}\">\
+         <label for=\"name\">Name</label>\
+         <input id=\"name\" name=\"name\" value=\"{name}\" autocomplete=\"username\" \
+         autocapitalize=\"none\" spellcheck=\"false\" required{on_name}>\
+         <label for=\"password\">Password, at least 8 characters</label>\
+         <input id=\"password\" name=\"password\" type=\"password\" \
+         autocomplete=\"new-password\" required{on_password}>\
+         <label for=\"again\">Password again</label>\
+         <input id=\"again\" name=\"again\" type=\"password\" \
+         autocomplete=\"new-password\" required{on_again}>\
+         <button type=\"submit\">Create</button></form>",
+        client = escape(page.client),
+        action = escape(page.action),
+        request = escape(page.request),
+        name = escape(page.name),
+        on_name = tie("name"),
+        on_password = tie("password"),
+        on_again = tie("again"),
+    );
+    render(StatusCode::OK, "Create an account", &body, Some(page.redirect))
+}
+
+/// Says that somebody has to let a person in.
+pub(super) fn waiting(name: &str) -> Reply {
+    let body = format!(
+        "<h1>Your account is waiting</h1><p>Somebody has to approve <strong>{}</strong>. Then you \
+         can log in.</p>",
+        escape(name)
+    );
+    render(StatusCode::OK, "Your account is waiting", &body, None)
 }
 
 pub(super) fn consent(page: &ConsentPage<'_>) -> Reply {
@@ -208,6 +288,7 @@ mod tests {
                 redirect,
                 name: "",
                 wrong: false,
+                sign_up: None,
             };
             let reply = login(&page);
             reply.headers()[CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned()

@@ -35,6 +35,7 @@ pub(super) enum Endpoint {
     Continue,
     /// The person's own page.
     Account,
+    SignUp,
     Userinfo,
     Introspect,
     Revoke,
@@ -98,6 +99,7 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/factor" => Some(Endpoint::Factor),
         "/continue" => Some(Endpoint::Continue),
         "/account" => Some(Endpoint::Account),
+        "/signup" => Some(Endpoint::SignUp),
         "/userinfo" => Some(Endpoint::Userinfo),
         "/introspect" => Some(Endpoint::Introspect),
         "/revoke" => Some(Endpoint::Revoke),

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::record::{
-    AuditHead, AuditLine, Chain, Failures, KeyChange, Ledger, Note, Noted, Rotation,
+    AuditHead, AuditLine, Chain, Failures, Joined, KeyChange, Ledger, Note, Noted, Rotation,
     StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily, StoredKey,
     StoredSession, StoredUser, Use, Used,
 };
-use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, UserName};
+use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -179,6 +179,19 @@ pub trait Store: fmt::Debug + Send + Sync {
         client: &ClientId,
         end: &Entry,
     ) -> Result<bool, StoreError>;
+
+    /// Adds a person who may not log in yet and waits for approval, of at most `most` who do.
+    async fn add_pending_user(&self, user: &StoredUser, most: u32) -> Result<Joined, StoreError>;
+
+    /// Lets a person in who waits for approval. `false`: nobody of that name does.
+    async fn approve_user(&self, id: &str) -> Result<bool, StoreError>;
+
+    /// Those who wait for approval, the oldest first, at most `limit`.
+    async fn pending_users(&self, limit: u32) -> Result<Vec<User>, StoreError>;
+
+    /// Replaces the hash of a password by another one of the same password; nothing ends. `false`:
+    /// it is not `former` any more.
+    async fn renew_hash(&self, id: &str, former: &str, hash: &str) -> Result<bool, StoreError>;
 
     /// Replaces the password and ends every token, by the line `end`, and every session but
     /// `keep`, all or nothing. `false`: there is no such person.

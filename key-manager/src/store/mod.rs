@@ -10,7 +10,7 @@ mod sql;
 
 pub use contract::{Store, StoreError};
 pub use record::{
-    AuditHead, AuditLine, Chain, Failures, Grant, KeyChange, Ledger, Note, Noted, Rotation,
+    AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
     StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily, StoredKey,
     StoredSecret, StoredSession, StoredUser, Use, Used,
 };

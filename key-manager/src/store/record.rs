@@ -179,6 +179,17 @@ impl fmt::Debug for StoredUser {
     }
 }
 
+/// What became of an account that somebody made themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// It waits for approval.
+    Waiting,
+    /// The name is taken.
+    Taken,
+    /// Too many wait.
+    Full,
+}
+
 /// How many failures of a key are free, and what follows (KM-102).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failures {

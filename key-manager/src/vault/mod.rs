@@ -6,6 +6,7 @@
 
 mod error;
 mod file;
+mod foreign_hash;
 mod master;
 mod passwords;
 mod pepper;

@@ -1,6 +1,6 @@
 //! Is this the password of that person?
 //!
-//! Argon2id with 19 MiB, two passes, one lane (KM-101). Each hash needs that memory, so only a few
+//! Argon2id, by default with 19 MiB, two passes, one lane (KM-101). Each hash needs that memory, so only a few
 //! run at once and only so many wait: beyond it one hears to come back, and memory stays bounded.
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use chassis::task::Tasks;
 use tokio::sync::Semaphore;
 
+use super::foreign_hash::ForeignHash;
 use crate::domain::Password;
 
 /// How much goes on at a time.
@@ -19,6 +20,10 @@ pub struct PasswordRules {
     pub at_once: usize,
     /// Those that wait for their turn.
     pub waiting: usize,
+    /// What a hash needs, in KiB.
+    pub memory_kib: u32,
+    /// How often it goes over it.
+    pub passes: u32,
 }
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -39,24 +44,62 @@ pub struct Passwords {
     places: Arc<Semaphore>,
     /// Compared with when there is nobody of that name, so that it takes as long.
     decoy: Arc<str>,
+    cost: Cost,
 }
+
+/// What new hashes cost.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    memory_kib: u32,
+    passes: u32,
+}
+
+/// A hash that was brought along may cost so much at most: as much as a few of ours.
+const DEAREST: Cost = Cost { memory_kib: 128 * 1024, passes: 10 };
 
 impl Passwords {
     pub fn new(rules: PasswordRules, tasks: Tasks) -> Result<Self, PasswordFailure> {
         let at_once = rules.at_once.clamp(1, Semaphore::MAX_PERMITS / 2);
         let waiting = rules.waiting.min(Semaphore::MAX_PERMITS / 2);
-        let decoy = hash(chassis::random::token(32).as_bytes())?;
+        let PasswordRules { memory_kib, passes, .. } = rules;
+        let cost = Cost { memory_kib, passes };
+        let decoy = hash(chassis::random::token(32).as_bytes(), cost)?;
         Ok(Self {
             tasks,
             turns: Arc::new(Semaphore::new(at_once)),
             places: Arc::new(Semaphore::new(at_once.saturating_add(waiting))),
             decoy: decoy.into(),
+            cost,
         })
+    }
+
+    /// Whether a stored hash is one that would be made today.
+    pub fn is_current(&self, stored: &str) -> bool {
+        let Cost { memory_kib, passes } = self.cost;
+        stored.starts_with(&format!("$argon2id$v=19$m={memory_kib},t={passes},p=1$"))
+    }
+
+    /// Whether a hash that was brought along can be looked at, and does not cost too much.
+    pub fn can_take(stored: &str) -> bool {
+        if ForeignHash::parse(stored).is_some() {
+            return true;
+        }
+        let Ok(hash) = PasswordHash::new(stored) else { return false };
+        let known = Algorithm::try_from(hash.algorithm).is_ok() && hash.hash.is_some();
+        let params = Params::try_from(&hash);
+        known
+            && hash.salt.is_some()
+            && params.is_ok_and(|params| {
+                params.m_cost() <= DEAREST.memory_kib
+                    && params.t_cost() <= DEAREST.passes
+                    && params.p_cost() <= 4
+            })
     }
 
     /// The PHC string to be stored.
     pub async fn hash(&self, password: Password) -> Result<String, PasswordFailure> {
-        self.in_turn(move || hash(password.expose())).await?
+        let cost = self.cost;
+        self.in_turn(move || hash(password.expose(), cost)).await?
     }
 
     /// Whether `password` is the one whose PHC string is `stored`. `None` never is, and takes as
@@ -89,26 +132,32 @@ impl Passwords {
     }
 }
 
-fn argon2() -> Result<Argon2<'static>, PasswordFailure> {
-    let params = Params::new(19 * 1024, 2, 1, None).map_err(|_| PasswordFailure::Hash)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
-fn hash(password: &[u8]) -> Result<String, PasswordFailure> {
+fn hash(password: &[u8], cost: Cost) -> Result<String, PasswordFailure> {
     let salt = SaltString::encode_b64(&chassis::random::bytes::<16>());
     let salt = salt.map_err(|_| PasswordFailure::Hash)?;
-    let hashed = argon2()?.hash_password(password, &salt).map_err(|_| PasswordFailure::Hash)?;
+    let params = Params::new(cost.memory_kib, cost.passes, 1, None);
+    let params = params.map_err(|_| PasswordFailure::Hash)?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let hashed = argon2.hash_password(password, &salt).map_err(|_| PasswordFailure::Hash)?;
     Ok(hashed.to_string())
 }
 
 fn matches(password: &[u8], stored: &str) -> bool {
-    let (Ok(argon2), Ok(stored)) = (argon2(), PasswordHash::new(stored)) else { return false };
-    argon2.verify_password(password, &stored).is_ok()
+    if let Some(foreign) = ForeignHash::parse(stored) {
+        return foreign.matches(password);
+    }
+    let Ok(stored) = PasswordHash::new(stored) else { return false };
+    // What it costs stands in the hash itself.
+    Argon2::default().verify_password(password, &stored).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const fn rules(at_once: usize, waiting: usize) -> PasswordRules {
+        PasswordRules { at_once, waiting, memory_kib: 19 * 1024, passes: 2 }
+    }
 
     fn password(text: &str) -> Password {
         Password::tried(text).expect("a password")
@@ -116,8 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_same_password_matches() {
-        let rules = PasswordRules { at_once: 2, waiting: 8 };
-        let passwords = Passwords::new(rules, Tasks::default()).expect("passwords");
+        let passwords = Passwords::new(rules(2, 8), Tasks::default()).expect("passwords");
         let stored = passwords.hash(password("correct horse")).await.expect("a hash");
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         assert!(!format!("{passwords:?}").contains("correct"));
@@ -128,12 +176,19 @@ mod tests {
         assert!(!matches("correct horsf", Some(&stored)).await);
         assert!(!matches("correct horse", None).await);
         assert!(!matches("correct horse", Some("garbage")).await);
+        let dearer = PasswordRules { passes: 3, ..rules(1, 1) };
+        let dearer = Passwords::new(dearer, Tasks::default()).expect("passwords");
+        assert!(passwords.is_current(&stored) && !dearer.is_current(&stored));
+        assert!(dearer.matches(password("correct horse"), Some(&stored)).await.expect("an answer"));
+        assert!(Passwords::can_take(&stored) && !Passwords::can_take("garbage"));
+        for dear in [stored.replace("m=19456", "m=4194304"), stored.replace("t=2", "t=99")] {
+            assert!(!Passwords::can_take(&dear), "{dear}");
+        }
     }
 
     #[tokio::test]
     async fn more_than_can_wait_are_sent_away() {
-        let rules = PasswordRules { at_once: 1, waiting: 1 };
-        let passwords = Passwords::new(rules, Tasks::default()).expect("passwords");
+        let passwords = Passwords::new(rules(1, 1), Tasks::default()).expect("passwords");
         let tried = (0..6).map(|_| passwords.matches(password("x"), None));
         let tried = futures_util::future::join_all(tried).await;
         let busy = tried.iter().filter(|tried| matches!(tried, Err(PasswordFailure::Busy)));

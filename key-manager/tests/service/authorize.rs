@@ -394,7 +394,7 @@ async fn an_overload_of_logins_is_answered_503_and_locks_nobody_out() {
     let mut stand = Stand::on(&scratch).await;
     stand.person().await;
     let client = stand.app().await;
-    let rules = PasswordRules { at_once: 1, waiting: 0 };
+    let rules = PasswordRules { at_once: 1, waiting: 0, memory_kib: 19 * 1024, passes: 2 };
     stand.authority.passwords = Passwords::new(rules, Tasks::default()).expect("passwords");
     let mut browser = Browser::new(&stand);
     let page = browser.authorize(&wish(&client, &[])).await;

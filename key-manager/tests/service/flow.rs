@@ -72,6 +72,7 @@ async fn a_person_logs_in_over_https_and_a_stolen_refresh_token_is_noticed() {
             name: "ann".to_owned(),
             password: PASSWORD.to_owned(),
             claims: String::new(),
+            password_hash: String::new(),
         };
         let account = users.create(account).await.expect("an account").into_inner();
         let asked = RegisterClientRequest {

@@ -38,6 +38,8 @@ mod keys;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod passwords;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod profiles;
@@ -55,5 +57,7 @@ mod restart;
 mod revocations;
 #[cfg(test)]
 mod rpc;
+#[cfg(test)]
+mod sign_up;
 #[cfg(test)]
 mod store;

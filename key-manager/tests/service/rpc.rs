@@ -360,6 +360,7 @@ async fn accounts_are_made_and_ended_by_those_who_may() {
         name: name.to_owned(),
         password: password.to_owned(),
         claims: String::new(),
+        password_hash: String::new(),
     };
     let mut stranger = UsersClient::new(running.to(&scratch, "gateway"));
     let refused = stranger.create(made("ann", "long enough")).await.expect_err("a refusal");

@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use turnpike_proto::identity::v1 as proto;
 use turnpike_proto::identity::v1::revocation::What;
 
-use crate::domain::{Ended, LiveToken, Revocation};
+use crate::domain::{Ended, LiveToken, Revocation, User};
 use crate::endpoint::Reply;
 use crate::issue::Ring;
 use crate::revocation::Batch;
@@ -36,6 +36,14 @@ pub(super) fn audit_line(line: AuditLine) -> proto::AuditLine {
         outcome: note.outcome,
         details,
         hash,
+    }
+}
+
+pub(super) fn pending(user: User) -> proto::PendingUser {
+    proto::PendingUser {
+        user_id: user.id,
+        name: user.name.to_string(),
+        signed_up_at: Some(time(user.created_at)),
     }
 }
 

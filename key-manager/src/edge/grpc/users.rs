@@ -3,12 +3,13 @@
 use tonic::{Request, Response, Status};
 use turnpike_proto::identity::v1::users_server::Users;
 use turnpike_proto::identity::v1::{
-    CreateUserRequest, CreateUserResponse, DeleteUserRequest, DeleteUserResponse,
-    DisableUserRequest, DisableUserResponse, SetClaimsRequest, SetClaimsResponse,
+    ApproveUserRequest, ApproveUserResponse, CreateUserRequest, CreateUserResponse,
+    DeleteUserRequest, DeleteUserResponse, DisableUserRequest, DisableUserResponse,
+    ListPendingUsersRequest, ListPendingUsersResponse, SetClaimsRequest, SetClaimsResponse,
     SetPasswordRequest, SetPasswordResponse,
 };
 
-use super::{caller, status};
+use super::{caller, status, to_proto};
 use crate::accounts;
 use crate::endpoint::Authority;
 
@@ -28,10 +29,34 @@ impl Users for People {
         request: Request<CreateUserRequest>,
     ) -> Result<Response<CreateUserResponse>, Status> {
         let authority = self.0.by(&caller(&request));
-        let CreateUserRequest { name, password, claims } = request.into_inner();
-        let made = accounts::create(&authority, &name, &password, &claims).await;
+        let CreateUserRequest { name, password, claims, password_hash } = request.into_inner();
+        let made = match (password.as_str(), password_hash.as_str()) {
+            (password, "") => accounts::create(&authority, &name, password, &claims).await,
+            ("", hash) => accounts::bring(&authority, &name, hash, &claims).await,
+            _ => return Err(Status::invalid_argument("password_hash: not beside a password")),
+        };
         let user = made.map_err(|error| status::of_account(&error))?;
         Ok(Response::new(CreateUserResponse { user_id: user.id, name: user.name.to_string() }))
+    }
+
+    async fn list_pending(
+        &self,
+        _request: Request<ListPendingUsersRequest>,
+    ) -> Result<Response<ListPendingUsersResponse>, Status> {
+        let waiting = accounts::pending(&self.0).await;
+        let waiting = waiting.map_err(|error| status::of_account(&error))?;
+        let users = waiting.into_iter().map(to_proto::pending).collect();
+        Ok(Response::new(ListPendingUsersResponse { users }))
+    }
+
+    async fn approve(
+        &self,
+        request: Request<ApproveUserRequest>,
+    ) -> Result<Response<ApproveUserResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
+        let approved = accounts::approve(&authority, &request.into_inner().user_id).await;
+        approved.map_err(|error| status::of_account(&error))?;
+        Ok(Response::new(ApproveUserResponse {}))
     }
 
     async fn set_password(

@@ -12,9 +12,9 @@ use super::{
     attempts, audit, authenticators, clients, codes, consents, families, keys, ledger, revocations,
     sessions, used, users,
 };
-use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, UserName};
+use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 use crate::store::{
-    AuditHead, AuditLine, Chain, Failures, KeyChange, Ledger, Note, Noted, Rotation, Store,
+    AuditHead, AuditLine, Chain, Failures, Joined, KeyChange, Ledger, Note, Noted, Rotation, Store,
     StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily,
     StoredKey, StoredSession, StoredUser, Use, Used,
 };
@@ -199,6 +199,22 @@ impl Store for SqlStore {
         end: &Entry,
     ) -> Result<bool, StoreError> {
         consents::withdraw(&self.0, user, client, end).await
+    }
+
+    async fn add_pending_user(&self, user: &StoredUser, most: u32) -> Result<Joined, StoreError> {
+        users::add_pending(&self.0, user, most).await
+    }
+
+    async fn approve_user(&self, id: &str) -> Result<bool, StoreError> {
+        users::approve(&self.0, id).await
+    }
+
+    async fn pending_users(&self, limit: u32) -> Result<Vec<User>, StoreError> {
+        users::pending(&self.0, limit).await
+    }
+
+    async fn renew_hash(&self, id: &str, former: &str, hash: &str) -> Result<bool, StoreError> {
+        users::renew_hash(&self.0, id, former, hash).await
     }
 
     async fn change_password(

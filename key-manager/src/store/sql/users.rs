@@ -8,7 +8,7 @@ use super::failure::is_repeat;
 use super::families::{self, Of};
 use super::revocations;
 use crate::domain::{Ended, Entry, Profile, User, UserName};
-use crate::store::{StoreError, StoredUser};
+use crate::store::{Joined, StoreError, StoredUser};
 
 pub(super) async fn find(database: &Database, id: &str) -> Result<Option<StoredUser>, StoreError> {
     let row = database
@@ -63,33 +63,116 @@ fn user(row: &AnyRow) -> Result<StoredUser, StoreError> {
 }
 
 pub(super) async fn add(database: &Database, stored: &StoredUser) -> Result<bool, StoreError> {
-    let user = &stored.user;
     database
         .bounded(async {
             let mut change = database.begin().await?;
-            let added = sqlx::query(
-                "INSERT INTO person (user_id, name, password, disabled, ended_until, created_at, claims,
-                     claims_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            )
-            .bind(user.id.as_str())
-            .bind(user.name.as_str())
-            .bind(stored.password.as_str())
-            .bind(i64::from(user.disabled))
-            .bind(user.ended_until)
-            .bind(user.created_at)
-            .bind(user.profile.to_text())
-            .bind(user.profile_at)
-            .execute(&mut *change)
-            .await;
-            match added {
-                Err(failure) if is_repeat(&failure) => return Ok(false),
-                other => other?,
-            };
+            if !insert(&mut change, stored, false).await? {
+                return Ok(false);
+            }
             change.commit().await?;
             Ok(true)
         })
         .await
+}
+
+/// `false`: the name is taken.
+async fn insert(
+    change: &mut Change,
+    stored: &StoredUser,
+    pending: bool,
+) -> Result<bool, StoreError> {
+    let user = &stored.user;
+    let added = sqlx::query(
+        "INSERT INTO person (user_id, name, password, disabled, ended_until, created_at, claims,
+             claims_at, pending)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(user.id.as_str())
+    .bind(user.name.as_str())
+    .bind(stored.password.as_str())
+    .bind(i64::from(user.disabled))
+    .bind(user.ended_until)
+    .bind(user.created_at)
+    .bind(user.profile.to_text())
+    .bind(user.profile_at)
+    .bind(i64::from(pending))
+    .execute(&mut **change)
+    .await;
+    match added {
+        Err(failure) if is_repeat(&failure) => Ok(false),
+        other => {
+            other?;
+            Ok(true)
+        }
+    }
+}
+
+pub(super) async fn add_pending(
+    database: &Database,
+    stored: &StoredUser,
+    most: u32,
+) -> Result<Joined, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let waiting: i64 = sqlx::query("SELECT COUNT(*) FROM person WHERE pending = 1")
+                .fetch_one(&mut *change)
+                .await?
+                .try_get(0)?;
+            if waiting >= i64::from(most) {
+                return Ok(Joined::Full);
+            }
+            if !insert(&mut change, stored, true).await? {
+                return Ok(Joined::Taken);
+            }
+            change.commit().await?;
+            Ok(Joined::Waiting)
+        })
+        .await
+}
+
+pub(super) async fn approve(database: &Database, id: &str) -> Result<bool, StoreError> {
+    let approved = database
+        .write_one(
+            sqlx::query(
+                "UPDATE person SET pending = 0, disabled = 0 WHERE user_id = $1 AND pending = 1",
+            )
+            .bind(id),
+        )
+        .await?;
+    Ok(approved > 0)
+}
+
+pub(super) async fn pending(database: &Database, limit: u32) -> Result<Vec<User>, StoreError> {
+    let rows = database
+        .read(|| async {
+            Ok(sqlx::query(
+                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at
+                 FROM person WHERE pending = 1 ORDER BY created_at, user_id LIMIT $1",
+            )
+            .bind(i64::from(limit))
+            .fetch_all(database.reader())
+            .await?)
+        })
+        .await?;
+    rows.iter().map(|row| Ok(user(row)?.user)).collect()
+}
+
+pub(super) async fn renew_hash(
+    database: &Database,
+    id: &str,
+    former: &str,
+    hash: &str,
+) -> Result<bool, StoreError> {
+    let renewed = database
+        .write_one(
+            sqlx::query("UPDATE person SET password = $1 WHERE user_id = $2 AND password = $3")
+                .bind(hash)
+                .bind(id)
+                .bind(former),
+        )
+        .await?;
+    Ok(renewed > 0)
 }
 
 pub(super) async fn set_profile(
@@ -155,12 +238,13 @@ pub(super) async fn disable(
     database
         .bounded(async {
             let mut change = database.begin().await?;
-            let changed = sqlx::query("UPDATE person SET disabled = $1 WHERE user_id = $2")
-                .bind(i64::from(disabled))
-                .bind(id)
-                .execute(&mut *change)
-                .await?
-                .rows_affected();
+            let changed =
+                sqlx::query("UPDATE person SET disabled = $1, pending = 0 WHERE user_id = $2")
+                    .bind(i64::from(disabled))
+                    .bind(id)
+                    .execute(&mut *change)
+                    .await?
+                    .rows_affected();
             if changed == 0 {
                 return Ok(false);
             }
