@@ -16,7 +16,7 @@ use crate::client_auth::{AssertionRules, Authenticator, Certificates, RemoteKeys
 use crate::config::{CollectorConfig, Config};
 use crate::edge;
 use crate::endpoint::Authority;
-use crate::fraud::Fraud;
+use crate::fraud::{Fraud, Places};
 use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
 use crate::meter::Meter;
 use crate::revocation::{Cursor, Follower, Mark, RevocationLog, STALE};
@@ -117,6 +117,8 @@ pub async fn assemble(
         issuer.as_str().to_owned(),
     );
     let meter = Meter::new(&host.metrics);
+    let places = Places::open(&config.fraud.places);
+    let places = places.context("fraud.places cannot be used")?;
     Ok(Authority {
         rules: Arc::new(TokenRules {
             issuer: issuer.as_str().to_owned(),
@@ -135,7 +137,7 @@ pub async fn assemble(
         keeper: Arc::new(keeper),
         log: Arc::new(log),
         audit,
-        fraud: Fraud::new(config.fraud.rules(), clock.clone(), meter.clone()),
+        fraud: Fraud::new(config.fraud.rules(), places, clock.clone(), meter.clone()),
         registration: Arc::new(config.registration.policy()),
         clients: Arc::new(clients),
         proofs: Arc::new(proofs),

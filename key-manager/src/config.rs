@@ -46,7 +46,7 @@ pub struct Config {
 }
 
 /// `[fraud]`: from when on something is looked at.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FraudConfig {
     pub burst_floor: u32,
@@ -57,10 +57,12 @@ pub struct FraudConfig {
     #[serde(deserialize_with = "seconds")]
     pub window: i64,
     pub watched: usize,
+    /// An MMDB file; empty: none.
+    pub places: PathBuf,
 }
 
 impl FraudConfig {
-    pub const fn rules(self) -> FraudRules {
+    pub const fn rules(&self) -> FraudRules {
         FraudRules {
             burst_floor: self.burst_floor,
             burst_times: self.burst_times,

@@ -162,6 +162,7 @@ pub(super) async fn begin(
     let event = event.with("session", &session.id).with("method", method.name());
     let store = authority.audit.noting(event);
     store.add_session(&session, &instead_of.unwrap_or_default()).await?;
+    authority.fraud.logged_in(&user.id, address);
     Ok((session, cookie))
 }
 

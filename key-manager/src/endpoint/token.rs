@@ -80,6 +80,9 @@ async fn grant_token(
     let issued = issue(order, &authority.rules, &ring)?;
     tracing::debug!(client = %client.id, grant = kind.name(), %scopes, "token issued");
     authority.fraud.issued(client.id.as_str());
+    if let Some(grant) = approval.grant.as_ref().filter(|_| client.is_public()) {
+        authority.fraud.refreshed(grant, request.peer.address);
+    }
     authority.audit.count("token.issued", client.id.as_str(), "ok", kind.name());
     let mut body = Map::new();
     body.insert("access_token".to_owned(), json!(issued.token));

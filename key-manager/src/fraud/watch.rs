@@ -10,7 +10,9 @@ use tokio::sync::mpsc;
 
 use super::burst::{BurstRules, Bursts};
 use super::distinct::Distinct;
+use super::places::Places;
 use super::signal::{Severity, Signal};
+use super::travel::Travellers;
 use crate::domain::network;
 use crate::meter::Meter;
 use crate::store::Grant;
@@ -46,6 +48,8 @@ struct Watch {
     hasher: RandomState,
     bursts: Mutex<Bursts>,
     guesses: Mutex<Guesses>,
+    places: Places,
+    travellers: Mutex<Travellers>,
     /// Tells one wrong secret from another.
     counted: AtomicU64,
     out: mpsc::Sender<Signal>,
@@ -71,7 +75,7 @@ pub struct Signals {
 }
 
 impl Fraud {
-    pub fn new(rules: FraudRules, clock: Clock, meter: Meter) -> Self {
+    pub fn new(rules: FraudRules, places: Places, clock: Clock, meter: Meter) -> Self {
         let FraudRules { window_seconds, watched, .. } = rules;
         let distinct = |threshold| Distinct::new(window_seconds, threshold, watched);
         let (out, queue) = mpsc::channel(WAITING);
@@ -89,6 +93,8 @@ impl Fraud {
                 secrets_of_network: distinct(rules.guesses),
                 secrets_of_client: distinct(rules.guesses),
             }),
+            places,
+            travellers: Mutex::new(Travellers::new(watched)),
             counted: AtomicU64::new(0),
             out,
             dropped: Arc::clone(&dropped),
@@ -134,6 +140,39 @@ impl Fraud {
         let signal = self.signal("TokenRequestBurst", Severity::Moderate, &about, message);
         let usual = format!("{:.1}", burst.usual);
         self.tell(signal.with("client", &client).with("count", &burst.count).with("usual", &usual));
+    }
+
+    /// A person logged in there (rule 6).
+    pub fn logged_in(&self, user: &str, address: Option<IpAddr>) {
+        self.travelled("a login", user, user, address);
+    }
+
+    /// The app of a person asked for tokens there. Only of a client that runs with its person: where
+    /// the server of another one stands says nothing about them.
+    pub fn refreshed(&self, grant: &Grant, address: Option<IpAddr>) {
+        self.travelled("a refresh token", &grant.family_id, &grant.user_id, address);
+    }
+
+    fn travelled(&self, by: &str, who: &str, user: &str, address: Option<IpAddr>) {
+        let Some(place) = address.and_then(|address| self.0.places.find(address)) else { return };
+        let now = self.0.clock.unix_seconds();
+        let mut travellers = self.0.travellers.lock().unwrap_or_else(PoisonError::into_inner);
+        let trip = travellers.see(who, place, now);
+        drop(travellers);
+        let Some(trip) = trip else { return };
+        let (km, minutes) = (format!("{:.0}", trip.km), trip.seconds / 60);
+        let message = format!(
+            "The same person uses {by} {km} km away from where they were {minutes} minutes ago."
+        );
+        let about = format!("{who} {now}");
+        let signal = self.signal("ImpossibleTravel", Severity::Severe, &about, message);
+        self.tell(
+            signal
+                .with("user", &user)
+                .with("address", &text(address))
+                .with("km", &km)
+                .with("minutes", &minutes),
+        );
     }
 
     /// A login failed for a name that was typed (rule 16).

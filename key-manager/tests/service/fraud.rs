@@ -1,6 +1,7 @@
 //! Is what looks like theft or guessing noticed, once, and does the collector hear of it? (KM-141)
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -138,6 +139,113 @@ async fn guesses_over_many_names_networks_and_secrets_are_told() {
     assert_eq!(noticed(&mut signals), ["ClientSecretGuessing address=198.51.100.2"]);
     guess("198.51.100.1").await;
     assert_eq!(noticed(&mut signals), ["ClientSecretGuessing network=198.51.100.1"]);
+}
+
+/// An MMDB file of IPv4 networks of eight bits with a latitude and longitude each.
+fn places(path: &Path, networks: &[(u8, f64, f64)]) {
+    fn text(out: &mut Vec<u8>, text: &str) {
+        out.push(0x40 | u8::try_from(text.len()).expect("a short text"));
+        out.extend(text.as_bytes());
+    }
+    fn number(out: &mut Vec<u8>, name: &str, kind: &[u8], bytes: &[u8]) {
+        text(out, name);
+        out.extend(kind);
+        out.extend(bytes);
+    }
+    let mut data = Vec::new();
+    let mut nodes = vec![[0_usize; 2]];
+    let mut leaves = Vec::new();
+    for (network, latitude, longitude) in networks {
+        let mut node = 0;
+        for bit in (0..8).rev() {
+            let side = usize::from(network >> bit & 1);
+            if bit == 0 {
+                leaves.push((node, side, data.len()));
+            } else {
+                if nodes[node][side] == 0 {
+                    nodes.push([0; 2]);
+                    nodes[node][side] = nodes.len() - 1;
+                }
+                node = nodes[node][side];
+            }
+        }
+        data.push(0xe1);
+        text(&mut data, "location");
+        data.push(0xe2);
+        number(&mut data, "latitude", &[0x68], &latitude.to_be_bytes());
+        number(&mut data, "longitude", &[0x68], &longitude.to_be_bytes());
+    }
+    let count = nodes.len();
+    let mut file = Vec::new();
+    for (node, sides) in nodes.iter().enumerate() {
+        for (side, next) in sides.iter().enumerate() {
+            let leaf = leaves.iter().find(|leaf| (leaf.0, leaf.1) == (node, side));
+            let record = match (leaf, *next) {
+                (Some(leaf), _) => count + 16 + leaf.2,
+                (None, 0) => count,
+                (None, next) => next,
+            };
+            file.extend(&u32::try_from(record).expect("a small file").to_be_bytes()[1..]);
+        }
+    }
+    file.extend([0; 16]);
+    file.extend(data);
+    file.extend(b"\xab\xcd\xefMaxMind.com\xe9");
+    let count = u32::try_from(count).expect("a small file");
+    number(&mut file, "node_count", &[0xc4], &count.to_be_bytes());
+    number(&mut file, "record_size", &[0xa2], &24_u16.to_be_bytes());
+    number(&mut file, "ip_version", &[0xa2], &4_u16.to_be_bytes());
+    text(&mut file, "database_type");
+    text(&mut file, "Test-City");
+    number(&mut file, "languages", &[0, 4], &[]);
+    number(&mut file, "binary_format_major_version", &[0xa2], &2_u16.to_be_bytes());
+    number(&mut file, "binary_format_minor_version", &[0xa2], &0_u16.to_be_bytes());
+    number(&mut file, "build_epoch", &[8, 2], &1_u64.to_be_bytes());
+    number(&mut file, "description", &[0xe0], &[]);
+    std::fs::write(path, file).expect("written");
+}
+
+#[tokio::test]
+async fn a_person_in_two_places_at_once_is_told() {
+    let scratch = Scratch::sqlite();
+    let file = scratch.folder.path().join("places.mmdb");
+    places(&file, &[(20, 47.4, 8.5), (30, 40.7, -74.0)]);
+    let config = rules(|config| config.fraud.places.clone_from(&file));
+    let stand = Stand::with(&scratch, scratch.folder.path(), BEGIN, config).await;
+    let mut signals = stand.authority.fraud.signals().expect("signals");
+    stand.person().await;
+    let app = stand.app().await;
+    let log_in = async |address: &str| {
+        let mut browser = Browser::new(&stand);
+        let page = browser.authorize(&wish(&app, &[("prompt", "login")])).await;
+        let mark = crate::browser::sealed(&page);
+        let pairs = [("request", &*mark), ("name", "ann"), ("password", crate::browser::PASSWORD)];
+        let mut request = post("/oauth2/login", &crate::browser::encode(&pairs));
+        request.peer.address = Some(from(address));
+        browser.send(request).await;
+    };
+    log_in("20.0.0.1").await;
+    stand.pass(600);
+    log_in("20.9.9.9").await;
+    log_in("192.0.2.1").await;
+    assert_eq!(noticed(&mut signals), Vec::<String>::new());
+    log_in("30.0.0.1").await;
+    assert_eq!(noticed(&mut signals), ["ImpossibleTravel address=30.0.0.1"]);
+    stand.pass(8 * 3600);
+    log_in("20.0.0.1").await;
+    assert_eq!(noticed(&mut signals), Vec::<String>::new());
+
+    let tokens = stand.tokens(&app).await;
+    let mut token = text(&tokens, "refresh_token");
+    let mut told = Vec::new();
+    for address in ["20.0.0.1", "20.0.0.2", "30.0.0.1"] {
+        stand.pass(60);
+        let mut request = refresh_of(&app, &token, "");
+        request.peer.address = Some(from(address));
+        token = text(&json(&stand.ask(&request).await), "refresh_token");
+        told.extend(noticed(&mut signals));
+    }
+    assert_eq!(told, ["ImpossibleTravel address=30.0.0.1"]);
 }
 
 #[tokio::test]
