@@ -138,6 +138,7 @@ pub async fn assemble(
         log: Arc::new(log),
         audit,
         fraud: Fraud::new(config.fraud.rules(), places, clock.clone(), meter.clone()),
+        require_pushed: config.clients.require_pushed,
         registration: Arc::new(config.registration.policy()),
         clients: Arc::new(clients),
         proofs: Arc::new(proofs),

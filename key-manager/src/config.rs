@@ -147,6 +147,8 @@ pub struct ClientsConfig {
     #[serde(deserialize_with = "skew")]
     pub skew: u32,
     pub remembered: u32,
+    /// Whether every client hands its authorization requests over first (RFC 9126).
+    pub require_pushed: bool,
 }
 
 /// `[dpop]`.

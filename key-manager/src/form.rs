@@ -33,15 +33,45 @@ impl Form {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
             let name = decode(halves.next().unwrap_or_default())?;
             let value = decode(halves.next().unwrap_or_default())?;
-            if !Self::REPEATABLE.contains(&name.as_str()) && form.holds(&name) {
-                return Err(FormError::Repeated(name));
-            }
-            if form.0.len() >= Self::MOST {
-                return Err(FormError::TooMany);
-            }
-            form.0.push((name, value));
+            form.put(name, value)?;
         }
         Ok(form)
+    }
+
+    /// Adds a parameter that was not in the body.
+    pub fn add(&mut self, name: &str, value: &str) -> Result<(), FormError> {
+        if value.contains('\0') {
+            return Err(FormError::Text);
+        }
+        self.put(name.to_owned(), value.to_owned())
+    }
+
+    fn put(&mut self, name: String, value: String) -> Result<(), FormError> {
+        if !Self::may_repeat(&name) && self.holds(&name) {
+            return Err(FormError::Repeated(name));
+        }
+        if self.0.len() >= Self::MOST {
+            return Err(FormError::TooMany);
+        }
+        self.0.push((name, value));
+        Ok(())
+    }
+
+    /// Whether a parameter may come more than once.
+    pub fn may_repeat(name: &str) -> bool {
+        Self::REPEATABLE.contains(&name)
+    }
+
+    /// The same but for some parameters.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        let kept = self.0.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+        Self(kept.cloned().collect())
+    }
+
+    /// As the body of a form.
+    pub fn to_text(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 
     /// The value of a parameter. One without a value counts as left out (RFC 6749 section 3.2).

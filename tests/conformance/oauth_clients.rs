@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use turnpike_proto::identity::v1::RegisterClientRequest;
 
 const REDIRECT: &str = "https://app.example/cb";
+const AFTER: &str = "https://app.example/bye";
 const PASSWORD: &str = "correct horse battery";
 const EMAIL: &str = "ann@example.com";
 /// A key for tests; its public half is registered.
@@ -27,16 +28,9 @@ const SETTINGS: &str = "[clients]\nassertion = \"1h\"\n[registration]\naccess = 
 /// The script, the case, and why it does not go well.
 const MISSING: &[(&str, &str, &str)] = &[
     ("openid_client.mjs", "CIBA", "not built yet"),
-    ("openid_client.mjs", "DPoP at userinfo", "userinfo takes bearer tokens only"),
-    ("openid_client.mjs", "JAR", "not built yet"),
-    ("openid_client.mjs", "JARM", "not built yet"),
-    ("openid_client.mjs", "PAR", "not built yet"),
-    ("openid_client.mjs", "PAR, DPoP and JARM together", "not built yet"),
     ("openid_client.mjs", "an opaque access token", "not built yet"),
     ("openid_client.mjs", "device", "not built yet"),
-    ("openid_client.mjs", "form_post", "not built yet"),
     ("openid_client.mjs", "introspection as a signed answer", "not built yet"),
-    ("openid_client.mjs", "logout", "not built yet"),
     ("openid_client.mjs", "token exchange", "not built yet"),
 ];
 
@@ -51,6 +45,7 @@ fn client(method: &str, grants: &[&str]) -> RegisterClientRequest {
         redirect_uris: if people { vec![REDIRECT.to_owned()] } else { Vec::new() },
         token_endpoint_auth_method: method.to_owned(),
         public: method == "none",
+        post_logout_redirect_uris: if people { vec![AFTER.to_owned()] } else { Vec::new() },
         ..RegisterClientRequest::default()
     }
 }
@@ -77,6 +72,8 @@ fn clients(public_key: &str) -> Vec<(&'static str, RegisterClientRequest)> {
             RegisterClientRequest { tls_client_certificate_bound_access_tokens: true, ..tls() },
         ),
         ("machine", client("client_secret_basic", &["client_credentials"])),
+        ("jarm", client("client_secret_basic", &PEOPLE)),
+        ("jarm_dpop", client("client_secret_basic", &PEOPLE)),
         (
             "dpop",
             RegisterClientRequest { dpop_bound_access_tokens: true, ..client("none", &PEOPLE) },
@@ -112,7 +109,7 @@ async fn ground() -> (KeyManager, Value) {
         "redirect": REDIRECT,
         "key": key,
         "certificates": { "tls": pair, "tls_bound": pair },
-        "afterLogout": "https://app.example/bye",
+        "afterLogout": AFTER,
     });
     (manager, settings)
 }

@@ -41,6 +41,8 @@ pub struct ProofRules {
 pub struct Possession {
     /// The `jkt` of the key.
     pub key: String,
+    /// The `ath`: the hash of the access token that it came with.
+    token: Option<String>,
     /// The digest of key and `jti`.
     name: String,
     /// When it is too old, Unix seconds.
@@ -72,11 +74,21 @@ pub enum ProofError {
     Store(#[from] StoreError),
 }
 
+impl Possession {
+    /// Whether it was made for `token` (RFC 9449 section 4.2).
+    pub fn is_for(&self, token: &str) -> bool {
+        let hash = digest::digest(&digest::SHA256, token.as_bytes());
+        self.token.as_deref() == Some(URL_SAFE_NO_PAD.encode(hash).as_str())
+    }
+}
+
 impl ProofRules {
-    /// The proof among the fields of a POST to the endpoint `name`; `None`: there is none.
+    /// The proof among the fields of a request of `method` to the endpoint `name`; `None`: there is
+    /// none.
     pub fn read(
         &self,
         headers: &HeaderMap,
+        method: &str,
         name: &str,
         now: i64,
     ) -> Result<Option<Possession>, ProofError> {
@@ -88,7 +100,7 @@ impl ProofRules {
         let text = field.to_str().ok().filter(|text| text.len() <= LONGEST);
         let proof = jose::verify_proof(text.unwrap_or_default(), &PROOF_ALGORITHMS)?;
         let claims = &proof.claims;
-        if take(claims, "htm")? != "POST" {
+        if take(claims, "htm")? != method {
             return Err(ProofError::Method);
         }
         if !self.is_here(take(claims, "htu")?, name) {
@@ -110,13 +122,14 @@ impl ProofRules {
                 return Err(ProofError::Nonce(nonces.current(now)));
             }
         }
+        let token = claims.get("ath").and_then(Value::as_str).map(str::to_owned);
         let digest = digest::digest(
             &digest::SHA256,
             &[proof.thumbprint.as_bytes(), b" ", jti.as_bytes()].concat(),
         );
         let name = URL_SAFE_NO_PAD.encode(digest);
         let until = until.saturating_add(i64::from(self.skew_seconds));
-        Ok(Some(Possession { key: proof.thumbprint, name, until }))
+        Ok(Some(Possession { key: proof.thumbprint, token, name, until }))
     }
 
     /// Notes that `client` used the proof; once (RFC 9449 section 11.1).

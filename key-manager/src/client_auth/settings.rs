@@ -54,8 +54,6 @@ pub enum SettingError {
     ManyKeys,
     #[error("jwks_uri: it is an https URL of at most {LONGEST_URI} bytes, in place of jwks")]
     KeysUri,
-    #[error("jwks: only private_key_jwt and self_signed_tls_client_auth have keys of their own")]
-    KeysUnused,
     #[error(
         "tls_client_auth_subject_dn, tls_client_auth_san_dns, tls_client_auth_san_uri, \
          tls_client_auth_san_ip, tls_client_auth_san_email: tls_client_auth takes exactly one of \
@@ -129,9 +127,9 @@ impl Settings {
         method: AuthMethod,
         algorithm: Option<Algorithm>,
     ) -> Result<(), SettingError> {
-        if !matches!(method, AuthMethod::PrivateKeyJwt | AuthMethod::SelfSignedTls) {
-            let none = self.jwks.is_empty() && self.jwks_uri.is_empty();
-            return if none { Ok(()) } else { Err(SettingError::KeysUnused) };
+        let needed = matches!(method, AuthMethod::PrivateKeyJwt | AuthMethod::SelfSignedTls);
+        if !needed && self.jwks.is_empty() && self.jwks_uri.is_empty() {
+            return Ok(());
         }
         if !self.jwks_uri.is_empty() {
             let url = Url::parse(&self.jwks_uri).ok().filter(|url| url.scheme() == "https");

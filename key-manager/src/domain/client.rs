@@ -56,8 +56,10 @@ pub struct Client {
     pub redirect_uris: Vec<RedirectUri>,
     /// Whether it is the operator's own, so that people are not asked for consent (KM-104).
     pub first_party: bool,
-    /// Whether it may ask for a code without PKCE (KM-031).
-    pub allow_no_pkce: bool,
+    /// How its authorization requests come.
+    pub requests: Requests,
+    /// Where a person may be sent to after a logout.
+    pub logout_uris: Vec<RedirectUri>,
     /// What becomes of a refresh token when it is used.
     pub refresh: RefreshPolicy,
     /// Its tokens issued at or before this Unix second have been revoked together; 0: none.
@@ -68,6 +70,17 @@ pub struct Client {
     pub authentication: Authentication,
     /// What it says about itself to people.
     pub about: About,
+}
+
+/// How do the authorization requests of a client come?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// They may be without PKCE (KM-031).
+    pub without_pkce: bool,
+    /// They are handed over at `/par` first (RFC 9126 section 6).
+    pub pushed: bool,
+    /// They are signed (RFC 9101 section 10.5).
+    pub signed: bool,
 }
 
 /// What becomes of a refresh token when it is used (KM-073)?

@@ -18,7 +18,7 @@ mod user;
 
 pub use about::{About, AboutError};
 pub use authentication::{AuthMethod, Authentication, CertificateName, UnknownMethod};
-pub use client::{Client, ClientId, ClientIdError, RefreshPolicy, UnknownPolicy};
+pub use client::{Client, ClientId, ClientIdError, RefreshPolicy, Requests, UnknownPolicy};
 pub use confirmation::Confirmation;
 pub use key::{KeyState, TokenAlgorithm, UnknownAlgorithm};
 pub use login_method::{LoginMethod, UnknownLogin};

@@ -6,9 +6,10 @@
 use super::account_page::{self, AccountPage};
 use super::factor_pages::{self, RecoveryPage};
 use super::interaction::{OWN_PAGE, ask_login, cookie};
+use super::response::see_other;
 use super::second_factor::{self, Missing, renew_codes};
 use super::ticket::Ticket;
-use super::{Authority, Mfa, Refusal, Reply, Request, authorize, login};
+use super::{Authority, Mfa, Refusal, Reply, Request, login};
 use crate::audit::Event;
 use crate::domain::{ClientId, LoginMethod, Password, User};
 use crate::form::Form;
@@ -59,7 +60,7 @@ pub(super) async fn change(authority: &Authority, request: &Request) -> Result<R
     match visitor.grant(&form).await? {
         // A page that is loaded anew does nothing again.
         Done::Said(word) => {
-            authorize::see_other(&format!("{}?said={word}", authority.issuer.local("account")))
+            see_other(&format!("{}?said={word}", authority.issuer.local("account")))
         }
         Done::Shown(reply) => Ok(reply),
     }

@@ -5,7 +5,8 @@ use http::Method;
 use super::paths::Endpoint;
 use super::{
     Authority, Peer, Refusal, Reply, Request, account, authorize, discovery, interaction,
-    introspect, jwks, pages, register, reply, revoke, second_factor, sign_up, token, userinfo,
+    introspect, jwks, logout, pages, pushed, register, reply, revoke, second_factor, sign_up, token,
+    userinfo,
 };
 
 /// Answers a request. Never fails: a refusal is an answer too.
@@ -47,7 +48,7 @@ async fn serve(
         Endpoint::Discovery if get => Ok(discovery::discovery(authority)),
         Endpoint::Jwks if get => Ok(jwks::jwks(authority, request)),
         Endpoint::Discovery | Endpoint::Jwks => Err(Refusal::Method("GET, HEAD")),
-        Endpoint::Authorize | Endpoint::Userinfo | Endpoint::Account
+        Endpoint::Authorize | Endpoint::Userinfo | Endpoint::Account | Endpoint::Logout
             if !post && request.method != Method::GET =>
         {
             Err(Refusal::Method("GET, POST"))
@@ -57,6 +58,7 @@ async fn serve(
         }
         Endpoint::Authorize => authorize::authorize(authority, request).await,
         Endpoint::Userinfo => userinfo::userinfo(authority, request).await,
+        Endpoint::Logout => logout::log_out(authority, request).await,
         Endpoint::Account if !post => account::show(authority, request).await,
         Endpoint::Account => account::change(authority, request).await,
         Endpoint::Registration => register::manage(authority, request).await,
@@ -68,6 +70,7 @@ async fn serve(
         Endpoint::Continue => interaction::go_on(authority, request).await,
         Endpoint::SignUp => sign_up::sign_up(authority, request).await,
         Endpoint::Token => token::token(authority, request).await,
+        Endpoint::Pushed => pushed::push(authority, request).await,
         Endpoint::Introspect => introspect::introspect(authority, request).await,
         Endpoint::Revoke => revoke::revoke(authority, request).await,
     }
@@ -85,19 +88,25 @@ impl Endpoint {
                 | Self::Continue
                 | Self::Account
                 | Self::SignUp
+                | Self::Logout
         )
     }
 
     /// Whether a GET of it carries what belongs to a person.
     const fn is_of_people(self) -> bool {
-        matches!(self, Self::Authorize | Self::Userinfo | Self::Account | Self::Registration)
+        matches!(
+            self,
+            Self::Authorize | Self::Userinfo | Self::Account | Self::Registration | Self::Logout
+        )
     }
 
     const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Pushed => "par",
             Self::Authorize => "authorize",
             Self::Login => "login",
+            Self::Logout => "logout",
             Self::Consent => "consent",
             Self::Factor => "factor",
             Self::Continue => "continue",

@@ -35,6 +35,8 @@ pub struct Authority {
     pub audit: Audit,
     /// What looks as if somebody uses what is not theirs.
     pub fraud: Fraud,
+    /// Whether every client hands its requests over first.
+    pub require_pushed: bool,
     /// What clients may have that register themselves.
     pub registration: Arc<Policy>,
     /// Who proves clients.

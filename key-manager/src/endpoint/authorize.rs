@@ -3,16 +3,17 @@
 //! Whoever is wrong about the client or where it is hears so on a page and is sent nowhere. Every
 //! other answer goes to the client, with the issuer in it (RFC 9207).
 
-use http::{HeaderValue, Method, Response, StatusCode, header};
-use url::form_urlencoded::Serializer;
+use http::Method;
 
 use super::audience::audience;
+use super::request_object::{self, Opening};
+use super::response::{Mode, Way, see_other};
 use super::scope::scopes;
 use super::ticket::Ticket;
-use super::{Authority, Refusal, Reply, Request, SignUp, interaction};
+use super::{Authority, Refusal, Reply, Request, SignUp, interaction, pushed};
 use crate::domain::{Client, ClientId, LoginMethod, Scopes, User};
 use crate::form::Form;
-use crate::grant::{CODE_OWNER, GrantKind, PKCE_METHOD, is_challenge};
+use crate::grant::{CODE_OWNER, GrantKind, PKCE_METHOD, is_challenge, is_thumbprint};
 use crate::store::{Grant, StoredCode, StoredSession};
 use crate::vault::new_family_id;
 
@@ -28,7 +29,7 @@ pub(super) struct Denial(pub(super) &'static str, pub(super) &'static str);
 
 pub(super) async fn authorize(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
     if request.method == Method::POST {
-        return again_by_get(request);
+        return again_by_get(request, LONGEST_QUERY);
     }
     let query = request.query.as_deref().unwrap_or_default();
     if query.len() > LONGEST_QUERY {
@@ -36,23 +37,71 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
     }
     let form = Form::parse(query.as_bytes())?;
     let client = client(authority, form.find("client_id").unwrap_or_default()).await?;
+    let asked = match asked(authority, &client, &form).await {
+        Ok(asked) => asked,
+        Err(Opening::Denied(denial)) => return astray(authority, &client, &form, denial),
+        Err(Opening::Failed(refusal)) => return Err(refusal),
+    };
+    let form = asked.as_ref().unwrap_or(&form);
     let redirect = form.find("redirect_uri").unwrap_or_default();
     admitted(&client, redirect)?;
-    match read(authority, &client, redirect, &form) {
+    match read(authority, &client, redirect, form) {
         Ok(ticket) => {
             let create = form.find("prompt") == Some("create");
             interaction::begin(authority, request, &client, ticket, create).await
         }
-        Err(denial) => deny(authority, redirect, form.find("state"), denial),
+        Err(denial) => astray(authority, &client, form, denial),
     }
 }
 
+/// The request, where it is not in the parameters themselves: it was handed over before, or the
+/// client has signed it.
+async fn asked(
+    authority: &Authority,
+    client: &Client,
+    form: &Form,
+) -> Result<Option<Form>, Opening> {
+    let denied = |code, why| Err(Opening::Denied(Denial(code, why)));
+    match (form.find("request_uri"), form.find("request")) {
+        (Some(_), Some(_)) => {
+            denied("invalid_request", "request and request_uri exclude each other")
+        }
+        (Some(name), None) if name.starts_with(pushed::PREFIX) => {
+            pushed::take(authority, client, name).await.map(Some).map_err(Opening::Failed)
+        }
+        (Some(_), None) => {
+            denied("request_uri_not_supported", "request_uri is one of /par, and no other")
+        }
+        _ if client.requests.pushed || authority.require_pushed => {
+            denied("invalid_request", "requests are handed over at /par first")
+        }
+        (None, Some(object)) => request_object::open(authority, client, object).await.map(Some),
+        (None, None) if client.requests.signed => {
+            denied("invalid_request", "the client signs its requests")
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// Tells the client what is wrong, if it can be told: at an address of its own.
+fn astray(
+    authority: &Authority,
+    client: &Client,
+    form: &Form,
+    denial: Denial,
+) -> Result<Reply, Refusal> {
+    let redirect = form.find("redirect_uri").unwrap_or_default();
+    admitted(client, redirect)?;
+    let mode = form.find("response_mode").and_then(Mode::parse).unwrap_or(Mode::USUAL);
+    deny(authority, &Way::to(client, redirect, mode, form.find("state")), denial)
+}
+
 /// A post from elsewhere comes without the cookie of our session; the same by GET has it.
-fn again_by_get(request: &Request) -> Result<Reply, Refusal> {
+pub(super) fn again_by_get(request: &Request, longest: usize) -> Result<Reply, Refusal> {
     // Read only to refuse what is no form.
     request.form()?;
     let body = request.body.as_deref().unwrap_or_default();
-    let query = std::str::from_utf8(body).ok().filter(|query| query.len() <= LONGEST_QUERY);
+    let query = std::str::from_utf8(body).ok().filter(|query| query.len() <= longest);
     let query = query.ok_or_else(|| Refusal::invalid("the request is too long"))?;
     see_other(&format!("{}?{query}", request.path))
 }
@@ -73,26 +122,25 @@ pub(super) fn admitted(client: &Client, redirect: &str) -> Result<(), Refusal> {
     }
 }
 
-fn read(
+pub(super) fn read(
     authority: &Authority,
     client: &Client,
     redirect: &str,
     form: &Form,
 ) -> Result<Ticket, Denial> {
     let invalid = |why| Denial("invalid_request", why);
-    if form.find("request").is_some() {
-        return Err(Denial("request_not_supported", "request objects are not supported"));
-    }
-    if form.find("request_uri").is_some() {
-        return Err(Denial("request_uri_not_supported", "request_uri is not supported"));
-    }
     match form.find("response_type") {
         Some("code") => {}
         Some(_) => return Err(Denial("unsupported_response_type", "response_type is code")),
         None => return Err(invalid("response_type is missing")),
     }
-    if form.find("response_mode").is_some_and(|mode| mode != "query") {
-        return Err(invalid("response_mode is query"));
+    let mode = match form.find("response_mode") {
+        None => Mode::USUAL,
+        Some(name) => Mode::parse(name).ok_or(invalid("response_mode is not one of discovery"))?,
+    };
+    let key = form.find("dpop_jkt");
+    if key.is_some_and(|key| !is_thumbprint(key)) {
+        return Err(invalid("dpop_jkt is 43 characters of base64url"));
     }
     if !client.may_use(GrantKind::AuthorizationCode.name()) {
         return Err(Denial("unauthorized_client", "the client may not use authorization_code"));
@@ -118,6 +166,9 @@ fn read(
         client_id: client.id.to_string(),
         redirect_uri: redirect.to_owned(),
         state: form.find("state").map(str::to_owned),
+        mode,
+        algorithm: client.algorithm.map_or(String::new(), |algorithm| algorithm.name().to_owned()),
+        key: key.map(str::to_owned),
         nonce: form.find("nonce").map(str::to_owned),
         challenge: challenge.map(str::to_owned),
         scopes: scopes.to_string(),
@@ -146,7 +197,7 @@ fn wanted(acr_values: &str) -> &str {
 fn challenge<'f>(client: &Client, form: &'f Form) -> Result<Option<&'f str>, &'static str> {
     let (challenge, method) = (form.find("code_challenge"), form.find("code_challenge_method"));
     match challenge {
-        None if client.allow_no_pkce && method.is_none() => Ok(None),
+        None if client.requests.without_pkce && method.is_none() => Ok(None),
         None => Err("code_challenge is missing"),
         // A method that is left out would mean `plain`.
         Some(_) if method != Some(PKCE_METHOD) => Err("code_challenge_method is S256"),
@@ -181,53 +232,18 @@ pub(super) async fn grant(
         redirect_uri: ticket.redirect_uri.clone(),
         challenge: ticket.challenge.clone(),
         nonce: ticket.nonce.clone(),
+        key: ticket.key.clone(),
         expires_at: authority.clock.unix_seconds().saturating_add(CODE_SECONDS),
         used_at: None,
     };
     authority.store.add_code(&authority.pepper.digest(CODE_OWNER, &code), &stored).await?;
     tracing::debug!(client = %client.id, user = user.id, "code issued");
-    let pairs = [("code", code.as_str())];
-    send(authority, &ticket.redirect_uri, ticket.state.as_deref(), &pairs)
+    ticket.way().send(authority, &[("code", code.as_str())])
 }
 
 /// Sends the person back with an error.
-pub(super) fn deny(
-    authority: &Authority,
-    redirect: &str,
-    state: Option<&str>,
-    denial: Denial,
-) -> Result<Reply, Refusal> {
+pub(super) fn deny(authority: &Authority, way: &Way<'_>, denial: Denial) -> Result<Reply, Refusal> {
     let Denial(error, description) = denial;
     tracing::debug!(error, description, "authorization denied");
-    send(authority, redirect, state, &[("error", error), ("error_description", description)])
-}
-
-fn send(
-    authority: &Authority,
-    redirect: &str,
-    state: Option<&str>,
-    pairs: &[(&str, &str)],
-) -> Result<Reply, Refusal> {
-    let mut query = Serializer::new(String::new());
-    query.extend_pairs(pairs);
-    if let Some(state) = state {
-        query.append_pair("state", state);
-    }
-    // RFC 9207: a client of several servers knows which one answered.
-    query.append_pair("iss", authority.issuer.as_str());
-    let mark = if redirect.contains('?') { '&' } else { '?' };
-    see_other(&format!("{redirect}{mark}{}", query.finish()))
-}
-
-/// 303: whatever brought the browser here, it goes on with a GET and without the password.
-pub(super) fn see_other(location: &str) -> Result<Reply, Refusal> {
-    let location = HeaderValue::from_str(location)
-        .map_err(|_| Refusal::invalid("the request holds characters that a URL has not"))?;
-    let mut reply = Response::new(bytes::Bytes::new());
-    *reply.status_mut() = StatusCode::SEE_OTHER;
-    let headers = reply.headers_mut();
-    headers.insert(header::LOCATION, location);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    Ok(reply)
+    way.send(authority, &[("error", error), ("error_description", description)])
 }

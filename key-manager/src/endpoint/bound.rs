@@ -27,7 +27,7 @@ impl Bound {
         name: &str,
         now: i64,
     ) -> Result<Self, Refusal> {
-        let proof = authority.proofs.read(&request.headers, name, now)?;
+        let proof = authority.proofs.read(&request.headers, "POST", name, now)?;
         let certificate = authority.clients.certificate(request.peer.certificate.as_deref());
         let confirmation = confirm(client, proof.as_ref(), certificate)?;
         Ok(Self { confirmation, proof })

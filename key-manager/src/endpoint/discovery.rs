@@ -5,6 +5,7 @@
 use jose::Algorithm;
 use serde_json::json;
 
+use super::response::Mode;
 use super::{Authority, Mfa, Reply, SignUp, reply};
 use crate::binding::PROOF_ALGORITHMS;
 use crate::client_auth::ASSERTION_ALGORITHMS;
@@ -45,17 +46,22 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
     let creates = (authority.login.signup != SignUp::Off).then_some("create");
     let prompts: Vec<_> =
         ["none", "login", "consent", "select_account"].into_iter().chain(creates).collect();
+    let objects = ASSERTION_ALGORITHMS.map(Algorithm::name);
     let mut document = json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": issuer.address("authorize"),
         "token_endpoint": issuer.address("token"),
+        "pushed_authorization_request_endpoint": issuer.address("par"),
+        "require_pushed_authorization_requests": authority.require_pushed,
         "userinfo_endpoint": issuer.address("userinfo"),
+        "end_session_endpoint": issuer.address("logout"),
         "jwks_uri": issuer.address("jwks"),
         "introspection_endpoint": issuer.address("introspect"),
         "revocation_endpoint": issuer.address("revoke"),
         "grant_types_supported": GrantKind::ALL.map(GrantKind::name),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": Mode::names(),
+        "authorization_signing_alg_values_supported": ["ES256", "RS256"],
         "code_challenge_methods_supported": [PKCE_METHOD],
         "authorization_response_iss_parameter_supported": true,
         "prompt_values_supported": prompts,
@@ -63,7 +69,8 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "claims_supported": claims,
         "acr_values_supported": acr(authority),
         "claims_parameter_supported": false,
-        "request_parameter_supported": false,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": objects,
         "request_uri_parameter_supported": false,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
@@ -86,6 +93,8 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
     if let (Some(map), Some(base)) = (document.as_object_mut(), &authority.certificate_base) {
         let aliases = json!({
             "token_endpoint": base.address("token"),
+            "pushed_authorization_request_endpoint": base.address("par"),
+            "userinfo_endpoint": base.address("userinfo"),
             "introspection_endpoint": base.address("introspect"),
             "revocation_endpoint": base.address("revoke"),
         });

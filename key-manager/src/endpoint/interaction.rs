@@ -5,8 +5,9 @@
 
 use http::{HeaderValue, header};
 
-use super::authorize::{Denial, admitted, client, deny, grant, see_other};
+use super::authorize::{Denial, admitted, client, deny, grant};
 use super::pages::{self, ConsentPage, LoginPage};
+use super::response::see_other;
 use super::ticket::Ticket;
 use super::{Authority, Refusal, Reply, Request, SignUp, login, second_factor, sign_up};
 use crate::audit::Event;
@@ -262,7 +263,7 @@ pub(super) fn ask_login(
 }
 
 fn refuse(authority: &Authority, ticket: &Ticket, denial: Denial) -> Result<Reply, Refusal> {
-    deny(authority, &ticket.redirect_uri, ticket.state.as_deref(), denial)
+    deny(authority, &ticket.way(), denial)
 }
 
 pub(super) fn cookie(request: &Request) -> Option<String> {
@@ -278,4 +279,10 @@ pub(super) fn keep(reply: &mut Reply, cookie: &str) -> Result<(), Refusal> {
     let line = HeaderValue::from_str(&line).map_err(|error| Refusal::Failed(Box::new(error)))?;
     reply.headers_mut().insert(header::SET_COOKIE, line);
     Ok(())
+}
+
+/// Takes the cookie away.
+pub(super) fn forget(reply: &mut Reply) {
+    const LINE: &str = "__Host-turnpike=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0";
+    reply.headers_mut().insert(header::SET_COOKIE, HeaderValue::from_static(LINE));
 }

@@ -1,6 +1,6 @@
 //! What does a person see? (KM-021)
 //!
-//! Plain pages without scripts, without anything from elsewhere, and never in a frame. Every text
+//! Plain pages that work without scripts, without anything from elsewhere, and never in a frame. Every text
 //! that somebody else wrote is escaped.
 
 use bytes::Bytes;
@@ -17,6 +17,10 @@ use super::{Refusal, Reply};
 /// The hash below is that of this text, byte for byte: a test holds them together.
 const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:4rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}label{display:block;margin-top:1rem}input{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;border:1px solid #595959}button{font:inherit;margin:1.5rem .5rem 0 0;padding:.5rem 1.5rem;border:1px solid #0b4f8a;background:#0b4f8a;color:#fff}button.other{background:#fff;color:#0b4f8a}:focus-visible{outline:3px solid #c25700;outline-offset:2px}.wrong{border-left:4px solid #b00020;padding-left:.75rem}.done{border-left:4px solid #1b6e2f;padding-left:.75rem}code{font-size:1.1em}li{margin:.75rem 0;overflow-wrap:anywhere}";
 const STYLE_HASH: &str = "sha256-oAK130TTZz2sDydkwJmugZB0IyA6M9LR4CEn69fqAPw=";
+
+/// Sends a form that needs nobody. Without scripts one presses its button.
+const SEND: &str = "document.forms[0].submit()";
+const SEND_HASH: &str = "sha256-ePniVEkSivX/c7XWBGafqh8tSpiRrKiqYeqbG7N1TOE=";
 
 /// Asks who somebody is.
 pub(super) struct LoginPage<'p> {
@@ -166,6 +170,45 @@ pub(super) fn consent(page: &ConsentPage<'_>) -> Reply {
     render(StatusCode::OK, "Allow access?", &body, Some(page.redirect))
 }
 
+/// Asks whether somebody wants to log out.
+pub(super) fn log_out(user: &str, action: &str, request: &str, to: &str) -> Reply {
+    let body = format!(
+        "<h1>Log out?</h1><p>You are logged in as <strong>{user}</strong>. Everything that \
+         applications got with this login ends too.</p>\
+         <form method=\"post\" action=\"{action}\">\
+         <input type=\"hidden\" name=\"request\" value=\"{request}\">\
+         <button type=\"submit\" name=\"answer\" value=\"yes\">Log out</button></form>",
+        user = escape(user),
+        action = escape(action),
+        request = escape(request),
+    );
+    render(StatusCode::OK, "Log out?", &body, Some(to))
+}
+
+pub(super) fn logged_out() -> Reply {
+    let body = "<h1>You are logged out</h1><p>You can close this page.</p>";
+    render(StatusCode::OK, "You are logged out", body, None)
+}
+
+/// Hands `pairs` to the client in a form that its browser posts (Form Post Response Mode).
+pub(super) fn post_back(redirect: &str, pairs: &[(&str, &str)]) -> Reply {
+    let fields: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| {
+            let (name, value) = (escape(name), escape(value));
+            format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">")
+        })
+        .collect();
+    let body = format!(
+        "<h1>Go on</h1><form method=\"post\" action=\"{action}\">{fields}\
+         <button type=\"submit\">Go on to the application</button></form>\
+         <script>{SEND}</script>",
+        action = escape(redirect),
+        fields = fields.concat(),
+    );
+    page(StatusCode::OK, "Go on", &body, Some(redirect), &format!(" script-src '{SEND_HASH}';"))
+}
+
 /// For what cannot be told the client, because nobody knows where it is (RFC 6749 section
 /// 4.1.2.1).
 pub(super) fn refusal(refusal: &Refusal) -> Reply {
@@ -188,6 +231,17 @@ pub(super) fn refusal(refusal: &Refusal) -> Reply {
 }
 
 pub(super) fn render(status: StatusCode, title: &str, body: &str, redirect: Option<&str>) -> Reply {
+    page(status, title, body, redirect, "")
+}
+
+/// `scripts` is the part of the policy that lets them run, with a space before it.
+fn page(
+    status: StatusCode,
+    title: &str,
+    body: &str,
+    redirect: Option<&str>,
+    scripts: &str,
+) -> Reply {
     let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
@@ -196,7 +250,7 @@ pub(super) fn render(status: StatusCode, title: &str, body: &str, redirect: Opti
     // Browsers hold the address that a form's answer redirects to against `form-action` too.
     let target = redirect.and_then(origin).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src '{STYLE_HASH}'; form-action 'self'{target}; \
+        "default-src 'none'; style-src '{STYLE_HASH}';{scripts} form-action 'self'{target}; \
          frame-ancestors 'none'; base-uri 'none'"
     );
     let mut reply = Response::new(Bytes::from(page));
@@ -265,6 +319,8 @@ mod tests {
     fn the_policy_names_the_style_that_is_sent() {
         let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
         assert_eq!(STYLE_HASH, format!("sha256-{}", STANDARD.encode(hash)));
+        let hash = digest::digest(&digest::SHA256, SEND.as_bytes());
+        assert_eq!(SEND_HASH, format!("sha256-{}", STANDARD.encode(hash)));
     }
 
     #[track_caller]

@@ -26,8 +26,10 @@ pub enum IssuerError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Token,
+    Pushed,
     Authorize,
     Login,
+    Logout,
     Consent,
     /// A code of a second factor.
     Factor,
@@ -93,8 +95,10 @@ impl fmt::Display for Issuer {
 fn endpoint(path: &str) -> Option<Endpoint> {
     match path {
         "/token" => Some(Endpoint::Token),
+        "/par" => Some(Endpoint::Pushed),
         "/authorize" => Some(Endpoint::Authorize),
         "/login" => Some(Endpoint::Login),
+        "/logout" => Some(Endpoint::Logout),
         "/consent" => Some(Endpoint::Consent),
         "/factor" => Some(Endpoint::Factor),
         "/continue" => Some(Endpoint::Continue),

@@ -23,6 +23,9 @@ pub enum Refusal {
     InvalidClient(#[source] AuthError),
     #[error("{0}")]
     InvalidGrant(&'static str),
+    /// An error that an authorization request would be told.
+    #[error("{1}")]
+    Denied(&'static str, &'static str),
     #[error("no access token was shown")]
     NoToken,
     #[error("the access token is not valid")]
@@ -43,6 +46,9 @@ pub enum Refusal {
     InvalidTarget,
     #[error("{0}")]
     Proof(ProofError),
+    /// The same, where an access token is shown.
+    #[error("{0}")]
+    TokenProof(ProofError),
     #[error("{0}")]
     Unbound(#[from] BindError),
     /// More was used at a time than is remembered; what was used before stays remembered (KM-122).
@@ -78,6 +84,7 @@ impl Refusal {
                 (StatusCode::BAD_REQUEST, "invalid_request")
             }
             Self::InvalidClient(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
+            Self::Denied(code, _) => (StatusCode::BAD_REQUEST, code),
             Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
             Self::NoToken | Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
@@ -88,6 +95,8 @@ impl Refusal {
             Self::ForbiddenScope | Self::MalformedScope(_) => {
                 (StatusCode::BAD_REQUEST, "invalid_scope")
             }
+            Self::TokenProof(ProofError::Nonce(_)) => (StatusCode::UNAUTHORIZED, "use_dpop_nonce"),
+            Self::TokenProof(_) => (StatusCode::UNAUTHORIZED, "invalid_dpop_proof"),
             Self::Proof(ProofError::Nonce(_)) => (StatusCode::BAD_REQUEST, "use_dpop_nonce"),
             Self::Proof(_) | Self::Unbound(BindError::ProofMissing) => {
                 (StatusCode::BAD_REQUEST, "invalid_dpop_proof")

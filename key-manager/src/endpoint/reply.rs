@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use jose::Algorithm;
 use serde_json::{Value, json};
 
 use super::bound::NONCE;
 use super::{Refusal, Reply};
-use crate::binding::ProofError;
+use crate::binding::{PROOF_ALGORITHMS, ProofError};
 
 /// The longest text of a refusal; part of it may be the client's own.
 const LONGEST_DESCRIPTION: usize = 200;
@@ -57,6 +58,19 @@ pub(super) fn refusal(refusal: &Refusal) -> Reply {
         }
         Refusal::Method(allowed) => {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        Refusal::TokenProof(error) => {
+            // RFC 9449 section 7.1.
+            let algorithms = PROOF_ALGORITHMS.map(Algorithm::name).join(" ");
+            let challenge = format!("DPoP error=\"{code}\", algs=\"{algorithms}\"");
+            if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+                headers.insert(WWW_AUTHENTICATE, challenge);
+            }
+            let nonce = if let ProofError::Nonce(nonce) = error { nonce } else { "" };
+            if let Some(nonce) = HeaderValue::from_str(nonce).ok().filter(|nonce| !nonce.is_empty())
+            {
+                headers.insert(NONCE, nonce);
+            }
         }
         Refusal::Proof(ProofError::Nonce(nonce)) => {
             if let Ok(nonce) = HeaderValue::from_str(nonce) {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::response::{Mode, Way};
 use super::{Authority, Refusal};
 
 /// A page may be left open so long.
@@ -19,6 +20,12 @@ pub(super) struct Ticket {
     pub(super) client_id: String,
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
+    /// How the answer goes back.
+    pub(super) mode: Mode,
+    /// How the client wants signatures; empty: by the default in force.
+    pub(super) algorithm: String,
+    /// The thumbprint of the `DPoP` key that the code is bound to (RFC 9449 section 10).
+    pub(super) key: Option<String>,
     pub(super) nonce: Option<String>,
     pub(super) challenge: Option<String>,
     /// Parted by spaces.
@@ -71,6 +78,9 @@ impl Ticket {
             client_id: String::new(),
             redirect_uri: String::new(),
             state: None,
+            mode: Mode::USUAL,
+            algorithm: String::new(),
+            key: None,
             nonce: None,
             challenge: None,
             scopes: String::new(),
@@ -82,6 +92,17 @@ impl Ticket {
             max_age: None,
             asked_at: authority.clock.unix_seconds(),
             browser: String::new(),
+        }
+    }
+
+    /// The way back to the client.
+    pub(super) fn way(&self) -> Way<'_> {
+        Way {
+            client_id: &self.client_id,
+            algorithm: self.algorithm.parse().ok(),
+            redirect_uri: &self.redirect_uri,
+            mode: self.mode,
+            state: self.state.as_deref(),
         }
     }
 

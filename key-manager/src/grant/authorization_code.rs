@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 
 use super::kind::{Approval, Asked, GrantError, Means, Step};
 use super::pkce;
-use crate::domain::Client;
 use crate::store::{Grant, StoredCode, StoredFamily};
 use crate::vault::new_refresh_token;
 
@@ -20,7 +19,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     let code = asked.form.find("code").ok_or_else(missing("code"))?;
     let redirect = asked.form.find("redirect_uri").ok_or_else(missing("redirect_uri"))?;
     let verifier = asked.form.find("code_verifier");
-    if verifier.is_none() && !asked.client.allow_no_pkce {
+    if verifier.is_none() && !asked.client.requests.without_pkce {
         return Err(GrantError::Missing("code_verifier"));
     }
 
@@ -30,7 +29,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     if stored.used_at.is_some() {
         return Err(used_again(&stored.grant, means).await?);
     }
-    if let Err(wrong) = fits(&stored, asked.client, redirect, verifier, means.now) {
+    if let Err(wrong) = fits(&stored, asked, redirect, verifier, means.now) {
         if !means.store.use_code(&digest, None, means.now).await? {
             return Err(used_again(&stored.grant, means).await?);
         }
@@ -46,16 +45,17 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
 
 fn fits(
     code: &StoredCode,
-    client: &Client,
+    asked: Asked<'_>,
     redirect: &str,
     verifier: Option<&str>,
     now: i64,
 ) -> Result<(), GrantError> {
+    let Asked { client, confirmation, .. } = asked;
     // A verifier without a challenge would be one that somebody took away from the request
     // (RFC 9700 section 4.8.2).
     let proven = match (verifier, &code.challenge) {
         (Some(verifier), Some(challenge)) => pkce::fits(verifier, challenge),
-        (None, None) => client.allow_no_pkce,
+        (None, None) => client.requests.without_pkce,
         _ => false,
     };
     if code.grant.client_id != client.id {
@@ -66,6 +66,9 @@ fn fits(
     }
     if code.redirect_uri != redirect {
         return Err(GrantError::Invalid("redirect_uri is not that of the authorization"));
+    }
+    if code.key.is_some() && code.key != confirmation.key {
+        return Err(GrantError::Invalid("the code is bound to another key"));
     }
     if !proven {
         return Err(GrantError::Invalid("code_verifier does not fit"));

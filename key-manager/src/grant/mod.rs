@@ -13,4 +13,4 @@ mod refresh_token;
 
 pub use authorization_code::OWNER as CODE_OWNER;
 pub use kind::{Approval, Asked, GrantError, GrantKind, Means, RefreshRules, UnknownGrant};
-pub use pkce::{METHOD as PKCE_METHOD, is_challenge};
+pub use pkce::{METHOD as PKCE_METHOD, is_challenge, is_thumbprint};

@@ -15,6 +15,11 @@ pub fn is_challenge(text: &str) -> bool {
     text.len() == 43 && URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
 }
 
+/// Whether this is the thumbprint of a key (RFC 7638): it has the form of a challenge.
+pub fn is_thumbprint(text: &str) -> bool {
+    is_challenge(text)
+}
+
 /// Compares in constant time. A verifier that has not the form of one (section 4.1) never fits.
 pub(super) fn fits(verifier: &str, challenge: &str) -> bool {
     let unreserved =

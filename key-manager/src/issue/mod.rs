@@ -14,6 +14,6 @@ pub use claims::cnf;
 pub use error::IssueError;
 pub use id_token::{Identity, identify};
 pub use keeper::{Keeper, KeyRules};
-pub use recognise::recognise;
+pub use recognise::{Hint, hint, recognise};
 pub use ring::Ring;
 pub use rotation::Wish;

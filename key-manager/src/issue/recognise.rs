@@ -34,3 +34,32 @@ pub fn recognise(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Liv
         },
     })
 }
+
+/// An ID token that a client shows again, to say whom it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// Whom it was issued to.
+    pub client_id: String,
+    pub subject: String,
+    /// The `sid`.
+    pub session: String,
+}
+
+/// How old it may be: it says who somebody was, and ends with the keys at the latest.
+const OLDEST_SECONDS: u32 = 366 * 24 * 3600;
+
+/// Reads an ID token back, however old it is. `None`: it is none of ours.
+pub fn hint(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Hint> {
+    let expect = Expectation {
+        types: vec!["JWT".to_owned()],
+        skew_seconds: OLDEST_SECONDS,
+        ..Expectation::access_token(issuer)
+    };
+    let claims = jose::verify(token, ring.verifying(), &expect, now).ok()?;
+    let [client_id] = claims.audience.as_slice() else { return None };
+    Some(Hint {
+        client_id: client_id.clone(),
+        subject: claims.subject?,
+        session: claims.other.get("sid")?.as_str()?.to_owned(),
+    })
+}

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::Application;
 use crate::client_auth::Settings;
-use crate::domain::{About, AboutError, AuthMethod, CertificateName, Client, RedirectUri, Scopes};
+use crate::domain::{
+    About, AboutError, AuthMethod, CertificateName, Client, RedirectUri, Requests, Scopes,
+};
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
@@ -89,6 +91,12 @@ pub fn application(
             dpop_bound: read.flag("dpop_bound_access_tokens")?,
             certificate_bound: read.flag("tls_client_certificate_bound_access_tokens")?,
         },
+        requests: Requests {
+            without_pkce: false,
+            pushed: read.flag("require_pushed_authorization_requests")?,
+            signed: read.flag("require_signed_request_object")?,
+        },
+        logout_uris: read.texts("post_logout_redirect_uris")?.unwrap_or_default(),
         about,
         ..Application::default()
     })
@@ -116,6 +124,12 @@ pub fn metadata(client: &Client) -> Map<String, Value> {
     put("token_endpoint_auth_method", json!(method.name()));
     put("dpop_bound_access_tokens", json!(proving.dpop_bound));
     put("tls_client_certificate_bound_access_tokens", json!(proving.certificate_bound));
+    put("require_pushed_authorization_requests", json!(client.requests.pushed));
+    put("require_signed_request_object", json!(client.requests.signed));
+    if !client.logout_uris.is_empty() {
+        let uris: Vec<_> = client.logout_uris.iter().map(RedirectUri::as_str).collect();
+        put("post_logout_redirect_uris", json!(uris));
+    }
     if let Some(algorithm) = proving.algorithm {
         put("token_endpoint_auth_signing_alg", json!(algorithm.name()));
     }

@@ -12,7 +12,7 @@ use crate::audit::Event;
 use crate::client_auth::{SettingError, Settings, new_client_id, new_secret, sealed_for};
 use crate::domain::{
     About, AuthMethod, Client, ClientId, ClientIdError, RedirectUri, RedirectUriError,
-    RefreshPolicy, ScopeError, Scopes, UnknownAlgorithm, UnknownPolicy,
+    RefreshPolicy, Requests, ScopeError, Scopes, UnknownAlgorithm, UnknownPolicy,
 };
 use crate::endpoint::Authority;
 use crate::grant::{GrantKind, UnknownGrant};
@@ -43,8 +43,10 @@ pub struct Application {
     pub public: bool,
     /// Whether people are not asked for consent.
     pub first_party: bool,
-    /// Whether it may ask for a code without PKCE; never a public client.
-    pub allow_no_pkce: bool,
+    /// How its authorization requests come; a public client's never without PKCE.
+    pub requests: Requests,
+    /// Where people may be sent to after a logout.
+    pub logout_uris: Vec<String>,
     /// `rotate` or `static`; empty: `rotate` for public clients, `static` for others (KM-073).
     pub refresh: String,
     /// How it proves who it is.
@@ -93,6 +95,12 @@ pub enum RegistrationError {
         RedirectUri::MOST
     )]
     Redirects,
+    #[error("post_logout_redirect_uris: {0}")]
+    Logout(#[source] RedirectUriError),
+    #[error("post_logout_redirect_uris: {} of them at most", RedirectUri::MOST)]
+    Logouts,
+    #[error("require_signed_request_object: the client has no keys (jwks or jwks_uri)")]
+    SignedWithoutKeys,
     #[error("token_endpoint_auth_method: a public client proves nothing, its method is `none`")]
     Public,
     #[error("grant_types: `refresh_token` comes with `authorization_code`")]
@@ -267,8 +275,12 @@ fn client(
         forbidden.map_or(Ok(()), |grant| Err(grant.to_string()))
     })?;
     let public = authentication.method == AuthMethod::None;
-    if public && application.allow_no_pkce {
+    if public && application.requests.without_pkce {
         return Err(RegistrationError::PkcePublic);
+    }
+    let keys = !authentication.jwks.is_empty() || authentication.jwks_uri.is_some();
+    if application.requests.signed && !keys {
+        return Err(RegistrationError::SignedWithoutKeys);
     }
     let algorithm = Some(application.algorithm.as_str()).filter(|name| !name.is_empty());
     Ok(Client {
@@ -280,7 +292,8 @@ fn client(
         algorithm: algorithm.map(str::parse).transpose()?,
         redirect_uris: redirects(application, &grants)?,
         first_party: application.first_party,
-        allow_no_pkce: application.allow_no_pkce,
+        requests: application.requests,
+        logout_uris: logouts(application)?,
         refresh: refresh(application, public)?,
         ended_until: 0,
         created_at: authority.clock.unix_seconds(),
@@ -302,6 +315,14 @@ fn redirects(
         return Err(RegistrationError::Redirects);
     }
     Ok(uris.iter().map(|uri| RedirectUri::parse(uri)).collect::<Result<_, _>>()?)
+}
+
+fn logouts(application: &Application) -> Result<Vec<RedirectUri>, RegistrationError> {
+    let uris = &application.logout_uris;
+    if uris.len() > RedirectUri::MOST {
+        return Err(RegistrationError::Logouts);
+    }
+    uris.iter().map(|uri| RedirectUri::parse(uri).map_err(RegistrationError::Logout)).collect()
 }
 
 fn refresh(application: &Application, public: bool) -> Result<RefreshPolicy, RegistrationError> {

@@ -68,7 +68,7 @@ impl Policy {
         if let Some(grant) = client.grant_types.iter().find(|grant| !allowed(grant)) {
             return Err(Forbidden("grant_types", grant.clone()));
         }
-        if client.first_party || client.allow_no_pkce {
+        if client.first_party || client.requests.without_pkce {
             return Err(Forbidden("client", client.name.clone()));
         }
         Ok(())

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use super::record::{
     AuditHead, AuditLine, Chain, Failures, Joined, KeyChange, Ledger, Note, Noted, Rotation,
     StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily, StoredKey,
-    StoredSession, StoredUser, Use, Used,
+    StoredPush, StoredSession, StoredUser, Use, Used,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 
@@ -228,6 +228,15 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn recovery_codes_left(&self, user: &str) -> Result<u64, StoreError>;
 
     async fn add_code(&self, digest: &str, code: &StoredCode) -> Result<(), StoreError>;
+
+    async fn add_pushed(&self, digest: &str, pushed: &StoredPush) -> Result<(), StoreError>;
+
+    /// Takes out what `client` handed over. Of several that ask one gets it (RFC 9126 section 4).
+    async fn take_pushed(
+        &self,
+        digest: &str,
+        client: &ClientId,
+    ) -> Result<Option<StoredPush>, StoreError>;
 
     async fn code(&self, digest: &str) -> Result<Option<StoredCode>, StoreError>;
 

@@ -12,6 +12,6 @@ pub use contract::{Store, StoreError};
 pub use record::{
     AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
     StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily, StoredKey,
-    StoredSecret, StoredSession, StoredUser, Use, Used,
+    StoredPush, StoredSecret, StoredSession, StoredUser, Use, Used,
 };
 pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

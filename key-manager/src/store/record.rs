@@ -284,10 +284,22 @@ pub struct StoredCode {
     /// PKCE, S256; `None`: the client may do without.
     pub challenge: Option<String>,
     pub nonce: Option<String>,
+    /// The thumbprint of the `DPoP` key that it is good with; `None`: with any.
+    pub key: Option<String>,
     /// Unix seconds.
     pub expires_at: i64,
     /// Unix seconds; `None`: not yet.
     pub used_at: Option<i64>,
+}
+
+/// An authorization request that came before the browser (RFC 9126).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPush {
+    pub client_id: ClientId,
+    /// A form.
+    pub parameters: String,
+    /// Unix seconds.
+    pub expires_at: i64,
 }
 
 /// The refresh tokens that follow each other from one authorization (KM-070).

@@ -94,9 +94,16 @@ impl<'s> Browser<'s> {
         let reply = self.stand.ask(&request).await;
         if let Some(line) = reply.headers().get(header::SET_COOKIE) {
             let line = line.to_str().expect("text");
+            let line = match line.strip_suffix("; Max-Age=0") {
+                Some(gone) => {
+                    self.cookie = None;
+                    gone
+                }
+                None => line,
+            };
             assert!(line.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"), "{line}");
             let (_, value) = line.split(';').next().expect("a pair").split_once('=').expect("one");
-            self.cookie = Some(value.to_owned());
+            self.cookie = Some(value.to_owned()).filter(|value| !value.is_empty());
         }
         reply
     }

@@ -7,6 +7,7 @@ use crate::browser::{
 };
 use crate::databases::{Scratch, each};
 use crate::stand::{Dressed, Stand, json, part, post, said, text};
+use key_manager::domain::Requests;
 use key_manager::registration::{Application, register};
 
 type Changes = &'static [(&'static str, &'static str)];
@@ -170,8 +171,8 @@ async fn pkce_is_left_out_only_by_those_who_may_and_never_taken_away() {
     each(async |scratch| {
         let stand = Stand::on(&scratch).await;
         stand.person().await;
-        let allowed =
-            stand.register(Application { public: false, allow_no_pkce: true, ..app() }).await;
+        let requests = Requests { without_pkce: true, ..Requests::default() };
+        let allowed = stand.register(Application { public: false, requests, ..app() }).await;
         let bare: Changes = &[("code_challenge", ""), ("code_challenge_method", "")];
         let exchange = async |wished: Changes, shown: Changes| {
             let code = Browser::new(&stand).code(&wish(&allowed, wished)).await;
@@ -188,7 +189,7 @@ async fn pkce_is_left_out_only_by_those_who_may_and_never_taken_away() {
         assert_eq!(step(&browser.authorize(&wish(&strict, bare)).await), "invalid_request");
         let method_only = wish(&allowed, &[("code_challenge", "")]);
         assert_eq!(step(&browser.authorize(&method_only).await), "invalid_request");
-        let public = Application { allow_no_pkce: true, ..app() };
+        let public = Application { requests, ..app() };
         let refused = register(&stand.authority, &public).await.expect_err("a refusal");
         assert!(refused.to_string().contains("allow_no_pkce_insecure"), "{refused}");
     })

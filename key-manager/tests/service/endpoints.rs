@@ -211,6 +211,10 @@ async fn discovery_announces_what_works_and_nothing_else() {
       ],
       "authorization_endpoint": "https://127.0.0.1:9453/oauth2/authorize",
       "authorization_response_iss_parameter_supported": true,
+      "authorization_signing_alg_values_supported": [
+        "ES256",
+        "RS256"
+      ],
       "claims_parameter_supported": false,
       "claims_supported": [
         "iss",
@@ -253,6 +257,7 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "PS256",
         "EdDSA"
       ],
+      "end_session_endpoint": "https://127.0.0.1:9453/oauth2/logout",
       "grant_types_supported": [
         "authorization_code",
         "client_credentials",
@@ -287,10 +292,27 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "consent",
         "select_account"
       ],
-      "request_parameter_supported": false,
+      "pushed_authorization_request_endpoint": "https://127.0.0.1:9453/oauth2/par",
+      "request_object_signing_alg_values_supported": [
+        "ES256",
+        "ES384",
+        "PS256",
+        "PS384",
+        "PS512",
+        "EdDSA",
+        "RS256"
+      ],
+      "request_parameter_supported": true,
       "request_uri_parameter_supported": false,
+      "require_pushed_authorization_requests": false,
       "response_modes_supported": [
-        "query"
+        "query",
+        "fragment",
+        "form_post",
+        "jwt",
+        "query.jwt",
+        "fragment.jwt",
+        "form_post.jwt"
       ],
       "response_types_supported": [
         "code"

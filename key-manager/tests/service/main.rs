@@ -36,6 +36,8 @@ mod fraud;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod logout;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod passwords;
@@ -51,6 +53,8 @@ mod refresh;
 mod registrations;
 #[cfg(test)]
 mod remote_keys;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

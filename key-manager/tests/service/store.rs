@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chassis::Clock;
 use key_manager::domain::{
     About, AuthMethod, Authentication, CertificateName, Client, ClientId, Confirmation, Ended,
-    Entry, KeyState, LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Scopes,
+    Entry, KeyState, LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Requests, Scopes,
     TokenAlgorithm, User, UserName,
 };
 use key_manager::store::{
@@ -39,7 +39,8 @@ fn client(id: &str) -> StoredClient {
         algorithm: Some(TokenAlgorithm::Rs256),
         redirect_uris: vec![redirect("https://a.example/cb"), redirect("com.example:/cb?x=1")],
         first_party: true,
-        allow_no_pkce: true,
+        requests: Requests { without_pkce: true, pushed: true, signed: true },
+        logout_uris: vec![redirect("https://a.example/bye")],
         refresh: RefreshPolicy::Rotate,
         ended_until: 0,
         created_at: 7,
@@ -408,6 +409,7 @@ fn code() -> StoredCode {
         grant: grant("f1"),
         redirect_uri: "https://a.example/cb?b=c".to_owned(),
         challenge: Some("challenge".to_owned()),
+        key: Some("thumbprint".to_owned()),
         nonce: Some("n".to_owned()),
         expires_at: 60,
         used_at: None,

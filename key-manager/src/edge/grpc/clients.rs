@@ -8,7 +8,7 @@ use turnpike_proto::identity::v1::{
 
 use super::{caller, status};
 use crate::client_auth::Settings;
-use crate::domain::{About, ClientId};
+use crate::domain::{About, ClientId, Requests};
 use crate::endpoint::Authority;
 use crate::registration::{Application, register, remove};
 
@@ -38,7 +38,12 @@ impl Clients for Registry {
             redirect_uris: asked.redirect_uris,
             public: asked.public,
             first_party: asked.first_party,
-            allow_no_pkce: asked.allow_no_pkce_insecure,
+            requests: Requests {
+                without_pkce: asked.allow_no_pkce_insecure,
+                pushed: asked.require_pushed_authorization_requests,
+                signed: asked.require_signed_request_object,
+            },
+            logout_uris: asked.post_logout_redirect_uris,
             refresh: asked.refresh_policy,
             settings: Settings {
                 method: asked.token_endpoint_auth_method,

@@ -22,8 +22,8 @@ pub(super) async fn add(
             sqlx::query(
                 "INSERT INTO code (digest, family_id, client_id, user_id, session_id, scopes,
                      audience, logged_in_at, redirect_uri, challenge, nonce, expires_at, used_at,
-                     methods)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                     methods, key_thumbprint)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             )
             .bind(digest)
             .bind(grant.family_id.as_str())
@@ -38,7 +38,8 @@ pub(super) async fn add(
             .bind(code.nonce.as_deref().unwrap_or_default())
             .bind(code.expires_at)
             .bind(code.used_at.unwrap_or(0))
-            .bind(grant.method.name()),
+            .bind(grant.method.name())
+            .bind(code.key.as_deref().unwrap_or_default()),
         )
         .await?;
     Ok(())
@@ -52,7 +53,8 @@ pub(super) async fn find(
         .read(|| async {
             Ok(sqlx::query(
                 "SELECT family_id, client_id, user_id, session_id, scopes, audience, logged_in_at,
-                     redirect_uri, challenge, nonce, expires_at, used_at, methods
+                     redirect_uri, challenge, nonce, expires_at, used_at, methods,
+                     key_thumbprint
                  FROM code WHERE digest = $1",
             )
             .bind(digest)
@@ -66,6 +68,7 @@ pub(super) async fn find(
         redirect_uri: row.try_get(7)?,
         challenge: Some(row.try_get(8)?).filter(|challenge: &String| !challenge.is_empty()),
         nonce: Some(row.try_get(9)?).filter(|nonce: &String| !nonce.is_empty()),
+        key: Some(row.try_get("key_thumbprint")?).filter(|key: &String| !key.is_empty()),
         expires_at: row.try_get(10)?,
         used_at: Some(row.try_get(11)?).filter(|at| *at != 0),
     }))

@@ -41,6 +41,11 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../../migrations/0008_audit_factors.sql"),
     },
     Migration {
+        version: 4,
+        name: "authorization_requests",
+        text: include_str!("../../../migrations/0004_authorization_requests.sql"),
+    },
+    Migration {
         version: 6,
         name: "registration",
         text: include_str!("../../../migrations/0006_registration.sql"),

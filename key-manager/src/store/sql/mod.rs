@@ -17,6 +17,7 @@ mod consents;
 mod families;
 mod keys;
 mod ledger;
+mod pushed;
 mod revocations;
 mod sessions;
 mod sql_store;

@@ -9,14 +9,14 @@ use super::database::{Config, Database};
 use super::migrate::migrate;
 use super::url::DatabaseUrl;
 use super::{
-    attempts, audit, authenticators, clients, codes, consents, families, keys, ledger, revocations,
-    sessions, used, users,
+    attempts, audit, authenticators, clients, codes, consents, families, keys, ledger, pushed,
+    revocations, sessions, used, users,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 use crate::store::{
     AuditHead, AuditLine, Chain, Failures, Joined, KeyChange, Ledger, Note, Noted, Rotation, Store,
     StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily,
-    StoredKey, StoredSession, StoredUser, Use, Used,
+    StoredKey, StoredPush, StoredSession, StoredUser, Use, Used,
 };
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
@@ -263,6 +263,18 @@ impl Store for SqlStore {
         codes::add(&self.0, digest, code).await
     }
 
+    async fn add_pushed(&self, digest: &str, pushed: &StoredPush) -> Result<(), StoreError> {
+        pushed::add(&self.0, digest, pushed).await
+    }
+
+    async fn take_pushed(
+        &self,
+        digest: &str,
+        client: &ClientId,
+    ) -> Result<Option<StoredPush>, StoreError> {
+        pushed::take(&self.0, digest, client).await
+    }
+
     async fn code(&self, digest: &str) -> Result<Option<StoredCode>, StoreError> {
         codes::find(&self.0, digest).await
     }
@@ -320,6 +332,7 @@ impl Store for SqlStore {
 
     async fn sweep(&self, now: i64) -> Result<u64, StoreError> {
         let mut gone = codes::sweep(&self.0, now).await?;
+        gone = gone.saturating_add(pushed::sweep(&self.0, now).await?);
         gone = gone.saturating_add(families::sweep(&self.0, now).await?);
         gone = gone.saturating_add(sessions::sweep(&self.0, now).await?);
         gone = gone.saturating_add(attempts::sweep(&self.0, now).await?);
