@@ -5,8 +5,8 @@ use http::Method;
 use super::paths::Endpoint;
 use super::{
     Authority, Peer, Refusal, Reply, Request, account, authorize, discovery, interaction,
-    introspect, jwks, logout, pages, pushed, register, reply, revoke, second_factor, sign_up, token,
-    userinfo,
+    introspect, jwks, logout, pages, pushed, register, reply, revoke, second_factor, sign_up,
+    token, userinfo,
 };
 
 /// Answers a request. Never fails: a refusal is an answer too.

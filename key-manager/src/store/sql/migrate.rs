@@ -36,11 +36,6 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../../migrations/0003_client_authentication.sql"),
     },
     Migration {
-        version: 8,
-        name: "audit_factors",
-        text: include_str!("../../../migrations/0008_audit_factors.sql"),
-    },
-    Migration {
         version: 4,
         name: "authorization_requests",
         text: include_str!("../../../migrations/0004_authorization_requests.sql"),
@@ -49,6 +44,11 @@ const MIGRATIONS: &[Migration] = &[
         version: 6,
         name: "registration",
         text: include_str!("../../../migrations/0006_registration.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "audit_factors",
+        text: include_str!("../../../migrations/0008_audit_factors.sql"),
     },
     Migration {
         version: 9,
