@@ -93,6 +93,13 @@ pub async fn sign_up(
     Ok(stored.user)
 }
 
+/// The account of a person whom the directory knows; made when they come for the first time.
+pub async fn join(authority: &Authority, name: &str, claims: &str) -> Result<User, AccountError> {
+    let user = new_user(authority, name, claims)?;
+    let event = Event::of("user.joined").with("user", &user.id);
+    add(authority, StoredUser { user, password: StoredUser::IN_DIRECTORY.to_owned() }, event).await
+}
+
 /// Lets a person in who waits for it. `Nobody`: they do not wait.
 pub async fn approve(authority: &Authority, id: &str) -> Result<(), AccountError> {
     let event = Event::of("user.approved").with("user", id);

@@ -14,6 +14,7 @@ use crate::audit::Audit;
 use crate::binding::{Nonces, ProofRules};
 use crate::client_auth::{AssertionRules, Authenticator, Certificates, RemoteKeys};
 use crate::config::{CollectorConfig, Config};
+use crate::directory::Directory;
 use crate::edge;
 use crate::endpoint::Authority;
 use crate::fraud::{Fraud, Places};
@@ -131,6 +132,7 @@ pub async fn assemble(
         store,
         pepper,
         sealer: Arc::new(master.short_sealer()?),
+        directory: directory(config, host)?,
         passwords: Passwords::new(config.login.passwords(), host.tasks.clone())?,
         refresh: config.refresh.rules(),
         login: config.login.rules(),
@@ -162,6 +164,12 @@ fn outbound(config: &Config, host: &Host) -> anyhow::Result<outbound::Client> {
         at_once: 2,
     };
     Ok(outbound::Client::new(host.clock.clone(), rules, &authorities)?)
+}
+
+fn directory(config: &Config, host: &Host) -> anyhow::Result<Option<Directory>> {
+    let Some(rules) = config.ldap.0.clone() else { return Ok(None) };
+    let opened = Directory::new(*rules, host.clock.clone(), host.tasks.clone());
+    opened.map(Some).context("ldap cannot be used")
 }
 
 fn certificates(config: &Config, host: &Host) -> anyhow::Result<Certificates> {

@@ -10,6 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::audit::AuditRules;
+use crate::directory::{DirectoryRules, RulesError};
 use crate::domain::{Scopes, TokenAlgorithm};
 use crate::endpoint::{Issuer, LoginRules, Mfa, SignUp};
 use crate::fraud::FraudRules;
@@ -42,6 +43,7 @@ pub struct Config {
     pub registration: RegistrationConfig,
     pub audit: AuditConfig,
     pub fraud: FraudConfig,
+    pub ldap: LdapConfig,
     pub collector: CollectorConfig,
 }
 
@@ -71,6 +73,49 @@ impl FraudConfig {
             window_seconds: self.window,
             watched: self.watched,
         }
+    }
+}
+
+/// `[ldap]`; nothing: there is no directory.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "RawLdap")]
+pub struct LdapConfig(pub Option<Box<DirectoryRules>>);
+
+/// As written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLdap {
+    url: String,
+    start_tls: bool,
+    ca: PathBuf,
+    bind_dn: String,
+    bind_password_file: PathBuf,
+    base: String,
+    filter: String,
+    connections: usize,
+    #[serde(with = "duration")]
+    timeout: Duration,
+}
+
+impl TryFrom<RawLdap> for LdapConfig {
+    type Error = RulesError;
+
+    fn try_from(raw: RawLdap) -> Result<Self, RulesError> {
+        if raw.url.is_empty() {
+            return Ok(Self(None));
+        }
+        let rules = DirectoryRules::new(
+            &raw.url,
+            raw.start_tls,
+            raw.ca,
+            raw.bind_dn,
+            raw.bind_password_file,
+            raw.base,
+            raw.filter,
+            raw.connections,
+            raw.timeout,
+        );
+        Ok(Self(Some(Box::new(rules?))))
     }
 }
 

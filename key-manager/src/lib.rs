@@ -17,6 +17,7 @@ pub mod registration;
 pub mod audit;
 pub mod binding;
 pub mod client_auth;
+pub mod directory;
 pub mod fraud;
 pub mod grant;
 pub mod issue;

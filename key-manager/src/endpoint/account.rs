@@ -162,6 +162,10 @@ impl Visitor<'_> {
 
     async fn change_password(&self, password: &str, new: &str) -> Result<Done, Refusal> {
         let Ok(new) = Password::chosen(new) else { return Ok(Done::Said("unfit")) };
+        let stored = self.authority.store.user(&self.user.id).await?;
+        if stored.is_some_and(|stored| stored.is_in_directory()) {
+            return Ok(Done::Said("elsewhere"));
+        }
         if !self.is_themselves(password).await? {
             return Ok(Done::Said("wrong"));
         }

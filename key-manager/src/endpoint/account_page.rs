@@ -79,6 +79,9 @@ fn said(word: &str) -> String {
         "password" => ("done", "The password is changed. Other logins have ended."),
         "app" => ("done", "The authenticator app is removed."),
         "wrong" => ("wrong", "Nothing was changed: the password is wrong."),
+        "elsewhere" => {
+            ("wrong", "Nothing was changed: your password is kept by your organisation.")
+        }
         "unfit" => ("wrong", "Nothing was changed: a password has 8 to 1024 bytes."),
         _ => return String::new(),
     };

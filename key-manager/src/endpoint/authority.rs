@@ -8,6 +8,7 @@ use super::{Issuer, LoginRules, Peer};
 use crate::audit::{Audit, Event};
 use crate::binding::ProofRules;
 use crate::client_auth::Authenticator;
+use crate::directory::Directory;
 use crate::fraud::Fraud;
 use crate::grant::{Means, RefreshRules};
 use crate::issue::{Keeper, TokenRules};
@@ -27,6 +28,8 @@ pub struct Authority {
     /// Seals what a browser or the store keeps for a while.
     pub sealer: Arc<Sealer>,
     pub passwords: Passwords,
+    /// Who else has passwords of people; `None`: nobody.
+    pub directory: Option<Directory>,
     pub refresh: RefreshRules,
     pub login: LoginRules,
     pub keeper: Arc<Keeper>,

@@ -8,9 +8,11 @@ use std::net::IpAddr;
 use http::header;
 
 use super::{Authority, Refusal, Request, SignUp};
+use crate::accounts::{self, AccountError};
 use crate::audit::Event;
+use crate::directory::Directory;
 use crate::domain::{LoginMethod, Password, User, UserName, network};
-use crate::store::{Failures, StoredSession};
+use crate::store::{Failures, StoredSession, StoredUser};
 
 /// Whether a password is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,14 +83,32 @@ pub(super) async fn recognise(
             return Err(failure.into());
         }
     };
-    let user = stored.map(|stored| stored.user);
+    // Who has an account here is not asked for there: a directory that is down holds up nobody else.
+    let elsewhere = stored.as_ref().is_none_or(StoredUser::is_in_directory);
+    let (user, same) = match &authority.directory {
+        Some(directory) if elsewhere && allowed => {
+            let user = stored.map(|stored| stored.user);
+            match Box::pin(from_directory(authority, directory, &name, typed, user)).await {
+                Ok((user, same)) => (user, same),
+                Err(refusal) => {
+                    // As with an overload: nothing was looked at.
+                    store.end_attempt(&by_network, false).await?;
+                    store.end_attempt(&by_name, false).await?;
+                    return Err(refusal);
+                }
+            }
+        }
+        _ => (stored.map(|stored| stored.user), same),
+    };
     let user_id = user.as_ref().map(|user| user.id.clone());
     let known = user.filter(|user| allowed && same && !user.disabled);
     if let Some(user) = &known {
         store.end_attempt(&by_name, true).await?;
         store.end_attempt(&by_network, false).await?;
         tracing::info!(user = user.id, "logged in");
-        renew(authority, user, &phc, typed).await;
+        if !elsewhere {
+            renew(authority, user, &phc, typed).await;
+        }
     } else {
         let text = address.map(|address| address.to_string()).unwrap_or_default();
         tracing::info!(address = text, allowed, "login failed");
@@ -96,6 +116,43 @@ pub(super) async fn recognise(
         failed(authority, address, user_id.as_deref(), allowed).await?;
     }
     Ok(known)
+}
+
+/// Asks the directory; `user` is the account of somebody who came from there before.
+async fn from_directory(
+    authority: &Authority,
+    directory: &Directory,
+    name: &UserName,
+    typed: &str,
+    user: Option<User>,
+) -> Result<(Option<User>, bool), Refusal> {
+    let found = match directory.open(name.as_str(), typed).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "directory not asked");
+            return Err(Refusal::Unavailable(Box::new(error)));
+        }
+    };
+    let Some(found) = found else { return Ok((user, false)) };
+    if user.is_some() {
+        return Ok((user, true));
+    }
+    // What the directory knows and we cannot keep is left out.
+    let claims = serde_json::json!(found.claims).to_string();
+    let joined = match accounts::join(authority, name.as_str(), &claims).await {
+        Err(AccountError::Profile(_)) => accounts::join(authority, name.as_str(), "").await,
+        joined => joined,
+    };
+    match joined {
+        Ok(user) => Ok((Some(user), true)),
+        Err(AccountError::Taken) => {
+            let stored = authority.store.user_named(name).await?;
+            let stored = stored.filter(StoredUser::is_in_directory);
+            Ok((stored.map(|stored| stored.user), true))
+        }
+        Err(AccountError::Store(error)) => Err(error.into()),
+        Err(error) => Err(Refusal::Failed(Box::new(error))),
+    }
 }
 
 /// Makes a hash anew that was made otherwise than today (KM-101). When that does not work, the next

@@ -169,8 +169,17 @@ pub struct Noted {
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredUser {
     pub user: User,
-    /// Argon2id as a PHC string.
+    /// Argon2id as a PHC string, the hash of another system, or `IN_DIRECTORY`.
     pub password: String,
+}
+
+impl StoredUser {
+    /// In place of a password that the directory knows; no password has this hash.
+    pub const IN_DIRECTORY: &str = "{directory}";
+
+    pub fn is_in_directory(&self) -> bool {
+        self.password == Self::IN_DIRECTORY
+    }
 }
 
 impl fmt::Debug for StoredUser {

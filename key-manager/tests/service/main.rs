@@ -7,6 +7,8 @@ mod databases;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod slapd;
+#[cfg(test)]
 mod stand;
 
 #[cfg(test)]
@@ -21,6 +23,8 @@ mod authorize;
 mod certificates;
 #[cfg(test)]
 mod codes;
+#[cfg(test)]
+mod directory;
 #[cfg(test)]
 mod dynamic;
 #[cfg(test)]
