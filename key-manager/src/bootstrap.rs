@@ -16,7 +16,7 @@ use crate::client_auth::{AssertionRules, Authenticator, Certificates, RemoteKeys
 use crate::config::{CollectorConfig, Config};
 use crate::directory::Directory;
 use crate::edge;
-use crate::endpoint::Authority;
+use crate::endpoint::{Authority, Theme};
 use crate::fraud::{Fraud, Places};
 use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
 use crate::meter::Meter;
@@ -32,12 +32,13 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
         .await?;
     let Some(store) = connect(&config, &host, &ready.0).await? else { return Ok(()) };
     let authority = assemble(&config, &host, Arc::new(store)).await?;
-    ready.1.green();
     tend(&host, &authority, ready.0, &config);
     report(&host, &authority, &config.collector)?;
     edge::https(&host, &config.https, &authority).await?;
     edge::https_with_certificates(&host, &config.https, &config.certificates, &authority).await?;
     edge::rpc(&host, &config.rpc, config.revocations.watchers, &authority).await?;
+    // Not before somebody listens: who sees it green comes at once.
+    ready.1.green();
     host.shutdown.wait().await;
     Ok(())
 }
@@ -133,6 +134,7 @@ pub async fn assemble(
         pepper,
         sealer: Arc::new(master.short_sealer()?),
         directory: directory(config, host)?,
+        theme: Arc::new(Theme::open(&config.pages.theme).context("pages.theme cannot be used")?),
         passwords: Passwords::new(config.login.passwords(), host.tasks.clone())?,
         refresh: config.refresh.rules(),
         login: config.login.rules(),

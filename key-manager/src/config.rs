@@ -44,6 +44,7 @@ pub struct Config {
     pub audit: AuditConfig,
     pub fraud: FraudConfig,
     pub ldap: LdapConfig,
+    pub pages: PagesConfig,
     pub collector: CollectorConfig,
 }
 
@@ -117,6 +118,14 @@ impl TryFrom<RawLdap> for LdapConfig {
         );
         Ok(Self(Some(Box::new(rules?))))
     }
+}
+
+/// `[pages]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PagesConfig {
+    /// A folder; empty: none.
+    pub theme: PathBuf,
 }
 
 /// `[collector]`.

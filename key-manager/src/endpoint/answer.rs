@@ -17,7 +17,7 @@ pub async fn answer(authority: &Authority, request: &Request) -> Reply {
         Some(endpoint) => serve(authority, endpoint, request).await,
         None => Err(Refusal::NotFound),
     };
-    let reply = answered.unwrap_or_else(|refusal| {
+    let mut reply = answered.unwrap_or_else(|refusal| {
         note(&refusal, request);
         if matches!(refusal, Refusal::InvalidClient(_)) {
             authority.fraud.client_failed(&claimed(request), request.peer.address);
@@ -28,6 +28,7 @@ pub async fn answer(authority: &Authority, request: &Request) -> Reply {
             reply::refusal(&refusal)
         }
     });
+    authority.theme.dress(&mut reply);
     let took = authority.clock.instant().saturating_duration_since(begun);
     authority.meter.answered(
         endpoint.map_or("none", Endpoint::name),

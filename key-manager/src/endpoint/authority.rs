@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chassis::clock::Clock;
 
-use super::{Issuer, LoginRules, Peer};
+use super::{Issuer, LoginRules, Peer, Theme};
 use crate::audit::{Audit, Event};
 use crate::binding::ProofRules;
 use crate::client_auth::Authenticator;
@@ -34,6 +34,8 @@ pub struct Authority {
     pub login: LoginRules,
     pub keeper: Arc<Keeper>,
     pub log: Arc<RevocationLog>,
+    /// What pages wear.
+    pub theme: Arc<Theme>,
     /// What happened, opened for whoever asks.
     pub audit: Audit,
     /// What looks as if somebody uses what is not theirs.

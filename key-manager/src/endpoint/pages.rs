@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use url::Url;
@@ -14,13 +14,20 @@ use url::Url;
 use super::sign_up::Trouble;
 use super::{Refusal, Reply};
 
-/// The hash below is that of this text, byte for byte: a test holds them together.
-const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:4rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}label{display:block;margin-top:1rem}input{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;border:1px solid #595959}button{font:inherit;margin:1.5rem .5rem 0 0;padding:.5rem 1.5rem;border:1px solid #0b4f8a;background:#0b4f8a;color:#fff}button.other{background:#fff;color:#0b4f8a}:focus-visible{outline:3px solid #c25700;outline-offset:2px}.wrong{border-left:4px solid #b00020;padding-left:.75rem}.done{border-left:4px solid #1b6e2f;padding-left:.75rem}code{font-size:1.1em}li{margin:.75rem 0;overflow-wrap:anywhere}";
-const STYLE_HASH: &str = "sha256-oAK130TTZz2sDydkwJmugZB0IyA6M9LR4CEn69fqAPw=";
+/// A page on its way to `Theme::dress`, which makes its head, its style and its policy.
+#[derive(Clone, Debug)]
+pub(super) struct Content {
+    pub(super) title: &'static str,
+    pub(super) body: String,
+    /// Where a form of it may lead besides our own pages.
+    pub(super) redirect: Option<String>,
+    /// The source expression of a script that may run; `None`: none may.
+    pub(super) script: Option<&'static str>,
+}
 
 /// Sends a form that needs nobody. Without scripts one presses its button.
 const SEND: &str = "document.forms[0].submit()";
-const SEND_HASH: &str = "sha256-ePniVEkSivX/c7XWBGafqh8tSpiRrKiqYeqbG7N1TOE=";
+const SEND_HASH: &str = "'sha256-ePniVEkSivX/c7XWBGafqh8tSpiRrKiqYeqbG7N1TOE='";
 
 /// Asks who somebody is.
 pub(super) struct LoginPage<'p> {
@@ -206,7 +213,7 @@ pub(super) fn post_back(redirect: &str, pairs: &[(&str, &str)]) -> Reply {
         action = escape(redirect),
         fields = fields.concat(),
     );
-    page(StatusCode::OK, "Go on", &body, Some(redirect), &format!(" script-src '{SEND_HASH}';"))
+    page(StatusCode::OK, "Go on", &body, Some(redirect), Some(SEND_HASH))
 }
 
 /// For what cannot be told the client, because nobody knows where it is (RFC 6749 section
@@ -230,30 +237,24 @@ pub(super) fn refusal(refusal: &Refusal) -> Reply {
     reply
 }
 
-pub(super) fn render(status: StatusCode, title: &str, body: &str, redirect: Option<&str>) -> Reply {
-    page(status, title, body, redirect, "")
-}
-
-/// `scripts` is the part of the policy that lets them run, with a space before it.
-fn page(
+pub(super) fn render(
     status: StatusCode,
-    title: &str,
+    title: &'static str,
     body: &str,
     redirect: Option<&str>,
-    scripts: &str,
 ) -> Reply {
-    let page = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>{title}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>"
-    );
-    // Browsers hold the address that a form's answer redirects to against `form-action` too.
-    let target = redirect.and_then(origin).unwrap_or_default();
-    let policy = format!(
-        "default-src 'none'; style-src '{STYLE_HASH}';{scripts} form-action 'self'{target}; \
-         frame-ancestors 'none'; base-uri 'none'"
-    );
-    let mut reply = Response::new(Bytes::from(page));
+    page(status, title, body, redirect, None)
+}
+
+/// `script` is the source expression of one that may run.
+fn page(
+    status: StatusCode,
+    title: &'static str,
+    body: &str,
+    redirect: Option<&str>,
+    script: Option<&'static str>,
+) -> Reply {
+    let mut reply = Response::new(Bytes::new());
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     let fixed: [(HeaderName, &'static str); 5] = [
@@ -266,18 +267,13 @@ fn page(
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // A page without its policy is not sent: the address was checked when it was registered.
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        headers.insert(CONTENT_SECURITY_POLICY, policy);
-    } else {
-        *reply.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        reply.body_mut().clear();
-    }
+    let (body, redirect) = (body.to_owned(), redirect.map(str::to_owned));
+    reply.extensions_mut().insert(Content { title, body, redirect, script });
     reply
 }
 
 /// The source expression of an address, with a space before it.
-fn origin(redirect: &str) -> Option<String> {
+pub(super) fn origin(redirect: &str) -> Option<String> {
     let url = Url::parse(redirect).ok()?;
     match (url.scheme(), url.host_str()) {
         ("http" | "https", Some(host)) => {
@@ -309,18 +305,18 @@ pub(super) fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_SECURITY_POLICY;
+
+    use super::*;
+    use crate::endpoint::Theme;
     use aws_lc_rs::digest;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
-    use super::*;
-
     #[test]
-    fn the_policy_names_the_style_that_is_sent() {
-        let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
-        assert_eq!(STYLE_HASH, format!("sha256-{}", STANDARD.encode(hash)));
+    fn the_policy_names_the_script_that_is_sent() {
         let hash = digest::digest(&digest::SHA256, SEND.as_bytes());
-        assert_eq!(SEND_HASH, format!("sha256-{}", STANDARD.encode(hash)));
+        assert_eq!(SEND_HASH, format!("'sha256-{}'", STANDARD.encode(hash)));
     }
 
     #[track_caller]
@@ -346,7 +342,8 @@ mod tests {
                 wrong: false,
                 sign_up: None,
             };
-            let reply = login(&page);
+            let mut reply = login(&page);
+            Theme::default().dress(&mut reply);
             reply.headers()[CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned()
         };
         let web = policy("https://app.example:8443/cb?a=b");

@@ -69,3 +69,5 @@ mod rpc;
 mod sign_up;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod themes;
