@@ -29,9 +29,7 @@ const SETTINGS: &str = "[clients]\nassertion = \"1h\"\n[registration]\naccess = 
 const MISSING: &[(&str, &str, &str)] = &[
     ("openid_client.mjs", "CIBA", "not built yet"),
     ("openid_client.mjs", "an opaque access token", "not built yet"),
-    ("openid_client.mjs", "device", "not built yet"),
     ("openid_client.mjs", "introspection as a signed answer", "not built yet"),
-    ("openid_client.mjs", "token exchange", "not built yet"),
 ];
 
 const PEOPLE: [&str; 2] = ["authorization_code", "refresh_token"];
@@ -72,6 +70,14 @@ fn clients(public_key: &str) -> Vec<(&'static str, RegisterClientRequest)> {
             RegisterClientRequest { tls_client_certificate_bound_access_tokens: true, ..tls() },
         ),
         ("machine", client("client_secret_basic", &["client_credentials"])),
+        (
+            "device",
+            client("none", &["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]),
+        ),
+        (
+            "exchange",
+            client("client_secret_basic", &["urn:ietf:params:oauth:grant-type:token-exchange"]),
+        ),
         ("jarm", client("client_secret_basic", &PEOPLE)),
         ("jarm_dpop", client("client_secret_basic", &PEOPLE)),
         (

@@ -1,5 +1,7 @@
 //! A token of ours that was verified: whose is it, and until when?
 
+use serde_json::Value;
+
 use super::Confirmation;
 
 /// What an access token says, once its signature and its time were found good.
@@ -17,6 +19,10 @@ pub struct LiveToken {
     pub jti: String,
     /// The refresh family it came from; `None`: no person stands behind it.
     pub family: Option<String>,
+    /// Who acts with it, if not its subject (RFC 8693 section 4.1).
+    pub act: Option<Value>,
+    /// Who may, if it says so (section 4.4).
+    pub may_act: Option<Value>,
     /// What it is bound to.
     pub confirmation: Confirmation,
 }

@@ -19,11 +19,11 @@ use crate::store::StoredSession;
 const LISTED: u32 = 100;
 
 /// Who sits there, and with what.
-struct Visitor<'v> {
-    authority: &'v Authority,
-    request: &'v Request,
-    session: StoredSession,
-    user: User,
+pub(super) struct Visitor<'v> {
+    pub(super) authority: &'v Authority,
+    pub(super) request: &'v Request,
+    pub(super) session: StoredSession,
+    pub(super) user: User,
     cookie: String,
 }
 
@@ -37,7 +37,7 @@ enum Done {
 
 /// The page.
 pub(super) async fn show(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
-    match visitor(authority, request).await? {
+    match visitor(authority, request, &authority.issuer.local("account")).await? {
         Ok(visitor) => {
             let query = Form::parse(request.query.as_deref().unwrap_or_default().as_bytes())?;
             visitor.page(query.find("said").unwrap_or_default()).await
@@ -50,10 +50,10 @@ pub(super) async fn show(authority: &Authority, request: &Request) -> Result<Rep
 pub(super) async fn change(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
     let form = request.form()?;
     let ticket = Ticket::open(authority, form.find("request"), cookie(request).as_deref())?;
-    if !ticket.is_account() {
+    if !ticket.is_of_page(&authority.issuer.local("account")) {
         return Err(Refusal::invalid("this form belongs to another page"));
     }
-    let visitor = match visitor(authority, request).await? {
+    let visitor = match visitor(authority, request, &authority.issuer.local("account")).await? {
         Ok(visitor) => visitor,
         Err(instead) => return Ok(instead),
     };
@@ -66,12 +66,13 @@ pub(super) async fn change(authority: &Authority, request: &Request) -> Result<R
     }
 }
 
-/// Who sits there; else what is asked first.
-async fn visitor<'v>(
+/// Who sits before one of our pages; else what is asked first, and leads back to `page`.
+pub(super) async fn visitor<'v>(
     authority: &'v Authority,
     request: &'v Request,
+    page: &str,
 ) -> Result<Result<Visitor<'v>, Reply>, Refusal> {
-    let mut ticket = Ticket::of_account(authority);
+    let mut ticket = Ticket::of_page(authority, page);
     let cookie = cookie(request);
     let found = match &cookie {
         Some(cookie) => login::find(authority, cookie).await?,
@@ -104,7 +105,7 @@ impl Visitor<'_> {
         Ok(account_page::account(&AccountPage {
             name: self.user.name.as_str(),
             action: &self.authority.issuer.local("account"),
-            request: &self.mark()?,
+            request: &self.mark(&self.authority.issuer.local("account"))?,
             said,
             session: &self.session.id,
             sessions: &sessions,
@@ -115,9 +116,9 @@ impl Visitor<'_> {
         }))
     }
 
-    /// What each form carries.
-    fn mark(&self) -> Result<String, Refusal> {
-        let mut ticket = Ticket::of_account(self.authority);
+    /// What each form of `page` carries.
+    pub(super) fn mark(&self, page: &str) -> Result<String, Refusal> {
+        let mut ticket = Ticket::of_page(self.authority, page);
         ticket.bind(self.authority, &self.cookie);
         ticket.seal(self.authority)
     }
@@ -135,7 +136,7 @@ impl Visitor<'_> {
         }
     }
 
-    fn event(&self, name: &'static str) -> Event {
+    pub(super) fn event(&self, name: &'static str) -> Event {
         Event::of(name).by(&self.user.id).from(self.request.peer.address)
     }
 
@@ -184,7 +185,7 @@ impl Visitor<'_> {
         if !self.is_themselves(password).await? {
             return Ok(Done::Said("wrong"));
         }
-        let mut ticket = Ticket::of_account(self.authority);
+        let mut ticket = Ticket::of_page(self.authority, &self.authority.issuer.local("account"));
         ticket.bind(self.authority, &self.cookie);
         second_factor::ask(self.authority, ticket, &self.user, Missing::App).map(Done::Shown)
     }
@@ -207,7 +208,7 @@ impl Visitor<'_> {
         let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
         Ok(Done::Shown(factor_pages::recovery(&RecoveryPage {
             action: &self.authority.issuer.local("continue"),
-            request: &self.mark()?,
+            request: &self.mark(&self.authority.issuer.local("account"))?,
             redirect: "",
             codes: &codes,
         })))

@@ -4,7 +4,7 @@ use http::Method;
 
 use super::paths::Endpoint;
 use super::{
-    Authority, Peer, Refusal, Reply, Request, account, authorize, discovery, interaction,
+    Authority, Peer, Refusal, Reply, Request, account, authorize, device, discovery, interaction,
     introspect, jwks, logout, pages, pushed, register, reply, revoke, second_factor, sign_up,
     token, userinfo,
 };
@@ -49,7 +49,11 @@ async fn serve(
         Endpoint::Discovery if get => Ok(discovery::discovery(authority)),
         Endpoint::Jwks if get => Ok(jwks::jwks(authority, request)),
         Endpoint::Discovery | Endpoint::Jwks => Err(Refusal::Method("GET, HEAD")),
-        Endpoint::Authorize | Endpoint::Userinfo | Endpoint::Account | Endpoint::Logout
+        Endpoint::Authorize
+        | Endpoint::Userinfo
+        | Endpoint::Account
+        | Endpoint::Logout
+        | Endpoint::Device
             if !post && request.method != Method::GET =>
         {
             Err(Refusal::Method("GET, POST"))
@@ -60,6 +64,7 @@ async fn serve(
         Endpoint::Authorize => authorize::authorize(authority, request).await,
         Endpoint::Userinfo => userinfo::userinfo(authority, request).await,
         Endpoint::Logout => logout::log_out(authority, request).await,
+        Endpoint::Device => device::page(authority, request).await,
         Endpoint::Account if !post => account::show(authority, request).await,
         Endpoint::Account => account::change(authority, request).await,
         Endpoint::Registration => register::manage(authority, request).await,
@@ -71,6 +76,7 @@ async fn serve(
         Endpoint::Continue => interaction::go_on(authority, request).await,
         Endpoint::SignUp => sign_up::sign_up(authority, request).await,
         Endpoint::Token => token::token(authority, request).await,
+        Endpoint::DeviceAuthorization => device::authorize(authority, request).await,
         Endpoint::Pushed => pushed::push(authority, request).await,
         Endpoint::Introspect => introspect::introspect(authority, request).await,
         Endpoint::Revoke => revoke::revoke(authority, request).await,
@@ -90,6 +96,7 @@ impl Endpoint {
                 | Self::Account
                 | Self::SignUp
                 | Self::Logout
+                | Self::Device
         )
     }
 
@@ -97,7 +104,12 @@ impl Endpoint {
     const fn is_of_people(self) -> bool {
         matches!(
             self,
-            Self::Authorize | Self::Userinfo | Self::Account | Self::Registration | Self::Logout
+            Self::Authorize
+                | Self::Userinfo
+                | Self::Account
+                | Self::Registration
+                | Self::Logout
+                | Self::Device
         )
     }
 
@@ -106,6 +118,8 @@ impl Endpoint {
             Self::Token => "token",
             Self::Pushed => "par",
             Self::Authorize => "authorize",
+            Self::DeviceAuthorization => "device_authorization",
+            Self::Device => "device",
             Self::Login => "login",
             Self::Logout => "logout",
             Self::Consent => "consent",

@@ -9,7 +9,8 @@ use crate::form::Form;
 
 pub(super) fn audience<'a>(known: &'a [String], form: &Form) -> Result<Cow<'a, [String]>, Refusal> {
     let mut asked = Vec::new();
-    for resource in form.all("resource") {
+    // RFC 8693 section 2.1 has a second name for it.
+    for resource in form.all("resource").chain(form.all("audience")) {
         let found = known.iter().find(|audience| *audience == resource);
         let audience = found.ok_or(Refusal::InvalidTarget)?;
         if !asked.contains(audience) {

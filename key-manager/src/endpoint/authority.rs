@@ -11,7 +11,7 @@ use crate::client_auth::Authenticator;
 use crate::directory::Directory;
 use crate::fraud::Fraud;
 use crate::grant::{Means, RefreshRules};
-use crate::issue::{Keeper, TokenRules};
+use crate::issue::{Keeper, Ring, TokenRules};
 use crate::meter::Meter;
 use crate::registration::Policy;
 use crate::revocation::RevocationLog;
@@ -67,7 +67,7 @@ impl Authority {
     }
 
     /// What a grant may use, for a request of `peer`.
-    pub fn means(&self, peer: &Peer) -> Means<'_> {
+    pub fn means<'m>(&'m self, peer: &Peer, ring: &'m Ring) -> Means<'m> {
         Means {
             store: self.store.as_ref(),
             pepper: &self.pepper,
@@ -75,6 +75,8 @@ impl Authority {
             log: &self.log,
             audit: &self.audit,
             fraud: &self.fraud,
+            ring,
+            issuer: self.issuer.as_str(),
             rules: &self.refresh,
             address: peer.address,
             now: self.clock.unix_seconds(),

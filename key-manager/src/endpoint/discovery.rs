@@ -53,6 +53,7 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "token_endpoint": issuer.address("token"),
         "pushed_authorization_request_endpoint": issuer.address("par"),
         "require_pushed_authorization_requests": authority.require_pushed,
+        "device_authorization_endpoint": issuer.address("device_authorization"),
         "userinfo_endpoint": issuer.address("userinfo"),
         "end_session_endpoint": issuer.address("logout"),
         "jwks_uri": issuer.address("jwks"),
@@ -94,6 +95,7 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         let aliases = json!({
             "token_endpoint": base.address("token"),
             "pushed_authorization_request_endpoint": base.address("par"),
+            "device_authorization_endpoint": base.address("device_authorization"),
             "userinfo_endpoint": base.address("userinfo"),
             "introspection_endpoint": base.address("introspect"),
             "revocation_endpoint": base.address("revoke"),

@@ -101,8 +101,8 @@ pub(super) async fn arrive(
     user: &User,
     cookie: &str,
 ) -> Result<Reply, Refusal> {
-    if ticket.is_account() {
-        return see_other(&authority.issuer.local("account"));
+    if ticket.is_own() {
+        return see_other(&ticket.redirect_uri);
     }
     let client = client(authority, &ticket.client_id).await?;
     admitted(&client, &ticket.redirect_uri)?;
@@ -147,7 +147,7 @@ pub(super) async fn enter(
 
 /// What a person reads of where a login leads.
 pub(super) async fn whither(authority: &Authority, ticket: &Ticket) -> Result<String, Refusal> {
-    if ticket.is_account() {
+    if ticket.is_own() {
         return Ok(OWN_PAGE.to_owned());
     }
     let client = client(authority, &ticket.client_id).await?;

@@ -67,6 +67,9 @@ fn shown(token: &LiveToken) -> Reply {
     if let (Some(map), false) = (body.as_object_mut(), token.scopes.is_empty()) {
         map.insert("scope".to_owned(), json!(token.scopes.join(" ")));
     }
+    if let (Some(map), Some(act)) = (body.as_object_mut(), &token.act) {
+        map.insert("act".to_owned(), act.clone());
+    }
     if let (Some(map), Some(cnf)) = (body.as_object_mut(), cnf(&token.confirmation)) {
         map.insert("cnf".to_owned(), cnf);
     }

@@ -10,6 +10,8 @@ mod audience;
 mod authority;
 mod authorize;
 mod bound;
+mod device;
+mod device_page;
 mod discovery;
 mod factor_pages;
 mod interaction;

@@ -28,6 +28,9 @@ pub(super) enum Endpoint {
     Token,
     Pushed,
     Authorize,
+    DeviceAuthorization,
+    /// The page for people.
+    Device,
     Login,
     Logout,
     Consent,
@@ -97,6 +100,8 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/token" => Some(Endpoint::Token),
         "/par" => Some(Endpoint::Pushed),
         "/authorize" => Some(Endpoint::Authorize),
+        "/device_authorization" => Some(Endpoint::DeviceAuthorization),
+        "/device" => Some(Endpoint::Device),
         "/login" => Some(Endpoint::Login),
         "/logout" => Some(Endpoint::Logout),
         "/consent" => Some(Endpoint::Consent),

@@ -175,6 +175,13 @@ impl From<GrantError> for Refusal {
         match error {
             GrantError::Missing(name) => Self::InvalidRequest(format!("{name} is missing")),
             GrantError::Invalid(why) => Self::InvalidGrant(why),
+            GrantError::Unsupported(name) => {
+                Self::InvalidRequest(format!("{name} is not supported"))
+            }
+            GrantError::Pending => Self::Denied("authorization_pending", "nobody has answered yet"),
+            GrantError::SlowDown => Self::Denied("slow_down", "the next question came too early"),
+            GrantError::Expired => Self::Denied("expired_token", "the code has expired"),
+            GrantError::Denied => Self::Denied("access_denied", "the person did not agree"),
             GrantError::Contended => Self::Unavailable(Box::new(error)),
             GrantError::Store(error) => error.into(),
             GrantError::Vault(error) => Self::Failed(Box::new(error)),

@@ -72,11 +72,11 @@ impl Ticket {
         cookie.is_some_and(|cookie| authority.pepper.matches(BROWSER, cookie, &self.browser))
     }
 
-    /// A way to the person's own page, where no client is.
-    pub(super) fn of_account(authority: &Authority) -> Self {
+    /// A way to one of our own pages, where no client is; `path` is the page's.
+    pub(super) fn of_page(authority: &Authority, path: &str) -> Self {
         Self {
             client_id: String::new(),
-            redirect_uri: String::new(),
+            redirect_uri: path.to_owned(),
             state: None,
             mode: Mode::USUAL,
             algorithm: String::new(),
@@ -106,9 +106,14 @@ impl Ticket {
         }
     }
 
-    /// Whether it leads to the person's own page.
-    pub(super) const fn is_account(&self) -> bool {
+    /// Whether it leads to a page of ours.
+    pub(super) const fn is_own(&self) -> bool {
         self.client_id.is_empty()
+    }
+
+    /// Whether it is of the page at `path`.
+    pub(super) fn is_of_page(&self, path: &str) -> bool {
+        self.is_own() && self.redirect_uri == path
     }
 
     /// Binds it to the browser with this cookie.

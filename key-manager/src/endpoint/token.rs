@@ -12,8 +12,10 @@ use super::scope::{narrowed, scopes};
 use super::{Authority, Refusal, Reply, Request, reply};
 use crate::domain::User;
 use crate::grant::{Asked, GrantKind};
-use crate::issue::{Identity, Order, identify, issue};
-use crate::store::Grant;
+use crate::issue::{Identity, Order, Source, identify, issue};
+
+/// What comes out of an exchange (RFC 8693 section 2.2.1).
+const ISSUED_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 pub(super) async fn token(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
     let mut grant = "none";
@@ -50,17 +52,22 @@ async fn grant_token(
         return Err(Refusal::UnauthorizedGrant);
     }
     let bound = Bound::read(authority, request, &client, "token", now)?;
-    let means = authority.means(&request.peer);
+    let ring = authority.keeper.ring();
+    let means = authority.means(&request.peer, &ring);
     let shown = Asked { client: &client, form: &form, confirmation: &bound.confirmation };
     let approval = kind.approve(shown, &means).await?;
-    let ended_until = match &approval.grant {
-        Some(grant) => person(authority, grant).await?.ended_until,
-        None => 0,
+    let (grant, exchanged) = (&approval.grant, &approval.exchanged);
+    let behind = exchanged.as_ref().is_some_and(|exchanged| exchanged.family.is_some());
+    let ended_until = if grant.is_some() || behind {
+        person(authority, &approval.subject).await?.ended_until
+    } else {
+        0
     };
     let asked = form.find("scope");
-    let (scopes, known) = match &approval.grant {
-        Some(grant) => (narrowed(&grant.scopes, asked)?, grant.audience.as_slice()),
-        None => (scopes(&client, asked)?, authority.rules.audience.as_slice()),
+    let (scopes, known) = match (grant, exchanged) {
+        (Some(grant), _) => (narrowed(&grant.scopes, asked)?, grant.audience.as_slice()),
+        (None, Some(from)) => (narrowed(&from.scopes, asked)?, from.audience.as_slice()),
+        (None, None) => (scopes(&client, asked)?, authority.rules.audience.as_slice()),
     };
     let audience = audience(known, &form)?;
     bound.spend(authority, &client, now).await?;
@@ -72,11 +79,15 @@ async fn grant_token(
         scopes: &scopes,
         audience: &audience,
         person: approval.grant.as_ref(),
+        source: exchanged.as_ref().map(|from| Source {
+            family: from.family.as_deref(),
+            act: &from.act,
+            until: from.until,
+        }),
         confirmation: &bound.confirmation,
         // As with a client: what is issued after an end in the same second is dated to the next.
         now: now.max(ended_until.saturating_add(1)),
     };
-    let ring = authority.keeper.ring();
     let issued = issue(order, &authority.rules, &ring)?;
     tracing::debug!(client = %client.id, grant = kind.name(), %scopes, "token issued");
     authority.fraud.issued(client.id.as_str());
@@ -90,6 +101,9 @@ async fn grant_token(
     body.insert("expires_in".to_owned(), json!(issued.expires_in));
     if !scopes.is_empty() {
         body.insert("scope".to_owned(), json!(scopes.to_string()));
+    }
+    if exchanged.is_some() {
+        body.insert("issued_token_type".to_owned(), json!(ISSUED_TYPE));
     }
     if let Some(token) = refresh {
         body.insert("refresh_token".to_owned(), json!(token.as_str()));
@@ -106,8 +120,8 @@ async fn grant_token(
 }
 
 /// The person that a token is for, who may still log in.
-async fn person(authority: &Authority, grant: &Grant) -> Result<User, Refusal> {
-    let stored = authority.store.user(&grant.user_id).await?;
+async fn person(authority: &Authority, id: &str) -> Result<User, Refusal> {
+    let stored = authority.store.user(id).await?;
     let user = stored.map(|stored| stored.user).filter(|user| !user.disabled);
     user.ok_or(Refusal::InvalidGrant("the person may not log in"))
 }

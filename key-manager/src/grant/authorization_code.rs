@@ -39,6 +39,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
         subject: stored.grant.user_id.clone(),
         grant: Some(stored.grant),
         nonce: stored.nonce,
+        exchanged: None,
         step: Step::Code { digest },
     })
 }
@@ -83,32 +84,41 @@ pub(super) async fn settle(
     asked: Asked<'_>,
     means: &Means<'_>,
 ) -> Result<Option<Zeroizing<String>>, GrantError> {
-    let Asked { client, confirmation, .. } = asked;
-    let mut token = None;
-    let mut family = None;
-    if client.may_use("refresh_token") {
-        let made = new_refresh_token(&grant.family_id);
-        let made = made.ok_or(GrantError::Invalid("the code is damaged"))?;
-        family = Some(StoredFamily {
-            grant: grant.clone(),
-            // Others prove who they are with each use (RFC 9449 section 5).
-            key: confirmation.key.clone().filter(|_| client.is_public()),
-            generation: 1,
-            digest: means.pepper.digest(&grant.family_id, &made),
-            former_digest: None,
-            former_until: 0,
-            successor: None,
-            idle_until: means.now.saturating_add(means.rules.idle_seconds),
-            ends_at: means.now.saturating_add(means.rules.life_seconds),
-            revoked: false,
-        });
-        token = Some(made);
-    }
+    let (family, token) = first_token(grant, asked, means)?.unzip();
     if means.store.use_code(digest, family.as_ref(), means.now).await? {
         Ok(token)
     } else {
         Err(used_again(grant, means).await?)
     }
+}
+
+/// The family that begins with an authorization and its first refresh token, for a client that may
+/// use one.
+pub(super) fn first_token(
+    grant: &Grant,
+    asked: Asked<'_>,
+    means: &Means<'_>,
+) -> Result<Option<(StoredFamily, Zeroizing<String>)>, GrantError> {
+    let Asked { client, confirmation, .. } = asked;
+    if !client.may_use("refresh_token") {
+        return Ok(None);
+    }
+    let made = new_refresh_token(&grant.family_id);
+    let made = made.ok_or(GrantError::Invalid("the code is damaged"))?;
+    let family = StoredFamily {
+        grant: grant.clone(),
+        // Others prove who they are with each use (RFC 9449 section 5).
+        key: confirmation.key.clone().filter(|_| client.is_public()),
+        generation: 1,
+        digest: means.pepper.digest(&grant.family_id, &made),
+        former_digest: None,
+        former_until: 0,
+        successor: None,
+        idle_until: means.now.saturating_add(means.rules.idle_seconds),
+        ends_at: means.now.saturating_add(means.rules.life_seconds),
+        revoked: false,
+    };
+    Ok(Some((family, made)))
 }
 
 /// Ends everything that came from the code.

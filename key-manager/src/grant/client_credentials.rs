@@ -6,5 +6,11 @@ use super::kind::{Approval, Step};
 use crate::domain::Client;
 
 pub(super) fn approve(client: &Client) -> Approval {
-    Approval { subject: client.id.to_string(), grant: None, nonce: None, step: Step::Nothing }
+    Approval {
+        subject: client.id.to_string(),
+        grant: None,
+        nonce: None,
+        exchanged: None,
+        step: Step::Nothing,
+    }
 }

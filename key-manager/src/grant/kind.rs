@@ -6,11 +6,14 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
-use super::{authorization_code, client_credentials, refresh_token};
+use super::{
+    Exchanged, authorization_code, client_credentials, device_code, refresh_token, token_exchange,
+};
 use crate::audit::{Audit, Event};
 use crate::domain::{Client, Confirmation};
 use crate::form::Form;
 use crate::fraud::Fraud;
+use crate::issue::Ring;
 use crate::revocation::RevocationLog;
 use crate::store::{Grant, Store, StoreError};
 use crate::vault::{Pepper, Sealer, VaultError};
@@ -19,7 +22,9 @@ use crate::vault::{Pepper, Sealer, VaultError};
 pub enum GrantKind {
     AuthorizationCode,
     ClientCredentials,
+    DeviceCode,
     RefreshToken,
+    TokenExchange,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +51,9 @@ pub struct Means<'m> {
     pub log: &'m RevocationLog,
     pub audit: &'m Audit,
     pub fraud: &'m Fraud,
+    /// The keys of our own tokens, and their `iss`.
+    pub ring: &'m Ring,
+    pub issuer: &'m str,
     pub rules: &'m RefreshRules,
     /// Where the request came from, for the log.
     pub address: Option<IpAddr>,
@@ -72,6 +80,8 @@ pub struct Approval {
     pub grant: Option<Grant>,
     /// For the ID token.
     pub nonce: Option<String>,
+    /// What another token allows at most, which was shown; `None`: none was.
+    pub exchanged: Option<Exchanged>,
     pub(super) step: Step,
 }
 
@@ -81,6 +91,7 @@ pub(super) enum Step {
     Nothing,
     Code { digest: String },
     Refresh { family: String, digest: String },
+    Device { digest: String },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +100,18 @@ pub enum GrantError {
     Missing(&'static str),
     #[error("{0}")]
     Invalid(&'static str),
+    /// A parameter has a value that is not offered.
+    #[error("{0} is not supported")]
+    Unsupported(&'static str),
+    /// Nobody has answered yet (RFC 8628 section 3.5).
+    #[error("nobody has answered yet")]
+    Pending,
+    #[error("nobody has answered yet, and the next question came too early")]
+    SlowDown,
+    #[error("the code has expired")]
+    Expired,
+    #[error("the person did not agree")]
+    Denied,
     #[error("too many requests with one refresh token at once")]
     Contended,
     #[error("the grant could not be looked up")]
@@ -98,21 +121,28 @@ pub enum GrantError {
 }
 
 impl GrantKind {
-    pub const ALL: [Self; 3] =
-        [Self::AuthorizationCode, Self::ClientCredentials, Self::RefreshToken];
+    pub const ALL: [Self; 5] = [
+        Self::AuthorizationCode,
+        Self::ClientCredentials,
+        Self::DeviceCode,
+        Self::RefreshToken,
+        Self::TokenExchange,
+    ];
 
     /// The `grant_type` on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::RefreshToken => "refresh_token",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
     /// Whether a client that proves nothing may use it (RFC 6749 section 4.4: not client credentials).
     pub const fn is_for_public_clients(self) -> bool {
-        !matches!(self, Self::ClientCredentials)
+        !matches!(self, Self::ClientCredentials | Self::TokenExchange)
     }
 
     pub async fn approve(
@@ -123,7 +153,9 @@ impl GrantKind {
         match self {
             Self::AuthorizationCode => authorization_code::approve(asked, means).await,
             Self::ClientCredentials => Ok(client_credentials::approve(asked.client)),
+            Self::DeviceCode => device_code::approve(asked, means).await,
             Self::RefreshToken => refresh_token::approve(asked, means).await,
+            Self::TokenExchange => token_exchange::approve(asked, means).await,
         }
     }
 }
@@ -141,10 +173,13 @@ impl Approval {
             (Step::Code { digest }, Some(grant)) => {
                 authorization_code::settle(digest, grant, asked, means).await
             }
+            (Step::Device { digest }, Some(grant)) => {
+                device_code::settle(digest, grant, asked, means).await
+            }
             (Step::Refresh { family, digest }, _) => {
                 refresh_token::settle(family, digest, client, means).await
             }
-            (Step::Nothing | Step::Code { .. }, _) => Ok(None),
+            (Step::Nothing | Step::Code { .. } | Step::Device { .. }, _) => Ok(None),
         }
     }
 }

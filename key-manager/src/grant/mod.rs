@@ -7,10 +7,14 @@
 
 mod authorization_code;
 mod client_credentials;
+mod device_code;
 mod kind;
 mod pkce;
 mod refresh_token;
+mod token_exchange;
 
 pub use authorization_code::OWNER as CODE_OWNER;
+pub use device_code::{DEVICE_OWNER, PAUSE_SECONDS, USER_OWNER};
 pub use kind::{Approval, Asked, GrantError, GrantKind, Means, RefreshRules, UnknownGrant};
 pub use pkce::{METHOD as PKCE_METHOD, is_challenge, is_thumbprint};
+pub use token_exchange::Exchanged;

@@ -45,6 +45,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
         subject: family.grant.user_id.clone(),
         grant: Some(family.grant),
         nonce: None,
+        exchanged: None,
         step: Step::Refresh { family: id, digest },
     })
 }

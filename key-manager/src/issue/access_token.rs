@@ -1,5 +1,7 @@
 //! How does an approved request become an access token?
 
+use serde_json::Value;
+
 use super::IssueError;
 use super::claims::{Audience, Claims, Cnf, Ours, ScopeText};
 use super::ring::Ring;
@@ -29,9 +31,22 @@ pub struct Order<'o> {
     pub audience: &'o [String],
     /// What a person agreed to; `None`: nobody was asked.
     pub person: Option<&'o Grant>,
+    /// The token that it comes from; `None`: from none.
+    pub source: Option<Source<'o>>,
     pub confirmation: &'o Confirmation,
     /// Unix seconds.
     pub now: i64,
+}
+
+/// The token that another comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'o> {
+    /// Of the authorization behind it.
+    pub family: Option<&'o str>,
+    /// Who acts.
+    pub act: &'o Value,
+    /// When it ends, Unix seconds: the new one does not last longer.
+    pub until: i64,
 }
 
 /// A token to be handed out; it is not stored.
@@ -52,6 +67,9 @@ pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<Access
     // Tokens until `ended_until` were revoked together, whole seconds: one that is issued in the
     // same second afterwards is dated to the next.
     let issued_at = order.now.max(client.ended_until.saturating_add(1));
+    let source = order.source;
+    let left = source.map_or(i64::MAX, |source| source.until.saturating_sub(issued_at));
+    let seconds = seconds.min(u32::try_from(left.max(0)).unwrap_or(u32::MAX));
     let claims = Claims {
         iss: &rules.issuer,
         sub: order.subject,
@@ -65,7 +83,11 @@ pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<Access
         auth_time: order.person.map(|grant| grant.logged_in_at),
         acr: order.person.map(|grant| grant.method.acr()),
         amr: order.person.map(|grant| grant.method.amr()),
-        km: order.person.map(|grant| Ours { fam: &grant.family_id, sid: &grant.session_id }),
+        km: match (order.person, source.and_then(|source| source.family)) {
+            (Some(grant), _) => Some(Ours { fam: &grant.family_id, sid: Some(&grant.session_id) }),
+            (None, family) => family.map(|fam| Ours { fam, sid: None }),
+        },
+        act: source.map(|source| source.act),
     };
     let signer = ring.signer(client.algorithm.unwrap_or(rules.algorithm))?;
     let token = signer.sign("at+jwt", &claims)?;

@@ -28,13 +28,17 @@ pub(super) struct Claims<'t> {
     pub(super) km: Option<Ours<'t>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cnf: Option<Cnf>,
+    /// Who acts, if not the subject (RFC 8693 section 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) act: Option<&'t Value>,
 }
 
 /// What only we and our gateways read (KM-060).
 #[derive(Debug, Serialize)]
 pub(super) struct Ours<'t> {
     pub(super) fam: &'t str,
-    pub(super) sid: &'t str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sid: Option<&'t str>,
 }
 
 /// What the token is bound to (RFC 9449 section 6.1, RFC 8705 section 3.1).

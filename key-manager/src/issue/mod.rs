@@ -9,7 +9,7 @@ mod recognise;
 mod ring;
 mod rotation;
 
-pub use access_token::{AccessToken, Order, TokenRules, issue};
+pub use access_token::{AccessToken, Order, Source, TokenRules, issue};
 pub use claims::cnf;
 pub use error::IssueError;
 pub use id_token::{Identity, identify};

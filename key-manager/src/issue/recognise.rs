@@ -27,6 +27,8 @@ pub fn recognise(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Liv
         expires_at: claims.expires_at,
         jti: claims.jti?,
         family,
+        act: claims.other.get("act").cloned(),
+        may_act: claims.other.get("may_act").cloned(),
         // One that cannot be read makes the token none: it must not become a bearer token.
         confirmation: match claims.other.get("cnf") {
             None => Confirmation::default(),

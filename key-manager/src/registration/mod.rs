@@ -103,7 +103,7 @@ pub enum RegistrationError {
     SignedWithoutKeys,
     #[error("token_endpoint_auth_method: a public client proves nothing, its method is `none`")]
     Public,
-    #[error("grant_types: `refresh_token` comes with `authorization_code`")]
+    #[error("grant_types: `refresh_token` comes with a grant of people, like `authorization_code`")]
     Refresh,
     #[error("refresh_policy: {0}")]
     Policy(#[from] UnknownPolicy),
@@ -307,7 +307,8 @@ fn redirects(
     grants: &[GrantKind],
 ) -> Result<Vec<RedirectUri>, RegistrationError> {
     let code = grants.contains(&GrantKind::AuthorizationCode);
-    if !code && grants.contains(&GrantKind::RefreshToken) {
+    let people = code || grants.contains(&GrantKind::DeviceCode);
+    if !people && grants.contains(&GrantKind::RefreshToken) {
         return Err(RegistrationError::Refresh);
     }
     let uris = &application.redirect_uris;

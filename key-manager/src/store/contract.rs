@@ -11,9 +11,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::record::{
-    AuditHead, AuditLine, Chain, Failures, Joined, KeyChange, Ledger, Note, Noted, Rotation,
-    StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily, StoredKey,
-    StoredPush, StoredSession, StoredUser, Use, Used,
+    AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
+    StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredDevice, StoredFamily,
+    StoredKey, StoredPush, StoredSession, StoredUser, Use, Used,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 
@@ -247,6 +247,42 @@ pub trait Store: fmt::Debug + Send + Sync {
         digest: &str,
         family: Option<&StoredFamily>,
         now: i64,
+    ) -> Result<bool, StoreError>;
+
+    async fn add_device(
+        &self,
+        digest: &str,
+        user_digest: &str,
+        device: &StoredDevice,
+    ) -> Result<(), StoreError>;
+
+    async fn device(&self, digest: &str) -> Result<Option<StoredDevice>, StoreError>;
+
+    async fn device_of_user_code(&self, digest: &str) -> Result<Option<StoredDevice>, StoreError>;
+
+    /// Notes that a device asked, and how long it waits until it asks again.
+    async fn asked_device(
+        &self,
+        digest: &str,
+        now: i64,
+        pause_seconds: i64,
+    ) -> Result<(), StoreError>;
+
+    /// What a person said: the login of `answer`, or no. `false`: somebody has answered before, or it
+    /// is too late.
+    async fn decide_device(
+        &self,
+        user_digest: &str,
+        answer: Option<&Grant>,
+        now: i64,
+    ) -> Result<bool, StoreError>;
+
+    /// Uses the request of a device up and adds the family that begins with it, both or none.
+    /// `false`: it was used before. Of several that try at once one succeeds.
+    async fn use_device(
+        &self,
+        digest: &str,
+        family: Option<&StoredFamily>,
     ) -> Result<bool, StoreError>;
 
     async fn family(&self, id: &str) -> Result<Option<StoredFamily>, StoreError>;

@@ -10,8 +10,8 @@ mod sql;
 
 pub use contract::{Store, StoreError};
 pub use record::{
-    AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
-    StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily, StoredKey,
-    StoredPush, StoredSecret, StoredSession, StoredUser, Use, Used,
+    AuditHead, AuditLine, Chain, DeviceState, Failures, Grant, Joined, KeyChange, Ledger, Note,
+    Noted, Rotation, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredDevice,
+    StoredFamily, StoredKey, StoredPush, StoredSecret, StoredSession, StoredUser, Use, Used,
 };
 pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

@@ -311,6 +311,28 @@ pub struct StoredPush {
     pub expires_at: i64,
 }
 
+/// A device that asks for a person who is elsewhere (RFC 8628).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredDevice {
+    /// Who answered, once somebody has; before, no person stands in it.
+    pub grant: Grant,
+    pub state: DeviceState,
+    /// How long the device waits between two questions.
+    pub pause_seconds: i64,
+    /// When it asked last, Unix seconds; 0: never.
+    pub asked_at: i64,
+    /// Unix seconds.
+    pub expires_at: i64,
+}
+
+/// What a person said to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceState {
+    Waiting,
+    Approved,
+    Denied,
+}
+
 /// The refresh tokens that follow each other from one authorization (KM-070).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFamily {

@@ -251,6 +251,7 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "code_challenge_methods_supported": [
         "S256"
       ],
+      "device_authorization_endpoint": "https://127.0.0.1:9453/oauth2/device_authorization",
       "dpop_signing_alg_values_supported": [
         "ES256",
         "ES384",
@@ -261,7 +262,9 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "grant_types_supported": [
         "authorization_code",
         "client_credentials",
-        "refresh_token"
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:token-exchange"
       ],
       "id_token_signing_alg_values_supported": [
         "ES256",

@@ -24,6 +24,8 @@ mod certificates;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
+mod devices;
+#[cfg(test)]
 mod directory;
 #[cfg(test)]
 mod dynamic;
@@ -31,6 +33,8 @@ mod dynamic;
 mod endpoints;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod exchanges;
 #[cfg(test)]
 mod factors;
 #[cfg(test)]

@@ -143,6 +143,8 @@ async fn the_log_names_exactly_the_tokens_that_ended() {
                 expires_at: 100,
                 jti: jti.to_owned(),
                 family: Some("f1".to_owned()).filter(|_| jti == "of f1"),
+                act: None,
+                may_act: None,
                 confirmation: Confirmation::default(),
             };
             store.is_revoked(&token).await.expect("an answer")

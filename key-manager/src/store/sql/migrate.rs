@@ -41,6 +41,11 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../../migrations/0004_authorization_requests.sql"),
     },
     Migration {
+        version: 5,
+        name: "devices",
+        text: include_str!("../../../migrations/0005_devices.sql"),
+    },
+    Migration {
         version: 6,
         name: "registration",
         text: include_str!("../../../migrations/0006_registration.sql"),

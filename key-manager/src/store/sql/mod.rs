@@ -14,6 +14,7 @@ mod authenticators;
 mod clients;
 mod codes;
 mod consents;
+mod devices;
 mod families;
 mod keys;
 mod ledger;

@@ -9,14 +9,14 @@ use super::database::{Config, Database};
 use super::migrate::migrate;
 use super::url::DatabaseUrl;
 use super::{
-    attempts, audit, authenticators, clients, codes, consents, families, keys, ledger, pushed,
-    revocations, sessions, used, users,
+    attempts, audit, authenticators, clients, codes, consents, devices, families, keys, ledger,
+    pushed, revocations, sessions, used, users,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 use crate::store::{
-    AuditHead, AuditLine, Chain, Failures, Joined, KeyChange, Ledger, Note, Noted, Rotation, Store,
-    StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredFamily,
-    StoredKey, StoredPush, StoredSession, StoredUser, Use, Used,
+    AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
+    Store, StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredDevice,
+    StoredFamily, StoredKey, StoredPush, StoredSession, StoredUser, Use, Used,
 };
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
@@ -288,6 +288,49 @@ impl Store for SqlStore {
         codes::spend(&self.0, digest, family, now).await
     }
 
+    async fn add_device(
+        &self,
+        digest: &str,
+        user_digest: &str,
+        device: &StoredDevice,
+    ) -> Result<(), StoreError> {
+        devices::add(&self.0, digest, user_digest, device).await
+    }
+
+    async fn device(&self, digest: &str) -> Result<Option<StoredDevice>, StoreError> {
+        devices::of_device(&self.0, digest).await
+    }
+
+    async fn device_of_user_code(&self, digest: &str) -> Result<Option<StoredDevice>, StoreError> {
+        devices::of_person(&self.0, digest).await
+    }
+
+    async fn asked_device(
+        &self,
+        digest: &str,
+        now: i64,
+        pause_seconds: i64,
+    ) -> Result<(), StoreError> {
+        devices::asked(&self.0, digest, now, pause_seconds).await
+    }
+
+    async fn decide_device(
+        &self,
+        user_digest: &str,
+        answer: Option<&Grant>,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        devices::decide(&self.0, user_digest, answer, now).await
+    }
+
+    async fn use_device(
+        &self,
+        digest: &str,
+        family: Option<&StoredFamily>,
+    ) -> Result<bool, StoreError> {
+        devices::spend(&self.0, digest, family).await
+    }
+
     async fn family(&self, id: &str) -> Result<Option<StoredFamily>, StoreError> {
         families::find(&self.0, id).await
     }
@@ -333,6 +376,7 @@ impl Store for SqlStore {
     async fn sweep(&self, now: i64) -> Result<u64, StoreError> {
         let mut gone = codes::sweep(&self.0, now).await?;
         gone = gone.saturating_add(pushed::sweep(&self.0, now).await?);
+        gone = gone.saturating_add(devices::sweep(&self.0, now).await?);
         gone = gone.saturating_add(families::sweep(&self.0, now).await?);
         gone = gone.saturating_add(sessions::sweep(&self.0, now).await?);
         gone = gone.saturating_add(attempts::sweep(&self.0, now).await?);

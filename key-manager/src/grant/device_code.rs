@@ -1,0 +1,64 @@
+//! Device code: somebody agreed elsewhere, on a device that has a keyboard (RFC 8628, KM-036).
+
+use zeroize::Zeroizing;
+
+use super::authorization_code::first_token;
+use super::kind::{Approval, Asked, GrantError, Means, Step};
+use crate::store::{DeviceState, Grant};
+
+/// What device codes are digested under.
+pub const DEVICE_OWNER: &str = "device code";
+/// What the codes are digested under that people type.
+pub const USER_OWNER: &str = "user code";
+/// How long a device waits between two questions, in seconds.
+pub const PAUSE_SECONDS: i64 = 5;
+/// What is added for one that does not (RFC 8628 section 3.5).
+const SLOWER_SECONDS: i64 = 5;
+/// It does not get slower than that.
+const SLOWEST_SECONDS: i64 = 60;
+
+pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Approval, GrantError> {
+    let code = asked.form.find("device_code").ok_or(GrantError::Missing("device_code"))?;
+    let digest = means.pepper.digest(DEVICE_OWNER, code);
+    let found = means.store.device(&digest).await?;
+    let device = found.filter(|device| device.grant.client_id == asked.client.id);
+    let device = device.ok_or(GrantError::Invalid("the device code is unknown"))?;
+    if means.now >= device.expires_at {
+        return Err(GrantError::Expired);
+    }
+    match device.state {
+        DeviceState::Denied => Err(GrantError::Denied),
+        DeviceState::Approved => Ok(Approval {
+            subject: device.grant.user_id.clone(),
+            grant: Some(device.grant),
+            nonce: None,
+            exchanged: None,
+            step: Step::Device { digest },
+        }),
+        DeviceState::Waiting => {
+            let early = means.now < device.asked_at.saturating_add(device.pause_seconds);
+            let pause = if early {
+                device.pause_seconds.saturating_add(SLOWER_SECONDS).min(SLOWEST_SECONDS)
+            } else {
+                device.pause_seconds
+            };
+            means.store.asked_device(&digest, means.now, pause).await?;
+            Err(if early { GrantError::SlowDown } else { GrantError::Pending })
+        }
+    }
+}
+
+/// Uses the code up. The answer is the first refresh token, for a client that may use one.
+pub(super) async fn settle(
+    digest: &str,
+    grant: &Grant,
+    asked: Asked<'_>,
+    means: &Means<'_>,
+) -> Result<Option<Zeroizing<String>>, GrantError> {
+    let (family, token) = first_token(grant, asked, means)?.unzip();
+    if means.store.use_device(digest, family.as_ref()).await? {
+        Ok(token)
+    } else {
+        Err(GrantError::Invalid("the device code was used before"))
+    }
+}

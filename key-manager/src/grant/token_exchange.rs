@@ -1,0 +1,107 @@
+//! Token exchange: a service calls the next one in the name of whoever called it (RFC 8693, KM-038).
+//!
+//! What comes out holds no more than what went in: not more scopes, no other audience, no longer life.
+//! It says who acts (`act`), and it ends with the authorization that the first token came from.
+
+use serde_json::{Value, json};
+
+use super::kind::{Approval, Asked, GrantError, Means, Step};
+use crate::domain::{LiveToken, Scopes};
+use crate::issue::recognise;
+
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+/// The longest chain of services that act for each other.
+const LONGEST_CHAIN: usize = 8;
+
+/// What the token that was shown allows at most.
+#[derive(Clone, Debug)]
+pub struct Exchanged {
+    pub scopes: Scopes,
+    pub audience: Vec<String>,
+    /// Of the authorization behind it; `None`: no person stands behind it.
+    pub family: Option<String>,
+    /// Who acts, and for whom they do (RFC 8693 section 4.1).
+    pub act: Value,
+    /// When it ends, Unix seconds.
+    pub until: i64,
+}
+
+pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Approval, GrantError> {
+    let form = asked.form;
+    let subject = shown(asked, means, "subject_token", "subject_token_type").await?;
+    let subject = subject.ok_or(GrantError::Missing("subject_token"))?;
+    let actor = shown(asked, means, "actor_token", "actor_token_type").await?;
+    if form.find("requested_token_type").is_some_and(|kind| !is_known(kind)) {
+        return Err(GrantError::Unsupported("requested_token_type"));
+    }
+    let id = asked.client.id.as_str();
+    let actor = actor.as_ref().map_or(id, |actor| actor.subject.as_str());
+    // RFC 8693 section 4.4: where a token names who may act, nobody else may.
+    let named = |may: &Value| may.get("sub").and_then(Value::as_str) == Some(actor);
+    if subject.may_act.as_ref().is_some_and(|may| !named(may)) {
+        return Err(GrantError::Invalid("the subject token names another who may act"));
+    }
+    let act = match &subject.act {
+        None => json!({ "sub": actor }),
+        Some(before) if depth(before) < LONGEST_CHAIN => json!({ "sub": actor, "act": before }),
+        Some(_) => return Err(GrantError::Invalid("too many act for each other already")),
+    };
+    // Who logged in stays between the person and the first application.
+    let allowed = |scope: &&String| asked.client.scopes.contains(scope) && *scope != "openid";
+    let scopes = subject.scopes.iter().filter(allowed).map(String::as_str);
+    let scopes = Scopes::collect(scopes).map_err(|_| GrantError::Invalid("a scope is none"))?;
+    Ok(Approval {
+        subject: subject.subject,
+        grant: None,
+        nonce: None,
+        exchanged: Some(Exchanged {
+            scopes,
+            audience: subject.audience,
+            family: subject.family,
+            act,
+            until: subject.expires_at,
+        }),
+        step: Step::Nothing,
+    })
+}
+
+/// A token of ours that is good, and that whoever shows it may use. One that is not is never left out:
+/// the request is refused.
+async fn shown(
+    asked: Asked<'_>,
+    means: &Means<'_>,
+    name: &'static str,
+    kind: &'static str,
+) -> Result<Option<LiveToken>, GrantError> {
+    let (token, named) = (asked.form.find(name), asked.form.find(kind));
+    let Some(token) = token else {
+        let alone = named.is_some();
+        return if alone { Err(GrantError::Missing(name)) } else { Ok(None) };
+    };
+    if !is_known(named.ok_or(GrantError::Missing(kind))?) {
+        return Err(GrantError::Unsupported(kind));
+    }
+    let ended =
+        || GrantError::Invalid("the token that was shown is none of this server, or has ended");
+    let found = recognise(token, means.issuer, means.ring, means.now).ok_or_else(ended)?;
+    if means.log.has_ended(&found).await? {
+        return Err(ended());
+    }
+    let held = |bound: &Option<String>, proven: &Option<String>| bound.is_none() || bound == proven;
+    let proven = asked.confirmation;
+    if !held(&found.confirmation.key, &proven.key)
+        || !held(&found.confirmation.certificate, &proven.certificate)
+    {
+        return Err(GrantError::Invalid("the token that was shown is bound to another key"));
+    }
+    Ok(Some(found))
+}
+
+fn is_known(kind: &str) -> bool {
+    matches!(kind, ACCESS_TOKEN | JWT)
+}
+
+fn depth(act: &Value) -> usize {
+    std::iter::successors(Some(act), |act| act.get("act")).take(LONGEST_CHAIN + 1).count()
+}

@@ -1,0 +1,181 @@
+//! Requests of devices in SQL.
+
+use sqlx::Row as _;
+
+use super::codes::{grant, listed};
+use super::database::Database;
+use super::families;
+use crate::store::{DeviceState, Grant, StoreError, StoredDevice, StoredFamily};
+
+pub(super) async fn add(
+    database: &Database,
+    digest: &str,
+    user_digest: &str,
+    device: &StoredDevice,
+) -> Result<(), StoreError> {
+    let grant = &device.grant;
+    database
+        .write_one(
+            sqlx::query(
+                "INSERT INTO device_request (digest, user_digest, family_id, client_id, user_id,
+                     session_id, scopes, audience, logged_in_at, methods, denied, pause, asked_at,
+                     expires_at)
+                 VALUES ($1, $2, $3, $4, '', '', $5, $6, 0, $7, 0, $8, 0, $9)",
+            )
+            .bind(digest)
+            .bind(user_digest)
+            .bind(grant.family_id.as_str())
+            .bind(grant.client_id.as_str())
+            .bind(grant.scopes.to_string())
+            .bind(listed(&grant.audience))
+            .bind(grant.method.name())
+            .bind(device.pause_seconds)
+            .bind(device.expires_at),
+        )
+        .await?;
+    Ok(())
+}
+
+/// `column` is `digest` or `user_digest`.
+async fn find(
+    database: &Database,
+    statement: &'static str,
+    digest: &str,
+) -> Result<Option<StoredDevice>, StoreError> {
+    let row = database
+        .read(|| async {
+            Ok(sqlx::query(statement).bind(digest).fetch_optional(database.reader()).await?)
+        })
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let grant = grant(&row)?;
+    let state = match (row.try_get::<i64, _>("denied")? != 0, grant.user_id.is_empty()) {
+        (true, _) => DeviceState::Denied,
+        (false, true) => DeviceState::Waiting,
+        (false, false) => DeviceState::Approved,
+    };
+    Ok(Some(StoredDevice {
+        grant,
+        state,
+        pause_seconds: row.try_get("pause")?,
+        asked_at: row.try_get("asked_at")?,
+        expires_at: row.try_get("expires_at")?,
+    }))
+}
+
+/// By the code of the device.
+pub(super) async fn of_device(
+    database: &Database,
+    digest: &str,
+) -> Result<Option<StoredDevice>, StoreError> {
+    const FIND: &str = "SELECT family_id, client_id, user_id, session_id, scopes, audience,
+        logged_in_at, methods, denied, pause, asked_at, expires_at
+        FROM device_request WHERE digest = $1";
+    find(database, FIND, digest).await
+}
+
+/// By the code of the person.
+pub(super) async fn of_person(
+    database: &Database,
+    digest: &str,
+) -> Result<Option<StoredDevice>, StoreError> {
+    const FIND: &str = "SELECT family_id, client_id, user_id, session_id, scopes, audience,
+        logged_in_at, methods, denied, pause, asked_at, expires_at
+        FROM device_request WHERE user_digest = $1";
+    find(database, FIND, digest).await
+}
+
+/// Writes down when the device asked, and how long it has to wait until it asks again.
+pub(super) async fn asked(
+    database: &Database,
+    digest: &str,
+    now: i64,
+    pause_seconds: i64,
+) -> Result<(), StoreError> {
+    database
+        .write_one(
+            sqlx::query("UPDATE device_request SET asked_at = $1, pause = $2 WHERE digest = $3")
+                .bind(now)
+                .bind(pause_seconds)
+                .bind(digest),
+        )
+        .await?;
+    Ok(())
+}
+
+/// The answer of a person; the first one counts.
+pub(super) async fn decide(
+    database: &Database,
+    user_digest: &str,
+    answer: Option<&Grant>,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let changed = match answer {
+        Some(grant) => {
+            database
+                .write_one(
+                    sqlx::query(
+                        "UPDATE device_request SET user_id = $1, session_id = $2,
+                             logged_in_at = $3, methods = $4
+                         WHERE user_digest = $5 AND user_id = '' AND denied = 0
+                             AND expires_at > $6",
+                    )
+                    .bind(grant.user_id.as_str())
+                    .bind(grant.session_id.as_str())
+                    .bind(grant.logged_in_at)
+                    .bind(grant.method.name())
+                    .bind(user_digest)
+                    .bind(now),
+                )
+                .await?
+        }
+        None => {
+            database
+                .write_one(
+                    sqlx::query(
+                        "UPDATE device_request SET denied = 1
+                         WHERE user_digest = $1 AND user_id = '' AND denied = 0
+                             AND expires_at > $2",
+                    )
+                    .bind(user_digest)
+                    .bind(now),
+                )
+                .await?
+        }
+    };
+    Ok(changed > 0)
+}
+
+/// Takes an approved request out and adds the family that begins with it, both or none.
+pub(super) async fn spend(
+    database: &Database,
+    digest: &str,
+    family: Option<&StoredFamily>,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            let taken = sqlx::query("DELETE FROM device_request WHERE digest = $1")
+                .bind(digest)
+                .execute(&mut *change)
+                .await?
+                .rows_affected();
+            if taken == 0 {
+                return Ok(false);
+            }
+            if let Some(family) = family {
+                families::add(&mut change, family).await?;
+            }
+            change.commit().await?;
+            Ok(true)
+        })
+        .await
+}
+
+/// Those that ended an hour ago: until then the device hears that its code expired.
+pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
+    let before = now.saturating_sub(3600);
+    database
+        .write_one(sqlx::query("DELETE FROM device_request WHERE expires_at < $1").bind(before))
+        .await
+}
