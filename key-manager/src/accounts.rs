@@ -174,12 +174,11 @@ pub async fn set_claims(authority: &Authority, id: &str, claims: &str) -> Result
 /// Lets a person log in no more, or again.
 pub async fn disable(authority: &Authority, id: &str, disabled: bool) -> Result<(), AccountError> {
     let event = Event::of(if disabled { "user.disabled" } else { "user.enabled" });
-    let store = authority.audit.noting(event.with("user", id));
-    if !store.disable_user(id, disabled).await? {
+    if !authority.noting(event.with("user", id)).disable_user(id, disabled).await? {
         return Err(AccountError::Nobody);
     }
     if disabled {
-        end(authority, id).await?;
+        authority.meter.revoked("subject");
     }
     tracing::info!(user = id, disabled, "account changed");
     Ok(())
@@ -194,11 +193,4 @@ pub async fn remove(authority: &Authority, id: &str) -> Result<bool, AccountErro
         tracing::info!(user = id, sequence, "account removed");
     }
     Ok(sequence.is_some())
-}
-
-async fn end(authority: &Authority, id: &str) -> Result<(), StoreError> {
-    if authority.log.end_subject(id).await?.is_some() {
-        authority.meter.revoked("subject");
-    }
-    Ok(())
 }

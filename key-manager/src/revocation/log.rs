@@ -85,6 +85,18 @@ impl RevocationLog {
         Ok(ended)
     }
 
+    /// Lets a person log in no more, and ends every session and token of theirs; or lets them in
+    /// again. `false`: there is no such person.
+    pub async fn disable_user(&self, id: &str, disabled: bool) -> Result<bool, StoreError> {
+        if !disabled {
+            return self.store.disable_user(id, None).await;
+        }
+        let entry = self.all_until_now(|now| Ended::Subject(id.to_owned(), now)).await?;
+        let changed = self.store.disable_user(id, Some(&entry)).await?;
+        self.follower.nudge();
+        Ok(changed)
+    }
+
     /// Replaces a password; every token of the person ends, and every session but `keep`. `false`:
     /// there is no such person.
     pub async fn change_password(

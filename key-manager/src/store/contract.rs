@@ -115,8 +115,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Replaces what is known of a person. `false`: there is no such person.
     async fn set_profile(&self, id: &str, profile: &Profile, now: i64) -> Result<bool, StoreError>;
 
-    /// Says whether a person may log in; ends every session. `false`: there is no such person.
-    async fn disable_user(&self, id: &str, disabled: bool) -> Result<bool, StoreError>;
+    /// Lets a person log in no more and ends every session and token of theirs by the line `end`,
+    /// all or nothing; without a line lets them in again. `false`: there is no such person.
+    async fn disable_user(&self, id: &str, end: Option<&Entry>) -> Result<bool, StoreError>;
 
     /// Removes a person with everything of theirs and writes `end` to the log, both or none.
     async fn remove_user(&self, id: &str, end: &Entry) -> Result<Option<u64>, StoreError>;

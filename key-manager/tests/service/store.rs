@@ -456,11 +456,11 @@ async fn people_are_known_by_identifier_and_by_name() {
         assert!(store.change_password("u1", "new", &mine, "").await.expect("changed"));
         let other = entry(Ended::Subject("u2".to_owned(), 3), 1_000);
         assert!(!store.change_password("u2", "new", &other, "").await.expect("nobody"));
-        assert!(store.disable_user("u1", true).await.expect("changed"));
+        assert!(store.disable_user("u1", Some(&mine)).await.expect("changed"));
         let changed = store.user("u1").await.expect("read").expect("a person");
         assert_eq!((changed.password.as_str(), changed.user.disabled), ("new", true));
         let end = entry(Ended::Subject("u1".to_owned(), 5), 1_000);
-        assert_eq!(store.remove_user("u1", &end).await.expect("removed"), Some(2));
+        assert_eq!(store.remove_user("u1", &end).await.expect("removed"), Some(3));
         assert_eq!(store.remove_user("u1", &end).await.expect("nobody"), None);
         assert_eq!(store.user("u1").await.expect("read"), None);
     })

@@ -124,8 +124,8 @@ impl Store for SqlStore {
         users::set_profile(&self.0, id, profile, now).await
     }
 
-    async fn disable_user(&self, id: &str, disabled: bool) -> Result<bool, StoreError> {
-        users::disable(&self.0, id, disabled).await
+    async fn disable_user(&self, id: &str, end: Option<&Entry>) -> Result<bool, StoreError> {
+        users::disable(&self.0, id, end).await
     }
 
     async fn remove_user(&self, id: &str, end: &Entry) -> Result<Option<u64>, StoreError> {

@@ -233,14 +233,18 @@ pub(super) async fn change_password(
 pub(super) async fn disable(
     database: &Database,
     id: &str,
-    disabled: bool,
+    end: Option<&Entry>,
 ) -> Result<bool, StoreError> {
     database
         .bounded(async {
             let mut change = database.begin().await?;
+            if let Some(end) = end {
+                // The log first, as everywhere: it orders the writers.
+                revocations::append(&mut change, end).await?;
+            }
             let changed =
                 sqlx::query("UPDATE person SET disabled = $1, pending = 0 WHERE user_id = $2")
-                    .bind(i64::from(disabled))
+                    .bind(i64::from(end.is_some()))
                     .bind(id)
                     .execute(&mut *change)
                     .await?
@@ -248,7 +252,10 @@ pub(super) async fn disable(
             if changed == 0 {
                 return Ok(false);
             }
-            end_sessions(&mut change, id).await?;
+            if let Some(Ended::Subject(_, until)) = end.map(|end| &end.what) {
+                note_end(&mut change, id, *until).await?;
+                families::end(&mut change, Of::User(id)).await?;
+            }
             change.commit().await?;
             Ok(true)
         })
