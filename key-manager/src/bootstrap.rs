@@ -18,6 +18,7 @@ use crate::directory::Directory;
 use crate::edge;
 use crate::endpoint::{Authority, Theme};
 use crate::fraud::{Fraud, Places};
+use crate::grant::Trust;
 use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
 use crate::meter::Meter;
 use crate::revocation::{Cursor, Follower, Mark, RevocationLog, STALE};
@@ -97,7 +98,9 @@ pub async fn assemble(
         follower.compare(&seen).await?;
     }
     let issuer = config.issuer.url.clone();
+    let (issuer_text, token_endpoint) = (issuer.as_str().to_owned(), issuer.address("token"));
     let pepper = Arc::new(master.pepper()?);
+    let remote = Arc::new(RemoteKeys::new(outbound(config, host)?));
     let clients = Authenticator {
         store: store.clone(),
         pepper: pepper.clone(),
@@ -109,7 +112,7 @@ pub async fn assemble(
             remembered: config.clients.remembered,
         },
         certificates: certificates(config, host)?,
-        remote: RemoteKeys::new(outbound(config, host)?),
+        remote: Arc::clone(&remote),
     };
     let proofs = proof_rules(config, &master)?;
     let log = RevocationLog::new(
@@ -144,6 +147,13 @@ pub async fn assemble(
         fraud: Fraud::new(config.fraud.rules(), places, clock.clone(), meter.clone()),
         require_pushed: config.clients.require_pushed,
         registration: Arc::new(config.registration.policy()),
+        trust: Arc::new(Trust {
+            issuers: config.assertions.issuers()?,
+            audiences: [issuer_text.clone(), token_endpoint],
+            skew_seconds: config.clients.skew,
+            remembered: config.clients.remembered,
+            remote,
+        }),
         clients: Arc::new(clients),
         proofs: Arc::new(proofs),
         certificate_base: config.certificates.url.clone().map(Arc::new),

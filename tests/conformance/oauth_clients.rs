@@ -29,7 +29,6 @@ const SETTINGS: &str = "[clients]\nassertion = \"1h\"\n[registration]\naccess = 
 const MISSING: &[(&str, &str, &str)] = &[
     ("openid_client.mjs", "CIBA", "not built yet"),
     ("openid_client.mjs", "an opaque access token", "not built yet"),
-    ("openid_client.mjs", "introspection as a signed answer", "not built yet"),
 ];
 
 const PEOPLE: [&str; 2] = ["authorization_code", "refresh_token"];
@@ -70,6 +69,7 @@ fn clients(public_key: &str) -> Vec<(&'static str, RegisterClientRequest)> {
             RegisterClientRequest { tls_client_certificate_bound_access_tokens: true, ..tls() },
         ),
         ("machine", client("client_secret_basic", &["client_credentials"])),
+        ("signed_introspection", client("client_secret_basic", &["client_credentials"])),
         (
             "device",
             client("none", &["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]),
@@ -101,7 +101,10 @@ async fn ground() -> (KeyManager, Value) {
     for (name, request) in clients(&json!({ "keys": [public] }).to_string()) {
         let method = request.token_endpoint_auth_method.clone();
         let made = manager.register(request).await;
-        let metadata = json!({ "use_mtls_endpoint_aliases": method == "tls_client_auth" });
+        let mut metadata = json!({ "use_mtls_endpoint_aliases": method == "tls_client_auth" });
+        if name == "signed_introspection" {
+            metadata["introspection_signed_response_alg"] = json!("ES256");
+        }
         let (id, secret) = (made.client_id, made.client_secret);
         let client = json!({ "id": id, "secret": secret, "method": method, "metadata": metadata });
         known.insert(name.to_owned(), client);

@@ -44,7 +44,7 @@ pub struct Authenticator {
     pub rules: AssertionRules,
     pub certificates: Certificates,
     /// The keys of clients that keep them themselves.
-    pub remote: RemoteKeys,
+    pub remote: Arc<RemoteKeys>,
 }
 
 impl Authenticator {

@@ -10,7 +10,7 @@ use crate::binding::ProofRules;
 use crate::client_auth::Authenticator;
 use crate::directory::Directory;
 use crate::fraud::Fraud;
-use crate::grant::{Means, RefreshRules};
+use crate::grant::{Means, RefreshRules, Trust};
 use crate::issue::{Keeper, Ring, TokenRules};
 use crate::meter::Meter;
 use crate::registration::Policy;
@@ -44,6 +44,8 @@ pub struct Authority {
     pub require_pushed: bool,
     /// What clients may have that register themselves.
     pub registration: Arc<Policy>,
+    /// Whose assertions about people are taken.
+    pub trust: Arc<Trust>,
     /// Who proves clients.
     pub clients: Arc<Authenticator>,
     /// What holds for proofs of possession.
@@ -77,6 +79,8 @@ impl Authority {
             fraud: &self.fraud,
             ring,
             issuer: self.issuer.as_str(),
+            audience: &self.rules.audience,
+            trust: &self.trust,
             rules: &self.refresh,
             address: peer.address,
             now: self.clock.unix_seconds(),

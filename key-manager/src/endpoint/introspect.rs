@@ -3,13 +3,17 @@
 //! A client hears about its own tokens and about those that are meant for it. Everything else,
 //! whatever it is, is `{"active":false}`: never an error, so that nothing can be guessed.
 
-use serde_json::json;
+use http::header;
+use serde_json::{Value, json};
 
 use super::{Authority, Refusal, Reply, Request, reply};
 use crate::client_auth::AuthError;
 use crate::domain::{Client, LiveToken};
 use crate::issue::{cnf, recognise};
 use crate::store::StoreError;
+
+/// The media type of a signed answer.
+const SIGNED: &str = "application/token-introspection+jwt";
 
 pub(super) async fn introspect(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
     let form = request.form()?;
@@ -22,7 +26,29 @@ pub(super) async fn introspect(authority: &Authority, request: &Request) -> Resu
     let token = form.find("token").ok_or_else(|| Refusal::invalid("token is missing"))?;
     let found = live(authority, token).await?.filter(|token| may_hear(&client, token));
     authority.meter.introspected(found.is_some());
-    Ok(found.map_or_else(|| reply::private(&json!({ "active": false })), |token| shown(&token)))
+    let said = found.map_or_else(|| json!({ "active": false }), |token| shown(&token));
+    if wants_signed(request) { sign(authority, &client, &said) } else { Ok(reply::private(&said)) }
+}
+
+/// RFC 9701 section 4.
+fn wants_signed(request: &Request) -> bool {
+    let mut accepted = request.headers.get_all(header::ACCEPT).iter();
+    accepted.any(|value| value.to_str().is_ok_and(|text| text.contains(SIGNED)))
+}
+
+/// The answer as a JWT for the one who asked (RFC 9701 section 5): it can be kept as a proof.
+fn sign(authority: &Authority, client: &Client, said: &Value) -> Result<Reply, Refusal> {
+    let claims = json!({
+        "iss": authority.issuer.as_str(),
+        "aud": client.id.as_str(),
+        "iat": authority.clock.unix_seconds(),
+        "token_introspection": said,
+    });
+    let ring = authority.keeper.ring();
+    let signer = ring.signer(client.algorithm.unwrap_or(authority.rules.algorithm))?;
+    let signed = signer.sign("token-introspection+jwt", &claims);
+    let signed = signed.map_err(|error| Refusal::Failed(Box::new(error)))?;
+    Ok(reply::private_text(signed, SIGNED))
 }
 
 /// For a gateway, which may hear about every token.
@@ -52,7 +78,7 @@ fn may_hear(client: &Client, token: &LiveToken) -> bool {
     token.client_id == id || token.audience.iter().any(|audience| audience == id)
 }
 
-fn shown(token: &LiveToken) -> Reply {
+fn shown(token: &LiveToken) -> Value {
     let mut body = json!({
         "active": true,
         "client_id": token.client_id,
@@ -73,5 +99,5 @@ fn shown(token: &LiveToken) -> Reply {
     if let (Some(map), Some(cnf)) = (body.as_object_mut(), cnf(&token.confirmation)) {
         map.insert("cnf".to_owned(), cnf);
     }
-    reply::private(&body)
+    body
 }

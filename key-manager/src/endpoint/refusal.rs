@@ -178,6 +178,7 @@ impl From<GrantError> for Refusal {
             GrantError::Unsupported(name) => {
                 Self::InvalidRequest(format!("{name} is not supported"))
             }
+            GrantError::Full => Self::Full(Box::new(error)),
             GrantError::Pending => Self::Denied("authorization_pending", "nobody has answered yet"),
             GrantError::SlowDown => Self::Denied("slow_down", "the next question came too early"),
             GrantError::Expired => Self::Denied("expired_token", "the code has expired"),

@@ -18,6 +18,12 @@ pub(super) fn private(body: &Value) -> Reply {
     private_with(StatusCode::OK, body)
 }
 
+/// The same in another form than JSON.
+pub(super) fn private_text(body: String, media: &'static str) -> Reply {
+    let headers = [(CONTENT_TYPE, media), (CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")];
+    with_headers(StatusCode::OK, body.into(), &headers)
+}
+
 /// An answer without a body.
 pub(super) fn empty() -> Reply {
     with_headers(StatusCode::OK, Bytes::new(), &[(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")])

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 use super::{
-    Exchanged, authorization_code, client_credentials, device_code, refresh_token, token_exchange,
+    Exchanged, Trust, authorization_code, client_credentials, device_code, jwt_bearer,
+    refresh_token, token_exchange,
 };
 use crate::audit::{Audit, Event};
 use crate::domain::{Client, Confirmation};
@@ -23,6 +24,7 @@ pub enum GrantKind {
     AuthorizationCode,
     ClientCredentials,
     DeviceCode,
+    JwtBearer,
     RefreshToken,
     TokenExchange,
 }
@@ -54,6 +56,10 @@ pub struct Means<'m> {
     /// The keys of our own tokens, and their `iss`.
     pub ring: &'m Ring,
     pub issuer: &'m str,
+    /// The audiences that a token may have.
+    pub audience: &'m [String],
+    /// Whose assertions are taken.
+    pub trust: &'m Trust,
     pub rules: &'m RefreshRules,
     /// Where the request came from, for the log.
     pub address: Option<IpAddr>,
@@ -112,6 +118,8 @@ pub enum GrantError {
     Expired,
     #[error("the person did not agree")]
     Denied,
+    #[error("more assertions are used than are remembered")]
+    Full,
     #[error("too many requests with one refresh token at once")]
     Contended,
     #[error("the grant could not be looked up")]
@@ -121,10 +129,11 @@ pub enum GrantError {
 }
 
 impl GrantKind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AuthorizationCode,
         Self::ClientCredentials,
         Self::DeviceCode,
+        Self::JwtBearer,
         Self::RefreshToken,
         Self::TokenExchange,
     ];
@@ -135,6 +144,7 @@ impl GrantKind {
             Self::AuthorizationCode => "authorization_code",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::RefreshToken => "refresh_token",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
@@ -142,7 +152,7 @@ impl GrantKind {
 
     /// Whether a client that proves nothing may use it (RFC 6749 section 4.4: not client credentials).
     pub const fn is_for_public_clients(self) -> bool {
-        !matches!(self, Self::ClientCredentials | Self::TokenExchange)
+        !matches!(self, Self::ClientCredentials | Self::JwtBearer | Self::TokenExchange)
     }
 
     pub async fn approve(
@@ -154,6 +164,7 @@ impl GrantKind {
             Self::AuthorizationCode => authorization_code::approve(asked, means).await,
             Self::ClientCredentials => Ok(client_credentials::approve(asked.client)),
             Self::DeviceCode => device_code::approve(asked, means).await,
+            Self::JwtBearer => jwt_bearer::approve(asked, means).await,
             Self::RefreshToken => refresh_token::approve(asked, means).await,
             Self::TokenExchange => token_exchange::approve(asked, means).await,
         }

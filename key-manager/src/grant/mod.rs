@@ -8,6 +8,7 @@
 mod authorization_code;
 mod client_credentials;
 mod device_code;
+mod jwt_bearer;
 mod kind;
 mod pkce;
 mod refresh_token;
@@ -15,6 +16,7 @@ mod token_exchange;
 
 pub use authorization_code::OWNER as CODE_OWNER;
 pub use device_code::{DEVICE_OWNER, PAUSE_SECONDS, USER_OWNER};
+pub use jwt_bearer::{IssuerKeys, Trust, TrustedIssuer};
 pub use kind::{Approval, Asked, GrantError, GrantKind, Means, RefreshRules, UnknownGrant};
 pub use pkce::{METHOD as PKCE_METHOD, is_challenge, is_thumbprint};
 pub use token_exchange::Exchanged;

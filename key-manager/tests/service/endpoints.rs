@@ -263,6 +263,7 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "authorization_code",
         "client_credentials",
         "urn:ietf:params:oauth:grant-type:device_code",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "refresh_token",
         "urn:ietf:params:oauth:grant-type:token-exchange"
       ],
@@ -286,6 +287,10 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "EdDSA",
         "RS256",
         "HS256"
+      ],
+      "introspection_signing_alg_values_supported": [
+        "ES256",
+        "RS256"
       ],
       "issuer": "https://127.0.0.1:9453/oauth2",
       "jwks_uri": "https://127.0.0.1:9453/oauth2/jwks",
@@ -393,4 +398,38 @@ async fn secrets_do_not_travel_in_the_clear_except_on_the_own_machine() {
     assert_eq!(ask("192.0.2.1", false).await, "400 invalid_request");
     assert_eq!(ask("127.0.0.1", false).await, "200");
     assert_eq!(ask("::ffff:127.0.0.1", false).await, "200");
+}
+
+/// RFC 9701: who wants a proof gets one, for itself.
+#[tokio::test]
+async fn introspection_is_signed_for_whoever_asks_for_that() {
+    each(async |scratch| {
+        let stand = Stand::on(&scratch).await;
+        let client = stand.client(&["a"]).await;
+        let token = stand.token(&client).await;
+        let keys =
+            KeySet::parse(&json(&stand.get("/oauth2/jwks").await).to_string()).expect("keys");
+        for (shown, active) in [(token.as_str(), true), ("nonsense", false)] {
+            let request = post("/oauth2/introspect", &format!("token={shown}"))
+                .basic(client.client.id.as_str(), &client.secret)
+                .header("accept", "application/token-introspection+jwt");
+            let reply = stand.ask(&request).await;
+            assert_eq!(reply.headers()["content-type"], "application/token-introspection+jwt");
+            let signed = String::from_utf8(reply.body().to_vec()).expect("text");
+            let header = part(&signed, 0);
+            assert_eq!(header["typ"], "token-introspection+jwt");
+            let claims = part(&signed, 1);
+            assert_eq!(claims["iss"], "https://127.0.0.1:9453/oauth2");
+            assert_eq!(claims["aud"], client.client.id.as_str());
+            assert_eq!(claims["token_introspection"]["active"], active);
+            // It has no `exp`, so it passes for no token of any kind.
+            let expect = Expectation {
+                types: vec!["token-introspection+jwt".to_owned()],
+                ..Expectation::access_token("https://127.0.0.1:9453/oauth2")
+            };
+            let judged = jose::verify(&signed, &keys, &expect, BEGIN);
+            assert_eq!(judged.err(), Some(jose::Refusal::NoExpiry), "the signature holds");
+        }
+    })
+    .await;
 }

@@ -1,0 +1,183 @@
+//! JWT bearer: another server says who somebody is, and its word is taken (RFC 7523 section 2.1,
+//! KM-039).
+//!
+//! Whose word counts is configured, with its keys and its algorithms. An assertion is good once, and
+//! soon over; it names a person who has an account here and has agreed to what the client wants.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jose::{Algorithm, Claims, Expectation, KeySet, Refusal};
+
+use super::kind::{Approval, Asked, GrantError, Means, Step};
+use crate::client_auth::RemoteKeys;
+use crate::domain::{LoginMethod, Scopes, User, UserName};
+use crate::store::{Grant, Use, Used};
+use crate::vault::new_family_id;
+
+/// The longest assertion, in bytes.
+const LONGEST: usize = 16 * 1024;
+/// The longest `jti`, in bytes.
+const LONGEST_JTI: usize = 256;
+
+/// A server whose word is taken.
+#[derive(Clone, Debug)]
+pub struct TrustedIssuer {
+    /// The `iss`, byte for byte.
+    pub issuer: String,
+    pub keys: IssuerKeys,
+    /// How it signs; nothing else counts.
+    pub algorithms: Vec<Algorithm>,
+    /// The claim that holds the name of the person here.
+    pub subject: String,
+    /// How far away the end of an assertion may be, in seconds.
+    pub longest_seconds: i64,
+}
+
+#[derive(Clone, Debug)]
+pub enum IssuerKeys {
+    Here(Arc<KeySet>),
+    /// Behind an https URL.
+    There(String),
+}
+
+/// Whose words are taken.
+#[derive(Debug)]
+pub struct Trust {
+    pub issuers: Vec<TrustedIssuer>,
+    /// The `aud` that an assertion may have.
+    pub audiences: [String; 2],
+    pub skew_seconds: u32,
+    /// How many used assertions of one issuer are remembered (KM-122).
+    pub remembered: u32,
+    pub remote: Arc<RemoteKeys>,
+}
+
+pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Approval, GrantError> {
+    let invalid = GrantError::Invalid;
+    let assertion = asked.form.find("assertion").ok_or(GrantError::Missing("assertion"))?;
+    if assertion.len() > LONGEST {
+        return Err(invalid("the assertion is too long"));
+    }
+    let trust = means.trust;
+    let (issuer, claims) = trust.verify(assertion, means.now).await?;
+    let latest = means.now.saturating_add(issuer.longest_seconds);
+    if claims.expires_at > latest {
+        return Err(invalid("the assertion ends too late"));
+    }
+    let jti = claims.jti.as_deref().filter(|jti| (1..=LONGEST_JTI).contains(&jti.len()));
+    let jti = jti.ok_or(invalid("the assertion has no jti, or one that is too long"))?;
+    let name = claims.text(&issuer.subject).and_then(|name| UserName::parse(name).ok());
+    let name = name.ok_or(invalid("the assertion names nobody"))?;
+    let found = means.store.user_named(&name).await?.map(|stored| stored.user);
+    let user = found.ok_or(invalid("the assertion names nobody"))?;
+    let scopes = agreed(asked, means, &user).await?;
+    trust.spend(means, issuer, jti, claims.expires_at).await?;
+    Ok(Approval {
+        subject: user.id.clone(),
+        grant: Some(Grant {
+            family_id: new_family_id(),
+            client_id: asked.client.id.clone(),
+            user_id: user.id,
+            session_id: String::new(),
+            scopes,
+            audience: means.audience.to_vec(),
+            logged_in_at: claims.issued_at.unwrap_or(means.now),
+            method: LoginMethod::default(),
+        }),
+        nonce: None,
+        exchanged: None,
+        step: Step::Nothing,
+    })
+}
+
+/// What the person has agreed to: the word of another server is no consent. Nobody logged in here, so
+/// there is no ID token.
+async fn agreed(asked: Asked<'_>, means: &Means<'_>, user: &User) -> Result<Scopes, GrantError> {
+    let client = asked.client;
+    let given = means.store.consent(&user.id, &client.id).await?;
+    let may = |scope: &&str| *scope != "openid" && (client.first_party || given.contains(scope));
+    let scopes = Scopes::collect(client.scopes.iter().filter(may));
+    let scopes = scopes.map_err(|_| GrantError::Invalid("a scope is none"))?;
+    if !client.first_party && given.is_empty() {
+        return Err(GrantError::Invalid("the person has not agreed to anything for this client"));
+    }
+    Ok(scopes)
+}
+
+impl Trust {
+    /// The issuer of an assertion that holds. Each is tried with its own rules, so that none can be
+    /// taken for another.
+    async fn verify(
+        &self,
+        assertion: &str,
+        now: i64,
+    ) -> Result<(&TrustedIssuer, Claims), GrantError> {
+        for issuer in &self.issuers {
+            let expect = Expectation {
+                issuer: issuer.issuer.clone(),
+                audiences: self.audiences.to_vec(),
+                algorithms: issuer.algorithms.clone(),
+                skew_seconds: self.skew_seconds,
+                types: vec!["jwt".to_owned()],
+                type_may_be_absent: true,
+            };
+            let mut judged = self.judge(issuer, assertion, &expect, false, now).await;
+            if matches!(judged, Err(Refusal::UnknownKey { .. })) {
+                judged = self.judge(issuer, assertion, &expect, true, now).await;
+            }
+            match judged {
+                Ok(claims) => return Ok((issuer, claims)),
+                Err(refusal) => {
+                    tracing::debug!(issuer = issuer.issuer, %refusal, "assertion refused");
+                }
+            }
+        }
+        Err(GrantError::Invalid("the assertion does not hold"))
+    }
+
+    async fn judge(
+        &self,
+        issuer: &TrustedIssuer,
+        assertion: &str,
+        expect: &Expectation,
+        anew: bool,
+        now: i64,
+    ) -> Result<Claims, Refusal> {
+        let keys = match &issuer.keys {
+            IssuerKeys::Here(keys) => Arc::clone(keys),
+            IssuerKeys::There(uri) => {
+                let unknown = || Refusal::UnknownKey { kid: String::new() };
+                self.remote.at(uri, anew, now).await.map_err(|_| unknown())?
+            }
+        };
+        jose::verify(assertion, &keys, expect, now)
+    }
+
+    /// Notes that an assertion was used; once.
+    async fn spend(
+        &self,
+        means: &Means<'_>,
+        issuer: &TrustedIssuer,
+        jti: &str,
+        expires_at: i64,
+    ) -> Result<(), GrantError> {
+        // A slash stands in no client's identifier.
+        let owner = format!("issuer/{}", issuer.issuer);
+        let name = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jti.as_bytes()));
+        let used = Used {
+            owner: &owner,
+            name: &name,
+            until: expires_at.saturating_add(i64::from(self.skew_seconds)),
+            now: means.now,
+            most: self.remembered,
+        };
+        match means.store.use_once(&used).await? {
+            Use::First => Ok(()),
+            Use::Again => Err(GrantError::Invalid("the assertion was used before")),
+            Use::Full => Err(GrantError::Full),
+        }
+    }
+}
