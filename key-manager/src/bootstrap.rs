@@ -149,7 +149,7 @@ pub async fn assemble(
         registration: Arc::new(config.registration.policy()),
         trust: Arc::new(Trust {
             issuers: config.assertions.issuers()?,
-            audiences: [issuer_text.clone(), token_endpoint],
+            audiences: [issuer_text, token_endpoint],
             skew_seconds: config.clients.skew,
             remembered: config.clients.remembered,
             remote,

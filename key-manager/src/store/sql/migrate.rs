@@ -51,14 +51,14 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../../migrations/0006_registration.sql"),
     },
     Migration {
-        version: 8,
+        version: 7,
         name: "audit_factors",
-        text: include_str!("../../../migrations/0008_audit_factors.sql"),
+        text: include_str!("../../../migrations/0007_audit_factors.sql"),
     },
     Migration {
-        version: 9,
+        version: 8,
         name: "claims_of_people",
-        text: include_str!("../../../migrations/0009_claims_of_people.sql"),
+        text: include_str!("../../../migrations/0008_claims_of_people.sql"),
     },
 ];
 
