@@ -284,6 +284,11 @@ need_oauth_clients() {
         rm -f "$aside/wanted.txt" "$aside/pip.log"
         mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
     fi
+    # Apache asks the key manager too, where it can be had. Its service is not wanted.
+    [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || {
+        (need_packages apache2 libapache2-mod-auth-openidc) &&
+            as_root service apache2 stop >/dev/null 2>&1
+    } || true
     TURNPIKE_OAUTH_CLIENTS=$target
 }
 

@@ -4,11 +4,15 @@
 //! `MISSING` with its reason, and the test fails when such a case goes well.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use harness::KeyManager;
+use harness::process::Process;
+use harness::{KeyManager, eventually};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use turnpike_proto::identity::v1::RegisterClientRequest;
 
 const REDIRECT: &str = "https://app.example/cb";
@@ -152,21 +156,31 @@ async fn cases(
     cases
 }
 
-/// Runs the script `name` and holds what it said against what is known.
-async fn check(name: &str, program: &str) {
+/// The folder of the clients; `None`, said aloud: they are not here.
+fn folder(name: &str) -> Option<String> {
     let folder = std::env::var("TURNPIKE_OAUTH_CLIENTS").unwrap_or_default();
     if folder.is_empty() {
         println!("left out: {name} (TURNPIKE_OAUTH_CLIENTS names no folder)");
-        return;
+        return None;
     }
+    Some(folder)
+}
+
+async fn check(name: &str, program: &str) {
+    let Some(folder) = folder(name) else { return };
     let (manager, settings) = ground().await;
+    judge(name, program, &folder, &manager, &settings).await;
+}
+
+/// Runs the script `name` and holds what it said against what is known.
+async fn judge(name: &str, program: &str, folder: &str, manager: &KeyManager, settings: &Value) {
     let script = format!("{}/conformance/oauth_clients/{name}", env!("CARGO_MANIFEST_DIR"));
     let settings = settings.to_string();
     let arguments: Vec<&str> = match program {
-        "node" => vec![&script, &folder, &settings],
+        "node" => vec![&script, folder, &settings],
         _ => vec!["-B", &script, &settings],
     };
-    let cases = cases(program, &arguments, &folder, &manager).await;
+    let cases = cases(program, &arguments, folder, manager).await;
     let missing = |case: &str| MISSING.iter().any(|(of, known, _)| (*of, *known) == (name, case));
     let (passed, failed): (Vec<_>, Vec<_>) = cases.iter().partition(|(_, why)| why.is_empty());
     println!("{name}: {} passed, {} failed", passed.len(), failed.len());
@@ -195,4 +209,80 @@ async fn authlib_gets_along() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_oauthlib_gets_along() {
     check("requests_oauthlib_client.py", "python3").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oauth4webapi_gets_along() {
+    check("oauth4webapi.mjs", "node").await;
+}
+
+/// What Apache needs to know; `{…}` is filled in.
+const APACHE: &str = "ServerRoot {folder}\nServerName 127.0.0.1\nListen 127.0.0.1:{port}\n\
+    PidFile {folder}/pid\nErrorLog /dev/stderr\nLogLevel warn\n\
+    DefaultRuntimeDir {folder}\nUser www-data\nGroup www-data\n\
+    LoadModule mpm_event_module {modules}/mod_mpm_event.so\n\
+    LoadModule authn_core_module {modules}/mod_authn_core.so\n\
+    LoadModule authz_core_module {modules}/mod_authz_core.so\n\
+    LoadModule authz_user_module {modules}/mod_authz_user.so\n\
+    LoadModule dir_module {modules}/mod_dir.so\n\
+    LoadModule filter_module {modules}/mod_filter.so\n\
+    LoadModule include_module {modules}/mod_include.so\n\
+    LoadModule auth_openidc_module {modules}/mod_auth_openidc.so\n\
+    DocumentRoot {folder}/pages\nDirectoryIndex index.html\n\
+    OIDCProviderMetadataURL {issuer}/.well-known/openid-configuration\n\
+    OIDCClientID {id}\nOIDCClientSecret {secret}\nOIDCRedirectURI {callback}\n\
+    OIDCCryptoPassphrase a-passphrase-of-a-test\nOIDCPKCEMethod S256\n\
+    OIDCScope \"openid profile email\"\nOIDCCABundlePath {authority}\nOIDCCookieSameSite Off\n\
+    <Location />\nAuthType openid-connect\nRequire valid-user\nOptions +Includes\n\
+    SetOutputFilter INCLUDES\n</Location>\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mod_auth_openidc_gets_along() {
+    const MODULES: &str = "/usr/lib/apache2/modules";
+    const NAME: &str = "mod_auth_openidc.mjs";
+    let Some(folder) = folder(NAME) else { return };
+    if !Path::new(MODULES).join("mod_auth_openidc.so").exists() {
+        println!("left out: {NAME} (Debian's libapache2-mod-auth-openidc is not installed)");
+        return;
+    }
+    let (manager, mut settings) = ground().await;
+    let port = harness::free_port();
+    let callback = format!("http://127.0.0.1:{port}/cb");
+    let request = RegisterClientRequest {
+        redirect_uris: vec![callback.clone()],
+        ..client("client_secret_basic", &PEOPLE)
+    };
+    let made = manager.register(request).await;
+    let own = manager.folder().join("apache");
+    std::fs::create_dir_all(own.join("pages/inside")).expect("a folder");
+    let page = "<!--#echo var=\"OIDC_CLAIM_sub\" --> <!--#echo var=\"OIDC_CLAIM_email\" -->";
+    std::fs::write(own.join("pages/inside/index.html"), page).expect("a file");
+    // Apache does not stay root, and a temporary folder is its owner's alone.
+    for folder in [manager.folder(), &manager.folder().join("pki")] {
+        std::fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("permissions");
+    }
+    let mut text = APACHE.to_owned();
+    for (name, value) in [
+        ("folder", own.display().to_string()),
+        ("modules", MODULES.to_owned()),
+        ("port", port.to_string()),
+        ("issuer", manager.issuer()),
+        ("id", made.client_id),
+        ("secret", made.client_secret),
+        ("callback", callback.clone()),
+        ("authority", manager.authority().display().to_string()),
+    ] {
+        text = text.replace(&format!("{{{name}}}"), &value);
+    }
+    std::fs::write(own.join("apache.conf"), text).expect("a file");
+    let mut command = std::process::Command::new("apache2");
+    command.arg("-DFOREGROUND").arg("-f").arg(own.join("apache.conf"));
+    let _apache = Process::start("apache2", &mut command, &own.join("apache.log"));
+    eventually("Apache listens", Duration::from_secs(30), || async move {
+        TcpStream::connect(("127.0.0.1", port)).await.ok()
+    })
+    .await;
+    settings["protected"] = json!(format!("http://127.0.0.1:{port}/inside/"));
+    settings["callback"] = json!(callback);
+    judge(NAME, "node", &folder, &manager, &settings).await;
 }

@@ -1,6 +1,33 @@
 // What does a person with a browser do between a client's request and its answer? A browser without
 // scripts: it follows redirects, keeps cookies and sends forms.
 
+import * as http from 'node:http'
+import * as https from 'node:https'
+
+// What tells a page that somebody goes to from what a script asks for. `fetch` says that it is a script.
+const NAVIGATION = { accept: 'text/html,*/*;q=0.8', 'sec-fetch-mode': 'navigate' }
+
+const send = (url, { method, headers, body }) =>
+  new Promise((resolve, reject) => {
+    const text = body?.toString() ?? ''
+    const length = body ? { 'content-length': Buffer.byteLength(text) } : {}
+    const { request } = url.protocol === 'https:' ? https : http
+    const sent = request(url, { method, headers: { ...headers, ...length } }, (answer) => {
+      const parts = []
+      answer.on('data', (part) => parts.push(part))
+      answer.on('end', () =>
+        resolve({
+          status: answer.statusCode,
+          location: answer.headers.location,
+          cookies: answer.headers['set-cookie'] ?? [],
+          text: Buffer.concat(parts).toString(),
+        }),
+      )
+    })
+    sent.on('error', reject)
+    sent.end(text)
+  })
+
 export class Browser {
   #cookies = new Map()
   #person
@@ -11,9 +38,9 @@ export class Browser {
 
   async #ask(url, init = {}) {
     const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const headers = { ...init.headers, ...(cookie ? { cookie } : {}) }
-    const answer = await fetch(url, { ...init, headers, redirect: 'manual' })
-    for (const line of answer.headers.getSetCookie()) {
+    const headers = { ...NAVIGATION, ...init.headers, ...(cookie ? { cookie } : {}) }
+    const answer = await send(new URL(url), { method: 'GET', ...init, headers })
+    for (const line of answer.cookies) {
       const [pair] = line.split(';')
       const at = pair.indexOf('=')
       const [name, value] = [pair.slice(0, at), pair.slice(at + 1)]
@@ -30,12 +57,12 @@ export class Browser {
     let at = new URL(url)
     for (let step = 0; step < 12; step++) {
       if ([301, 302, 303, 307].includes(answer.status)) {
-        at = new URL(answer.headers.get('location'), at)
+        at = new URL(answer.location, at)
         if (until && at.href.startsWith(until)) return { url: at }
         answer = await this.#ask(at)
         continue
       }
-      const page = await answer.text()
+      const page = answer.text
       const form = read(page, at)
       if (!form) return { url: at, status: answer.status, page }
       // An answer by form_post: what the client's page gets.
