@@ -16,4 +16,5 @@ CREATE TABLE device_request (
     asked_at BIGINT NOT NULL,               -- when it last asked
     expires_at BIGINT NOT NULL
 );
+CREATE INDEX device_request_client ON device_request (client_id);
 CREATE INDEX device_request_expiry ON device_request (expires_at);

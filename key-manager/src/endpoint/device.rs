@@ -16,7 +16,7 @@ use super::{Authority, Refusal, Reply, Request, reply};
 use crate::domain::{Client, LoginMethod, network};
 use crate::form::Form;
 use crate::grant::{DEVICE_OWNER, GrantKind, PAUSE_SECONDS, USER_OWNER};
-use crate::store::{DeviceState, Grant, StoredDevice};
+use crate::store::{DeviceState, Failures, Grant, StoredDevice};
 use crate::vault::new_family_id;
 
 /// How long the codes are good.
@@ -24,6 +24,10 @@ const SECONDS: i64 = 600;
 /// Letters that are not taken for each other, and that make no words (RFC 8628 section 6.1).
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 const LENGTH: usize = 8;
+/// The most requests of one client at a time.
+const MOST_OF_CLIENT: u32 = 10_000;
+/// Everybody together may be wrong so many times as often as one network.
+const NETWORKS: u32 = 10;
 
 /// `POST /device_authorization`.
 pub(super) async fn authorize(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
@@ -52,7 +56,15 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
     };
     let digest = authority.pepper.digest(DEVICE_OWNER, &code);
     let user_digest = authority.pepper.digest(USER_OWNER, &user_code);
-    authority.store.add_device(&digest, &user_digest, &device).await?;
+    // Whoever knows the name of a public client can ask: neither a network nor a client fills the
+    // store.
+    let by_network = authority.pepper.digest("device by network", &network(request.peer.address));
+    let (store, limits) = (&authority.store, &authority.login.network);
+    let free = store.begin_attempt(&by_network, limits, now).await?
+        && store.add_device(&digest, &user_digest, &device, MOST_OF_CLIENT).await?;
+    if !free {
+        return Err(Refusal::Full("too many devices are waiting".into()));
+    }
     tracing::debug!(client = %client.id, "a device asks");
     let shown = hyphened(&user_code);
     let page = authority.issuer.address("device");
@@ -127,9 +139,12 @@ async fn known(visitor: &Visitor<'_>, typed: &str) -> Result<Option<StoredDevice
     let now = authority.clock.unix_seconds();
     let (store, rules) = (&authority.store, &authority.login);
     let by_network = network(visitor.request.peer.address);
+    // RFC 8628 section 5.1: all guesses together are few beside the codes that there could be.
+    let all = Failures { free: rules.network.free.saturating_mul(NETWORKS), ..rules.network };
     let keys = [
-        (authority.pepper.digest("user code by person", &visitor.user.id), &rules.name),
-        (authority.pepper.digest("user code by network", &by_network), &rules.network),
+        (authority.pepper.digest("user code by person", &visitor.user.id), rules.name),
+        (authority.pepper.digest("user code by network", &by_network), rules.network),
+        (authority.pepper.digest("user code by anybody", ""), all),
     ];
     for (key, limits) in &keys {
         if !store.begin_attempt(key, limits, now).await? {

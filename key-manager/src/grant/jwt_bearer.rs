@@ -74,7 +74,6 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     let found = means.store.user_named(&name).await?.map(|stored| stored.user);
     let user = found.ok_or(invalid("the assertion names nobody"))?;
     let scopes = agreed(asked, means, &user).await?;
-    trust.spend(means, issuer, jti, claims.expires_at).await?;
     Ok(Approval {
         subject: user.id.clone(),
         grant: Some(Grant {
@@ -84,13 +83,34 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
             session_id: String::new(),
             scopes,
             audience: means.audience.to_vec(),
+            // Nobody logged in here: this is when their server spoke for them.
             logged_in_at: claims.issued_at.unwrap_or(means.now),
             method: LoginMethod::default(),
         }),
         nonce: None,
         exchanged: None,
-        step: Step::Nothing,
+        step: Step::Assertion {
+            // A slash stands in no client's identifier.
+            owner: format!("issuer/{}", issuer.issuer),
+            name: URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jti.as_bytes())),
+            until: claims.expires_at.saturating_add(i64::from(trust.skew_seconds)),
+        },
     })
+}
+
+/// Uses the assertion up; once.
+pub(super) async fn settle(
+    owner: &str,
+    name: &str,
+    until: i64,
+    means: &Means<'_>,
+) -> Result<(), GrantError> {
+    let used = Used { owner, name, until, now: means.now, most: means.trust.remembered };
+    match means.store.use_once(&used).await? {
+        Use::First => Ok(()),
+        Use::Again => Err(GrantError::Invalid("the assertion was used before")),
+        Use::Full => Err(GrantError::Full),
+    }
 }
 
 /// What the person has agreed to: the word of another server is no consent. Nobody logged in here, so
@@ -154,30 +174,5 @@ impl Trust {
             }
         };
         jose::verify(assertion, &keys, expect, now)
-    }
-
-    /// Notes that an assertion was used; once.
-    async fn spend(
-        &self,
-        means: &Means<'_>,
-        issuer: &TrustedIssuer,
-        jti: &str,
-        expires_at: i64,
-    ) -> Result<(), GrantError> {
-        // A slash stands in no client's identifier.
-        let owner = format!("issuer/{}", issuer.issuer);
-        let name = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jti.as_bytes()));
-        let used = Used {
-            owner: &owner,
-            name: &name,
-            until: expires_at.saturating_add(i64::from(self.skew_seconds)),
-            now: means.now,
-            most: self.remembered,
-        };
-        match means.store.use_once(&used).await? {
-            Use::First => Ok(()),
-            Use::Again => Err(GrantError::Invalid("the assertion was used before")),
-            Use::Full => Err(GrantError::Full),
-        }
     }
 }

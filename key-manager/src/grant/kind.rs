@@ -98,6 +98,7 @@ pub(super) enum Step {
     Code { digest: String },
     Refresh { family: String, digest: String },
     Device { digest: String },
+    Assertion { owner: String, name: String, until: i64 },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -189,6 +190,9 @@ impl Approval {
             }
             (Step::Refresh { family, digest }, _) => {
                 refresh_token::settle(family, digest, client, means).await
+            }
+            (Step::Assertion { owner, name, until }, _) => {
+                jwt_bearer::settle(owner, name, *until, means).await.map(|()| None)
             }
             (Step::Nothing | Step::Code { .. } | Step::Device { .. }, _) => Ok(None),
         }

@@ -282,6 +282,8 @@ fn client(
     if application.requests.signed && !keys {
         return Err(RegistrationError::SignedWithoutKeys);
     }
+    // A token that is bound to a key is worth nothing to whoever finds it (KM-073).
+    let bound = authentication.dpop_bound || authentication.certificate_bound;
     let algorithm = Some(application.algorithm.as_str()).filter(|name| !name.is_empty());
     Ok(Client {
         id,
@@ -294,7 +296,7 @@ fn client(
         first_party: application.first_party,
         requests: application.requests,
         logout_uris: logouts(application)?,
-        refresh: refresh(application, public)?,
+        refresh: refresh(application, public && !bound)?,
         ended_until: 0,
         created_at: authority.clock.unix_seconds(),
         authentication,
@@ -326,13 +328,14 @@ fn logouts(application: &Application) -> Result<Vec<RedirectUri>, RegistrationEr
     uris.iter().map(|uri| RedirectUri::parse(uri).map_err(RegistrationError::Logout)).collect()
 }
 
-fn refresh(application: &Application, public: bool) -> Result<RefreshPolicy, RegistrationError> {
+/// `bare`: nothing is proven when a token is used.
+fn refresh(application: &Application, bare: bool) -> Result<RefreshPolicy, RegistrationError> {
     let policy = match application.refresh.as_str() {
-        "" if public => RefreshPolicy::Rotate,
+        "" if bare => RefreshPolicy::Rotate,
         "" => RefreshPolicy::Static,
         name => name.parse()?,
     };
-    if public && policy == RefreshPolicy::Static {
+    if bare && policy == RefreshPolicy::Static {
         return Err(RegistrationError::StaticPublic);
     }
     Ok(policy)

@@ -250,12 +250,14 @@ pub trait Store: fmt::Debug + Send + Sync {
         now: i64,
     ) -> Result<bool, StoreError>;
 
+    /// Adds the request of a device. `false`: `most` requests of its client are there already.
     async fn add_device(
         &self,
         digest: &str,
         user_digest: &str,
         device: &StoredDevice,
-    ) -> Result<(), StoreError>;
+        most: u32,
+    ) -> Result<bool, StoreError>;
 
     async fn device(&self, digest: &str) -> Result<Option<StoredDevice>, StoreError>;
 

@@ -90,8 +90,10 @@ async fn a_person_of_another_server_is_spoken_for_as_far_as_they_agreed() {
         assert_eq!(part(&text(&tokens, "access_token"), 1)["sub"], ann.id.as_str());
         let again = word.ask(&assertion, &[]).await;
         assert_eq!(said(&again), "400 invalid_grant", "an assertion is good once");
-        let wider = word.ask(&word.says(&json!({})), &[("scope", "a b")]).await;
+        let assertion = word.says(&json!({}));
+        let wider = word.ask(&assertion, &[("scope", "a b")]).await;
         assert_eq!(said(&wider), "400 invalid_scope");
+        assert_eq!(said(&word.ask(&assertion, &[]).await), "200", "it was not used up");
 
         key_manager::accounts::disable(&word.stand.authority, &ann.id, true)
             .await

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -334,6 +335,8 @@ impl Running {
         config.certificates.listen = Some(any);
         let alias = "https://127.0.0.1:9457/oauth2";
         config.certificates.url = Some(Issuer::parse(alias).expect("a URL"));
+        // Its clock is not turned by hand: a busy machine shall not look like a store that is away.
+        config.store.timeout = Duration::from_secs(20);
         let store = SqlStore::open(&scratch.url, &config.store, &host.clock).await;
         let store: Arc<dyn Store> = Arc::new(store.expect("a store"));
         let authority = assemble(&config, &host, store).await.expect("a key manager");

@@ -194,3 +194,20 @@ async fn who_may_not_use_the_grant_gets_no_code() {
     assert_eq!(ask(&[("client_id", id), ("scope", "admin")]).await, "400 invalid_scope");
     assert_eq!(ask(&[("client_id", id), ("resource", "https://x")]).await, "400 invalid_target");
 }
+
+#[tokio::test]
+async fn one_network_does_not_fill_the_store() {
+    let scratch = Scratch::sqlite();
+    let stand = Stand::on(&scratch).await;
+    let client = television(&stand).await;
+    let form = encode(&[("client_id", client.client.id.as_str())]);
+    let ask = async || said(&stand.ask(&post("/oauth2/device_authorization", &form)).await);
+    for _ in 0..300 {
+        assert_eq!(ask().await, "200");
+    }
+    // The 301st is counted, and the next ones wait.
+    ask().await;
+    assert_eq!(ask().await, "429 temporarily_unavailable");
+    stand.pass(61);
+    assert_eq!(ask().await, "200");
+}

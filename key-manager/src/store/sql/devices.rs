@@ -7,20 +7,25 @@ use super::database::Database;
 use super::families;
 use crate::store::{DeviceState, Grant, StoreError, StoredDevice, StoredFamily};
 
+/// A code that has expired is remembered so long.
+const REMEMBERED_SECONDS: i64 = 600;
+
 pub(super) async fn add(
     database: &Database,
     digest: &str,
     user_digest: &str,
     device: &StoredDevice,
-) -> Result<(), StoreError> {
+    most: u32,
+) -> Result<bool, StoreError> {
     let grant = &device.grant;
-    database
+    let added = database
         .write_one(
             sqlx::query(
                 "INSERT INTO device_request (digest, user_digest, family_id, client_id, user_id,
                      session_id, scopes, audience, logged_in_at, methods, denied, pause, asked_at,
                      expires_at)
-                 VALUES ($1, $2, $3, $4, '', '', $5, $6, 0, $7, 0, $8, 0, $9)",
+                 SELECT $1, $2, $3, $4, '', '', $5, $6, 0, $7, 0, $8, 0, $9
+                 WHERE (SELECT COUNT(*) FROM device_request WHERE client_id = $4) < $10",
             )
             .bind(digest)
             .bind(user_digest)
@@ -30,13 +35,13 @@ pub(super) async fn add(
             .bind(listed(&grant.audience))
             .bind(grant.method.name())
             .bind(device.pause_seconds)
-            .bind(device.expires_at),
+            .bind(device.expires_at)
+            .bind(i64::from(most)),
         )
         .await?;
-    Ok(())
+    Ok(added > 0)
 }
 
-/// `column` is `digest` or `user_digest`.
 async fn find(
     database: &Database,
     statement: &'static str,
@@ -172,9 +177,9 @@ pub(super) async fn spend(
         .await
 }
 
-/// Those that ended an hour ago: until then the device hears that its code expired.
+/// Those that ended a while ago: until then the device hears that its code expired.
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
-    let before = now.saturating_sub(3600);
+    let before = now.saturating_sub(REMEMBERED_SECONDS);
     database
         .write_one(sqlx::query("DELETE FROM device_request WHERE expires_at < $1").bind(before))
         .await

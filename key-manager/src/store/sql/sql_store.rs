@@ -293,8 +293,9 @@ impl Store for SqlStore {
         digest: &str,
         user_digest: &str,
         device: &StoredDevice,
-    ) -> Result<(), StoreError> {
-        devices::add(&self.0, digest, user_digest, device).await
+        most: u32,
+    ) -> Result<bool, StoreError> {
+        devices::add(&self.0, digest, user_digest, device, most).await
     }
 
     async fn device(&self, digest: &str) -> Result<Option<StoredDevice>, StoreError> {
