@@ -12,7 +12,7 @@ use crate::databases::each;
 use crate::process::Process;
 
 /// What of an answer a browser or client goes on with.
-struct Answer {
+pub(crate) struct Answer {
     head: String,
     body: String,
 }
@@ -41,7 +41,7 @@ impl Answer {
         serde_json::from_str(&self.body).expect("JSON")
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.json()[name].as_str().unwrap_or_else(|| panic!("no {name}: {}", self.body)).to_owned()
     }
 }
@@ -62,19 +62,60 @@ async fn post(process: &Process, data: &Path, target: &str, more: &str, form: &s
     Answer { head, body }
 }
 
+/// Makes Ann's account; the `sub` of her tokens.
+pub(crate) async fn account(process: &Process, data: &Path) -> String {
+    let mut users = UsersClient::new(process.channel(data, "admin"));
+    let account = CreateUserRequest {
+        name: "ann".to_owned(),
+        password: PASSWORD.to_owned(),
+        claims: String::new(),
+        password_hash: String::new(),
+    };
+    users.create(account).await.expect("an account").into_inner().user_id
+}
+
+/// Ann logs in in a new browser and agrees where she is asked; the answer of the token endpoint.
+pub(crate) async fn log_in(process: &Process, data: &Path, client: &str, scope: &str) -> Answer {
+    let query = encode(&[
+        ("response_type", "code"),
+        ("client_id", client),
+        ("redirect_uri", CALLBACK),
+        ("scope", scope),
+        ("state", "xyz"),
+        ("nonce", "n1"),
+        ("code_challenge", &challenge(VERIFIER)),
+        ("code_challenge_method", "S256"),
+    ]);
+    let page = get(process, data, &format!("/oauth2/authorize?{query}"), "").await;
+    assert_eq!(page.status(), "200");
+    let cookie = format!("Cookie: {}\r\n", page.cookie());
+    let form = encode(&[("request", &page.sealed()), ("name", "ann"), ("password", PASSWORD)]);
+    let mut back = post(process, data, "/oauth2/login", &cookie, &form).await;
+    if back.status() == "200" {
+        let cookie = format!("Cookie: {}\r\n", back.cookie());
+        let form = encode(&[("request", &back.sealed()), ("answer", "allow")]);
+        back = post(process, data, "/oauth2/consent", &cookie, &form).await;
+    }
+    assert_eq!(back.status(), "303", "{}", back.body);
+    let location = url::Url::parse(&back.header("location")).expect("an address");
+    assert!(location.as_str().starts_with(CALLBACK), "{location}");
+    let (_, code) = location.query_pairs().find(|(name, _)| name == "code").expect("a code");
+    let exchange = encode(&[
+        ("grant_type", "authorization_code"),
+        ("client_id", client),
+        ("code", &code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+    ]);
+    post(process, data, "/oauth2/token", "", &exchange).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_logs_in_over_https_and_a_stolen_refresh_token_is_noticed() {
     each(async |scratch| {
         let data = scratch.folder.path();
         let process = Process::start(&scratch).await;
-        let mut users = UsersClient::new(process.channel(data, "admin"));
-        let account = CreateUserRequest {
-            name: "ann".to_owned(),
-            password: PASSWORD.to_owned(),
-            claims: String::new(),
-            password_hash: String::new(),
-        };
-        let account = users.create(account).await.expect("an account").into_inner();
+        let account = account(&process, data).await;
         let asked = RegisterClientRequest {
             name: "app".to_owned(),
             grant_types: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
@@ -87,42 +128,11 @@ async fn a_person_logs_in_over_https_and_a_stolen_refresh_token_is_noticed() {
         let client = clients.register(asked).await.expect("a client").into_inner();
         assert_eq!(client.client_secret, "", "a public client keeps no secret");
 
-        let query = encode(&[
-            ("response_type", "code"),
-            ("client_id", &client.client_id),
-            ("redirect_uri", CALLBACK),
-            ("scope", "openid profile"),
-            ("state", "xyz"),
-            ("nonce", "n1"),
-            ("code_challenge", &challenge(VERIFIER)),
-            ("code_challenge_method", "S256"),
-        ]);
-        let page = get(&process, data, &format!("/oauth2/authorize?{query}"), "").await;
-        assert_eq!(page.status(), "200");
-        let cookie = format!("Cookie: {}\r\n", page.cookie());
-        let form = encode(&[("request", &page.sealed()), ("name", "ann"), ("password", PASSWORD)]);
-        let page = post(&process, data, "/oauth2/login", &cookie, &form).await;
-        assert_eq!(page.status(), "200", "{}", page.body);
-        let cookie = format!("Cookie: {}\r\n", page.cookie());
-        let form = encode(&[("request", &page.sealed()), ("answer", "allow")]);
-        let back = post(&process, data, "/oauth2/consent", &cookie, &form).await;
-        assert_eq!(back.status(), "303", "{}", back.body);
-        let location = url::Url::parse(&back.header("location")).expect("an address");
-        assert!(location.as_str().starts_with(CALLBACK), "{location}");
-        let (_, code) = location.query_pairs().find(|(name, _)| name == "code").expect("a code");
-
-        let exchange = encode(&[
-            ("grant_type", "authorization_code"),
-            ("client_id", &client.client_id),
-            ("code", &code),
-            ("redirect_uri", CALLBACK),
-            ("code_verifier", VERIFIER),
-        ]);
-        let tokens = post(&process, data, "/oauth2/token", "", &exchange).await;
+        let tokens = log_in(&process, data, &client.client_id, "openid profile").await;
         let access = tokens.text("access_token");
         let bearer = format!("Authorization: Bearer {access}\r\n");
         let told = get(&process, data, "/oauth2/userinfo", &bearer).await;
-        assert_eq!(told.json()["sub"], account.user_id.as_str());
+        assert_eq!(told.json()["sub"], account.as_str());
         assert_eq!(told.json()["preferred_username"], "ann");
 
         let refresh = async |token: &str| {

@@ -46,6 +46,8 @@ mod fraud;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod logout;
 #[cfg(test)]
 mod outage;

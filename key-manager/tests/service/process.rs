@@ -26,7 +26,7 @@ use crate::databases::{Scratch, each};
 
 pub(crate) struct Process {
     child: Child,
-    https: SocketAddr,
+    pub(crate) https: SocketAddr,
     rpc: SocketAddr,
 }
 
@@ -57,7 +57,7 @@ impl Process {
     }
 
     /// SIGKILL.
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("gone");
     }
@@ -90,19 +90,7 @@ impl Process {
 
     /// The same; the whole head and the body.
     pub(crate) async fn send(&self, data: &Path, request: String) -> (String, String) {
-        let host = Host::development("gateway", data).expect("a host");
-        let tls = host.tls.client_config(&["http/1.1"]).expect("a configuration");
-        let stream = TcpStream::connect(self.https).await.expect("connected");
-        let name = ServerName::try_from("127.0.0.1").expect("a name");
-        let mut stream =
-            TlsConnector::from(Arc::clone(&tls)).connect(name, stream).await.expect("TLS");
-        stream.write_all(request.as_bytes()).await.expect("sent");
-        let mut bytes = Vec::new();
-        // A server may close without saying so in TLS; what came is what counts.
-        let _ = stream.read_to_end(&mut bytes).await;
-        let text = String::from_utf8(bytes).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        (head.to_owned(), body.to_owned())
+        try_send(self.https, data, request).await.expect("an answer")
     }
 
     async fn token(&self, data: &Path, client: &RegisterClientResponse) -> String {
@@ -131,6 +119,26 @@ impl Process {
         let request = IntrospectRequest { token: token.to_owned() };
         inspection.introspect(request).await.expect("an answer").into_inner().active
     }
+}
+
+/// One HTTPS request on a connection of its own; `None`: nobody is there, or the answer has no head.
+pub(crate) async fn try_send(
+    https: SocketAddr,
+    data: &Path,
+    request: String,
+) -> Option<(String, String)> {
+    let host = Host::development("gateway", data).expect("a host");
+    let tls = host.tls.client_config(&["http/1.1"]).expect("a configuration");
+    let stream = TcpStream::connect(https).await.ok()?;
+    let name = ServerName::try_from("127.0.0.1").expect("a name");
+    let mut stream = TlsConnector::from(Arc::clone(&tls)).connect(name, stream).await.ok()?;
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut bytes = Vec::new();
+    // A server may close without saying so in TLS; what came is what counts.
+    let _ = stream.read_to_end(&mut bytes).await;
+    let text = String::from_utf8(bytes).expect("text");
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    Some((head.to_owned(), body.to_owned()))
 }
 
 impl Drop for Process {
