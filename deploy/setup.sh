@@ -146,6 +146,24 @@ fetch_npm() {
     rm -rf "$aside"
 }
 
+# fetch_wheels WHAT FOLDER WHEEL...: Python packages, checked by pip and unpacked into FOLDER; nothing of
+# them is run. A failure is a warning that there is no WHAT.
+fetch_wheels() {
+    local what=$1 folder=$2 wanted log
+    shift 2
+    # A failure of `need_packages` would end this script.
+    python3 -m pip --version >/dev/null 2>&1 || (need_packages python3-pip) || true
+    wanted=$(mktemp) log=$(mktemp)
+    printf '%s\n' "$@" >"$wanted"
+    if ! python3 -m pip --quiet --disable-pip-version-check install --no-deps --require-hashes \
+            --only-binary :all: --target "$folder" -r "$wanted" 2>"$log"; then
+        say "warning: no $what; $(grep -m1 -i 'error\|no module' "$log")"
+        rm -f "$wanted" "$log"
+        return 1
+    fi
+    rm -f "$wanted" "$log"
+}
+
 # is_file FILE SHA256: whether the file is there and is the right one. The sum is taken once; a
 # file beside it remembers which one was good, so that a second start does not read 70 MB.
 is_file() {
@@ -228,17 +246,12 @@ need_autobahn() {
         return 0
     fi
     if [ ! -d "$target" ]; then
-        # A failure of `need_packages` would end this script.
-        python3 -m pip --version >/dev/null 2>&1 || (need_packages python3-pip) || true
         say "fetching Autobahn's WebSocket cases into $target"
         mkdir -p "$turnpike_cache"
         aside=$(mktemp -d "$turnpike_cache/.autobahn.XXXXXX") || return 0
-        printf '%s\n' "$autobahn_wheel" >"$aside/wanted.txt"
         read -r package sha512 files <<<"$autobahn_echo"
         # shellcheck disable=SC2086
-        if ! python3 -m pip --quiet --disable-pip-version-check install --no-deps --require-hashes \
-                --only-binary :all: --target "$aside" -r "$aside/wanted.txt" 2>"$aside/pip.log"; then
-            say "warning: no Autobahn cases; $(grep -m1 -i 'error\|no module' "$aside/pip.log")"
+        if ! fetch_wheels 'Autobahn cases' "$aside" "$autobahn_wheel"; then
             rm -rf "$aside"
             return 0
         elif ! fetch_npm "$package" "$sha512" "$aside/node_modules/ws" $files; then
@@ -246,7 +259,7 @@ need_autobahn() {
             rm -rf "$aside"
             return 0
         fi
-        rm -rf "${aside:?}/bin" "$aside/wanted.txt" "$aside/pip.log"
+        rm -rf "${aside:?}/bin"
         mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
     fi
     TURNPIKE_AUTOBAHN=$target
@@ -260,8 +273,6 @@ need_oauth_clients() {
         return 0
     fi
     if [ ! -d "$target" ]; then
-        # A failure of `need_packages` would end this script.
-        python3 -m pip --version >/dev/null 2>&1 || (need_packages python3-pip) || true
         say "fetching OAuth 2 clients into $target"
         mkdir -p "$turnpike_cache"
         aside=$(mktemp -d "$turnpike_cache/.oauth-clients.XXXXXX") || return 0
@@ -274,14 +285,10 @@ need_oauth_clients() {
                 return 0
             fi
         done
-        printf '%s\n' "${oauth_client_wheels[@]}" >"$aside/wanted.txt"
-        if ! python3 -m pip --quiet --disable-pip-version-check install --no-deps --require-hashes \
-                --only-binary :all: --target "$aside/python" -r "$aside/wanted.txt" 2>"$aside/pip.log"; then
-            say "warning: no OAuth 2 clients of others; $(grep -m1 -i 'error\|no module' "$aside/pip.log")"
+        if ! fetch_wheels 'OAuth 2 clients of others' "$aside/python" "${oauth_client_wheels[@]}"; then
             rm -rf "$aside"
             return 0
         fi
-        rm -f "$aside/wanted.txt" "$aside/pip.log"
         mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
     fi
     # Apache asks the key manager too, where it can be had. Its service is not wanted.
