@@ -4,9 +4,9 @@ use http::Method;
 
 use super::paths::Endpoint;
 use super::{
-    Authority, Peer, Refusal, Reply, Request, account, authorize, device, discovery, interaction,
-    introspect, jwks, logout, pages, pushed, register, reply, revoke, second_factor, sign_up,
-    token, userinfo,
+    Authority, Peer, Refusal, Reply, Request, account, authorize, backchannel, device, discovery,
+    interaction, introspect, jwks, logout, pages, pushed, register, reply, revoke, second_factor,
+    sign_up, token, userinfo,
 };
 
 /// Answers a request. Never fails: a refusal is an answer too.
@@ -54,6 +54,7 @@ async fn serve(
         | Endpoint::Account
         | Endpoint::Logout
         | Endpoint::Device
+        | Endpoint::Approvals
             if !post && request.method != Method::GET =>
         {
             Err(Refusal::Method("GET, POST"))
@@ -65,6 +66,7 @@ async fn serve(
         Endpoint::Userinfo => userinfo::userinfo(authority, request).await,
         Endpoint::Logout => logout::log_out(authority, request).await,
         Endpoint::Device => device::page(authority, request).await,
+        Endpoint::Approvals => backchannel::page(authority, request).await,
         Endpoint::Account if !post => account::show(authority, request).await,
         Endpoint::Account => account::change(authority, request).await,
         Endpoint::Registration => register::manage(authority, request).await,
@@ -77,6 +79,7 @@ async fn serve(
         Endpoint::SignUp => sign_up::sign_up(authority, request).await,
         Endpoint::Token => token::token(authority, request).await,
         Endpoint::DeviceAuthorization => device::authorize(authority, request).await,
+        Endpoint::Backchannel => backchannel::authorize(authority, request).await,
         Endpoint::Pushed => pushed::push(authority, request).await,
         Endpoint::Introspect => introspect::introspect(authority, request).await,
         Endpoint::Revoke => revoke::revoke(authority, request).await,
@@ -97,6 +100,7 @@ impl Endpoint {
                 | Self::SignUp
                 | Self::Logout
                 | Self::Device
+                | Self::Approvals
         )
     }
 
@@ -110,6 +114,7 @@ impl Endpoint {
                 | Self::Registration
                 | Self::Logout
                 | Self::Device
+                | Self::Approvals
         )
     }
 
@@ -120,6 +125,8 @@ impl Endpoint {
             Self::Authorize => "authorize",
             Self::DeviceAuthorization => "device_authorization",
             Self::Device => "device",
+            Self::Backchannel => "bc-authorize",
+            Self::Approvals => "approvals",
             Self::Login => "login",
             Self::Logout => "logout",
             Self::Consent => "consent",

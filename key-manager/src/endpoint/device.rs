@@ -49,6 +49,8 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
             logged_in_at: 0,
             method: LoginMethod::default(),
         },
+        for_user: String::new(),
+        message: String::new(),
         state: DeviceState::Waiting,
         pause_seconds: PAUSE_SECONDS,
         asked_at: 0,
@@ -114,23 +116,38 @@ async fn answer(visitor: &Visitor<'_>, form: &Form) -> Result<Reply, Refusal> {
         Some("deny") => false,
         _ => return confirm(visitor, &client, &device, &typed),
     };
+    let digest = authority.pepper.digest(USER_OWNER, &typed);
+    if !decide(visitor, device.grant, &digest, allowed).await? {
+        return ask(visitor, "", "The code was answered before.");
+    }
+    Ok(device_page::done(allowed))
+}
+
+/// Writes the answer of whoever is logged in; `digest` is of the name of the request. `false`: it was
+/// answered before.
+pub(super) async fn decide(
+    visitor: &Visitor<'_>,
+    asked: Grant,
+    digest: &str,
+    allowed: bool,
+) -> Result<bool, Refusal> {
+    let authority = visitor.authority;
     let name = if allowed { "consent.given" } else { "consent.refused" };
-    let event = visitor.event(name).client(client.id.as_str()).with("by", "device");
+    let event = visitor.event(name).client(asked.client_id.as_str()).with("by", "device");
     let grant = Grant {
         user_id: visitor.user.id.clone(),
         session_id: visitor.session.id.clone(),
         logged_in_at: visitor.session.logged_in_at,
         method: visitor.session.method,
-        ..device.grant
+        ..asked
     };
-    let digest = authority.pepper.digest(USER_OWNER, &typed);
     let now = authority.clock.unix_seconds();
     let decided = Some(&grant).filter(|_| allowed);
-    if !authority.audit.noting(event).decide_device(&digest, decided, now).await? {
-        return ask(visitor, "", "The code was answered before.");
+    if !authority.audit.noting(event).decide_device(digest, decided, now).await? {
+        return Ok(false);
     }
-    tracing::info!(client = %client.id, user = grant.user_id, allowed, "a device was answered");
-    Ok(device_page::done(allowed))
+    tracing::info!(client = %grant.client_id, user = grant.user_id, allowed, "asked elsewhere");
+    Ok(true)
 }
 
 /// The request behind a code, if this person has not tried too many.

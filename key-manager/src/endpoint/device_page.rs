@@ -67,3 +67,46 @@ pub(super) fn done(allowed: bool) -> Reply {
     };
     render(StatusCode::OK, title, &format!("<h1>{title}</h1><p>{text}</p>"), None)
 }
+
+/// A request of a client that waits for the person.
+pub(super) struct Waiting {
+    /// What the form names it by.
+    pub(super) name: String,
+    pub(super) client: String,
+    /// What the client shows as well; may be empty.
+    pub(super) message: String,
+    pub(super) scopes: Vec<String>,
+}
+
+/// Lists what waits for the person, each with its own form.
+pub(super) fn waiting(action: &str, request: &str, user: &str, all: &[Waiting]) -> Reply {
+    let forms: Vec<String> = all.iter().map(|one| form(action, request, one)).collect();
+    let nothing = "<p>Nothing waits for you. Load this page anew to look again.</p>";
+    let body = format!(
+        "<h1>Requests</h1><p>You are logged in as <strong>{user}</strong>.</p>{}",
+        if forms.is_empty() { nothing.to_owned() } else { forms.concat() },
+        user = escape(user),
+    );
+    render(StatusCode::OK, "Requests", &body, None)
+}
+
+fn form(action: &str, request: &str, one: &Waiting) -> String {
+    let scopes: Vec<String> = one.scopes.iter().map(|scope| escape(scope)).collect();
+    let message = match one.message.as_str() {
+        "" => String::new(),
+        text => format!("<p>Both of you see: <strong>{}</strong></p>", escape(text)),
+    };
+    format!(
+        "<h2>{client}</h2>{message}<p>asks for access in your name:</p><ul><li>{scopes}</li></ul>\
+         <form method=\"post\" action=\"{action}\">\
+         <input type=\"hidden\" name=\"request\" value=\"{request}\">\
+         <input type=\"hidden\" name=\"waiting\" value=\"{name}\">\
+         <button type=\"submit\" name=\"answer\" value=\"allow\">Allow</button>\
+         <button type=\"submit\" name=\"answer\" value=\"deny\" class=\"other\">Deny</button></form>",
+        client = escape(&one.client),
+        scopes = scopes.join("</li><li>"),
+        action = escape(action),
+        request = escape(request),
+        name = escape(&one.name),
+    )
+}

@@ -1,6 +1,7 @@
 //! Introspection (RFC 7662, KM-014): is this token good?
 //!
-//! A client hears about its own tokens and about those that are meant for it. Everything else,
+//! A client hears about its own tokens and about those that are meant for it, unless the operator
+//! lets it hear about all (`turnpike:introspect`). Everything else,
 //! whatever it is, is `{"active":false}`: never an error, so that nothing can be guessed.
 
 use http::header;
@@ -11,6 +12,9 @@ use crate::client_auth::AuthError;
 use crate::domain::{Client, LiveToken};
 use crate::issue::{cnf, recognise};
 use crate::store::StoreError;
+
+/// Whoever is registered with this scope hears about every token, like a gateway of somebody else's.
+const INTROSPECT_SCOPE: &str = "turnpike:introspect";
 
 /// The media type of a signed answer.
 const SIGNED: &str = "application/token-introspection+jwt";
@@ -33,7 +37,12 @@ pub(super) async fn introspect(authority: &Authority, request: &Request) -> Resu
 /// RFC 9701 section 4.
 fn wants_signed(request: &Request) -> bool {
     let mut accepted = request.headers.get_all(header::ACCEPT).iter();
-    accepted.any(|value| value.to_str().is_ok_and(|text| text.contains(SIGNED)))
+    let wanted = |part: &str| {
+        let mut words = part.split(';').map(str::trim);
+        words.next().is_some_and(|media| media.eq_ignore_ascii_case(SIGNED))
+            && !words.any(|word| matches!(word, "q=0" | "q=0.0"))
+    };
+    accepted.any(|value| value.to_str().is_ok_and(|text| text.split(',').any(wanted)))
 }
 
 /// The answer as a JWT for the one who asked (RFC 9701 section 5): it can be kept as a proof.
@@ -75,7 +84,9 @@ pub(super) async fn live(
 
 fn may_hear(client: &Client, token: &LiveToken) -> bool {
     let id = client.id.as_str();
-    token.client_id == id || token.audience.iter().any(|audience| audience == id)
+    token.client_id == id
+        || token.audience.iter().any(|audience| audience == id)
+        || client.scopes.contains(INTROSPECT_SCOPE)
 }
 
 fn shown(token: &LiveToken) -> Value {

@@ -9,6 +9,7 @@ mod answer;
 mod audience;
 mod authority;
 mod authorize;
+mod backchannel;
 mod bound;
 mod device;
 mod device_page;

@@ -29,6 +29,9 @@ pub(super) enum Endpoint {
     Pushed,
     Authorize,
     DeviceAuthorization,
+    Backchannel,
+    /// What waits for a person.
+    Approvals,
     /// The page for people.
     Device,
     Login,
@@ -102,6 +105,8 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/authorize" => Some(Endpoint::Authorize),
         "/device_authorization" => Some(Endpoint::DeviceAuthorization),
         "/device" => Some(Endpoint::Device),
+        "/bc-authorize" => Some(Endpoint::Backchannel),
+        "/approvals" => Some(Endpoint::Approvals),
         "/login" => Some(Endpoint::Login),
         "/logout" => Some(Endpoint::Logout),
         "/consent" => Some(Endpoint::Consent),

@@ -1,4 +1,5 @@
-//! Device code: somebody agreed elsewhere, on a device that has a keyboard (RFC 8628, KM-036).
+//! Device code and CIBA: somebody agreed elsewhere, where there is a keyboard, or where they always are
+//! (RFC 8628, KM-036; OpenID Connect CIBA, KM-037).
 
 use zeroize::Zeroizing;
 
@@ -8,6 +9,8 @@ use crate::store::{DeviceState, Grant};
 
 /// What device codes are digested under.
 pub const DEVICE_OWNER: &str = "device code";
+/// What the codes of CIBA are digested under.
+pub const CIBA_OWNER: &str = "auth_req_id";
 /// What the codes are digested under that people type.
 pub const USER_OWNER: &str = "user code";
 /// How long a device waits between two questions, in seconds.
@@ -17,9 +20,16 @@ const SLOWER_SECONDS: i64 = 5;
 /// It does not get slower than that.
 const SLOWEST_SECONDS: i64 = 60;
 
-pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Approval, GrantError> {
-    let code = asked.form.find("device_code").ok_or(GrantError::Missing("device_code"))?;
-    let digest = means.pepper.digest(DEVICE_OWNER, code);
+/// `name` is the parameter with the code: what a device has is nothing to CIBA, and the other way
+/// round, because the digests are of different owners.
+pub(super) async fn approve(
+    asked: Asked<'_>,
+    means: &Means<'_>,
+    name: &'static str,
+    owner: &str,
+) -> Result<Approval, GrantError> {
+    let code = asked.form.find(name).ok_or(GrantError::Missing(name))?;
+    let digest = means.pepper.digest(owner, code);
     let found = means.store.device(&digest).await?;
     let device = found.filter(|device| device.grant.client_id == asked.client.id);
     let device = device.ok_or(GrantError::Invalid("the device code is unknown"))?;

@@ -7,8 +7,8 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 use super::{
-    Exchanged, Trust, authorization_code, client_credentials, device_code, jwt_bearer,
-    refresh_token, token_exchange,
+    CIBA_OWNER, DEVICE_OWNER, Exchanged, Trust, authorization_code, client_credentials,
+    device_code, jwt_bearer, refresh_token, token_exchange,
 };
 use crate::audit::{Audit, Event};
 use crate::domain::{Client, Confirmation};
@@ -22,6 +22,7 @@ use crate::vault::{Pepper, Sealer, VaultError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GrantKind {
     AuthorizationCode,
+    Ciba,
     ClientCredentials,
     DeviceCode,
     JwtBearer,
@@ -130,8 +131,9 @@ pub enum GrantError {
 }
 
 impl GrantKind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AuthorizationCode,
+        Self::Ciba,
         Self::ClientCredentials,
         Self::DeviceCode,
         Self::JwtBearer,
@@ -143,6 +145,7 @@ impl GrantKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
+            Self::Ciba => "urn:openid:params:grant-type:ciba",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -153,7 +156,10 @@ impl GrantKind {
 
     /// Whether a client that proves nothing may use it (RFC 6749 section 4.4: not client credentials).
     pub const fn is_for_public_clients(self) -> bool {
-        !matches!(self, Self::ClientCredentials | Self::JwtBearer | Self::TokenExchange)
+        !matches!(
+            self,
+            Self::Ciba | Self::ClientCredentials | Self::JwtBearer | Self::TokenExchange
+        )
     }
 
     pub async fn approve(
@@ -164,7 +170,10 @@ impl GrantKind {
         match self {
             Self::AuthorizationCode => authorization_code::approve(asked, means).await,
             Self::ClientCredentials => Ok(client_credentials::approve(asked.client)),
-            Self::DeviceCode => device_code::approve(asked, means).await,
+            Self::Ciba => device_code::approve(asked, means, "auth_req_id", CIBA_OWNER).await,
+            Self::DeviceCode => {
+                device_code::approve(asked, means, "device_code", DEVICE_OWNER).await
+            }
             Self::JwtBearer => jwt_bearer::approve(asked, means).await,
             Self::RefreshToken => refresh_token::approve(asked, means).await,
             Self::TokenExchange => token_exchange::approve(asked, means).await,

@@ -15,7 +15,7 @@ mod refresh_token;
 mod token_exchange;
 
 pub use authorization_code::OWNER as CODE_OWNER;
-pub use device_code::{DEVICE_OWNER, PAUSE_SECONDS, USER_OWNER};
+pub use device_code::{CIBA_OWNER, DEVICE_OWNER, PAUSE_SECONDS, USER_OWNER};
 pub use jwt_bearer::{IssuerKeys, Trust, TrustedIssuer};
 pub use kind::{Approval, Asked, GrantError, GrantKind, Means, RefreshRules, UnknownGrant};
 pub use pkce::{METHOD as PKCE_METHOD, is_challenge, is_thumbprint};

@@ -309,7 +309,8 @@ fn redirects(
     grants: &[GrantKind],
 ) -> Result<Vec<RedirectUri>, RegistrationError> {
     let code = grants.contains(&GrantKind::AuthorizationCode);
-    let people = code || grants.contains(&GrantKind::DeviceCode);
+    let elsewhere = [GrantKind::DeviceCode, GrantKind::Ciba];
+    let people = code || elsewhere.iter().any(|grant| grants.contains(grant));
     if !people && grants.contains(&GrantKind::RefreshToken) {
         return Err(RegistrationError::Refresh);
     }

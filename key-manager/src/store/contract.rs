@@ -263,6 +263,14 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     async fn device_of_user_code(&self, digest: &str) -> Result<Option<StoredDevice>, StoreError>;
 
+    /// What waits for the answer of a person, each with the digest of its name, the newest first.
+    async fn waiting_for(
+        &self,
+        user: &str,
+        now: i64,
+        limit: u32,
+    ) -> Result<Vec<(String, StoredDevice)>, StoreError>;
+
     /// Notes that a device asked, and how long it waits until it asks again.
     async fn asked_device(
         &self,

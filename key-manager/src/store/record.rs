@@ -311,11 +311,16 @@ pub struct StoredPush {
     pub expires_at: i64,
 }
 
-/// A device that asks for a person who is elsewhere (RFC 8628).
+/// A device, or another client, that asks for a person who is elsewhere (RFC 8628, `OpenID` Connect
+/// CIBA).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredDevice {
     /// Who answered, once somebody has; before, no person stands in it.
     pub grant: Grant,
+    /// Who is asked; empty: whoever types the code.
+    pub for_user: String,
+    /// What the person and whoever asks both see; may be empty.
+    pub message: String,
     pub state: DeviceState,
     /// How long the device waits between two questions.
     pub pause_seconds: i64,

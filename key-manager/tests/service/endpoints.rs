@@ -112,6 +112,19 @@ async fn a_client_may_have_its_own_algorithm_and_life() {
 }
 
 #[tokio::test]
+async fn a_client_that_the_operator_lets_hears_about_every_token() {
+    each(async |scratch| {
+        let stand = Stand::on(&scratch).await;
+        let (client, other) = (stand.client(&["a"]).await, stand.client(&["a"]).await);
+        let proxy = stand.client(&["turnpike:introspect"]).await;
+        let token = stand.token(&client).await;
+        assert!(!stand.active(&other, &token).await);
+        assert!(stand.active(&proxy, &token).await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_client_hears_about_its_own_tokens_only() {
     each(async |scratch| {
         let stand = Stand::on(&scratch).await;
@@ -215,6 +228,11 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "ES256",
         "RS256"
       ],
+      "backchannel_authentication_endpoint": "https://127.0.0.1:9453/oauth2/bc-authorize",
+      "backchannel_token_delivery_modes_supported": [
+        "poll"
+      ],
+      "backchannel_user_code_parameter_supported": false,
       "claims_parameter_supported": false,
       "claims_supported": [
         "iss",
@@ -261,6 +279,7 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "end_session_endpoint": "https://127.0.0.1:9453/oauth2/logout",
       "grant_types_supported": [
         "authorization_code",
+        "urn:openid:params:grant-type:ciba",
         "client_credentials",
         "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -409,6 +428,10 @@ async fn introspection_is_signed_for_whoever_asks_for_that() {
         let token = stand.token(&client).await;
         let keys =
             KeySet::parse(&json(&stand.get("/oauth2/jwks").await).to_string()).expect("keys");
+        let plain = post("/oauth2/introspect", &format!("token={token}"))
+            .basic(client.client.id.as_str(), &client.secret)
+            .header("accept", "application/token-introspection+jwt;q=0, application/json");
+        assert_eq!(stand.ask(&plain).await.headers()["content-type"], "application/json");
         for (shown, active) in [(token.as_str(), true), ("nonsense", false)] {
             let request = post("/oauth2/introspect", &format!("token={shown}"))
                 .basic(client.client.id.as_str(), &client.secret)

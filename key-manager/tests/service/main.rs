@@ -20,6 +20,8 @@ mod audit;
 #[cfg(test)]
 mod authorize;
 #[cfg(test)]
+mod backchannel;
+#[cfg(test)]
 mod bearers;
 #[cfg(test)]
 mod certificates;

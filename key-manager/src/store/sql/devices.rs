@@ -1,6 +1,7 @@
 //! Requests of devices in SQL.
 
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::codes::{grant, listed};
 use super::database::Database;
@@ -23,8 +24,8 @@ pub(super) async fn add(
             sqlx::query(
                 "INSERT INTO device_request (digest, user_digest, family_id, client_id, user_id,
                      session_id, scopes, audience, logged_in_at, methods, denied, pause, asked_at,
-                     expires_at)
-                 SELECT $1, $2, $3, $4, '', '', $5, $6, 0, $7, 0, $8, 0, $9
+                     expires_at, for_user, message)
+                 SELECT $1, $2, $3, $4, '', '', $5, $6, 0, $7, 0, $8, 0, $9, $11, $12
                  WHERE (SELECT COUNT(*) FROM device_request WHERE client_id = $4) < $10",
             )
             .bind(digest)
@@ -36,7 +37,9 @@ pub(super) async fn add(
             .bind(grant.method.name())
             .bind(device.pause_seconds)
             .bind(device.expires_at)
-            .bind(i64::from(most)),
+            .bind(i64::from(most))
+            .bind(device.for_user.as_str())
+            .bind(device.message.as_str()),
         )
         .await?;
     Ok(added > 0)
@@ -52,20 +55,25 @@ async fn find(
             Ok(sqlx::query(statement).bind(digest).fetch_optional(database.reader()).await?)
         })
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    let grant = grant(&row)?;
+    row.map(|row| device(&row)).transpose()
+}
+
+fn device(row: &AnyRow) -> Result<StoredDevice, StoreError> {
+    let grant = grant(row)?;
     let state = match (row.try_get::<i64, _>("denied")? != 0, grant.user_id.is_empty()) {
         (true, _) => DeviceState::Denied,
         (false, true) => DeviceState::Waiting,
         (false, false) => DeviceState::Approved,
     };
-    Ok(Some(StoredDevice {
+    Ok(StoredDevice {
         grant,
+        for_user: row.try_get("for_user")?,
+        message: row.try_get("message")?,
         state,
         pause_seconds: row.try_get("pause")?,
         asked_at: row.try_get("asked_at")?,
         expires_at: row.try_get("expires_at")?,
-    }))
+    })
 }
 
 /// By the code of the device.
@@ -74,7 +82,7 @@ pub(super) async fn of_device(
     digest: &str,
 ) -> Result<Option<StoredDevice>, StoreError> {
     const FIND: &str = "SELECT family_id, client_id, user_id, session_id, scopes, audience,
-        logged_in_at, methods, denied, pause, asked_at, expires_at
+        logged_in_at, methods, denied, pause, asked_at, expires_at, for_user, message
         FROM device_request WHERE digest = $1";
     find(database, FIND, digest).await
 }
@@ -85,9 +93,36 @@ pub(super) async fn of_person(
     digest: &str,
 ) -> Result<Option<StoredDevice>, StoreError> {
     const FIND: &str = "SELECT family_id, client_id, user_id, session_id, scopes, audience,
-        logged_in_at, methods, denied, pause, asked_at, expires_at
+        logged_in_at, methods, denied, pause, asked_at, expires_at, for_user, message
         FROM device_request WHERE user_digest = $1";
     find(database, FIND, digest).await
+}
+
+/// What waits for an answer of this person.
+pub(super) async fn waiting_for(
+    database: &Database,
+    user: &str,
+    now: i64,
+    limit: u32,
+) -> Result<Vec<(String, StoredDevice)>, StoreError> {
+    let rows = database
+        .read(|| async {
+            Ok(sqlx::query(
+                "SELECT family_id, client_id, user_id, session_id, scopes, audience,
+                     logged_in_at, methods, denied, pause, asked_at, expires_at, for_user, message,
+                     user_digest
+                 FROM device_request
+                 WHERE for_user = $1 AND user_id = '' AND denied = 0 AND expires_at > $2
+                 ORDER BY expires_at DESC LIMIT $3",
+            )
+            .bind(user)
+            .bind(now)
+            .bind(i64::from(limit))
+            .fetch_all(database.reader())
+            .await?)
+        })
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get("user_digest")?, device(row)?))).collect()
 }
 
 /// Writes down when the device asked, and how long it has to wait until it asks again.

@@ -60,6 +60,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "claims_of_people",
         text: include_str!("../../../migrations/0008_claims_of_people.sql"),
     },
+    Migration {
+        version: 9,
+        name: "backchannel",
+        text: include_str!("../../../migrations/0009_backchannel.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

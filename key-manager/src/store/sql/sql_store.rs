@@ -306,6 +306,15 @@ impl Store for SqlStore {
         devices::of_person(&self.0, digest).await
     }
 
+    async fn waiting_for(
+        &self,
+        user: &str,
+        now: i64,
+        limit: u32,
+    ) -> Result<Vec<(String, StoredDevice)>, StoreError> {
+        devices::waiting_for(&self.0, user, now, limit).await
+    }
+
     async fn asked_device(
         &self,
         digest: &str,
