@@ -16,7 +16,7 @@ use crate::client_auth::{AssertionRules, Authenticator, Certificates, RemoteKeys
 use crate::config::{CollectorConfig, Config};
 use crate::directory::Directory;
 use crate::edge;
-use crate::endpoint::{Authority, Theme};
+use crate::endpoint::{Authority, Farewells, Theme};
 use crate::fraud::{Fraud, Places};
 use crate::grant::Trust;
 use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
@@ -100,7 +100,9 @@ pub async fn assemble(
     let issuer = config.issuer.url.clone();
     let (issuer_text, token_endpoint) = (issuer.as_str().to_owned(), issuer.address("token"));
     let pepper = Arc::new(master.pepper()?);
-    let remote = Arc::new(RemoteKeys::new(outbound(config, host)?));
+    let outbound = outbound(config, host)?;
+    let farewells = Farewells::new(outbound.clone(), host.tasks.clone(), host.clock.clone());
+    let remote = Arc::new(RemoteKeys::new(outbound));
     let clients = Authenticator {
         store: store.clone(),
         pepper: pepper.clone(),
@@ -147,6 +149,7 @@ pub async fn assemble(
         fraud: Fraud::new(config.fraud.rules(), places, clock.clone(), meter.clone()),
         require_pushed: config.clients.require_pushed,
         registration: Arc::new(config.registration.policy()),
+        farewells,
         trust: Arc::new(Trust {
             issuers: config.assertions.issuers()?,
             audiences: [issuer_text, token_endpoint],

@@ -60,6 +60,8 @@ pub struct Client {
     pub requests: Requests,
     /// Where a person may be sent to after a logout.
     pub logout_uris: Vec<RedirectUri>,
+    /// Where it hears that a login has ended, an https URL.
+    pub logout_notice: Option<String>,
     /// What becomes of a refresh token when it is used.
     pub refresh: RefreshPolicy,
     /// Its tokens issued at or before this Unix second have been revoked together; 0: none.

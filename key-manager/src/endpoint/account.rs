@@ -5,6 +5,7 @@
 
 use super::account_page::{self, AccountPage};
 use super::factor_pages::{self, RecoveryPage};
+use super::farewell::end_session;
 use super::interaction::{OWN_PAGE, ask_login, cookie};
 use super::response::see_other;
 use super::second_factor::{self, Missing, renew_codes};
@@ -142,7 +143,7 @@ impl Visitor<'_> {
 
     async fn end_session(&self, id: &str) -> Result<Done, Refusal> {
         let event = self.event("session.ended").with("session", id);
-        self.authority.noting(event).end_session(&self.user.id, id).await?;
+        end_session(self.authority, event, &self.user.id, id).await?;
         Ok(Done::Said("session"))
     }
 

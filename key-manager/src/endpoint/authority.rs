@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chassis::clock::Clock;
 
+use super::farewell::Farewells;
 use super::{Issuer, LoginRules, Peer, Theme};
 use crate::audit::{Audit, Event};
 use crate::binding::ProofRules;
@@ -44,6 +45,8 @@ pub struct Authority {
     pub require_pushed: bool,
     /// What clients may have that register themselves.
     pub registration: Arc<Policy>,
+    /// Who tells clients that a login has ended.
+    pub farewells: Farewells,
     /// Whose assertions about people are taken.
     pub trust: Arc<Trust>,
     /// Who proves clients.

@@ -59,6 +59,8 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "backchannel_user_code_parameter_supported": false,
         "userinfo_endpoint": issuer.address("userinfo"),
         "end_session_endpoint": issuer.address("logout"),
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "jwks_uri": issuer.address("jwks"),
         "introspection_endpoint": issuer.address("introspect"),
         "revocation_endpoint": issuer.address("revoke"),

@@ -7,6 +7,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::authorize::{again_by_get, client};
+use super::farewell::end_session;
 use super::interaction::{cookie, forget};
 use super::response::see_other;
 use super::{Authority, Refusal, Reply, Request, login, pages};
@@ -141,7 +142,7 @@ async fn end(
 ) -> Result<Reply, Refusal> {
     let event = Event::of("session.ended").by(&user.id).with("session", &session.id);
     let event = event.from(request.peer.address);
-    authority.noting(event).end_session(&user.id, &session.id).await?;
+    end_session(authority, event, &user.id, &session.id).await?;
     tracing::info!(user = user.id, "logged out");
     let mut reply = gone(to)?;
     forget(&mut reply);

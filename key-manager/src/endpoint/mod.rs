@@ -15,6 +15,7 @@ mod device;
 mod device_page;
 mod discovery;
 mod factor_pages;
+mod farewell;
 mod interaction;
 mod introspect;
 mod jwks;
@@ -40,6 +41,7 @@ mod userinfo;
 
 pub use answer::answer;
 pub use authority::Authority;
+pub use farewell::Farewells;
 pub use introspect::introspect_for_gateway;
 pub use login::{LoginRules, Mfa};
 pub use paths::{Issuer, IssuerError};

@@ -97,6 +97,7 @@ pub fn application(
             signed: read.flag("require_signed_request_object")?,
         },
         logout_uris: read.texts("post_logout_redirect_uris")?.unwrap_or_default(),
+        logout_notice: owned("backchannel_logout_uri")?,
         about,
         ..Application::default()
     })
@@ -126,6 +127,10 @@ pub fn metadata(client: &Client) -> Map<String, Value> {
     put("tls_client_certificate_bound_access_tokens", json!(proving.certificate_bound));
     put("require_pushed_authorization_requests", json!(client.requests.pushed));
     put("require_signed_request_object", json!(client.requests.signed));
+    if let Some(uri) = &client.logout_notice {
+        put("backchannel_logout_uri", json!(uri));
+        put("backchannel_logout_session_required", json!(true));
+    }
     if !client.logout_uris.is_empty() {
         let uris: Vec<_> = client.logout_uris.iter().map(RedirectUri::as_str).collect();
         put("post_logout_redirect_uris", json!(uris));

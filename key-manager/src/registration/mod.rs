@@ -6,6 +6,7 @@
 mod metadata;
 mod policy;
 
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::audit::Event;
@@ -25,6 +26,9 @@ pub use policy::{Access, Forbidden, Policy, REGISTER_SCOPE, UnknownAccess};
 
 /// The longest name of a client, in bytes.
 const LONGEST_NAME: usize = 256;
+
+/// The longest `backchannel_logout_uri`, in bytes.
+const LONGEST_NOTICE: usize = 2048;
 
 /// A client to be made.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +51,8 @@ pub struct Application {
     pub requests: Requests,
     /// Where people may be sent to after a logout.
     pub logout_uris: Vec<String>,
+    /// Where it hears that a login has ended; empty: nowhere.
+    pub logout_notice: String,
     /// `rotate` or `static`; empty: `rotate` for public clients, `static` for others (KM-073).
     pub refresh: String,
     /// How it proves who it is.
@@ -99,6 +105,10 @@ pub enum RegistrationError {
     Logout(#[source] RedirectUriError),
     #[error("post_logout_redirect_uris: {} of them at most", RedirectUri::MOST)]
     Logouts,
+    #[error(
+        "backchannel_logout_uri: it is an https URL of at most {LONGEST_NOTICE} bytes, without a fragment"
+    )]
+    Notice,
     #[error("require_signed_request_object: the client has no keys (jwks or jwks_uri)")]
     SignedWithoutKeys,
     #[error("token_endpoint_auth_method: a public client proves nothing, its method is `none`")]
@@ -296,6 +306,7 @@ fn client(
         first_party: application.first_party,
         requests: application.requests,
         logout_uris: logouts(application)?,
+        logout_notice: notice(application)?,
         refresh: refresh(application, public && !bound)?,
         ended_until: 0,
         created_at: authority.clock.unix_seconds(),
@@ -319,6 +330,18 @@ fn redirects(
         return Err(RegistrationError::Redirects);
     }
     Ok(uris.iter().map(|uri| RedirectUri::parse(uri)).collect::<Result<_, _>>()?)
+}
+
+/// An https URL; the key manager posts there.
+fn notice(application: &Application) -> Result<Option<String>, RegistrationError> {
+    let text = application.logout_notice.as_str();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let url = Url::parse(text).ok().filter(|url| {
+        url.scheme() == "https" && url.fragment().is_none() && text.len() <= LONGEST_NOTICE
+    });
+    url.map(|_| Some(text.to_owned())).ok_or(RegistrationError::Notice)
 }
 
 fn logouts(application: &Application) -> Result<Vec<RedirectUri>, RegistrationError> {

@@ -165,6 +165,9 @@ pub trait Store: fmt::Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<StoredSession>, StoreError>;
 
+    /// The clients that got something from a session.
+    async fn clients_of_session(&self, id: &str) -> Result<Vec<ClientId>, StoreError>;
+
     /// Ends a session of a person with everything that was issued from it, all or nothing; `end`
     /// is the line of each family, whose name is filled in. `false`: there is no such session.
     async fn end_session(&self, user: &str, id: &str, end: &Entry) -> Result<bool, StoreError>;

@@ -229,6 +229,8 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "RS256"
       ],
       "backchannel_authentication_endpoint": "https://127.0.0.1:9453/oauth2/bc-authorize",
+      "backchannel_logout_session_supported": true,
+      "backchannel_logout_supported": true,
       "backchannel_token_delivery_modes_supported": [
         "poll"
       ],

@@ -1,12 +1,17 @@
 //! Who may end a login, and where is the person sent then? (KM-020)
 
+use std::time::Duration;
+
+use chassis::Clock;
 use http::Method;
+use jose::{Expectation, KeySet};
 use key_manager::endpoint::{Reply, Request};
 use key_manager::registration::{Application, Registered};
 
 use crate::browser::{Browser, app, encode, sealed, step, wish};
 use crate::databases::each;
-use crate::stand::{Stand, json, post, said, text};
+use crate::elsewhere::Elsewhere;
+use crate::stand::{BEGIN, Stand, config, json, part, post, said, text};
 
 const BYE: &str = "https://app.example/bye";
 
@@ -134,6 +139,97 @@ async fn nobody_is_sent_to_an_address_that_is_not_registered() {
             assert_eq!(location(&reply), "", "{asked:?}");
         }
         assert!(inside(&mut browser, &client).await, "nothing of it ended the login");
+    })
+    .await;
+}
+
+/// Waits until `elsewhere` was told so often.
+async fn told(elsewhere: &Elsewhere, times: usize) {
+    let clock = Clock::system();
+    let waiting = async {
+        while elsewhere.asked() < times {
+            clock.sleep(Duration::from_millis(5)).await;
+        }
+    };
+    clock.timeout(Duration::from_secs(20), waiting).await.expect("told in time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_application_of_a_login_hears_of_its_end_and_again_if_it_did_not() {
+    each(async |scratch| {
+        let data = scratch.folder.path();
+        let elsewhere = Elsewhere::start(data).await;
+        let mut config = config();
+        config.outbound.allow =
+            ["127.0.0.0/8", "::1"].map(|one| one.parse().expect("an exception")).to_vec();
+        config.outbound.authorities = data.join("pki/ca.pem");
+        let stand = Stand::with(&scratch, data, BEGIN, config).await;
+        let ann = stand.person().await;
+        let hearing = || Application {
+            logout_notice: elsewhere.uri.clone(),
+            logout_uris: vec![BYE.to_owned()],
+            first_party: true,
+            ..app()
+        };
+        let (one, two) = (stand.register(hearing()).await, stand.register(hearing()).await);
+        let bystander = stand.register(hearing()).await;
+        let mut browser = Browser::new(&stand);
+        let mut hint = String::new();
+        for client in [&one, &two] {
+            let code = browser.code(&wish(client, &[])).await;
+            hint = text(&json(&stand.exchange(client, &code, &[]).await), "id_token");
+        }
+        let sid = text(&part(&hint, 1), "sid");
+        // Another login, which goes on.
+        let mut other = Browser::new(&stand);
+        let code = other.code(&wish(&bystander, &[])).await;
+        stand.exchange(&bystander, &code, &[]).await;
+
+        elsewhere.fail();
+        leave(&mut browser, &[("id_token_hint", &hint)]).await;
+        told(&elsewhere, 2).await;
+        // Both failed; the clock of the pauses is turned by hand.
+        elsewhere.well();
+        let clock = Clock::system();
+        let again = async {
+            while elsewhere.asked() < 4 {
+                stand.pass(1);
+                clock.sleep(Duration::from_millis(5)).await;
+            }
+        };
+        clock.timeout(Duration::from_secs(20), again).await.expect("told again");
+
+        let keys =
+            KeySet::parse(&json(&stand.get("/oauth2/jwks").await).to_string()).expect("keys");
+        let mut audiences = Vec::new();
+        for body in elsewhere.heard().iter().take(2) {
+            let token = body.strip_prefix("logout_token=").expect("a token");
+            let claims = part(token, 1);
+            let expect = Expectation {
+                types: vec!["logout+jwt".to_owned()],
+                ..Expectation::access_token("https://127.0.0.1:9453/oauth2")
+            };
+            jose::verify(token, &keys, &expect, BEGIN).expect("signed");
+            assert_eq!(
+                (&claims["sub"], &claims["sid"]),
+                (&ann.id.clone().into(), &sid.clone().into())
+            );
+            let event = "http://schemas.openid.net/event/backchannel-logout";
+            assert!(claims["events"][event].is_object(), "{claims}");
+            assert_eq!(claims.get("nonce"), None);
+            let life = claims["exp"].as_i64().zip(claims["iat"].as_i64());
+            assert_eq!(life.map(|(end, begin)| end - begin), Some(120));
+            audiences.push(text(&claims, "aud"));
+        }
+        let mut expected = [&one, &two].map(|client| client.client.id.to_string());
+        expected.sort();
+        audiences.sort();
+        assert_eq!(audiences, expected, "and the third client hears nothing");
+        assert!(inside(&mut other, &bystander).await);
+
+        let wrong = Application { logout_notice: "http://app.example/x".to_owned(), ..app() };
+        let refused = key_manager::registration::register(&stand.authority, &wrong).await;
+        assert!(refused.expect_err("refused").to_string().contains("backchannel_logout_uri"));
     })
     .await;
 }

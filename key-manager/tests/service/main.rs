@@ -5,6 +5,8 @@ mod browser;
 #[cfg(test)]
 mod databases;
 #[cfg(test)]
+mod elsewhere;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod slapd;

@@ -1,70 +1,16 @@
 //! Are the keys of a client read where it keeps them, when they are needed and no more often?
 //! (KM-053, KM-094)
 
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-
-use bytes::Bytes;
-use chassis::Host;
-use chassis::https::{self, serve};
-use chassis::pki::ClientAuth;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use jose::{Algorithm, SigningKey};
 use key_manager::client_auth::Settings;
 use key_manager::registration::{Application, Registered};
 use serde_json::json;
 
 use crate::databases::{Scratch, each};
+use crate::elsewhere::Elsewhere;
 use crate::stand::{BEGIN, Stand, config, post, said};
 
 const TYPE: &str = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
-
-/// Where the client keeps its keys: what is there, and how often it was read.
-struct Elsewhere {
-    host: Host,
-    uri: String,
-    said: Arc<Mutex<(u16, String)>>,
-    asked: Arc<AtomicUsize>,
-}
-
-impl Elsewhere {
-    async fn start(data: &Path) -> Self {
-        let host = Host::development("control-plane", data).expect("a host");
-        let said = Arc::new(Mutex::new((200, String::new())));
-        let asked = Arc::new(AtomicUsize::new(0));
-        let (saying, counting) = (Arc::clone(&said), Arc::clone(&asked));
-        let answer = move |_: Request<Incoming>| {
-            counting.fetch_add(1, Ordering::Relaxed);
-            let (status, body) = saying.lock().expect("a word").clone();
-            async move {
-                let answer = Response::builder().status(status);
-                answer.body(Full::from(Bytes::from(body))).expect("an answer")
-            }
-        };
-        let listen = ([127, 0, 0, 1], 0).into();
-        let (certificate, key) = (String::new(), String::new());
-        let port = https::Config { listen, certificate, key, connections: 16 };
-        let address = serve(&host, &port, ClientAuth::None, answer).await.expect("served");
-        let uri = format!("https://localhost:{}/keys", address.port());
-        Self { host, uri, said, asked }
-    }
-
-    fn keep(&self, key: &SigningKey) {
-        let set = json!({ "keys": [key.public_jwk()] }).to_string();
-        *self.said.lock().expect("a word") = (200, set);
-    }
-
-    fn fail(&self) {
-        *self.said.lock().expect("a word") = (500, "no".to_owned());
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
-    }
-}
 
 async fn stand(scratch: &Scratch, allow: &[&str]) -> Stand {
     let data = scratch.folder.path();
@@ -135,7 +81,6 @@ async fn a_new_key_is_found_and_a_guessed_one_does_not_flood() {
         elsewhere.keep(&second);
         now += pass(31);
         assert_eq!(ask(&stand, &client, &second, now).await, "200");
-        drop(elsewhere.host);
     })
     .await;
 }

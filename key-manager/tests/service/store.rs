@@ -41,6 +41,7 @@ fn client(id: &str) -> StoredClient {
         first_party: true,
         requests: Requests { without_pkce: true, pushed: true, signed: true },
         logout_uris: vec![redirect("https://a.example/bye")],
+        logout_notice: Some("https://a.example/notice".to_owned()),
         refresh: RefreshPolicy::Rotate,
         ended_until: 0,
         created_at: 7,

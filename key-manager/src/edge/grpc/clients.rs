@@ -44,6 +44,7 @@ impl Clients for Registry {
                 signed: asked.require_signed_request_object,
             },
             logout_uris: asked.post_logout_redirect_uris,
+            logout_notice: asked.backchannel_logout_uri,
             refresh: asked.refresh_policy,
             settings: Settings {
                 method: asked.token_endpoint_auth_method,

@@ -65,6 +65,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "backchannel",
         text: include_str!("../../../migrations/0009_backchannel.sql"),
     },
+    Migration {
+        version: 10,
+        name: "backchannel_logout",
+        text: include_str!("../../../migrations/0010_backchannel_logout.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use super::database::Database;
 use super::ledger;
 use super::revocations::{self, Part};
-use crate::domain::Entry;
+use crate::domain::{ClientId, Entry};
 use crate::store::{StoreError, StoredSession};
 
 pub(super) async fn add(
@@ -149,4 +149,25 @@ pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreErr
             sqlx::query("DELETE FROM session WHERE ends_at <= $1 OR idle_until <= $1").bind(now),
         )
         .await
+}
+
+/// The clients that got something from a session.
+pub(super) async fn clients(database: &Database, id: &str) -> Result<Vec<ClientId>, StoreError> {
+    let rows = database
+        .read(|| async {
+            Ok(sqlx::query(
+                "SELECT client_id FROM family WHERE session_id = $1
+                 UNION SELECT client_id FROM code WHERE session_id = $1 AND used_at <> 0",
+            )
+            .bind(id)
+            .fetch_all(database.reader())
+            .await?)
+        })
+        .await?;
+    let client = |row: &AnyRow| {
+        let text: String = row.try_get(0)?;
+        let damaged = |_| StoreError::Damaged { what: "client identifier", value: text.clone() };
+        ClientId::parse(&text).map_err(damaged)
+    };
+    rows.iter().map(client).collect()
 }

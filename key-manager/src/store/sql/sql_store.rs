@@ -184,6 +184,10 @@ impl Store for SqlStore {
         sessions::of_user(&self.0, user, now, limit).await
     }
 
+    async fn clients_of_session(&self, id: &str) -> Result<Vec<ClientId>, StoreError> {
+        sessions::clients(&self.0, id).await
+    }
+
     async fn end_session(&self, user: &str, id: &str, end: &Entry) -> Result<bool, StoreError> {
         sessions::end(&self.0, user, id, end).await
     }
