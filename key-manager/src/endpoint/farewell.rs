@@ -65,9 +65,10 @@ impl Farewells {
                 if matches!(status, 200..=299 | 400) {
                     return;
                 }
-                match pause {
-                    Some(pause) => clock.sleep(pause).await,
-                    None => tracing::warn!(client = %id, status, "not told of a logout"),
+                if let Some(pause) = pause {
+                    clock.sleep(pause).await;
+                } else {
+                    tracing::warn!(client = %id, status, "not told of a logout");
                 }
             }
         });

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,16 @@ use turnpike_proto::identity::v1::{
 
 use crate::databases::{Scratch, each};
 
+/// How often other ports are tried.
+const PORTS: usize = 5;
+/// Beside the files of the process.
+const LOG: &str = "process.log";
+
+/// What the last process of these files said.
+fn last_words(scratch: &Scratch) -> String {
+    std::fs::read_to_string(scratch.folder.path().join(LOG)).unwrap_or_default()
+}
+
 pub(crate) struct Process {
     child: Child,
     pub(crate) https: SocketAddr,
@@ -32,8 +42,20 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(scratch: &Scratch) -> Self {
+        // A port that was free may be taken by the time that it is wanted: then it ends at once.
+        for _ in 0..PORTS {
+            if let Some(started) = Self::try_start(scratch).await {
+                return started;
+            }
+        }
+        panic!("it does not start: {}", last_words(scratch));
+    }
+
+    /// `None`: it has ended by itself.
+    async fn try_start(scratch: &Scratch) -> Option<Self> {
         let (https, rpc, operations) = (free(), free(), free());
         let data = scratch.folder.path();
+        let log = std::fs::File::create(data.join(LOG)).expect("a file");
         let child = Command::new(env!("CARGO_BIN_EXE_key-manager"))
             .env("TURNPIKE_SERVICE_DATA", data)
             .env("TURNPIKE_PKI_DIRECTORY", data.join("pki"))
@@ -41,19 +63,24 @@ impl Process {
             .env("TURNPIKE_HTTPS_LISTEN", https.to_string())
             .env("TURNPIKE_RPC_LISTEN", rpc.to_string())
             .env("TURNPIKE_OPERATIONS_LISTEN", operations.to_string())
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
             .spawn()
             .expect("the key manager");
-        let process = Self { child, https, rpc };
+        let mut process = Self { child, https, rpc };
         let clock = Clock::system();
         let ready = async {
             while !get(operations, "/readyz").await.starts_with("HTTP/1.1 200") {
+                if process.child.try_wait().expect("a child").is_some() {
+                    return false;
+                }
                 clock.sleep(Duration::from_millis(20)).await;
             }
+            true
         };
-        clock.timeout(Duration::from_secs(20), ready).await.expect("ready in time");
-        process
+        let ready = clock.timeout(Duration::from_mins(1), ready).await;
+        let ready = ready.unwrap_or_else(|_| panic!("not ready: {}", last_words(scratch)));
+        ready.then_some(process)
     }
 
     /// SIGKILL.
