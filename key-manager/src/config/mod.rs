@@ -1,0 +1,21 @@
+//! What can be configured? `default.toml` is the documentation.
+//!
+//! Adding a section: its struct in the file it belongs to, a field in `file`, its keys in
+//! `default.toml` and `docs/config.md`.
+
+mod assertions;
+mod certificates;
+mod clients;
+mod file;
+mod people;
+mod tokens;
+mod value;
+mod watch;
+
+pub use assertions::{AssertionsConfig, TrustedConfig};
+pub use certificates::CertificatesConfig;
+pub use clients::{ClientsConfig, DpopConfig, OutboundConfig, RegistrationConfig};
+pub use file::Config;
+pub use people::{LdapConfig, LoginConfig, PagesConfig};
+pub use tokens::{IssuerConfig, KeysConfig, RefreshConfig, RevocationsConfig, TokensConfig};
+pub use watch::{AuditConfig, CollectorConfig, FraudConfig};
