@@ -56,30 +56,27 @@ async fn grant_token(
     let means = authority.means(&request.peer, &ring);
     let shown = Asked { client: &client, form: &form, confirmation: &bound.confirmation };
     let approval = kind.approve(shown, &means).await?;
-    let (grant, exchanged) = (&approval.grant, &approval.exchanged);
-    let behind = exchanged.as_ref().is_some_and(|exchanged| exchanged.family.is_some());
-    let ended_until = if grant.is_some() || behind {
-        person(authority, &approval.subject).await?.ended_until
+    let ended_until = if approval.is_of_person() {
+        person(authority, approval.subject()).await?.ended_until
     } else {
         0
     };
     let asked = form.find("scope");
-    let (scopes, known) = match (grant, exchanged) {
-        (Some(grant), _) => (narrowed(&grant.scopes, asked)?, grant.audience.as_slice()),
-        (None, Some(from)) => (narrowed(&from.scopes, asked)?, from.audience.as_slice()),
-        (None, None) => (scopes(&client, asked)?, authority.rules.audience.as_slice()),
+    let scopes = match approval.scopes() {
+        Some(granted) => narrowed(granted, asked)?,
+        None => scopes(&client, asked)?,
     };
-    let audience = audience(known, &form)?;
+    let audience = audience(approval.audience().unwrap_or(&authority.rules.audience), &form)?;
     bound.spend(authority, &client, now).await?;
     let refresh = approval.settle(shown, &means).await?;
 
     let order = Order {
         client: &client,
-        subject: &approval.subject,
+        subject: approval.subject(),
         scopes: &scopes,
         audience: &audience,
-        person: approval.grant.as_ref(),
-        source: exchanged.as_ref().map(|from| Source {
+        person: approval.grant(),
+        source: approval.exchanged().map(|from| Source {
             family: from.family.as_deref(),
             act: &from.act,
             until: from.until,
@@ -91,7 +88,7 @@ async fn grant_token(
     let issued = issue(order, &authority.rules, &ring)?;
     tracing::debug!(client = %client.id, grant = kind.name(), %scopes, "token issued");
     authority.fraud.issued(client.id.as_str());
-    if let Some(grant) = approval.grant.as_ref().filter(|_| client.is_public()) {
+    if let Some(grant) = approval.grant().filter(|_| client.is_public()) {
         authority.fraud.refreshed(grant, request.peer.address);
     }
     authority.audit.count("token.issued", client.id.as_str(), "ok", kind.name());
@@ -102,14 +99,14 @@ async fn grant_token(
     if !scopes.is_empty() {
         body.insert("scope".to_owned(), json!(scopes.to_string()));
     }
-    if exchanged.is_some() {
+    if approval.exchanged().is_some() {
         body.insert("issued_token_type".to_owned(), json!(ISSUED_TYPE));
     }
     if let Some(token) = refresh {
         body.insert("refresh_token".to_owned(), json!(token.as_str()));
     }
-    if let Some(grant) = approval.grant.as_ref().filter(|_| scopes.contains("openid")) {
-        let (nonce, access_token) = (approval.nonce.as_deref(), issued.token.as_str());
+    if let Some(grant) = approval.grant().filter(|_| scopes.contains("openid")) {
+        let (nonce, access_token) = (approval.nonce(), issued.token.as_str());
         let identity = Identity { client: &client, grant, nonce, access_token, now };
         let token = identify(identity, &authority.rules, &ring)?;
         body.insert("id_token".to_owned(), json!(token));

@@ -6,7 +6,9 @@
 
 use zeroize::Zeroizing;
 
-use super::kind::{Approval, Asked, GrantError, Means, Step};
+use super::approval::{Approval, Step};
+use super::error::GrantError;
+use super::means::{Asked, Means};
 use super::pkce;
 use crate::store::{Grant, StoredCode, StoredFamily};
 use crate::vault::new_refresh_token;
@@ -35,13 +37,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
         }
         return Err(wrong);
     }
-    Ok(Approval {
-        subject: stored.grant.user_id.clone(),
-        grant: Some(stored.grant),
-        nonce: stored.nonce,
-        exchanged: None,
-        step: Step::Code { digest },
-    })
+    Ok(Approval::person(stored.grant, Step::Code { digest }).with_nonce(stored.nonce))
 }
 
 fn fits(

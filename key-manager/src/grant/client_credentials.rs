@@ -2,15 +2,9 @@
 //!
 //! There is nobody else to ask, no refresh token and nothing to store.
 
-use super::kind::{Approval, Step};
+use super::approval::Approval;
 use crate::domain::Client;
 
 pub(super) fn approve(client: &Client) -> Approval {
-    Approval {
-        subject: client.id.to_string(),
-        grant: None,
-        nonce: None,
-        exchanged: None,
-        step: Step::Nothing,
-    }
+    Approval::client(client.id.clone())
 }

@@ -3,8 +3,10 @@
 
 use zeroize::Zeroizing;
 
+use super::approval::{Approval, Step};
 use super::authorization_code::first_token;
-use super::kind::{Approval, Asked, GrantError, Means, Step};
+use super::error::GrantError;
+use super::means::{Asked, Means};
 use crate::store::{DeviceState, Grant};
 
 /// What device codes are digested under.
@@ -38,13 +40,7 @@ pub(super) async fn approve(
     }
     match device.state {
         DeviceState::Denied => Err(GrantError::Denied),
-        DeviceState::Approved => Ok(Approval {
-            subject: device.grant.user_id.clone(),
-            grant: Some(device.grant),
-            nonce: None,
-            exchanged: None,
-            step: Step::Device { digest },
-        }),
+        DeviceState::Approved => Ok(Approval::person(device.grant, Step::Device { digest })),
         DeviceState::Waiting => {
             let early = means.now < device.asked_at.saturating_add(device.pause_seconds);
             let pause = if early {

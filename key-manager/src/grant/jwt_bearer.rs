@@ -11,7 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jose::{Algorithm, Claims, Expectation, KeySet, Refusal};
 
-use super::kind::{Approval, Asked, GrantError, Means, Step};
+use super::approval::{Approval, Step};
+use super::error::GrantError;
+use super::means::{Asked, Means};
 use crate::client_auth::RemoteKeys;
 use crate::domain::{LoginMethod, Scopes, User, UserName};
 use crate::store::{Grant, Use, Used};
@@ -74,28 +76,24 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     let found = means.store.user_named(&name).await?.map(|stored| stored.user);
     let user = found.ok_or(invalid("the assertion names nobody"))?;
     let scopes = agreed(asked, means, &user).await?;
-    Ok(Approval {
-        subject: user.id.clone(),
-        grant: Some(Grant {
-            family_id: new_family_id(),
-            client_id: asked.client.id.clone(),
-            user_id: user.id,
-            session_id: String::new(),
-            scopes,
-            audience: means.audience.to_vec(),
-            // Nobody logged in here: this is when their server spoke for them.
-            logged_in_at: claims.issued_at.unwrap_or(means.now),
-            method: LoginMethod::default(),
-        }),
-        nonce: None,
-        exchanged: None,
-        step: Step::Assertion {
-            // A slash stands in no client's identifier.
-            owner: format!("issuer/{}", issuer.issuer),
-            name: URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jti.as_bytes())),
-            until: claims.expires_at.saturating_add(i64::from(trust.skew_seconds)),
-        },
-    })
+    let grant = Grant {
+        family_id: new_family_id(),
+        client_id: asked.client.id.clone(),
+        user_id: user.id,
+        session_id: String::new(),
+        scopes,
+        audience: means.audience.to_vec(),
+        // Nobody logged in here: this is when their server spoke for them.
+        logged_in_at: claims.issued_at.unwrap_or(means.now),
+        method: LoginMethod::default(),
+    };
+    let step = Step::Assertion {
+        // A slash stands in no client's identifier.
+        owner: format!("issuer/{}", issuer.issuer),
+        name: URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jti.as_bytes())),
+        until: claims.expires_at.saturating_add(i64::from(trust.skew_seconds)),
+    };
+    Ok(Approval::person(grant, step))
 }
 
 /// Uses the assertion up; once.

@@ -5,18 +5,24 @@
 //!
 //! Adding a grant: a file here, a variant in `kind`, a line in `default.toml`'s list of grants.
 
+mod approval;
 mod authorization_code;
 mod client_credentials;
 mod device_code;
+mod error;
 mod jwt_bearer;
 mod kind;
+mod means;
 mod pkce;
 mod refresh_token;
 mod token_exchange;
 
+pub use approval::Approval;
 pub use authorization_code::OWNER as CODE_OWNER;
 pub use device_code::{CIBA_OWNER, DEVICE_OWNER, PAUSE_SECONDS, USER_OWNER};
+pub use error::GrantError;
 pub use jwt_bearer::{IssuerKeys, Trust, TrustedIssuer};
-pub use kind::{Approval, Asked, GrantError, GrantKind, Means, RefreshRules, UnknownGrant};
+pub use kind::{GrantKind, UnknownGrant};
+pub use means::{Asked, Means, RefreshRules};
 pub use pkce::{METHOD as PKCE_METHOD, is_challenge, is_thumbprint};
 pub use token_exchange::Exchanged;

@@ -6,7 +6,9 @@
 
 use zeroize::Zeroizing;
 
-use super::kind::{Approval, Asked, GrantError, Means, Step};
+use super::approval::{Approval, Step};
+use super::error::GrantError;
+use super::means::{Asked, Means};
 use crate::domain::{Client, RefreshPolicy};
 use crate::store::{Rotation, StoredFamily};
 use crate::vault::{VaultError, family_of, new_refresh_token};
@@ -41,13 +43,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     if standing(&family, &digest, means.now) == Standing::Reused {
         return Err(reused(&family, means).await?);
     }
-    Ok(Approval {
-        subject: family.grant.user_id.clone(),
-        grant: Some(family.grant),
-        nonce: None,
-        exchanged: None,
-        step: Step::Refresh { family: id, digest },
-    })
+    Ok(Approval::person(family.grant, Step::Refresh { digest }))
 }
 
 fn alive(family: &StoredFamily, now: i64) -> Result<(), GrantError> {

@@ -5,7 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::kind::{Approval, Asked, GrantError, Means, Step};
+use super::approval::Approval;
+use super::error::GrantError;
+use super::means::{Asked, Means};
 use crate::domain::{LiveToken, Scopes};
 use crate::issue::recognise;
 
@@ -51,19 +53,14 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     let allowed = |scope: &&String| asked.client.scopes.contains(scope) && *scope != "openid";
     let scopes = subject.scopes.iter().filter(allowed).map(String::as_str);
     let scopes = Scopes::collect(scopes).map_err(|_| GrantError::Invalid("a scope is none"))?;
-    Ok(Approval {
-        subject: subject.subject,
-        grant: None,
-        nonce: None,
-        exchanged: Some(Exchanged {
-            scopes,
-            audience: subject.audience,
-            family: subject.family,
-            act,
-            until: subject.expires_at,
-        }),
-        step: Step::Nothing,
-    })
+    let exchanged = Exchanged {
+        scopes,
+        audience: subject.audience,
+        family: subject.family,
+        act,
+        until: subject.expires_at,
+    };
+    Ok(Approval::token(subject.subject, exchanged))
 }
 
 /// A token of ours that is good, and that whoever shows it may use. One that is not is never left out:

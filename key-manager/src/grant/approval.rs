@@ -1,0 +1,115 @@
+//! What did a grant find?
+//!
+//! For whom a token is, and how much it may hold at most; whether the person may log in, scope,
+//! audience and life are decided by those who stand outside. What has to be used up stands together
+//! with what it stands for: nothing that was agreed to can be handed out without.
+
+use super::Exchanged;
+use crate::domain::{ClientId, Scopes};
+use crate::store::Grant;
+
+#[derive(Clone, Debug)]
+pub struct Approval {
+    pub(super) basis: Basis,
+    nonce: Option<String>,
+}
+
+/// What the token rests on.
+#[derive(Clone, Debug)]
+pub(super) enum Basis {
+    /// The client acts for itself.
+    Client(ClientId),
+    /// Another token was shown.
+    Token { subject: String, from: Exchanged },
+    /// A person agreed.
+    Person { grant: Grant, step: Step },
+}
+
+/// What is left to be done once everything else was found good.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// A code is used up.
+    Code { digest: String },
+    /// The code of a device, or of CIBA, is used up.
+    Device { digest: String },
+    /// A refresh token is followed by the next.
+    Refresh { digest: String },
+    /// An assertion is used up.
+    Assertion { owner: String, name: String, until: i64 },
+}
+
+impl Approval {
+    pub(super) const fn client(id: ClientId) -> Self {
+        Self { basis: Basis::Client(id), nonce: None }
+    }
+
+    pub(super) const fn token(subject: String, from: Exchanged) -> Self {
+        Self { basis: Basis::Token { subject, from }, nonce: None }
+    }
+
+    pub(super) const fn person(grant: Grant, step: Step) -> Self {
+        Self { basis: Basis::Person { grant, step }, nonce: None }
+    }
+
+    /// For the ID token.
+    #[must_use]
+    pub(super) fn with_nonce(self, nonce: Option<String>) -> Self {
+        Self { nonce, ..self }
+    }
+
+    /// The `sub` of the token.
+    pub fn subject(&self) -> &str {
+        match &self.basis {
+            Basis::Client(id) => id.as_str(),
+            Basis::Token { subject, .. } => subject,
+            Basis::Person { grant, .. } => &grant.user_id,
+        }
+    }
+
+    /// Whether the subject is a person, who has to be looked at.
+    pub const fn is_of_person(&self) -> bool {
+        match &self.basis {
+            Basis::Client(_) => false,
+            Basis::Token { from, .. } => from.family.is_some(),
+            Basis::Person { .. } => true,
+        }
+    }
+
+    /// What a person agreed to; `None`: nobody was asked.
+    pub const fn grant(&self) -> Option<&Grant> {
+        match &self.basis {
+            Basis::Person { grant, .. } => Some(grant),
+            Basis::Client(_) | Basis::Token { .. } => None,
+        }
+    }
+
+    /// The token that was shown; `None`: none was.
+    pub const fn exchanged(&self) -> Option<&Exchanged> {
+        match &self.basis {
+            Basis::Token { from, .. } => Some(from),
+            Basis::Client(_) | Basis::Person { .. } => None,
+        }
+    }
+
+    /// The scopes that the token may hold at most; `None`: those of the client.
+    pub const fn scopes(&self) -> Option<&Scopes> {
+        match &self.basis {
+            Basis::Client(_) => None,
+            Basis::Token { from, .. } => Some(&from.scopes),
+            Basis::Person { grant, .. } => Some(&grant.scopes),
+        }
+    }
+
+    /// The audiences that it may have; `None`: all that are known.
+    pub fn audience(&self) -> Option<&[String]> {
+        match &self.basis {
+            Basis::Client(_) => None,
+            Basis::Token { from, .. } => Some(&from.audience),
+            Basis::Person { grant, .. } => Some(&grant.audience),
+        }
+    }
+
+    pub fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
+    }
+}
