@@ -16,8 +16,8 @@ use turnpike_proto::identity::v1::clients_client::ClientsClient;
 
 use crate::browser::{CALLBACK, encode};
 use crate::databases::each;
-use crate::flow::{account, log_in};
 use crate::process::{Process, try_send};
+use crate::visits::{account, log_in};
 
 /// On each of the two stores.
 const KILLS: usize = 10;

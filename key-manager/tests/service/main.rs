@@ -9,9 +9,13 @@ mod elsewhere;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod process;
+#[cfg(test)]
 mod slapd;
 #[cfg(test)]
 mod stand;
+#[cfg(test)]
+mod visits;
 
 #[cfg(test)]
 mod account;
@@ -29,6 +33,8 @@ mod bearers;
 mod certificates;
 #[cfg(test)]
 mod codes;
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod devices;
 #[cfg(test)]
@@ -57,8 +63,6 @@ mod logout;
 mod outage;
 #[cfg(test)]
 mod passwords;
-#[cfg(test)]
-mod process;
 #[cfg(test)]
 mod profiles;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Does the real process, with its ports and its files, survive being killed?
+//! The real process, with its ports and its files.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,22 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::{Clock, Host};
-use jose::{Expectation, KeySet};
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use turnpike_proto::identity::v1::clients_client::ClientsClient;
 use turnpike_proto::identity::v1::introspection_client::IntrospectionClient;
-use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
-use turnpike_proto::identity::v1::revoke_request::What;
-use turnpike_proto::identity::v1::{
-    IntrospectRequest, RegisterClientRequest, RegisterClientResponse, RevokeRequest,
-    WatchRevocationsRequest,
-};
+use turnpike_proto::identity::v1::{IntrospectRequest, RegisterClientResponse};
 
-use crate::databases::{Scratch, each};
+use crate::databases::Scratch;
 
 /// How often other ports are tried.
 const PORTS: usize = 5;
@@ -30,7 +23,7 @@ const PORTS: usize = 5;
 const LOG: &str = "process.log";
 
 /// What the last process of these files said.
-fn last_words(scratch: &Scratch) -> String {
+pub(crate) fn last_words(scratch: &Scratch) -> String {
     std::fs::read_to_string(scratch.folder.path().join(LOG)).unwrap_or_default()
 }
 
@@ -42,9 +35,14 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(scratch: &Scratch) -> Self {
+        Self::start_with(scratch, &[]).await
+    }
+
+    /// With more settings, each the name of a variable and its value.
+    pub(crate) async fn start_with(scratch: &Scratch, more: &[(&str, &str)]) -> Self {
         // A port that was free may be taken by the time that it is wanted: then it ends at once.
         for _ in 0..PORTS {
-            if let Some(started) = Self::try_start(scratch).await {
+            if let Some(started) = Self::try_start(scratch, more).await {
                 return started;
             }
         }
@@ -52,7 +50,7 @@ impl Process {
     }
 
     /// `None`: it has ended by itself.
-    async fn try_start(scratch: &Scratch) -> Option<Self> {
+    async fn try_start(scratch: &Scratch, more: &[(&str, &str)]) -> Option<Self> {
         let (https, rpc, operations) = (free(), free(), free());
         let data = scratch.folder.path();
         let log = std::fs::File::create(data.join(LOG)).expect("a file");
@@ -63,6 +61,7 @@ impl Process {
             .env("TURNPIKE_HTTPS_LISTEN", https.to_string())
             .env("TURNPIKE_RPC_LISTEN", rpc.to_string())
             .env("TURNPIKE_OPERATIONS_LISTEN", operations.to_string())
+            .envs(more.iter().copied())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             .spawn()
@@ -90,7 +89,7 @@ impl Process {
     }
 
     /// SIGTERM; the exit code.
-    async fn stop(mut self) -> Option<i32> {
+    pub(crate) async fn stop(mut self) -> Option<i32> {
         let id = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &id]).status().expect("kill");
         let clock = Clock::system();
@@ -120,7 +119,7 @@ impl Process {
         try_send(self.https, data, request).await.expect("an answer")
     }
 
-    async fn token(&self, data: &Path, client: &RegisterClientResponse) -> String {
+    pub(crate) async fn token(&self, data: &Path, client: &RegisterClientResponse) -> String {
         let form = format!(
             "grant_type=client_credentials&client_id={}&client_secret={}",
             client.client_id, client.client_secret
@@ -136,7 +135,7 @@ impl Process {
         body["access_token"].as_str().expect("a token").to_owned()
     }
 
-    async fn keys(&self, data: &Path) -> String {
+    pub(crate) async fn keys(&self, data: &Path) -> String {
         let request = "GET /oauth2/jwks HTTP/1.1\r\nHost: km\r\nConnection: close\r\n\r\n";
         self.ask(data, request.to_owned()).await.1
     }
@@ -189,39 +188,4 @@ async fn get(at: SocketAddr, path: &str) -> String {
         let _ = stream.read_to_string(&mut text).await;
     }
     text
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_process_loses_nothing_that_it_had_answered() {
-    each(async |scratch| {
-        let data = scratch.folder.path();
-        let process = Process::start(&scratch).await;
-        let asked = RegisterClientRequest { name: "app".to_owned(), ..Default::default() };
-        let mut clients = ClientsClient::new(process.channel(data, "control-plane"));
-        let client = clients.register(asked).await.expect("a client").into_inner();
-        let (good, ended) =
-            (process.token(data, &client).await, process.token(data, &client).await);
-        let keys = process.keys(data).await;
-        let set = KeySet::parse(&keys).expect("keys");
-        let expect = Expectation::access_token("https://127.0.0.1:9453/oauth2");
-        jose::verify(&good, &set, &expect, Clock::system().unix_seconds()).expect("a good token");
-        let mut log = RevocationsClient::new(process.channel(data, "admin"));
-        let what = Some(What::Token(ended.clone()));
-        log.revoke(RevokeRequest { what }).await.expect("revoked");
-        process.kill();
-
-        let process = Process::start(&scratch).await;
-        assert_eq!(process.keys(data).await, keys);
-        assert!(process.active(data, &good).await);
-        assert!(!process.active(data, &ended).await);
-        assert!(process.active(data, &process.token(data, &client).await).await);
-        let mut log = RevocationsClient::new(process.channel(data, "gateway"));
-        let watched = log.watch(WatchRevocationsRequest::default()).await.expect("a stream");
-        let mut stream = watched.into_inner();
-        let first = stream.message().await.expect("a message").expect("a batch");
-        assert_eq!((first.sequence, first.revocations.len()), (1, 1));
-        // An open stream does not hold up the drain.
-        assert_eq!(process.stop().await, Some(0));
-    })
-    .await;
 }
