@@ -9,6 +9,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use super::Profile;
+use super::deceptive::is_deceptive;
 
 /// The name that a person logs in with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +29,7 @@ impl UserName {
             return Err(UserNameError);
         }
         let name: String = text.nfkc().flat_map(char::to_lowercase).nfkc().collect();
-        let hidden = |c: char| c.is_control() || c.is_whitespace() || is_direction(c);
+        let hidden = |c: char| c.is_control() || c.is_whitespace() || is_deceptive(c);
         if name.is_empty() || name.len() > Self::LONGEST || name.chars().any(hidden) {
             return Err(UserNameError);
         }
@@ -38,11 +39,6 @@ impl UserName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Marks that have no width or turn the direction of writing: a name could look like another.
-const fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 impl fmt::Display for UserName {

@@ -15,7 +15,7 @@ use super::response::see_other;
 use super::scope::scopes;
 use super::ticket::Ticket;
 use super::{Authority, Refusal, Reply, Request, reply};
-use crate::domain::{LoginMethod, User, UserName};
+use crate::domain::{Client, LoginMethod, User, UserName, is_deceptive};
 use crate::form::Form;
 use crate::grant::{CIBA_OWNER, GrantKind, PAUSE_SECONDS};
 use crate::issue::hint;
@@ -46,7 +46,8 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
         return Err(Refusal::ForbiddenScope);
     }
     let message = form.find("binding_message").unwrap_or_default();
-    if message.chars().count() > LONGEST_MESSAGE || message.chars().any(char::is_control) {
+    let hidden = |c: char| c.is_control() || is_deceptive(c);
+    if message.chars().count() > LONGEST_MESSAGE || message.chars().any(hidden) {
         return Err(Refusal::Denied("invalid_binding_message", "it has 64 characters at most"));
     }
     let seconds = match form.find("requested_expiry").map(str::parse::<i64>) {
@@ -54,7 +55,7 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
         Some(Ok(seconds)) if seconds > 0 => seconds.min(SECONDS),
         Some(_) => return Err(Refusal::invalid("requested_expiry is a number of seconds")),
     };
-    let user = named(authority, &form, now).await?;
+    let user = named(authority, &client, &form, now).await?;
     let code = chassis::random::token(32);
     let device = StoredDevice {
         grant: Grant {
@@ -90,7 +91,12 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
 }
 
 /// Who is meant: exactly one hint says it.
-async fn named(authority: &Authority, form: &Form, now: i64) -> Result<Option<User>, Refusal> {
+async fn named(
+    authority: &Authority,
+    client: &Client,
+    form: &Form,
+    now: i64,
+) -> Result<Option<User>, Refusal> {
     let (login, token) = (form.find("login_hint"), form.find("id_token_hint"));
     if form.find("login_hint_token").is_some() {
         return Err(Refusal::invalid("login_hint_token is not taken here"));
@@ -103,7 +109,9 @@ async fn named(authority: &Authority, form: &Form, now: i64) -> Result<Option<Us
         (None, Some(token)) => {
             let ring = authority.keeper.ring();
             let found = hint(token, authority.issuer.as_str(), &ring, now);
-            let unknown = || Refusal::invalid("id_token_hint is no ID token of this server");
+            // Whom another client knows is not for this one to ask for.
+            let found = found.filter(|found| found.client_id == client.id.as_str());
+            let unknown = || Refusal::invalid("id_token_hint is no ID token of this client");
             authority.store.user(&found.ok_or_else(unknown)?.subject).await?
         }
         _ => return Err(Refusal::invalid("exactly one of login_hint and id_token_hint is needed")),

@@ -13,7 +13,7 @@ use crate::audit::Event;
 use crate::client_auth::{SettingError, Settings, new_client_id, new_secret, sealed_for};
 use crate::domain::{
     About, AuthMethod, Client, ClientId, ClientIdError, RedirectUri, RedirectUriError,
-    RefreshPolicy, Requests, ScopeError, Scopes, UnknownAlgorithm, UnknownPolicy,
+    RefreshPolicy, Requests, ScopeError, Scopes, UnknownAlgorithm, UnknownPolicy, is_deceptive,
 };
 use crate::endpoint::Authority;
 use crate::grant::{GrantKind, UnknownGrant};
@@ -84,7 +84,9 @@ impl std::fmt::Debug for Registered {
 
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrationError {
-    #[error("a client has a name of 1 to {LONGEST_NAME} bytes without control characters")]
+    #[error(
+        "a client has a name of 1 to {LONGEST_NAME} bytes without control characters and marks that nobody sees"
+    )]
     Name,
     #[error("grant_types: {0}")]
     Grant(#[from] UnknownGrant),
@@ -257,7 +259,8 @@ fn client(
     id: ClientId,
 ) -> Result<Client, RegistrationError> {
     let name = application.name.trim();
-    if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+    let hidden = |c: char| c.is_control() || is_deceptive(c);
+    if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(hidden) {
         return Err(RegistrationError::Name);
     }
     let mut grants = Vec::new();

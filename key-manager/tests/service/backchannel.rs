@@ -160,3 +160,18 @@ async fn a_request_that_is_none_is_refused() {
     let stranger = post("/oauth2/bc-authorize", "scope=openid&login_hint=ann");
     assert_eq!(said(&stand.ask(&stranger).await), "401 invalid_client");
 }
+
+#[tokio::test]
+async fn whom_another_client_knows_is_not_asked_for() {
+    let scratch = Scratch::sqlite();
+    let stand = Stand::on(&scratch).await;
+    stand.person().await;
+    let (client, app) = (bank(&stand).await, stand.app().await);
+    let theirs = text(&stand.tokens(&app).await, "id_token");
+    let by_token = [("login_hint", ""), ("id_token_hint", theirs.as_str())];
+    assert_eq!(said(&ask(&stand, &client, &by_token).await), "400 invalid_request");
+    for message in ["a\u{202e}b", "a\u{200b}b", "a\nb"] {
+        let reply = ask(&stand, &client, &[("binding_message", message)]).await;
+        assert_eq!(said(&reply), "400 invalid_binding_message", "{message:?}");
+    }
+}
