@@ -15,7 +15,7 @@ use super::approval::{Approval, Step};
 use super::error::GrantError;
 use super::means::{Asked, Means};
 use crate::client_auth::RemoteKeys;
-use crate::domain::{LoginMethod, Scopes, User, UserName};
+use crate::domain::{LoginMethod, Scopes, UserName};
 use crate::store::{Grant, Use, Used};
 use crate::vault::new_family_id;
 
@@ -75,7 +75,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     let name = name.ok_or(invalid("the assertion names nobody"))?;
     let found = means.store.user_named(&name).await?.map(|stored| stored.user);
     let user = found.ok_or(invalid("the assertion names nobody"))?;
-    let scopes = agreed(asked, means, &user).await?;
+    let scopes = agreed(asked, means, &user.id).await?;
     let grant = Grant {
         family_id: new_family_id(),
         client_id: asked.client.id.clone(),
@@ -111,11 +111,15 @@ pub(super) async fn settle(
     }
 }
 
-/// What the person has agreed to: the word of another server is no consent. Nobody logged in here, so
+/// What the person has agreed to: the word of another server is no consent. Nobody logs in here, so
 /// there is no ID token.
-async fn agreed(asked: Asked<'_>, means: &Means<'_>, user: &User) -> Result<Scopes, GrantError> {
+pub(super) async fn agreed(
+    asked: Asked<'_>,
+    means: &Means<'_>,
+    user: &str,
+) -> Result<Scopes, GrantError> {
     let client = asked.client;
-    let given = means.store.consent(&user.id, &client.id).await?;
+    let given = means.store.consent(user, &client.id).await?;
     let may = |scope: &&str| *scope != "openid" && (client.first_party || given.contains(scope));
     let scopes = Scopes::collect(client.scopes.iter().filter(may));
     let scopes = scopes.map_err(|_| GrantError::Invalid("a scope is none"))?;

@@ -8,13 +8,21 @@ use serde_json::{Value, json};
 use super::approval::Approval;
 use super::error::GrantError;
 use super::means::{Asked, Means};
-use crate::domain::{LiveToken, Scopes};
-use crate::issue::recognise;
+use super::{jwt_bearer, refresh_token};
+use crate::domain::{Confirmation, LiveToken, Scopes};
+use crate::issue::{hint, recognise};
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+/// Both are for the client alone that they were issued to.
+const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+const REFRESH_TOKEN: &str = "urn:ietf:params:oauth:token-type:refresh_token";
 /// The longest chain of services that act for each other.
 const LONGEST_CHAIN: usize = 8;
+/// So many logins of a person are looked through.
+const LOGINS: u32 = 1000;
+
+const SUBJECT: &str = "subject_token";
 
 /// What the token that was shown allows at most.
 #[derive(Clone, Debug)]
@@ -31,8 +39,8 @@ pub struct Exchanged {
 
 pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Approval, GrantError> {
     let form = asked.form;
-    let subject = shown(asked, means, "subject_token", "subject_token_type").await?;
-    let subject = subject.ok_or(GrantError::Missing("subject_token"))?;
+    let subject = shown(asked, means, SUBJECT, "subject_token_type").await?;
+    let subject = subject.ok_or(GrantError::Missing(SUBJECT))?;
     let actor = shown(asked, means, "actor_token", "actor_token_type").await?;
     if form.find("requested_token_type").is_some_and(|kind| !is_known(kind)) {
         return Err(GrantError::Unsupported("requested_token_type"));
@@ -76,12 +84,14 @@ async fn shown(
         let alone = named.is_some();
         return if alone { Err(GrantError::Missing(name)) } else { Ok(None) };
     };
-    if !is_known(named.ok_or(GrantError::Missing(kind))?) {
-        return Err(GrantError::Unsupported(kind));
-    }
-    let ended =
-        || GrantError::Invalid("the token that was shown is none of this server, or has ended");
-    let found = recognise(token, means.issuer, means.ring, means.now).ok_or_else(ended)?;
+    let found = match (named.ok_or(GrantError::Missing(kind))?, name) {
+        (ID_TOKEN, SUBJECT) => login(token, asked, means).await?,
+        (REFRESH_TOKEN, SUBJECT) => family(token, asked, means).await?,
+        (known, _) if is_known(known) => {
+            recognise(token, means.issuer, means.ring, means.now).ok_or_else(ended)?
+        }
+        _ => return Err(GrantError::Unsupported(kind)),
+    };
     if means.log.has_ended(&found).await? {
         return Err(ended());
     }
@@ -93,6 +103,60 @@ async fn shown(
         return Err(GrantError::Invalid("the token that was shown is bound to another key"));
     }
     Ok(Some(found))
+}
+
+/// What an ID token stands for: the person who logged in at this client, as long as that login
+/// lasts, with what they agreed to.
+async fn login(token: &str, asked: Asked<'_>, means: &Means<'_>) -> Result<LiveToken, GrantError> {
+    let found = hint(token, means.issuer, means.ring, means.now);
+    // Elsewhere an old one may say whom a client means; here it gives something.
+    let found = found.filter(|found| means.now < found.expires_at).ok_or_else(ended)?;
+    if found.client_id != asked.client.id.as_str() {
+        return Err(GrantError::Invalid("the ID token was issued to another client"));
+    }
+    let logins = means.store.sessions(&found.subject, means.now, LOGINS).await?;
+    if !logins.iter().any(|login| login.id == found.session) {
+        return Err(ended());
+    }
+    let scopes = jwt_bearer::agreed(asked, means, &found.subject).await?;
+    Ok(LiveToken {
+        issuer: means.issuer.to_owned(),
+        client_id: found.client_id,
+        subject: found.subject,
+        scopes: scopes.iter().map(str::to_owned).collect(),
+        audience: means.audience.to_vec(),
+        issued_at: found.issued_at,
+        expires_at: found.expires_at,
+        jti: String::new(),
+        family: None,
+        act: None,
+        may_act: None,
+        confirmation: Confirmation::default(),
+    })
+}
+
+/// What a refresh token stands for: what the person agreed to. It is not used up.
+async fn family(token: &str, asked: Asked<'_>, means: &Means<'_>) -> Result<LiveToken, GrantError> {
+    let (_, family) = refresh_token::shown(token, asked, means).await?;
+    let grant = family.grant;
+    Ok(LiveToken {
+        issuer: means.issuer.to_owned(),
+        client_id: grant.client_id.to_string(),
+        subject: grant.user_id,
+        scopes: grant.scopes.iter().map(str::to_owned).collect(),
+        audience: grant.audience,
+        issued_at: means.now,
+        expires_at: family.ends_at,
+        jti: String::new(),
+        family: Some(grant.family_id),
+        act: None,
+        may_act: None,
+        confirmation: Confirmation { key: family.key, certificate: None },
+    })
+}
+
+const fn ended() -> GrantError {
+    GrantError::Invalid("the token that was shown is none of this server, or has ended")
 }
 
 fn is_known(kind: &str) -> bool {

@@ -45,6 +45,10 @@ pub struct Hint {
     pub subject: String,
     /// The `sid`.
     pub session: String,
+    /// Unix seconds.
+    pub issued_at: i64,
+    /// Unix seconds.
+    pub expires_at: i64,
 }
 
 /// How old it may be: it says who somebody was, and ends with the keys at the latest.
@@ -63,5 +67,7 @@ pub fn hint(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Hint> {
         client_id: client_id.clone(),
         subject: claims.subject?,
         session: claims.other.get("sid")?.as_str()?.to_owned(),
+        issued_at: claims.issued_at?,
+        expires_at: claims.expires_at,
     })
 }

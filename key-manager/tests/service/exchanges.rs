@@ -4,7 +4,7 @@ use key_manager::endpoint::{Reply, Request};
 use key_manager::registration::{Application, Registered};
 use serde_json::json;
 
-use crate::browser::encode;
+use crate::browser::{Browser, app, encode, exchange_of, wish};
 use crate::databases::{Scratch, each};
 use crate::stand::{Dressed, Stand, json as body, part, post, said, text};
 
@@ -107,7 +107,8 @@ async fn whatever_is_wrong_with_it_is_refused_and_not_left_out() {
     let table: Vec<(&str, Changes<'_>, &str)> = vec![
         (&token, vec![("subject_token", "")], "400 invalid_request"),
         (&token, vec![("subject_token_type", "")], "400 invalid_request"),
-        (&token, vec![("subject_token_type", refresh)], "400 invalid_request"),
+        (&token, vec![("subject_token_type", refresh)], "400 invalid_grant"),
+        (&token, vec![("subject_token_type", saml)], "400 invalid_request"),
         (&token, vec![("requested_token_type", saml)], "400 invalid_request"),
         (&token, vec![("scope", "z")], "400 invalid_scope"),
         (&token, vec![("scope", "openid")], "400 invalid_scope"),
@@ -145,4 +146,68 @@ async fn somebody_who_may_not_log_in_any_more_is_not_acted_for() {
     assert_eq!(said(&exchange(&stand, &client, &token, &[]).await), "200");
     key_manager::accounts::disable(&stand.authority, &ann.id, true).await.expect("disabled");
     assert_eq!(said(&exchange(&stand, &client, &token, &[]).await), "400 invalid_grant");
+}
+
+const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+const REFRESH_TOKEN: &str = "urn:ietf:params:oauth:token-type:refresh_token";
+
+#[tokio::test]
+async fn what_a_client_was_given_for_itself_is_good_for_itself_and_while_the_login_lasts() {
+    each(async |scratch| {
+        let stand = Stand::on(&scratch).await;
+        let ann = stand.person().await;
+        let grants = ["authorization_code", "refresh_token", GRANT].map(str::to_owned).to_vec();
+        let own = async || {
+            let client = Application { public: false, grant_types: grants.clone(), ..app() };
+            stand.register(client).await
+        };
+        let (client, other) = (own().await, own().await);
+        let mut browser = Browser::new(&stand);
+        let code = browser.code(&wish(&client, &[("scope", "openid a")])).await;
+        let asked = exchange_of(&client, &code, &[]);
+        let asked = asked.basic(client.client.id.as_str(), &client.secret);
+        let tokens = body(&stand.ask(&asked).await);
+        for (name, kind) in [("id_token", ID_TOKEN), ("refresh_token", REFRESH_TOKEN)] {
+            let token = text(&tokens, name);
+            let as_it_is = [("subject_token_type", kind)];
+            let reply = exchange(&stand, &client, &token, &as_it_is).await;
+            assert_eq!(said(&reply), "200", "{name}");
+            let made = body(&reply);
+            assert_eq!((&made["scope"], made.get("refresh_token")), (&json!("a"), None), "{name}");
+            let claims = part(&text(&made, "access_token"), 1);
+            assert_eq!(claims["sub"], ann.id.as_str(), "{name}");
+            assert_eq!(claims["act"], json!({ "sub": client.client.id.as_str() }), "{name}");
+            let wider = [("subject_token_type", kind), ("scope", "b")];
+            let reply = exchange(&stand, &client, &token, &wider).await;
+            assert_eq!(said(&reply), "400 invalid_scope", "{name}");
+            let reply = exchange(&stand, &other, &token, &as_it_is).await;
+            assert_eq!(said(&reply), "400 invalid_grant", "{name} of another client");
+            let acting = [("actor_token", token.as_str()), ("actor_token_type", kind)];
+            let access = text(&tokens, "access_token");
+            let reply = exchange(&stand, &client, &access, &acting).await;
+            assert_eq!(said(&reply), "400 invalid_request", "{name} as an actor");
+        }
+        let (refresh, as_refresh) =
+            (text(&tokens, "refresh_token"), [("subject_token_type", REFRESH_TOKEN)]);
+        let made = exchange(&stand, &client, &refresh, &as_refresh).await;
+        let made = text(&body(&made), "access_token");
+        // An ID token is over soon, and with the login in any case.
+        stand.pass(599);
+        let hint = text(&tokens, "id_token");
+        let as_id = [("subject_token_type", ID_TOKEN)];
+        let reply = exchange(&stand, &client, &hint, &as_id).await;
+        assert_eq!((said(&reply).as_str(), &body(&reply)["expires_in"]), ("200", &json!(1)));
+        stand.pass(1);
+        assert_eq!(said(&exchange(&stand, &client, &hint, &as_id).await), "400 invalid_grant");
+        let session = text(&part(&hint, 1), "sid");
+        assert!(stand.lives(&made).await);
+        assert!(stand.authority.log.end_session(&ann.id, &session).await.expect("ended"));
+        assert!(!stand.lives(&made).await, "it outlived the login");
+        for (name, kind) in [("id_token", ID_TOKEN), ("refresh_token", REFRESH_TOKEN)] {
+            let (token, as_it_is) = (text(&tokens, name), [("subject_token_type", kind)]);
+            let reply = exchange(&stand, &client, &token, &as_it_is).await;
+            assert_eq!(said(&reply), "400 invalid_grant", "{name}");
+        }
+    })
+    .await;
 }
