@@ -65,12 +65,13 @@ pub struct RefreshConfig {
     pub idle: i64,
     #[serde(deserialize_with = "value::grace")]
     pub grace: i64,
+    pub replays: u32,
 }
 
 impl RefreshConfig {
     pub const fn rules(self) -> RefreshRules {
-        let Self { life, idle, grace } = self;
-        RefreshRules { life_seconds: life, idle_seconds: idle, grace_seconds: grace }
+        let Self { life, idle, grace, replays } = self;
+        RefreshRules { life_seconds: life, idle_seconds: idle, grace_seconds: grace, replays }
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn recognise(
     };
     let now = authority.clock.unix_seconds();
     let store = &authority.store;
-    let by_name = authority.pepper.digest("login by name", name.as_str());
+    let by_name = authority.pepper.digest(Failures::BY_NAME, name.as_str());
     let by_network = authority.pepper.digest("login by network", &network(address));
     let rules = &authority.login;
     // From a network that is blocked nothing is counted: it could fill the store with names.

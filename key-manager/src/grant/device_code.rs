@@ -7,7 +7,7 @@ use super::approval::{Approval, Step};
 use super::authorization_code::first_token;
 use super::error::GrantError;
 use super::means::{Asked, Means};
-use crate::store::{DeviceState, Grant};
+use crate::store::{DeviceState, Failures, Grant, Slower};
 
 /// What device codes are digested under.
 pub const DEVICE_OWNER: &str = "device code";
@@ -17,10 +17,8 @@ pub const CIBA_OWNER: &str = "auth_req_id";
 pub const USER_OWNER: &str = "user code";
 /// How long a device waits between two questions, in seconds.
 pub const PAUSE_SECONDS: i64 = 5;
-/// What is added for one that does not (RFC 8628 section 3.5).
-const SLOWER_SECONDS: i64 = 5;
-/// It does not get slower than that.
-const SLOWEST_SECONDS: i64 = 60;
+/// What becomes of it for one that does not.
+const SLOWER: Slower = Slower { by_seconds: 5, most_seconds: 60 };
 
 /// `name` is the parameter with the code: what a device has is nothing to CIBA, and the other way
 /// round, because the digests are of different owners.
@@ -40,18 +38,23 @@ pub(super) async fn approve(
     }
     match device.state {
         DeviceState::Denied => Err(GrantError::Denied),
-        DeviceState::Approved => Ok(Approval::person(device.grant, Step::Device { digest })),
-        DeviceState::Waiting => {
-            let early = means.now < device.asked_at.saturating_add(device.pause_seconds);
-            let pause = if early {
-                device.pause_seconds.saturating_add(SLOWER_SECONDS).min(SLOWEST_SECONDS)
-            } else {
-                device.pause_seconds
-            };
-            means.store.asked_device(&digest, means.now, pause).await?;
-            Err(if early { GrantError::SlowDown } else { GrantError::Pending })
+        DeviceState::Approved if !locked_out(&device.grant, means).await? => {
+            Ok(Approval::person(device.grant, Step::Device { digest }))
+        }
+        // Whose person is locked out waits like one who was not answered: the time says nothing.
+        DeviceState::Approved | DeviceState::Waiting => {
+            let in_time = means.store.asked_device(&digest, means.now, SLOWER).await?;
+            Err(if in_time { GrantError::Pending } else { GrantError::SlowDown })
         }
     }
+}
+
+/// Whether somebody guesses the password of the person right now: the login behind the answer may be
+/// the guesser's (KM-102).
+async fn locked_out(grant: &Grant, means: &Means<'_>) -> Result<bool, GrantError> {
+    let Some(stored) = means.store.user(&grant.user_id).await? else { return Ok(false) };
+    let key = means.pepper.digest(Failures::BY_NAME, stored.user.name.as_str());
+    Ok(means.store.is_blocked(&key, means.now).await?)
 }
 
 /// Uses the code up. The answer is the first refresh token, for a client that may use one.

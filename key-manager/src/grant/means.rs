@@ -21,6 +21,8 @@ pub struct RefreshRules {
     pub idle_seconds: i64,
     /// So many seconds the token that was just replaced gets the same answer.
     pub grace_seconds: i64,
+    /// So many times, apart from requests that come at once.
+    pub replays: u32,
 }
 
 /// What a grant may use.

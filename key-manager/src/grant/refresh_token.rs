@@ -15,6 +15,8 @@ use crate::vault::{VaultError, family_of, new_refresh_token};
 
 /// How often the step is looked at anew when others are faster.
 const ATTEMPTS: u32 = 8;
+/// Within so many seconds of the first request the others came at once with it.
+const AT_ONCE_SECONDS: i64 = 2;
 
 /// What a refresh token is to its family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,17 @@ enum Standing {
 pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Approval, GrantError> {
     let token = asked.form.find("refresh_token");
     let token = token.ok_or(GrantError::Missing("refresh_token"))?;
+    let (digest, family) = shown(token, asked, means).await?;
+    Ok(Approval::person(family.grant, Step::Refresh { digest }))
+}
+
+/// The digest and the family of a token that its client may show. One that was used before ends the
+/// family.
+pub(super) async fn shown(
+    token: &str,
+    asked: Asked<'_>,
+    means: &Means<'_>,
+) -> Result<(String, StoredFamily), GrantError> {
     let unknown = || GrantError::Invalid("the refresh token is unknown or has ended");
     let id = family_of(token).ok_or_else(unknown)?;
     let family = means.store.family(&id).await?.ok_or_else(unknown)?;
@@ -43,7 +56,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     if standing(&family, &digest, means.now) == Standing::Reused {
         return Err(reused(&family, means).await?);
     }
-    Ok(Approval::person(family.grant, Step::Refresh { digest }))
+    Ok((digest, family))
 }
 
 fn alive(family: &StoredFamily, now: i64) -> Result<(), GrantError> {
@@ -79,7 +92,17 @@ pub(super) async fn settle(
         alive(&family, means.now)?;
         match standing(&family, digest, means.now) {
             Standing::Reused => return Err(reused(&family, means).await?),
-            Standing::JustReplaced => return replayed(&family, means).map(Some),
+            Standing::JustReplaced if may_replay(&family, digest, means).await? => {
+                return replayed(&family, means).map(Some);
+            }
+            Standing::JustReplaced => {
+                // Somebody else may have moved it on meanwhile: then it is looked at anew.
+                let now = means.store.family(id).await?.ok_or_else(ended)?;
+                if now.generation == family.generation {
+                    return Err(reused(&family, means).await?);
+                }
+                continue;
+            }
             Standing::Good => {}
         }
         // Never beyond the absolute end (KM-074).
@@ -103,6 +126,21 @@ pub(super) async fn settle(
         }
     }
     Err(GrantError::Contended)
+}
+
+/// Whether the answer may be given once more. A client that asks several times at once gets it each
+/// time; who comes back later gets it a few times, because answers seldom get lost (KM-071).
+async fn may_replay(
+    family: &StoredFamily,
+    digest: &str,
+    means: &Means<'_>,
+) -> Result<bool, GrantError> {
+    let moved_at = family.former_until.saturating_sub(means.rules.grace_seconds);
+    if means.now < moved_at.saturating_add(AT_ONCE_SECONDS) {
+        return Ok(true);
+    }
+    let id = &family.grant.family_id;
+    Ok(means.store.replay_family(id, digest, means.rules.replays).await?)
 }
 
 /// The answer that the first one got.

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 
 use super::record::{
     AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
-    StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredDevice, StoredFamily,
-    StoredKey, StoredPush, StoredSession, StoredUser, Use, Used,
+    Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredDevice,
+    StoredFamily, StoredKey, StoredPush, StoredSession, StoredUser, Use, Used,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 
@@ -130,6 +130,9 @@ pub trait Store: fmt::Debug + Send + Sync {
         limits: &Failures,
         now: i64,
     ) -> Result<bool, StoreError>;
+
+    /// Whether `key` is blocked; nothing is counted.
+    async fn is_blocked(&self, key: &str, now: i64) -> Result<bool, StoreError>;
 
     /// The attempt was a success: forgets all failures of `key`, or only the one just counted.
     async fn end_attempt(&self, key: &str, forget_all: bool) -> Result<(), StoreError>;
@@ -274,13 +277,14 @@ pub trait Store: fmt::Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<(String, StoredDevice)>, StoreError>;
 
-    /// Notes that a device asked, and how long it waits until it asks again.
+    /// Notes that a device asked. `false`: its pause was not over, and is longer from now on, as
+    /// `slower` says. Of several that ask at once one is in time.
     async fn asked_device(
         &self,
         digest: &str,
         now: i64,
-        pause_seconds: i64,
-    ) -> Result<(), StoreError>;
+        slower: Slower,
+    ) -> Result<bool, StoreError>;
 
     /// What a person said: the login of `answer`, or no. `false`: somebody has answered before, or it
     /// is too late.
@@ -304,6 +308,15 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Moves a family that lives and is at the generation of `rotation` to the next: one
     /// conditional write (KM-071). `false`: somebody else was faster, or it has ended.
     async fn rotate_family(&self, id: &str, rotation: &Rotation) -> Result<bool, StoreError>;
+
+    /// Counts that the answer to the former token of a family is given again: one conditional write.
+    /// `false`: it was given again `most` times, the family has moved on, or it has ended (KM-071).
+    async fn replay_family(
+        &self,
+        id: &str,
+        former_digest: &str,
+        most: u32,
+    ) -> Result<bool, StoreError>;
 
     /// Keeps a family that lives from ending idle. `false`: it has ended.
     async fn keep_family(&self, id: &str, idle_until: i64) -> Result<bool, StoreError>;

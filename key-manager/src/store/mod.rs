@@ -11,7 +11,8 @@ mod sql;
 pub use contract::{Store, StoreError};
 pub use record::{
     AuditHead, AuditLine, Chain, DeviceState, Failures, Grant, Joined, KeyChange, Ledger, Note,
-    Noted, Rotation, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredDevice,
-    StoredFamily, StoredKey, StoredPush, StoredSecret, StoredSession, StoredUser, Use, Used,
+    Noted, Rotation, Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
+    StoredDevice, StoredFamily, StoredKey, StoredPush, StoredSecret, StoredSession, StoredUser,
+    Use, Used,
 };
 pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

@@ -199,6 +199,15 @@ pub enum Joined {
     Full,
 }
 
+/// What becomes of the pause of a device that asks too early (RFC 8628 section 3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slower {
+    /// So many seconds are added.
+    pub by_seconds: i64,
+    /// It does not get longer than that.
+    pub most_seconds: i64,
+}
+
 /// How many failures of a key are free, and what follows (KM-102).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failures {
@@ -213,6 +222,9 @@ pub struct Failures {
 }
 
 impl Failures {
+    /// What attempts to log in with a name are digested under.
+    pub const BY_NAME: &str = "login by name";
+
     /// How long a key is blocked after its `failures`-th failure in a row; 0: not at all.
     pub fn wait(&self, failures: i64) -> i64 {
         let beyond = failures.saturating_sub(i64::from(self.free));

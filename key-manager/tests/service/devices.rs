@@ -211,3 +211,48 @@ async fn one_network_does_not_fill_the_store() {
     stand.pass(61);
     assert_eq!(ask().await, "200");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_questions_that_come_at_once_one_is_in_time() {
+    each(async |scratch| {
+        let (one, two) = (Stand::on(&scratch).await, Stand::on(&scratch).await);
+        let client = television(&one).await;
+        let code = text(&begin(&one, &client).await, "device_code");
+        let asked = (0..20).map(|n| poll(if n % 2 == 0 { &one } else { &two }, &client, &code));
+        let replies = futures_util::future::join_all(asked).await;
+        let heard = |answer: &str| replies.iter().filter(|reply| said(reply) == answer).count();
+        assert_eq!(heard("400 authorization_pending"), 1);
+        assert_eq!(heard("400 slow_down"), 19);
+        // Each of them made the pause longer, up to a minute.
+        one.pass(59);
+        assert_eq!(said(&poll(&one, &client, &code).await), "400 slow_down");
+        one.pass(60);
+        assert_eq!(said(&poll(&one, &client, &code).await), "400 authorization_pending");
+    })
+    .await;
+}
+
+/// The login behind the answer may be that of somebody who guesses (KM-102).
+#[tokio::test]
+async fn while_somebody_guesses_the_password_nothing_is_handed_out() {
+    each(async |scratch| {
+        let stand = Stand::on(&scratch).await;
+        stand.person().await;
+        let client = television(&stand).await;
+        let asked = begin(&stand, &client).await;
+        let mut browser = Browser::new(&stand);
+        let page = visit(&mut browser, "").await;
+        let done = send(&mut browser, &page, &text(&asked, "user_code"), "allow").await;
+        assert_eq!(heading(&done), "The device is connected");
+        let mut thief = Browser::new(&stand);
+        let page = thief.send(Request { method: Method::GET, ..post("/oauth2/account", "") }).await;
+        for _ in 0..31 {
+            thief.log_in(&page, "ann", "wrong").await;
+        }
+        let code = text(&asked, "device_code");
+        assert_eq!(said(&poll(&stand, &client, &code).await), "400 authorization_pending");
+        stand.pass(61);
+        assert_eq!(said(&poll(&stand, &client, &code).await), "200");
+    })
+    .await;
+}

@@ -592,6 +592,13 @@ async fn a_generation_is_followed_by_exactly_one() {
         let found = one.family("f1").await.expect("read").expect("a family");
         assert_eq!(found.successor, None, "an answer was kept beyond the grace");
         assert!(one.keep_family("f1", 700).await.expect("kept"));
+        let again = (0..10).map(|n| {
+            let store = if n % 2 == 0 { &one } else { &two };
+            store.replay_family("f1", "f1 1", 3)
+        });
+        let again = futures_util::future::join_all(again).await;
+        assert_eq!(again.iter().filter(|again| *again.as_ref().expect("an answer")).count(), 3);
+        assert!(!one.replay_family("f1", "f1 0", 100).await.expect("an answer"));
 
         let end = entry(Ended::Family("f1".to_owned()), 1_000);
         assert_eq!(two.revoke(&end).await.expect("ended"), Some(1));

@@ -47,6 +47,23 @@ pub(super) async fn begin(
         .await
 }
 
+pub(super) async fn is_blocked(
+    database: &Database,
+    key: &str,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let row = database
+        .read(|| async {
+            Ok(sqlx::query("SELECT 1 FROM attempt WHERE name = $1 AND blocked_until > $2")
+                .bind(key)
+                .bind(now)
+                .fetch_optional(database.reader())
+                .await?)
+        })
+        .await?;
+    Ok(row.is_some())
+}
+
 pub(super) async fn end(
     database: &Database,
     key: &str,

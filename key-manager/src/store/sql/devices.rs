@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use super::codes::{grant, listed};
 use super::database::Database;
 use super::families;
-use crate::store::{DeviceState, Grant, StoreError, StoredDevice, StoredFamily};
+use crate::store::{DeviceState, Grant, Slower, StoreError, StoredDevice, StoredFamily};
 
 /// A code that has expired is remembered so long.
 const REMEMBERED_SECONDS: i64 = 600;
@@ -125,22 +125,41 @@ pub(super) async fn waiting_for(
     rows.iter().map(|row| Ok((row.try_get("user_digest")?, device(row)?))).collect()
 }
 
-/// Writes down when the device asked, and how long it has to wait until it asks again.
+/// Writes down when the device asked; whether it waited as long as it had to. Each of the two writes
+/// holds its own condition: of questions that come at once the first is in time.
 pub(super) async fn asked(
     database: &Database,
     digest: &str,
     now: i64,
-    pause_seconds: i64,
-) -> Result<(), StoreError> {
-    database
+    slower: Slower,
+) -> Result<bool, StoreError> {
+    let in_time = database
         .write_one(
-            sqlx::query("UPDATE device_request SET asked_at = $1, pause = $2 WHERE digest = $3")
-                .bind(now)
-                .bind(pause_seconds)
-                .bind(digest),
+            sqlx::query(
+                "UPDATE device_request SET asked_at = $1
+                 WHERE digest = $2 AND asked_at + pause <= $1",
+            )
+            .bind(now)
+            .bind(digest),
         )
         .await?;
-    Ok(())
+    if in_time > 0 {
+        return Ok(true);
+    }
+    database
+        .write_one(
+            sqlx::query(
+                "UPDATE device_request SET asked_at = $1,
+                     pause = CASE WHEN pause + $2 < $3 THEN pause + $2 ELSE $3 END
+                 WHERE digest = $4",
+            )
+            .bind(now)
+            .bind(slower.by_seconds)
+            .bind(slower.most_seconds)
+            .bind(digest),
+        )
+        .await?;
+    Ok(false)
 }
 
 /// The answer of a person; the first one counts.

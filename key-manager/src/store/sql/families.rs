@@ -74,7 +74,7 @@ pub(super) async fn rotate(
         .write_one(
             sqlx::query(
                 "UPDATE family SET generation = generation + 1, digest = $1, former_digest = $2,
-                     former_until = $3, successor = $4, idle_until = $5
+                     former_until = $3, successor = $4, idle_until = $5, replays = 0
                  WHERE family_id = $6 AND generation = $7 AND digest = $2 AND revoked = 0",
             )
             .bind(rotation.to_digest.as_str())
@@ -87,6 +87,26 @@ pub(super) async fn rotate(
         )
         .await?;
     Ok(moved > 0)
+}
+
+pub(super) async fn replay(
+    database: &Database,
+    id: &str,
+    former_digest: &str,
+    most: u32,
+) -> Result<bool, StoreError> {
+    let counted = database
+        .write_one(
+            sqlx::query(
+                "UPDATE family SET replays = replays + 1
+                 WHERE family_id = $1 AND former_digest = $2 AND replays < $3 AND revoked = 0",
+            )
+            .bind(id)
+            .bind(former_digest)
+            .bind(i64::from(most)),
+        )
+        .await?;
+    Ok(counted > 0)
 }
 
 pub(super) async fn keep(

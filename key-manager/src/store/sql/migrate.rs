@@ -70,6 +70,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "backchannel_logout",
         text: include_str!("../../../migrations/0010_backchannel_logout.sql"),
     },
+    Migration {
+        version: 11,
+        name: "refresh_replays",
+        text: include_str!("../../../migrations/0011_refresh_replays.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

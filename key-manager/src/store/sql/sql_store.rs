@@ -15,8 +15,8 @@ use super::{
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 use crate::store::{
     AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
-    Store, StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredDevice,
-    StoredFamily, StoredKey, StoredPush, StoredSession, StoredUser, Use, Used,
+    Slower, Store, StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
+    StoredDevice, StoredFamily, StoredKey, StoredPush, StoredSession, StoredUser, Use, Used,
 };
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
@@ -139,6 +139,10 @@ impl Store for SqlStore {
         now: i64,
     ) -> Result<bool, StoreError> {
         attempts::begin(&self.0, key, limits, now).await
+    }
+
+    async fn is_blocked(&self, key: &str, now: i64) -> Result<bool, StoreError> {
+        attempts::is_blocked(&self.0, key, now).await
     }
 
     async fn end_attempt(&self, key: &str, forget_all: bool) -> Result<(), StoreError> {
@@ -323,9 +327,9 @@ impl Store for SqlStore {
         &self,
         digest: &str,
         now: i64,
-        pause_seconds: i64,
-    ) -> Result<(), StoreError> {
-        devices::asked(&self.0, digest, now, pause_seconds).await
+        slower: Slower,
+    ) -> Result<bool, StoreError> {
+        devices::asked(&self.0, digest, now, slower).await
     }
 
     async fn decide_device(
@@ -351,6 +355,15 @@ impl Store for SqlStore {
 
     async fn rotate_family(&self, id: &str, rotation: &Rotation) -> Result<bool, StoreError> {
         families::rotate(&self.0, id, rotation).await
+    }
+
+    async fn replay_family(
+        &self,
+        id: &str,
+        former_digest: &str,
+        most: u32,
+    ) -> Result<bool, StoreError> {
+        families::replay(&self.0, id, former_digest, most).await
     }
 
     async fn keep_family(&self, id: &str, idle_until: i64) -> Result<bool, StoreError> {
