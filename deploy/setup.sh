@@ -88,6 +88,15 @@ oauth_client_wheels=(
     'urllib3==2.8.0 --hash=sha256:0cf3cae568d36aa9576b28dfb35f11328f1cb974ca7647d9475ebb86c75ac6e3'
 )
 
+# grpcio is Apache-2.0, protobuf BSD-3-Clause, typing_extensions PSF-2.0. The wheels are of Debian 12's
+# Python.
+grpc_python_wheels=(
+    'grpcio==1.85.3 --hash=sha256:f2948333a1f462c0e559b5ea436655ed36822fa448f5713d6de2d483bed6e03f'
+    'grpcio-tools==1.85.1 --hash=sha256:38b8307a9e7f36678dad9d2590a5e849238a7c2d1178a433fbdd46ab3f6aa452'
+    'protobuf==7.36.2 --hash=sha256:89f23aa53c24553a2416fd4fd1ec06f74fa42b14b546d8883128813f775bbfd2'
+    'typing-extensions==4.16.0 --hash=sha256:481caa481374e813c1b176ada14e97f1f67a4539ce9cfeb3f350d78d6370c2e8'
+)
+
 say() { printf '%s\n' "turnpike: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
@@ -263,6 +272,27 @@ need_autobahn() {
         mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
     fi
     TURNPIKE_AUTOBAHN=$target
+}
+
+# For plug-ins in Python.
+need_grpc_python() {
+    local target=$turnpike_cache/grpc-python aside
+    export TURNPIKE_GRPC_PYTHON=
+    if ! command -v python3 >/dev/null; then
+        say "warning: no plug-ins in Python; they take python3"
+        return 0
+    fi
+    if [ ! -d "$target" ]; then
+        say "fetching gRPC for Python into $target"
+        mkdir -p "$turnpike_cache"
+        aside=$(mktemp -d "$turnpike_cache/.grpc-python.XXXXXX") || return 0
+        if ! fetch_wheels 'plug-ins in Python' "$aside" "${grpc_python_wheels[@]}"; then
+            rm -rf "$aside"
+            return 0
+        fi
+        mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
+    fi
+    TURNPIKE_GRPC_PYTHON=$target
 }
 
 need_oauth_clients() {

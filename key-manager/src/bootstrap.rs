@@ -18,7 +18,7 @@ use crate::directory::Directory;
 use crate::edge;
 use crate::endpoint::{Authority, Farewells, Theme};
 use crate::fraud::{Fraud, Places};
-use crate::grant::Trust;
+use crate::grant::{Grants, Trust};
 use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
 use crate::meter::Meter;
 use crate::revocation::{Cursor, Follower, Mark, RevocationLog, STALE};
@@ -124,6 +124,7 @@ pub async fn assemble(
         issuer.as_str().to_owned(),
     );
     let meter = Meter::new(&host.metrics);
+    let grants = grants(config, host, &meter)?;
     let places = Places::open(&config.fraud.places);
     let places = places.context("fraud.places cannot be used")?;
     Ok(Authority {
@@ -150,6 +151,7 @@ pub async fn assemble(
         require_pushed: config.clients.require_pushed,
         registration: Arc::new(config.registration.policy()),
         farewells,
+        grants,
         trust: Arc::new(Trust {
             issuers: config.assertions.issuers()?,
             audiences: [issuer_text, token_endpoint],
@@ -163,6 +165,23 @@ pub async fn assemble(
         meter,
         clock,
     })
+}
+
+/// The grants of ours, and those of the operator's programs.
+fn grants(config: &Config, host: &Host, meter: &Meter) -> anyhow::Result<Grants> {
+    let mut handlers = Vec::new();
+    for (address, rules) in config.plugins.handlers()? {
+        let channel = chassis::rpc::channel(&host.tls, address, &rules.name);
+        let channel =
+            channel.with_context(|| format!("plugins.grants: {}: `address`", rules.name))?;
+        let (issuer, clock) = (config.issuer.url.as_str().to_owned(), host.clock.clone());
+        handlers.push(Arc::new(rpc::Handler::new(rules, channel, issuer, meter.clone(), clock)));
+    }
+    let grants = Grants::new(handlers);
+    for name in &config.registration.grants {
+        grants.find(name).context("registration.grants")?;
+    }
+    Ok(grants)
 }
 
 /// Who asks servers that clients name.
@@ -237,6 +256,10 @@ pub fn tend(host: &Host, authority: &Authority, ready: Condition, config: &Confi
         };
         follower.run(&shutdown, seen).await;
     });
+    for handler in authority.grants.handlers() {
+        let (handler, shutdown) = (Arc::clone(handler), host.shutdown.clone());
+        host.tasks.spawn("follow a grant handler", async move { handler.follow(&shutdown).await });
+    }
     let (to, parts) = (host.clone(), authority.clone());
     host.tasks.spawn("follow the keys", async move { follow_keys(&to, &parts).await });
     let (to, parts) = (host.clone(), authority.clone());

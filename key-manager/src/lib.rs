@@ -3,9 +3,9 @@
 //! Floors, from the top: `bootstrap` puts the parts together; `edge` carries requests in and answers
 //! out (HTTPS for clients, gRPC for our other services); `endpoint`, `registration` and `accounts` are
 //! the use cases below both; `grant` says for whom a token is; `client_auth`, `binding`, `issue`,
-//! `revocation`, `audit` and `fraud` stand outside the grants; `directory` asks an LDAP server about
-//! people, `rpc` tells other services; `vault` keeps secrets, `store` keeps everything that outlives
-//! the process; `domain` and `form` know nobody.
+//! `revocation`, `audit`, `fraud` and `lockout` stand outside the grants; `directory` asks an LDAP server
+//! about people, `rpc` speaks to other services and to plug-ins; `vault` keeps secrets, `store` keeps
+//! everything that outlives the process; `domain` and `form` know nobody.
 
 pub mod bootstrap;
 pub mod config;
@@ -25,6 +25,9 @@ pub mod issue;
 pub mod revocation;
 
 pub mod rpc;
+
+mod breaker;
+pub mod lockout;
 
 pub mod store;
 pub mod vault;

@@ -32,6 +32,18 @@ struct Endpoint {
     endpoint: &'static str,
 }
 
+/// The names of plug-ins are configured.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Plugin {
+    plugin: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    plugin: String,
+    result: &'static str,
+}
+
 /// The counters; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Meter {
@@ -44,6 +56,8 @@ pub struct Meter {
     head: Gauge,
     keys: Gauge,
     noticed: Family<Kind, Counter>,
+    plugins: Family<Asked, Counter>,
+    plugin_seconds: Family<Plugin, Histogram>,
 }
 
 impl Meter {
@@ -60,6 +74,10 @@ impl Meter {
             head: Gauge::default(),
             keys: Gauge::default(),
             noticed: Family::default(),
+            plugins: Family::default(),
+            plugin_seconds: Family::new_with_constructor(|| {
+                Histogram::new([0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0])
+            }),
         };
         metrics.register(|to| {
             to.register("tokens_issued", "Token requests", meter.tokens.clone());
@@ -70,6 +88,9 @@ impl Meter {
             to.register("revocation_watchers", "Open watch streams", meter.watchers.clone());
             to.register("revocation_log_head", "Last sequence seen", meter.head.clone());
             to.register("fraud_signals", "What looked like fraud", meter.noticed.clone());
+            to.register("plugin_calls", "Plug-ins asked, by answer", meter.plugins.clone());
+            let seconds = meter.plugin_seconds.clone();
+            to.register("plugin_seconds", "Time to the answer of a plug-in", seconds);
             to.register("signing_keys", "Keys published", meter.keys.clone());
         });
         meter
@@ -98,6 +119,13 @@ impl Meter {
     /// Something looked like fraud.
     pub fn noticed(&self, kind: &'static str) {
         self.noticed.get_or_create(&Kind { kind }).inc();
+    }
+
+    /// A plug-in was asked; `result` is what it said, or why it said nothing.
+    pub fn asked_plugin(&self, plugin: &str, result: &'static str, took: Duration) {
+        let plugin = plugin.to_owned();
+        self.plugins.get_or_create(&Asked { plugin: plugin.clone(), result }).inc();
+        self.plugin_seconds.get_or_create(&Plugin { plugin }).observe(took.as_secs_f64());
     }
 
     /// Counts a watch stream until the answer is dropped.

@@ -7,6 +7,7 @@ use super::assertions::AssertionsConfig;
 use super::certificates::CertificatesConfig;
 use super::clients::{ClientsConfig, DpopConfig, OutboundConfig, RegistrationConfig};
 use super::people::{LdapConfig, LoginConfig, PagesConfig};
+use super::plugins::PluginsConfig;
 use super::tokens::{IssuerConfig, KeysConfig, RefreshConfig, RevocationsConfig, TokensConfig};
 use super::watch::{AuditConfig, CollectorConfig, FraudConfig};
 use crate::store;
@@ -34,6 +35,7 @@ pub struct Config {
     pub outbound: OutboundConfig,
     pub registration: RegistrationConfig,
     pub assertions: AssertionsConfig,
+    pub plugins: PluginsConfig,
     pub audit: AuditConfig,
     pub fraud: FraudConfig,
     pub ldap: LdapConfig,

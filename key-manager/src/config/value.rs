@@ -28,10 +28,10 @@ pub(super) fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scope
     Scopes::collect(texts.iter().map(String::as_str)).map_err(D::Error::custom)
 }
 
-/// Names of grants that there are.
+/// Names of grants that there are; absolute URIs may be those of plug-ins.
 pub(super) fn grants<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
-    for name in &names {
+    for name in names.iter().filter(|name| url::Url::parse(name).is_err()) {
         name.parse::<GrantKind>().map_err(D::Error::custom)?;
     }
     Ok(names)

@@ -16,8 +16,8 @@ use rustls_pki_types::pem::PemObject as _;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::breaker::Breaker;
 use super::rules::{DirectoryRules, NAME};
+use crate::breaker::Breaker;
 
 /// LDAP result codes (RFC 4511 appendix A).
 const SUCCESS: u32 = 0;

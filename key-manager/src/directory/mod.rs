@@ -4,7 +4,6 @@
 //! own password opens it. The directory is asked only for names that have no account here, so one
 //! that is down, slow or wrong holds up nobody else.
 
-mod breaker;
 mod ldap;
 mod rules;
 

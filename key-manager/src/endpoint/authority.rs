@@ -11,8 +11,9 @@ use crate::binding::ProofRules;
 use crate::client_auth::Authenticator;
 use crate::directory::Directory;
 use crate::fraud::Fraud;
-use crate::grant::{Means, RefreshRules, Trust};
+use crate::grant::{Grants, Means, RefreshRules, Trust};
 use crate::issue::{Keeper, Ring, TokenRules};
+use crate::lockout::{Lockout, LockoutRules};
 use crate::meter::Meter;
 use crate::registration::Policy;
 use crate::revocation::RevocationLog;
@@ -47,6 +48,8 @@ pub struct Authority {
     pub registration: Arc<Policy>,
     /// Who tells clients that a login has ended.
     pub farewells: Farewells,
+    /// For which reasons clients get tokens.
+    pub grants: Grants,
     /// Whose assertions about people are taken.
     pub trust: Arc<Trust>,
     /// Who proves clients.
@@ -71,6 +74,16 @@ impl Authority {
         self.log.noting(self.audit.noted(event))
     }
 
+    /// Who has failed too often.
+    pub fn lockout(&self) -> Lockout<'_> {
+        Lockout {
+            store: self.store.as_ref(),
+            pepper: &self.pepper,
+            rules: LockoutRules { name: self.login.name, network: self.login.network },
+            now: self.clock.unix_seconds(),
+        }
+    }
+
     /// What a grant may use, for a request of `peer`.
     pub fn means<'m>(&'m self, peer: &Peer, ring: &'m Ring) -> Means<'m> {
         Means {
@@ -85,6 +98,7 @@ impl Authority {
             audience: &self.rules.audience,
             trust: &self.trust,
             rules: &self.refresh,
+            lockout: self.lockout(),
             address: peer.address,
             now: self.clock.unix_seconds(),
         }

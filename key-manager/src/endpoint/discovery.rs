@@ -64,7 +64,7 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "jwks_uri": issuer.address("jwks"),
         "introspection_endpoint": issuer.address("introspect"),
         "revocation_endpoint": issuer.address("revoke"),
-        "grant_types_supported": GrantKind::ALL.map(GrantKind::name),
+        "grant_types_supported": authority.grants.names(),
         "response_types_supported": ["code"],
         "response_modes_supported": Mode::names(),
         "authorization_signing_alg_values_supported": ["ES256", "RS256"],

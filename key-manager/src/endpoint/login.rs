@@ -60,7 +60,7 @@ pub(super) async fn recognise(
     let now = authority.clock.unix_seconds();
     let store = &authority.store;
     let by_name = authority.pepper.digest(Failures::BY_NAME, name.as_str());
-    let by_network = authority.pepper.digest("login by network", &network(address));
+    let by_network = authority.pepper.digest(Failures::BY_NETWORK, &network(address));
     let rules = &authority.login;
     // From a network that is blocked nothing is counted: it could fill the store with names.
     let reached = store.begin_attempt(&by_network, &rules.network, now).await?;
@@ -224,7 +224,7 @@ pub(super) async fn begin(
 }
 
 /// What a browser calls itself, as far as it fits.
-fn agent(request: &Request) -> String {
+pub(super) fn agent(request: &Request) -> String {
     let field = request.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     field.unwrap_or_default().chars().take(LONGEST_AGENT).collect()
 }

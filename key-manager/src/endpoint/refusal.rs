@@ -26,6 +26,12 @@ pub enum Refusal {
     /// An error that an authorization request would be told.
     #[error("{1}")]
     Denied(&'static str, &'static str),
+    /// The same, with what the client asks again with.
+    #[error("nobody has answered yet")]
+    Waiting { handle: String, pause_seconds: i64, seconds: i64 },
+    /// An error of a grant of the operator's.
+    #[error("{description}")]
+    OfPlugin { code: String, description: String },
     #[error("no access token was shown")]
     NoToken,
     #[error("the access token is not valid")]
@@ -75,6 +81,14 @@ impl Refusal {
         Self::InvalidRequest(why.to_owned())
     }
 
+    /// The `error` that the client hears.
+    pub fn error(&self) -> &str {
+        match self {
+            Self::OfPlugin { code, .. } => code,
+            other => other.code().1,
+        }
+    }
+
     /// The status and the `error` code.
     pub const fn code(&self) -> (StatusCode, &'static str) {
         match self {
@@ -85,6 +99,9 @@ impl Refusal {
             }
             Self::InvalidClient(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
             Self::Denied(code, _) => (StatusCode::BAD_REQUEST, code),
+            Self::Waiting { .. } => (StatusCode::BAD_REQUEST, "authorization_pending"),
+            // Counters have a fixed set of codes; `error` has the word itself.
+            Self::OfPlugin { .. } => (StatusCode::BAD_REQUEST, "error_of_plugin"),
             Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
             Self::NoToken | Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
@@ -183,6 +200,12 @@ impl From<GrantError> for Refusal {
             GrantError::SlowDown => Self::Denied("slow_down", "the next question came too early"),
             GrantError::Expired => Self::Denied("expired_token", "the code has expired"),
             GrantError::Denied => Self::Denied("access_denied", "the person did not agree"),
+            GrantError::Waiting { handle, pause_seconds, seconds } => {
+                Self::Waiting { handle, pause_seconds, seconds }
+            }
+            GrantError::Parameter(name, wrong) => Self::InvalidRequest(format!("{name} {wrong}")),
+            GrantError::Refused { code, description } => Self::OfPlugin { code, description },
+            GrantError::Handler(error) => Self::Unavailable(Box::new(error)),
             GrantError::Contended => Self::Unavailable(Box::new(error)),
             GrantError::Store(error) => error.into(),
             GrantError::Vault(error) => Self::Failed(Box::new(error)),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::bound::NONCE;
 use super::{Refusal, Reply};
 use crate::binding::{PROOF_ALGORITHMS, ProofError};
+use crate::rpc::PENDING;
 
 /// The longest text of a refusal; part of it may be the client's own.
 const LONGEST_DESCRIPTION: usize = 200;
@@ -36,11 +37,18 @@ pub(super) fn public(body: String, cache: &'static str) -> Reply {
 }
 
 pub(super) fn refusal(refusal: &Refusal) -> Reply {
-    let (status, code) = refusal.code();
+    let (status, code) = (refusal.code().0, refusal.error());
     let description: String =
         refusal.to_string().chars().take(LONGEST_DESCRIPTION).map(describable).collect();
-    let mut reply =
-        private_with(status, &json!({ "error": code, "error_description": description }));
+    let mut body = json!({ "error": code, "error_description": description });
+    if let (Refusal::Waiting { handle, pause_seconds, seconds }, Some(map)) =
+        (refusal, body.as_object_mut())
+    {
+        map.insert(PENDING.to_owned(), json!(handle));
+        map.insert("interval".to_owned(), json!(pause_seconds));
+        map.insert("expires_in".to_owned(), json!(seconds));
+    }
+    let mut reply = private_with(status, &body);
     let headers = reply.headers_mut();
     match refusal {
         // RFC 6749 section 5.2 asks for it when the client used `Authorization`, RFC 9110

@@ -1,17 +1,18 @@
 //! The token endpoint (RFC 6749 section 3.2, KM-012).
 //!
-//! The same steps for every grant, in this order: form, client, grant, binding, [the grant's own
-//! question], person, scope, audience, [what was shown is used up], issuance. A grant cannot leave one
-//! out.
+//! The same steps for every grant, ours or a plug-in's, in this order: form, client, grant, binding,
+//! [the grant's own question], person, lockout, scope, audience, [what was shown is used up], issuance.
+//! A grant cannot leave one out.
 
 use serde_json::{Map, Value, json};
 
 use super::audience::audience;
 use super::bound::Bound;
+use super::login::agent;
 use super::scope::{narrowed, scopes};
 use super::{Authority, Refusal, Reply, Request, reply};
 use crate::domain::User;
-use crate::grant::{Asked, GrantKind};
+use crate::grant::{Asked, Offered};
 use crate::issue::{Identity, Order, Source, identify, issue};
 
 /// What comes out of an exchange (RFC 8693 section 2.2.1).
@@ -37,8 +38,8 @@ async fn grant_token(
     let now = authority.clock.unix_seconds();
     let form = request.form()?;
     let asked = form.find("grant_type");
-    let kind = asked.and_then(|name| name.parse::<GrantKind>().ok());
-    *named = kind.map_or("other", GrantKind::name);
+    let kind = asked.and_then(|name| authority.grants.find(name).ok());
+    *named = kind.as_ref().map_or("other", Offered::label);
 
     let client = authority.clients.authenticate(request.presented(&form), now).await?;
     if asked.is_none() {
@@ -54,10 +55,12 @@ async fn grant_token(
     let bound = Bound::read(authority, request, &client, "token", now)?;
     let ring = authority.keeper.ring();
     let means = authority.means(&request.peer, &ring);
-    let shown = Asked { client: &client, form: &form, confirmation: &bound.confirmation };
+    let agent = agent(request);
+    let confirmation = &bound.confirmation;
+    let shown = Asked { client: &client, form: &form, confirmation, agent: &agent };
     let approval = kind.approve(shown, &means).await?;
     let ended_until = if approval.is_of_person() {
-        person(authority, approval.subject()).await?.ended_until
+        person(authority, approval.subject(), &kind).await?.ended_until
     } else {
         0
     };
@@ -81,6 +84,8 @@ async fn grant_token(
             act: &from.act,
             until: from.until,
         }),
+        longest_seconds: approval.limits().seconds,
+        claims: &approval.limits().claims,
         confirmation: &bound.confirmation,
         // As with a client: what is issued after an end in the same second is dated to the next.
         now: now.max(ended_until.saturating_add(1)),
@@ -91,7 +96,7 @@ async fn grant_token(
     if let Some(grant) = approval.grant().filter(|_| client.is_public()) {
         authority.fraud.refreshed(grant, request.peer.address);
     }
-    authority.audit.count("token.issued", client.id.as_str(), "ok", kind.name());
+    authority.audit.count("token.issued", client.id.as_str(), "ok", kind.label());
     let mut body = Map::new();
     body.insert("access_token".to_owned(), json!(issued.token));
     body.insert("token_type".to_owned(), json!(bound.confirmation.token_type()));
@@ -117,8 +122,12 @@ async fn grant_token(
 }
 
 /// The person that a token is for, who may still log in.
-async fn person(authority: &Authority, id: &str) -> Result<User, Refusal> {
+async fn person(authority: &Authority, id: &str, grant: &Offered) -> Result<User, Refusal> {
     let stored = authority.store.user(id).await?;
     let user = stored.map(|stored| stored.user).filter(|user| !user.disabled);
-    user.ok_or(Refusal::InvalidGrant("the person may not log in"))
+    let user = user.ok_or(Refusal::InvalidGrant("the person may not log in"))?;
+    if grant.needs_lockout() && authority.lockout().is_locked_out(&user.name).await? {
+        return Err(Refusal::InvalidGrant("the person may not log in right now"));
+    }
+    Ok(user)
 }

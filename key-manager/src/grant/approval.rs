@@ -4,7 +4,10 @@
 //! audience and life are decided by those who stand outside. What has to be used up stands together
 //! with what it stands for: nothing that was agreed to can be handed out without.
 
+use serde_json::{Map, Value};
+
 use super::Exchanged;
+use super::once::Once;
 use crate::domain::{ClientId, Scopes};
 use crate::store::Grant;
 
@@ -12,6 +15,7 @@ use crate::store::Grant;
 pub struct Approval {
     pub(super) basis: Basis,
     nonce: Option<String>,
+    limits: Limits,
 }
 
 /// What the token rests on.
@@ -19,6 +23,8 @@ pub struct Approval {
 pub(super) enum Basis {
     /// The client acts for itself.
     Client(ClientId),
+    /// It does, because somebody else said so.
+    Vouched { client: ClientId, scopes: Scopes, audience: Vec<String>, once: Option<Once> },
     /// Another token was shown.
     Token { subject: String, from: Exchanged },
     /// A person agreed.
@@ -35,20 +41,44 @@ pub(super) enum Step {
     /// A refresh token is followed by the next.
     Refresh { digest: String },
     /// An assertion is used up.
-    Assertion { owner: String, name: String, until: i64 },
+    Once(Once),
+    /// What somebody else said is used up, if it is good once; `refresh`: a family begins.
+    Vouched { once: Option<Once>, refresh: bool },
+}
+
+/// Less than other tokens of the client have, and more that is said in it.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// How long the token may last at most; `None`: as long as others.
+    pub seconds: Option<u32>,
+    /// Claims that nobody else gives.
+    pub claims: Map<String, Value>,
 }
 
 impl Approval {
-    pub(super) const fn client(id: ClientId) -> Self {
-        Self { basis: Basis::Client(id), nonce: None }
+    pub(super) fn client(id: ClientId) -> Self {
+        Self::of(Basis::Client(id))
     }
 
-    pub(super) const fn token(subject: String, from: Exchanged) -> Self {
-        Self { basis: Basis::Token { subject, from }, nonce: None }
+    pub(super) fn vouched(
+        client: ClientId,
+        scopes: Scopes,
+        audience: Vec<String>,
+        once: Option<Once>,
+    ) -> Self {
+        Self::of(Basis::Vouched { client, scopes, audience, once })
     }
 
-    pub(super) const fn person(grant: Grant, step: Step) -> Self {
-        Self { basis: Basis::Person { grant, step }, nonce: None }
+    pub(super) fn token(subject: String, from: Exchanged) -> Self {
+        Self::of(Basis::Token { subject, from })
+    }
+
+    pub(super) fn person(grant: Grant, step: Step) -> Self {
+        Self::of(Basis::Person { grant, step })
+    }
+
+    fn of(basis: Basis) -> Self {
+        Self { basis, nonce: None, limits: Limits::default() }
     }
 
     /// For the ID token.
@@ -57,10 +87,15 @@ impl Approval {
         Self { nonce, ..self }
     }
 
+    #[must_use]
+    pub(super) fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
     /// The `sub` of the token.
     pub fn subject(&self) -> &str {
         match &self.basis {
-            Basis::Client(id) => id.as_str(),
+            Basis::Client(id) | Basis::Vouched { client: id, .. } => id.as_str(),
             Basis::Token { subject, .. } => subject,
             Basis::Person { grant, .. } => &grant.user_id,
         }
@@ -69,7 +104,7 @@ impl Approval {
     /// Whether the subject is a person, who has to be looked at.
     pub const fn is_of_person(&self) -> bool {
         match &self.basis {
-            Basis::Client(_) => false,
+            Basis::Client(_) | Basis::Vouched { .. } => false,
             Basis::Token { from, .. } => from.family.is_some(),
             Basis::Person { .. } => true,
         }
@@ -79,7 +114,7 @@ impl Approval {
     pub const fn grant(&self) -> Option<&Grant> {
         match &self.basis {
             Basis::Person { grant, .. } => Some(grant),
-            Basis::Client(_) | Basis::Token { .. } => None,
+            Basis::Client(_) | Basis::Vouched { .. } | Basis::Token { .. } => None,
         }
     }
 
@@ -87,7 +122,7 @@ impl Approval {
     pub const fn exchanged(&self) -> Option<&Exchanged> {
         match &self.basis {
             Basis::Token { from, .. } => Some(from),
-            Basis::Client(_) | Basis::Person { .. } => None,
+            Basis::Client(_) | Basis::Vouched { .. } | Basis::Person { .. } => None,
         }
     }
 
@@ -95,6 +130,7 @@ impl Approval {
     pub const fn scopes(&self) -> Option<&Scopes> {
         match &self.basis {
             Basis::Client(_) => None,
+            Basis::Vouched { scopes, .. } => Some(scopes),
             Basis::Token { from, .. } => Some(&from.scopes),
             Basis::Person { grant, .. } => Some(&grant.scopes),
         }
@@ -104,6 +140,7 @@ impl Approval {
     pub fn audience(&self) -> Option<&[String]> {
         match &self.basis {
             Basis::Client(_) => None,
+            Basis::Vouched { audience, .. } => Some(audience),
             Basis::Token { from, .. } => Some(&from.audience),
             Basis::Person { grant, .. } => Some(&grant.audience),
         }
@@ -111,5 +148,9 @@ impl Approval {
 
     pub fn nonce(&self) -> Option<&str> {
         self.nonce.as_deref()
+    }
+
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 }

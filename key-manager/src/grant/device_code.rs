@@ -7,7 +7,7 @@ use super::approval::{Approval, Step};
 use super::authorization_code::first_token;
 use super::error::GrantError;
 use super::means::{Asked, Means};
-use crate::store::{DeviceState, Failures, Grant, Slower};
+use crate::store::{DeviceState, Grant, Slower};
 
 /// What device codes are digested under.
 pub const DEVICE_OWNER: &str = "device code";
@@ -53,8 +53,7 @@ pub(super) async fn approve(
 /// the guesser's (KM-102).
 async fn locked_out(grant: &Grant, means: &Means<'_>) -> Result<bool, GrantError> {
     let Some(stored) = means.store.user(&grant.user_id).await? else { return Ok(false) };
-    let key = means.pepper.digest(Failures::BY_NAME, stored.user.name.as_str());
-    Ok(means.store.is_blocked(&key, means.now).await?)
+    Ok(means.lockout.is_locked_out(&stored.user.name).await?)
 }
 
 /// Uses the code up. The answer is the first refresh token, for a client that may use one.

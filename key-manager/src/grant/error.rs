@@ -1,5 +1,6 @@
 //! Why does a grant not lead to a token?
 
+use crate::rpc::HandlerError;
 use crate::store::StoreError;
 use crate::vault::VaultError;
 
@@ -21,6 +22,17 @@ pub enum GrantError {
     Expired,
     #[error("the person did not agree")]
     Denied,
+    /// The same, with what the client asks again with.
+    #[error("nobody has answered yet")]
+    Waiting { handle: String, pause_seconds: i64, seconds: i64 },
+    /// A parameter of a grant of the operator's.
+    #[error("{0} {1}")]
+    Parameter(String, &'static str),
+    /// What a grant of the operator's says.
+    #[error("{description}")]
+    Refused { code: String, description: String },
+    #[error("a grant of the operator's could not be asked")]
+    Handler(#[from] HandlerError),
     #[error("more assertions are used than are remembered")]
     Full,
     #[error("too many requests with one refresh token at once")]

@@ -12,11 +12,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jose::{Algorithm, Claims, Expectation, KeySet, Refusal};
 
 use super::approval::{Approval, Step};
+use super::consent::agreed;
 use super::error::GrantError;
 use super::means::{Asked, Means};
+use super::once::Once;
 use crate::client_auth::RemoteKeys;
-use crate::domain::{LoginMethod, Scopes, UserName};
-use crate::store::{Grant, Use, Used};
+use crate::domain::{LoginMethod, UserName};
+use crate::store::Grant;
 use crate::vault::new_family_id;
 
 /// The longest assertion, in bytes.
@@ -75,7 +77,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     let name = name.ok_or(invalid("the assertion names nobody"))?;
     let found = means.store.user_named(&name).await?.map(|stored| stored.user);
     let user = found.ok_or(invalid("the assertion names nobody"))?;
-    let scopes = agreed(asked, means, &user.id).await?;
+    let scopes = agreed(asked.client, means, &user.id, false).await?;
     let grant = Grant {
         family_id: new_family_id(),
         client_id: asked.client.id.clone(),
@@ -87,46 +89,12 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
         logged_in_at: claims.issued_at.unwrap_or(means.now),
         method: LoginMethod::default(),
     };
-    let step = Step::Assertion {
-        // A slash stands in no client's identifier.
+    let once = Once {
         owner: format!("issuer/{}", issuer.issuer),
         name: URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jti.as_bytes())),
         until: claims.expires_at.saturating_add(i64::from(trust.skew_seconds)),
     };
-    Ok(Approval::person(grant, step))
-}
-
-/// Uses the assertion up; once.
-pub(super) async fn settle(
-    owner: &str,
-    name: &str,
-    until: i64,
-    means: &Means<'_>,
-) -> Result<(), GrantError> {
-    let used = Used { owner, name, until, now: means.now, most: means.trust.remembered };
-    match means.store.use_once(&used).await? {
-        Use::First => Ok(()),
-        Use::Again => Err(GrantError::Invalid("the assertion was used before")),
-        Use::Full => Err(GrantError::Full),
-    }
-}
-
-/// What the person has agreed to: the word of another server is no consent. Nobody logs in here, so
-/// there is no ID token.
-pub(super) async fn agreed(
-    asked: Asked<'_>,
-    means: &Means<'_>,
-    user: &str,
-) -> Result<Scopes, GrantError> {
-    let client = asked.client;
-    let given = means.store.consent(user, &client.id).await?;
-    let may = |scope: &&str| *scope != "openid" && (client.first_party || given.contains(scope));
-    let scopes = Scopes::collect(client.scopes.iter().filter(may));
-    let scopes = scopes.map_err(|_| GrantError::Invalid("a scope is none"))?;
-    if !client.first_party && given.is_empty() {
-        return Err(GrantError::Invalid("the person has not agreed to anything for this client"));
-    }
-    Ok(scopes)
+    Ok(Approval::person(grant, Step::Once(once)))
 }
 
 impl Trust {

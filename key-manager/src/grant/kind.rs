@@ -12,6 +12,7 @@ use super::{
     CIBA_OWNER, DEVICE_OWNER, authorization_code, client_credentials, device_code, jwt_bearer,
     refresh_token, token_exchange,
 };
+use crate::store::Grant;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GrantKind {
@@ -60,6 +61,16 @@ impl GrantKind {
         )
     }
 
+    /// Whether it is about people, who may want refresh tokens.
+    pub const fn is_of_people(self) -> bool {
+        matches!(self, Self::AuthorizationCode | Self::Ciba | Self::DeviceCode)
+    }
+
+    /// Whether nobody has looked yet if its person is locked out: they were asked elsewhere (KM-102).
+    pub const fn needs_lockout(self) -> bool {
+        matches!(self, Self::JwtBearer)
+    }
+
     pub async fn approve(
         self,
         asked: Asked<'_>,
@@ -88,7 +99,12 @@ impl Approval {
         means: &Means<'_>,
     ) -> Result<Option<Zeroizing<String>>, GrantError> {
         let (grant, step) = match &self.basis {
-            Basis::Client(_) | Basis::Token { .. } => return Ok(None),
+            Basis::Client(_) | Basis::Token { .. } | Basis::Vouched { once: None, .. } => {
+                return Ok(None);
+            }
+            Basis::Vouched { once: Some(once), .. } => {
+                return once.spend(means).await.map(|()| None);
+            }
             Basis::Person { grant, step } => (grant, step),
         };
         match step {
@@ -97,11 +113,29 @@ impl Approval {
             Step::Refresh { digest } => {
                 refresh_token::settle(&grant.family_id, digest, asked.client, means).await
             }
-            Step::Assertion { owner, name, until } => {
-                jwt_bearer::settle(owner, name, *until, means).await.map(|()| None)
+            Step::Once(once) => once.spend(means).await.map(|()| None),
+            Step::Vouched { once, refresh } => {
+                if let Some(once) = once {
+                    once.spend(means).await?;
+                }
+                if *refresh { begin(grant, asked, means).await } else { Ok(None) }
             }
         }
     }
+}
+
+/// Begins a family with nothing that was used up for it. The answer is its first refresh token, for a
+/// client that may use one.
+async fn begin(
+    grant: &Grant,
+    asked: Asked<'_>,
+    means: &Means<'_>,
+) -> Result<Option<Zeroizing<String>>, GrantError> {
+    let Some((family, token)) = authorization_code::first_token(grant, asked, means)? else {
+        return Ok(None);
+    };
+    means.store.add_family(&family).await?;
+    Ok(Some(token))
 }
 
 impl fmt::Display for GrantKind {

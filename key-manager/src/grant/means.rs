@@ -8,6 +8,7 @@ use crate::domain::{Client, Confirmation};
 use crate::form::Form;
 use crate::fraud::Fraud;
 use crate::issue::Ring;
+use crate::lockout::Lockout;
 use crate::revocation::RevocationLog;
 use crate::store::{Grant, Store, StoreError};
 use crate::vault::{Pepper, Sealer};
@@ -42,6 +43,8 @@ pub struct Means<'m> {
     /// Whose assertions are taken.
     pub trust: &'m Trust,
     pub rules: &'m RefreshRules,
+    /// Who has failed too often.
+    pub lockout: Lockout<'m>,
     /// Where the request came from, for the log.
     pub address: Option<IpAddr>,
     /// Unix seconds.
@@ -55,6 +58,8 @@ pub struct Asked<'a> {
     pub form: &'a Form,
     /// What it proved to hold.
     pub confirmation: &'a Confirmation,
+    /// What it calls itself; may be empty.
+    pub agent: &'a str,
 }
 
 impl Means<'_> {

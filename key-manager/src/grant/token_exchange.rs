@@ -6,9 +6,10 @@
 use serde_json::{Value, json};
 
 use super::approval::Approval;
+use super::consent::agreed;
 use super::error::GrantError;
 use super::means::{Asked, Means};
-use super::{jwt_bearer, refresh_token};
+use super::refresh_token;
 use crate::domain::{Confirmation, LiveToken, Scopes};
 use crate::issue::{hint, recognise};
 
@@ -118,7 +119,7 @@ async fn login(token: &str, asked: Asked<'_>, means: &Means<'_>) -> Result<LiveT
     if !logins.iter().any(|login| login.id == found.session) {
         return Err(ended());
     }
-    let scopes = jwt_bearer::agreed(asked, means, &found.subject).await?;
+    let scopes = agreed(asked.client, means, &found.subject, false).await?;
     Ok(LiveToken {
         issuer: means.issuer.to_owned(),
         client_id: found.client_id,

@@ -1,6 +1,6 @@
 //! How does an approved request become an access token?
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::IssueError;
 use super::claims::{Audience, Claims, Cnf, Ours, ScopeText};
@@ -33,6 +33,10 @@ pub struct Order<'o> {
     pub person: Option<&'o Grant>,
     /// The token that it comes from; `None`: from none.
     pub source: Option<Source<'o>>,
+    /// How long it may last at most, in seconds; `None`: as long as others of the client.
+    pub longest_seconds: Option<u32>,
+    /// More that it says; none of the names that are given here.
+    pub claims: &'o Map<String, Value>,
     pub confirmation: &'o Confirmation,
     /// Unix seconds.
     pub now: i64,
@@ -67,6 +71,7 @@ pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<Access
     // Tokens until `ended_until` were revoked together, whole seconds: one that is issued in the
     // same second afterwards is dated to the next.
     let issued_at = order.now.max(client.ended_until.saturating_add(1));
+    let seconds = order.longest_seconds.map_or(seconds, |longest| seconds.min(longest));
     let source = order.source;
     let left = source.map_or(i64::MAX, |source| source.until.saturating_sub(issued_at));
     let seconds = seconds.min(u32::try_from(left.max(0)).unwrap_or(u32::MAX));
@@ -88,6 +93,7 @@ pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<Access
             (None, family) => family.map(|fam| Ours { fam, sid: None }),
         },
         act: source.map(|source| source.act),
+        more: order.claims,
     };
     let signer = ring.signer(client.algorithm.unwrap_or(rules.algorithm))?;
     let token = signer.sign("at+jwt", &claims)?;

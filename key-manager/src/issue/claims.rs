@@ -1,7 +1,7 @@
 //! What does an access token say? (RFC 9068 section 2.2, KM-060)
 
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::domain::{Confirmation, Scopes};
 
@@ -31,6 +31,9 @@ pub(super) struct Claims<'t> {
     /// Who acts, if not the subject (RFC 8693 section 4.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) act: Option<&'t Value>,
+    /// What else there is to say.
+    #[serde(flatten)]
+    pub(super) more: &'t Map<String, Value>,
 }
 
 /// What only we and our gateways read (KM-060).

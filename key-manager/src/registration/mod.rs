@@ -16,7 +16,7 @@ use crate::domain::{
     RefreshPolicy, Requests, ScopeError, Scopes, UnknownAlgorithm, UnknownPolicy, is_deceptive,
 };
 use crate::endpoint::Authority;
-use crate::grant::{GrantKind, UnknownGrant};
+use crate::grant::{GrantKind, Offered, UnknownGrant};
 use crate::issue::{IssueError, Wish};
 use crate::store::{StoreError, StoredClient, StoredSecret};
 use crate::vault::VaultError;
@@ -265,13 +265,13 @@ fn client(
     }
     let mut grants = Vec::new();
     for grant in &application.grant_types {
-        grants.push(grant.parse::<GrantKind>()?);
+        grants.push(authority.grants.find(grant)?);
     }
     if grants.is_empty() {
-        grants.push(GrantKind::ClientCredentials);
+        grants.push(Offered::BuiltIn(GrantKind::ClientCredentials));
     }
-    grants.sort_unstable();
-    grants.dedup();
+    grants.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+    grants.dedup_by(|one, other| one.name() == other.name());
     let longest = authority.rules.longest_seconds;
     if application.access_token_seconds > longest {
         return Err(RegistrationError::Life { longest });
@@ -285,7 +285,7 @@ fn client(
     }
     let authentication = settings.check(&authority.clients, || {
         let forbidden = grants.iter().find(|grant| !grant.is_for_public_clients());
-        forbidden.map_or(Ok(()), |grant| Err(grant.to_string()))
+        forbidden.map_or(Ok(()), |grant| Err(grant.name().to_owned()))
     })?;
     let public = authentication.method == AuthMethod::None;
     if public && application.requests.without_pkce {
@@ -320,12 +320,11 @@ fn client(
 
 fn redirects(
     application: &Application,
-    grants: &[GrantKind],
+    grants: &[Offered],
 ) -> Result<Vec<RedirectUri>, RegistrationError> {
-    let code = grants.contains(&GrantKind::AuthorizationCode);
-    let elsewhere = [GrantKind::DeviceCode, GrantKind::Ciba];
-    let people = code || elsewhere.iter().any(|grant| grants.contains(grant));
-    if !people && grants.contains(&GrantKind::RefreshToken) {
+    let has = |kind: GrantKind| grants.iter().any(|grant| grant.name() == kind.name());
+    let code = has(GrantKind::AuthorizationCode);
+    if !grants.iter().any(Offered::is_of_people) && has(GrantKind::RefreshToken) {
         return Err(RegistrationError::Refresh);
     }
     let uris = &application.redirect_uris;

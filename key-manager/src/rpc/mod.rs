@@ -1,5 +1,14 @@
-//! What does the key manager say to the other services?
+//! What does the key manager say to other services, and to the operator's programs?
+//!
+//! `collector` tells what was noticed; `grant_handler` asks a grant of the operator's, with
+//! `descriptor` for what it serves and `grant_words` for what it is asked and says.
 
 mod collector;
+mod descriptor;
+mod grant_handler;
+mod grant_words;
 
 pub use collector::deliver;
+pub use descriptor::{Descriptor, DescriptorError, PENDING, Parameter};
+pub use grant_handler::{Handler, HandlerError, HandlerRules};
+pub use grant_words::{Decision, Denial, Question, Single, Subject, Wait, Word};

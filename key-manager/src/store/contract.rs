@@ -305,6 +305,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     async fn family(&self, id: &str) -> Result<Option<StoredFamily>, StoreError>;
 
+    /// Adds a family that begins with nothing that was used up for it.
+    async fn add_family(&self, family: &StoredFamily) -> Result<(), StoreError>;
+
     /// Moves a family that lives and is at the generation of `rotation` to the next: one
     /// conditional write (KM-071). `false`: somebody else was faster, or it has ended.
     async fn rotate_family(&self, id: &str, rotation: &Rotation) -> Result<bool, StoreError>;

@@ -224,6 +224,8 @@ pub struct Failures {
 impl Failures {
     /// What attempts to log in with a name are digested under.
     pub const BY_NAME: &str = "login by name";
+    /// What attempts from a network are digested under.
+    pub const BY_NETWORK: &str = "login by network";
 
     /// How long a key is blocked after its `failures`-th failure in a row; 0: not at all.
     pub fn wait(&self, failures: i64) -> i64 {

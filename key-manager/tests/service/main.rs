@@ -7,6 +7,8 @@ mod databases;
 #[cfg(test)]
 mod elsewhere;
 #[cfg(test)]
+mod kiosk;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod process;
@@ -64,9 +66,13 @@ mod outage;
 #[cfg(test)]
 mod passwords;
 #[cfg(test)]
+mod plugins;
+#[cfg(test)]
 mod profiles;
 #[cfg(test)]
 mod proofs;
+#[cfg(test)]
+mod python_handler;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]

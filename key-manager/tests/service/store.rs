@@ -532,6 +532,9 @@ async fn attempts_that_come_at_once_are_all_counted() {
         let at = async |key: &str, now| store.begin_attempt(key, &LIMITS, now).await.expect("one");
         assert!(at("other", 10).await);
         assert!(!at("k", 69).await);
+        let blocked = async |key: &str, now| store.is_blocked(key, now).await.expect("an answer");
+        assert!(blocked("k", 69).await && !blocked("k", 70).await);
+        assert!(!blocked("other", 10).await && !blocked("nobody", 10).await);
         assert!(at("k", 70).await, "the first wait is over");
         assert!(!at("k", 70 + 119).await);
         assert!(at("k", 70 + 120).await, "the wait has doubled");
@@ -562,6 +565,9 @@ async fn a_code_is_used_once_and_its_family_begins_with_it() {
         assert_eq!(used.iter().filter(|used| *used.as_ref().expect("an answer")).count(), 1);
         assert_eq!(one.code("d").await.expect("read").expect("a code").used_at, Some(30));
         assert_eq!(one.family("f1").await.expect("read"), Some(begins));
+        one.add_family(&family("f2")).await.expect("added");
+        assert_eq!(two.family("f2").await.expect("read"), Some(family("f2")));
+        assert!(one.add_family(&family("f2")).await.is_err(), "it is there");
         one.sweep(60).await.expect("swept");
         assert!(one.code("d").await.expect("read").is_some(), "a second use would not be seen");
         one.sweep(60 + 86_401).await.expect("swept");

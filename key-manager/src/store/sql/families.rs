@@ -32,6 +32,18 @@ pub(super) async fn add(change: &mut Change, family: &StoredFamily) -> Result<()
     Ok(())
 }
 
+/// Adds one by itself.
+pub(super) async fn begin(database: &Database, family: &StoredFamily) -> Result<(), StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            add(&mut change, family).await?;
+            change.commit().await?;
+            Ok(())
+        })
+        .await
+}
+
 pub(super) async fn find(
     database: &Database,
     id: &str,

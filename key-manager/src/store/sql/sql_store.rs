@@ -353,6 +353,10 @@ impl Store for SqlStore {
         families::find(&self.0, id).await
     }
 
+    async fn add_family(&self, family: &StoredFamily) -> Result<(), StoreError> {
+        families::begin(&self.0, family).await
+    }
+
     async fn rotate_family(&self, id: &str, rotation: &Rotation) -> Result<bool, StoreError> {
         families::rotate(&self.0, id, rotation).await
     }

@@ -12,7 +12,7 @@ const FAILURES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<State>);
+pub(crate) struct Breaker(Mutex<State>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
@@ -22,7 +22,7 @@ struct State {
 
 impl Breaker {
     /// Whether one may ask. Whoever is let through after the pause keeps others out until `told`.
-    pub(super) fn admits(&self, now: Instant) -> bool {
+    pub(crate) fn admits(&self, now: Instant) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match state.closed_until {
             Some(until) if now < until => false,
@@ -35,7 +35,7 @@ impl Breaker {
     }
 
     /// What became of it.
-    pub(super) fn told(&self, answered: bool, now: Instant) {
+    pub(crate) fn told(&self, answered: bool, now: Instant) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if answered {
             *state = State::default();
