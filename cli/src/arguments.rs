@@ -6,8 +6,8 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, audit, backend, import, people, resources, rpc, subscriptions,
-    tokens, up,
+    alerts, analytics, apply, audit, backend, import, people, resources, rpc, signing_keys,
+    subscriptions, tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
@@ -54,6 +54,9 @@ pub(crate) enum Command {
     Token(tokens::Options),
     /// End an access token before its time
     Revoke(tokens::Revoke),
+    /// Keys that the key manager signs with
+    #[command(subcommand)]
+    Key(signing_keys::Command),
     /// People who log in at the key manager
     #[command(subcommand)]
     User(people::User),
@@ -109,6 +112,9 @@ mod tests {
             "turnpike user add ann --password-file f --claim email=a@b --claim email_verified=true",
             "turnpike user claims id --claim address={\"country\":\"CH\"}",
             "turnpike client add shop --redirect-uri https://a.example/cb --scope a --public",
+            "turnpike key list",
+            "turnpike key rotate --at-once",
+            "turnpike key revoke -_kid",
             "turnpike gateways -o yaml",
             "turnpike analytics usage --api n --app a --since 1h --interval 1m",
             "turnpike analytics geo",

@@ -21,6 +21,7 @@ mod output;
 mod people;
 mod resources;
 mod rpc;
+mod signing_keys;
 mod span;
 mod subscriptions;
 mod tokens;
@@ -86,6 +87,7 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
             people::approve(connection, user_id).await?
         }
         Command::User(people::User::Claims(asked)) => people::set_claims(connection, asked).await?,
+        Command::Key(asked) => signing_keys::run(connection, asked).await?,
         Command::Client(people::Client::Add(asked)) => {
             people::add_client(connection, asked).await?
         }

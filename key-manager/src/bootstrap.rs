@@ -86,7 +86,11 @@ pub async fn assemble(
     let tokens = &config.tokens;
     store.allow_life(i64::from(tokens.longest)).await?;
 
-    let rules = KeyRules { rotate: config.keys.rotate, algorithm: tokens.algorithm };
+    let rules = KeyRules {
+        rotate: config.keys.rotate,
+        publish: config.keys.publish,
+        algorithm: tokens.algorithm,
+    };
     let sealer = master.sealer()?;
     let audit = config.audit.rules();
     let audit = Audit::new(store.clone(), master.audit()?, host.clock.clone(), audit);
@@ -284,7 +288,7 @@ async fn follow_keys(host: &Host, authority: &Authority) {
             tracing::warn!(error = causes(&error), "keys not loaded");
             again = Duration::from_secs(1);
         }
-        authority.meter.keys(authority.keeper.ring().published());
+        authority.meter.keys(&authority.keeper.ring());
         tokio::select! {
             () = host.shutdown.wait() => return,
             changed = changes.changed() => if changed.is_err() { return },

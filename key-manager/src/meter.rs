@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
+use crate::issue::Ring;
+
 /// Every label has a fixed set of values: nothing that a client sends becomes one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Issued {
@@ -44,6 +46,11 @@ struct Asked {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Algorithm {
+    algorithm: &'static str,
+}
+
 /// The counters; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Meter {
@@ -55,6 +62,7 @@ pub struct Meter {
     watchers: Gauge,
     head: Gauge,
     keys: Gauge,
+    rotations: Family<Algorithm, Gauge>,
     noticed: Family<Kind, Counter>,
     plugins: Family<Asked, Counter>,
     plugin_seconds: Family<Plugin, Histogram>,
@@ -73,6 +81,7 @@ impl Meter {
             watchers: Gauge::default(),
             head: Gauge::default(),
             keys: Gauge::default(),
+            rotations: Family::default(),
             noticed: Family::default(),
             plugins: Family::default(),
             plugin_seconds: Family::new_with_constructor(|| {
@@ -92,6 +101,11 @@ impl Meter {
             let seconds = meter.plugin_seconds.clone();
             to.register("plugin_seconds", "Time to the answer of a plug-in", seconds);
             to.register("signing_keys", "Keys published", meter.keys.clone());
+            to.register(
+                "signing_key_rotation_timestamp_seconds",
+                "When another key signs",
+                meter.rotations.clone(),
+            );
         });
         meter
     }
@@ -138,8 +152,11 @@ impl Meter {
         self.head.set(i64::try_from(sequence).unwrap_or(i64::MAX));
     }
 
-    pub fn keys(&self, published: usize) {
-        self.keys.set(i64::try_from(published).unwrap_or(i64::MAX));
+    pub fn keys(&self, ring: &Ring) {
+        self.keys.set(i64::try_from(ring.published()).unwrap_or(i64::MAX));
+        for (algorithm, at) in ring.rotations() {
+            self.rotations.get_or_create(&Algorithm { algorithm: algorithm.name() }).set(*at);
+        }
     }
 }
 

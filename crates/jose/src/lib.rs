@@ -14,6 +14,7 @@ mod jwk;
 mod jws;
 mod mac;
 mod proof;
+mod public;
 mod signing;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
@@ -22,4 +23,5 @@ pub use jwk::{Key, KeySet, KeySetError};
 pub use jws::{Refusal, issuer_unverified, verify};
 pub use mac::verify_hs256;
 pub use proof::{Proof, verify_proof};
+pub use public::{PublicHalf, signed};
 pub use signing::{SigningError, SigningKey};

@@ -10,12 +10,11 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::Algorithm;
-use crate::encoding::encode;
-use crate::jwk::thumbprint;
+use crate::public::{PublicHalf, signed, unsigned_under};
 
 /// Why a key cannot be made, read or used.
 #[derive(Debug, thiserror::Error)]
@@ -39,17 +38,15 @@ enum Pair {
 
 /// A private key and its algorithm.
 pub struct SigningKey {
-    algorithm: Algorithm,
     pair: Pair,
-    public: Map<String, Value>,
-    kid: String,
+    public: PublicHalf,
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey")
-            .field("algorithm", &self.algorithm)
-            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm())
+            .field("kid", &self.kid())
             .finish_non_exhaustive()
     }
 }
@@ -80,9 +77,8 @@ impl SigningKey {
     }
 
     fn new(algorithm: Algorithm, pair: Pair) -> Result<Self, SigningError> {
-        let public = public_members(&pair).ok_or(SigningError::Crypto)?;
-        let kid = thumbprint(&public).ok_or(SigningError::Crypto)?;
-        Ok(Self { algorithm, pair, public, kid })
+        let public = public_half(algorithm, &pair).ok_or(SigningError::Crypto)?;
+        Ok(Self { pair, public })
     }
 
     /// The private key, in memory that is wiped when dropped.
@@ -97,27 +93,27 @@ impl SigningKey {
 
     /// The RFC 7638 thumbprint of the public key.
     pub fn kid(&self) -> &str {
-        &self.kid
+        self.public.kid()
     }
 
     /// What it signs with.
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    pub const fn algorithm(&self) -> Algorithm {
+        self.public.algorithm()
+    }
+
+    /// What the world knows of it.
+    pub const fn public(&self) -> &PublicHalf {
+        &self.public
     }
 
     /// The public key as a JWK for a key set, with `kid`, `alg` and `use`.
     pub fn public_jwk(&self) -> Value {
-        let mut jwk = self.public.clone();
-        jwk.insert("kid".to_owned(), json!(self.kid));
-        jwk.insert("alg".to_owned(), json!(self.algorithm.name()));
-        jwk.insert("use".to_owned(), json!("sig"));
-        Value::Object(jwk)
+        self.public.jwk()
     }
 
     /// `claims` as a compact JWT of type `typ`.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningError> {
-        let header = json!({ "alg": self.algorithm.name(), "kid": self.kid, "typ": typ });
-        self.sign_under(&header.to_string(), claims)
+        self.finish(self.public.unsigned(typ, claims)?)
     }
 
     /// `claims` as a compact JWT under a header that the caller wrote: one that carries the key
@@ -127,14 +123,12 @@ impl SigningKey {
         header: &str,
         claims: &impl Serialize,
     ) -> Result<String, SigningError> {
-        let payload = serde_json::to_vec(claims).map_err(SigningError::Claims)?;
-        let mut token = encode(header.as_bytes());
-        token.push('.');
-        token.push_str(&encode(&payload));
-        let signature = self.sign_bytes(token.as_bytes())?;
-        token.push('.');
-        token.push_str(&encode(&signature));
-        Ok(token)
+        self.finish(unsigned_under(header, claims)?)
+    }
+
+    fn finish(&self, unsigned: String) -> Result<String, SigningError> {
+        let signature = self.sign_bytes(unsigned.as_bytes())?;
+        Ok(signed(unsigned, &signature))
     }
 
     fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
@@ -143,7 +137,7 @@ impl SigningKey {
             Pair::Ecdsa(pair) => pair.sign(&random, message).map(|made| made.as_ref().to_vec()),
             Pair::Ed25519(pair) => pair.try_sign(message).map(|made| made.as_ref().to_vec()),
             Pair::Rsa(pair) => {
-                let padding = self.algorithm.rsa_signing().ok_or(SigningError::Crypto)?;
+                let padding = self.algorithm().rsa_signing().ok_or(SigningError::Crypto)?;
                 let mut made = vec![0; pair.public_modulus_len()];
                 pair.sign(padding, &random, message, &mut made).map(|()| made)
             }
@@ -152,34 +146,23 @@ impl SigningKey {
     }
 }
 
-fn public_members(pair: &Pair) -> Option<Map<String, Value>> {
-    let jwk = match pair {
-        Pair::Ecdsa(pair) => {
-            let point = pair.public_key().as_ref().strip_prefix(&[4])?;
-            let (x, y) = point.split_at_checked(point.len() / 2)?;
-            let curve = if x.len() == 32 { "P-256" } else { "P-384" };
-            json!({ "kty": "EC", "crv": curve, "x": encode(x), "y": encode(y) })
-        }
-        Pair::Ed25519(pair) => {
-            json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref()) })
-        }
+fn public_half(algorithm: Algorithm, pair: &Pair) -> Option<PublicHalf> {
+    match pair {
+        Pair::Ecdsa(pair) => PublicHalf::of_point(algorithm, pair.public_key().as_ref()),
+        Pair::Ed25519(pair) => PublicHalf::of_ed25519(pair.public_key().as_ref()),
         Pair::Rsa(pair) => {
             let (n, e) = rsa_components(pair.public_key().as_ref())?;
-            json!({ "kty": "RSA", "n": encode(n), "e": encode(e) })
+            PublicHalf::of_numbers(algorithm, n, e)
         }
-    };
-    match jwk {
-        Value::Object(map) => Some(map),
-        _ => None,
     }
 }
 
-/// The two numbers of a DER `RSAPublicKey` (RFC 8017 §A.1.1), without sign bytes.
+/// The two numbers of a DER `RSAPublicKey` (RFC 8017 §A.1.1).
 fn rsa_components(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (content, _) = der_value(der, 0x30)?;
     let (n, rest) = der_value(content, 0x02)?;
     let (e, _) = der_value(rest, 0x02)?;
-    Some((n.strip_prefix(&[0]).unwrap_or(n), e.strip_prefix(&[0]).unwrap_or(e)))
+    Some((n, e))
 }
 
 /// The content of the DER value with this tag at the front, and what follows it.

@@ -45,9 +45,23 @@ impl keys_server::Keys for FakeKeys {
         Ok(Response::new(Box::pin(self.shutdown.ends(stream))))
     }
 
+    async fn list(
+        &self,
+        _: Request<wire::ListKeysRequest>,
+    ) -> Result<Response<wire::ListKeysResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn rotate(
         &self,
         _: Request<wire::RotateKeysRequest>,
+    ) -> Result<Response<wire::KeySet>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn revoke(
+        &self,
+        _: Request<wire::RevokeKeyRequest>,
     ) -> Result<Response<wire::KeySet>, Status> {
         Err(Status::unimplemented("not here"))
     }

@@ -76,11 +76,36 @@ impl RefreshConfig {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "RawKeys")]
 pub struct KeysConfig {
-    #[serde(deserialize_with = "value::span")]
     pub rotate: Duration,
+    /// At most `rotate`.
+    pub publish: Duration,
     pub master: PathBuf,
+}
+
+/// As written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawKeys {
+    #[serde(deserialize_with = "value::span")]
+    rotate: Duration,
+    #[serde(deserialize_with = "value::span")]
+    publish: Duration,
+    master: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("`publish` is longer than `rotate`")]
+struct TooLate;
+
+impl TryFrom<RawKeys> for KeysConfig {
+    type Error = TooLate;
+
+    fn try_from(raw: RawKeys) -> Result<Self, TooLate> {
+        let RawKeys { rotate, publish, master } = raw;
+        if publish > rotate { Err(TooLate) } else { Ok(Self { rotate, publish, master }) }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

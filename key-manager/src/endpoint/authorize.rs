@@ -39,7 +39,9 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
     let client = client(authority, form.find("client_id").unwrap_or_default()).await?;
     let asked = match asked(authority, &client, &form).await {
         Ok(asked) => asked,
-        Err(Opening::Denied(denial)) => return astray(authority, &client, &form, denial),
+        Err(Opening::Denied(denial)) => {
+            return astray(authority, &client, &form, denial).await;
+        }
         Err(Opening::Failed(refusal)) => return Err(refusal),
     };
     let form = asked.as_ref().unwrap_or(&form);
@@ -50,7 +52,7 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
             let create = form.find("prompt") == Some("create");
             interaction::begin(authority, request, &client, ticket, create).await
         }
-        Err(denial) => astray(authority, &client, form, denial),
+        Err(denial) => astray(authority, &client, form, denial).await,
     }
 }
 
@@ -84,7 +86,7 @@ async fn asked(
 }
 
 /// Tells the client what is wrong, if it can be told: at an address of its own.
-fn astray(
+async fn astray(
     authority: &Authority,
     client: &Client,
     form: &Form,
@@ -93,7 +95,7 @@ fn astray(
     let redirect = form.find("redirect_uri").unwrap_or_default();
     admitted(client, redirect)?;
     let mode = form.find("response_mode").and_then(Mode::parse).unwrap_or(Mode::USUAL);
-    deny(authority, &Way::to(client, redirect, mode, form.find("state")), denial)
+    deny(authority, &Way::to(client, redirect, mode, form.find("state")), denial).await
 }
 
 /// A post from elsewhere comes without the cookie of our session; the same by GET has it.
@@ -238,12 +240,16 @@ pub(super) async fn grant(
     };
     authority.store.add_code(&authority.pepper.digest(CODE_OWNER, &code), &stored).await?;
     tracing::debug!(client = %client.id, user = user.id, "code issued");
-    ticket.way().send(authority, &[("code", code.as_str())])
+    ticket.way().send(authority, &[("code", code.as_str())]).await
 }
 
 /// Sends the person back with an error.
-pub(super) fn deny(authority: &Authority, way: &Way<'_>, denial: Denial) -> Result<Reply, Refusal> {
+pub(super) async fn deny(
+    authority: &Authority,
+    way: &Way<'_>,
+    denial: Denial,
+) -> Result<Reply, Refusal> {
     let Denial(error, description) = denial;
     tracing::debug!(error, description, "authorization denied");
-    way.send(authority, &[("error", error), ("error_description", description)])
+    way.send(authority, &[("error", error), ("error_description", description)]).await
 }

@@ -9,7 +9,7 @@ use super::response::Mode;
 use super::{Authority, Mfa, Reply, SignUp, reply};
 use crate::binding::PROOF_ALGORITHMS;
 use crate::client_auth::ASSERTION_ALGORITHMS;
-use crate::domain::{AuthMethod, LoginMethod, Profile};
+use crate::domain::{AuthMethod, LoginMethod, Profile, TokenAlgorithm};
 use crate::grant::{GrantKind, PKCE_METHOD};
 use crate::registration::Access;
 
@@ -67,7 +67,7 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "grant_types_supported": authority.grants.names(),
         "response_types_supported": ["code"],
         "response_modes_supported": Mode::names(),
-        "authorization_signing_alg_values_supported": ["ES256", "RS256"],
+        "authorization_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
         "code_challenge_methods_supported": [PKCE_METHOD],
         "authorization_response_iss_parameter_supported": true,
         "prompt_values_supported": prompts,
@@ -79,10 +79,10 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "request_object_signing_alg_values_supported": objects,
         "request_uri_parameter_supported": false,
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+        "id_token_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": signing,
-        "introspection_signing_alg_values_supported": ["ES256", "RS256"],
+        "introspection_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
         "introspection_endpoint_auth_methods_supported": proving,
         "introspection_endpoint_auth_signing_alg_values_supported": signing,
         "revocation_endpoint_auth_methods_supported": methods,

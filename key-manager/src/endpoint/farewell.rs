@@ -97,14 +97,14 @@ pub(super) async fn end_session(
     for id in clients {
         let Some(stored) = authority.store.client(&id).await? else { continue };
         let Some(uri) = &stored.client.logout_notice else { continue };
-        let token = logout_token(authority, &stored.client, user, session)?;
+        let token = logout_token(authority, &stored.client, user, session).await?;
         authority.farewells.tell(&stored.client, uri, &token);
     }
     Ok(true)
 }
 
 /// Section 2.4: it has no nonce, and its type is of its own, so that it passes for no ID token.
-fn logout_token(
+async fn logout_token(
     authority: &Authority,
     client: &Client,
     user: &str,
@@ -123,5 +123,5 @@ fn logout_token(
     });
     let ring = authority.keeper.ring();
     let signer = ring.signer(client.algorithm.unwrap_or(authority.rules.algorithm))?;
-    signer.sign("logout+jwt", &claims).map_err(|error| Refusal::Failed(Box::new(error)))
+    Ok(signer.sign("logout+jwt", &claims).await?)
 }

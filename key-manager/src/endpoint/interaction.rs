@@ -34,7 +34,7 @@ pub(super) async fn begin(
             proceed(authority, ticket, &session, &user, cookie, Some(client)).await
         }
         None if ticket.silent => {
-            refuse(authority, &ticket, Denial("login_required", "nobody is logged in"))
+            refuse(authority, &ticket, Denial("login_required", "nobody is logged in")).await
         }
         None if create => {
             let fresh = bind(authority, &mut ticket, cookie.as_deref());
@@ -82,7 +82,7 @@ async fn proceed(
     match (missing, client) {
         (Some(_), _) if ticket.silent => {
             let denial = Denial("interaction_required", "a second factor is wanted");
-            refuse(authority, &ticket, denial)
+            refuse(authority, &ticket, denial).await
         }
         (Some(missing), _) => {
             ticket.bind(authority, cookie);
@@ -185,7 +185,8 @@ pub(super) async fn decide(authority: &Authority, request: &Request) -> Result<R
     if form.find("answer") != Some("allow") {
         let event = Event::of("consent.refused").by(&user.id).client(client.id.as_str());
         authority.audit.record(event.outcome("refused").from(request.peer.address)).await?;
-        return refuse(authority, &ticket, Denial("access_denied", "the person did not agree"));
+        let denial = Denial("access_denied", "the person did not agree");
+        return refuse(authority, &ticket, denial).await;
     }
     let now = authority.clock.unix_seconds();
     let scopes = Scopes::parse(&ticket.scopes).map_err(Refusal::MalformedScope)?;
@@ -221,7 +222,7 @@ async fn agree(
     }
     if ticket.silent {
         let denial = Denial("consent_required", "the person has not agreed yet");
-        return refuse(authority, &ticket, denial);
+        return refuse(authority, &ticket, denial).await;
     }
     ticket.bind(authority, cookie);
     let shown: Vec<&str> = scopes.iter().collect();
@@ -262,8 +263,8 @@ pub(super) fn ask_login(
     Ok(page)
 }
 
-fn refuse(authority: &Authority, ticket: &Ticket, denial: Denial) -> Result<Reply, Refusal> {
-    deny(authority, &ticket.way(), denial)
+async fn refuse(authority: &Authority, ticket: &Ticket, denial: Denial) -> Result<Reply, Refusal> {
+    deny(authority, &ticket.way(), denial).await
 }
 
 pub(super) fn cookie(request: &Request) -> Option<String> {

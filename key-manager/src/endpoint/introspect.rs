@@ -31,7 +31,11 @@ pub(super) async fn introspect(authority: &Authority, request: &Request) -> Resu
     let found = live(authority, token).await?.filter(|token| may_hear(&client, token));
     authority.meter.introspected(found.is_some());
     let said = found.map_or_else(|| json!({ "active": false }), |token| shown(&token));
-    if wants_signed(request) { sign(authority, &client, &said) } else { Ok(reply::private(&said)) }
+    if wants_signed(request) {
+        sign(authority, &client, &said).await
+    } else {
+        Ok(reply::private(&said))
+    }
 }
 
 /// RFC 9701 section 4.
@@ -46,7 +50,7 @@ fn wants_signed(request: &Request) -> bool {
 }
 
 /// The answer as a JWT for the one who asked (RFC 9701 section 5): it can be kept as a proof.
-fn sign(authority: &Authority, client: &Client, said: &Value) -> Result<Reply, Refusal> {
+async fn sign(authority: &Authority, client: &Client, said: &Value) -> Result<Reply, Refusal> {
     let claims = json!({
         "iss": authority.issuer.as_str(),
         "aud": client.id.as_str(),
@@ -55,8 +59,7 @@ fn sign(authority: &Authority, client: &Client, said: &Value) -> Result<Reply, R
     });
     let ring = authority.keeper.ring();
     let signer = ring.signer(client.algorithm.unwrap_or(authority.rules.algorithm))?;
-    let signed = signer.sign("token-introspection+jwt", &claims);
-    let signed = signed.map_err(|error| Refusal::Failed(Box::new(error)))?;
+    let signed = signer.sign("token-introspection+jwt", &claims).await?;
     Ok(reply::private_text(signed, SIGNED))
 }
 

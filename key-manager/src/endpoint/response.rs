@@ -81,7 +81,7 @@ impl<'w> Way<'w> {
     }
 
     /// Sends the browser there with `pairs`.
-    pub(super) fn send(
+    pub(super) async fn send(
         &self,
         authority: &Authority,
         pairs: &[(&str, &str)],
@@ -91,7 +91,7 @@ impl<'w> Way<'w> {
         all.push(("iss", authority.issuer.as_str()));
         let signed;
         if self.mode.signed {
-            signed = self.sign(authority, &all)?;
+            signed = self.sign(authority, &all).await?;
             all = vec![("response", signed.as_str())];
         }
         let mark = match self.mode.carrier {
@@ -105,7 +105,7 @@ impl<'w> Way<'w> {
         see_other(&format!("{}{mark}{}", self.redirect_uri, query.finish()))
     }
 
-    fn sign(&self, authority: &Authority, pairs: &[(&str, &str)]) -> Result<String, Refusal> {
+    async fn sign(&self, authority: &Authority, pairs: &[(&str, &str)]) -> Result<String, Refusal> {
         let now = authority.clock.unix_seconds();
         let mut claims: Map<_, _> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
@@ -113,7 +113,7 @@ impl<'w> Way<'w> {
         claims.insert("exp".to_owned(), json!(now.saturating_add(SIGNED_SECONDS)));
         let ring = authority.keeper.ring();
         let signer = ring.signer(self.algorithm.unwrap_or(authority.rules.algorithm))?;
-        signer.sign("JWT", &claims).map_err(|error| Refusal::Failed(Box::new(error)))
+        Ok(signer.sign("JWT", &claims).await?)
     }
 }
 

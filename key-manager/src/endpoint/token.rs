@@ -90,7 +90,7 @@ async fn grant_token(
         // As with a client: what is issued after an end in the same second is dated to the next.
         now: now.max(ended_until.saturating_add(1)),
     };
-    let issued = issue(order, &authority.rules, &ring)?;
+    let issued = issue(order, &authority.rules, &ring).await?;
     tracing::debug!(client = %client.id, grant = kind.name(), %scopes, "token issued");
     authority.fraud.issued(client.id.as_str());
     if let Some(grant) = approval.grant().filter(|_| client.is_public()) {
@@ -113,7 +113,7 @@ async fn grant_token(
     if let Some(grant) = approval.grant().filter(|_| scopes.contains("openid")) {
         let (nonce, access_token) = (approval.nonce(), issued.token.as_str());
         let identity = Identity { client: &client, grant, nonce, access_token, now };
-        let token = identify(identity, &authority.rules, &ring)?;
+        let token = identify(identity, &authority.rules, &ring).await?;
         body.insert("id_token".to_owned(), json!(token));
     }
     let mut reply = reply::private(&Value::Object(body));

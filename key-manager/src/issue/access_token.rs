@@ -65,7 +65,11 @@ impl std::fmt::Debug for AccessToken {
     }
 }
 
-pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<AccessToken, IssueError> {
+pub async fn issue(
+    order: Order<'_>,
+    rules: &TokenRules,
+    ring: &Ring,
+) -> Result<AccessToken, IssueError> {
     let client = order.client;
     let seconds = client.access_token_seconds.unwrap_or(rules.seconds).min(rules.longest_seconds);
     // Tokens until `ended_until` were revoked together, whole seconds: one that is issued in the
@@ -96,6 +100,6 @@ pub fn issue(order: Order<'_>, rules: &TokenRules, ring: &Ring) -> Result<Access
         more: order.claims,
     };
     let signer = ring.signer(client.algorithm.unwrap_or(rules.algorithm))?;
-    let token = signer.sign("at+jwt", &claims)?;
+    let token = signer.sign("at+jwt", &claims).await?;
     Ok(AccessToken { token, expires_in: seconds })
 }

@@ -18,6 +18,13 @@ pub enum IssueError {
     Store(#[from] StoreError),
     #[error("the key {kid} in the store is another one than it says")]
     Swapped { kid: String },
+    #[error("no signing key has the kid {kid}")]
+    Unknown { kid: String },
+    #[error(
+        "the next {algorithm} key is not published long enough for everybody to know it; \
+         in {seconds} s it is"
+    )]
+    TooSoon { algorithm: TokenAlgorithm, seconds: i64 },
     #[error("other processes keep changing the keys")]
     Contended,
     #[error("making a key was interrupted")]

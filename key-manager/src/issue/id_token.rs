@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use super::{IssueError, Ring, TokenRules};
-use crate::domain::Client;
+use crate::domain::{Client, TokenAlgorithm};
 use crate::store::Grant;
 
 /// Long enough for a client to read it, once.
@@ -44,14 +44,13 @@ struct IdClaims<'i> {
     nonce: Option<&'i str>,
 }
 
-pub fn identify(
+pub async fn identify(
     identity: Identity<'_>,
     rules: &TokenRules,
     ring: &Ring,
 ) -> Result<String, IssueError> {
     let Identity { client, grant, nonce, access_token, now } = identity;
-    // Section 3.1.3.6: the left half of the hash that the signature uses, SHA-256 for both of ours.
-    let hash = digest::digest(&digest::SHA256, access_token.as_bytes());
+    let algorithm = client.algorithm.unwrap_or(rules.algorithm);
     let claims = IdClaims {
         iss: &rules.issuer,
         sub: &grant.user_id,
@@ -62,9 +61,21 @@ pub fn identify(
         acr: grant.method.acr(),
         amr: grant.method.amr(),
         sid: &grant.session_id,
-        at_hash: URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default()),
+        at_hash: half_hash(algorithm, access_token),
         nonce,
     };
-    let signer = ring.signer(client.algorithm.unwrap_or(rules.algorithm))?;
-    Ok(signer.sign("JWT", &claims)?)
+    ring.signer(algorithm)?.sign("JWT", &claims).await
+}
+
+/// Section 3.1.3.6: the left half of the hash that the signature uses.
+fn half_hash(algorithm: TokenAlgorithm, text: &str) -> String {
+    let with = match algorithm {
+        TokenAlgorithm::Es256 | TokenAlgorithm::Rs256 | TokenAlgorithm::Ps256 => &digest::SHA256,
+        TokenAlgorithm::Es384 => &digest::SHA384,
+        // Ed25519 hashes with SHA-512 inside.
+        TokenAlgorithm::EdDsa => &digest::SHA512,
+    };
+    let hash = digest::digest(with, text.as_bytes());
+    let half = hash.as_ref().get(..hash.as_ref().len() / 2);
+    URL_SAFE_NO_PAD.encode(half.unwrap_or_default())
 }

@@ -11,12 +11,12 @@ use chassis::task::Tasks;
 use jose::SigningKey;
 use tokio::sync::{Mutex, watch};
 
-use super::IssueError;
-use super::ring::{Ring, signature};
-use super::rotation::{Step, Wish, steps};
+use super::ring::{Ring, RingKey, signature};
+use super::rotation::{Plan, Step, Wish, steps};
+use super::{IssueError, Signer};
 use crate::audit::{Audit, Event};
 use crate::domain::{FORGET_MARGIN_SECONDS, KeyState, TokenAlgorithm};
-use crate::store::{KeyChange, Store, StoredKey};
+use crate::store::{KeyChange, KeyHome, Store, StoredKey};
 use crate::vault::Sealer;
 
 /// What the configuration says about keys.
@@ -24,8 +24,18 @@ use crate::vault::Sealer;
 pub struct KeyRules {
     /// How long a key signs.
     pub rotate: Duration,
+    /// How long a key is published before it signs.
+    pub publish: Duration,
     /// What tokens are signed with unless their client says otherwise.
     pub algorithm: TokenAlgorithm,
+}
+
+/// A key, and when its state changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    pub key: StoredKey,
+    /// When it goes to its next state if nobody wishes otherwise, Unix seconds.
+    pub until: i64,
 }
 
 /// How often a step is tried again when another process was faster.
@@ -54,7 +64,7 @@ impl Keeper {
         clock: Clock,
         tasks: Tasks,
     ) -> Result<Self, IssueError> {
-        let empty = Ring::new(0, Vec::new())?;
+        let empty = Ring::new(0, Vec::new(), Vec::new())?;
         let ring = watch::Sender::new(Arc::new(empty));
         let keeper =
             Self { store, audit, sealer, rules, clock, tasks, ring, turn: Mutex::default() };
@@ -82,19 +92,53 @@ impl Keeper {
         let _turn = self.turn.lock().await;
         for _ in 0..ATTEMPTS {
             let (version, keys) = self.store.keys().await?;
-            let rotate = i64::try_from(self.rules.rotate.as_secs()).unwrap_or(i64::MAX);
-            let steps = steps(&keys, wish, rotate, self.clock.unix_seconds());
+            if let Wish::Revoke(kid) = &wish
+                && !keys.iter().any(|key| key.kid == *kid)
+            {
+                return Err(IssueError::Unknown { kid: kid.clone() });
+            }
+            let steps = steps(&keys, &wish, &self.plan(), self.clock.unix_seconds());
             if steps.is_empty() {
                 return self.load(version, &keys);
             }
             let changes = self.prepare(steps).await?;
-            if self.noting(who, wish, &changes).change_keys(version, &changes).await? {
+            if self.noting(who, &wish, &changes).change_keys(version, &changes).await? {
                 let (version, keys) = self.store.keys().await?;
                 tracing::info!(version, keys = keys.len(), ?wish, "signing keys changed");
                 return self.load(version, &keys);
             }
         }
         Err(IssueError::Contended)
+    }
+
+    /// Whether a rotation now would take keys that everybody knows.
+    pub async fn may_rotate(&self) -> Result<(), IssueError> {
+        let (plan, now) = (self.plan(), self.clock.unix_seconds());
+        let (_, keys) = self.store.keys().await?;
+        let next = keys.iter().filter(|key| key.state == KeyState::Next);
+        let left = |key: &StoredKey| plan.known_at(key).saturating_sub(now);
+        match next.max_by_key(|key| left(key)) {
+            Some(key) if left(key) > 0 => {
+                Err(IssueError::TooSoon { algorithm: key.algorithm, seconds: left(key) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every key, also those that are published no more.
+    pub async fn list(&self) -> Result<Vec<Scheduled>, IssueError> {
+        let (_, keys) = self.store.keys().await?;
+        let rotations = rotations(&keys, &self.plan());
+        let rotation = |key: &StoredKey| {
+            let of = rotations.iter().find(|(algorithm, _)| *algorithm == key.algorithm);
+            of.map_or(0, |(_, at)| *at)
+        };
+        let until = |key: &StoredKey| match key.state {
+            KeyState::Active | KeyState::Next => rotation(key),
+            KeyState::Retiring | KeyState::Revoked => key.gone_after,
+        };
+        let scheduled = |key: StoredKey| Scheduled { until: until(&key), key };
+        Ok(keys.into_iter().map(scheduled).collect())
     }
 
     /// Brings the ring to what another process made of the keys.
@@ -104,10 +148,23 @@ impl Keeper {
         self.load(version, &keys)
     }
 
+    fn plan(&self) -> Plan {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        Plan {
+            rotate_seconds: seconds(self.rules.rotate),
+            publish_seconds: seconds(self.rules.publish),
+            home: KeyHome::Store,
+        }
+    }
+
     /// The store, that says in the audit log which keys came and went.
-    fn noting(&self, who: &str, wish: Wish, changes: &[KeyChange]) -> Arc<dyn Store> {
+    fn noting(&self, who: &str, wish: &Wish, changes: &[KeyChange]) -> Arc<dyn Store> {
         let steps: Vec<String> = changes.iter().map(ToString::to_string).collect();
-        let event = Event::of(if wish == Wish::Rotate { "keys.rotated" } else { "keys.changed" });
+        let event = Event::of(match wish {
+            Wish::Rotate => "keys.rotated",
+            Wish::Revoke(_) => "keys.revoked",
+            Wish::Tend | Wish::Have(_) => "keys.changed",
+        });
         self.audit.noting(event.by(who).with("steps", &steps.join(", ")))
     }
 
@@ -121,6 +178,7 @@ impl Keeper {
             changes.push(match step {
                 Step::Remove { kid } => KeyChange::Remove { kid },
                 Step::Retire { kid } => KeyChange::Retire { kid, since: now, gone_after },
+                Step::Revoke { kid } => KeyChange::Revoke { kid, since: now, gone_after },
                 Step::Activate { kid } => KeyChange::Activate { kid, since: now },
                 Step::Make { algorithm, state } => {
                     KeyChange::Add(self.make(algorithm, state, now).await?)
@@ -140,8 +198,8 @@ impl Keeper {
         let made = self.tasks.blocking(move || SigningKey::generate(signature(algorithm)));
         let key = made.await.map_err(|_| IssueError::Interrupted)??;
         let sealed = self.sealer.seal(&purpose(key.kid(), algorithm), &key.to_pkcs8()?)?;
-        let kid = key.kid().to_owned();
-        Ok(StoredKey { kid, algorithm, state, sealed, since: now, gone_after: 0 })
+        let (kid, home) = (key.kid().to_owned(), KeyHome::Store);
+        Ok(StoredKey { kid, algorithm, state, home, sealed, since: now, gone_after: 0 })
     }
 
     fn load(&self, version: u64, keys: &[StoredKey]) -> Result<Arc<Ring>, IssueError> {
@@ -149,19 +207,34 @@ impl Keeper {
         if current.version() == version && version > 0 {
             return Ok(current);
         }
-        let open = |stored: &StoredKey| {
-            let der = self.sealer.open(&purpose(&stored.kid, stored.algorithm), &stored.sealed)?;
-            let key = SigningKey::from_pkcs8(signature(stored.algorithm), &der)?;
-            if key.kid() != stored.kid {
-                return Err(IssueError::Swapped { kid: stored.kid.clone() });
-            }
-            Ok((stored.state, stored.algorithm, Arc::new(key)))
-        };
-        let opened = keys.iter().map(open).collect::<Result<_, _>>()?;
-        let ring = Arc::new(Ring::new(version, opened)?);
+        let published = keys.iter().filter(|key| key.state.is_published());
+        let opened = published.map(|key| self.open_key(key)).collect::<Result<_, _>>()?;
+        let ring = Arc::new(Ring::new(version, opened, rotations(keys, &self.plan()))?);
         self.ring.send_replace(Arc::clone(&ring));
         Ok(ring)
     }
+
+    fn open_key(&self, stored: &StoredKey) -> Result<RingKey, IssueError> {
+        let (state, algorithm) = (stored.state, stored.algorithm);
+        let der = self.sealer.open(&purpose(&stored.kid, algorithm), &stored.sealed)?;
+        let key = SigningKey::from_pkcs8(signature(algorithm), &der)?;
+        if key.kid() != stored.kid {
+            return Err(IssueError::Swapped { kid: stored.kid.clone() });
+        }
+        let public = key.public().clone();
+        let signer = (state == KeyState::Active).then(|| Signer::Here(Arc::new(key)));
+        Ok(RingKey { state, algorithm, public, signer })
+    }
+}
+
+/// When another key signs, by algorithm.
+fn rotations(keys: &[StoredKey], plan: &Plan) -> Vec<(TokenAlgorithm, i64)> {
+    let of = |state: KeyState| keys.iter().filter(move |key| key.state == state);
+    let rotation = |active: &StoredKey| {
+        let next = of(KeyState::Next).find(|key| key.algorithm == active.algorithm)?;
+        Some((active.algorithm, plan.rotates_at(active, next)))
+    };
+    of(KeyState::Active).filter_map(rotation).collect()
 }
 
 /// What a sealed private key is for; authenticated with it.

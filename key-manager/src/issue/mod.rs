@@ -8,12 +8,14 @@ mod keeper;
 mod recognise;
 mod ring;
 mod rotation;
+mod signer;
 
 pub use access_token::{AccessToken, Order, Source, TokenRules, issue};
 pub use claims::cnf;
 pub use error::IssueError;
 pub use id_token::{Identity, identify};
-pub use keeper::{Keeper, KeyRules};
+pub use keeper::{Keeper, KeyRules, Scheduled};
 pub use recognise::{Hint, hint, recognise};
 pub use ring::Ring;
 pub use rotation::Wish;
+pub use signer::Signer;

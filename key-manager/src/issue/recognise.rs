@@ -4,12 +4,12 @@ use jose::Expectation;
 use serde::Deserialize as _;
 
 use super::claims::Cnf;
-use super::ring::Ring;
-use crate::domain::{Confirmation, LiveToken};
+use super::ring::{Ring, signature};
+use crate::domain::{Confirmation, LiveToken, TokenAlgorithm};
 
 /// Reads a token back. Whatever is wrong with it, the answer is the same: it is none.
 pub fn recognise(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<LiveToken> {
-    let expect = Expectation::access_token(issuer);
+    let expect = expectation(issuer);
     let claims = jose::verify(token, ring.verifying(), &expect, now).ok()?;
     // `exp` is exact here: it was written by this clock.
     if claims.expires_at <= now {
@@ -37,6 +37,12 @@ pub fn recognise(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Liv
     })
 }
 
+/// What the keys of the ring may have signed.
+fn expectation(issuer: &str) -> Expectation {
+    let algorithms = TokenAlgorithm::ALL.map(signature).to_vec();
+    Expectation { algorithms, ..Expectation::access_token(issuer) }
+}
+
 /// An ID token that a client shows again, to say whom it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint {
@@ -59,7 +65,7 @@ pub fn hint(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Hint> {
     let expect = Expectation {
         types: vec!["JWT".to_owned()],
         skew_seconds: OLDEST_SECONDS,
-        ..Expectation::access_token(issuer)
+        ..expectation(issuer)
     };
     let claims = jose::verify(token, ring.verifying(), &expect, now).ok()?;
     let [client_id] = claims.audience.as_slice() else { return None };

@@ -10,7 +10,7 @@ mod sql;
 
 pub use contract::{Store, StoreError};
 pub use record::{
-    AuditHead, AuditLine, Chain, DeviceState, Failures, Grant, Joined, KeyChange, Ledger, Note,
+    AuditHead, AuditLine, Chain, DeviceState, Failures, Grant, Joined, KeyChange, KeyHome, Ledger, Note,
     Noted, Rotation, Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
     StoredDevice, StoredFamily, StoredKey, StoredPush, StoredSecret, StoredSession, StoredUser,
     Use, Used,

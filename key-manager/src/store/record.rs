@@ -61,12 +61,37 @@ pub struct StoredKey {
     pub kid: String,
     pub algorithm: TokenAlgorithm,
     pub state: KeyState,
-    /// The private key under the master key, base64url.
+    pub home: KeyHome,
+    /// Under the master key, base64url: the private key, or where to find it. Empty once revoked.
     pub sealed: String,
     /// Since when it is in this state, Unix seconds.
     pub since: i64,
-    /// When a retiring key is removed, Unix seconds; else 0.
+    /// When a retiring or revoked key is removed, Unix seconds; else 0.
     pub gone_after: i64,
+}
+
+/// Where the private half of a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyHome {
+    /// In the store, sealed.
+    Store,
+    /// In a device that signs with it and does not give it away.
+    Hsm,
+}
+
+impl KeyHome {
+    pub const ALL: [Self; 2] = [Self::Store, Self::Hsm];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Hsm => "hsm",
+        }
+    }
+
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|home| home.name() == name)
+    }
 }
 
 /// A step in the life of a key.
@@ -84,7 +109,13 @@ pub enum KeyChange {
         since: i64,
         gone_after: i64,
     },
-    /// Gone from the set.
+    /// Published no more, and its private half forgotten.
+    Revoke {
+        kid: String,
+        since: i64,
+        gone_after: i64,
+    },
+    /// Gone from the store.
     Remove {
         kid: String,
     },
@@ -96,6 +127,7 @@ impl fmt::Display for KeyChange {
             Self::Add(key) => write!(f, "add {}", key.kid),
             Self::Activate { kid, .. } => write!(f, "activate {kid}"),
             Self::Retire { kid, .. } => write!(f, "retire {kid}"),
+            Self::Revoke { kid, .. } => write!(f, "revoke {kid}"),
             Self::Remove { kid } => write!(f, "remove {kid}"),
         }
     }

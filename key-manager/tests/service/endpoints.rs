@@ -226,7 +226,10 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "authorization_response_iss_parameter_supported": true,
       "authorization_signing_alg_values_supported": [
         "ES256",
-        "RS256"
+        "RS256",
+        "ES384",
+        "PS256",
+        "EdDSA"
       ],
       "backchannel_authentication_endpoint": "https://127.0.0.1:9453/oauth2/bc-authorize",
       "backchannel_logout_session_supported": true,
@@ -290,7 +293,10 @@ async fn discovery_announces_what_works_and_nothing_else() {
       ],
       "id_token_signing_alg_values_supported": [
         "ES256",
-        "RS256"
+        "RS256",
+        "ES384",
+        "PS256",
+        "EdDSA"
       ],
       "introspection_endpoint": "https://127.0.0.1:9453/oauth2/introspect",
       "introspection_endpoint_auth_methods_supported": [
@@ -311,7 +317,10 @@ async fn discovery_announces_what_works_and_nothing_else() {
       ],
       "introspection_signing_alg_values_supported": [
         "ES256",
-        "RS256"
+        "RS256",
+        "ES384",
+        "PS256",
+        "EdDSA"
       ],
       "issuer": "https://127.0.0.1:9453/oauth2",
       "jwks_uri": "https://127.0.0.1:9453/oauth2/jwks",

@@ -5,8 +5,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
+use key_manager::domain::{KeyState, TokenAlgorithm};
 use key_manager::endpoint::Request;
-use key_manager::issue::Wish;
+use key_manager::issue::{IssueError, Wish};
+use key_manager::registration::Application;
 use key_manager::store::Store as _;
 
 use crate::databases::each;
@@ -57,6 +59,93 @@ async fn keys_rotate_by_time_and_go_when_their_last_token_has_ended() {
         assert_eq!(stand.kids().await, rotated[..2]);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_next_key_is_published_before_it_signs() {
+    let scratch = crate::databases::Scratch::sqlite();
+    let stand = Stand::on(&scratch).await;
+    let keeper = &stand.authority.keeper;
+    let seconds = async || match keeper.may_rotate().await {
+        Err(IssueError::TooSoon { seconds, .. }) => seconds,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(seconds().await, 600);
+    stand.pass(599);
+    assert_eq!(seconds().await, 1);
+    stand.pass(1);
+    keeper.may_rotate().await.expect("everybody knows the next key");
+
+    // A next key that comes late puts the rotation off.
+    stand.pass(30 * DAY - 700);
+    let before = stand.kids().await;
+    keeper.change(Wish::Revoke(before[1].clone())).await.expect("revoked");
+    let next = stand.kids().await[1].clone();
+    stand.pass(100);
+    keeper.change(Wish::Tend).await.expect("tended");
+    assert_eq!(stand.kids().await, [before[0].clone(), next.clone()]);
+    let list = keeper.list().await.expect("keys");
+    let until = |kid: &str| list.iter().find(|one| one.key.kid == kid).expect("the key").until;
+    let now = stand.authority.clock.unix_seconds();
+    assert_eq!((until(&before[0]), until(&next)), (now + 500, now + 500));
+    assert_eq!(keeper.ring().rotations(), [(TokenAlgorithm::Es256, now + 500)]);
+    stand.pass(500);
+    keeper.change(Wish::Tend).await.expect("tended");
+    assert_eq!(stand.kids().await[0], next);
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_gone_at_once_and_so_is_what_it_signed() {
+    each(async |scratch| {
+        let stand = Stand::on(&scratch).await;
+        let other = Stand::on(&scratch).await;
+        let client = stand.client(&[]).await;
+        let token = stand.token(&client).await;
+        let before = stand.kids().await;
+        let keeper = &stand.authority.keeper;
+        keeper.change(Wish::Revoke(before[0].clone())).await.expect("revoked");
+        let after = stand.kids().await;
+        assert_eq!((after.len(), &after[0]), (2, &before[1]), "the next key signs");
+        assert!(!after.contains(&before[0]));
+        assert!(!stand.active(&client, &token).await);
+        let fresh = stand.token(&client).await;
+        assert_eq!(part(&fresh, 0)["kid"], after[0]);
+        assert!(stand.active(&client, &fresh).await);
+
+        // Another process drops it when it looks at the store.
+        assert!(other.active(&client, &token).await);
+        other.authority.keeper.reload().await.expect("loaded");
+        assert!(!other.active(&client, &token).await);
+
+        let list = keeper.list().await.expect("keys");
+        let gone = list.iter().find(|one| one.key.kid == before[0]).expect("the key");
+        assert_eq!((gone.key.state, gone.key.sealed.as_str()), (KeyState::Revoked, ""));
+        keeper.change(Wish::Revoke(before[0].clone())).await.expect("twice is no error");
+        let unknown = keeper.change(Wish::Revoke("nothing".to_owned())).await;
+        assert!(matches!(unknown, Err(IssueError::Unknown { .. })), "{unknown:?}");
+        stand.pass(DAY + 301);
+        keeper.change(Wish::Tend).await.expect("tended");
+        assert_eq!(keeper.list().await.expect("keys").len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_algorithm_signs_with_keys_of_its_own() {
+    let scratch = crate::databases::Scratch::sqlite();
+    let stand = Stand::on(&scratch).await;
+    for (count, algorithm) in TokenAlgorithm::ALL.into_iter().enumerate() {
+        let application = Application {
+            name: algorithm.name().to_owned(),
+            algorithm: algorithm.name().to_owned(),
+            ..Application::default()
+        };
+        let client = stand.register(application).await;
+        let token = stand.token(&client).await;
+        assert_eq!(part(&token, 0)["alg"], algorithm.name());
+        assert!(stand.active(&client, &token).await, "{algorithm}");
+        assert_eq!(stand.kids().await.len(), 2 * (count + 1));
+    }
 }
 
 #[tokio::test]

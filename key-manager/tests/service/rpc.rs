@@ -22,10 +22,10 @@ use turnpike_proto::identity::v1::token_endpoint_client::TokenEndpointClient;
 use turnpike_proto::identity::v1::users_client::UsersClient;
 use turnpike_proto::identity::v1::{
     CreateUserRequest, DeleteUserRequest, DisableUserRequest, ForwardRequest, ForwardResponse,
-    HeaderField, IntrospectRequest, ListAuditRequest, RegisterClientRequest,
-    RegisterClientResponse, RemoveClientRequest, Revocation, RevokeRequest, RotateKeysRequest,
-    SetPasswordRequest, VerifyAuditRequest, WatchKeysRequest, WatchRevocationsRequest,
-    WatchRevocationsResponse,
+    HeaderField, IntrospectRequest, ListAuditRequest, ListKeysRequest, RegisterClientRequest,
+    RegisterClientResponse, RemoveClientRequest, Revocation, RevokeKeyRequest, RevokeRequest,
+    RotateKeysRequest, SetPasswordRequest, VerifyAuditRequest, WatchKeysRequest,
+    WatchRevocationsRequest, WatchRevocationsResponse,
 };
 
 use crate::databases::{Scratch, each};
@@ -236,13 +236,30 @@ async fn two_key_managers_on_one_database_are_one() {
         assert!(!two.active(&scratch, &token).await);
 
         let mut admin = KeysClient::new(one.to(&scratch, "admin"));
-        let rotated = admin.rotate(RotateKeysRequest {}).await.expect("rotated").into_inner();
+        let rotated =
+            admin.rotate(RotateKeysRequest { at_once: true }).await.expect("rotated").into_inner();
         let soon = tokio::time::timeout(Duration::from_secs(5), keys.message()).await;
         let after = soon.expect("in time").expect("a message").expect("a set").jwks;
         assert_eq!(after, rotated.jwks);
         assert_ne!(after, before);
         let token = two.token(&scratch, &client).await;
         assert!(one.active(&scratch, &token).await);
+
+        let soon = admin.rotate(RotateKeysRequest { at_once: false }).await.expect_err("too soon");
+        assert_eq!(soon.code(), Code::FailedPrecondition);
+        let listed = admin.list(ListKeysRequest {}).await.expect("keys").into_inner().keys;
+        let of = |state: &str| listed.iter().find(|key| key.state == state).expect("a key").clone();
+        let (active, next) = (of("active"), of("next"));
+        assert_eq!((listed.len(), active.home.as_str()), (3, "store"));
+        assert!(active.until.is_some() && active.until == next.until);
+        admin.revoke(RevokeKeyRequest { kid: active.kid.clone() }).await.expect("revoked");
+        let soon = tokio::time::timeout(Duration::from_secs(5), keys.message()).await;
+        let left = soon.expect("in time").expect("a message").expect("a set").jwks;
+        assert!(!left.contains(&active.kid) && left.contains(&next.kid), "{left}");
+        assert!(!two.active(&scratch, &token).await);
+        let unknown = RevokeKeyRequest { kid: "nothing".to_owned() };
+        let refused = admin.revoke(unknown).await.expect_err("a refusal");
+        assert_eq!(refused.code(), Code::NotFound);
     })
     .await;
 }
@@ -272,7 +289,7 @@ async fn who_is_not_in_the_table_is_refused() {
         assert_eq!(refused.code(), Code::PermissionDenied, "{name}");
     }
     let mut keys = KeysClient::new(running.to(&scratch, "gateway"));
-    let refused = keys.rotate(RotateKeysRequest {}).await.expect_err("a refusal");
+    let refused = keys.rotate(RotateKeysRequest { at_once: true }).await.expect_err("a refusal");
     assert_eq!(refused.code(), Code::PermissionDenied);
 }
 

@@ -10,8 +10,9 @@ use key_manager::domain::{
     TokenAlgorithm, User, UserName,
 };
 use key_manager::store::{
-    DatabaseUrl, Failures, Grant, KeyChange, Rotation, SqlStore, Store, StoreError, StoredClient,
-    StoredCode, StoredFamily, StoredKey, StoredSecret, StoredSession, StoredUser, Use, Used,
+    DatabaseUrl, Failures, Grant, KeyChange, KeyHome, Rotation, SqlStore, Store, StoreError,
+    StoredClient, StoredCode, StoredFamily, StoredKey, StoredSecret, StoredSession, StoredUser,
+    Use, Used,
 };
 
 use crate::databases::{Scratch, each};
@@ -240,6 +241,7 @@ async fn keys_change_all_or_nothing_and_only_from_the_version_that_was_read() {
             kid: kid.to_owned(),
             algorithm: TokenAlgorithm::Es256,
             state,
+            home: KeyHome::Hsm,
             sealed: "sealed".to_owned(),
             since: 1,
             gone_after: 0,
@@ -264,8 +266,14 @@ async fn keys_change_all_or_nothing_and_only_from_the_version_that_was_read() {
         assert_eq!((version, keys.len()), (2, 3));
         let retired = StoredKey { state: KeyState::Retiring, since: 3, gone_after: 9, ..active };
         assert!(keys.contains(&retired));
+        let ended = [KeyChange::Revoke { kid: "n".to_owned(), since: 4, gone_after: 10 }];
+        assert!(store.change_keys(2, &ended).await.expect("changed"));
+        let keys = store.keys().await.expect("keys").1;
+        let revoked = keys.iter().find(|key| key.kid == "n").expect("the key");
+        assert_eq!((revoked.state, revoked.sealed.as_str()), (KeyState::Revoked, ""));
+        assert_eq!((revoked.since, revoked.gone_after), (4, 10));
         let gone = [KeyChange::Remove { kid: "a".to_owned() }];
-        assert!(store.change_keys(2, &gone).await.expect("changed"));
+        assert!(store.change_keys(3, &gone).await.expect("changed"));
         assert_eq!(store.keys().await.expect("keys").1.len(), 2);
     })
     .await;

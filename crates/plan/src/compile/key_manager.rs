@@ -37,13 +37,17 @@ impl KeyManagerPlan {
     }
 }
 
+/// What our own key manager may sign with.
+const OURS: [Algorithm; 5] =
+    [Algorithm::ES256, Algorithm::RS256, Algorithm::ES384, Algorithm::PS256, Algorithm::EdDSA];
+
 /// `resident` where no resource describes it.
 pub(crate) fn built_in_resident() -> KeyManagerPlan {
     KeyManagerPlan {
         name: RESIDENT.into(),
         issuer: "".into(),
         keys: None,
-        expectation: Expectation::access_token(""),
+        expectation: Expectation { algorithms: OURS.to_vec(), ..Expectation::access_token("") },
         consumer_key_claim: None,
     }
 }

@@ -1,4 +1,4 @@
-//! The keys in force, as they change.
+//! The keys: for those who watch them, and for those who change them.
 
 use std::pin::Pin;
 
@@ -6,11 +6,14 @@ use chassis::Shutdown;
 use futures_util::{Stream, StreamExt as _, stream};
 use tonic::{Request, Response, Status};
 use turnpike_proto::identity::v1::keys_server::Keys;
-use turnpike_proto::identity::v1::{KeySet, RotateKeysRequest, WatchKeysRequest};
+use turnpike_proto::identity::v1::{
+    KeySet, ListKeysRequest, ListKeysResponse, RevokeKeyRequest, RotateKeysRequest,
+    WatchKeysRequest,
+};
 
 use super::{caller, status, to_proto};
 use crate::endpoint::Authority;
-use crate::issue::Wish;
+use crate::issue::{Ring, Wish};
 
 #[derive(Debug)]
 pub(super) struct KeySets {
@@ -44,14 +47,43 @@ impl Keys for KeySets {
         Ok(Response::new(self.shutdown.ends(sets).boxed()))
     }
 
+    async fn list(
+        &self,
+        _request: Request<ListKeysRequest>,
+    ) -> Result<Response<ListKeysResponse>, Status> {
+        let keys = self.authority.keeper.list().await;
+        let keys = keys.map_err(|error| status::of_issue(&error))?;
+        let keys = keys.into_iter().map(to_proto::signing_key).collect();
+        Ok(Response::new(ListKeysResponse { keys }))
+    }
+
     async fn rotate(
         &self,
         request: Request<RotateKeysRequest>,
     ) -> Result<Response<KeySet>, Status> {
         let by = caller(&request);
-        let rotated = self.authority.keeper.change_for(&by, Wish::Rotate).await;
+        let keeper = &self.authority.keeper;
+        if !request.get_ref().at_once {
+            keeper.may_rotate().await.map_err(|error| status::of_issue(&error))?;
+        }
+        let rotated = keeper.change_for(&by, Wish::Rotate).await;
         let ring = rotated.map_err(|error| status::of_issue(&error))?;
         tracing::info!(by, "signing keys rotated on demand");
-        Ok(Response::new(to_proto::key_set(self.authority.issuer.as_str(), &ring)))
+        Ok(Response::new(self.set(&ring)))
+    }
+
+    async fn revoke(&self, request: Request<RevokeKeyRequest>) -> Result<Response<KeySet>, Status> {
+        let by = caller(&request);
+        let kid = request.into_inner().kid;
+        let revoked = self.authority.keeper.change_for(&by, Wish::Revoke(kid.clone())).await;
+        let ring = revoked.map_err(|error| status::of_issue(&error))?;
+        tracing::warn!(by, kid, "signing key revoked");
+        Ok(Response::new(self.set(&ring)))
+    }
+}
+
+impl KeySets {
+    fn set(&self, ring: &Ring) -> KeySet {
+        to_proto::key_set(self.authority.issuer.as_str(), ring)
     }
 }

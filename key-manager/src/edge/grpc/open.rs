@@ -55,7 +55,7 @@ pub async fn rpc(
 fn allowed(service: &str) -> Allow {
     match service {
         "TokenEndpoint" | "Introspection" => Allow::only(&["gateway"]),
-        "Keys" => Allow::only(&["gateway"]).method("Rotate", &["admin", "control-plane"]),
+        "Keys" => Allow::only(&["admin", "control-plane"]).method("Watch", &["gateway"]),
         "Revocations" => Allow::only(&["gateway"]).method("Revoke", &["admin", "control-plane"]),
         "Clients" | "Users" | "Audit" => Allow::only(&["admin", "control-plane"]),
         _ => Allow::only(&[]),
@@ -83,7 +83,9 @@ mod tests {
         check("TokenEndpoint/Forward", "gateway");
         check("Introspection/Introspect", "gateway");
         check("Keys/Watch", "gateway");
+        check("Keys/List", "admin control-plane");
         check("Keys/Rotate", "admin control-plane");
+        check("Keys/Revoke", "admin control-plane");
         check("Revocations/Watch", "gateway");
         check("Revocations/Revoke", "admin control-plane");
         check("Clients/Register", "admin control-plane");

@@ -16,7 +16,11 @@ pub(super) fn of_store(error: &StoreError) -> Status {
 }
 
 pub(super) fn of_issue(error: &IssueError) -> Status {
-    ours(error, error.is_retryable())
+    match error {
+        IssueError::Unknown { .. } => Status::not_found(error.to_string()),
+        IssueError::TooSoon { .. } => Status::failed_precondition(error.to_string()),
+        _ => ours(error, error.is_retryable()),
+    }
 }
 
 pub(super) fn of_reading(error: &ReadError) -> Status {

@@ -6,12 +6,25 @@ use turnpike_proto::identity::v1::revocation::What;
 
 use crate::domain::{Ended, LiveToken, Revocation, User};
 use crate::endpoint::Reply;
-use crate::issue::Ring;
+use crate::issue::{Ring, Scheduled};
 use crate::revocation::Batch;
 use crate::store::AuditLine;
 
 pub(super) fn key_set(issuer: &str, ring: &Ring) -> proto::KeySet {
     proto::KeySet { issuer: issuer.to_owned(), jwks: ring.jwks().to_owned() }
+}
+
+pub(super) fn signing_key(scheduled: Scheduled) -> proto::SigningKey {
+    let Scheduled { key, until } = scheduled;
+    proto::SigningKey {
+        kid: key.kid,
+        algorithm: key.algorithm.name().to_owned(),
+        state: key.state.name().to_owned(),
+        home: key.home.name().to_owned(),
+        since: Some(time(key.since)),
+        // An active key without a next one waits for that first.
+        until: Some(until).filter(|until| *until > 0).map(time),
+    }
 }
 
 pub(super) fn batch(batch: Batch) -> proto::WatchRevocationsResponse {

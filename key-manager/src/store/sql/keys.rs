@@ -6,14 +6,15 @@ use sqlx::any::AnyRow;
 use super::database::{Change, Database};
 use super::ledger::{signed, unsigned};
 use crate::domain::KeyState;
-use crate::store::{KeyChange, StoreError, StoredKey};
+use crate::store::{KeyChange, KeyHome, StoreError, StoredKey};
 
 pub(super) async fn all(database: &Database) -> Result<(u64, Vec<StoredKey>), StoreError> {
     database
         .read(|| async {
             // One statement, so that the version and the keys belong together.
             let rows = sqlx::query(
-                "SELECT l.key_version, k.kid, k.algorithm, k.state, k.sealed, k.since, k.gone_after
+                "SELECT l.key_version, k.kid, k.algorithm, k.state, k.sealed, k.since, k.gone_after,
+                        k.home
                  FROM ledger l LEFT JOIN signing_key k ON 1 = 1
                  WHERE l.ledger_id = 1 ORDER BY k.algorithm, k.state, k.since, k.kid",
             )
@@ -29,11 +30,13 @@ pub(super) async fn all(database: &Database) -> Result<(u64, Vec<StoredKey>), St
 fn key(row: &AnyRow) -> Result<Option<StoredKey>, StoreError> {
     let Some(kid) = row.try_get::<Option<String>, _>(1)? else { return Ok(None) };
     let (algorithm, state): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+    let home: String = row.try_get(7)?;
     let damaged = |what, value| StoreError::Damaged { what, value };
     Ok(Some(StoredKey {
         kid,
         algorithm: algorithm.parse().map_err(|_| damaged("algorithm", algorithm))?,
         state: KeyState::find(&state).ok_or_else(|| damaged("state of a key", state))?,
+        home: KeyHome::find(&home).ok_or_else(|| damaged("home of a key", home))?,
         sealed: row.try_get(4)?,
         since: row.try_get(5)?,
         gone_after: row.try_get(6)?,
@@ -71,15 +74,16 @@ pub(super) async fn change(
 async fn apply(change: &mut Change, step: &KeyChange) -> Result<(), sqlx::Error> {
     let statement = match step {
         KeyChange::Add(key) => sqlx::query(
-            "INSERT INTO signing_key (kid, algorithm, state, sealed, since, gone_after)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO signing_key (kid, algorithm, state, sealed, since, gone_after, home)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(key.kid.as_str())
         .bind(key.algorithm.name())
         .bind(key.state.name())
         .bind(key.sealed.as_str())
         .bind(key.since)
-        .bind(key.gone_after),
+        .bind(key.gone_after)
+        .bind(key.home.name()),
         KeyChange::Activate { kid, since } => {
             sqlx::query("UPDATE signing_key SET state = 'active', since = $1 WHERE kid = $2")
                 .bind(*since)
@@ -87,6 +91,13 @@ async fn apply(change: &mut Change, step: &KeyChange) -> Result<(), sqlx::Error>
         }
         KeyChange::Retire { kid, since, gone_after } => sqlx::query(
             "UPDATE signing_key SET state = 'retiring', since = $1, gone_after = $2 WHERE kid = $3",
+        )
+        .bind(*since)
+        .bind(*gone_after)
+        .bind(kid.as_str()),
+        KeyChange::Revoke { kid, since, gone_after } => sqlx::query(
+            "UPDATE signing_key SET state = 'revoked', sealed = '', since = $1, gone_after = $2
+             WHERE kid = $3",
         )
         .bind(*since)
         .bind(*gone_after)

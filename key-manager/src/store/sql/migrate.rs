@@ -75,6 +75,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "refresh_replays",
         text: include_str!("../../../migrations/0011_refresh_replays.sql"),
     },
+    Migration {
+        version: 12,
+        name: "keys",
+        text: include_str!("../../../migrations/0012_keys.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (
