@@ -19,6 +19,7 @@ use crate::edge;
 use crate::endpoint::{Authority, Farewells, Theme};
 use crate::fraud::{Fraud, Places};
 use crate::grant::{Grants, Trust};
+use crate::hsm::Hsm;
 use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
 use crate::meter::Meter;
 use crate::revocation::{Cursor, Follower, Mark, RevocationLog, STALE};
@@ -87,6 +88,8 @@ pub async fn assemble(
     store.allow_life(i64::from(tokens.longest)).await?;
 
     let rules = KeyRules {
+        hsm: hsm(config, host).await?,
+        leave: config.keys.pkcs11.leave,
         rotate: config.keys.rotate,
         publish: config.keys.publish,
         algorithm: tokens.algorithm,
@@ -186,6 +189,13 @@ fn grants(config: &Config, host: &Host, meter: &Meter) -> anyhow::Result<Grants>
         grants.find(name).context("registration.grants")?;
     }
     Ok(grants)
+}
+
+/// The device that signs, if there is one.
+async fn hsm(config: &Config, host: &Host) -> anyhow::Result<Option<Hsm>> {
+    let Some(rules) = config.keys.pkcs11.hsm.clone() else { return Ok(None) };
+    let opened = Hsm::open(rules, host.clock.clone(), host.tasks.clone()).await;
+    opened.map(Some).context("keys.pkcs11 cannot be used")
 }
 
 /// Who asks servers that clients name.

@@ -19,5 +19,7 @@ pub use clients::{ClientsConfig, DpopConfig, OutboundConfig, RegistrationConfig}
 pub use file::Config;
 pub use people::{LdapConfig, LoginConfig, PagesConfig};
 pub use plugins::{GrantPluginConfig, PluginsConfig};
-pub use tokens::{IssuerConfig, KeysConfig, RefreshConfig, RevocationsConfig, TokensConfig};
+pub use tokens::{
+    IssuerConfig, KeysConfig, Pkcs11Config, RefreshConfig, RevocationsConfig, TokensConfig,
+};
 pub use watch::{AuditConfig, CollectorConfig, FraudConfig};

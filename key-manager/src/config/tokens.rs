@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chassis::config::duration;
 use serde::Deserialize;
 
 use super::value;
 use crate::domain::TokenAlgorithm;
 use crate::endpoint::Issuer;
 use crate::grant::RefreshRules;
+use crate::hsm::{HsmRules, HsmRulesError};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,6 +84,60 @@ pub struct KeysConfig {
     /// At most `rotate`.
     pub publish: Duration,
     pub master: PathBuf,
+    pub pkcs11: Pkcs11Config,
+}
+
+/// `[keys.pkcs11]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "RawPkcs11")]
+pub struct Pkcs11Config {
+    /// `None`: there is no device.
+    pub hsm: Option<HsmRules>,
+    /// Whether keys in a device are given up, now that there is none.
+    pub leave: bool,
+}
+
+/// As written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPkcs11 {
+    module: PathBuf,
+    token: String,
+    slot: String,
+    pin_file: PathBuf,
+    sessions: usize,
+    waiting: usize,
+    #[serde(with = "duration")]
+    timeout: Duration,
+    leave: bool,
+}
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Pkcs11Error {
+    #[error("`token`, `slot` and `pin_file` say nothing without a `module`")]
+    Unused,
+    #[error("`leave` gives up the keys of a device: take `module` away first")]
+    Leave,
+    #[error("{0}")]
+    Rules(#[from] HsmRulesError),
+}
+
+impl TryFrom<RawPkcs11> for Pkcs11Config {
+    type Error = Pkcs11Error;
+
+    fn try_from(raw: RawPkcs11) -> Result<Self, Pkcs11Error> {
+        let RawPkcs11 { module, token, slot, pin_file, sessions, waiting, timeout, leave } = raw;
+        if module.as_os_str().is_empty() {
+            let silent = token.is_empty() && slot.is_empty() && pin_file.as_os_str().is_empty();
+            return if silent { Ok(Self { hsm: None, leave }) } else { Err(Pkcs11Error::Unused) };
+        }
+        if leave {
+            return Err(Pkcs11Error::Leave);
+        }
+        let most = (sessions, waiting);
+        let rules = HsmRules::new(module, (token, &slot), pin_file, most, timeout)?;
+        Ok(Self { hsm: Some(rules), leave })
+    }
 }
 
 /// As written.
@@ -93,6 +149,7 @@ struct RawKeys {
     #[serde(deserialize_with = "value::span")]
     publish: Duration,
     master: PathBuf,
+    pkcs11: Pkcs11Config,
 }
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -103,8 +160,8 @@ impl TryFrom<RawKeys> for KeysConfig {
     type Error = TooLate;
 
     fn try_from(raw: RawKeys) -> Result<Self, TooLate> {
-        let RawKeys { rotate, publish, master } = raw;
-        if publish > rotate { Err(TooLate) } else { Ok(Self { rotate, publish, master }) }
+        let RawKeys { rotate, publish, master, pkcs11 } = raw;
+        if publish > rotate { Err(TooLate) } else { Ok(Self { rotate, publish, master, pkcs11 }) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why can a token or a key not be made?
 
 use crate::domain::TokenAlgorithm;
+use crate::hsm::HsmError;
 use crate::store::StoreError;
 use crate::vault::VaultError;
 
@@ -18,6 +19,15 @@ pub enum IssueError {
     Store(#[from] StoreError),
     #[error("the key {kid} in the store is another one than it says")]
     Swapped { kid: String },
+    #[error("the device does not sign")]
+    Hsm(#[from] HsmError),
+    #[error(
+        "the signing keys of this store are in a device, and this process has none: set `keys.pkcs11`, or give \
+         them up with `keys.pkcs11.leave`"
+    )]
+    Elsewhere,
+    #[error("the device does not have the signing key {kid}")]
+    Lost { kid: String },
     #[error("no signing key has the kid {kid}")]
     Unknown { kid: String },
     #[error(
@@ -36,6 +46,7 @@ impl IssueError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable(),
+            Self::Hsm(error) => error.is_retryable(),
             Self::Contended | Self::Interrupted => true,
             _ => false,
         }

@@ -6,22 +6,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chassis::clock::Clock;
 use chassis::task::Tasks;
-use jose::SigningKey;
+use jose::{PublicHalf, SigningKey};
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
 use super::ring::{Ring, RingKey, signature};
 use super::rotation::{Plan, Step, Wish, steps};
+use super::signer::Held;
 use super::{IssueError, Signer};
 use crate::audit::{Audit, Event};
 use crate::domain::{FORGET_MARGIN_SECONDS, KeyState, TokenAlgorithm};
-use crate::store::{KeyChange, KeyHome, Store, StoredKey};
+use crate::hsm::{Hsm, Made};
+use crate::store::{KeyChange, KeyHome, Store, StoreError, StoredKey};
 use crate::vault::Sealer;
 
 /// What the configuration says about keys.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KeyRules {
+    /// Makes and uses them; `None`: they are kept in the store.
+    pub hsm: Option<Hsm>,
+    /// Whether keys that are in a device are given up where there is none.
+    pub leave: bool,
     /// How long a key signs.
     pub rotate: Duration,
     /// How long a key is published before it signs.
@@ -66,9 +75,10 @@ impl Keeper {
     ) -> Result<Self, IssueError> {
         let empty = Ring::new(0, Vec::new(), Vec::new())?;
         let ring = watch::Sender::new(Arc::new(empty));
+        let algorithm = rules.algorithm;
         let keeper =
             Self { store, audit, sealer, rules, clock, tasks, ring, turn: Mutex::default() };
-        keeper.change(Wish::Have(rules.algorithm)).await?;
+        keeper.change(Wish::Have(algorithm)).await?;
         Ok(keeper)
     }
 
@@ -97,15 +107,19 @@ impl Keeper {
             {
                 return Err(IssueError::Unknown { kid: kid.clone() });
             }
+            self.check_homes(&keys)?;
             let steps = steps(&keys, &wish, &self.plan(), self.clock.unix_seconds());
             if steps.is_empty() {
-                return self.load(version, &keys);
+                return self.load(version, &keys).await;
             }
             let changes = self.prepare(steps).await?;
-            if self.noting(who, &wish, &changes).change_keys(version, &changes).await? {
+            let noting = self.noting(who, &wish, &changes);
+            let changed = noting.change_keys(version, &changes).await;
+            self.clear(&keys, &changes, &changed).await;
+            if changed? {
                 let (version, keys) = self.store.keys().await?;
                 tracing::info!(version, keys = keys.len(), ?wish, "signing keys changed");
-                return self.load(version, &keys);
+                return self.load(version, &keys).await;
             }
         }
         Err(IssueError::Contended)
@@ -145,7 +159,47 @@ impl Keeper {
     pub async fn reload(&self) -> Result<Arc<Ring>, IssueError> {
         let _turn = self.turn.lock().await;
         let (version, keys) = self.store.keys().await?;
-        self.load(version, &keys)
+        self.load(version, &keys).await
+    }
+
+    /// That no key would be replaced by one of another home because this process was configured otherwise
+    /// than others on the store.
+    fn check_homes(&self, keys: &[StoredKey]) -> Result<(), IssueError> {
+        let signs = |key: &&StoredKey| matches!(key.state, KeyState::Active | KeyState::Next);
+        let held = keys.iter().filter(signs).any(|key| key.home == KeyHome::Hsm);
+        let alone = self.rules.hsm.is_none() && !self.rules.leave;
+        if held && alone { Err(IssueError::Elsewhere) } else { Ok(()) }
+    }
+
+    /// Removes from the device what is no key any more, or did not become one.
+    async fn clear(
+        &self,
+        keys: &[StoredKey],
+        changes: &[KeyChange],
+        changed: &Result<bool, StoreError>,
+    ) {
+        let Some(hsm) = &self.rules.hsm else { return };
+        let gone = changes.iter().filter_map(|change| match (change, changed) {
+            (KeyChange::Add(key), Ok(false)) => Some(key),
+            (KeyChange::Remove { kid } | KeyChange::Revoke { kid, .. }, Ok(true)) => {
+                keys.iter().find(|key| key.kid == *kid && key.state != KeyState::Revoked)
+            }
+            _ => None,
+        });
+        for key in gone.filter(|key| key.home == KeyHome::Hsm) {
+            let destroyed = match self.held(key) {
+                Ok(made) => hsm.destroy(made.object).await.map_err(IssueError::from),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = destroyed {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    kid = key.kid,
+                    "a key stays in the device that is none here"
+                );
+            }
+        }
     }
 
     fn plan(&self) -> Plan {
@@ -153,7 +207,7 @@ impl Keeper {
         Plan {
             rotate_seconds: seconds(self.rules.rotate),
             publish_seconds: seconds(self.rules.publish),
-            home: KeyHome::Store,
+            home: if self.rules.hsm.is_some() { KeyHome::Hsm } else { KeyHome::Store },
         }
     }
 
@@ -194,6 +248,22 @@ impl Keeper {
         state: KeyState,
         now: i64,
     ) -> Result<StoredKey, IssueError> {
+        if let Some(hsm) = &self.rules.hsm {
+            let made = hsm.generate(algorithm).await?;
+            let (kid, home) = (made.public.kid().to_owned(), KeyHome::Hsm);
+            let object = URL_SAFE_NO_PAD.encode(&made.object);
+            let text = json!({ "object": object, "public": made.public.jwk() }).to_string();
+            let sealed = self.sealer.seal(&held_purpose(&kid, algorithm), text.as_bytes())?;
+            return Ok(StoredKey {
+                kid,
+                algorithm,
+                state,
+                home,
+                sealed,
+                since: now,
+                gone_after: 0,
+            });
+        }
         // Finding primes takes long enough to hold up other requests.
         let made = self.tasks.blocking(move || SigningKey::generate(signature(algorithm)));
         let key = made.await.map_err(|_| IssueError::Interrupted)??;
@@ -202,13 +272,19 @@ impl Keeper {
         Ok(StoredKey { kid, algorithm, state, home, sealed, since: now, gone_after: 0 })
     }
 
-    fn load(&self, version: u64, keys: &[StoredKey]) -> Result<Arc<Ring>, IssueError> {
+    async fn load(&self, version: u64, keys: &[StoredKey]) -> Result<Arc<Ring>, IssueError> {
         let current = self.ring();
         if current.version() == version && version > 0 {
             return Ok(current);
         }
-        let published = keys.iter().filter(|key| key.state.is_published());
-        let opened = published.map(|key| self.open_key(key)).collect::<Result<_, _>>()?;
+        self.check_homes(keys)?;
+        let mut opened = Vec::new();
+        for key in keys.iter().filter(|key| key.state.is_published()) {
+            opened.push(match key.home {
+                KeyHome::Store => self.open_key(key)?,
+                KeyHome::Hsm => self.find_key(key).await?,
+            });
+        }
         let ring = Arc::new(Ring::new(version, opened, rotations(keys, &self.plan()))?);
         self.ring.send_replace(Arc::clone(&ring));
         Ok(ring)
@@ -225,6 +301,35 @@ impl Keeper {
         let signer = (state == KeyState::Active).then(|| Signer::Here(Arc::new(key)));
         Ok(RingKey { state, algorithm, public, signer })
     }
+
+    /// A key in the device, which has those that sign.
+    async fn find_key(&self, stored: &StoredKey) -> Result<RingKey, IssueError> {
+        let (state, algorithm) = (stored.state, stored.algorithm);
+        let made = self.held(stored)?;
+        let public = made.public.clone();
+        let mut signer = None;
+        if let (KeyState::Active | KeyState::Next, Some(hsm)) = (state, &self.rules.hsm) {
+            if !hsm.has(Arc::clone(&made.object)).await? {
+                return Err(IssueError::Lost { kid: stored.kid.clone() });
+            }
+            let held = Held { hsm: hsm.clone(), algorithm, made };
+            signer = (state == KeyState::Active).then(|| Signer::Device(Arc::new(held)));
+        }
+        Ok(RingKey { state, algorithm, public, signer })
+    }
+
+    /// What the store says of a key in the device.
+    fn held(&self, stored: &StoredKey) -> Result<Made, IssueError> {
+        let swapped = || IssueError::Swapped { kid: stored.kid.clone() };
+        let purpose = held_purpose(&stored.kid, stored.algorithm);
+        let text = self.sealer.open(&purpose, &stored.sealed)?;
+        let held: Value = serde_json::from_slice(&text).map_err(|_| swapped())?;
+        let object = held.get("object").and_then(Value::as_str).unwrap_or_default();
+        let object = URL_SAFE_NO_PAD.decode(object).map_err(|_| swapped())?;
+        let public = held.get("public").and_then(PublicHalf::from_jwk);
+        let public = public.filter(|public| public.kid() == stored.kid).ok_or_else(swapped)?;
+        Ok(Made { object: object.into(), public })
+    }
 }
 
 /// When another key signs, by algorithm.
@@ -235,6 +340,11 @@ fn rotations(keys: &[StoredKey], plan: &Plan) -> Vec<(TokenAlgorithm, i64)> {
         Some((active.algorithm, plan.rotates_at(active, next)))
     };
     of(KeyState::Active).filter_map(rotation).collect()
+}
+
+/// The same for what the store says of a key in a device.
+fn held_purpose(kid: &str, algorithm: TokenAlgorithm) -> String {
+    format!("signing key in a device {algorithm} {kid}")
 }
 
 /// What a sealed private key is for; authenticated with it.

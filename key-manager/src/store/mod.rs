@@ -10,8 +10,8 @@ mod sql;
 
 pub use contract::{Store, StoreError};
 pub use record::{
-    AuditHead, AuditLine, Chain, DeviceState, Failures, Grant, Joined, KeyChange, KeyHome, Ledger, Note,
-    Noted, Rotation, Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
+    AuditHead, AuditLine, Chain, DeviceState, Failures, Grant, Joined, KeyChange, KeyHome, Ledger,
+    Note, Noted, Rotation, Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
     StoredDevice, StoredFamily, StoredKey, StoredPush, StoredSecret, StoredSession, StoredUser,
     Use, Used,
 };

@@ -56,6 +56,8 @@ mod flow;
 #[cfg(test)]
 mod fraud;
 #[cfg(test)]
+mod hsm;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kills;

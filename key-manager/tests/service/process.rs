@@ -49,6 +49,12 @@ impl Process {
         panic!("it does not start: {}", last_words(scratch));
     }
 
+    /// What it says that ends by itself.
+    pub(crate) async fn refused(scratch: &Scratch, more: &[(&str, &str)]) -> String {
+        assert!(Self::try_start(scratch, more).await.is_none(), "it starts");
+        last_words(scratch)
+    }
+
     /// `None`: it has ended by itself.
     async fn try_start(scratch: &Scratch, more: &[(&str, &str)]) -> Option<Self> {
         let (https, rpc, operations) = (free(), free(), free());
@@ -120,6 +126,18 @@ impl Process {
     }
 
     pub(crate) async fn token(&self, data: &Path, client: &RegisterClientResponse) -> String {
+        let (status, body) = self.ask_token(data, client).await;
+        assert_eq!(status, "HTTP/1.1 200 OK", "{body}");
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        body["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// The status line and the body of the token endpoint.
+    pub(crate) async fn ask_token(
+        &self,
+        data: &Path,
+        client: &RegisterClientResponse,
+    ) -> (String, String) {
         let form = format!(
             "grant_type=client_credentials&client_id={}&client_secret={}",
             client.client_id, client.client_secret
@@ -129,10 +147,7 @@ impl Process {
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
             form.len()
         );
-        let (status, body) = self.ask(data, request).await;
-        assert_eq!(status, "HTTP/1.1 200 OK", "{body}");
-        let body: Value = serde_json::from_str(&body).expect("JSON");
-        body["access_token"].as_str().expect("a token").to_owned()
+        self.ask(data, request).await
     }
 
     pub(crate) async fn keys(&self, data: &Path) -> String {
