@@ -88,7 +88,7 @@ where
 {
     let listen = config.listen;
     let identity = host.identity(&config.certificate, &config.key, "")?;
-    let tls = TlsAcceptor::from(identity.server_config(auth, &["h2", "http/1.1"])?);
+    let tls = TlsAcceptor::from(identity.https_config(auth, &["h2", "http/1.1"])?);
     let door = Door::open(listen, config.connections, host.clock.clone()).await;
     let door = door.map_err(|source| Error::Listen { listen, source })?;
     let address = door.address().map_err(|source| Error::Listen { listen, source })?;

@@ -124,7 +124,31 @@ impl Identity {
         auth: ClientAuth,
         protocols: &[&str],
     ) -> Result<Arc<ServerConfig>, Error> {
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.0.provider));
+        self.server(Arc::clone(&self.0.provider), auth, protocols)
+    }
+
+    /// The same where clients of others come: of TLS 1.2 only the suites that RFC 9325 section 4.2
+    /// recommends, as FAPI 2.0 has it.
+    pub fn https_config(
+        &self,
+        auth: ClientAuth,
+        protocols: &[&str],
+    ) -> Result<Arc<ServerConfig>, Error> {
+        let mut provider = CryptoProvider::clone(&self.0.provider);
+        provider.cipher_suites.retain(|suite| {
+            let gcm = suite.suite().as_str().is_some_and(|name| name.contains("_GCM_"));
+            gcm || suite.tls13().is_some()
+        });
+        self.server(Arc::new(provider), auth, protocols)
+    }
+
+    fn server(
+        &self,
+        provider: Arc<CryptoProvider>,
+        auth: ClientAuth,
+        protocols: &[&str],
+    ) -> Result<Arc<ServerConfig>, Error> {
+        let builder = ServerConfig::builder_with_provider(provider);
         let builder = builder.with_safe_default_protocol_versions()?;
         let builder = match auth {
             ClientAuth::None => builder.with_no_client_auth(),
