@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jose::{Claims, Expectation, KeySet};
 
-use super::assertion::{AssertionError, AssertionRules};
+use super::assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules};
 use super::certificate::Certificates;
 use super::keys::{KeysError, RemoteKeys};
 use super::method::{MethodError, Presented, Shown};
@@ -145,7 +145,8 @@ impl Authenticator {
         assertion: &str,
         now: i64,
     ) -> Result<(), AuthError> {
-        let algorithms = client.authentication.algorithm.into_iter().collect();
+        let agreed = client.authentication.algorithm;
+        let algorithms = agreed.map_or(ASSERTION_ALGORITHMS.to_vec(), |one| vec![one]);
         let expect = self.rules.expectation(&client.id, algorithms);
         let claims = self.verify(client, assertion, &expect, now).await?;
         Ok(self.rules.accept(self.store.as_ref(), &client.id, &claims, now).await?)

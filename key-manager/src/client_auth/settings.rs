@@ -25,6 +25,9 @@ const LONGEST_NAME: usize = 1024;
 pub struct Settings {
     pub method: String,
     pub algorithm: String,
+    /// Whether, where `algorithm` is left out, each of ours does (OpenID Connect Registration section
+    /// 2), and not ES256 alone.
+    pub any_algorithm: bool,
     pub jwks: String,
     pub jwks_uri: String,
     pub subject_dn: String,
@@ -101,7 +104,7 @@ impl Settings {
         })
     }
 
-    /// One algorithm for each client: what a client never used, nobody can use in its name.
+    /// One algorithm for each client that names one: what it never used, nobody can use in its name.
     fn algorithm(&self, method: AuthMethod) -> Result<Option<Algorithm>, SettingError> {
         let given = self.algorithm.as_str();
         let refuse = |takes: String| SettingError::Algorithm {
@@ -110,6 +113,7 @@ impl Settings {
             takes,
         };
         match (method, given) {
+            (AuthMethod::PrivateKeyJwt, "") if self.any_algorithm => Ok(None),
             (AuthMethod::PrivateKeyJwt, "") => Ok(Some(Algorithm::ES256)),
             (AuthMethod::PrivateKeyJwt, _) => {
                 let known = ASSERTION_ALGORITHMS.into_iter().find(|one| one.name() == given);
@@ -136,8 +140,12 @@ impl Settings {
             let alone = self.jwks.is_empty() && self.jwks_uri.len() <= LONGEST_URI;
             return url.filter(|_| alone).map(|_| ()).ok_or(SettingError::KeysUri);
         }
+        let fits = match (algorithm, method) {
+            (Some(algorithm), _) => algorithm.name(),
+            (None, AuthMethod::PrivateKeyJwt) => "an algorithm of this server",
+            (None, _) => "its certificate",
+        };
         if self.jwks.is_empty() {
-            let fits = algorithm.map_or("its certificate", Algorithm::name);
             return Err(SettingError::NoKey(method.name(), fits));
         }
         if self.jwks.len() > LONGEST_JWKS {
@@ -147,10 +155,13 @@ impl Settings {
         if keys.keys().len() > MOST_KEYS {
             return Err(SettingError::ManyKeys);
         }
-        let fits = algorithm.map_or("its certificate", Algorithm::name);
-        let found = match algorithm {
-            Some(algorithm) => keys.keys().iter().any(|key| key.fits(algorithm)),
-            None => !keys.is_empty(),
+        let found = match (algorithm, method) {
+            (Some(algorithm), _) => keys.keys().iter().any(|key| key.fits(algorithm)),
+            (None, AuthMethod::PrivateKeyJwt) => keys
+                .keys()
+                .iter()
+                .any(|key| ASSERTION_ALGORITHMS.into_iter().any(|one| key.fits(one))),
+            (None, _) => !keys.is_empty(),
         };
         if found { Ok(()) } else { Err(SettingError::NoKey(method.name(), fits)) }
     }

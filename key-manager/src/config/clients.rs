@@ -36,12 +36,13 @@ pub struct RegistrationConfig {
     pub scopes: Scopes,
     #[serde(deserialize_with = "value::grants")]
     pub grants: Vec<String>,
+    pub without_pkce: bool,
 }
 
 impl RegistrationConfig {
     pub fn policy(&self) -> Policy {
-        let Self { access, scopes, grants } = self.clone();
-        Policy { access, scopes, grants }
+        let Self { access, scopes, grants, without_pkce } = self.clone();
+        Policy { access, scopes, grants, without_pkce }
     }
 }
 

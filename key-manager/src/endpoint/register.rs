@@ -21,7 +21,7 @@ pub(super) async fn register(authority: &Authority, request: &Request) -> Result
         Access::Everybody => {}
     }
     let asked = body(request)?;
-    let asked = application(&asked, &authority.registration.scopes)?;
+    let asked = application(&asked, &authority.registration)?;
     let made = registration::register_openly(authority, &asked).await?;
     tracing::debug!(client = %made.registered.client.id, "client registered itself");
     Ok(told(authority, &made.registered, Some(&made.token), StatusCode::CREATED))
@@ -44,7 +44,7 @@ pub(super) async fn manage(authority: &Authority, request: &Request) -> Result<R
             if id != Some(stored.client.id.as_str()) {
                 return Err(Refusal::invalid("client_id is not the one of this registration"));
             }
-            let asked = application(&asked, &authority.registration.scopes)?;
+            let asked = application(&asked, &authority.registration)?;
             let made = registration::change(authority, stored, &asked).await?;
             Ok(told(authority, &made.registered, Some(&made.token), StatusCode::OK))
         }

@@ -22,7 +22,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     let redirect = asked.form.find("redirect_uri").ok_or_else(missing("redirect_uri"))?;
     let verifier = asked.form.find("code_verifier");
     if verifier.is_none() && !asked.client.requests.without_pkce {
-        return Err(GrantError::Missing("code_verifier"));
+        return Err(GrantError::Invalid("code_verifier is missing"));
     }
 
     let digest = means.pepper.digest(OWNER, code);

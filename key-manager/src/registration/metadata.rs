@@ -5,10 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Application;
+use super::{Application, Policy};
 use crate::client_auth::Settings;
 use crate::domain::{
-    About, AboutError, AuthMethod, CertificateName, Client, RedirectUri, Requests, Scopes,
+    About, AboutError, AuthMethod, CertificateName, Client, RedirectUri, Requests,
 };
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum MetadataError {
     About(#[from] AboutError),
 }
 
+/// The algorithm of the ID tokens of a client that names none.
+const USUAL: &str = "RS256";
+
 /// What has one value here; any other would be a promise that is not kept.
 const FIXED: [(&str, &[&str]); 7] = [
     ("subject_type", &["public"]),
@@ -34,11 +37,12 @@ const FIXED: [(&str, &[&str]); 7] = [
     ("introspection_encrypted_response_alg", &[]),
 ];
 
-/// The application that `metadata` asks for, with at most `scopes`.
+/// The application that `metadata` asks for, as far as `policy` lets it.
 pub fn application(
     metadata: &Map<String, Value>,
-    scopes: &Scopes,
+    policy: &Policy,
 ) -> Result<Application, MetadataError> {
+    let scopes = &policy.scopes;
     let read = Reader(metadata);
     for (name, values) in FIXED {
         if let Some(value) = read.text(name)?
@@ -59,6 +63,7 @@ pub fn application(
         Some(name) => name.to_owned(),
         None => AuthMethod::SecretBasic.name().to_owned(),
     };
+    let public = method == AuthMethod::None.name();
     let about = About::of(metadata)?;
     let name = read.text("client_name")?.or_else(|| about.get("software_id"));
     let asked = read.text("scope")?;
@@ -72,11 +77,13 @@ pub fn application(
             Some(asked) => asked.split(' ').filter(within).map(str::to_owned).collect(),
             None => scopes.iter().map(str::to_owned).collect(),
         },
-        algorithm: owned("id_token_signed_response_alg")?,
+        // What the standard has for those who do not say (OpenID Connect Registration section 2).
+        algorithm: read.text("id_token_signed_response_alg")?.unwrap_or(USUAL).to_owned(),
         redirect_uris: read.texts("redirect_uris")?.unwrap_or_default(),
         settings: Settings {
             method,
             algorithm: owned("token_endpoint_auth_signing_alg")?,
+            any_algorithm: true,
             jwks: match metadata.get("jwks") {
                 None | Some(Value::Null) => String::new(),
                 Some(Value::Object(set)) => Value::Object(set.clone()).to_string(),
@@ -92,7 +99,7 @@ pub fn application(
             certificate_bound: read.flag("tls_client_certificate_bound_access_tokens")?,
         },
         requests: Requests {
-            without_pkce: false,
+            without_pkce: policy.without_pkce && !public,
             pushed: read.flag("require_pushed_authorization_requests")?,
             signed: read.flag("require_signed_request_object")?,
         },

@@ -45,6 +45,8 @@ pub struct Policy {
     pub scopes: Scopes,
     /// The grant types that it may have, by their names.
     pub grants: Vec<String>,
+    /// Whether one that proves itself may ask for codes without PKCE.
+    pub without_pkce: bool,
 }
 
 /// What a client may not have.
@@ -68,7 +70,7 @@ impl Policy {
         if let Some(grant) = client.grant_types.iter().find(|grant| !allowed(grant)) {
             return Err(Forbidden("grant_types", grant.clone()));
         }
-        if client.first_party || client.requests.without_pkce {
+        if client.first_party || (client.requests.without_pkce && !self.without_pkce) {
             return Err(Forbidden("client", client.name.clone()));
         }
         Ok(())

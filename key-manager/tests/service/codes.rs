@@ -23,7 +23,7 @@ const TABLE: &[(Changes, &str, &str)] = &[
     (&[("redirect_uri", "https://APP.example/cb")], "400 invalid_grant", "400 invalid_grant"),
     (&[("redirect_uri", "https://evil.example/cb")], "400 invalid_grant", "400 invalid_grant"),
     // PKCE.
-    (&[("code_verifier", "")], "400 invalid_request", "200"),
+    (&[("code_verifier", "")], "400 invalid_grant", "200"),
     (
         &[("code_verifier", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")],
         "400 invalid_grant",

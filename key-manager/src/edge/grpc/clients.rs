@@ -49,6 +49,7 @@ impl Clients for Registry {
             settings: Settings {
                 method: asked.token_endpoint_auth_method,
                 algorithm: asked.token_endpoint_auth_signing_alg,
+                any_algorithm: false,
                 jwks: asked.jwks,
                 jwks_uri: asked.jwks_uri,
                 subject_dn: asked.tls_client_auth_subject_dn,
