@@ -16,6 +16,9 @@
 #                            $TURNPIKE_AUTOBAHN; a failure is a warning, and the variable stays empty
 #   need_oauth_clients       OAuth 2 clients that others wrote, for node and Python, afterwards in
 #                            $TURNPIKE_OAUTH_CLIENTS; a failure is a warning, and the variable stays empty
+#   need_oidc_provider       npm's oidc-provider, the certified OpenID Provider that the conformance modules
+#                            are tried on, afterwards in $TURNPIKE_OIDC_PROVIDER; a failure is a warning,
+#                            and the variable stays empty
 #   need_grpc_interop        the client and the server of the gRPC interop cases, afterwards in
 #                            $TURNPIKE_GRPC_INTEROP; without a Go that can build them, a warning, and
 #                            the variable stays empty
@@ -327,6 +330,31 @@ need_oauth_clients() {
             as_root service apache2 stop >/dev/null 2>&1
     } || true
     TURNPIKE_OAUTH_CLIENTS=$target
+}
+
+# What it needs, 40 packages, stands with its SHA-512 in the lock file; nothing of them is run while they
+# are installed. All are MIT or ISC.
+need_oidc_provider() {
+    local lock=${BASH_SOURCE[0]%/*}/oidc-provider target aside
+    target=$turnpike_cache/oidc-provider-$(sha256sum <"$lock/package-lock.json" | cut -c 1-12)
+    export TURNPIKE_OIDC_PROVIDER=
+    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+        say "warning: no oidc-provider; it takes node and npm"
+        return 0
+    fi
+    if [ ! -d "$target" ]; then
+        say "fetching oidc-provider into $target"
+        mkdir -p "$turnpike_cache"
+        aside=$(mktemp -d "$turnpike_cache/.oidc-provider.XXXXXX") || return 0
+        cp "$lock/package.json" "$lock/package-lock.json" "$aside"
+        if ! npm ci --prefix "$aside" --ignore-scripts --no-audit --no-fund --loglevel=error >"$aside/npm.log" 2>&1; then
+            say "warning: no oidc-provider; $(grep -m1 'npm ERR\|npm error' "$aside/npm.log")"
+            rm -rf "$aside"
+            return 0
+        fi
+        mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
+    fi
+    TURNPIKE_OIDC_PROVIDER=$target
 }
 
 need_grpc_interop() {

@@ -11,6 +11,8 @@ mod http2;
 #[cfg(test)]
 mod oauth_clients;
 #[cfg(test)]
+mod openid;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod websocket;

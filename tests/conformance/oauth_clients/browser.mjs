@@ -29,11 +29,16 @@ const send = (url, { method, headers, body }) =>
   })
 
 export class Browser {
+  // Which pages wanted something, in their order: `login`, `consent` or `other`.
+  seen = []
   #cookies = new Map()
   #person
+  #refuses
 
-  constructor(person) {
+  // `refuses`: the person says no where an application asks for something.
+  constructor(person, { refuses = false } = {}) {
     this.#person = person
+    this.#refuses = refuses
   }
 
   async #ask(url, init = {}) {
@@ -51,9 +56,10 @@ export class Browser {
   }
 
   // Goes to `url`, logs in and agrees where that is asked, until the address begins with `until` or
-  // there is a page that wants nothing more. Answers that address or page.
-  async visit(url, until) {
-    let answer = await this.#ask(url)
+  // there is a page that wants nothing more. Answers that address or page. `init` is the first request,
+  // where it is not a GET; `looks`: the first page is not answered.
+  async visit(url, until, { init, looks = false } = {}) {
+    let answer = await this.#ask(url, init)
     let at = new URL(url)
     for (let step = 0; step < 12; step++) {
       if ([301, 302, 303, 307].includes(answer.status)) {
@@ -64,9 +70,17 @@ export class Browser {
       }
       const page = answer.text
       const form = read(page, at)
-      if (!form) return { url: at, status: answer.status, page }
       // An answer by form_post: what the client's page gets.
-      if (until && form.action.href.startsWith(until)) return { url: at, posted: form }
+      if (form && until && form.action.href.startsWith(until)) return { url: at, posted: form }
+      if (!form || looks) return { url: at, status: answer.status, page }
+      const kind = form.names.has('password') ? 'login' : form.asks ? 'consent' : 'other'
+      this.seen.push(kind)
+      const cancel = kind === 'consent' && this.#refuses && !form.no && link(page, at, 'Cancel')
+      if (cancel) {
+        at = cancel
+        answer = await this.#ask(at)
+        continue
+      }
       at = form.action
       const body = this.#fill(form)
       answer = await this.#ask(at, {
@@ -79,14 +93,14 @@ export class Browser {
   }
 
   #fill(form) {
-    const { fields, names, buttons } = form
+    const { fields, names, yes, no } = form
     if (names.has('password')) {
-      fields.set('name', this.#person.name)
+      fields.set(names.has('login') ? 'login' : 'name', this.#person.name)
       fields.set('password', this.#person.password)
     }
     if (names.has('user_code') && this.#person.userCode) fields.set('user_code', this.#person.userCode)
-    const yes = buttons.find(([, value]) => ['allow', 'yes', 'approve'].includes(value))
-    if (yes) fields.set(...yes)
+    const chosen = (this.#refuses && no) || yes
+    if (chosen) fields.set(...chosen)
     return fields
   }
 }
@@ -111,8 +125,27 @@ function read(page, at) {
     names.add(name)
     if (attribute(tag, 'type') === 'hidden') fields.append(name, attribute(tag, 'value') ?? '')
   }
-  const buttons = [...form.matchAll(/<button[^>]*>/g)]
+  // A button may stand outside of its form and name it.
+  const id = attribute(open, 'id')
+  const outside = [...page.replace(form, '').matchAll(/<button[^>]*>/g)].filter(([tag]) => id && attribute(tag, 'form') === id)
+  const buttons = [...form.matchAll(/<button[^>]*>/g), ...outside]
     .map(([tag]) => [attribute(tag, 'name'), attribute(tag, 'value')])
     .filter(([name]) => name)
-  return { action: new URL(attribute(open, 'action') ?? '', at), fields, names, buttons }
+  const button = (...values) => buttons.find(([, value]) => values.includes(value))
+  const [yes, no] = [button('allow', 'yes', 'approve'), button('deny', 'no')]
+  return {
+    action: new URL(attribute(open, 'action') ?? '', at),
+    method: attribute(open, 'method') ?? 'get',
+    fields,
+    names,
+    yes,
+    no,
+    asks: Boolean(yes) || fields.get('prompt') === 'consent',
+  }
+}
+
+// Where the link goes that has `text` in it.
+function link(page, at, text) {
+  const found = [...page.matchAll(/(<a[^>]*>)([\s\S]*?)<\/a>/g)].find(([, , inside]) => inside.includes(text))
+  return found && new URL(attribute(found[1], 'href') ?? '', at)
 }

@@ -1,0 +1,12 @@
+// Keys for clients, made anew: an RSA key for PS256 and a P-256 key for ES256, as JSON.
+
+import { generateKeyPairSync } from 'node:crypto'
+
+const made = (type, options, about) => ({ ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), ...about })
+
+console.log(
+  JSON.stringify({
+    rsa: made('rsa', { modulusLength: 2048 }, { kid: 'rsa', use: 'sig', alg: 'PS256' }),
+    ec: made('ec', { namedCurve: 'P-256' }, { kid: 'ec', use: 'sig', alg: 'ES256' }),
+  }),
+)
