@@ -146,6 +146,7 @@ pub async fn assemble(
         store,
         pepper,
         sealer: Arc::new(master.short_sealer()?),
+        opaque: Arc::new(master.opaque_tokens()?),
         directory: directory(config, host)?,
         theme: Arc::new(Theme::open(&config.pages.theme).context("pages.theme cannot be used")?),
         passwords: Passwords::new(config.login.passwords(), host.tasks.clone())?,
@@ -159,6 +160,8 @@ pub async fn assemble(
         registration: Arc::new(config.registration.policy()),
         farewells,
         grants,
+        legacy_response_types: config.clients.legacy_response_types,
+        details: Arc::new(config.authorization_details.types()?),
         trust: Arc::new(Trust {
             issuers: config.assertions.issuers()?,
             audiences: [issuer_text, token_endpoint],

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jose::{Algorithm, Claims, Expectation};
 
-use crate::domain::ClientId;
+use crate::domain::{Client, ClientId};
 use crate::store::{Store, StoreError, Use, Used};
 
 /// How assertions may be signed with a private key. RS256 serves only clients that were registered
@@ -23,13 +23,18 @@ pub const ASSERTION_ALGORITHMS: [Algorithm; 7] = [
     Algorithm::RS256,
 ];
 
+/// Whether FAPI 2.0 Security Profile section 5.4.1 has it.
+pub const fn is_fapi2(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::PS256 | Algorithm::ES256 | Algorithm::EdDSA)
+}
+
 /// The longest `jti`, in bytes.
 const LONGEST_JTI: usize = 256;
 
 /// What holds for every assertion.
 #[derive(Clone, Debug)]
 pub struct AssertionRules {
-    /// The `aud` that it may have: the issuer, or the token endpoint.
+    /// The `aud` that it may have: the issuer, and then the token endpoint.
     pub audiences: [String; 2],
     /// How far away its end may be, in seconds.
     pub longest_seconds: u32,
@@ -61,10 +66,12 @@ pub enum AssertionError {
 
 impl AssertionRules {
     /// What the signature is verified against.
-    pub(super) fn expectation(&self, client: &ClientId, algorithms: Vec<Algorithm>) -> Expectation {
+    pub(super) fn expectation(&self, client: &Client, algorithms: Vec<Algorithm>) -> Expectation {
+        // FAPI 2.0 Security Profile section 5.3.2.1: the issuer, and nothing else.
+        let most = if client.terms.fapi2 { 1 } else { self.audiences.len() };
         Expectation {
-            issuer: client.as_str().to_owned(),
-            audiences: self.audiences.to_vec(),
+            issuer: client.id.as_str().to_owned(),
+            audiences: self.audiences.iter().take(most).cloned().collect(),
             algorithms,
             skew_seconds: self.skew_seconds,
             // The latter is what RFC 7523bis gives it, so that nothing else passes for one.

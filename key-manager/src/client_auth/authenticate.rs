@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jose::{Claims, Expectation, KeySet};
 
-use super::assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules};
+use super::assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules, is_fapi2};
 use super::certificate::Certificates;
 use super::keys::{KeysError, RemoteKeys};
 use super::method::{MethodError, Presented, Shown};
@@ -146,8 +146,9 @@ impl Authenticator {
         now: i64,
     ) -> Result<(), AuthError> {
         let agreed = client.authentication.algorithm;
-        let algorithms = agreed.map_or(ASSERTION_ALGORITHMS.to_vec(), |one| vec![one]);
-        let expect = self.rules.expectation(&client.id, algorithms);
+        let mut algorithms = agreed.map_or(ASSERTION_ALGORITHMS.to_vec(), |one| vec![one]);
+        algorithms.retain(|one| !client.terms.fapi2 || is_fapi2(*one));
+        let expect = self.rules.expectation(client, algorithms);
         let claims = self.verify(client, assertion, &expect, now).await?;
         Ok(self.rules.accept(self.store.as_ref(), &client.id, &claims, now).await?)
     }
@@ -186,7 +187,7 @@ impl Authenticator {
         secrets: &[StoredSecret],
         now: i64,
     ) -> Result<(), AssertionError> {
-        let expect = self.rules.expectation(&client.id, Vec::new());
+        let expect = self.rules.expectation(client, Vec::new());
         let purpose = sealed_for(&client.id);
         let mut judged = Err(jose::Refusal::UnknownKey { kid: String::new() });
         for known in secrets.iter().filter(|known| is_alive(known, now)) {

@@ -14,7 +14,7 @@ mod secret;
 mod authenticate;
 mod settings;
 
-pub use assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules};
+pub use assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules, is_fapi2};
 pub use authenticate::{AuthError, Authenticator};
 pub use certificate::{Certificates, thumbprint};
 pub use keys::{KeysError, RemoteKeys};

@@ -62,6 +62,8 @@ pub struct ClientsConfig {
     pub remembered: u32,
     /// Whether every client hands its authorization requests over first (RFC 9126).
     pub require_pushed: bool,
+    /// Whether tokens may travel through the browser, for clients that are registered for it.
+    pub legacy_response_types: bool,
 }
 
 /// `[dpop]`.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::assertions::AssertionsConfig;
 use super::certificates::CertificatesConfig;
 use super::clients::{ClientsConfig, DpopConfig, OutboundConfig, RegistrationConfig};
+use super::details::DetailsConfig;
 use super::people::{LdapConfig, LoginConfig, PagesConfig};
 use super::plugins::PluginsConfig;
 use super::tokens::{IssuerConfig, KeysConfig, RefreshConfig, RevocationsConfig, TokensConfig};
@@ -36,6 +37,7 @@ pub struct Config {
     pub registration: RegistrationConfig,
     pub assertions: AssertionsConfig,
     pub plugins: PluginsConfig,
+    pub authorization_details: DetailsConfig,
     pub audit: AuditConfig,
     pub fraud: FraudConfig,
     pub ldap: LdapConfig,

@@ -6,6 +6,7 @@
 mod assertions;
 mod certificates;
 mod clients;
+mod details;
 mod file;
 mod people;
 mod plugins;
@@ -16,6 +17,7 @@ mod watch;
 pub use assertions::{AssertionsConfig, TrustedConfig};
 pub use certificates::CertificatesConfig;
 pub use clients::{ClientsConfig, DpopConfig, OutboundConfig, RegistrationConfig};
+pub use details::DetailsConfig;
 pub use file::Config;
 pub use people::{LdapConfig, LoginConfig, PagesConfig};
 pub use plugins::{GrantPluginConfig, PluginsConfig};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{About, AuthMethod, Authentication, RedirectUri, Scopes, TokenAlgorithm};
+use super::{About, AuthMethod, Authentication, RedirectUri, Scopes, Terms, TokenAlgorithm};
 
 /// The name of a client towards everybody: letters, digits, `_`, `-` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +72,8 @@ pub struct Client {
     pub authentication: Authentication,
     /// What it says about itself to people.
     pub about: About,
+    /// What else is agreed.
+    pub terms: Terms,
 }
 
 /// How do the authorization requests of a client come?

@@ -3,15 +3,22 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// How tokens may be signed. RFC 9068 section 2.1 asks for RS256; ES256 is thirteen times cheaper to
 /// make and therefore the default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TokenAlgorithm {
+    #[serde(rename = "ES256")]
     Es256,
+    #[serde(rename = "RS256")]
     Rs256,
+    #[serde(rename = "ES384")]
     Es384,
+    #[serde(rename = "PS256")]
     Ps256,
     /// Ed25519 (RFC 8037).
+    #[serde(rename = "EdDSA")]
     EdDsa,
 }
 

@@ -57,6 +57,9 @@ impl Profile {
     /// The longest profile, in bytes of JSON.
     pub const LONGEST: usize = 8 * 1024;
 
+    /// The claims that the account itself has, of the scope `profile`.
+    pub const OF_ACCOUNT: [&str; 2] = ["preferred_username", "updated_at"];
+
     /// The scopes that stand for claims.
     pub const SCOPES: [&str; 4] = ["profile", "email", "address", "phone"];
 
@@ -84,10 +87,10 @@ impl Profile {
         CLAIMS.iter().map(|(name, ..)| *name)
     }
 
-    /// The claims that `scope` stands for, those that are known of this person.
-    pub fn of_scope(&self, scope: &str) -> impl Iterator<Item = (&'static str, &Value)> {
-        let named = CLAIMS.iter().filter(move |(_, of, _)| *of == scope);
-        named.filter_map(|(name, ..)| Some((*name, self.get(name)?)))
+    /// Whether `scope` stands for `claim`, of a profile or of the account.
+    pub fn is_of_scope(claim: &str, scope: &str) -> bool {
+        let known = CLAIMS.iter().any(|(name, of, _)| *name == claim && *of == scope);
+        known || (scope == "profile" && Self::OF_ACCOUNT.contains(&claim))
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {
@@ -157,11 +160,11 @@ mod tests {
 
     #[test]
     fn a_scope_stands_for_its_own_claims_only() {
-        let profile = Profile::parse(r#"{"name":"Ann","email":"a@b.example"}"#).expect("a profile");
-        let names = |scope| profile.of_scope(scope).map(|(name, _)| name).collect::<Vec<_>>();
-        assert_eq!(names("profile"), ["name"]);
-        assert_eq!(names("email"), ["email"]);
-        assert_eq!(names("phone"), [""; 0]);
-        assert_eq!(names("openid"), [""; 0]);
+        let all = || Profile::names().chain(Profile::OF_ACCOUNT);
+        let number = |scope| all().filter(|name| Profile::is_of_scope(name, scope)).count();
+        assert_eq!(["profile", "email", "phone", "address"].map(number), [14, 2, 2, 1]);
+        assert_eq!(number("openid"), 0);
+        assert!(Profile::is_of_scope("updated_at", "profile"));
+        assert!(!Profile::is_of_scope("email", "profile"));
     }
 }

@@ -48,6 +48,14 @@ impl Scopes {
         Ok(Self(set))
     }
 
+    /// These and others, which are scopes too; what is beyond the bound is left out.
+    #[must_use]
+    pub fn with<'a>(&self, others: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut all = self.0.clone();
+        all.extend(others.into_iter().map(str::to_owned));
+        Self(all.into_iter().take(Self::MOST).collect())
+    }
+
     pub fn is_subset(&self, of: &Self) -> bool {
         self.0.is_subset(&of.0)
     }

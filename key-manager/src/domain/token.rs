@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Confirmation;
 
 /// What an access token says, once its signature and its time were found good.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveToken {
     pub issuer: String,
     pub client_id: String,
@@ -19,6 +19,10 @@ pub struct LiveToken {
     pub jti: String,
     /// The refresh family it came from; `None`: no person stands behind it.
     pub family: Option<String>,
+    /// Single claims of the person that it opens, beside those of its scopes.
+    pub userinfo: Vec<String>,
+    /// Its authorization details (RFC 9396).
+    pub details: Vec<Value>,
     /// Who acts with it, if not its subject (RFC 8693 section 4.1).
     pub act: Option<Value>,
     /// Who may, if it says so (section 4.4).

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde_json::Value;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
@@ -100,6 +101,24 @@ pub struct User {
     pub profile_at: i64,
     /// Unix seconds.
     pub created_at: i64,
+}
+
+impl User {
+    /// A claim of theirs (OpenID Connect Core section 5.1), if it is known.
+    pub fn claim(&self, name: &str) -> Option<Value> {
+        match name {
+            "preferred_username" => Some(self.name.as_str().into()),
+            "updated_at" if self.profile_at > 0 => Some(self.profile_at.into()),
+            name => self.profile.get(name).cloned(),
+        }
+    }
+
+    /// The claims that `scope` stands for, those that are known.
+    pub fn claims_of(&self, scope: &str) -> impl Iterator<Item = (&'static str, Value)> {
+        let names = Profile::OF_ACCOUNT.into_iter().chain(Profile::names());
+        let of = names.filter(move |name| Profile::is_of_scope(name, scope));
+        of.filter_map(|name| Some((name, self.claim(name)?)))
+    }
 }
 
 #[cfg(test)]

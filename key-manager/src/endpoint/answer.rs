@@ -4,23 +4,26 @@ use http::Method;
 
 use super::paths::Endpoint;
 use super::{
-    Authority, Peer, Refusal, Reply, Request, account, authorize, backchannel, device, discovery,
-    interaction, introspect, jwks, logout, pages, pushed, register, reply, revoke, second_factor,
-    sign_up, token, userinfo,
+    Authority, Peer, Refusal, Reply, Request, account, authorize, backchannel, cors, device,
+    discovery, interaction, introspect, jwks, logout, pages, pushed, register, reply, revoke,
+    second_factor, sign_up, token, userinfo,
 };
 
 /// Answers a request. Never fails: a refusal is an answer too.
 pub async fn answer(authority: &Authority, request: &Request) -> Reply {
     let begun = authority.clock.instant();
     let endpoint = authority.issuer.find(&request.path);
-    let answered = match endpoint {
-        Some(endpoint) => serve(authority, endpoint, request).await,
-        None => Err(Refusal::NotFound),
+    let preflight = endpoint.and_then(|endpoint| cors::preflight(endpoint, request));
+    let answered = match (endpoint, preflight) {
+        (_, Some(reply)) => Ok(reply),
+        (Some(endpoint), None) => serve(authority, endpoint, request).await,
+        (None, None) => Err(Refusal::NotFound),
     };
     let mut reply = answered.unwrap_or_else(|refusal| {
         note(&refusal, request);
         if matches!(refusal, Refusal::InvalidClient(_)) {
-            authority.fraud.client_failed(&claimed(request), request.peer.address);
+            let claimed = request.claimed().map(|id| id.to_string()).unwrap_or_default();
+            authority.fraud.client_failed(&claimed, request.peer.address);
         }
         if endpoint.is_some_and(Endpoint::is_page) {
             pages::refusal(&refusal)
@@ -28,6 +31,9 @@ pub async fn answer(authority: &Authority, request: &Request) -> Reply {
             reply::refusal(&refusal)
         }
     });
+    if let Some(endpoint) = endpoint.filter(|_| request.method != Method::OPTIONS) {
+        cors::share(authority, endpoint, request, &mut reply).await;
+    }
     authority.theme.dress(&mut reply);
     let took = authority.clock.instant().saturating_duration_since(begun);
     authority.meter.answered(
@@ -148,13 +154,6 @@ impl Endpoint {
 /// Secrets travel over TLS (RFC 6749 section 3.2), or do not leave the machine.
 fn is_private(peer: &Peer) -> bool {
     peer.secure || peer.address.is_some_and(|address| address.to_canonical().is_loopback())
-}
-
-/// What a client that proved nothing called itself; empty: nothing that could be a client.
-fn claimed(request: &Request) -> String {
-    let Ok(form) = request.form() else { return String::new() };
-    let shown = request.presented(&form).credentials();
-    shown.ok().and_then(|shown| shown.id).map(|id| id.to_string()).unwrap_or_default()
 }
 
 fn note(refusal: &Refusal, request: &Request) {

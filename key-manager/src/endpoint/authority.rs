@@ -5,20 +5,21 @@ use std::sync::Arc;
 use chassis::clock::Clock;
 
 use super::farewell::Farewells;
-use super::{Issuer, LoginRules, Peer, Theme};
+use super::{DetailTypes, Issuer, LoginRules, Peer, Theme};
 use crate::audit::{Audit, Event};
 use crate::binding::ProofRules;
 use crate::client_auth::Authenticator;
 use crate::directory::Directory;
+use crate::domain::LiveToken;
 use crate::fraud::Fraud;
 use crate::grant::{Grants, Means, RefreshRules, Trust};
-use crate::issue::{Keeper, Ring, TokenRules};
+use crate::issue::{Keeper, Origin, Ring, TokenRules, recognise};
 use crate::lockout::{Lockout, LockoutRules};
 use crate::meter::Meter;
 use crate::registration::Policy;
 use crate::revocation::RevocationLog;
 use crate::store::Store;
-use crate::vault::{Passwords, Pepper, Sealer};
+use crate::vault::{OpaqueTokens, Passwords, Pepper, Sealer};
 
 /// The parts, as `bootstrap` put them together; cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Authority {
     pub pepper: Arc<Pepper>,
     /// Seals what a browser or the store keeps for a while.
     pub sealer: Arc<Sealer>,
+    /// Makes access tokens that say nothing.
+    pub opaque: Arc<OpaqueTokens>,
     pub passwords: Passwords,
     /// Who else has passwords of people; `None`: nobody.
     pub directory: Option<Directory>,
@@ -44,6 +47,8 @@ pub struct Authority {
     pub fraud: Fraud,
     /// Whether every client hands its requests over first.
     pub require_pushed: bool,
+    /// Whether tokens may travel through the browser (KM-035).
+    pub legacy_response_types: bool,
     /// What clients may have that register themselves.
     pub registration: Arc<Policy>,
     /// Who tells clients that a login has ended.
@@ -54,6 +59,8 @@ pub struct Authority {
     pub trust: Arc<Trust>,
     /// Who proves clients.
     pub clients: Arc<Authenticator>,
+    /// The authorization details that may be asked for.
+    pub details: Arc<DetailTypes>,
     /// What holds for proofs of possession.
     pub proofs: Arc<ProofRules>,
     /// Where clients that show certificates find the endpoints, if that is elsewhere.
@@ -84,6 +91,16 @@ impl Authority {
         }
     }
 
+    /// What tokens are made with, and recognised by.
+    pub fn origin<'o>(&'o self, ring: &'o Ring) -> Origin<'o> {
+        Origin { rules: &self.rules, ring, opaque: &self.opaque }
+    }
+
+    /// Reads an access token of ours back that is alive, apart from revocation.
+    pub fn recognise(&self, token: &str) -> Option<LiveToken> {
+        recognise(token, self.origin(&self.keeper.ring()), self.clock.unix_seconds())
+    }
+
     /// What a grant may use, for a request of `peer`.
     pub fn means<'m>(&'m self, peer: &Peer, ring: &'m Ring) -> Means<'m> {
         Means {
@@ -93,8 +110,7 @@ impl Authority {
             log: &self.log,
             audit: &self.audit,
             fraud: &self.fraud,
-            ring,
-            issuer: self.issuer.as_str(),
+            origin: self.origin(ring),
             audience: &self.rules.audience,
             trust: &self.trust,
             rules: &self.refresh,

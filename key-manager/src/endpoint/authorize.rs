@@ -6,14 +6,16 @@
 use http::Method;
 
 use super::audience::audience;
+use super::front::Front;
 use super::request_object::{self, Opening};
 use super::response::{Mode, Way, see_other};
 use super::scope::scopes;
 use super::ticket::Ticket;
-use super::{Authority, Refusal, Reply, Request, SignUp, interaction, pushed};
-use crate::domain::{Client, ClientId, LoginMethod, Scopes, User};
+use super::{Authority, Refusal, Reply, Request, SignUp, claims, front, interaction, pushed};
+use crate::domain::{Client, ClientId, LoginMethod, ResponseType, Scopes, User, Wishes};
 use crate::form::Form;
 use crate::grant::{CODE_OWNER, GrantKind, PKCE_METHOD, is_challenge, is_thumbprint};
+use crate::issue::hint;
 use crate::store::{Grant, StoredCode, StoredSession};
 use crate::vault::new_family_id;
 
@@ -22,6 +24,12 @@ const LONGEST_QUERY: usize = 8 * 1024;
 
 /// A code is good so long (KM-030).
 const CODE_SECONDS: i64 = 60;
+
+/// The longest `login_hint` that is shown, in characters.
+const LONGEST_HINT: usize = 256;
+
+/// OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+const UNMET: &str = "unmet_authentication_requirements";
 
 /// An error that the client hears of, by its code and what is said to its developer.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +102,10 @@ async fn astray(
 ) -> Result<Reply, Refusal> {
     let redirect = form.find("redirect_uri").unwrap_or_default();
     admitted(client, redirect)?;
-    let mode = form.find("response_mode").and_then(Mode::parse).unwrap_or(Mode::USUAL);
+    let kind = form.find("response_type").filter(|_| authority.legacy_response_types);
+    let kind = kind.and_then(|text| text.parse().ok()).unwrap_or(ResponseType::CODE);
+    let mode = Mode::of(form.find("response_mode"), kind);
+    let mode = mode.unwrap_or(if kind.is_legacy() { Mode::FRAGMENT } else { Mode::USUAL });
     deny(authority, &Way::to(client, redirect, mode, form.find("state")), denial).await
 }
 
@@ -131,23 +142,21 @@ pub(super) fn read(
     form: &Form,
 ) -> Result<Ticket, Denial> {
     let invalid = |why| Denial("invalid_request", why);
-    match form.find("response_type") {
-        Some("code") => {}
-        Some(_) => return Err(Denial("unsupported_response_type", "response_type is code")),
-        None => return Err(invalid("response_type is missing")),
-    }
-    let mode = match form.find("response_mode") {
-        None => Mode::USUAL,
-        Some(name) => Mode::parse(name).ok_or(invalid("response_mode is not one of discovery"))?,
-    };
+    let kind = form.find("response_type").ok_or(invalid("response_type is missing"))?;
+    let kind = response_type(authority, client, kind)?;
+    let mode = Mode::of(form.find("response_mode"), kind);
+    let mode = mode.ok_or(invalid("response_mode is none of discovery that fits response_type"))?;
     let key = form.find("dpop_jkt");
     if key.is_some_and(|key| !is_thumbprint(key)) {
         return Err(invalid("dpop_jkt is 43 characters of base64url"));
     }
-    if !client.may_use(GrantKind::AuthorizationCode.name()) {
+    if kind.id_token && form.find("nonce").is_none() {
+        return Err(invalid("nonce is missing"));
+    }
+    if kind.code && !client.may_use(GrantKind::AuthorizationCode.name()) {
         return Err(Denial("unauthorized_client", "the client may not use authorization_code"));
     }
-    let challenge = challenge(client, form).map_err(invalid)?;
+    let challenge = challenge(client, form, kind).map_err(invalid)?;
     let scopes = scopes(client, form.find("scope"))
         .map_err(|_| Denial("invalid_scope", "the client may not have such a scope"))?;
     let audience = audience(&authority.rules.audience, form)
@@ -163,11 +172,22 @@ pub(super) fn read(
     if (asks("none") || asks("create")) && prompts.len() > 1 {
         return Err(invalid("prompt=none and prompt=create stand alone"));
     }
+    let details = form.find("authorization_details");
+    let details = authority.details.read(details, &client.terms.details);
+    let details = details.map_err(|wrong| Denial("invalid_authorization_details", wrong.0))?;
     let max_age = form.find("max_age").map(str::parse::<u32>).transpose();
+    let claims = claims::read(form.find("claims")).map_err(invalid)?;
+    let subject = meant(authority, client, form, claims.subject)?;
+    let acr = wanted(form.find("acr_values").unwrap_or_default().split(' '));
+    let acr = acr.or(wanted(claims.acr.iter().map(String::as_str)));
+    if claims.acr_essential && acr.is_none() && !claims.acr.is_empty() {
+        return Err(Denial(UNMET, "the login cannot prove what is asked for"));
+    }
     Ok(Ticket {
         client_id: client.id.to_string(),
         redirect_uri: redirect.to_owned(),
         state: form.find("state").map(str::to_owned),
+        kind,
         mode,
         algorithm: client.algorithm.map_or(String::new(), |algorithm| algorithm.name().to_owned()),
         key: key.map(str::to_owned),
@@ -179,7 +199,10 @@ pub(super) fn read(
         login: asks("login") || asks("select_account") || asks("create"),
         consent: asks("consent"),
         silent: asks("none"),
-        acr: wanted(form.find("acr_values").unwrap_or_default()).to_owned(),
+        acr: acr.unwrap_or_default().to_owned(),
+        wishes: Wishes { details, ..claims.wishes },
+        subject,
+        hint: form.find("login_hint").unwrap_or_default().chars().take(LONGEST_HINT).collect(),
         max_age: max_age.map_err(|_| invalid("max_age is a number of seconds"))?,
         asked_at: authority.clock.unix_seconds(),
         browser: String::new(),
@@ -188,17 +211,62 @@ pub(super) fn read(
 
 /// The first of the wishes that is known here: they stand in the order of preference (`OpenID`
 /// Connect Core section 3.1.2.1).
-fn wanted(acr_values: &str) -> &str {
-    let mut known = acr_values
-        .split(' ')
-        .filter(|acr| matches!(*acr, LoginMethod::ONE_FACTOR | LoginMethod::TWO_FACTORS));
-    known.next().unwrap_or_default()
+fn wanted<'f>(mut asked: impl Iterator<Item = &'f str>) -> Option<&'f str> {
+    asked.find(|acr| matches!(*acr, LoginMethod::ONE_FACTOR | LoginMethod::TWO_FACTORS))
+}
+
+/// Who has to be the one that logs in, by an ID token that the client got or by name; empty: anybody.
+fn meant(
+    authority: &Authority,
+    client: &Client,
+    form: &Form,
+    named: String,
+) -> Result<String, Denial> {
+    let Some(text) = form.find("id_token_hint") else { return Ok(named) };
+    let now = authority.clock.unix_seconds();
+    let found = hint(text, authority.issuer.as_str(), &authority.keeper.ring(), now);
+    let found = found.filter(|hint| hint.client_id == client.id.as_str());
+    let Some(hint) = found else {
+        return Err(Denial("invalid_request", "id_token_hint is no ID token of this client"));
+    };
+    if !named.is_empty() && named != hint.subject {
+        return Err(Denial("invalid_request", "claims and id_token_hint name different people"));
+    }
+    Ok(hint.subject)
+}
+
+/// What the answer is, if the client may have it so (KM-035).
+fn response_type(
+    authority: &Authority,
+    client: &Client,
+    text: &str,
+) -> Result<ResponseType, Denial> {
+    let unsupported = Denial("unsupported_response_type", "response_type is none of discovery");
+    let kind: ResponseType = text.parse().map_err(|_| unsupported)?;
+    if !kind.is_legacy() {
+        return Ok(kind);
+    }
+    if !authority.legacy_response_types {
+        return Err(unsupported);
+    }
+    if !client.terms.response_types.contains(&kind) {
+        return Err(Denial("unauthorized_client", "the client may not use this response_type"));
+    }
+    if kind.token && (client.authentication.dpop_bound || client.authentication.certificate_bound) {
+        return Err(Denial("unauthorized_client", "the tokens of the client are bound to its key"));
+    }
+    Ok(kind)
 }
 
 /// KM-031: S256 for every client but those that are allowed to do without.
-fn challenge<'f>(client: &Client, form: &'f Form) -> Result<Option<&'f str>, &'static str> {
+fn challenge<'f>(
+    client: &Client,
+    form: &'f Form,
+    kind: ResponseType,
+) -> Result<Option<&'f str>, &'static str> {
     let (challenge, method) = (form.find("code_challenge"), form.find("code_challenge_method"));
     match challenge {
+        None if !kind.code => Ok(None),
         None if client.requests.without_pkce && method.is_none() => Ok(None),
         None => Err("code_challenge is missing"),
         // A method that is left out would mean `plain`.
@@ -218,29 +286,55 @@ pub(super) async fn grant(
     session: &StoredSession,
     user: &User,
 ) -> Result<Reply, Refusal> {
+    if !ticket.admits(&user.id) {
+        return deny(
+            authority,
+            &ticket.way(),
+            Denial("login_required", "somebody else is logged in"),
+        )
+        .await;
+    }
     let scopes = Scopes::parse(&ticket.scopes).map_err(Refusal::MalformedScope)?;
-    let code = chassis::random::token(32);
-    let stored = StoredCode {
-        grant: Grant {
-            family_id: new_family_id(),
-            client_id: client.id.clone(),
-            user_id: user.id.clone(),
-            session_id: session.id.clone(),
-            scopes,
-            audience: ticket.audience.clone(),
-            logged_in_at: session.logged_in_at,
-            method: session.method,
-        },
-        redirect_uri: ticket.redirect_uri.clone(),
-        challenge: ticket.challenge.clone(),
-        nonce: ticket.nonce.clone(),
-        key: ticket.key.clone(),
-        expires_at: authority.clock.unix_seconds().saturating_add(CODE_SECONDS),
-        used_at: None,
+    let granted = Grant {
+        family_id: new_family_id(),
+        client_id: client.id.clone(),
+        user_id: user.id.clone(),
+        session_id: session.id.clone(),
+        scopes,
+        audience: ticket.audience.clone(),
+        logged_in_at: session.logged_in_at,
+        method: session.method,
+        wishes: ticket.wishes.clone(),
     };
-    authority.store.add_code(&authority.pepper.digest(CODE_OWNER, &code), &stored).await?;
-    tracing::debug!(client = %client.id, user = user.id, "code issued");
-    ticket.way().send(authority, &[("code", code.as_str())]).await
+    let mut code = None;
+    if ticket.kind.code {
+        let made = chassis::random::token(32);
+        let stored = StoredCode {
+            grant: granted.clone(),
+            redirect_uri: ticket.redirect_uri.clone(),
+            challenge: ticket.challenge.clone(),
+            nonce: ticket.nonce.clone(),
+            key: ticket.key.clone(),
+            expires_at: authority.clock.unix_seconds().saturating_add(CODE_SECONDS),
+            used_at: None,
+        };
+        authority.store.add_code(&authority.pepper.digest(CODE_OWNER, &made), &stored).await?;
+        code = Some(made);
+    }
+    tracing::debug!(client = %client.id, user = user.id, kind = %ticket.kind, "authorized");
+    let beside = Front {
+        client,
+        grant: &granted,
+        user,
+        kind: ticket.kind,
+        nonce: ticket.nonce.as_deref(),
+        state: ticket.state.as_deref(),
+        code: code.as_deref(),
+    };
+    let beside = front::answer(authority, beside).await?;
+    let pairs = code.as_deref().map(|code| ("code", code)).into_iter();
+    let pairs = pairs.chain(beside.iter().map(|(name, value)| (*name, value.as_str())));
+    ticket.way().send(authority, &pairs.collect::<Vec<_>>()).await
 }
 
 /// Sends the person back with an error.

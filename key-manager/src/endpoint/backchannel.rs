@@ -14,8 +14,8 @@ use super::interaction::cookie;
 use super::response::see_other;
 use super::scope::scopes;
 use super::ticket::Ticket;
-use super::{Authority, Refusal, Reply, Request, reply};
-use crate::domain::{Client, LoginMethod, User, UserName, is_deceptive};
+use super::{Authority, Refusal, Reply, Request, ping, reply};
+use crate::domain::{Client, LoginMethod, User, UserName, Wishes, is_deceptive};
 use crate::form::Form;
 use crate::grant::{CIBA_OWNER, GrantKind, PAUSE_SECONDS};
 use crate::issue::hint;
@@ -57,6 +57,10 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
     };
     let user = named(authority, &client, &form, now).await?;
     let code = chassis::random::token(32);
+    let bell = match client.terms.notify {
+        None => String::new(),
+        Some(_) => ping::kept(authority, &code, form.find("client_notification_token"))?,
+    };
     let device = StoredDevice {
         grant: Grant {
             family_id: new_family_id(),
@@ -67,11 +71,13 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
             audience: audience(&authority.rules.audience, &form)?.into_owned(),
             logged_in_at: 0,
             method: LoginMethod::default(),
+            wishes: Wishes::default(),
         },
         // A request for nobody waits like the others and is never answered: whether somebody has an
         // account is not for clients to find out.
         for_user: user.map_or_else(|| "-".to_owned(), |user| user.id),
         message: message.to_owned(),
+        bell,
         state: DeviceState::Waiting,
         pause_seconds: PAUSE_SECONDS,
         asked_at: 0,
@@ -146,7 +152,9 @@ pub(super) async fn page(authority: &Authority, request: &Request) -> Result<Rep
     let name = form.find("waiting").unwrap_or_default();
     let waiting = waiting(&visitor).await?;
     if let Some((digest, asked)) = waiting.into_iter().find(|(digest, _)| digest == name) {
-        decide(&visitor, asked.grant, &digest, allowed).await?;
+        if decide(&visitor, asked.grant.clone(), &digest, allowed).await? {
+            ping::ring(authority, &asked).await?;
+        }
     }
     // A page that is loaded anew does nothing again.
     see_other(&path)

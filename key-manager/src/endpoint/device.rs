@@ -13,7 +13,7 @@ use super::interaction::cookie;
 use super::scope::scopes;
 use super::ticket::Ticket;
 use super::{Authority, Refusal, Reply, Request, reply};
-use crate::domain::{Client, LoginMethod, network};
+use crate::domain::{Client, LoginMethod, Wishes, network};
 use crate::form::Form;
 use crate::grant::{DEVICE_OWNER, GrantKind, PAUSE_SECONDS, USER_OWNER};
 use crate::store::{DeviceState, Failures, Grant, StoredDevice};
@@ -48,9 +48,11 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
             audience: audience(&authority.rules.audience, &form)?.into_owned(),
             logged_in_at: 0,
             method: LoginMethod::default(),
+            wishes: Wishes::default(),
         },
         for_user: String::new(),
         message: String::new(),
+        bell: String::new(),
         state: DeviceState::Waiting,
         pause_seconds: PAUSE_SECONDS,
         asked_at: 0,

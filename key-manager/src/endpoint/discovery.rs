@@ -3,13 +3,13 @@
 //! One document under both names, and only what works.
 
 use jose::Algorithm;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::response::Mode;
 use super::{Authority, Mfa, Reply, SignUp, reply};
 use crate::binding::PROOF_ALGORITHMS;
 use crate::client_auth::ASSERTION_ALGORITHMS;
-use crate::domain::{AuthMethod, LoginMethod, Profile, TokenAlgorithm};
+use crate::domain::{AuthMethod, LoginMethod, Profile, ResponseType, TokenAlgorithm};
 use crate::grant::{GrantKind, PKCE_METHOD};
 use crate::registration::Access;
 
@@ -55,31 +55,17 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "require_pushed_authorization_requests": authority.require_pushed,
         "device_authorization_endpoint": issuer.address("device_authorization"),
         "backchannel_authentication_endpoint": issuer.address("bc-authorize"),
-        "backchannel_token_delivery_modes_supported": ["poll"],
+        "backchannel_token_delivery_modes_supported": ["poll", "ping"],
         "backchannel_user_code_parameter_supported": false,
         "userinfo_endpoint": issuer.address("userinfo"),
         "end_session_endpoint": issuer.address("logout"),
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
+        "frontchannel_logout_supported": true,
+        "frontchannel_logout_session_supported": true,
         "jwks_uri": issuer.address("jwks"),
         "introspection_endpoint": issuer.address("introspect"),
         "revocation_endpoint": issuer.address("revoke"),
-        "grant_types_supported": authority.grants.names(),
-        "response_types_supported": ["code"],
-        "response_modes_supported": Mode::names(),
-        "authorization_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
-        "code_challenge_methods_supported": [PKCE_METHOD],
-        "authorization_response_iss_parameter_supported": true,
-        "prompt_values_supported": prompts,
-        "scopes_supported": scopes,
-        "claims_supported": claims,
-        "acr_values_supported": acr(authority),
-        "claims_parameter_supported": false,
-        "request_parameter_supported": true,
-        "request_object_signing_alg_values_supported": objects,
-        "request_uri_parameter_supported": false,
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": signing,
         "introspection_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
@@ -91,6 +77,30 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         "tls_client_certificate_bound_access_tokens":
             authority.clients.certificates.are_accepted(),
     });
+    // In two parts, because the macro has a bound.
+    let asked = json!({
+        "userinfo_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
+        "authorization_details_types_supported": authority.details.names().collect::<Vec<_>>(),
+        "grant_types_supported": authority.grants.names(),
+        "response_types_supported": response_types(authority),
+        "response_modes_supported": Mode::names(),
+        "authorization_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
+        "code_challenge_methods_supported": [PKCE_METHOD],
+        "authorization_response_iss_parameter_supported": true,
+        "prompt_values_supported": prompts,
+        "scopes_supported": scopes,
+        "claims_supported": claims,
+        "acr_values_supported": acr(authority),
+        "claims_parameter_supported": true,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": objects,
+        "request_uri_parameter_supported": false,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
+    });
+    if let (Some(map), Value::Object(asked)) = (document.as_object_mut(), asked) {
+        map.extend(asked);
+    }
     if let (Some(map), true) =
         (document.as_object_mut(), authority.registration.access != Access::Nobody)
     {
@@ -110,6 +120,11 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
         map.insert("mtls_endpoint_aliases".to_owned(), aliases);
     }
     reply::public(document.to_string(), CACHE)
+}
+
+fn response_types(authority: &Authority) -> Vec<&'static str> {
+    let legacy = ResponseType::LEGACY.into_iter().filter(|_| authority.legacy_response_types);
+    [ResponseType::CODE].into_iter().chain(legacy).map(ResponseType::name).collect()
 }
 
 /// What a login can prove here (OpenID Connect Discovery section 3).

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chassis::outbound::{Client as Outbound, Error};
+use chassis::outbound::Client as Outbound;
 use chassis::{Clock, Tasks};
-use http::{Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use serde_json::json;
 use tokio::sync::Semaphore;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::{Authority, Refusal};
 use crate::audit::Event;
@@ -42,65 +42,74 @@ impl Farewells {
         Self { outbound, tasks, clock, turns: Arc::new(Semaphore::new(MOST)) }
     }
 
-    fn tell(&self, client: &Client, uri: &str, token: &str) {
+    /// Posts `body` to an address of `client`, beside whatever else happens.
+    pub(super) fn post(&self, client: &Client, url: &Url, headers: &HeaderMap, body: Bytes) {
         let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else {
-            tracing::warn!(client = %client.id, "not told of a logout: too many are told at once");
+            tracing::warn!(client = %client.id, "not told: too many are told at once");
             return;
         };
-        let Ok(url) = Url::parse(uri) else { return };
         let (outbound, clock, id) = (self.outbound.clone(), self.clock.clone(), client.id.clone());
-        let body = Bytes::from(format!("logout_token={token}"));
-        self.tasks.spawn("tell of a logout", async move {
+        let (url, headers) = (url.clone(), headers.clone());
+        self.tasks.spawn("tell a client", async move {
             let _turn = turn;
             for pause in PAUSES.into_iter().map(Some).chain([None]) {
-                let said = post(&outbound, &url, body.clone()).await;
+                let mut request = Request::builder().method(Method::POST);
+                if let Some(mine) = request.headers_mut() {
+                    mine.clone_from(&headers);
+                }
+                let said = outbound.send(&url, request, body.clone()).await;
                 let status = match &said {
-                    Ok(status) => *status,
+                    Ok(answer) => answer.status().as_u16(),
                     Err(error) => {
-                        tracing::debug!(client = %id, %error, "not told of a logout yet");
+                        tracing::debug!(client = %id, %error, "not told yet");
                         0
                     }
                 };
-                // It has heard: 400 says that it will not like the token better later.
+                // It has heard: 400 says that it will not like it better later.
                 if matches!(status, 200..=299 | 400) {
                     return;
                 }
                 if let Some(pause) = pause {
                     clock.sleep(pause).await;
                 } else {
-                    tracing::warn!(client = %id, status, "not told of a logout");
+                    tracing::warn!(client = %id, status, "not told");
                 }
             }
         });
     }
 }
 
-async fn post(outbound: &Outbound, url: &Url, body: Bytes) -> Result<u16, Error> {
-    let request = Request::builder()
-        .method(Method::POST)
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    Ok(outbound.send(url, request, body).await?.status().as_u16())
-}
-
-/// Ends a login with everything that came from it, and tells the clients that were part of it.
-/// `false`: there is no such login.
+/// Ends a login with everything that came from it, and tells the clients that were part of it. The
+/// answer is what a browser loads so that others of them hear of it; `None`: there is no such login.
 pub(super) async fn end_session(
     authority: &Authority,
     event: Event,
     user: &str,
     session: &str,
-) -> Result<bool, Refusal> {
+) -> Result<Option<Vec<String>>, Refusal> {
     let clients = authority.store.clients_of_session(session).await?;
     if !authority.noting(event).end_session(user, session).await? {
-        return Ok(false);
+        return Ok(None);
     }
+    let mut frames = Vec::new();
     for id in clients {
         let Some(stored) = authority.store.client(&id).await? else { continue };
+        frames.extend(stored.client.terms.logout_frame.as_deref().map(|uri| {
+            let mark = if uri.contains('?') { '&' } else { '?' };
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("iss", authority.issuer.as_str()).append_pair("sid", session);
+            format!("{uri}{mark}{}", query.finish())
+        }));
         let Some(uri) = &stored.client.logout_notice else { continue };
         let token = logout_token(authority, &stored.client, user, session).await?;
-        authority.farewells.tell(&stored.client, uri, &token);
+        let Ok(url) = Url::parse(uri) else { continue };
+        let mut headers = HeaderMap::new();
+        let media = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(header::CONTENT_TYPE, media);
+        let body = Bytes::from(format!("logout_token={token}"));
+        authority.farewells.post(&stored.client, &url, &headers, body);
     }
-    Ok(true)
+    Ok(Some(frames))
 }
 
 /// Section 2.4: it has no nonce, and its type is of its own, so that it passes for no ID token.

@@ -44,7 +44,10 @@ pub(super) async fn begin(
             }
             Ok(page)
         }
-        None => ask_login(authority, &client.name, ticket, cookie.as_deref(), "", false),
+        None => {
+            let name = ticket.hint.clone();
+            ask_login(authority, &client.name, ticket, cookie.as_deref(), &name, false)
+        }
     }
 }
 
@@ -65,7 +68,10 @@ async fn standing<'c>(
     let Some(cookie) = cookie else { return Ok(None) };
     let now = authority.clock.unix_seconds();
     let found = login::find(authority, cookie).await?;
-    let found = found.filter(|(session, _)| !ticket.login && is_fresh(ticket, session, now));
+    let fits = |session: &StoredSession, user: &User| {
+        !ticket.login && is_fresh(ticket, session, now) && ticket.admits(&user.id)
+    };
+    let found = found.filter(|(session, user)| fits(session, user));
     Ok(found.map(|(session, user)| (session, user, cookie)))
 }
 
@@ -191,8 +197,9 @@ pub(super) async fn decide(authority: &Authority, request: &Request) -> Result<R
     let now = authority.clock.unix_seconds();
     let scopes = Scopes::parse(&ticket.scopes).map_err(Refusal::MalformedScope)?;
     let event = Event::of("consent.given").by(&user.id).client(client.id.as_str());
-    let event = event.from(request.peer.address).with("scopes", &scopes.to_string());
-    authority.audit.noting(event).add_consent(&user.id, &client.id, &scopes, now).await?;
+    let agreed = ticket.wishes.consents(&scopes);
+    let event = event.from(request.peer.address).with("scopes", &agreed.to_string());
+    authority.audit.noting(event).add_consent(&user.id, &client.id, &agreed, now).await?;
     tracing::info!(client = %client.id, user = user.id, %scopes, "consent given");
     grant(authority, &client, &ticket, &session, &user).await
 }
@@ -215,8 +222,10 @@ async fn agree(
 ) -> Result<Reply, Refusal> {
     let scopes = Scopes::parse(&ticket.scopes).map_err(Refusal::MalformedScope)?;
     let given = authority.store.consent(&user.id, &client.id).await?;
+    let wishes = &ticket.wishes;
     // KM-104: asked again when more is wanted than was given.
-    let agreed = client.first_party || scopes.is_subset(&given);
+    let given = wishes.consents(&scopes).is_subset(&given) && wishes.details.is_empty();
+    let agreed = client.first_party || given;
     if agreed && !ticket.consent {
         return grant(authority, client, &ticket, session, user).await;
     }
@@ -225,7 +234,8 @@ async fn agree(
         return refuse(authority, &ticket, denial).await;
     }
     ticket.bind(authority, cookie);
-    let shown: Vec<&str> = scopes.iter().collect();
+    let claims = ticket.wishes.beyond(&scopes).into_iter();
+    let shown: Vec<&str> = scopes.iter().chain(claims).collect();
     Ok(pages::consent(&ConsentPage {
         client: &client.name,
         user: user.name.as_str(),
@@ -233,6 +243,7 @@ async fn agree(
         request: &ticket.seal(authority)?,
         redirect: &ticket.redirect_uri,
         scopes: &shown,
+        details: &ticket.wishes.details,
     }))
 }
 

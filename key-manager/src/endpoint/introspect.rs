@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Authority, Refusal, Reply, Request, reply};
 use crate::client_auth::AuthError;
 use crate::domain::{Client, LiveToken};
-use crate::issue::{cnf, recognise};
+use crate::issue::cnf;
 use crate::store::StoreError;
 
 /// Whoever is registered with this scope hears about every token, like a gateway of somebody else's.
@@ -77,11 +77,7 @@ pub(super) async fn live(
     authority: &Authority,
     token: &str,
 ) -> Result<Option<LiveToken>, StoreError> {
-    let now = authority.clock.unix_seconds();
-    let ring = authority.keeper.ring();
-    let Some(token) = recognise(token, authority.issuer.as_str(), &ring, now) else {
-        return Ok(None);
-    };
+    let Some(token) = authority.recognise(token) else { return Ok(None) };
     Ok((!authority.log.has_ended(&token).await?).then_some(token))
 }
 
@@ -106,6 +102,9 @@ fn shown(token: &LiveToken) -> Value {
     });
     if let (Some(map), false) = (body.as_object_mut(), token.scopes.is_empty()) {
         map.insert("scope".to_owned(), json!(token.scopes.join(" ")));
+    }
+    if let (Some(map), false) = (body.as_object_mut(), token.details.is_empty()) {
+        map.insert("authorization_details".to_owned(), json!(token.details));
     }
     if let (Some(map), Some(act)) = (body.as_object_mut(), &token.act) {
         map.insert("act".to_owned(), act.clone());

@@ -142,9 +142,9 @@ async fn end(
 ) -> Result<Reply, Refusal> {
     let event = Event::of("session.ended").by(&user.id).with("session", &session.id);
     let event = event.from(request.peer.address);
-    end_session(authority, event, &user.id, &session.id).await?;
+    let frames = end_session(authority, event, &user.id, &session.id).await?.unwrap_or_default();
     tracing::info!(user = user.id, "logged out");
-    let mut reply = gone(to)?;
+    let mut reply = if frames.is_empty() { gone(to)? } else { pages::leaving(frames, to) };
     forget(&mut reply);
     Ok(reply)
 }

@@ -5,10 +5,11 @@
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, REFRESH, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde_json::Value;
 use url::Url;
 
 use super::sign_up::Trouble;
@@ -23,11 +24,16 @@ pub(super) struct Content {
     pub(super) redirect: Option<String>,
     /// The source expression of a script that may run; `None`: none may.
     pub(super) script: Option<&'static str>,
+    /// What it loads beside itself: addresses of clients.
+    pub(super) frames: Vec<String>,
 }
 
 /// Sends a form that needs nobody. Without scripts one presses its button.
 const SEND: &str = "document.forms[0].submit()";
 const SEND_HASH: &str = "'sha256-ePniVEkSivX/c7XWBGafqh8tSpiRrKiqYeqbG7N1TOE='";
+
+/// How long a browser may load what clients want to hear of a logout by, in seconds.
+const FRAME_SECONDS: u32 = 2;
 
 /// Asks who somebody is.
 pub(super) struct LoginPage<'p> {
@@ -67,6 +73,8 @@ pub(super) struct ConsentPage<'p> {
     pub(super) request: &'p str,
     pub(super) redirect: &'p str,
     pub(super) scopes: &'p [&'p str],
+    /// Authorization details.
+    pub(super) details: &'p [Value],
 }
 
 pub(super) fn login(page: &LoginPage<'_>) -> Reply {
@@ -162,9 +170,11 @@ pub(super) fn waiting(name: &str) -> Reply {
 pub(super) fn consent(page: &ConsentPage<'_>) -> Reply {
     let scopes: Vec<String> = page.scopes.iter().map(|scope| escape(scope)).collect();
     let scopes = scopes.join("</li><li>");
+    let details: Vec<String> = page.details.iter().map(detail).collect();
+    let details = details.concat();
     let body = format!(
         "<h1>Allow access?</h1><p><strong>{client}</strong> asks for access in the name of \
-         <strong>{user}</strong>:</p><ul><li>{scopes}</li></ul>\
+         <strong>{user}</strong>:</p><ul><li>{scopes}</li></ul>{details}\
          <form method=\"post\" action=\"{action}\">\
          <input type=\"hidden\" name=\"request\" value=\"{request}\">\
          <button type=\"submit\" name=\"answer\" value=\"allow\">Allow</button>\
@@ -175,6 +185,18 @@ pub(super) fn consent(page: &ConsentPage<'_>) -> Reply {
         request = escape(page.request),
     );
     render(StatusCode::OK, "Allow access?", &body, Some(page.redirect))
+}
+
+/// One of the authorization details, all of it: a person agrees to what they have seen.
+fn detail(detail: &Value) -> String {
+    let parts = detail.as_object().into_iter().flatten();
+    let parts: Vec<String> = parts
+        .map(|(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("<dt>{}</dt><dd>{}</dd>", escape(name), escape(&value))
+        })
+        .collect();
+    format!("<dl>{}</dl>", parts.concat())
 }
 
 /// Asks whether somebody wants to log out.
@@ -195,6 +217,31 @@ pub(super) fn log_out(user: &str, action: &str, request: &str, to: &str) -> Repl
 pub(super) fn logged_out() -> Reply {
     let body = "<h1>You are logged out</h1><p>You can close this page.</p>";
     render(StatusCode::OK, "You are logged out", body, None)
+}
+
+/// Lets the browser load what clients want to hear of a logout by, and leads on afterwards.
+pub(super) fn leaving(frames: Vec<String>, to: &str) -> Reply {
+    let loaded: Vec<String> = frames
+        .iter()
+        .map(|uri| format!("<iframe hidden title=\"logout\" src=\"{}\"></iframe>", escape(uri)))
+        .collect();
+    let on = if to.is_empty() {
+        "<p>You can close this page.</p>".to_owned()
+    } else {
+        format!("<p><a href=\"{}\">Go on to the application</a></p>", escape(to))
+    };
+    let body = format!("<h1>You are logged out</h1>{on}{}", loaded.concat());
+    let mut reply = render(StatusCode::OK, "You are logged out", &body, None);
+    if let Some(content) = reply.extensions_mut().get_mut::<Content>() {
+        content.frames = frames;
+    }
+    // Browsers know the field, and no script is needed.
+    if let Ok(value) = HeaderValue::from_str(&format!("{FRAME_SECONDS}; url={to}"))
+        && !to.is_empty()
+    {
+        reply.headers_mut().insert(REFRESH, value);
+    }
+    reply
 }
 
 /// Hands `pairs` to the client in a form that its browser posts (Form Post Response Mode).
@@ -268,7 +315,7 @@ fn page(
         headers.insert(name, HeaderValue::from_static(value));
     }
     let (body, redirect) = (body.to_owned(), redirect.map(str::to_owned));
-    reply.extensions_mut().insert(Content { title, body, redirect, script });
+    reply.extensions_mut().insert(Content { title, body, redirect, script, frames: Vec::new() });
     reply
 }
 

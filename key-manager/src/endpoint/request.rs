@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::Refusal;
 use crate::client_auth::Presented;
+use crate::domain::ClientId;
 use crate::form::Form;
 
 /// The largest body of a request (KM-022).
@@ -56,6 +57,12 @@ impl Request {
         }
         let body = self.body.as_ref().ok_or(Refusal::TooLarge)?;
         Form::parse(body).map_err(Refusal::from)
+    }
+
+    /// Whom its client says to be, whether it proves that or not.
+    pub fn claimed(&self) -> Option<ClientId> {
+        let form = self.form().ok()?;
+        self.presented(&form).credentials().ok()?.id
     }
 
     /// What it shows of its client.

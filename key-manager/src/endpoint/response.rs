@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 use url::form_urlencoded::Serializer;
 
 use super::{Authority, Refusal, Reply, pages};
-use crate::domain::{Client, TokenAlgorithm};
+use crate::domain::{Client, ResponseType, TokenAlgorithm};
 
 /// A signed answer is read at once (JARM section 2.1: at most ten minutes).
 const SIGNED_SECONDS: i64 = 600;
@@ -36,6 +36,10 @@ impl Mode {
     /// Where nothing was asked: the query, because a code is not good in the browser.
     pub(super) const USUAL: Self = Self { carrier: Carrier::Query, signed: false };
 
+    /// Where nothing was asked, for an answer that is good in the browser: the fragment is not sent to
+    /// servers.
+    pub(super) const FRAGMENT: Self = Self { carrier: Carrier::Fragment, signed: false };
+
     /// By their names on the wire. `jwt` is `query.jwt`, where a code is answered.
     const NAMED: [(&'static str, Self); 7] = [
         ("query", Self::USUAL),
@@ -49,6 +53,18 @@ impl Mode {
 
     pub(super) fn parse(text: &str) -> Option<Self> {
         Self::NAMED.into_iter().find(|(name, _)| *name == text).map(|(_, mode)| mode)
+    }
+
+    /// The mode that a request names, or the usual one of its type. `None`: there is none of that
+    /// name, or a token would stand in an address that servers write down.
+    pub(super) fn of(text: Option<&str>, kind: ResponseType) -> Option<Self> {
+        let usual = if kind.is_legacy() { Self::FRAGMENT } else { Self::USUAL };
+        let mode = match text {
+            None => usual,
+            Some("jwt") => Self { signed: true, ..usual },
+            Some(name) => Self::parse(name)?,
+        };
+        (!kind.is_legacy() || mode.carrier != Carrier::Query).then_some(mode)
     }
 
     pub(super) fn names() -> [&'static str; 7] {

@@ -5,7 +5,6 @@
 use super::{Authority, Refusal, Reply, Request, reply};
 use crate::audit::Event;
 use crate::domain::Client;
-use crate::issue::recognise;
 use crate::vault::family_of;
 
 pub(super) async fn revoke(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
@@ -17,8 +16,7 @@ pub(super) async fn revoke(authority: &Authority, request: &Request) -> Result<R
     if let Some(family) = family_of(token) {
         return revoke_family(authority, request, &client, &family, token).await;
     }
-    let ring = authority.keeper.ring();
-    let Some(token) = recognise(token, authority.issuer.as_str(), &ring, now) else {
+    let Some(token) = authority.recognise(token) else {
         return Ok(reply::empty());
     };
     if token.client_id != client.id.as_str() {

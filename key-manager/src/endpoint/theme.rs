@@ -118,7 +118,8 @@ impl Theme {
 
     /// Dresses a page; what is no page stays as it is.
     pub(super) fn dress(&self, reply: &mut Reply) {
-        let Some(Content { title, body, redirect, script }) = reply.extensions_mut().remove()
+        let Some(Content { title, body, redirect, script, frames }) =
+            reply.extensions_mut().remove()
         else {
             return;
         };
@@ -141,8 +142,10 @@ impl Theme {
         let target = redirect.as_deref().and_then(origin).unwrap_or_default();
         let images = if self.logo.is_some() { "img-src data:; " } else { "" };
         let scripts = script.map(|script| format!("script-src {script}; ")).unwrap_or_default();
+        let frames: String = frames.iter().filter_map(|uri| origin(uri)).collect();
+        let frames = if frames.is_empty() { frames } else { format!("frame-src{frames}; ") };
         let policy = format!(
-            "default-src 'none'; style-src {}; {scripts}{images}form-action 'self'{target}; \
+            "default-src 'none'; style-src {}; {scripts}{images}{frames}form-action 'self'{target}; \
              frame-ancestors 'none'; base-uri 'none'",
             self.hash
         );

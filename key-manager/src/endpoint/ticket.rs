@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::response::{Mode, Way};
 use super::{Authority, Refusal};
+use crate::domain::{ResponseType, Wishes};
 
 /// A page may be left open so long.
 const SECONDS: i64 = 1800;
@@ -20,6 +21,8 @@ pub(super) struct Ticket {
     pub(super) client_id: String,
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
+    /// What the answer is.
+    pub(super) kind: ResponseType,
     /// How the answer goes back.
     pub(super) mode: Mode,
     /// How the client wants signatures; empty: by the default in force.
@@ -39,6 +42,12 @@ pub(super) struct Ticket {
     pub(super) silent: bool,
     /// What the login shall prove (`acr_values`); empty: nothing was asked.
     pub(super) acr: String,
+    /// What is asked for beside the scopes.
+    pub(super) wishes: Wishes,
+    /// Who has to be the one that logs in; empty: anybody.
+    pub(super) subject: String,
+    /// The name that the client thinks they have; empty: it thinks nothing.
+    pub(super) hint: String,
     /// A login may be so old, in seconds.
     pub(super) max_age: Option<u32>,
     /// Unix seconds.
@@ -78,6 +87,7 @@ impl Ticket {
             client_id: String::new(),
             redirect_uri: path.to_owned(),
             state: None,
+            kind: ResponseType::CODE,
             mode: Mode::USUAL,
             algorithm: String::new(),
             key: None,
@@ -89,10 +99,18 @@ impl Ticket {
             consent: false,
             silent: false,
             acr: String::new(),
+            wishes: Wishes::default(),
+            subject: String::new(),
+            hint: String::new(),
             max_age: None,
             asked_at: authority.clock.unix_seconds(),
             browser: String::new(),
         }
+    }
+
+    /// Whether this person may be the one that goes on.
+    pub(super) fn admits(&self, user: &str) -> bool {
+        self.subject.is_empty() || self.subject == user
     }
 
     /// The way back to the client.

@@ -10,7 +10,7 @@ use super::audience::audience;
 use super::bound::Bound;
 use super::login::agent;
 use super::scope::{narrowed, scopes};
-use super::{Authority, Refusal, Reply, Request, reply};
+use super::{Authority, Refusal, Reply, Request, details, reply};
 use crate::domain::User;
 use crate::grant::{Asked, Offered};
 use crate::issue::{Identity, Order, Source, identify, issue};
@@ -59,17 +59,25 @@ async fn grant_token(
     let confirmation = &bound.confirmation;
     let shown = Asked { client: &client, form: &form, confirmation, agent: &agent };
     let approval = kind.approve(shown, &means).await?;
-    let ended_until = if approval.is_of_person() {
-        person(authority, approval.subject(), &kind).await?.ended_until
+    let user = if approval.is_of_person() {
+        Some(person(authority, approval.subject(), &kind).await?)
     } else {
-        0
+        None
     };
+    let ended_until = user.as_ref().map_or(0, |user| user.ended_until);
     let asked = form.find("scope");
     let scopes = match approval.scopes() {
         Some(granted) => narrowed(granted, asked)?,
         None => scopes(&client, asked)?,
     };
     let audience = audience(approval.audience().unwrap_or(&authority.rules.audience), &form)?;
+    let wanted = form.find("authorization_details");
+    let details = match approval.details() {
+        Some(granted) => details::narrowed(granted, wanted),
+        None => authority.details.read(wanted, &client.terms.details),
+    };
+    let details =
+        details.map_err(|wrong| Refusal::Denied("invalid_authorization_details", wrong.0))?;
     bound.spend(authority, &client, now).await?;
     let refresh = approval.settle(shown, &means).await?;
 
@@ -86,11 +94,12 @@ async fn grant_token(
         }),
         longest_seconds: approval.limits().seconds,
         claims: &approval.limits().claims,
+        details: &details,
         confirmation: &bound.confirmation,
         // As with a client: what is issued after an end in the same second is dated to the next.
         now: now.max(ended_until.saturating_add(1)),
     };
-    let issued = issue(order, &authority.rules, &ring).await?;
+    let issued = issue(order, authority.origin(&ring)).await?;
     tracing::debug!(client = %client.id, grant = kind.name(), %scopes, "token issued");
     authority.fraud.issued(client.id.as_str());
     if let Some(grant) = approval.grant().filter(|_| client.is_public()) {
@@ -104,6 +113,9 @@ async fn grant_token(
     if !scopes.is_empty() {
         body.insert("scope".to_owned(), json!(scopes.to_string()));
     }
+    if !details.is_empty() {
+        body.insert("authorization_details".to_owned(), json!(details));
+    }
     if approval.exchanged().is_some() {
         body.insert("issued_token_type".to_owned(), json!(ISSUED_TYPE));
     }
@@ -111,9 +123,20 @@ async fn grant_token(
         body.insert("refresh_token".to_owned(), json!(token.as_str()));
     }
     if let Some(grant) = approval.grant().filter(|_| scopes.contains("openid")) {
-        let (nonce, access_token) = (approval.nonce(), issued.token.as_str());
-        let identity = Identity { client: &client, grant, nonce, access_token, now };
-        let token = identify(identity, &authority.rules, &ring).await?;
+        let wished = grant.wishes.id_token.iter();
+        let known = |name: &String| Some((name.clone(), user.as_ref()?.claim(name)?));
+        let claims: Map<_, _> = wished.filter_map(known).collect();
+        let identity = Identity {
+            client: &client,
+            grant,
+            nonce: approval.nonce(),
+            access_token: Some(issued.token.as_str()),
+            code: None,
+            state: None,
+            claims: &claims,
+            now,
+        };
+        let token = identify(identity, authority.origin(&ring)).await?;
         body.insert("id_token".to_owned(), json!(token));
     }
     let mut reply = reply::private(&Value::Object(body));

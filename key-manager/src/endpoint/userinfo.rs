@@ -1,4 +1,4 @@
-//! Who is the person behind an access token? (OpenID Connect Core section 5.3, KM-017)
+//! Who is the person behind an access token? (OpenID Connect Core section 5.3, KM-015)
 //!
 //! The token comes in `Authorization`, or in the body of a form (RFC 6750 sections 2.1 and 2.2,
 //! KM-015), never in the URL, where it would end up in logs.
@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use http::header;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::introspect::live;
 use super::{Authority, Refusal, Reply, Request, reply};
@@ -27,18 +27,37 @@ pub(super) async fn userinfo(authority: &Authority, request: &Request) -> Result
     let user = user.ok_or(Refusal::InvalidToken)?;
     let mut claims = Map::new();
     claims.insert("sub".to_owned(), json!(user.id));
-    if has("profile") {
-        claims.insert("preferred_username".to_owned(), json!(user.name.as_str()));
-        if user.profile_at > 0 {
-            claims.insert("updated_at".to_owned(), json!(user.profile_at));
-        }
-    }
     for scope in Profile::SCOPES.into_iter().filter(|scope| has(scope)) {
-        for (name, value) in user.profile.of_scope(scope) {
-            claims.insert(name.to_owned(), value.clone());
-        }
+        claims.extend(user.claims_of(scope).map(|(name, value)| (name.to_owned(), value)));
     }
-    Ok(reply::private(&claims.into()))
+    for name in &token.userinfo {
+        claims.extend(user.claim(name).map(|value| (name.clone(), value)));
+    }
+    signed_or_plain(authority, &token, claims).await
+}
+
+/// A client that wants it signed gets a JWT for itself (section 5.3.2).
+async fn signed_or_plain(
+    authority: &Authority,
+    token: &LiveToken,
+    mut claims: Map<String, Value>,
+) -> Result<Reply, Refusal> {
+    let id = ClientId::parse(&token.client_id).map_err(|_| Refusal::InvalidToken)?;
+    let client = authority.store.client(&id).await?.ok_or(Refusal::InvalidToken)?.client;
+    let Some(algorithm) = client.terms.userinfo_algorithm else {
+        return Ok(reply::private(&claims.into()));
+    };
+    claims.insert("iss".to_owned(), json!(authority.issuer.as_str()));
+    claims.insert("aud".to_owned(), json!(client.id.as_str()));
+    let ring = authority.keeper.ring();
+    let signed = ring.signer(algorithm)?.sign("JWT", &claims).await?;
+    Ok(reply::private_text(signed, "application/jwt"))
+}
+
+/// Whose token is shown, alive or not.
+pub(super) fn claimed(authority: &Authority, request: &Request) -> Option<ClientId> {
+    let (_, shown) = token(request).ok()?;
+    ClientId::parse(&authority.recognise(&shown)?.client_id).ok()
 }
 
 /// How a token is shown.

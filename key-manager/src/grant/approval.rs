@@ -146,6 +146,15 @@ impl Approval {
         }
     }
 
+    /// The authorization details that it may have; `None`: those of the client.
+    pub fn details(&self) -> Option<&[Value]> {
+        match &self.basis {
+            Basis::Client(_) => None,
+            Basis::Vouched { .. } | Basis::Token { .. } => Some(&[]),
+            Basis::Person { grant, .. } => Some(&grant.wishes.details),
+        }
+    }
+
     pub fn nonce(&self) -> Option<&str> {
         self.nonce.as_deref()
     }

@@ -17,7 +17,7 @@ use super::error::GrantError;
 use super::means::{Asked, Means};
 use super::once::Once;
 use crate::client_auth::RemoteKeys;
-use crate::domain::{LoginMethod, UserName};
+use crate::domain::{LoginMethod, UserName, Wishes};
 use crate::store::Grant;
 use crate::vault::new_family_id;
 
@@ -88,6 +88,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
         // Nobody logged in here: this is when their server spoke for them.
         logged_in_at: claims.issued_at.unwrap_or(means.now),
         method: LoginMethod::default(),
+        wishes: Wishes::default(),
     };
     let once = Once {
         owner: format!("issuer/{}", issuer.issuer),

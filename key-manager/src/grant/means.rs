@@ -7,7 +7,7 @@ use crate::audit::{Audit, Event};
 use crate::domain::{Client, Confirmation};
 use crate::form::Form;
 use crate::fraud::Fraud;
-use crate::issue::Ring;
+use crate::issue::Origin;
 use crate::lockout::Lockout;
 use crate::revocation::RevocationLog;
 use crate::store::{Grant, Store, StoreError};
@@ -35,9 +35,8 @@ pub struct Means<'m> {
     pub log: &'m RevocationLog,
     pub audit: &'m Audit,
     pub fraud: &'m Fraud,
-    /// The keys of our own tokens, and their `iss`.
-    pub ring: &'m Ring,
-    pub issuer: &'m str,
+    /// What our own tokens are recognised by.
+    pub origin: Origin<'m>,
     /// The audiences that a token may have.
     pub audience: &'m [String],
     /// Whose assertions are taken.

@@ -16,7 +16,7 @@ use super::means::{Asked, Means};
 use super::once::Once;
 use super::pending;
 use crate::audit::Event;
-use crate::domain::{LoginMethod, Scopes, User, UserName};
+use crate::domain::{LoginMethod, Scopes, User, UserName, Wishes};
 use crate::rpc::{
     Decision, Denial, Descriptor, Handler, HandlerError, Question, Single, Subject, Word,
 };
@@ -197,6 +197,7 @@ async fn accept(
         audience,
         logged_in_at: word.at,
         method: LoginMethod::default(),
+        wishes: Wishes::default(),
     };
     Ok(Approval::person(grant, Step::Vouched { once, refresh }).within(limits))
 }

@@ -89,7 +89,7 @@ async fn shown(
         (ID_TOKEN, SUBJECT) => login(token, asked, means).await?,
         (REFRESH_TOKEN, SUBJECT) => family(token, asked, means).await?,
         (known, _) if is_known(known) => {
-            recognise(token, means.issuer, means.ring, means.now).ok_or_else(ended)?
+            recognise(token, means.origin, means.now).ok_or_else(ended)?
         }
         _ => return Err(GrantError::Unsupported(kind)),
     };
@@ -109,7 +109,7 @@ async fn shown(
 /// What an ID token stands for: the person who logged in at this client, as long as that login
 /// lasts, with what they agreed to.
 async fn login(token: &str, asked: Asked<'_>, means: &Means<'_>) -> Result<LiveToken, GrantError> {
-    let found = hint(token, means.issuer, means.ring, means.now);
+    let found = hint(token, means.origin.issuer(), means.origin.ring, means.now);
     // Elsewhere an old one may say whom a client means; here it gives something.
     let found = found.filter(|found| means.now < found.expires_at).ok_or_else(ended)?;
     if found.client_id != asked.client.id.as_str() {
@@ -121,18 +121,14 @@ async fn login(token: &str, asked: Asked<'_>, means: &Means<'_>) -> Result<LiveT
     }
     let scopes = agreed(asked.client, means, &found.subject, false).await?;
     Ok(LiveToken {
-        issuer: means.issuer.to_owned(),
+        issuer: means.origin.issuer().to_owned(),
         client_id: found.client_id,
         subject: found.subject,
         scopes: scopes.iter().map(str::to_owned).collect(),
         audience: means.audience.to_vec(),
         issued_at: found.issued_at,
         expires_at: found.expires_at,
-        jti: String::new(),
-        family: None,
-        act: None,
-        may_act: None,
-        confirmation: Confirmation::default(),
+        ..LiveToken::default()
     })
 }
 
@@ -141,18 +137,16 @@ async fn family(token: &str, asked: Asked<'_>, means: &Means<'_>) -> Result<Live
     let (_, family) = refresh_token::shown(token, asked, means).await?;
     let grant = family.grant;
     Ok(LiveToken {
-        issuer: means.issuer.to_owned(),
+        issuer: means.origin.issuer().to_owned(),
         client_id: grant.client_id.to_string(),
         subject: grant.user_id,
         scopes: grant.scopes.iter().map(str::to_owned).collect(),
         audience: grant.audience,
         issued_at: means.now,
         expires_at: family.ends_at,
-        jti: String::new(),
         family: Some(grant.family_id),
-        act: None,
-        may_act: None,
         confirmation: Confirmation { key: family.key, certificate: None },
+        ..LiveToken::default()
     })
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::IssueError;
 use super::claims::{Audience, Claims, Cnf, Ours, ScopeText};
-use super::ring::Ring;
+use super::origin::Origin;
 use crate::domain::{Client, Confirmation, Scopes, TokenAlgorithm};
 use crate::store::Grant;
 
@@ -37,6 +37,8 @@ pub struct Order<'o> {
     pub longest_seconds: Option<u32>,
     /// More that it says; none of the names that are given here.
     pub claims: &'o Map<String, Value>,
+    /// Authorization details (RFC 9396 section 9.1).
+    pub details: &'o [Value],
     pub confirmation: &'o Confirmation,
     /// Unix seconds.
     pub now: i64,
@@ -65,11 +67,8 @@ impl std::fmt::Debug for AccessToken {
     }
 }
 
-pub async fn issue(
-    order: Order<'_>,
-    rules: &TokenRules,
-    ring: &Ring,
-) -> Result<AccessToken, IssueError> {
+pub async fn issue(order: Order<'_>, origin: Origin<'_>) -> Result<AccessToken, IssueError> {
+    let Origin { rules, ring, opaque } = origin;
     let client = order.client;
     let seconds = client.access_token_seconds.unwrap_or(rules.seconds).min(rules.longest_seconds);
     // Tokens until `ended_until` were revoked together, whole seconds: one that is issued in the
@@ -93,13 +92,23 @@ pub async fn issue(
         acr: order.person.map(|grant| grant.method.acr()),
         amr: order.person.map(|grant| grant.method.amr()),
         km: match (order.person, source.and_then(|source| source.family)) {
-            (Some(grant), _) => Some(Ours { fam: &grant.family_id, sid: Some(&grant.session_id) }),
-            (None, family) => family.map(|fam| Ours { fam, sid: None }),
+            (Some(grant), _) => Some(Ours {
+                fam: &grant.family_id,
+                sid: Some(&grant.session_id),
+                uic: &grant.wishes.userinfo,
+            }),
+            (None, family) => family.map(|fam| Ours { fam, sid: None, uic: &[] }),
         },
+        authorization_details: order.details,
         act: source.map(|source| source.act),
         more: order.claims,
     };
-    let signer = ring.signer(client.algorithm.unwrap_or(rules.algorithm))?;
-    let token = signer.sign("at+jwt", &claims).await?;
+    let token = if client.terms.opaque_tokens {
+        let claims = serde_json::to_vec(&claims).map_err(IssueError::Claims)?;
+        opaque.seal(&claims)?
+    } else {
+        let signer = ring.signer(client.algorithm.unwrap_or(rules.algorithm))?;
+        signer.sign("at+jwt", &claims).await?
+    };
     Ok(AccessToken { token, expires_in: seconds })
 }

@@ -28,6 +28,8 @@ pub(super) struct Claims<'t> {
     pub(super) km: Option<Ours<'t>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cnf: Option<Cnf>,
+    #[serde(skip_serializing_if = "<[Value]>::is_empty")]
+    pub(super) authorization_details: &'t [Value],
     /// Who acts, if not the subject (RFC 8693 section 4.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) act: Option<&'t Value>,
@@ -42,6 +44,9 @@ pub(super) struct Ours<'t> {
     pub(super) fam: &'t str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sid: Option<&'t str>,
+    /// Single claims that userinfo has for this token.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(super) uic: &'t [String],
 }
 
 /// What the token is bound to (RFC 9449 section 6.1, RFC 8705 section 3.1).

@@ -9,6 +9,8 @@ use crate::vault::VaultError;
 pub enum IssueError {
     #[error("there is no active key for {0}")]
     NoKey(TokenAlgorithm),
+    #[error("the claims cannot be written")]
+    Claims(#[source] serde_json::Error),
     #[error("the signature failed")]
     Signing(#[from] jose::SigningError),
     #[error("the key set cannot be read back")]

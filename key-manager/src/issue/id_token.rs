@@ -7,8 +7,9 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::{IssueError, Ring, TokenRules};
+use super::{IssueError, Origin};
 use crate::domain::{Client, TokenAlgorithm};
 use crate::store::Grant;
 
@@ -23,7 +24,13 @@ pub struct Identity<'i> {
     /// As the client asked.
     pub nonce: Option<&'i str>,
     /// The access token that goes out with it.
-    pub access_token: &'i str,
+    pub access_token: Option<&'i str>,
+    /// The code that does.
+    pub code: Option<&'i str>,
+    /// The `state`, where the answer could be mixed up with another.
+    pub state: Option<&'i str>,
+    /// What else is said of the person.
+    pub claims: &'i Map<String, Value>,
     /// Unix seconds.
     pub now: i64,
 }
@@ -39,18 +46,23 @@ struct IdClaims<'i> {
     acr: &'i str,
     amr: &'i [&'i str],
     sid: &'i str,
-    at_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    c_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'i str>,
+    #[serde(flatten)]
+    claims: &'i Map<String, Value>,
 }
 
-pub async fn identify(
-    identity: Identity<'_>,
-    rules: &TokenRules,
-    ring: &Ring,
-) -> Result<String, IssueError> {
-    let Identity { client, grant, nonce, access_token, now } = identity;
+pub async fn identify(identity: Identity<'_>, origin: Origin<'_>) -> Result<String, IssueError> {
+    let Origin { rules, ring, .. } = origin;
+    let Identity { client, grant, nonce, access_token, code, state, claims, now } = identity;
     let algorithm = client.algorithm.unwrap_or(rules.algorithm);
+    let half = |text| half_hash(algorithm, text);
     let claims = IdClaims {
         iss: &rules.issuer,
         sub: &grant.user_id,
@@ -61,8 +73,11 @@ pub async fn identify(
         acr: grant.method.acr(),
         amr: grant.method.amr(),
         sid: &grant.session_id,
-        at_hash: half_hash(algorithm, access_token),
+        at_hash: access_token.map(half),
+        c_hash: code.map(half),
+        s_hash: state.map(half),
         nonce,
+        claims,
     };
     ring.signer(algorithm)?.sign("JWT", &claims).await
 }

@@ -5,10 +5,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::terms::{WantedTerms, write};
 use super::{Application, Policy};
 use crate::client_auth::Settings;
 use crate::domain::{
-    About, AboutError, AuthMethod, CertificateName, Client, RedirectUri, Requests,
+    About, AboutError, AuthMethod, CertificateName, Client, RedirectUri, Requests, ResponseType,
 };
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,15 +28,17 @@ pub enum MetadataError {
 const USUAL: &str = "RS256";
 
 /// What has one value here; any other would be a promise that is not kept.
-const FIXED: [(&str, &[&str]); 7] = [
+const FIXED: [(&str, &[&str]); 6] = [
     ("subject_type", &["public"]),
-    ("userinfo_signed_response_alg", &[]),
     ("id_token_encrypted_response_alg", &[]),
     ("userinfo_encrypted_response_alg", &[]),
     ("request_object_encryption_alg", &[]),
     ("authorization_encrypted_response_alg", &[]),
     ("introspection_encrypted_response_alg", &[]),
 ];
+
+/// A grant type that has nothing to do with the token endpoint: the response types say it all.
+const IMPLICIT: &str = "implicit";
 
 /// The application that `metadata` asks for, as far as `policy` lets it.
 pub fn application(
@@ -54,10 +57,6 @@ pub fn application(
     if metadata.contains_key("software_statement") {
         return Err(MetadataError::Statement);
     }
-    let responses = read.texts("response_types")?.unwrap_or_else(|| vec!["code".to_owned()]);
-    if let Some(other) = responses.iter().find(|one| *one != "code") {
-        return Err(MetadataError::Unsupported("response_types", other.clone()));
-    }
     let owned = |name| read.text(name).map(|text| text.unwrap_or_default().to_owned());
     let method = match read.text("token_endpoint_auth_method")? {
         Some(name) => name.to_owned(),
@@ -72,7 +71,10 @@ pub fn application(
         name: name.unwrap_or("an application without a name").to_owned(),
         grant_types: read
             .texts("grant_types")?
-            .unwrap_or_else(|| vec!["authorization_code".to_owned()]),
+            .unwrap_or_else(|| vec!["authorization_code".to_owned()])
+            .into_iter()
+            .filter(|grant| grant != IMPLICIT)
+            .collect(),
         scopes: match asked {
             Some(asked) => asked.split(' ').filter(within).map(str::to_owned).collect(),
             None => scopes.iter().map(str::to_owned).collect(),
@@ -106,6 +108,7 @@ pub fn application(
         logout_uris: read.texts("post_logout_redirect_uris")?.unwrap_or_default(),
         logout_notice: owned("backchannel_logout_uri")?,
         about,
+        terms: WantedTerms::read(&read)?,
         ..Application::default()
     })
 }
@@ -124,9 +127,14 @@ pub fn metadata(client: &Client) -> Map<String, Value> {
     put("client_id", json!(client.id.as_str()));
     put("client_id_issued_at", json!(client.created_at));
     put("client_name", json!(client.name));
-    put("grant_types", json!(client.grant_types));
+    let types = &client.terms.response_types;
+    let implicit = types.iter().any(|kind| kind.is_legacy()).then_some(IMPLICIT);
+    let grants: Vec<_> = client.grant_types.iter().map(String::as_str).chain(implicit).collect();
+    put("grant_types", json!(grants));
     put("redirect_uris", json!(redirects));
-    put("response_types", if redirects.is_empty() { json!([]) } else { json!(["code"]) });
+    let code = client.may_use("authorization_code").then_some(ResponseType::CODE);
+    let types: Vec<_> = code.iter().chain(types).map(|kind| kind.name()).collect();
+    put("response_types", json!(types));
     put("scope", json!(client.scopes.to_string()));
     put("subject_type", json!("public"));
     put("token_endpoint_auth_method", json!(method.name()));
@@ -164,29 +172,30 @@ pub fn metadata(client: &Client) -> Map<String, Value> {
         };
         put(field, json!(value));
     }
+    write(&client.terms, &mut all);
     all.extend(client.about.iter().map(|(name, value)| (name.clone(), value.clone())));
     all
 }
 
 /// Fields in their form; one that is null counts as left out (RFC 7592 section 2.2).
-struct Reader<'m>(&'m Map<String, Value>);
+pub(super) struct Reader<'m>(&'m Map<String, Value>);
 
 impl<'m> Reader<'m> {
     fn field(&self, name: &str) -> Option<&'m Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    fn text(&self, name: &'static str) -> Result<Option<&'m str>, MetadataError> {
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<&'m str>, MetadataError> {
         let text = |value: &'m Value| value.as_str().ok_or(MetadataError::Form(name, "a text"));
         self.field(name).map(text).transpose()
     }
 
-    fn flag(&self, name: &'static str) -> Result<bool, MetadataError> {
+    pub(super) fn flag(&self, name: &'static str) -> Result<bool, MetadataError> {
         let wrong = MetadataError::Form(name, "true or false");
         self.field(name).map_or(Ok(false), |value| value.as_bool().ok_or(wrong))
     }
 
-    fn texts(&self, name: &'static str) -> Result<Option<Vec<String>>, MetadataError> {
+    pub(super) fn texts(&self, name: &'static str) -> Result<Option<Vec<String>>, MetadataError> {
         let Some(value) = self.field(name) else { return Ok(None) };
         let wrong = || MetadataError::Form(name, "a list of texts");
         let list = value.as_array().ok_or_else(wrong)?;

@@ -5,6 +5,8 @@
 
 mod metadata;
 mod policy;
+mod profile;
+mod terms;
 
 use url::Url;
 use zeroize::Zeroizing;
@@ -23,6 +25,8 @@ use crate::vault::VaultError;
 
 pub use metadata::{MetadataError, application, metadata};
 pub use policy::{Access, Forbidden, Policy, REGISTER_SCOPE, UnknownAccess};
+pub use profile::OutsideProfile;
+pub use terms::{TermsError, WantedTerms};
 
 /// The longest name of a client, in bytes.
 const LONGEST_NAME: usize = 256;
@@ -59,6 +63,8 @@ pub struct Application {
     pub settings: Settings,
     /// What it says about itself to people.
     pub about: About,
+    /// What else is to be agreed.
+    pub terms: WantedTerms,
 }
 
 /// A client that was made or changed by itself.
@@ -127,6 +133,10 @@ pub enum RegistrationError {
     Setting(#[from] SettingError),
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+    #[error(transparent)]
+    Profile(#[from] OutsideProfile),
+    #[error(transparent)]
+    Terms(#[from] TermsError),
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     #[error("the secret could not be sealed")]
@@ -227,10 +237,10 @@ async fn add(
 
 /// Sees to it that there are keys for the tokens of a client.
 async fn can_sign(authority: &Authority, client: &Client) -> Result<(), RegistrationError> {
-    if let Some(algorithm) = client.algorithm
-        && !authority.keeper.ring().signs(algorithm)
-    {
-        authority.keeper.change(Wish::Have(algorithm)).await?;
+    for algorithm in [client.algorithm, client.terms.userinfo_algorithm].into_iter().flatten() {
+        if !authority.keeper.ring().signs(algorithm) {
+            authority.keeper.change(Wish::Have(algorithm)).await?;
+        }
     }
     Ok(())
 }
@@ -267,7 +277,8 @@ fn client(
     for grant in &application.grant_types {
         grants.push(authority.grants.find(grant)?);
     }
-    if grants.is_empty() {
+    let terms = application.terms.check(authority, &application.redirect_uris)?;
+    if grants.is_empty() && terms.response_types.is_empty() {
         grants.push(Offered::BuiltIn(GrantKind::ClientCredentials));
     }
     grants.sort_unstable_by(|one, other| one.name().cmp(other.name()));
@@ -298,14 +309,14 @@ fn client(
     // A token that is bound to a key is worth nothing to whoever finds it (KM-073).
     let bound = authentication.dpop_bound || authentication.certificate_bound;
     let algorithm = Some(application.algorithm.as_str()).filter(|name| !name.is_empty());
-    Ok(Client {
+    let mut client = Client {
         id,
         name: name.to_owned(),
         grant_types: grants.iter().map(|grant| grant.name().to_owned()).collect(),
         scopes: Scopes::collect(application.scopes.iter().map(String::as_str))?,
         access_token_seconds: Some(application.access_token_seconds).filter(|life| *life > 0),
         algorithm: algorithm.map(str::parse).transpose()?,
-        redirect_uris: redirects(application, &grants)?,
+        redirect_uris: redirects(application, &grants, !terms.response_types.is_empty())?,
         first_party: application.first_party,
         requests: application.requests,
         logout_uris: logouts(application)?,
@@ -315,15 +326,19 @@ fn client(
         created_at: authority.clock.unix_seconds(),
         authentication,
         about: application.about.clone(),
-    })
+        terms,
+    };
+    profile::keep(&mut client)?;
+    Ok(client)
 }
 
 fn redirects(
     application: &Application,
     grants: &[Offered],
+    legacy: bool,
 ) -> Result<Vec<RedirectUri>, RegistrationError> {
     let has = |kind: GrantKind| grants.iter().any(|grant| grant.name() == kind.name());
-    let code = has(GrantKind::AuthorizationCode);
+    let code = legacy || has(GrantKind::AuthorizationCode);
     if !grants.iter().any(Offered::is_of_people) && has(GrantKind::RefreshToken) {
         return Err(RegistrationError::Refresh);
     }

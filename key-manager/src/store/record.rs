@@ -5,7 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::domain::{Client, ClientId, KeyState, LoginMethod, Scopes, TokenAlgorithm, User};
+use crate::domain::{
+    Client, ClientId, KeyState, LoginMethod, Scopes, TokenAlgorithm, User, Wishes,
+};
 
 /// A client with what proves that it is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -328,6 +330,8 @@ pub struct Grant {
     pub logged_in_at: i64,
     /// How they logged in: `acr` and `amr`.
     pub method: LoginMethod,
+    /// What they agreed to beside the scopes.
+    pub wishes: Wishes,
 }
 
 /// An authorization code, of which only the digest is known (KM-030).
@@ -367,6 +371,8 @@ pub struct StoredDevice {
     pub for_user: String,
     /// What the person and whoever asks both see; may be empty.
     pub message: String,
+    /// How its client hears that it was answered, sealed; empty: it asks.
+    pub bell: String,
     pub state: DeviceState,
     /// How long the device waits between two questions.
     pub pause_seconds: i64,

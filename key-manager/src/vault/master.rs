@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::{Pepper, Sealer, VaultError, file};
+use super::{OpaqueTokens, Pepper, Sealer, VaultError, file};
 
 const BYTES: usize = 32;
 
@@ -101,6 +101,11 @@ impl MasterKey {
     /// Makes the nonces that `DPoP` proofs carry, the same ones in every process (RFC 9449 section 8).
     pub fn nonces(&self) -> Result<Pepper, VaultError> {
         Ok(Pepper::new(self.derive(b"dpop nonces")?.as_slice()))
+    }
+
+    /// Makes access tokens that say nothing.
+    pub fn opaque_tokens(&self) -> Result<OpaqueTokens, VaultError> {
+        Ok(OpaqueTokens::new(self.derive(b"opaque access tokens")?.as_slice()))
     }
 
     /// Ties the lines of the audit log together.

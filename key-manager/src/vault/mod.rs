@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod foreign_hash;
 mod master;
+mod opaque;
 mod passwords;
 mod pepper;
 mod recovery;
@@ -17,6 +18,7 @@ mod totp;
 
 pub use error::VaultError;
 pub use master::MasterKey;
+pub use opaque::OpaqueTokens;
 pub use passwords::{PasswordFailure, PasswordRules, Passwords};
 pub use pepper::Pepper;
 pub use recovery::{new_recovery_codes, recovery_code};

@@ -3,12 +3,13 @@
 
 use http::Method;
 use key_manager::endpoint::{Reply, Request};
-use key_manager::registration::{Application, Registered};
+use key_manager::registration::{Application, Registered, WantedTerms};
 use serde_json::Value;
 
 use crate::browser::{Browser, PASSWORD, encode, sealed};
 use crate::databases::{Scratch, each};
-use crate::stand::{Dressed, Stand, json, part, post, said, text};
+use crate::elsewhere::{Elsewhere, reaching};
+use crate::stand::{BEGIN, Dressed, Stand, json, part, post, said, text};
 
 const GRANT: &str = "urn:openid:params:grant-type:ciba";
 
@@ -174,4 +175,39 @@ async fn whom_another_client_knows_is_not_asked_for() {
         let reply = ask(&stand, &client, &[("binding_message", message)]).await;
         assert_eq!(said(&reply), "400 invalid_binding_message", "{message:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_with_an_address_is_told_that_somebody_has_answered() {
+    each(async |scratch| {
+        let data = scratch.folder.path();
+        let elsewhere = Elsewhere::start(data).await;
+        elsewhere.well();
+        let stand = Stand::with(&scratch, data, BEGIN, reaching(data)).await;
+        stand.person().await;
+        let terms = WantedTerms { notify: elsewhere.uri.clone(), ..WantedTerms::default() };
+        let client = stand
+            .register(Application {
+                name: "bank".to_owned(),
+                grant_types: vec![GRANT.to_owned()],
+                scopes: ["openid", "a"].map(str::to_owned).to_vec(),
+                terms,
+                ..Application::default()
+            })
+            .await;
+        for wrong in ["", "two words", "a\r\nb: c"] {
+            let reply = ask(&stand, &client, &[("client_notification_token", wrong)]).await;
+            assert_eq!(said(&reply), "400 invalid_request", "{wrong:?}");
+        }
+        let asked = json(&ask(&stand, &client, &[("client_notification_token", "t0ken")]).await);
+        let mut browser = Browser::new(&stand);
+        let page = visit(&mut browser, "ann").await;
+        answer(&mut browser, &page, &waiting(&page)[0], "allow").await;
+        elsewhere.told(1).await;
+        let told: Value = serde_json::from_str(&elsewhere.heard()[0]).expect("JSON");
+        assert_eq!(told, serde_json::json!({ "auth_req_id": asked["auth_req_id"] }));
+        assert_eq!(elsewhere.shown(), ["Bearer t0ken"]);
+        assert_eq!(said(&poll(&stand, &client, &asked).await), "200");
+    })
+    .await;
 }

@@ -222,6 +222,7 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "urn:turnpike:acr:password",
         "urn:turnpike:acr:mfa"
       ],
+      "authorization_details_types_supported": [],
       "authorization_endpoint": "https://127.0.0.1:9453/oauth2/authorize",
       "authorization_response_iss_parameter_supported": true,
       "authorization_signing_alg_values_supported": [
@@ -235,10 +236,11 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "backchannel_logout_session_supported": true,
       "backchannel_logout_supported": true,
       "backchannel_token_delivery_modes_supported": [
-        "poll"
+        "poll",
+        "ping"
       ],
       "backchannel_user_code_parameter_supported": false,
-      "claims_parameter_supported": false,
+      "claims_parameter_supported": true,
       "claims_supported": [
         "iss",
         "sub",
@@ -282,6 +284,8 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "EdDSA"
       ],
       "end_session_endpoint": "https://127.0.0.1:9453/oauth2/logout",
+      "frontchannel_logout_session_supported": true,
+      "frontchannel_logout_supported": true,
       "grant_types_supported": [
         "authorization_code",
         "urn:openid:params:grant-type:ciba",
@@ -402,7 +406,11 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "RS256",
         "HS256"
       ],
-      "userinfo_endpoint": "https://127.0.0.1:9453/oauth2/userinfo"
+      "userinfo_endpoint": "https://127.0.0.1:9453/oauth2/userinfo",
+      "userinfo_signing_alg_values_supported": [
+        "ES256",
+        "RS256"
+      ]
     }
     "#);
     // Whatever host a request names, the issuer stays (KM-001).

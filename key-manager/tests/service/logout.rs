@@ -6,12 +6,12 @@ use chassis::Clock;
 use http::Method;
 use jose::{Expectation, KeySet};
 use key_manager::endpoint::{Reply, Request};
-use key_manager::registration::{Application, Registered};
+use key_manager::registration::{Application, Registered, WantedTerms};
 
 use crate::browser::{Browser, app, encode, sealed, step, wish};
 use crate::databases::each;
-use crate::elsewhere::Elsewhere;
-use crate::stand::{BEGIN, Stand, config, json, part, post, said, text};
+use crate::elsewhere::{Elsewhere, reaching};
+use crate::stand::{BEGIN, Stand, json, part, post, said, text};
 
 const BYE: &str = "https://app.example/bye";
 
@@ -143,27 +143,12 @@ async fn nobody_is_sent_to_an_address_that_is_not_registered() {
     .await;
 }
 
-/// Waits until `elsewhere` was told so often.
-async fn told(elsewhere: &Elsewhere, times: usize) {
-    let clock = Clock::system();
-    let waiting = async {
-        while elsewhere.asked() < times {
-            clock.sleep(Duration::from_millis(5)).await;
-        }
-    };
-    clock.timeout(Duration::from_secs(20), waiting).await.expect("told in time");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_application_of_a_login_hears_of_its_end_and_again_if_it_did_not() {
     each(async |scratch| {
         let data = scratch.folder.path();
         let elsewhere = Elsewhere::start(data).await;
-        let mut config = config();
-        config.outbound.allow =
-            ["127.0.0.0/8", "::1"].map(|one| one.parse().expect("an exception")).to_vec();
-        config.outbound.authorities = data.join("pki/ca.pem");
-        let stand = Stand::with(&scratch, data, BEGIN, config).await;
+        let stand = Stand::with(&scratch, data, BEGIN, reaching(data)).await;
         let ann = stand.person().await;
         let hearing = || Application {
             logout_notice: elsewhere.uri.clone(),
@@ -187,7 +172,7 @@ async fn every_application_of_a_login_hears_of_its_end_and_again_if_it_did_not()
 
         elsewhere.fail();
         leave(&mut browser, &[("id_token_hint", &hint)]).await;
-        told(&elsewhere, 2).await;
+        elsewhere.told(2).await;
         // Both failed; the clock of the pauses is turned by hand.
         elsewhere.well();
         let clock = Clock::system();
@@ -230,6 +215,42 @@ async fn every_application_of_a_login_hears_of_its_end_and_again_if_it_did_not()
         let wrong = Application { logout_notice: "http://app.example/x".to_owned(), ..app() };
         let refused = key_manager::registration::register(&stand.authority, &wrong).await;
         assert!(refused.expect_err("refused").to_string().contains("backchannel_logout_uri"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_browser_loads_what_applications_want_to_hear_of_a_logout_by() {
+    each(async |scratch| {
+        let stand = Stand::on(&scratch).await;
+        stand.person().await;
+        let framed = |uri: &str| Application {
+            logout_uris: vec![BYE.to_owned()],
+            terms: WantedTerms { logout_frame: uri.to_owned(), ..WantedTerms::default() },
+            ..app()
+        };
+        let client = stand.register(framed("https://app.example/out?a=b")).await;
+        let mut browser = Browser::new(&stand);
+        let code = browser.code(&wish(&client, &[])).await;
+        let hint = text(&json(&stand.exchange(&client, &code, &[]).await), "id_token");
+        let sid = text(&part(&hint, 1), "sid");
+        let asked = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", BYE)];
+        let reply = leave(&mut browser, &asked).await;
+        assert_eq!(page(&reply), "200 You are logged out");
+        assert_eq!(reply.headers()["refresh"], format!("2; url={BYE}"));
+        let policy = reply.headers()["content-security-policy"].to_str().expect("text").to_owned();
+        assert!(policy.contains("frame-src https://app.example; "), "{policy}");
+        let body = String::from_utf8_lossy(reply.body()).into_owned();
+        let frame = format!(
+            "src=\"https://app.example/out?a=b&amp;iss=https%3A%2F%2F127.0.0.1%3A9453%2Foauth2&amp;sid={sid}\""
+        );
+        assert!(body.contains(&frame), "{frame}\n{body}");
+        assert!(!inside(&mut browser, &client).await);
+        for wrong in ["http://app.example/out", "https://other.example/out", "https://app.example/#a"] {
+            let refused = key_manager::registration::register(&stand.authority, &framed(wrong)).await;
+            let said = refused.expect_err("refused").to_string();
+            assert!(said.contains("frontchannel_logout_uri"), "{wrong}: {said}");
+        }
     })
     .await;
 }

@@ -52,17 +52,23 @@ mod exchanges;
 #[cfg(test)]
 mod factors;
 #[cfg(test)]
+mod fapi;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod fraud;
 #[cfg(test)]
 mod hsm;
 #[cfg(test)]
+mod hybrid;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod logout;
+#[cfg(test)]
+mod origins;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
@@ -95,3 +101,5 @@ mod sign_up;
 mod store;
 #[cfg(test)]
 mod themes;
+#[cfg(test)]
+mod wishes;

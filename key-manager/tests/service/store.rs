@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use chassis::Clock;
 use key_manager::domain::{
-    About, AuthMethod, Authentication, CertificateName, Client, ClientId, Confirmation, Ended,
-    Entry, KeyState, LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Requests, Scopes,
-    TokenAlgorithm, User, UserName,
+    About, AuthMethod, Authentication, CertificateName, Client, ClientId, Ended, Entry, KeyState,
+    LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Requests, Scopes, Terms,
+    TokenAlgorithm, User, UserName, Wishes,
 };
 use key_manager::store::{
     DatabaseUrl, Failures, Grant, KeyChange, KeyHome, Rotation, SqlStore, Store, StoreError,
@@ -56,6 +56,7 @@ fn client(id: &str) -> StoredClient {
             certificate_bound: true,
         },
         about: About::parse(r#"{"client_uri":"https://a.example"}"#).expect("a description"),
+        terms: Terms::parse(r#"{"opaque_tokens":true}"#).expect("terms"),
     };
     let secret = |id: &str, expires_at| StoredSecret {
         id: id.to_owned(),
@@ -145,9 +146,7 @@ async fn the_log_names_exactly_the_tokens_that_ended() {
                 expires_at: 100,
                 jti: jti.to_owned(),
                 family: Some("f1".to_owned()).filter(|_| jti == "of f1"),
-                act: None,
-                may_act: None,
-                confirmation: Confirmation::default(),
+                ..LiveToken::default()
             };
             store.is_revoked(&token).await.expect("an answer")
         };
@@ -397,6 +396,7 @@ fn grant(family: &str) -> Grant {
         audience: vec!["turnpike".to_owned(), "a \"b\"".to_owned()],
         logged_in_at: 5,
         method: LoginMethod::Authenticator,
+        wishes: Wishes::parse(r#"{"userinfo":["email"]}"#).expect("wishes"),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{caller, status};
 use crate::client_auth::Settings;
 use crate::domain::{About, ClientId, Requests};
 use crate::endpoint::Authority;
-use crate::registration::{Application, register, remove};
+use crate::registration::{Application, WantedTerms, register, remove};
 
 #[derive(Debug)]
 pub(super) struct Registry(Authority);
@@ -61,6 +61,16 @@ impl Clients for Registry {
                 certificate_bound: asked.tls_client_certificate_bound_access_tokens,
             },
             about: About::default(),
+            terms: WantedTerms {
+                token_format: asked.access_token_format,
+                details: asked.authorization_details_types,
+                response_types: asked.response_types,
+                origins: asked.allowed_origins,
+                logout_frame: asked.frontchannel_logout_uri,
+                notify: asked.backchannel_client_notification_endpoint,
+                profile: asked.client_profile,
+                userinfo_algorithm: asked.userinfo_signed_response_alg,
+            },
         };
         let registered = register(&authority, &application)
             .await

@@ -17,7 +17,6 @@ use super::{caller, status, to_proto};
 use crate::audit::Event;
 use crate::domain::ClientId;
 use crate::endpoint::Authority;
-use crate::issue::recognise;
 use crate::meter::Watching;
 use crate::revocation::{Cursor, Reader};
 use crate::store::StoreError;
@@ -106,8 +105,7 @@ impl Revocations for Revoked {
 
 impl Revoked {
     async fn end_token(&self, by: &str, token: &str) -> Result<Option<u64>, StoreError> {
-        let Authority { issuer, keeper, clock, .. } = &self.authority;
-        match recognise(token, issuer.as_str(), &keeper.ring(), clock.unix_seconds()) {
+        match self.authority.recognise(token) {
             Some(token) => {
                 let event = Event::of("token.revoked").by(by).client(&token.client_id);
                 let event = event.with("jti", &token.jti).with("subject", &token.subject);

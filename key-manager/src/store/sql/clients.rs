@@ -8,6 +8,7 @@ use super::database::{Change, Database};
 use super::revocations;
 use crate::domain::{
     About, Authentication, CertificateName, Client, ClientId, Entry, RedirectUri, Requests, Scopes,
+    Terms,
 };
 use crate::store::{StoreError, StoredClient, StoredSecret};
 
@@ -16,7 +17,7 @@ const FIND: &str = "SELECT c.name, c.grant_types, c.scopes, c.access_token_secon
         c.ended_until, c.created_at, s.secret_id, s.digest, s.created_at, s.expires_at,
         c.redirect_uris, c.first_party, c.refresh_policy, c.auth_method, c.auth_algorithm, c.jwks,
         c.certificate_name, c.dpop_bound, c.certificate_bound, c.allow_no_pkce, c.jwks_uri, c.about, c.registration,
-        c.require_pushed, c.require_signed, c.logout_uris, c.backchannel_logout_uri,
+        c.require_pushed, c.require_signed, c.logout_uris, c.backchannel_logout_uri, c.terms,
         s.sealed
     FROM client c LEFT JOIN client_secret s ON s.client_id = c.client_id
     WHERE c.client_id = $1 ORDER BY s.created_at, s.secret_id";
@@ -27,17 +28,18 @@ const INSERT: &str = "INSERT INTO client (client_id,
         redirect_uris, first_party, refresh_policy, auth_method, auth_algorithm, jwks,
         certificate_name, dpop_bound, certificate_bound, allow_no_pkce, jwks_uri, about,
         registration, require_pushed, require_signed, logout_uris,
-        backchannel_logout_uri)
+        backchannel_logout_uri, terms)
     VALUES ($1,
         $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-        $21, $22, $23, $24, $25)";
+        $21, $22, $23, $24, $25, $26)";
 const UPDATE: &str = "UPDATE client SET
         name = $2, grant_types = $3, scopes = $4, access_token_seconds = $5, algorithm = $6,
         ended_until = $7, created_at = $8, redirect_uris = $9, first_party = $10,
         refresh_policy = $11, auth_method = $12, auth_algorithm = $13, jwks = $14,
         certificate_name = $15, dpop_bound = $16, certificate_bound = $17, allow_no_pkce = $18,
         jwks_uri = $19, about = $20, registration = $21, require_pushed = $22,
-        require_signed = $23, logout_uris = $24, backchannel_logout_uri = $25
+        require_signed = $23, logout_uris = $24, backchannel_logout_uri = $25,
+        terms = $26
     WHERE client_id = $1";
 
 pub(super) async fn find(
@@ -67,6 +69,7 @@ fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
     let redirects: String = row.try_get(11)?;
     let refresh: String = row.try_get(13)?;
     let about: String = row.try_get("about")?;
+    let terms: String = row.try_get("terms")?;
     let damaged = |what, value: &str| StoreError::Damaged { what, value: value.to_owned() };
     Ok(Client {
         id: id.clone(),
@@ -93,6 +96,7 @@ fn client(id: &ClientId, row: &AnyRow) -> Result<Client, StoreError> {
         created_at: row.try_get(6)?,
         authentication: authentication(row)?,
         about: About::parse(&about).ok_or_else(|| damaged("description", &about))?,
+        terms: Terms::parse(&terms).ok_or_else(|| damaged("term", &terms))?,
     })
 }
 
@@ -210,6 +214,7 @@ fn bound<'q>(statement: &'static str, stored: &'q StoredClient) -> Query<'q, Any
         .bind(i64::from(client.requests.signed))
         .bind(joined(&client.logout_uris))
         .bind(client.logout_notice.as_deref().unwrap_or_default())
+        .bind(client.terms.to_text())
 }
 
 async fn add_secrets(change: &mut Change, stored: &StoredClient) -> Result<(), StoreError> {

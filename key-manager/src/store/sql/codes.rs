@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 
 use super::database::Database;
 use super::families;
-use crate::domain::{ClientId, Scopes};
+use crate::domain::{ClientId, Scopes, Wishes};
 use crate::store::{Grant, StoreError, StoredCode, StoredFamily};
 
 /// A used code is remembered so long, so that its second use is seen (KM-030).
@@ -22,8 +22,8 @@ pub(super) async fn add(
             sqlx::query(
                 "INSERT INTO code (digest, family_id, client_id, user_id, session_id, scopes,
                      audience, logged_in_at, redirect_uri, challenge, nonce, expires_at, used_at,
-                     methods, key_thumbprint)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                     methods, key_thumbprint, wishes)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             )
             .bind(digest)
             .bind(grant.family_id.as_str())
@@ -39,7 +39,8 @@ pub(super) async fn add(
             .bind(code.expires_at)
             .bind(code.used_at.unwrap_or(0))
             .bind(grant.method.name())
-            .bind(code.key.as_deref().unwrap_or_default()),
+            .bind(code.key.as_deref().unwrap_or_default())
+            .bind(grant.wishes.to_text()),
         )
         .await?;
     Ok(())
@@ -54,7 +55,7 @@ pub(super) async fn find(
             Ok(sqlx::query(
                 "SELECT family_id, client_id, user_id, session_id, scopes, audience, logged_in_at,
                      redirect_uri, challenge, nonce, expires_at, used_at, methods,
-                     key_thumbprint
+                     key_thumbprint, wishes
                  FROM code WHERE digest = $1",
             )
             .bind(digest)
@@ -64,7 +65,7 @@ pub(super) async fn find(
         .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(StoredCode {
-        grant: grant(&row)?,
+        grant: Grant { wishes: wishes(&row)?, ..grant(&row)? },
         redirect_uri: row.try_get(7)?,
         challenge: Some(row.try_get(8)?).filter(|challenge: &String| !challenge.is_empty()),
         nonce: Some(row.try_get(9)?).filter(|nonce: &String| !nonce.is_empty()),
@@ -90,7 +91,14 @@ pub(super) fn grant(row: &AnyRow) -> Result<Grant, StoreError> {
         audience: serde_json::from_str(&audience).map_err(|_| damaged("audience", &audience))?,
         logged_in_at: row.try_get(6)?,
         method: methods.parse().map_err(|_| damaged("way to log in", &methods))?,
+        wishes: Wishes::default(),
     })
+}
+
+/// What a code and a family hold beside their scopes.
+pub(super) fn wishes(row: &AnyRow) -> Result<Wishes, StoreError> {
+    let text: String = row.try_get("wishes")?;
+    Wishes::parse(&text).ok_or(StoreError::Damaged { what: "wish", value: text })
 }
 
 /// A list of texts as JSON, whatever is in them.

@@ -24,8 +24,8 @@ pub(super) async fn add(
             sqlx::query(
                 "INSERT INTO device_request (digest, user_digest, family_id, client_id, user_id,
                      session_id, scopes, audience, logged_in_at, methods, denied, pause, asked_at,
-                     expires_at, for_user, message)
-                 SELECT $1, $2, $3, $4, '', '', $5, $6, 0, $7, 0, $8, 0, $9, $11, $12
+                     expires_at, for_user, message, bell)
+                 SELECT $1, $2, $3, $4, '', '', $5, $6, 0, $7, 0, $8, 0, $9, $11, $12, $13
                  WHERE (SELECT COUNT(*) FROM device_request WHERE client_id = $4) < $10",
             )
             .bind(digest)
@@ -39,7 +39,8 @@ pub(super) async fn add(
             .bind(device.expires_at)
             .bind(i64::from(most))
             .bind(device.for_user.as_str())
-            .bind(device.message.as_str()),
+            .bind(device.message.as_str())
+            .bind(device.bell.as_str()),
         )
         .await?;
     Ok(added > 0)
@@ -69,6 +70,7 @@ fn device(row: &AnyRow) -> Result<StoredDevice, StoreError> {
         grant,
         for_user: row.try_get("for_user")?,
         message: row.try_get("message")?,
+        bell: row.try_get("bell")?,
         state,
         pause_seconds: row.try_get("pause")?,
         asked_at: row.try_get("asked_at")?,
@@ -82,7 +84,7 @@ pub(super) async fn of_device(
     digest: &str,
 ) -> Result<Option<StoredDevice>, StoreError> {
     const FIND: &str = "SELECT family_id, client_id, user_id, session_id, scopes, audience,
-        logged_in_at, methods, denied, pause, asked_at, expires_at, for_user, message
+        logged_in_at, methods, denied, pause, asked_at, expires_at, for_user, message, bell
         FROM device_request WHERE digest = $1";
     find(database, FIND, digest).await
 }
@@ -93,7 +95,7 @@ pub(super) async fn of_person(
     digest: &str,
 ) -> Result<Option<StoredDevice>, StoreError> {
     const FIND: &str = "SELECT family_id, client_id, user_id, session_id, scopes, audience,
-        logged_in_at, methods, denied, pause, asked_at, expires_at, for_user, message
+        logged_in_at, methods, denied, pause, asked_at, expires_at, for_user, message, bell
         FROM device_request WHERE user_digest = $1";
     find(database, FIND, digest).await
 }
@@ -109,7 +111,7 @@ pub(super) async fn waiting_for(
         .read(|| async {
             Ok(sqlx::query(
                 "SELECT family_id, client_id, user_id, session_id, scopes, audience,
-                     logged_in_at, methods, denied, pause, asked_at, expires_at, for_user, message,
+                     logged_in_at, methods, denied, pause, asked_at, expires_at, for_user, message, bell,
                      user_digest
                  FROM device_request
                  WHERE for_user = $1 AND user_id = '' AND denied = 0 AND expires_at > $2

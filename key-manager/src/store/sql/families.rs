@@ -2,17 +2,17 @@
 
 use sqlx::Row as _;
 
-use super::codes::{grant, listed};
+use super::codes::{grant, listed, wishes};
 use super::database::{Change, Database};
-use crate::store::{Rotation, StoreError, StoredFamily};
+use crate::store::{Grant, Rotation, StoreError, StoredFamily};
 
 pub(super) async fn add(change: &mut Change, family: &StoredFamily) -> Result<(), sqlx::Error> {
     let grant = &family.grant;
     sqlx::query(
         "INSERT INTO family (family_id, client_id, user_id, session_id, scopes, audience,
              logged_in_at, generation, digest, former_digest, former_until, successor, idle_until,
-             ends_at, revoked, key_thumbprint, methods)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, '', $10, $11, 0, $12, $13)",
+             ends_at, revoked, key_thumbprint, methods, wishes)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, '', $10, $11, 0, $12, $13, $14)",
     )
     .bind(grant.family_id.as_str())
     .bind(grant.client_id.as_str())
@@ -27,6 +27,7 @@ pub(super) async fn add(change: &mut Change, family: &StoredFamily) -> Result<()
     .bind(family.ends_at)
     .bind(family.key.as_deref().unwrap_or_default())
     .bind(grant.method.name())
+    .bind(grant.wishes.to_text())
     .execute(&mut **change)
     .await?;
     Ok(())
@@ -53,7 +54,7 @@ pub(super) async fn find(
             Ok(sqlx::query(
                 "SELECT family_id, client_id, user_id, session_id, scopes, audience, logged_in_at,
                      generation, digest, former_digest, former_until, successor, idle_until,
-                     ends_at, revoked, key_thumbprint, methods
+                     ends_at, revoked, key_thumbprint, methods, wishes
                  FROM family WHERE family_id = $1",
             )
             .bind(id)
@@ -64,7 +65,7 @@ pub(super) async fn find(
     let Some(row) = row else { return Ok(None) };
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
     Ok(Some(StoredFamily {
-        grant: grant(&row)?,
+        grant: Grant { wishes: wishes(&row)?, ..grant(&row)? },
         key: given(row.try_get(15)?),
         generation: row.try_get(7)?,
         digest: row.try_get(8)?,

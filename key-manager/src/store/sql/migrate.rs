@@ -80,6 +80,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "keys",
         text: include_str!("../../../migrations/0012_keys.sql"),
     },
+    Migration {
+        version: 13,
+        name: "wishes",
+        text: include_str!("../../../migrations/0013_wishes.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (
