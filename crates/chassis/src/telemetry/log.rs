@@ -1,5 +1,8 @@
 //! What is logged, and how does a line look?
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
@@ -54,7 +57,7 @@ where
             let _ = handle.reload(filter);
         }),
     });
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(|| OneLine(io::stderr()));
     Ok(match config.format {
         Format::Text => lines.with_ansi(false).with_target(false).boxed(),
         Format::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
@@ -62,8 +65,62 @@ where
     .with_filter(filter))
 }
 
+/// Writes an event as one line: what somebody else sent neither begins another one nor reaches a
+/// terminal as an order.
+struct OneLine<W>(W);
+
+impl<W: io::Write> io::Write for OneLine<W> {
+    /// An event comes in one piece, with the end of its line.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.0.write_all(plain(event).as_ref())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn plain(event: &[u8]) -> Cow<'_, [u8]> {
+    let text = String::from_utf8_lossy(event);
+    let (line, end) = text.strip_suffix('\n').map_or((&*text, ""), |line| (line, "\n"));
+    let harmless = |c: char| !c.is_control() || c == '\t';
+    if line.chars().all(harmless) {
+        return Cow::Borrowed(event);
+    }
+    let mut plain = String::with_capacity(text.len());
+    for c in line.chars() {
+        if harmless(c) {
+            plain.push(c);
+        } else {
+            // A string takes everything.
+            let _ = write!(plain, "{}", c.escape_default());
+        }
+    }
+    plain.push_str(end);
+    Cow::Owned(plain.into_bytes())
+}
+
 fn filter(directives: &str) -> Result<EnvFilter, Error> {
     EnvFilter::builder()
         .parse(directives)
         .map_err(|source| Error::Directives { directives: directives.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(event: &str, line: &str) {
+        assert_eq!(String::from_utf8_lossy(&plain(event.as_bytes())), line);
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        check("INFO all is well name=\u{e4}\tx\n", "INFO all is well name=\u{e4}\tx\n");
+        check("INFO name=x\nINFO forged\r\n", "INFO name=x\\nINFO forged\\r\n");
+        check("\u{1b}[31m\u{9b}\u{7}\n", "\\u{1b}[31m\\u{9b}\\u{7}\n");
+        check("no end", "no end");
+    }
 }
