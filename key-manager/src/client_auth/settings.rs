@@ -136,7 +136,12 @@ impl Settings {
             return Ok(());
         }
         if !self.jwks_uri.is_empty() {
-            let url = Url::parse(&self.jwks_uri).ok().filter(|url| url.scheme() == "https");
+            // As the outbound client asks it: no credentials in a URL.
+            let asked = |url: &Url| {
+                let nobody = url.username().is_empty() && url.password().is_none();
+                url.scheme() == "https" && nobody
+            };
+            let url = Url::parse(&self.jwks_uri).ok().filter(asked);
             let alone = self.jwks.is_empty() && self.jwks_uri.len() <= LONGEST_URI;
             return url.filter(|_| alone).map(|_| ()).ok_or(SettingError::KeysUri);
         }

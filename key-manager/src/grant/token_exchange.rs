@@ -11,7 +11,7 @@ use super::error::GrantError;
 use super::means::{Asked, Means};
 use super::refresh_token;
 use crate::domain::{Confirmation, LiveToken, Scopes};
-use crate::issue::{hint, recognise};
+use crate::issue::{identity, recognise};
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
@@ -109,9 +109,8 @@ async fn shown(
 /// What an ID token stands for: the person who logged in at this client, as long as that login
 /// lasts, with what they agreed to.
 async fn login(token: &str, asked: Asked<'_>, means: &Means<'_>) -> Result<LiveToken, GrantError> {
-    let found = hint(token, means.origin.issuer(), means.origin.ring, means.now);
-    // Elsewhere an old one may say whom a client means; here it gives something.
-    let found = found.filter(|found| means.now < found.expires_at).ok_or_else(ended)?;
+    let found = identity(token, means.origin.issuer(), means.origin.ring, means.now);
+    let found = found.ok_or_else(ended)?;
     if found.client_id != asked.client.id.as_str() {
         return Err(GrantError::Invalid("the ID token was issued to another client"));
     }

@@ -17,7 +17,7 @@ pub use error::IssueError;
 pub use id_token::{Identity, identify};
 pub use keeper::{Keeper, KeyRules, Scheduled};
 pub use origin::Origin;
-pub use recognise::{Hint, hint, recognise};
+pub use recognise::{Hint, hint, identity, recognise};
 pub use ring::Ring;
 pub use rotation::Wish;
 pub use signer::Signer;

@@ -108,11 +108,19 @@ const OLDEST_SECONDS: u32 = 366 * 24 * 3600;
 
 /// Reads an ID token back, however old it is. `None`: it is none of ours.
 pub fn hint(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Hint> {
-    let expect = Expectation {
-        types: vec!["JWT".to_owned()],
-        skew_seconds: OLDEST_SECONDS,
-        ..expectation(issuer)
-    };
+    let expect = Expectation { skew_seconds: OLDEST_SECONDS, ..expectation(issuer) };
+    id_token(token, expect, ring, now)
+}
+
+/// Reads an ID token back that is good now.
+pub fn identity(token: &str, issuer: &str, ring: &Ring, now: i64) -> Option<Hint> {
+    let found = id_token(token, expectation(issuer), ring, now);
+    // As with an access token: exactly.
+    found.filter(|found| now < found.expires_at)
+}
+
+fn id_token(token: &str, expect: Expectation, ring: &Ring, now: i64) -> Option<Hint> {
+    let expect = Expectation { types: vec!["JWT".to_owned()], ..expect };
     let claims = jose::verify(token, ring.verifying(), &expect, now).ok()?;
     let [client_id] = claims.audience.as_slice() else { return None };
     Some(Hint {

@@ -356,7 +356,9 @@ fn notice(application: &Application) -> Result<Option<String>, RegistrationError
         return Ok(None);
     }
     let url = Url::parse(text).ok().filter(|url| {
-        url.scheme() == "https" && url.fragment().is_none() && text.len() <= LONGEST_NOTICE
+        let nobody = url.username().is_empty() && url.password().is_none();
+        let short = text.len() <= LONGEST_NOTICE;
+        url.scheme() == "https" && url.fragment().is_none() && nobody && short
     });
     url.map(|_| Some(text.to_owned())).ok_or(RegistrationError::Notice)
 }
