@@ -164,6 +164,7 @@ pub async fn assemble(
         details: Arc::new(config.authorization_details.types()?),
         trust: Arc::new(Trust {
             issuers: config.assertions.issuers()?,
+            saml: config.assertions.saml()?,
             audiences: [issuer_text, token_endpoint],
             skew_seconds: config.clients.skew,
             remembered: config.clients.remembered,

@@ -4,8 +4,9 @@
 //! out (HTTPS for clients, gRPC for our other services); `endpoint`, `registration` and `accounts` are
 //! the use cases below both; `grant` says for whom a token is; `client_auth`, `binding`, `issue`,
 //! `revocation`, `audit`, `fraud` and `lockout` stand outside the grants; `directory` asks an LDAP server
-//! about people, `rpc` speaks to other services and to plug-ins; `vault` keeps secrets, `hsm` lets a device
-//! sign, `store` keeps everything that outlives the process; `domain` and `form` know nobody.
+//! about people, `rpc` speaks to other services and to plug-ins; `saml` reads assertions of others,
+//! `vault` keeps secrets, `hsm` lets a device sign, `store` keeps everything that outlives the process;
+//! `domain` and `form` know nobody.
 
 pub mod bootstrap;
 pub mod config;
@@ -28,6 +29,7 @@ pub mod rpc;
 
 mod breaker;
 pub mod lockout;
+pub mod saml;
 
 pub mod store;
 pub mod vault;

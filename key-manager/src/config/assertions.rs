@@ -5,17 +5,40 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use jose::KeySet;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use super::value;
 use crate::client_auth::ASSERTION_ALGORITHMS;
-use crate::grant::{IssuerKeys, TrustedIssuer};
+use crate::grant::{IssuerKeys, SamlIssuer, TrustedIssuer};
+use crate::saml::{Algorithm, SignerKey};
 
 /// `[assertions]`: whose word about people is taken.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AssertionsConfig {
     pub trusted: Vec<TrustedConfig>,
+    pub saml: Vec<SamlConfig>,
+}
+
+/// `[[assertions.saml]]`: one that speaks SAML 2.0.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamlConfig {
+    /// Its entity identifier.
+    pub issuer: String,
+    /// A PEM file with the certificates that it signs with.
+    pub certificates: PathBuf,
+    /// An attribute; empty: the `NameID`.
+    #[serde(default)]
+    pub subject: String,
+    #[serde(default = "five_minutes", deserialize_with = "value::seconds")]
+    pub longest: i64,
+    #[serde(default = "yes")]
+    pub enabled: bool,
 }
 
 /// `[[assertions.trusted]]`: one server.
@@ -72,6 +95,51 @@ impl AssertionsConfig {
         }
         Ok(all)
     }
+}
+
+impl AssertionsConfig {
+    /// Those that are enabled and speak SAML. Reads files.
+    pub fn saml(&self) -> anyhow::Result<Vec<SamlIssuer>> {
+        let mut all: Vec<SamlIssuer> = Vec::new();
+        for one in self.saml.iter().filter(|one| one.enabled) {
+            let about = || format!("assertions.saml: {}", one.issuer);
+            anyhow::ensure!(!one.issuer.is_empty(), "assertions.saml: `issuer` is missing");
+            let again = all.iter().any(|known| known.issuer == one.issuer);
+            anyhow::ensure!(!again, "{} comes twice", about());
+            all.push(one.read().with_context(about)?);
+        }
+        Ok(all)
+    }
+}
+
+impl SamlConfig {
+    fn read(&self) -> anyhow::Result<SamlIssuer> {
+        let path = &self.certificates;
+        let unreadable = || format!("{} is unreadable", path.display());
+        let mut keys = Vec::new();
+        for certificate in CertificateDer::pem_file_iter(path).with_context(unreadable)? {
+            keys.push(signer(&certificate.with_context(unreadable)?)?);
+        }
+        anyhow::ensure!(!keys.is_empty(), "there is no certificate in {}", path.display());
+        Ok(SamlIssuer {
+            issuer: self.issuer.clone(),
+            keys,
+            subject: self.subject.clone(),
+            longest_seconds: self.longest,
+        })
+    }
+}
+
+/// The key in a certificate. Who signed it, and until when it is good, says nothing: it is named here.
+fn signer(certificate: &CertificateDer<'_>) -> anyhow::Result<SignerKey> {
+    let (_, certificate) = X509Certificate::from_der(certificate)?;
+    let info = certificate.public_key();
+    let algorithm = match info.parsed()? {
+        PublicKey::RSA(key) if key.key_size() >= 2048 => Algorithm::RsaSha256,
+        PublicKey::EC(point) if point.key_size() == 256 => Algorithm::EcdsaSha256,
+        _ => anyhow::bail!("a certificate has a key that is neither RSA of 2048 bits nor P-256"),
+    };
+    Ok(SignerKey { algorithm, public: info.subject_public_key.data.to_vec() })
 }
 
 impl TrustedConfig {

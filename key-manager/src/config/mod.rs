@@ -14,7 +14,7 @@ mod tokens;
 mod value;
 mod watch;
 
-pub use assertions::{AssertionsConfig, TrustedConfig};
+pub use assertions::{AssertionsConfig, SamlConfig, TrustedConfig};
 pub use certificates::CertificatesConfig;
 pub use clients::{ClientsConfig, DpopConfig, OutboundConfig, RegistrationConfig};
 pub use details::DetailsConfig;

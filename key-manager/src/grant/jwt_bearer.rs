@@ -16,6 +16,7 @@ use super::consent::agreed;
 use super::error::GrantError;
 use super::means::{Asked, Means};
 use super::once::Once;
+use super::saml2_bearer::SamlIssuer;
 use crate::client_auth::RemoteKeys;
 use crate::domain::{LoginMethod, UserName, Wishes};
 use crate::store::Grant;
@@ -51,6 +52,8 @@ pub enum IssuerKeys {
 #[derive(Debug)]
 pub struct Trust {
     pub issuers: Vec<TrustedIssuer>,
+    /// Those that speak SAML.
+    pub saml: Vec<SamlIssuer>,
     /// The `aud` that an assertion may have.
     pub audiences: [String; 2],
     pub skew_seconds: u32,

@@ -10,7 +10,7 @@ use super::error::GrantError;
 use super::means::{Asked, Means};
 use super::{
     CIBA_OWNER, DEVICE_OWNER, authorization_code, client_credentials, device_code, jwt_bearer,
-    refresh_token, token_exchange,
+    refresh_token, saml2_bearer, token_exchange,
 };
 use crate::store::Grant;
 
@@ -22,6 +22,7 @@ pub enum GrantKind {
     DeviceCode,
     JwtBearer,
     RefreshToken,
+    Saml2Bearer,
     TokenExchange,
 }
 
@@ -30,13 +31,14 @@ pub enum GrantKind {
 pub struct UnknownGrant(String);
 
 impl GrantKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AuthorizationCode,
         Self::Ciba,
         Self::ClientCredentials,
         Self::DeviceCode,
         Self::JwtBearer,
         Self::RefreshToken,
+        Self::Saml2Bearer,
         Self::TokenExchange,
     ];
 
@@ -49,6 +51,7 @@ impl GrantKind {
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::RefreshToken => "refresh_token",
+            Self::Saml2Bearer => "urn:ietf:params:oauth:grant-type:saml2-bearer",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
@@ -57,7 +60,11 @@ impl GrantKind {
     pub const fn is_for_public_clients(self) -> bool {
         !matches!(
             self,
-            Self::Ciba | Self::ClientCredentials | Self::JwtBearer | Self::TokenExchange
+            Self::Ciba
+                | Self::ClientCredentials
+                | Self::JwtBearer
+                | Self::Saml2Bearer
+                | Self::TokenExchange
         )
     }
 
@@ -68,7 +75,7 @@ impl GrantKind {
 
     /// Whether nobody has looked yet if its person is locked out: they were asked elsewhere (KM-102).
     pub const fn needs_lockout(self) -> bool {
-        matches!(self, Self::JwtBearer)
+        matches!(self, Self::JwtBearer | Self::Saml2Bearer)
     }
 
     pub async fn approve(
@@ -85,6 +92,7 @@ impl GrantKind {
             }
             Self::JwtBearer => jwt_bearer::approve(asked, means).await,
             Self::RefreshToken => refresh_token::approve(asked, means).await,
+            Self::Saml2Bearer => saml2_bearer::approve(asked, means).await,
             Self::TokenExchange => token_exchange::approve(asked, means).await,
         }
     }

@@ -21,6 +21,7 @@ mod pending;
 mod pkce;
 mod plugin;
 mod refresh_token;
+mod saml2_bearer;
 mod token_exchange;
 
 pub use approval::{Approval, Limits};
@@ -33,4 +34,5 @@ pub use kind::{GrantKind, UnknownGrant};
 pub use means::{Asked, Means, RefreshRules};
 pub use pkce::{METHOD as PKCE_METHOD, is_challenge, is_thumbprint};
 pub use plugin::is_reserved;
+pub use saml2_bearer::SamlIssuer;
 pub use token_exchange::Exchanged;

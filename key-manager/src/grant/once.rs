@@ -7,7 +7,7 @@ use crate::store::{Use, Used};
 /// Something that was shown.
 #[derive(Clone, Debug)]
 pub(super) struct Once {
-    /// Whose room it takes: `issuer/` or `plugin/` and a name. A slash stands in no client's identifier.
+    /// Whose room it takes: `issuer/`, `saml/` or `plugin/` and a name. A slash stands in no client's identifier.
     pub(super) owner: String,
     pub(super) name: String,
     /// Until when it has to be remembered, Unix seconds.

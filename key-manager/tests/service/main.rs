@@ -96,6 +96,8 @@ mod revocations;
 #[cfg(test)]
 mod rpc;
 #[cfg(test)]
+mod saml;
+#[cfg(test)]
 mod sign_up;
 #[cfg(test)]
 mod store;
