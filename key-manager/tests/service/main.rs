@@ -36,6 +36,8 @@ mod certificates;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
+mod connectors;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod devices;
