@@ -9,7 +9,9 @@ use super::authorize::{Denial, admitted, client, deny, grant};
 use super::pages::{self, ConsentPage, LoginPage};
 use super::response::see_other;
 use super::ticket::Ticket;
-use super::{Authority, Refusal, Reply, Request, SignUp, login, second_factor, sign_up};
+use super::{
+    Authority, Refusal, Reply, Request, SignUp, login, second_factor, sign_up, small_print,
+};
 use crate::audit::Event;
 use crate::domain::{Client, LoginMethod, Scopes, User};
 use crate::store::StoredSession;
@@ -46,7 +48,10 @@ pub(super) async fn begin(
         }
         None => {
             let name = ticket.hint.clone();
-            ask_login(authority, &client.name, ticket, cookie.as_deref(), &name, false)
+            let cookie = cookie.as_deref();
+            let mut page = ask_login(authority, &client.name, ticket, cookie, &name, false)?;
+            small_print::add(&mut page, &client.about);
+            Ok(page)
         }
     }
 }
@@ -236,7 +241,7 @@ async fn agree(
     ticket.bind(authority, cookie);
     let claims = ticket.wishes.beyond(&scopes).into_iter();
     let shown: Vec<&str> = scopes.iter().chain(claims).collect();
-    Ok(pages::consent(&ConsentPage {
+    let mut page = pages::consent(&ConsentPage {
         client: &client.name,
         user: user.name.as_str(),
         action: &authority.issuer.local("consent"),
@@ -244,7 +249,9 @@ async fn agree(
         redirect: &ticket.redirect_uri,
         scopes: &shown,
         details: &ticket.wishes.details,
-    }))
+    });
+    small_print::add(&mut page, &client.about);
+    Ok(page)
 }
 
 /// `whither` is the name of the client, or of the person's own page.

@@ -39,6 +39,7 @@ mod revoke;
 mod scope;
 mod second_factor;
 mod sign_up;
+mod small_print;
 mod theme;
 mod ticket;
 mod token;

@@ -3,11 +3,12 @@
 
 use bytes::Bytes;
 use http::Method;
+use key_manager::domain::About;
 use key_manager::endpoint::{Reply, Request};
 use key_manager::registration::{Access, Application};
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, CALLBACK, wish};
+use crate::browser::{Browser, CALLBACK, PASSWORD, app, wish};
 use crate::databases::{Scratch, each};
 use crate::stand::{BEGIN, Dressed, Stand, config, json as body, post, said, text};
 
@@ -208,6 +209,34 @@ async fn who_may_register_is_the_operators_word() {
         assert_eq!(said(&other), "401 invalid_token");
         let right = stand.ask(&with(&token_of("turnpike:register").await)).await;
         assert_eq!(said(&right), "201");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_reads_where_the_terms_of_a_client_are_and_nothing_leads_there() {
+    each(async |scratch| {
+        let stand = Stand::on(&scratch).await;
+        stand.person().await;
+        let about = json!({
+            "policy_uri": "https://app.example/privacy?a=b&c=<d>",
+            "tos_uri": "https://app.example/terms",
+            "logo_uri": "https://app.example/logo.png",
+        });
+        let about = About::of(about.as_object().expect("an object")).expect("addresses");
+        let client = stand.register(Application { about, ..app() }).await;
+        let mut browser = Browser::new(&stand);
+        let login = browser.authorize(&wish(&client, &[])).await;
+        let consent = browser.log_in(&login, "ann", PASSWORD).await;
+        for page in [login, consent] {
+            let page = String::from_utf8_lossy(page.body()).into_owned();
+            for shown in ["app.example/privacy?a=b&amp;c=&lt;d&gt;<", ">https://app.example/terms<"]
+            {
+                assert!(page.contains(shown), "{shown} is not in {page}");
+            }
+            let led = ["href", "logo.png"].into_iter().find(|part| page.contains(part));
+            assert_eq!(led, None, "{page}");
+        }
     })
     .await;
 }
