@@ -49,8 +49,7 @@ impl Terms {
     }
 }
 
-// The signature is serde's.
-#[expect(clippy::trivially_copy_pass_by_ref)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
 }

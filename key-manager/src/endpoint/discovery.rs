@@ -11,7 +11,7 @@ use crate::binding::PROOF_ALGORITHMS;
 use crate::client_auth::ASSERTION_ALGORITHMS;
 use crate::domain::{AuthMethod, LoginMethod, Profile, ResponseType, TokenAlgorithm};
 use crate::grant::{GrantKind, PKCE_METHOD};
-use crate::registration::Access;
+use crate::registration::{Access, IMPLICIT};
 
 /// The claims beside those of a profile.
 const OUR_CLAIMS: [&str; 13] = [
@@ -81,7 +81,7 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
     let asked = json!({
         "userinfo_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
         "authorization_details_types_supported": authority.details.names().collect::<Vec<_>>(),
-        "grant_types_supported": authority.grants.names(),
+        "grant_types_supported": grant_types(authority),
         "response_types_supported": response_types(authority),
         "response_modes_supported": Mode::names(),
         "authorization_signing_alg_values_supported": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
@@ -125,6 +125,13 @@ pub(super) fn discovery(authority: &Authority) -> Reply {
 fn response_types(authority: &Authority) -> Vec<&'static str> {
     let legacy = ResponseType::LEGACY.into_iter().filter(|_| authority.legacy_response_types);
     [ResponseType::CODE].into_iter().chain(legacy).map(ResponseType::name).collect()
+}
+
+/// Beside those of the token endpoint the one that stands for its absence (OpenID Connect Discovery
+/// section 3).
+fn grant_types(authority: &Authority) -> Vec<String> {
+    let implicit = authority.legacy_response_types.then(|| IMPLICIT.to_owned());
+    authority.grants.names().into_iter().chain(implicit).collect()
 }
 
 /// What a login can prove here (OpenID Connect Discovery section 3).

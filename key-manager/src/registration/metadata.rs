@@ -38,7 +38,7 @@ const FIXED: [(&str, &[&str]); 6] = [
 ];
 
 /// A grant type that has nothing to do with the token endpoint: the response types say it all.
-const IMPLICIT: &str = "implicit";
+pub const IMPLICIT: &str = "implicit";
 
 /// The application that `metadata` asks for, as far as `policy` lets it.
 pub fn application(
@@ -63,6 +63,7 @@ pub fn application(
         None => AuthMethod::SecretBasic.name().to_owned(),
     };
     let public = method == AuthMethod::None.name();
+    let fapi2 = read.text("client_profile")? == Some("fapi2");
     let about = About::of(metadata)?;
     let name = read.text("client_name")?.or_else(|| about.get("software_id"));
     let asked = read.text("scope")?;
@@ -79,8 +80,13 @@ pub fn application(
             Some(asked) => asked.split(' ').filter(within).map(str::to_owned).collect(),
             None => scopes.iter().map(str::to_owned).collect(),
         },
-        // What the standard has for those who do not say (OpenID Connect Registration section 2).
-        algorithm: read.text("id_token_signed_response_alg")?.unwrap_or(USUAL).to_owned(),
+        algorithm: match (read.text("id_token_signed_response_alg")?, fapi2) {
+            (Some(named), _) => named.to_owned(),
+            // FAPI 2.0 has no RS256.
+            (None, true) => String::new(),
+            // What OpenID Connect has for those who do not say (Registration section 2).
+            (None, false) => USUAL.to_owned(),
+        },
         redirect_uris: read.texts("redirect_uris")?.unwrap_or_default(),
         settings: Settings {
             method,
@@ -101,7 +107,7 @@ pub fn application(
             certificate_bound: read.flag("tls_client_certificate_bound_access_tokens")?,
         },
         requests: Requests {
-            without_pkce: policy.without_pkce && !public,
+            without_pkce: policy.without_pkce && !public && !fapi2,
             pushed: read.flag("require_pushed_authorization_requests")?,
             signed: read.flag("require_signed_request_object")?,
         },

@@ -23,7 +23,7 @@ use crate::issue::{IssueError, Wish};
 use crate::store::{StoreError, StoredClient, StoredSecret};
 use crate::vault::VaultError;
 
-pub use metadata::{MetadataError, application, metadata};
+pub use metadata::{IMPLICIT, MetadataError, application, metadata};
 pub use policy::{Access, Forbidden, Policy, REGISTER_SCOPE, UnknownAccess};
 pub use profile::OutsideProfile;
 pub use terms::{TermsError, WantedTerms};
