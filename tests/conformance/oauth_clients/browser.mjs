@@ -19,6 +19,8 @@ const send = (url, { method, headers, body }) =>
         resolve({
           status: answer.statusCode,
           location: answer.headers.location,
+          refresh: answer.headers.refresh,
+          policy: answer.headers['content-security-policy'] ?? '',
           cookies: answer.headers['set-cookie'] ?? [],
           text: Buffer.concat(parts).toString(),
         }),
@@ -31,6 +33,8 @@ const send = (url, { method, headers, body }) =>
 export class Browser {
   // Which pages wanted something, in their order: `login`, `consent` or `other`.
   seen = []
+  // What pages had it load in frames that their policy lets it load.
+  frames = []
   #cookies = new Map()
   #person
   #refuses
@@ -72,6 +76,14 @@ export class Browser {
       const form = read(page, at)
       // An answer by form_post: what the client's page gets.
       if (form && until && form.action.href.startsWith(until)) return { url: at, posted: form }
+      this.#load(page, at, answer.policy)
+      const onward = !form && answer.refresh?.match(/url=(.*)$/)?.[1]
+      if (onward) {
+        at = new URL(onward, at)
+        if (until && at.href.startsWith(until)) return { url: at }
+        answer = await this.#ask(at)
+        continue
+      }
       if (!form || looks) return { url: at, status: answer.status, page }
       const kind = form.names.has('password') ? 'login' : form.asks ? 'consent' : 'other'
       this.seen.push(kind)
@@ -90,6 +102,14 @@ export class Browser {
       })
     }
     throw new Error(`no end of pages at ${at}`)
+  }
+
+  #load(page, at, policy) {
+    const allowed = /(?:frame-src|default-src) ([^;]*)/.exec(policy.match(/frame-src[^;]*/)?.[0] ?? policy)?.[1].split(' ')
+    for (const [tag] of page.matchAll(/<iframe[^>]*>/g)) {
+      const source = new URL(attribute(tag, 'src') ?? '', at)
+      if (!allowed || allowed.includes(source.origin) || allowed.includes('*')) this.frames.push(source)
+    }
   }
 
   #fill(form) {

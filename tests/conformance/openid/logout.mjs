@@ -88,6 +88,30 @@ export const logout = {
   'oidcc-rp-initiated-logout-bad-id-token-hint': async (trial) => nowhere(foreign(trial))(trial),
 }
 
+export const frontchannel = {
+  'oidcc-frontchannel-logout-discovery-endpoint-verification': async ({ server }) => {
+    allHttps(server)
+    for (const name of ['frontchannel_logout_supported', 'frontchannel_logout_session_supported']) same(server.metadata[name], true, name)
+    address(server, 'end_session_endpoint')
+  },
+  'oidcc-frontchannel-rp-initiated-logout': async (trial) => {
+    // It has the origin of a redirect_uri (OpenID Connect Front-Channel Logout section 2).
+    const notice = new URL(`/${random()}`, trial.redirect).href
+    const about = { frontchannel_logout_uri: notice, frontchannel_logout_session_required: true }
+    const client = await registered(trial, { ...about, post_logout_redirect_uris: [trial.afterLogout] })
+    const done = await login(trial, { client })
+    const answer = await logOut(trial, done)
+    const loaded = done.browser.frames.find((frame) => `${frame.origin}${frame.pathname}` === notice)
+    must(loaded, 'no page lets the browser load frontchannel_logout_uri')
+    const { iss, sid, ...others } = Object.fromEntries(loaded.searchParams)
+    same(iss, trial.server.metadata.issuer, 'iss')
+    same(sid, done.idToken.claims.sid, 'sid')
+    trial.should(Object.keys(others).length === 0, `unexpected parameters: ${Object.keys(others)}`)
+    came(trial, answer)
+    await isOut(trial, done)
+  },
+}
+
 // A logout token (OpenID Connect Back-Channel Logout section 2.4).
 async function checkLogoutToken(trial, { client, idToken }, { type, text: body }) {
   must(/^application\/x-www-form-urlencoded\b/.test(type ?? ''), `a notice of the type ${type}`)

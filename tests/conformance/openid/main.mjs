@@ -10,7 +10,7 @@ import { dynamic } from './dynamic.mjs'
 import { fapi } from './fapi_modules.mjs'
 import { random } from './http.mjs'
 import { sha256 } from './jwt.mjs'
-import { backchannel, logout } from './logout.mjs'
+import { backchannel, frontchannel, logout } from './logout.mjs'
 import { newKey } from './registration.mjs'
 import { Server } from './server.mjs'
 import { Site } from './site.mjs'
@@ -22,6 +22,7 @@ const PLANS = {
   dynamic: { modules: dynamic, method: 'private_key_jwt' },
   logout: { modules: logout },
   backchannel: { modules: backchannel },
+  frontchannel: { modules: frontchannel },
   formpost: { modules: basic, formPost: true },
   ...Object.fromEntries(
     ['private_key_jwt', 'mtls'].flatMap((auth) => ['dpop', 'mtls'].map((bound) => [`fapi2-${auth}-${bound}`, { modules: fapi, bound }])),
@@ -34,13 +35,9 @@ function pkce() {
   return { verifier, challenge: { code_challenge: sha256(verifier), code_challenge_method: 'S256' } }
 }
 
-const [plan, said] = process.argv.slice(2)
-const settings = JSON.parse(said)
-const { modules, formPost = false, method = 'client_secret_basic', bound } = PLANS[plan]
-// The clients of a FAPI plan, with their certificates.
+// A certificate of a client, out of the files that it lies in.
 const pem = (files) => files && { cert: readFileSync(files[0]), key: readFileSync(files[1]) }
-for (const client of Object.values(settings.clients)) client.certificate = pem(client.certificate)
-const [first, second] = ['first', 'second'].map((name) => settings.clients[`${plan}-${name}`])
+
 // New keys of the server, where whoever started this can make some: it is asked by a line and answers by
 // one.
 async function rotate() {
@@ -49,7 +46,32 @@ async function rotate() {
   process.stdin.pause()
 }
 
+// What all modules of a plan share.
+async function world(plan, settings, site) {
+  const { formPost = false, method = 'client_secret_basic', bound } = PLANS[plan]
+  const clients = Object.fromEntries(
+    Object.entries(settings.clients).map(([name, client]) => [name, { ...client, certificate: pem(client.certificate) }]),
+  )
+  return {
+    ...settings,
+    clients,
+    site,
+    server: await Server.of(settings.issuer),
+    formPost,
+    method,
+    // A key for clients that register themselves.
+    rsa: newKey(),
+    pkce,
+    rotate: settings.rotates && rotate,
+    // The two clients of a FAPI plan, and how their tokens are bound.
+    first: clients[`${plan}-first`],
+    second: clients[`${plan}-second`],
+    dpop: bound === 'dpop',
+  }
+}
+
+const [plan, said] = process.argv.slice(2)
+const settings = JSON.parse(said)
 const site = await Site.open(settings.site)
-const server = await Server.of(settings.issuer)
-await run(modules, { ...settings, server, site, formPost, method, pkce, rsa: newKey(), first, second, dpop: bound === 'dpop', rotate: settings.rotates && rotate })
+await run(PLANS[plan].modules, await world(plan, settings, site))
 site.close()
