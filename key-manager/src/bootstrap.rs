@@ -12,7 +12,7 @@ use chassis::{Backoff, Host, outbound};
 
 use crate::audit::Audit;
 use crate::binding::{Nonces, ProofRules};
-use crate::client_auth::{AssertionRules, Authenticator, Certificates, RemoteKeys};
+use crate::client_auth::{AssertionRules, Authenticator, Certificates, KnownClients, RemoteKeys};
 use crate::config::{CollectorConfig, Config};
 use crate::directory::Directory;
 use crate::edge;
@@ -104,6 +104,7 @@ pub async fn assemble(
     if let Some(seen) = Mark::in_folder(&host.data).read() {
         follower.compare(&seen).await?;
     }
+    let follower = Arc::new(follower);
     let issuer = config.issuer.url.clone();
     let (issuer_text, token_endpoint) = (issuer.as_str().to_owned(), issuer.address("token"));
     let pepper = Arc::new(master.pepper()?);
@@ -112,6 +113,7 @@ pub async fn assemble(
     let remote = Arc::new(RemoteKeys::new(outbound));
     let clients = Authenticator {
         store: store.clone(),
+        known: KnownClients::new(store.clone(), Arc::clone(&follower)),
         pepper: pepper.clone(),
         sealer: master.sealer()?,
         rules: AssertionRules {
@@ -124,12 +126,8 @@ pub async fn assemble(
         remote: Arc::clone(&remote),
     };
     let proofs = proof_rules(config, &master)?;
-    let log = RevocationLog::new(
-        store.clone(),
-        Arc::new(follower),
-        clock.clone(),
-        issuer.as_str().to_owned(),
-    );
+    let log =
+        RevocationLog::new(store.clone(), follower, clock.clone(), issuer.as_str().to_owned());
     let meter = Meter::new(&host.metrics);
     let grants = grants(config, host, &meter)?;
     let places = Places::open(&config.fraud.places);
@@ -188,7 +186,7 @@ fn grants(config: &Config, host: &Host, meter: &Meter) -> anyhow::Result<Grants>
         let (issuer, clock) = (config.issuer.url.as_str().to_owned(), host.clock.clone());
         handlers.push(Arc::new(rpc::Handler::new(rules, channel, issuer, meter.clone(), clock)));
     }
-    let grants = Grants::new(handlers);
+    let grants = Grants::new(handlers, config.login.password_grant);
     for name in &config.registration.grants {
         grants.find(name).context("registration.grants")?;
     }
@@ -274,6 +272,8 @@ pub fn tend(host: &Host, authority: &Authority, ready: Condition, config: &Confi
         };
         follower.run(&shutdown, seen).await;
     });
+    let (log, shutdown) = (Arc::clone(&authority.log), host.shutdown.clone());
+    host.tasks.spawn("remember what has ended", async move { log.remember(&shutdown).await });
     for handler in authority.grants.handlers() {
         let (handler, shutdown) = (Arc::clone(handler), host.shutdown.clone());
         host.tasks.spawn("follow a grant handler", async move { handler.follow(&shutdown).await });

@@ -10,6 +10,7 @@ use jose::{Claims, Expectation, KeySet};
 use super::assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules, is_fapi2};
 use super::certificate::Certificates;
 use super::keys::{KeysError, RemoteKeys};
+use super::known::KnownClients;
 use super::method::{MethodError, Presented, Shown};
 use super::secret::sealed_for;
 use crate::domain::{AuthMethod, Client};
@@ -39,6 +40,7 @@ pub enum AuthError {
 #[derive(Debug)]
 pub struct Authenticator {
     pub store: Arc<dyn Store>,
+    pub known: KnownClients,
     pub pepper: Arc<Pepper>,
     pub sealer: Sealer,
     pub rules: AssertionRules,
@@ -71,31 +73,32 @@ impl Authenticator {
     ) -> Result<Client, AuthError> {
         let credentials = presented.credentials()?;
         let stored = match &credentials.id {
-            Some(id) => self.store.client(id).await?,
+            Some(id) => self.known.find(id).await?,
             None => None,
         };
         let owner = credentials.id.as_ref().map_or("", |id| id.as_str());
-        let Some(StoredClient { client, secrets, .. }) = stored else {
+        let Some(stored) = stored else {
             if let Shown::Secret(_, secret) = &credentials.shown {
                 self.pepper.matches(owner, secret, "");
             }
             return Err(AuthError::Wrong);
         };
+        let StoredClient { client, secrets, .. } = stored.as_ref();
         let method = client.authentication.method;
         match (method, &credentials.shown) {
             (AuthMethod::Secret, Shown::Secret(_, secret)) => {
-                self.prove_secret(owner, secret, &secrets, now)?;
+                self.prove_secret(owner, secret, secrets, now)?;
             }
             (AuthMethod::SecretBasic | AuthMethod::SecretPost, Shown::Secret(by, secret))
                 if *by == method =>
             {
-                self.prove_secret(owner, secret, &secrets, now)?;
+                self.prove_secret(owner, secret, secrets, now)?;
             }
             (AuthMethod::PrivateKeyJwt, Shown::Assertion(assertion)) => {
-                self.prove_signature(&client, assertion, now).await?;
+                self.prove_signature(client, assertion, now).await?;
             }
             (AuthMethod::SecretJwt, Shown::Assertion(assertion)) => {
-                self.prove_mac(&client, assertion, &secrets, now).await?;
+                self.prove_mac(client, assertion, secrets, now).await?;
             }
             (AuthMethod::Tls, Shown::Nothing) => {
                 let name = client.authentication.certificate_name.as_ref();
@@ -106,15 +109,15 @@ impl Authenticator {
             (AuthMethod::SelfSignedTls, Shown::Nothing) => {
                 let der = presented.certificate.ok_or(AuthError::Certificate)?;
                 let holds = |keys: &KeySet| self.certificates.hold_key(der, keys, now);
-                let known = holds(&*self.keys(&client, false, now).await?)
-                    || holds(&*self.keys(&client, true, now).await?);
+                let known = holds(&*self.keys(client, false, now).await?)
+                    || holds(&*self.keys(client, true, now).await?);
                 known.then_some(()).ok_or(AuthError::Certificate)?;
             }
             (AuthMethod::None, Shown::Nothing) => {}
             (AuthMethod::Secret, _) => return Err(AuthError::Wrong),
             (other, _) => return Err(AuthError::OtherMethod { registered: other.name() }),
         }
-        Ok(client)
+        Ok(client.clone())
     }
 
     /// A certificate that counts: where none are accepted, none was shown.

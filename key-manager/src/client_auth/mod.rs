@@ -8,6 +8,7 @@ mod assertion;
 mod certificate;
 mod distinguished;
 mod keys;
+mod known;
 mod method;
 mod secret;
 
@@ -18,6 +19,7 @@ pub use assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules, is_fap
 pub use authenticate::{AuthError, Authenticator};
 pub use certificate::{Certificates, thumbprint};
 pub use keys::{KeysError, RemoteKeys};
+pub use known::KnownClients;
 pub use method::{Credentials, MethodError, Presented, Shown};
 pub use secret::{NewSecret, new_client_id, new_secret, sealed_for};
 pub use settings::{SettingError, Settings};

@@ -82,6 +82,8 @@ pub struct LoginConfig {
     pub hash_passes: u32,
     #[serde(deserialize_with = "value::signup")]
     pub signup: SignUp,
+    /// Whether clients that are registered for it may use the password of their person.
+    pub password_grant: bool,
     pub failures: u32,
     pub failures_of_network: u32,
     #[serde(deserialize_with = "value::seconds")]

@@ -10,9 +10,10 @@ use super::audience::audience;
 use super::bound::Bound;
 use super::login::agent;
 use super::scope::{narrowed, scopes};
-use super::{Authority, Refusal, Reply, Request, details, reply};
+use super::{Authority, Mfa, Refusal, Reply, Request, details, login, reply};
 use crate::domain::User;
-use crate::grant::{Asked, Offered};
+use crate::form::Form;
+use crate::grant::{Asked, GrantKind, Offered};
 use crate::issue::{Identity, Order, Source, identify, issue};
 
 /// What comes out of an exchange (RFC 8693 section 2.2.1).
@@ -57,7 +58,12 @@ async fn grant_token(
     let means = authority.means(&request.peer, &ring);
     let agent = agent(request);
     let confirmation = &bound.confirmation;
-    let shown = Asked { client: &client, form: &form, confirmation, agent: &agent };
+    let typed = match &kind {
+        Offered::BuiltIn(GrantKind::Password) => typed(authority, request, &form).await?,
+        _ => None,
+    };
+    let shown =
+        Asked { client: &client, form: &form, confirmation, agent: &agent, person: typed.as_ref() };
     let approval = kind.approve(shown, &means).await?;
     let user = if approval.is_of_person() {
         Some(person(authority, approval.subject(), &kind).await?)
@@ -142,6 +148,25 @@ async fn grant_token(
     let mut reply = reply::private(&Value::Object(body));
     bound.renew(authority, &mut reply, now);
     Ok(reply)
+}
+
+/// Who typed their name and their password into the request (RFC 6749 section 4.3.2), if that is all
+/// that they have to show.
+async fn typed(
+    authority: &Authority,
+    request: &Request,
+    form: &Form,
+) -> Result<Option<User>, Refusal> {
+    let field = |name| form.find(name).unwrap_or_default();
+    let (name, password) = (field("username"), field("password"));
+    let user = login::recognise(authority, request.peer.address, name, password).await?;
+    let Some(user) = user else { return Ok(None) };
+    let more = match authority.login.mfa {
+        Mfa::Off => false,
+        Mfa::Optional => authority.store.authenticator(&user.id).await?.is_some(),
+        Mfa::Required => true,
+    };
+    Ok(Some(user).filter(|_| !more))
 }
 
 /// The person that a token is for, who may still log in.

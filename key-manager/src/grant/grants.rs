@@ -13,6 +13,8 @@ use crate::rpc::Handler;
 #[derive(Clone, Debug, Default)]
 pub struct Grants {
     handlers: Arc<[Arc<Handler>]>,
+    /// Whether passwords of people are taken (KM-034).
+    password: bool,
 }
 
 /// One of them.
@@ -23,8 +25,12 @@ pub enum Offered {
 }
 
 impl Grants {
-    pub fn new(handlers: Vec<Arc<Handler>>) -> Self {
-        Self { handlers: handlers.into() }
+    pub fn new(handlers: Vec<Arc<Handler>>, password: bool) -> Self {
+        Self { handlers: handlers.into(), password }
+    }
+
+    fn has(&self, kind: GrantKind) -> bool {
+        kind != GrantKind::Password || self.password
     }
 
     pub fn handlers(&self) -> impl Iterator<Item = &Arc<Handler>> {
@@ -34,7 +40,8 @@ impl Grants {
     /// The grant of this `grant_type`.
     pub fn find(&self, name: &str) -> Result<Offered, UnknownGrant> {
         let unknown = match name.parse() {
-            Ok(kind) => return Ok(Offered::BuiltIn(kind)),
+            Ok(kind) if self.has(kind) => return Ok(Offered::BuiltIn(kind)),
+            Ok(kind) => UnknownGrant::of(kind),
             Err(unknown) => unknown,
         };
         let serves = |handler: &&Arc<Handler>| handler.rules.types.iter().any(|own| own == name);
@@ -44,9 +51,10 @@ impl Grants {
 
     /// The names of those that work, as far as is known.
     pub fn names(&self) -> Vec<String> {
-        let own = GrantKind::ALL.map(|kind| kind.name().to_owned());
+        let own = GrantKind::ALL.into_iter().filter(|kind| self.has(*kind));
+        let own = own.map(|kind| kind.name().to_owned());
         let described = self.handlers.iter().filter_map(|handler| handler.descriptor());
-        own.into_iter().chain(described.flat_map(|known| known.types.clone())).collect()
+        own.chain(described.flat_map(|known| known.types.clone())).collect()
     }
 }
 

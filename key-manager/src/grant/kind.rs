@@ -10,7 +10,7 @@ use super::error::GrantError;
 use super::means::{Asked, Means};
 use super::{
     CIBA_OWNER, DEVICE_OWNER, authorization_code, client_credentials, device_code, jwt_bearer,
-    refresh_token, saml2_bearer, token_exchange,
+    password, refresh_token, saml2_bearer, token_exchange,
 };
 use crate::store::Grant;
 
@@ -21,6 +21,7 @@ pub enum GrantKind {
     ClientCredentials,
     DeviceCode,
     JwtBearer,
+    Password,
     RefreshToken,
     Saml2Bearer,
     TokenExchange,
@@ -30,13 +31,21 @@ pub enum GrantKind {
 #[error("`{0}` is no grant type of this server")]
 pub struct UnknownGrant(String);
 
+impl UnknownGrant {
+    /// One that is turned off here.
+    pub(super) fn of(kind: GrantKind) -> Self {
+        Self(kind.name().to_owned())
+    }
+}
+
 impl GrantKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AuthorizationCode,
         Self::Ciba,
         Self::ClientCredentials,
         Self::DeviceCode,
         Self::JwtBearer,
+        Self::Password,
         Self::RefreshToken,
         Self::Saml2Bearer,
         Self::TokenExchange,
@@ -50,6 +59,7 @@ impl GrantKind {
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            Self::Password => "password",
             Self::RefreshToken => "refresh_token",
             Self::Saml2Bearer => "urn:ietf:params:oauth:grant-type:saml2-bearer",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -64,13 +74,14 @@ impl GrantKind {
                 | Self::ClientCredentials
                 | Self::JwtBearer
                 | Self::Saml2Bearer
+                | Self::Password
                 | Self::TokenExchange
         )
     }
 
     /// Whether it is about people, who may want refresh tokens.
     pub const fn is_of_people(self) -> bool {
-        matches!(self, Self::AuthorizationCode | Self::Ciba | Self::DeviceCode)
+        matches!(self, Self::AuthorizationCode | Self::Ciba | Self::DeviceCode | Self::Password)
     }
 
     /// Whether nobody has looked yet if its person is locked out: they were asked elsewhere (KM-102).
@@ -91,6 +102,7 @@ impl GrantKind {
                 device_code::approve(asked, means, "device_code", DEVICE_OWNER).await
             }
             Self::JwtBearer => jwt_bearer::approve(asked, means).await,
+            Self::Password => password::approve(asked, means),
             Self::RefreshToken => refresh_token::approve(asked, means).await,
             Self::Saml2Bearer => saml2_bearer::approve(asked, means).await,
             Self::TokenExchange => token_exchange::approve(asked, means).await,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Trust;
 use crate::audit::{Audit, Event};
-use crate::domain::{Client, Confirmation};
+use crate::domain::{Client, Confirmation, User};
 use crate::form::Form;
 use crate::fraud::Fraud;
 use crate::issue::Origin;
@@ -59,6 +59,8 @@ pub struct Asked<'a> {
     pub confirmation: &'a Confirmation,
     /// What it calls itself; may be empty.
     pub agent: &'a str,
+    /// Who typed their password into the request, and need not show more; `None`: nobody.
+    pub person: Option<&'a User>,
 }
 
 impl Means<'_> {

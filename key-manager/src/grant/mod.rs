@@ -17,6 +17,7 @@ mod jwt_bearer;
 mod kind;
 mod means;
 mod once;
+mod password;
 mod pending;
 mod pkce;
 mod plugin;

@@ -45,6 +45,7 @@ struct IdClaims<'i> {
     auth_time: i64,
     acr: &'i str,
     amr: &'i [&'i str],
+    #[serde(skip_serializing_if = "str::is_empty")]
     sid: &'i str,
     #[serde(skip_serializing_if = "Option::is_none")]
     at_hash: Option<String>,

@@ -204,6 +204,7 @@ pub async fn change(
     if !authority.audit.noting(event).replace_client(&stored).await? {
         return Err(RegistrationError::Gone);
     }
+    authority.log.follower().nudge();
     tracing::info!(client = %stored.client.id, "client changed");
     Ok(Managed { registered: Registered { client: stored.client, secret }, token })
 }

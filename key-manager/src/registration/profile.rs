@@ -31,6 +31,7 @@ pub(super) fn keep(client: &mut Client) -> Result<(), OutsideProfile> {
         ),
         (!client.requests.without_pkce, "PKCE"),
         (client.terms.response_types.is_empty(), "the response type `code` alone"),
+        (!client.may_use("password"), "no passwords of people"),
         (client.refresh == RefreshPolicy::Static, "refresh tokens that stay (`static`)"),
         (client.algorithm != Some(TokenAlgorithm::Rs256), "tokens that are not signed with RS256"),
     ];

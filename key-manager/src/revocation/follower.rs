@@ -17,6 +17,9 @@ use crate::store::{Ledger, Store, StoreError};
 /// A view of the store that is older says nothing about now.
 pub const STALE: Duration = Duration::from_secs(3);
 
+/// Nobody has looked yet, so nobody knows what other processes do.
+const NEVER: u64 = u64::MAX;
+
 #[derive(Debug)]
 pub struct Follower {
     store: Arc<dyn Store>,
@@ -27,6 +30,9 @@ pub struct Follower {
     /// When the ledger was last read, since `begun`: the wall clock may jump.
     read_us: AtomicU64,
     nudged: Notify,
+    /// How often this process has written, and how often it had when the ledger was last read.
+    wrote: AtomicU64,
+    seen: AtomicU64,
 }
 
 impl Follower {
@@ -44,7 +50,17 @@ impl Follower {
         let begun = clock.instant();
         let ledger = watch::Sender::new(Arc::new(ledger));
         let read_us = AtomicU64::new(0);
-        Ok(Self { store, clock, poll, ledger, begun, read_us, nudged: Notify::new() })
+        Ok(Self {
+            store,
+            clock,
+            poll,
+            ledger,
+            begun,
+            read_us,
+            nudged: Notify::new(),
+            wrote: AtomicU64::new(0),
+            seen: AtomicU64::new(NEVER),
+        })
     }
 
     /// Compares with what this process had seen before.
@@ -76,8 +92,23 @@ impl Follower {
         u64::try_from(passed.as_micros()).unwrap_or(u64::MAX)
     }
 
+    /// Whether the ledger as last read is all that there is to know: nothing was written here since,
+    /// and other processes were looked at a moment ago.
+    pub fn is_current(&self) -> bool {
+        let seen = self.seen.load(Ordering::Acquire) == self.wrote.load(Ordering::Acquire);
+        seen && self.age() <= STALE
+    }
+
+    /// How often clients have changed; `None`: that is not known right now.
+    pub fn client_version(&self) -> Option<u64> {
+        // In this order: the ledger is read before it is found to be current.
+        let version = self.ledger.borrow().client_version;
+        self.is_current().then_some(version)
+    }
+
     /// Looks now, for something was written.
     pub fn nudge(&self) {
+        self.wrote.fetch_add(1, Ordering::AcqRel);
         self.nudged.notify_one();
     }
 
@@ -97,6 +128,7 @@ impl Follower {
     /// Reads the ledger once.
     pub async fn look(&self) -> Result<(), StoreError> {
         let asked_us = self.now_us();
+        let wrote = self.wrote.load(Ordering::Acquire);
         let ledger = self.store.ledger().await?;
         let before = self.ledger();
         if ledger.epoch == before.epoch && ledger.head < before.head {
@@ -110,6 +142,7 @@ impl Follower {
             }
             changed
         });
+        self.seen.store(wrote, Ordering::Release);
         Ok(())
     }
 

@@ -6,8 +6,11 @@
 use std::sync::Arc;
 
 use chassis::clock::Clock;
+use chassis::shutdown::Shutdown;
 
 use super::follower::Follower;
+use super::reader::{Cursor, ReadError, Reader, SIGN_OF_LIFE};
+use super::view::View;
 use crate::domain::{ClientId, Ended, Entry, FORGET_MARGIN_SECONDS, LiveToken};
 use crate::store::{Noted, Store, StoreError};
 
@@ -17,6 +20,7 @@ pub struct RevocationLog {
     follower: Arc<Follower>,
     clock: Clock,
     issuer: String,
+    view: Arc<View>,
 }
 
 impl RevocationLog {
@@ -26,7 +30,8 @@ impl RevocationLog {
         clock: Clock,
         issuer: String,
     ) -> Self {
-        Self { store, follower, clock, issuer }
+        let view = Arc::new(View::new(issuer.clone()));
+        Self { store, follower, clock, issuer, view }
     }
 
     /// The same log, each of whose lines comes with this line of the audit log.
@@ -147,12 +152,43 @@ impl RevocationLog {
     }
 
     pub async fn has_ended(&self, token: &LiveToken) -> Result<bool, StoreError> {
+        if self.follower.is_current() {
+            let ledger = self.follower.ledger();
+            if let Some(ended) = self.view.has_ended(token, &ledger) {
+                return Ok(ended);
+            }
+        }
         self.store.is_revoked(token).await
+    }
+
+    /// Keeps what has ended in memory, until shutdown.
+    pub async fn remember(&self, shutdown: &Shutdown) {
+        let reader = || {
+            let parts = (self.store.clone(), self.follower.clone(), self.clock.clone());
+            Reader::new(parts.0, parts.1, parts.2, Cursor::default())
+        };
+        let mut lines = reader();
+        loop {
+            let next = tokio::select! {
+                () = shutdown.wait() => return,
+                next = lines.next() => next,
+            };
+            match next {
+                Ok(batch) => self.view.learn(batch),
+                Err(ReadError::Ended) => return,
+                // The store is asked meanwhile.
+                Err(ReadError::Store(_) | ReadError::Stale(_)) => {
+                    self.clock.sleep(SIGN_OF_LIFE).await;
+                }
+            }
+        }
     }
 
     /// Drops the lines that can matter no more.
     pub async fn forget(&self) -> Result<u64, StoreError> {
-        self.store.forget(self.clock.unix_seconds()).await
+        let now = self.clock.unix_seconds();
+        self.view.forget(now);
+        self.store.forget(now).await
     }
 
     async fn all_until_now(&self, what: impl Fn(i64) -> Ended) -> Result<Entry, StoreError> {

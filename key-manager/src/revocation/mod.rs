@@ -8,6 +8,7 @@ mod follower;
 mod log;
 mod mark;
 mod reader;
+mod view;
 
 pub use follower::{Follower, STALE};
 pub use log::RevocationLog;

@@ -144,6 +144,8 @@ pub struct Ledger {
     pub head: u64,
     /// Grows with every change of the keys.
     pub key_version: u64,
+    /// Grows with every change of a client.
+    pub client_version: u64,
     /// The longest life that an access token was ever allowed by a process on this store.
     pub longest_seconds: i64,
 }

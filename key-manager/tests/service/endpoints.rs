@@ -409,7 +409,10 @@ async fn discovery_announces_what_works_and_nothing_else() {
       "userinfo_endpoint": "https://127.0.0.1:9453/oauth2/userinfo",
       "userinfo_signing_alg_values_supported": [
         "ES256",
-        "RS256"
+        "RS256",
+        "ES384",
+        "PS256",
+        "EdDSA"
       ]
     }
     "#);

@@ -17,6 +17,8 @@ mod slapd;
 #[cfg(test)]
 mod stand;
 #[cfg(test)]
+mod typed;
+#[cfg(test)]
 mod visits;
 
 #[cfg(test)]

@@ -46,6 +46,13 @@ async fn requests_hear_that_it_is_temporary_and_work_again_when_the_database_is_
     };
     assert_eq!(said(&ask().await), "200");
     server.kill();
+    // What was read a moment ago is believed for three seconds.
+    let noticed = async {
+        while said(&ask().await) == "200" {
+            clock.sleep(Duration::from_millis(50)).await;
+        }
+    };
+    clock.timeout(Duration::from_secs(10), noticed).await.expect("the outage is noticed");
     for _ in 0..3 {
         let reply = ask().await;
         assert_eq!(said(&reply), "503 temporarily_unavailable");

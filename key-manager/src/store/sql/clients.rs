@@ -5,7 +5,7 @@ use sqlx::query::Query;
 use sqlx::{Any, Row as _};
 
 use super::database::{Change, Database};
-use super::revocations;
+use super::{ledger, revocations};
 use crate::domain::{
     About, Authentication, CertificateName, Client, ClientId, Entry, RedirectUri, Requests, Scopes,
     Terms,
@@ -178,6 +178,7 @@ pub(super) async fn replace(
                 .execute(&mut *change)
                 .await?;
             add_secrets(&mut change, stored).await?;
+            ledger::change_client(&mut change).await?;
             change.commit().await?;
             Ok(true)
         })
@@ -253,6 +254,7 @@ pub(super) async fn remove(
                 return Ok(None);
             }
             let sequence = revocations::append(&mut change, end).await?;
+            ledger::change_client(&mut change).await?;
             change.commit().await?;
             Ok(Some(sequence))
         })

@@ -10,7 +10,8 @@ pub(super) async fn read(database: &Database) -> Result<Ledger, StoreError> {
     database
         .read(|| async {
             let row = sqlx::query(
-                "SELECT epoch, head, key_version, longest_seconds FROM ledger WHERE ledger_id = 1",
+                "SELECT epoch, head, key_version, longest_seconds, client_version
+                 FROM ledger WHERE ledger_id = 1",
             )
             .fetch_one(database.reader())
             .await?;
@@ -25,6 +26,7 @@ fn ledger(row: &AnyRow) -> Result<Ledger, StoreError> {
         head: unsigned(row.try_get(1)?),
         key_version: unsigned(row.try_get(2)?),
         longest_seconds: row.try_get(3)?,
+        client_version: unsigned(row.try_get(4)?),
     })
 }
 
@@ -41,6 +43,14 @@ pub(super) async fn next_sequence(change: &mut Change) -> Result<i64, sqlx::Erro
 /// it has to write: every writer takes it first, so that no two wait for each other.
 pub(super) async fn hold(change: &mut Change) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE ledger SET head = head WHERE ledger_id = 1").execute(&mut **change).await?;
+    Ok(())
+}
+
+/// Says that a client has changed, so that nobody believes what they remember.
+pub(super) async fn change_client(change: &mut Change) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE ledger SET client_version = client_version + 1 WHERE ledger_id = 1")
+        .execute(&mut **change)
+        .await?;
     Ok(())
 }
 

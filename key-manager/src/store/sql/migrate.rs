@@ -85,6 +85,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "wishes",
         text: include_str!("../../../migrations/0013_wishes.sql"),
     },
+    Migration {
+        version: 14,
+        name: "client_version",
+        text: include_str!("../../../migrations/0014_client_version.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 
 use super::database::{Change, Database};
 use super::families::{self, Of};
-use super::ledger::{next_sequence, signed, unsigned};
+use super::ledger::{self, next_sequence, signed, unsigned};
 use super::users;
 use crate::domain::{ClientId, Ended, Entry, LiveToken, Revocation};
 use crate::store::StoreError;
@@ -130,12 +130,13 @@ async fn is_known(change: &mut Change, entry: &Entry, sequence: u64) -> Result<b
 }
 
 async fn note_end(change: &mut Change, client_id: &str, until: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE client SET ended_until = $1 WHERE client_id = $2 AND ended_until < $1")
-        .bind(until)
-        .bind(client_id)
-        .execute(&mut **change)
-        .await?;
-    Ok(())
+    let noted =
+        sqlx::query("UPDATE client SET ended_until = $1 WHERE client_id = $2 AND ended_until < $1")
+            .bind(until)
+            .bind(client_id)
+            .execute(&mut **change)
+            .await?;
+    if noted.rows_affected() > 0 { ledger::change_client(change).await } else { Ok(()) }
 }
 
 pub(super) async fn range(
