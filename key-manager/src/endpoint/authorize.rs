@@ -28,7 +28,7 @@ const CODE_SECONDS: i64 = 60;
 /// The longest `login_hint` that is shown, in characters.
 const LONGEST_HINT: usize = 256;
 
-/// OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+/// OpenID Connect Core Error Code `unmet_authentication_requirements` 1.0.
 const UNMET: &str = "unmet_authentication_requirements";
 
 /// An error that the client hears of, by its code and what is said to its developer.

@@ -151,10 +151,10 @@ pub(super) async fn page(authority: &Authority, request: &Request) -> Result<Rep
     // Only what waits for this person is theirs to answer.
     let name = form.find("waiting").unwrap_or_default();
     let waiting = waiting(&visitor).await?;
-    if let Some((digest, asked)) = waiting.into_iter().find(|(digest, _)| digest == name) {
-        if decide(&visitor, asked.grant.clone(), &digest, allowed).await? {
-            ping::ring(authority, &asked).await?;
-        }
+    if let Some((digest, asked)) = waiting.into_iter().find(|(digest, _)| digest == name)
+        && decide(&visitor, asked.grant.clone(), &digest, allowed).await?
+    {
+        ping::ring(authority, &asked).await?;
     }
     // A page that is loaded anew does nothing again.
     see_other(&path)

@@ -103,7 +103,8 @@ mod tests {
     fn a_token_that_is_cut_grown_or_changed_is_none() {
         let token = tokens(1).seal(b"claims").expect("a token");
         for end in 0..token.len() {
-            assert_eq!(tokens(1).open(&token[..end]), None, "{end}");
+            let cut = token.get(..end).expect("a part");
+            assert_eq!(tokens(1).open(cut), None, "{end}");
         }
         for place in 0..token.len() {
             let mut changed = token.clone().into_bytes();

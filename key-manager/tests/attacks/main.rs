@@ -56,6 +56,8 @@ mod mix_up;
 #[cfg(test)]
 mod mtls;
 #[cfg(test)]
+mod opaque;
+#[cfg(test)]
 mod pkce;
 #[cfg(test)]
 mod redirect_uri;

@@ -116,12 +116,15 @@ async fn without_an_access_token_the_scopes_stand_for_claims_of_the_id_token() {
     assert_eq!(email("id_token token").await, serde_json::Value::Null);
 }
 
+/// What is asked otherwise than usual.
+type Changes<'c> = &'c [(&'c str, &'c str)];
+
 #[tokio::test]
 async fn nobody_gets_tokens_through_the_browser_who_was_not_allowed_to() {
     let scratch = Scratch::sqlite();
     let stand = stand(&scratch).await;
     let (old, new) = (old_app(&stand).await, stand.register(app()).await);
-    let cases: [(&Registered, &[(&str, &str)], &str); 7] = [
+    let cases: [(&Registered, Changes<'_>, &str); 7] = [
         (&new, &[("response_type", "id_token")], "unauthorized_client"),
         (&old, &[("response_type", "code token")], "unauthorized_client"),
         (&old, &[("response_type", "code code")], "unsupported_response_type"),

@@ -68,7 +68,7 @@ async fn requests_hear_that_it_is_temporary_and_work_again_when_the_database_is_
             clock.sleep(Duration::from_millis(50)).await;
         }
     };
-    clock.timeout(Duration::from_secs(10), back).await.expect("it works again");
+    Box::pin(clock.timeout(Duration::from_secs(10), back)).await.expect("it works again");
     let ended = authority.log.end_client(&client.client.id).await.expect("an answer");
     assert_eq!(ended, Some(1), "what was refused before had been written");
     host.shutdown.request();

@@ -179,7 +179,7 @@ async fn an_opaque_token_says_nothing_and_is_good_as_any() {
         assert_eq!(body_of(&userinfo(&stand, &token).await)["sub"], ann.as_str());
         assert!(stand.lives(&token).await);
         for end in [token.len() - 1, 80, 6, 5] {
-            assert!(!stand.lives(&token[..end]).await, "cut at {end}");
+            assert!(!stand.lives(token.get(..end).expect("a part")).await, "cut at {end}");
         }
         let machine = stand
             .register(Application {
