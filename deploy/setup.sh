@@ -19,6 +19,9 @@
 #   need_oidc_provider       npm's oidc-provider, the certified OpenID Provider that the conformance modules
 #                            are tried on, afterwards in $TURNPIKE_OIDC_PROVIDER; a failure is a warning,
 #                            and the variable stays empty
+#   need_glewlwyd            Debian's glewlwyd, somebody else's authorization server; a failure is a warning
+#   need_keycloak            Keycloak, afterwards in $TURNPIKE_KEYCLOAK; a failure is a warning, and the
+#                            variable stays empty
 #   need_grpc_interop        the client and the server of the gRPC interop cases, afterwards in
 #                            $TURNPIKE_GRPC_INTEROP; without a Go that can build them, a warning, and
 #                            the variable stays empty
@@ -45,6 +48,10 @@ geo_package='@ip-location-db/geo-whois-asn-country-mmdb@2.3.2026061719'
 geo_attribution='Countries: data of the Regional Internet Registries, CC BY 4.0, by the Number Resource Organization (https://www.nro.net)'
 geo_sha512='c5e9810cd425e260980ee55ba9ede32862ac543ca464691fbde6e1b4e87fdd518b69dabcbeca7bb7ba27b69314b77847eec0064f478b0f227df5257ed306b166'
 geo_database_sha256='c5f7c0e9bd6a6ccb5a2e9634764544a0d08bd0bd8788b8aedfac87bea184c652'
+
+# Apache-2.0. It takes Java 17.
+keycloak_version=26.7.3
+keycloak_sha512='15c764765576eef267cf15cc5225a5826b5394a25a83d9bfa5b8544e4bbba690cb743c9d384200b93bb71ee4c4a328e1dd8c0a00f822fd3e6e154f14b1e47216'
 
 # MIT.
 h2spec_module='github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible'
@@ -355,6 +362,43 @@ need_oidc_provider() {
         mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
     fi
     TURNPIKE_OIDC_PROVIDER=$target
+}
+
+# Its service is not wanted.
+need_glewlwyd() {
+    [ -x /usr/bin/glewlwyd ] || {
+        (need_packages glewlwyd) && as_root service glewlwyd stop >/dev/null 2>&1
+    } || say "warning: no glewlwyd; Debian's package cannot be had"
+}
+
+need_keycloak() {
+    local target=$turnpike_cache/keycloak-$keycloak_version aside
+    export TURNPIKE_KEYCLOAK=
+    # A failure of `need_packages` would end this script.
+    command -v java >/dev/null || (need_packages openjdk-17-jre-headless) || true
+    if ! command -v java >/dev/null; then
+        say "warning: no Keycloak; it takes Java 17"
+        return 0
+    fi
+    if [ ! -d "$target" ]; then
+        say "fetching Keycloak (177 MB) into $target"
+        mkdir -p "$turnpike_cache"
+        aside=$(mktemp -d "$turnpike_cache/.keycloak.XXXXXX") || return 0
+        if ! curl -sSfL -o "$aside/keycloak.zip" \
+                "https://repo1.maven.org/maven2/org/keycloak/keycloak-quarkus-dist/$keycloak_version/keycloak-quarkus-dist-$keycloak_version.zip"; then
+            say "warning: no Keycloak; Maven Central cannot be reached"
+            rm -rf "$aside"
+            return 0
+        elif ! printf '%s  %s\n' "$keycloak_sha512" "$aside/keycloak.zip" | sha512sum --check --quiet >/dev/null 2>&1; then
+            say "warning: no Keycloak; the archive is not the one that was expected (its SHA-512 differs)"
+            rm -rf "$aside"
+            return 0
+        fi
+        python3 -m zipfile -e "$aside/keycloak.zip" "$aside" &&
+            mv -T "$aside/keycloak-$keycloak_version" "$target" 2>/dev/null || true
+        rm -rf "$aside"
+    fi
+    [ ! -d "$target" ] || TURNPIKE_KEYCLOAK=$target
 }
 
 need_grpc_interop() {

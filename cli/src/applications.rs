@@ -15,6 +15,17 @@ use crate::rpc;
 pub(crate) enum Keys {
     /// Register a new client for an application; its secret is shown once
     Generate(Generate),
+    /// Let an application use a client that a third-party key manager has already
+    Map(Map),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Map {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The client's identifier there, byte for byte
+    #[arg(long, value_name = "CLIENT-ID")]
+    pub(crate) consumer_key: String,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -85,6 +96,26 @@ pub(crate) async fn generate(
     }
 }
 
+pub(crate) async fn map(connection: &rpc::Options, asked: &Map) -> Result<Report, Failure> {
+    let Map { which, consumer_key } = asked;
+    let wire = connection.control_plane()?;
+    ApplicationKeysClient::new(wire.channel())
+        .generate(GenerateKeyRequest {
+            application: which.app.clone(),
+            sandbox: which.key_type == KeyType::Sandbox,
+            key_manager: which.key_manager.clone(),
+            scopes: Vec::new(),
+            consumer_key: consumer_key.clone(),
+        })
+        .await
+        .map_err(|status| wire.error(status))?;
+    let (app, key_manager) = (&which.app, &which.key_manager);
+    let value =
+        json!({ "consumerKey": consumer_key, "keyManager": key_manager, "application": app });
+    Ok(Report::new(value)
+        .text(format!("{consumer_key} of {key_manager} is a client of {app} from now on.")))
+}
+
 /// Registers a client; also answers where it gets tokens.
 pub(crate) async fn register(
     connection: &rpc::Options,
@@ -98,6 +129,7 @@ pub(crate) async fn register(
             sandbox: which.key_type == KeyType::Sandbox,
             key_manager: which.key_manager.clone(),
             scopes: scopes.clone(),
+            consumer_key: String::new(),
         })
         .await
         .map_err(|status| wire.error(status))?

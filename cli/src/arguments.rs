@@ -50,6 +50,8 @@ pub(crate) enum Command {
     /// Clients of applications
     #[command(subcommand)]
     Keys(Keys),
+    /// Show how third-party key managers are doing
+    KeyManagers,
     /// Get an access token for an application, with a key that was generated here
     Token(tokens::Options),
     /// End an access token before its time

@@ -19,6 +19,7 @@ mod https;
 mod import;
 mod output;
 mod people;
+mod providers;
 mod resources;
 mod rpc;
 mod signing_keys;
@@ -79,6 +80,10 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Keys(applications::Keys::Generate(asked)) => {
             applications::generate(connection, home, asked).await?
         }
+        Command::Keys(applications::Keys::Map(asked)) => {
+            applications::map(connection, asked).await?
+        }
+        Command::KeyManagers => providers::list(connection).await?,
         Command::Token(options) => tokens::token(connection, home, &clock, options).await?,
         Command::Revoke(asked) => tokens::revoke(connection, asked).await?,
         Command::User(people::User::Add(asked)) => people::add_user(connection, asked).await?,

@@ -13,7 +13,7 @@ use turnpike_proto::DESCRIPTORS;
 
 use crate::catalog::{Catalog, Figures, Follower};
 use crate::config::Config;
-use crate::distribute::{Gateways, Meters, Slices, Sync, keep};
+use crate::distribute::{Gateways, Meters, Providers, Slices, Sync, keep};
 use crate::edge::{AdminToken, Desk, Rest, TokenError, services};
 use crate::manage::Manager;
 use crate::rpc::KeyManagerClients;
@@ -73,6 +73,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
 
     let clients =
         KeyManagerClients::new(host, &config.key_manager).context("key_manager.address")?;
+    let providers = Providers::new(catalog.clone(), host.shutdown.clone());
     let desk = Desk {
         manager: Arc::new(Manager::new(
             store,
@@ -86,7 +87,8 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         clock: host.clock.clone(),
     };
     let sync = Sync::new(host.clone(), slices, gateways, meters);
-    let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, sync, &token);
+    let services =
+        services(chassis::rpc::Services::new(DESCRIPTORS), &desk, sync, providers, &token);
     let rpc = chassis::rpc::serve(host, &config.rpc, services).await?;
     let rest = Rest::serve(host, &config.rest, desk, token).await?;
     Ok(Doors { rest, rpc, operations })

@@ -34,14 +34,14 @@ use crate::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use crate::rpc::collector::Collector;
 use crate::rpc::control_plane::{ControlPlane, Node};
 use crate::rpc::key_manager::KeyManager;
-use crate::rpc::token_endpoint;
+use crate::rpc::{introspection, missing_keys, token_endpoint};
 use crate::sender::{self, Backends};
 use crate::servers::Registry;
 use crate::snapshot::{
     CONTROL_PLANE, Certificates, Directory, DirectoryError, Figures, Follower, Publisher, Shelf,
     State, disk,
 };
-use crate::trust::{KEYS, KeyFollower, REVOCATIONS, RevocationFollower};
+use crate::trust::{KEYS, KeyFollower, ProviderKeyFollower, REVOCATIONS, RevocationFollower};
 use crate::usage::{Recording, Reporting};
 use crate::watched::Watched;
 
@@ -96,6 +96,8 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         servers,
         tls,
         token_endpoint: trust.token_endpoint.clone(),
+        introspection: trust.introspection.clone(),
+        missing_keys: trust.missing_keys.clone(),
         bearers: Bearers::start(
             Arc::clone(&configuration.current),
             host.clock.clone(),
@@ -351,8 +353,10 @@ fn from_disk(data: &Path) -> Result<(Source, Option<State>)> {
 
 /// Keys, revocations and the way of token requests.
 struct Trust {
-    followers: Option<(KeyFollower, RevocationFollower)>,
+    followers: Option<(KeyFollower, ProviderKeyFollower, RevocationFollower)>,
     token_endpoint: token_endpoint::Handle,
+    introspection: introspection::Handle,
+    missing_keys: missing_keys::Handle,
 }
 
 impl Trust {
@@ -364,7 +368,12 @@ impl Trust {
         revocations: &Arc<Revocations>,
     ) -> Result<Self> {
         let Some(address) = config.key_manager() else {
-            return Ok(Self { followers: None, token_endpoint: token_endpoint::Handle::off() });
+            return Ok(Self {
+                followers: None,
+                token_endpoint: token_endpoint::Handle::off(),
+                introspection: introspection::Handle::off(),
+                missing_keys: missing_keys::Handle::off(),
+            });
         };
         let channel = channel(&host.tls, address, "key-manager").context("key_manager.address")?;
         let key_manager = KeyManager::new(channel.clone());
@@ -377,18 +386,29 @@ impl Trust {
             in_force: None,
         };
         keys.restore();
+        let providers = ProviderKeyFollower::restore(
+            key_manager.clone(),
+            Arc::clone(&configuration.publisher),
+            Shelf::open(&directory, "provider-keys")?,
+            host.clone(),
+        );
         let shelf = Shelf::open(&directory, "revocations")?;
         let revoked =
             RevocationFollower::restore(key_manager, Arc::clone(revocations), shelf, host.clone());
-        let token_endpoint =
-            token_endpoint::Handle::start(channel, host.clock.clone(), &host.tasks);
-        Ok(Self { followers: Some((keys, revoked)), token_endpoint })
+        let (clock, tasks) = (&host.clock, &host.tasks);
+        Ok(Self {
+            followers: Some((keys, providers, revoked)),
+            token_endpoint: token_endpoint::Handle::start(channel.clone(), clock.clone(), tasks),
+            introspection: introspection::Handle::start(channel.clone(), clock.clone(), tasks),
+            missing_keys: missing_keys::Handle::start(channel, clock.clone(), tasks),
+        })
     }
 
     /// Follows both from now on.
     fn follow(self, host: &Host) {
-        let Some((keys, revoked)) = self.followers else { return };
+        let Some((keys, providers, revoked)) = self.followers else { return };
         host.tasks.spawn("keys", keys.run());
+        host.tasks.spawn("provider-keys", providers.run());
         host.tasks.spawn("revocations", revoked.run());
     }
 }

@@ -3,6 +3,7 @@
 //! One `Generation`, from its first byte to its last: everything that a call asks (routes, rights,
 //! limits, keys, trust) hangs on one immutable value that is swapped whole.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -20,13 +21,15 @@ pub struct Generation {
     pub plan: Plan,
     /// The keys of our own key manager. Absent: they have not arrived, and its tokens are refused.
     pub resident_keys: Option<ResidentKeys>,
+    /// The keys of third-party providers, as our own key manager streamed them.
+    pub provider_keys: Arc<ProviderKeys>,
     /// How backends are made sure of, on `https`.
     pub backends: Arc<Backends>,
     /// What tokens of our own key manager must be, once its issuer is known.
     resident: Option<jose::Expectation>,
 }
 
-/// The verification keys of our own key manager, as it streamed them.
+/// The verification keys of an issuer, as our own key manager streamed them.
 #[derive(Clone, Debug)]
 pub struct ResidentKeys {
     /// The `iss` of its tokens.
@@ -34,6 +37,9 @@ pub struct ResidentKeys {
     /// Its public keys.
     pub keys: Arc<jose::KeySet>,
 }
+
+/// The verification keys of third-party providers, by the name of their key manager.
+pub type ProviderKeys = HashMap<String, ResidentKeys>;
 
 /// Whose token it is, and how it is verified.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +64,14 @@ impl Generation {
             issuer: known.issuer.clone(),
             ..plan.resident().expectation.clone()
         });
-        Self { number, plan, resident_keys, backends, resident }
+        let provider_keys = Arc::default();
+        Self { number, plan, resident_keys, provider_keys, backends, resident }
+    }
+
+    /// The same with these keys of third-party providers.
+    #[must_use]
+    pub fn with_providers(self, provider_keys: Arc<ProviderKeys>) -> Self {
+        Self { provider_keys, ..self }
     }
 
     /// Who issues tokens with this `iss`.
@@ -67,7 +80,16 @@ impl Generation {
             return Err(TokenRefused::Unreadable);
         }
         if let Some(key_manager) = self.plan.key_manager_by_issuer(iss) {
-            let streamed = || self.resident_keys.as_ref().filter(|known| known.issuer == iss);
+            if !key_manager.enabled {
+                return Err(TokenRefused::Disabled);
+            }
+            let streamed = || {
+                let known = match &*key_manager.name {
+                    "resident" => self.resident_keys.as_ref(),
+                    name => self.provider_keys.get(name),
+                };
+                known.filter(|known| known.issuer == iss)
+            };
             let keys = key_manager.keys.as_ref().or_else(|| Some(&streamed()?.keys));
             let keys = keys.ok_or(TokenRefused::NoKeys)?;
             return Ok(Issuer { key_manager, keys, expectation: &key_manager.expectation });

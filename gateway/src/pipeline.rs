@@ -18,8 +18,9 @@ use crate::body::{Body, Intake};
 use crate::caching::{self, Inbound};
 use crate::certificate::ClientCertificate;
 use crate::compression;
+use crate::credentials::Grounds;
 use crate::fault::{self, Blame, Fault, Format};
-use crate::handlers::{self, Evidence, Fields, Permit, Shared, Sharing};
+use crate::handlers::{self, Fields, Permit, Seen, Shared, Sharing};
 use crate::interim::Interim;
 use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
@@ -144,15 +145,22 @@ async fn serve(
     fits(&matched, worker, &body, account)?;
 
     let now_us = account.opened_us();
-    let evidence = Evidence {
+    let grounds = Grounds {
         generation: &generation,
         revocations: &worker.revocations,
         tokens: &worker.tokens,
         cells: &worker.cells,
+        missing: &worker.missing_keys,
         now_unix: now_us.div_euclid(1_000_000),
     };
     let open = matched.is_open();
-    let caller = handlers::authenticate(&matched, &received.headers, evidence)?;
+    let caller = match handlers::authenticate(&matched, &received.headers, grounds)? {
+        Seen::Caller(caller) => caller,
+        // Boxed, so that the future of other calls stays small.
+        Seen::Question(token, question) => {
+            Box::pin(handlers::ask((token, question), &worker.introspection, grounds)).await?
+        }
+    };
     account.token = caller.token().cloned();
     let permit = handlers::authorize(&generation.plan, matched, caller)?;
     let permit = handlers::choose(permit, received, account.name);

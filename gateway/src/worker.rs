@@ -26,7 +26,7 @@ use crate::http1::FieldNames;
 use crate::overload::Gate;
 use crate::proxies::Proxies;
 use crate::received::Bounds;
-use crate::rpc::token_endpoint;
+use crate::rpc::{introspection, missing_keys, token_endpoint};
 use crate::sender::{Pool, http2::Channels};
 use crate::servers::{Servers, mixed};
 use crate::spares::Spares;
@@ -66,6 +66,10 @@ pub struct Worker {
     pub recorder: Recorder,
     /// The way to the key manager.
     pub token_endpoint: token_endpoint::Handle,
+    /// The way to issuers that have to be asked about tokens.
+    pub introspection: introspection::Handle,
+    /// Who hears of keys that are not known.
+    pub missing_keys: missing_keys::Handle,
     /// Tokens that backends are shown.
     pub bearers: bearer::Known,
     /// Names for calls.

@@ -13,10 +13,11 @@ use chassis::{Backoff, Host, outbound};
 use crate::audit::Audit;
 use crate::binding::{Nonces, ProofRules};
 use crate::client_auth::{AssertionRules, Authenticator, Certificates, KnownClients, RemoteKeys};
-use crate::config::{CollectorConfig, Config};
+use crate::config::{CollectorConfig, Config, OutboundConfig};
 use crate::directory::Directory;
 use crate::edge;
 use crate::endpoint::{Authority, Farewells, Theme};
+use crate::federation::{Disk, Federation, FederationRules, follow};
 use crate::fraud::{Fraud, Places};
 use crate::grant::{Grants, Trust};
 use crate::hsm::Hsm;
@@ -36,6 +37,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let authority = assemble(&config, &host, Arc::new(store)).await?;
     tend(&host, &authority, ready.0, &config);
     report(&host, &authority, &config.collector)?;
+    federate(&host, &authority, &config)?;
     edge::https(&host, &config.https, &authority).await?;
     edge::https_with_certificates(&host, &config.https, &config.certificates, &authority).await?;
     edge::rpc(&host, &config.rpc, config.revocations.watchers, &authority).await?;
@@ -146,6 +148,7 @@ pub async fn assemble(
         sealer: Arc::new(master.short_sealer()?),
         opaque: Arc::new(master.opaque_tokens()?),
         directory: directory(config, host)?,
+        federation: Federation::new(federation_rules(config)?, host, meter.clone()),
         theme: Arc::new(Theme::open(&config.pages.theme).context("pages.theme cannot be used")?),
         passwords: Passwords::new(config.login.passwords(), host.tasks.clone())?,
         refresh: config.refresh.rules(),
@@ -200,13 +203,44 @@ async fn hsm(config: &Config, host: &Host) -> anyhow::Result<Option<Hsm>> {
     opened.map(Some).context("keys.pkcs11 cannot be used")
 }
 
+/// PEM of authorities that are believed beside those of the operating system.
+fn authorities(config: &OutboundConfig) -> anyhow::Result<Vec<u8>> {
+    let path = &config.authorities;
+    if path.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    std::fs::read(path).with_context(|| format!("{} is unreadable", path.display()))
+}
+
+fn federation_rules(config: &Config) -> anyhow::Result<FederationRules> {
+    Ok(FederationRules {
+        every: config.federation.refresh,
+        pause: config.federation.pause,
+        allow: config.outbound.allow.clone(),
+        authorities: authorities(&config.outbound)?,
+        timeout: config.outbound.timeout,
+        largest: config.outbound.largest,
+    })
+}
+
+/// Follows what the control plane says of third-party providers, if there is one.
+fn federate(host: &Host, authority: &Authority, config: &Config) -> anyhow::Result<()> {
+    let address = Some(config.control_plane.address.as_str()).filter(|text| !text.is_empty());
+    let channel = |address| chassis::rpc::channel(&host.tls, address, "control-plane");
+    let channel =
+        address.map(channel).transpose().context("control_plane.address cannot be used")?;
+    let Some(channel) = channel else { return Ok(()) };
+    let master = MasterKey::open(&config.keys.master_path(&host.data), "")?;
+    let disk = Disk::new(&host.data, master.sealer()?);
+    let following = follow(authority.federation.clone(), channel, disk, host.clone());
+    host.tasks.spawn("follow the providers", following);
+    Ok(())
+}
+
 /// Who asks servers that clients name.
 fn outbound(config: &Config, host: &Host) -> anyhow::Result<outbound::Client> {
     let config = &config.outbound;
-    let path = &config.authorities;
-    let named = !path.as_os_str().is_empty();
-    let read = || std::fs::read(path).with_context(|| format!("{} is unreadable", path.display()));
-    let authorities = if named { read()? } else { Vec::new() };
+    let authorities = authorities(config)?;
     let rules = outbound::Rules {
         reach: outbound::Reach::Public(config.allow.clone()),
         limit: config.timeout,

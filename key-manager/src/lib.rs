@@ -4,8 +4,8 @@
 //! out (HTTPS for clients, gRPC for our other services); `endpoint`, `registration` and `accounts` are
 //! the use cases below both; `grant` says for whom a token is; `client_auth`, `binding`, `issue`,
 //! `revocation`, `audit`, `fraud` and `lockout` stand outside the grants; `directory` asks an LDAP server
-//! about people, `rpc` speaks to other services and to plug-ins; `saml` reads assertions of others,
-//! `vault` keeps secrets, `hsm` lets a device sign, `store` keeps everything that outlives the process;
+//! about people, `federation` third-party providers, `rpc` speaks to other services and to plug-ins; `saml`
+//! reads assertions of others, `vault` keeps secrets, `hsm` lets a device sign, `store` keeps everything that outlives the process;
 //! `domain` and `form` know nobody.
 
 pub mod bootstrap;
@@ -20,6 +20,7 @@ pub mod audit;
 pub mod binding;
 pub mod client_auth;
 pub mod directory;
+pub mod federation;
 pub mod fraud;
 pub mod grant;
 pub mod issue;

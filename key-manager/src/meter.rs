@@ -40,6 +40,12 @@ struct Plugin {
     plugin: String,
 }
 
+/// Administrators name providers, clients do not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Provider {
+    provider: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Asked {
     plugin: String,
@@ -49,6 +55,12 @@ struct Asked {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Algorithm {
     algorithm: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AskedProvider {
+    provider: String,
+    result: &'static str,
 }
 
 /// The counters; cheap to clone.
@@ -66,6 +78,8 @@ pub struct Meter {
     noticed: Family<Kind, Counter>,
     plugins: Family<Asked, Counter>,
     plugin_seconds: Family<Plugin, Histogram>,
+    providers: Family<Provider, Gauge>,
+    asked: Family<AskedProvider, Counter>,
 }
 
 impl Meter {
@@ -87,6 +101,8 @@ impl Meter {
             plugin_seconds: Family::new_with_constructor(|| {
                 Histogram::new([0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0])
             }),
+            providers: Family::default(),
+            asked: Family::default(),
         };
         metrics.register(|to| {
             to.register("tokens_issued", "Token requests", meter.tokens.clone());
@@ -106,6 +122,9 @@ impl Meter {
                 "When another key signs",
                 meter.rotations.clone(),
             );
+            let healthy = "Whether a provider answered when it was asked last";
+            to.register("provider_healthy", healthy, meter.providers.clone());
+            to.register("provider_requests", "Requests to providers", meter.asked.clone());
         });
         meter
     }
@@ -140,6 +159,21 @@ impl Meter {
         let plugin = plugin.to_owned();
         self.plugins.get_or_create(&Asked { plugin: plugin.clone(), result }).inc();
         self.plugin_seconds.get_or_create(&Plugin { plugin }).observe(took.as_secs_f64());
+    }
+
+    /// A provider was asked something.
+    pub fn provider(&self, name: &str, well: bool) {
+        let result = if well { "ok" } else { "failed" };
+        self.providers.get_or_create(&Provider { provider: name.to_owned() }).set(i64::from(well));
+        self.asked.get_or_create(&AskedProvider { provider: name.to_owned(), result }).inc();
+    }
+
+    /// A provider is no more.
+    pub fn provider_gone(&self, name: &str) {
+        self.providers.remove(&Provider { provider: name.to_owned() });
+        for result in ["ok", "failed"] {
+            self.asked.remove(&AskedProvider { provider: name.to_owned(), result });
+        }
     }
 
     /// Counts a watch stream until the answer is dropped.

@@ -5,6 +5,12 @@
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod federation;
+#[cfg(test)]
+mod federation_ground;
+#[cfg(test)]
+mod federation_peers;
+#[cfg(test)]
 mod grpc;
 #[cfg(test)]
 mod http2;

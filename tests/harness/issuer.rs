@@ -25,7 +25,7 @@ impl Issuer {
             "apiVersion": "turnpike/v1",
             "kind": "KeyManager",
             "metadata": { "name": name },
-            "spec": { "issuer": self.url, "jwks": jwks.to_string() },
+            "spec": { "issuer": self.url, "jwks": jwks.to_string(), "anyAudience": true },
         })
         .to_string()
     }

@@ -25,6 +25,8 @@ pub enum Engines {
 /// The four services, by the names of their programs.
 pub const SERVICES: [&str; 4] = ["analytics-collector", "key-manager", "control-plane", "gateway"];
 
+const COLLECTOR: &str = "analytics-collector";
+
 /// The ports of one system.
 #[derive(Debug)]
 struct Ports {
@@ -44,6 +46,7 @@ pub struct Stack {
     services: [Option<Process>; 4],
     ports: Ports,
     extra: Vec<(&'static str, String)>,
+    collects: bool,
     pub etcd: Option<Etcd>,
     pub postgres: Option<Postgres>,
     folder: TempDir,
@@ -55,8 +58,18 @@ impl Stack {
         Self::start_with(engines, &[]).await
     }
 
-    /// The same with further settings, `("gateway", "[section]\nkey = …")`.
+    /// The same with further settings, `("gateway", "[section]\nkey = …")`; `{folder}` is the folder of
+    /// its files.
     pub async fn start_with(engines: Engines, extra: &[(&'static str, &str)]) -> Self {
+        Self::start_some(engines, extra, true).await
+    }
+
+    /// The same with embedded stores and without the analytics collector, where nobody counts.
+    pub async fn start_uncounted(extra: &[(&'static str, &str)]) -> Self {
+        Self::start_some(Engines::Embedded, extra, false).await
+    }
+
+    async fn start_some(engines: Engines, extra: &[(&'static str, &str)], collects: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (etcd, postgres) = match engines {
             Engines::Embedded => (None, None),
@@ -77,16 +90,18 @@ impl Stack {
                 operations: [free_port(), free_port(), free_port(), free_port()],
             },
             extra: extra.iter().map(|(name, text)| (*name, (*text).to_owned())).collect(),
+            collects,
             etcd,
             postgres,
             folder,
         };
         // The services make their own certificates; the command line's is made by who starts them.
         chassis::pki::development(&stack.pki(), &["admin"]).expect("certificates");
-        for name in SERVICES {
+        let wanted = SERVICES.into_iter().filter(|name| collects || *name != COLLECTOR);
+        for name in wanted.clone() {
             stack.launch(name);
         }
-        for name in SERVICES {
+        for name in wanted {
             stack.ready(name).await;
         }
         stack
@@ -176,6 +191,11 @@ impl Stack {
             _ => self.ports.collector,
         };
         format!("https://127.0.0.1:{port}")
+    }
+
+    /// The `iss` of the key manager's tokens, below which its endpoints are.
+    pub fn issuer(&self) -> String {
+        format!("https://127.0.0.1:{}/oauth2", self.ports.tokens)
     }
 
     /// A caller in front of the gateway.
@@ -282,7 +302,7 @@ impl Stack {
                 ports.https,
                 self.rpc("control-plane"),
                 self.rpc("key-manager"),
-                self.rpc("analytics-collector"),
+                if self.collects { self.rpc(COLLECTOR) } else { "off".to_owned() },
             ),
             "key-manager" => {
                 let store = self
@@ -291,9 +311,11 @@ impl Stack {
                     .map(|postgres| format!("[store]\nurl = \"{}\"\n", postgres.url));
                 format!(
                     "[https]\nlisten = \"127.0.0.1:{0}\"\n[rpc]\nlisten = \"127.0.0.1:{1}\"\n\
-                     [issuer]\nurl = \"https://127.0.0.1:{0}/oauth2\"\n{2}",
+                     [issuer]\nurl = \"https://127.0.0.1:{0}/oauth2\"\n\
+                     [control_plane]\naddress = \"{2}\"\n{3}",
                     ports.tokens,
                     ports.key_manager,
+                    self.rpc("control-plane"),
                     store.unwrap_or_default()
                 )
             }
@@ -318,7 +340,8 @@ impl Stack {
             .filter(|(service, _)| *service == name)
             .map(|(_, text)| text.as_str())
             .collect();
-        format!("{common}{own}{}\n", extra.join("\n"))
+        let extra = extra.join("\n").replace("{folder}", &folder.to_string());
+        format!("{common}{own}{extra}\n")
     }
 }
 

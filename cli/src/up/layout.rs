@@ -196,6 +196,7 @@ impl Layout {
             Service::KeyManager => {
                 settings.push(("issuer", "url", format!("https://{}/oauth2", self.at(TOKENS))));
                 settings.push(("collector", "address", addresses.analytics));
+                settings.push(("control_plane", "address", addresses.control_plane));
             }
             Service::AnalyticsCollector => {
                 if let Some(geo) = &self.geo {

@@ -2,12 +2,13 @@
 //!
 //! `slices` keeps, for each set of labels, what its gateways should hold; `slice` turns what one
 //! holds into what it should hold, `outgoing` in messages; `session` is the conversation with one
-//! gateway, `service` its front door. `gateways` knows how far each is, and `barrier` waits.
+//! gateway, `service` its front door. `providers` tells key managers whom to ask. `gateways` knows how far each is, and `barrier` waits.
 
 mod barrier;
 mod gateways;
 mod meters;
 mod outgoing;
+mod providers;
 mod service;
 mod session;
 mod slice;
@@ -16,5 +17,6 @@ mod slices;
 pub use barrier::{Waited, wait};
 pub use gateways::{GatewayRow, Gateways};
 pub use meters::Meters;
+pub use providers::Providers;
 pub use service::Sync;
 pub use slices::{Slices, keep};

@@ -13,6 +13,8 @@ pub(super) enum Who {
     Admin,
     /// The certificate of a gateway.
     Gateway,
+    /// The certificate of a key manager.
+    KeyManager,
     /// Nothing.
     Anyone,
 }
@@ -37,6 +39,7 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.Gateways", &["List"], Who::Admin),
     ("turnpike.admin.v1.ApplicationKeys", &["Generate"], Who::Admin),
     ("turnpike.config.v1.ConfigSync", &["Sync"], Who::Gateway),
+    ("turnpike.config.v1.Providers", &["Watch"], Who::KeyManager),
 ];
 
 /// Who may call a gRPC service; none: nobody.

@@ -135,8 +135,9 @@ impl Desk {
         &self,
         request: GenerateKeyRequest,
     ) -> Result<GenerateKeyResponse, ManageError> {
-        let GenerateKeyRequest { application, sandbox, key_manager, scopes } = request;
-        let wanted = NewKey { application, sandbox, key_manager, scopes };
+        let GenerateKeyRequest { application, sandbox, key_manager, scopes, consumer_key } =
+            request;
+        let wanted = NewKey { application, sandbox, key_manager, scopes, consumer_key };
         let made = manage::generate(&self.manager, &*self.clients, wanted).await?;
         Ok(GenerateKeyResponse {
             consumer_key: made.consumer_key,

@@ -20,13 +20,13 @@ const RESIDENT: &str = "resident";
 /// How often adding the key starts again because the application was changed meanwhile.
 const ATTEMPTS: usize = 5;
 
-/// The clients of the resident key manager.
+/// The clients of the key managers.
 #[async_trait::async_trait]
 pub trait Clients: fmt::Debug + Send + Sync + 'static {
     /// Makes a client.
     async fn register(&self, client: NewClient) -> Result<ClientKey, ClientsError>;
     /// Removes it again.
-    async fn remove(&self, client_id: &str) -> Result<(), ClientsError>;
+    async fn remove(&self, key_manager: &str, client_id: &str) -> Result<(), ClientsError>;
 }
 
 /// Why the key manager did not do it.
@@ -47,6 +47,8 @@ pub struct NewClient {
     pub name: String,
     /// What it may ask for.
     pub scopes: Vec<String>,
+    /// Where: the name of a key manager; empty: at the resident one.
+    pub key_manager: String,
 }
 
 /// A client that was made.
@@ -79,6 +81,8 @@ pub struct NewKey {
     pub key_manager: String,
     /// What the client may ask for.
     pub scopes: Vec<String>,
+    /// The client, where it is there already; empty: it is made.
+    pub consumer_key: String,
 }
 
 /// Makes a client and adds it to the application.
@@ -89,22 +93,28 @@ pub async fn generate(
 ) -> Result<ClientKey, ManageError> {
     let key = ResourceKey::new(Kind::Application, &wanted.application, None);
     get(manager.catalog(), &key)?;
-    if !matches!(wanted.key_manager.as_str(), "" | RESIDENT) {
-        return Err(ManageError::Refused(vec![Problem {
-            resource: key.to_string(),
-            field: "keyManager".to_owned(),
-            reason: format!("clients of {} are registered there", wanted.key_manager),
-            suggestion: "add the client identifier to spec.keys of the application".to_owned(),
-            ..Problem::default()
-        }]));
+    let elsewhere = match wanted.key_manager.as_str() {
+        "" | RESIDENT => None,
+        name => Some(name),
+    };
+    if let Some(name) = elsewhere {
+        let provider = ResourceKey::new(Kind::KeyManager, name, None);
+        get(manager.catalog(), &provider)?;
+    }
+    let at =
+        Place { key: &key, key_manager: elsewhere.unwrap_or(RESIDENT), sandbox: wanted.sandbox };
+    if !wanted.consumer_key.is_empty() {
+        return map(manager, at, elsewhere.is_some(), wanted.consumer_key).await;
     }
     let kind = if wanted.sandbox { "sandbox" } else { "production" };
     let name = format!("{} ({kind})", wanted.application);
-    let client = NewClient { name, scopes: wanted.scopes };
+    let key_manager = elsewhere.unwrap_or_default().to_owned();
+    let client = NewClient { name, scopes: wanted.scopes, key_manager };
     let made = clients.register(client).await.map_err(ManageError::KeyManager)?;
-    let added = add(manager, &key, &made.consumer_key, wanted.sandbox).await;
+    let added = add(manager, at, &made.consumer_key).await;
     if let Err(error) = added {
-        if let Err(left) = clients.remove(&made.consumer_key).await {
+        let removed = clients.remove(elsewhere.unwrap_or_default(), &made.consumer_key).await;
+        if let Err(left) = removed {
             let (client, reason) = (&made.consumer_key, left.to_string());
             tracing::warn!(client, reason, "a client without an application stays behind");
         }
@@ -113,12 +123,37 @@ pub async fn generate(
     Ok(made)
 }
 
-async fn add(
-    manager: &Manager,
-    key: &ResourceKey,
-    consumer_key: &str,
+/// Where a key is added.
+#[derive(Clone, Copy)]
+struct Place<'k> {
+    key: &'k ResourceKey,
+    key_manager: &'k str,
     sandbox: bool,
-) -> Result<(), ManageError> {
+}
+
+/// Adds a client that was made elsewhere.
+async fn map(
+    manager: &Manager,
+    at: Place<'_>,
+    elsewhere: bool,
+    consumer_key: String,
+) -> Result<ClientKey, ManageError> {
+    if !elsewhere {
+        return Err(ManageError::Refused(vec![Problem {
+            resource: at.key.to_string(),
+            field: "consumerKey".to_owned(),
+            reason: "clients of our own key manager are made, not named".to_owned(),
+            suggestion: "leave out the consumer key, or name another key manager".to_owned(),
+            ..Problem::default()
+        }]));
+    }
+    add(manager, at, &consumer_key).await?;
+    let (consumer_secret, token_endpoint) = (chassis::Secret::new(""), String::new());
+    Ok(ClientKey { consumer_key, consumer_secret, token_endpoint })
+}
+
+async fn add(manager: &Manager, at: Place<'_>, consumer_key: &str) -> Result<(), ManageError> {
+    let Place { key, key_manager, sandbox } = at;
     let mut last = ManageError::NotFound(key.clone());
     for _ in 0..ATTEMPTS {
         // What is shown carries its revision, so a change in between is noticed.
@@ -126,7 +161,7 @@ async fn add(
         if let Some(Any::Application(application)) = &mut resource.resource {
             let r#type = if sandbox { KeyType::Sandbox } else { KeyType::Production };
             application.spec.get_or_insert_default().keys.push(ApplicationKey {
-                key_manager: RESIDENT.to_owned(),
+                key_manager: key_manager.to_owned(),
                 r#type: r#type.into(),
                 consumer_key: consumer_key.to_owned(),
             });

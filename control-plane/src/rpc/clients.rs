@@ -11,7 +11,8 @@ use turnpike_proto::identity::v1::{RegisterClientRequest, RemoveClientRequest};
 
 use crate::manage::{ClientKey, Clients, ClientsError, NewClient};
 
-const DEADLINE: Duration = Duration::from_secs(5);
+/// A provider that is asked for a client may take its time.
+const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Section `[key_manager]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,7 +22,7 @@ pub struct Config {
     pub address: String,
 }
 
-/// The clients of the resident key manager, over gRPC.
+/// The clients that the key manager makes, over gRPC.
 #[derive(Clone, Debug)]
 pub struct KeyManagerClients {
     channel: Channel,
@@ -38,8 +39,9 @@ impl KeyManagerClients {
 #[async_trait::async_trait]
 impl Clients for KeyManagerClients {
     async fn register(&self, client: NewClient) -> Result<ClientKey, ClientsError> {
-        let NewClient { name, scopes } = client;
-        let request = RegisterClientRequest { name, scopes, ..RegisterClientRequest::default() };
+        let NewClient { name, scopes, key_manager } = client;
+        let request =
+            RegisterClientRequest { name, scopes, key_manager, ..RegisterClientRequest::default() };
         let mut clients = ClientsClient::new(self.channel.clone());
         let made = clients.register(prepared(request)).await.map_err(meaning)?.into_inner();
         Ok(ClientKey {
@@ -49,8 +51,9 @@ impl Clients for KeyManagerClients {
         })
     }
 
-    async fn remove(&self, client_id: &str) -> Result<(), ClientsError> {
-        let request = RemoveClientRequest { client_id: client_id.to_owned() };
+    async fn remove(&self, key_manager: &str, client_id: &str) -> Result<(), ClientsError> {
+        let [client_id, key_manager] = [client_id, key_manager].map(str::to_owned);
+        let request = RemoveClientRequest { client_id, key_manager };
         let mut clients = ClientsClient::new(self.channel.clone());
         clients.remove(prepared(request)).await.map_err(meaning)?;
         Ok(())

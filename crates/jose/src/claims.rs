@@ -81,7 +81,7 @@ pub struct Claims {
     pub jti: Option<String>,
     /// `client_id`, and `azp` where that is missing.
     pub client_id: Option<String>,
-    /// `scope` (one string or a list), and `scp` where that is missing.
+    /// `scope` (one string or a list), and `scp` where that is missing; `scp` also stays in `other`.
     pub scopes: Vec<String>,
     /// Every other claim.
     pub other: Map<String, Value>,
@@ -100,10 +100,27 @@ impl Claims {
         }
     }
 
+    /// What a JSON object says that came from whoever may say so, as the answer of a server that was
+    /// asked about a token does (RFC 7662). Nothing in it is verified.
+    pub fn of_object(map: Map<String, Value>) -> Result<Self, Refusal> {
+        Self::from_map(map)
+    }
+
+    /// A claim by the names on the way to it, with dots between them; a claim whose own name has dots
+    /// comes first.
+    pub fn at(&self, path: &str) -> Option<&Value> {
+        if let Some(found) = self.other.get(path) {
+            return Some(found);
+        }
+        let mut names = path.split('.');
+        let first = self.other.get(names.next()?)?;
+        names.try_fold(first, |object, name| object.get(name))
+    }
+
     pub(crate) fn from_map(mut map: Map<String, Value>) -> Result<Self, Refusal> {
         let scopes = match map.remove("scope") {
             Some(scope) => words(scope)?,
-            None => map.remove("scp").map(words).transpose()?.unwrap_or_default(),
+            None => map.get("scp").cloned().map(words).transpose()?.unwrap_or_default(),
         };
         let client_id = match text(&mut map, "client_id")? {
             Some(id) => Some(id),
@@ -123,6 +140,11 @@ impl Claims {
             scopes,
             other: map,
         })
+    }
+
+    /// Whether it is what was expected, apart from the signature, the algorithm and the type.
+    pub fn fits(&self, expect: &Expectation, now_unix: i64) -> Result<(), Refusal> {
+        self.check(expect, now_unix)
     }
 
     pub(crate) fn check(&self, expect: &Expectation, now_unix: i64) -> Result<(), Refusal> {

@@ -39,10 +39,15 @@ pub(crate) fn resources(short: &str) -> Vec<Resource> {
                     format!("level: {level}, quota: {{requests: {requests}, per: {seconds}s}}");
                 ("Tier", "", spec)
             }
-            ["km", _, issuer] => {
+            ["km", name, issuer] => {
                 let jwks = jose::SigningKey::generate(jose::Algorithm::ES256).unwrap().public_jwk();
                 let jwks = format!("{{\"keys\":[{jwks}]}}").replace('"', "\\\"");
-                ("KeyManager", "", format!("issuer: \"{issuer}\", jwks: \"{jwks}\""))
+                let any = if more.contains("udience") || *name == "resident" {
+                    ""
+                } else {
+                    ", anyAudience: true"
+                };
+                ("KeyManager", "", format!("issuer: \"{issuer}\", jwks: \"{jwks}\"{any}"))
             }
             ["cert", _] => ("Certificate", "", String::new()),
             ["group", _] => ("GatewayGroup", "", String::new()),

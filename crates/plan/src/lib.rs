@@ -24,11 +24,12 @@ mod table;
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
     ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl, Balance, BreakerPlan,
-    BulkheadPlan, CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan, EjectionPlan,
-    EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, KeyManagerPlan, KeyType,
-    ListenerCertificate, MirrorPlan, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan,
-    RequestLimitsPlan, RetryPlan, SecretText, SecurityPlan, ServerPlan, SplitBy, StickyPlan,
-    SubscriptionPlan, Template, USUAL_PRIORITY, Variable, VariantPlan, VariantsPlan,
+    BulkheadPlan, ClaimNames, CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan,
+    EjectionPlan, EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, IntrospectionPlan,
+    KeyManagerPlan, KeyType, ListenerCertificate, MirrorPlan, OAuth2Plan, OperationMatch,
+    OperationPlan, Part, PoliciesPlan, RequestLimitsPlan, RetryPlan, SecretText, SecurityPlan,
+    ServerPlan, SplitBy, StickyPlan, SubscriptionPlan, Template, TokenPattern, USUAL_PRIORITY,
+    Variable, VariantPlan, VariantsPlan,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};

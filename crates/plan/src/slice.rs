@@ -152,7 +152,8 @@ impl<'o> Scope<'o> {
             Some(Kind::Subscription) => self.wants_subscription(object),
             Some(Kind::Application) => self.prototypes || self.referred(key),
             Some(Kind::KeyManager) => key.name() == "resident" || self.referred(key),
-            Some(Kind::Tier | Kind::Secret) => self.referred(key),
+            Some(Kind::Tier) => self.referred(key),
+            Some(Kind::Secret) => self.referred_by_more_than_key_managers(key),
             // Listeners and backend authorities are a gateway's own business; what it shows to
             // backends it gets for the APIs that it serves.
             Some(Kind::Certificate) => !is_for_backends(object) || self.referred(key),
@@ -164,6 +165,15 @@ impl<'o> Scope<'o> {
     fn referred(&self, key: &ResourceKey) -> bool {
         self.objects
             .referrers(key)
+            .filter_map(|referrer| self.objects.get(referrer))
+            .any(|referrer| self.wants(referrer))
+    }
+
+    /// Gateways ask no provider: what key managers name is for our own key manager alone.
+    fn referred_by_more_than_key_managers(&self, key: &ResourceKey) -> bool {
+        self.objects
+            .referrers(key)
+            .filter(|referrer| referrer.kind() != Some(Kind::KeyManager))
             .filter_map(|referrer| self.objects.get(referrer))
             .any(|referrer| self.wants(referrer))
     }

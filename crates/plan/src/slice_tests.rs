@@ -69,6 +69,17 @@ fn a_gateway_gets_its_groups_and_what_they_need() {
 }
 
 #[test]
+fn the_secrets_of_a_provider_are_not_for_gateways() {
+    let short = "
+        secret there x
+        secret both x
+        km idp https://idp + introspection: {client: {id: c, secret: there}}, registration: {tokenSecret: both}
+        api a 1 /a + keyManagers: [idp], endpoints: {production: {urls: ['http://b'], security: {basic: {username: u, secret: both}}}}
+    ";
+    check(short, "", &["Secret/both", "KeyManager/idp", "Api/a:1"]);
+}
+
+#[test]
 fn a_prototype_needs_every_application() {
     check(
         "api p 1 /p + lifecycle: PROTOTYPED\napp a\ntier Big application 1/1\napp b + tier: Big",

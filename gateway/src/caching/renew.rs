@@ -16,8 +16,9 @@ use super::ask::fetch;
 use super::serve::{Call, key, question};
 use crate::account::Account;
 use crate::body::Body;
+use crate::credentials::Grounds;
 use crate::fault::Fault;
-use crate::handlers::{self, Admission, Evidence};
+use crate::handlers::{self, Admission, Seen};
 use crate::received::Received;
 use crate::router;
 use crate::upstream::Outbound;
@@ -69,14 +70,17 @@ impl Renewal {
         let router::Found::Operation(matched) = router::find(hit, received)? else {
             return Ok(());
         };
-        let evidence = Evidence {
+        let grounds = Grounds {
             generation,
             revocations: &worker.revocations,
             tokens: &worker.tokens,
             cells: &worker.cells,
+            missing: &worker.missing_keys,
             now_unix: now.div_euclid(1000),
         };
-        let caller = handlers::authenticate(&matched, &received.headers, evidence)?;
+        let seen = handlers::authenticate(&matched, &received.headers, grounds)?;
+        // Where an issuer would have to be asked, the next call renews.
+        let Seen::Caller(caller) = seen else { return Ok(()) };
         let permit = handlers::authorize(&generation.plan, matched, caller)?;
         // The same name draws the same variant. A condition on a field that is not sent here may
         // lead to another one, whose answers are not what others wait for.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use jose::{Claims, KeySet};
 use plan::{ConsumerPlan, KeyManagerPlan};
 
+use super::word::Question;
 use crate::fault::TokenRefused;
 use crate::generation::{Generation, Issuer};
 
@@ -27,8 +28,11 @@ pub struct Known {
     token: Box<str>,
     claims: Claims,
     key_manager: Arc<KeyManagerPlan>,
-    keys: Arc<KeySet>,
+    /// `None`: nothing but its issuer's word stands behind it.
+    keys: Option<Arc<KeySet>>,
     ends_at: i64,
+    /// Until when its issuer's word counts; 0: it was not asked.
+    vouched_until: Cell<i64>,
     /// The generation that `consumer` is of.
     generation: Cell<u64>,
     consumer: RefCell<Option<Arc<ConsumerPlan>>>,
@@ -46,7 +50,25 @@ impl Known {
             ends_at: claims.expires_at.saturating_add(skew),
             claims,
             key_manager: Arc::clone(issuer.key_manager),
-            keys: Arc::clone(issuer.keys),
+            keys: Some(Arc::clone(issuer.keys)),
+            vouched_until: Cell::new(0),
+            generation: Cell::new(u64::MAX),
+            consumer: RefCell::default(),
+            alive_at: Cell::new(u64::MAX),
+            used: Cell::new(false),
+        }
+    }
+
+    /// A token of which its issuer has just said all that is known.
+    pub(super) fn told(token: &str, claims: Claims, key_manager: &Arc<KeyManagerPlan>) -> Self {
+        let skew = i64::from(key_manager.expectation.skew_seconds);
+        Self {
+            token: token.into(),
+            ends_at: claims.expires_at.saturating_add(skew),
+            claims,
+            key_manager: Arc::clone(key_manager),
+            keys: None,
+            vouched_until: Cell::new(0),
             generation: Cell::new(u64::MAX),
             consumer: RefCell::default(),
             alive_at: Cell::new(u64::MAX),
@@ -84,10 +106,15 @@ impl Known {
         if self.generation.get() == generation.number {
             return true;
         }
-        let Ok(issuer) = generation.issuer(&self.claims.issuer) else { return false };
-        if !Arc::ptr_eq(issuer.key_manager, &self.key_manager)
-            || !Arc::ptr_eq(issuer.keys, &self.keys)
-        {
+        let stands = if let Some(keys) = &self.keys {
+            generation.issuer(&self.claims.issuer).is_ok_and(|issuer| {
+                Arc::ptr_eq(issuer.key_manager, &self.key_manager) && Arc::ptr_eq(issuer.keys, keys)
+            })
+        } else {
+            let now = generation.plan.key_manager(&self.key_manager.name);
+            now.is_some_and(|now| now.enabled && Arc::ptr_eq(now, &self.key_manager))
+        };
+        if !stands {
             return false;
         }
         let consumer = self
@@ -96,6 +123,23 @@ impl Known {
         *self.consumer.borrow_mut() = consumer.map(Arc::clone);
         self.generation.set(generation.number);
         true
+    }
+
+    /// Its issuer stands by it until then.
+    pub(super) fn vouch(&self, until_unix: i64) {
+        self.vouched_until.set(until_unix);
+    }
+
+    /// What its issuer has to be asked now, if anything.
+    pub(super) fn to_ask(self: &Rc<Self>, now_unix: i64) -> Option<Question> {
+        let asked = self.key_manager.introspection?;
+        let by_itself = self.keys.is_some();
+        if by_itself && !asked.jwt || now_unix < self.vouched_until.get() {
+            return None;
+        }
+        // What is known only from a word is not known any more once that has run out.
+        let verified = by_itself.then(|| Rc::clone(self));
+        Some(Question::about(Arc::clone(&self.key_manager), verified))
     }
 
     /// Asks the revocations, if they have changed since it was asked last.

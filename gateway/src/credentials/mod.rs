@@ -5,9 +5,11 @@ mod config;
 mod known;
 pub mod revoked;
 mod scheme;
+mod word;
 
-pub use bearer_jwt::verify;
+pub use bearer_jwt::{Grounds, Verified, verify};
 pub use config::Config;
 pub use known::{Known, Tokens};
 pub use revoked::Revocations;
 pub use scheme::{Shown, shown};
+pub use word::Question;

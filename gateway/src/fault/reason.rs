@@ -114,7 +114,8 @@ pub enum Fault {
     /// The backend refused the gateway's token, and the one after it.
     #[error("The back end does not accept the access token of the gateway")]
     BackendRefusedToken,
-    /// A token request, while the key manager cannot be reached.
+    /// A token request, or a token that somebody has to be asked about, while the key manager or the
+    /// provider behind it cannot be reached.
     #[error("The key manager cannot be reached")]
     KeyManagerAway(#[source] Cause),
 }
@@ -150,6 +151,12 @@ pub enum TokenRefused {
     /// The keys of its issuer are not known yet.
     #[error("the keys of the issuer are not known")]
     NoKeys,
+    /// Its key manager is not in use.
+    #[error("the key manager of the token is not in use")]
+    Disabled,
+    /// Its issuer was asked, and says that it is not good.
+    #[error("the issuer says that the token is not good")]
+    Inactive,
     /// It does not verify.
     #[error("the token does not verify")]
     Refused(#[source] jose::Refusal),

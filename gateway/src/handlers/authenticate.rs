@@ -3,16 +3,14 @@
 //! A `Caller` is the proof that the credential was looked at as the operation asks. Where it asks
 //! for none, none is looked at, and the Authorization field goes on to the backend.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use http::HeaderMap;
 
-use crate::cells::Cells;
-use crate::credentials::{self, Known, Revocations, Shown, Tokens};
+use crate::credentials::{self, Grounds, Known, Question, Shown, Verified};
 use crate::fault::{BadRequest, Fault, TokenRefused};
-use crate::generation::Generation;
 use crate::router::Matched;
+use crate::rpc::introspection;
 
 /// Proof that the caller is known, as far as the operation wants to know them.
 #[derive(Clone, Debug)]
@@ -20,43 +18,54 @@ pub struct Caller {
     token: Option<Rc<Known>>,
 }
 
-/// What credentials are judged by.
-#[derive(Clone, Copy, Debug)]
-pub struct Evidence<'w> {
-    /// Keys and rules in force.
-    pub generation: &'w Generation,
-    /// What has ended.
-    pub revocations: &'w Revocations,
-    /// What was verified before.
-    pub tokens: &'w RefCell<Tokens>,
-    /// Where verifications are counted.
-    pub cells: &'w Cells,
-    /// The time in seconds.
-    pub now_unix: i64,
+/// How far a caller is known without asking anybody.
+#[derive(Debug)]
+pub enum Seen<'h> {
+    /// As far as is wanted.
+    Caller(Caller),
+    /// The issuer of the token has to be asked.
+    Question(&'h str, Question),
 }
 
 /// Looks at the credential that `matched` asks for.
-pub fn authenticate(
+pub fn authenticate<'h>(
     matched: &Matched<'_>,
-    headers: &HeaderMap,
-    evidence: Evidence<'_>,
-) -> Result<Caller, Fault> {
+    headers: &'h HeaderMap,
+    grounds: Grounds<'_>,
+) -> Result<Seen<'h>, Fault> {
     if matched.is_open() {
-        return Ok(Caller { token: None });
+        return Ok(Seen::Caller(Caller { token: None }));
     }
     let token = match credentials::shown(headers) {
         Shown::Nothing => return Err(Fault::MissingCredentials),
         Shown::TooMuch => return Err(Fault::BadRequest(BadRequest::Authorization)),
         Shown::Bearer(token) => token,
     };
-    let Evidence { generation, revocations, tokens, cells, now_unix } = evidence;
-    let known = credentials::verify(token, generation, revocations, tokens, cells, now_unix)
-        .map_err(Fault::InvalidToken)?;
-    // A good token of an issuer that another API trusts is no token here.
-    if !matched.api().key_managers.iter().any(|name| **name == *known.key_manager()) {
-        return Err(Fault::InvalidToken(TokenRefused::Issuer));
+    // A good token of an issuer that another API trusts is no token here, and nobody is asked about it.
+    let trusts = |name: &str| matched.api().key_managers.iter().any(|trusted| **trusted == *name);
+    match credentials::verify(token, grounds).map_err(Fault::InvalidToken)? {
+        Verified::Good(known) if trusts(known.key_manager()) => {
+            Ok(Seen::Caller(Caller { token: Some(known) }))
+        }
+        Verified::Ask(question) if trusts(&question.key_manager().name) => {
+            Ok(Seen::Question(token, question))
+        }
+        Verified::Good(_) | Verified::Ask(_) => Err(Fault::InvalidToken(TokenRefused::Issuer)),
     }
-    Ok(Caller { token: Some(known) })
+}
+
+/// Asks the issuer of `token`.
+pub async fn ask(
+    (token, question): (&str, Question),
+    issuers: &introspection::Handle,
+    grounds: Grounds<'_>,
+) -> Result<Caller, Fault> {
+    let name = std::sync::Arc::clone(&question.key_manager().name);
+    let word = issuers.ask(name, token.to_owned(), question.cache_seconds()).await;
+    let word = word.map_err(|error| Fault::KeyManagerAway(Box::new(error)))?;
+    let Grounds { generation, revocations, tokens, now_unix, .. } = grounds;
+    let known = question.settle(token, &word, generation, revocations, tokens, now_unix);
+    Ok(Caller { token: Some(known.map_err(Fault::InvalidToken)?) })
 }
 
 impl Caller {

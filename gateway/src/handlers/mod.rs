@@ -8,7 +8,7 @@ mod draw;
 mod mirror;
 mod throttle;
 
-pub use authenticate::{Caller, Evidence, authenticate};
+pub use authenticate::{Caller, Seen, ask, authenticate};
 pub use authorize::{CopyPermit, Permit, authorize};
 pub use choose::choose;
 pub use cors::{Shared, Sharing, check_socket, share};

@@ -23,7 +23,7 @@ use crate::credentials::Revocations;
 use crate::generation::Current;
 use crate::overload::Memory;
 use crate::proxies::{NetworkError, Proxies};
-use crate::rpc::token_endpoint;
+use crate::rpc::{introspection, missing_keys, token_endpoint};
 use crate::servers::Registry;
 use crate::usage::Recording;
 use crate::watched::Watched;
@@ -41,6 +41,10 @@ pub struct WorkerContext {
     pub store: Arc<cache::Store>,
     /// The way to the key manager.
     pub token_endpoint: token_endpoint::Handle,
+    /// The way to issuers that have to be asked about tokens.
+    pub introspection: introspection::Handle,
+    /// Who hears of keys that are not known.
+    pub missing_keys: missing_keys::Handle,
     /// Tokens that backends are shown.
     pub bearers: Bearers,
     /// The way to the analytics collector.

@@ -158,6 +158,8 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         cells,
         recorder: context.recording.recorder(),
         token_endpoint: context.token_endpoint.clone(),
+        introspection: context.introspection.clone(),
+        missing_keys: context.missing_keys.clone(),
         bearers: bearer::Known::of(context.bearers.clone()),
         names: Names::new(chassis::random::bytes()),
         servers: Servers::new(Arc::clone(&context.servers), hash(&chassis::random::bytes::<8>())),

@@ -5,7 +5,8 @@ use tonic::{Request, Status, Streaming};
 use turnpike_proto::identity::v1::keys_client::KeysClient;
 use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
 use turnpike_proto::identity::v1::{
-    KeySet, WatchKeysRequest, WatchRevocationsRequest, WatchRevocationsResponse,
+    KeySet, ProviderKeys, WatchKeysRequest, WatchProviderKeysRequest, WatchRevocationsRequest,
+    WatchRevocationsResponse,
 };
 
 use super::error::RpcError;
@@ -21,6 +22,10 @@ pub struct KeyManager {
 /// Each key set, as it comes in force.
 #[derive(Debug)]
 pub struct KeySets(Streaming<KeySet>);
+
+/// The key sets of third-party providers, as they change.
+#[derive(Debug)]
+pub struct ProviderKeySets(Streaming<ProviderKeys>);
 
 /// The log of revocations, as it grows.
 #[derive(Debug)]
@@ -39,6 +44,15 @@ impl KeyManager {
         answer.map(|response| KeySets(response.into_inner())).map_err(failed)
     }
 
+    /// The keys of third-party providers in force, and each change.
+    pub async fn provider_keys(&self) -> Result<ProviderKeySets, RpcError> {
+        let request = chassis::rpc::traced(Request::new(WatchProviderKeysRequest {}));
+        let client = KeysClient::new(self.channel.clone());
+        let mut client = client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES);
+        let answer = client.watch_providers(request).await;
+        answer.map(|response| ProviderKeySets(response.into_inner())).map_err(failed)
+    }
+
     /// Every revocation of the log `epoch` after `after`, and new ones as they come.
     pub async fn revocations(&self, epoch: &str, after: u64) -> Result<RevocationLog, RpcError> {
         let request = WatchRevocationsRequest { epoch: epoch.to_owned(), after };
@@ -47,6 +61,14 @@ impl KeyManager {
         let answer =
             client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).watch(request).await;
         answer.map(|response| RevocationLog(response.into_inner())).map_err(failed)
+    }
+}
+
+impl ProviderKeySets {
+    /// The next sets, of all providers.
+    pub async fn next(&mut self) -> Result<ProviderKeys, RpcError> {
+        let next = self.0.message().await.map_err(failed)?;
+        next.ok_or(RpcError::Ended { service: SERVICE })
     }
 }
 

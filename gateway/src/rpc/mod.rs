@@ -6,7 +6,9 @@
 pub mod collector;
 pub mod control_plane;
 mod error;
+pub mod introspection;
 pub mod key_manager;
+pub mod missing_keys;
 mod outage;
 pub mod token_endpoint;
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use plan::Plan;
 
 use super::certificates::Certificates;
-use crate::generation::{Current, Generation, ResidentKeys};
+use crate::generation::{Current, Generation, ProviderKeys, ResidentKeys};
 use crate::sender::Backends;
 
 /// The one who swaps.
@@ -42,7 +42,9 @@ impl Publisher {
         // Before the routes: a host that is new with this plan has its certificate at once.
         self.certificates.follow(&plan);
         let keys = now.resident_keys.clone();
-        retired.push(self.current.swap(Generation::new(now.number + 1, plan, keys, backends)));
+        let next = Generation::new(now.number + 1, plan, keys, backends);
+        let next = next.with_providers(Arc::clone(&now.provider_keys));
+        retired.push(self.current.swap(next));
     }
 
     /// Puts the keys of our own key manager in force.
@@ -51,7 +53,17 @@ impl Publisher {
         let now = self.current.load();
         let (plan, backends) = (now.plan.clone(), Arc::clone(&now.backends));
         let next = Generation::new(now.number + 1, plan, Some(keys), backends);
+        let next = next.with_providers(Arc::clone(&now.provider_keys));
         retired.push(self.current.swap(next));
+    }
+
+    /// Puts the keys of third-party providers in force.
+    pub fn put_provider_keys(&self, keys: ProviderKeys) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.current.load();
+        let (plan, backends) = (now.plan.clone(), Arc::clone(&now.backends));
+        let next = Generation::new(now.number + 1, plan, now.resident_keys.clone(), backends);
+        retired.push(self.current.swap(next.with_providers(Arc::new(keys))));
     }
 
     /// The generations that no call uses any more, to be dropped where that may take long.

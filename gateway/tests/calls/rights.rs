@@ -37,7 +37,7 @@ spec:
   keyManagers: [other]
   endpoints: { production: { urls: ["http://BACKEND/base"] } }
 ---
-{ apiVersion: turnpike/v1, kind: KeyManager, metadata: { name: other }, spec: { issuer: "https://other.example", jwks: 'JWKS' } }
+{ apiVersion: turnpike/v1, kind: KeyManager, metadata: { name: other }, spec: { issuer: "https://other.example", jwks: 'JWKS', anyAudience: true } }
 ---
 apiVersion: turnpike/v1
 kind: Application

@@ -65,6 +65,22 @@ impl keys_server::Keys for FakeKeys {
     ) -> Result<Response<wire::KeySet>, Status> {
         Err(Status::unimplemented("not here"))
     }
+
+    type WatchProvidersStream = Messages<wire::ProviderKeys>;
+
+    async fn watch_providers(
+        &self,
+        _: Request<wire::WatchProviderKeysRequest>,
+    ) -> Result<Response<Self::WatchProvidersStream>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn missing(
+        &self,
+        _: Request<wire::MissingKeyRequest>,
+    ) -> Result<Response<wire::MissingKeyResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
 }
 
 /// Tells what the test sends, and remembers from where it was asked.

@@ -7,6 +7,7 @@ use super::assertions::AssertionsConfig;
 use super::certificates::CertificatesConfig;
 use super::clients::{ClientsConfig, DpopConfig, OutboundConfig, RegistrationConfig};
 use super::details::DetailsConfig;
+use super::federation::{ControlPlaneConfig, FederationConfig};
 use super::people::{LdapConfig, LoginConfig, PagesConfig};
 use super::plugins::PluginsConfig;
 use super::tokens::{IssuerConfig, KeysConfig, RefreshConfig, RevocationsConfig, TokensConfig};
@@ -43,4 +44,6 @@ pub struct Config {
     pub ldap: LdapConfig,
     pub pages: PagesConfig,
     pub collector: CollectorConfig,
+    pub control_plane: ControlPlaneConfig,
+    pub federation: FederationConfig,
 }

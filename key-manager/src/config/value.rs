@@ -126,6 +126,17 @@ pub(super) fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
     Ok(span)
 }
 
+/// A key that a provider has taken back is not believed for longer (KM-094).
+pub(super) fn five_minutes_at_most<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    let span = span(deserializer)?;
+    if span > Duration::from_mins(5) {
+        return Err(D::Error::custom("this lasts five minutes at most"));
+    }
+    Ok(span)
+}
+
 /// Whole seconds, at least one.
 pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     life(deserializer).map(i64::from)

@@ -11,6 +11,7 @@ mod key;
 mod login_method;
 mod network;
 mod profile;
+mod provider;
 mod redirect;
 mod response_type;
 mod revocation;
@@ -29,6 +30,10 @@ pub use key::{KeyState, TokenAlgorithm, UnknownAlgorithm};
 pub use login_method::{LoginMethod, UnknownLogin};
 pub use network::network;
 pub use profile::{Profile, ProfileError};
+pub use provider::{
+    Introspection, Linking, Provider, ProviderClient, ProviderKeys, ProviderLogin, Registration,
+    SecretValue,
+};
 pub use redirect::{RedirectUri, RedirectUriError};
 pub use response_type::{ResponseType, UnknownResponse};
 pub use revocation::{Ended, Entry, FORGET_MARGIN_SECONDS, Revocation};

@@ -11,6 +11,7 @@ use crate::binding::ProofRules;
 use crate::client_auth::Authenticator;
 use crate::directory::Directory;
 use crate::domain::LiveToken;
+use crate::federation::Federation;
 use crate::fraud::Fraud;
 use crate::grant::{Grants, Means, RefreshRules, Trust};
 use crate::issue::{Keeper, Origin, Ring, TokenRules, recognise};
@@ -57,6 +58,8 @@ pub struct Authority {
     pub grants: Grants,
     /// Whose assertions about people are taken.
     pub trust: Arc<Trust>,
+    /// Third-party providers.
+    pub federation: Federation,
     /// Who proves clients.
     pub clients: Arc<Authenticator>,
     /// The authorization details that may be asked for.

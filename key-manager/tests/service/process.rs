@@ -157,7 +157,7 @@ impl Process {
 
     pub(crate) async fn active(&self, data: &Path, token: &str) -> bool {
         let mut inspection = IntrospectionClient::new(self.channel(data, "gateway"));
-        let request = IntrospectRequest { token: token.to_owned() };
+        let request = IntrospectRequest { token: token.to_owned(), ..IntrospectRequest::default() };
         inspection.introspect(request).await.expect("an answer").into_inner().active
     }
 }

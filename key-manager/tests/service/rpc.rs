@@ -106,7 +106,7 @@ impl Running {
 
     async fn active(&self, scratch: &Scratch, token: &str) -> bool {
         let mut inspection = IntrospectionClient::new(self.to(scratch, "gateway"));
-        let request = IntrospectRequest { token: token.to_owned() };
+        let request = IntrospectRequest { token: token.to_owned(), ..IntrospectRequest::default() };
         inspection.introspect(request).await.expect("an answer").into_inner().active
     }
 }
@@ -271,7 +271,10 @@ async fn a_removed_client_is_gone_for_everybody() {
     let client = running.client(&scratch).await;
     let token = running.token(&scratch, &client).await;
     let mut clients = ClientsClient::new(running.to(&scratch, "control-plane"));
-    let removal = RemoveClientRequest { client_id: client.client_id.clone() };
+    let removal = RemoveClientRequest {
+        client_id: client.client_id.clone(),
+        ..RemoveClientRequest::default()
+    };
     clients.remove(removal.clone()).await.expect("removed");
     clients.remove(removal).await.expect("a retry is no error");
     assert_eq!(running.forward(&scratch, token_request(&client)).await.status, 401);

@@ -25,17 +25,26 @@ use turnpike_proto::admin::v1::secrets_server::SecretsServer;
 use turnpike_proto::admin::v1::subscriptions_server::SubscriptionsServer;
 use turnpike_proto::admin::v1::tiers_server::TiersServer;
 use turnpike_proto::config::v1::config_sync_server::ConfigSyncServer;
+use turnpike_proto::config::v1::providers_server::ProvidersServer;
 
 use super::administrators::Administrators;
-use crate::distribute::Sync;
+use crate::distribute::{Providers, Sync};
 use crate::edge::authorize::{Who, of_service};
 use crate::edge::desk::Desk;
 use crate::edge::token::AdminToken;
 
 /// The gRPC services of the control plane, added to `services`.
-pub fn services(services: Services, desk: &Desk, sync: Sync, token: &Arc<AdminToken>) -> Services {
+pub fn services(
+    services: Services,
+    desk: &Desk,
+    sync: Sync,
+    providers: Providers,
+    token: &Arc<AdminToken>,
+) -> Services {
     let sync = ConfigSyncServer::new(sync).max_decoding_message_size(MESSAGE_BYTES);
     let services = services.add(callers_of(&sync), sync);
+    let providers = ProvidersServer::new(providers);
+    let services = services.add(callers_of(&providers), providers);
     let services = admin(
         services,
         token,
@@ -78,6 +87,7 @@ where
 fn callers_of<S: NamedService>(_service: &S) -> Allow {
     match of_service(S::NAME) {
         Some(Who::Gateway) => Allow::only(&["gateway"]),
+        Some(Who::KeyManager) => Allow::only(&["key-manager"]),
         // The token is looked at behind this door.
         Some(Who::Admin | Who::Anyone) => Allow::anyone(),
         None => Allow::only(&[]),

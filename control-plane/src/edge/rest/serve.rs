@@ -99,7 +99,7 @@ impl Rest {
         match of_operation(operation) {
             Who::Anyone => Ok(()),
             Who::Admin if self.token.is_shown(field) => Ok(()),
-            Who::Admin | Who::Gateway => Err(Fault::Unauthenticated),
+            Who::Admin | Who::Gateway | Who::KeyManager => Err(Fault::Unauthenticated),
         }
     }
 

@@ -129,6 +129,10 @@ Application/web: spec.keys[2].consumerKey: a consumer key has 1 to 512 bytes; ta
 ");
     check!(SHOP, "sub again shop orders:1.0 Unlimited", @"Subscription/again: spec.api: the subscription of application shop to API orders:1.0 is taken by Subscription/shop-orders; choose another one");
     check!("km a https://a", "km b https://a", @"KeyManager/b: spec.issuer: the issuer https://a is taken by KeyManager/a; choose another one");
+    let asked = "introspection: {client: {id: c, secret: s}}, tokenPatterns";
+    let before = format!("secret s x\nkm a https://a + {asked}: ['a_.*', 'x']");
+    check!(&before, &format!("km b https://b + {asked}: ['b_.*', '[a-z]_.+']"), @"KeyManager/b: spec.tokenPatterns[1]: some tokens also match the pattern `a_.*` of KeyManager/a; no token may match the patterns of two key managers");
+    check!("", "km b https://b + introspection: {client: {id: c, secret: s}}", @"KeyManager/b: spec.introspection.client.secret: there is no Secret `s`");
 }
 
 #[test]

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::tier_spec::Level;
-use turnpike_proto::config::v1::{Api, Endpoint, Mirror, Problem, SubscriptionSpec};
+use turnpike_proto::config::v1::{
+    Api, Endpoint, KeyManager, KeyManagerSpec, Mirror, Problem, SubscriptionSpec,
+};
 
 use crate::compile::{
-    CertificateForm, Named, check_access, check_pair, compile_api, compile_certificate,
-    compile_product, read_private_key,
+    CertificateForm, Named, TokenPattern, check_access, check_pair, compile_api,
+    compile_certificate, compile_product, read_private_key,
 };
 use crate::objects::{Objects, Reference, claims, is_built_in, or_default, references};
 use crate::problem::{At, Problems, did_you_mean, nearest};
@@ -63,6 +65,7 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
             }
         }
         Some(Any::Api(api)) => check_backends(after, api, &mut problems),
+        Some(Any::KeyManager(one)) => check_patterns(after, key, one, &mut problems),
         _ => {}
     }
     problems.into_list()
@@ -110,6 +113,40 @@ fn check_backends(after: &Objects, api: &Api, problems: &mut Problems) {
     let list = at.name("operations");
     for (index, operation) in spec.operations.iter().enumerate() {
         check_mirror(list.index(index), operation.mirror.as_ref());
+    }
+}
+
+/// Whether another key manager takes some of the same tokens for its own.
+fn check_patterns(
+    after: &Objects,
+    key: &ResourceKey,
+    key_manager: &KeyManager,
+    problems: &mut Problems,
+) {
+    let read = |spec: &KeyManagerSpec| -> Vec<(usize, TokenPattern)> {
+        let texts = spec.token_patterns.iter().enumerate();
+        // What cannot be read is told elsewhere.
+        texts.filter_map(|(index, text)| Some((index, TokenPattern::parse(text).ok()?))).collect()
+    };
+    let own = key_manager.spec.as_ref().map(read).unwrap_or_default();
+    if own.is_empty() {
+        return;
+    }
+    for other in after.of_kind(Kind::KeyManager).filter(|other| other.key() != key) {
+        let held = other.resource();
+        let Some(Any::KeyManager(theirs)) = held.as_ref().and_then(|it| it.resource.as_ref())
+        else {
+            continue;
+        };
+        let theirs = theirs.spec.as_ref().map(read).unwrap_or_default();
+        for (index, pattern) in &own {
+            if let Some((_, shared)) = theirs.iter().find(|(_, shared)| shared.overlaps(pattern)) {
+                let reason =
+                    format!("some tokens also match the pattern `{shared}` of {}", other.key());
+                let suggestion = "no token may match the patterns of two key managers";
+                problems.add_at(&format!("spec.tokenPatterns[{index}]"), reason, suggestion);
+            }
+        }
     }
 }
 

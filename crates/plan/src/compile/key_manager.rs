@@ -5,12 +5,17 @@ use std::sync::Arc;
 use jose::{Algorithm, Claims, Expectation, KeySet};
 use turnpike_proto::config::v1::{KeyManager, KeyManagerSpec};
 
+use super::claim_names::{ClaimNames, compile_claim_names};
 use super::head::{has_control, required};
+use super::provider::check_provider;
+use super::token_pattern::TokenPattern;
 use crate::problem::{At, Problems, did_you_mean, nearest};
 
 const RESIDENT: &str = "resident";
 const DEFAULT_SKEW_SECONDS: u32 = 5;
 const MAX_SKEW_SECONDS: u32 = 300;
+const MOST_CACHE_SECONDS: u32 = 60;
+const MOST_PATTERNS: usize = 16;
 
 /// A key manager, ready to verify.
 #[derive(Clone, Debug)]
@@ -19,12 +24,29 @@ pub struct KeyManagerPlan {
     pub name: Arc<str>,
     /// The `iss` of its tokens. Empty for the built-in `resident`: it comes with its keys.
     pub issuer: Arc<str>,
-    /// Its keys. `None` for `resident`: they come from the key manager over gRPC.
+    /// Whether it is in use.
+    pub enabled: bool,
+    /// Its keys, where the resource holds them. `None`: they come from the key manager over gRPC.
     pub keys: Option<Arc<KeySet>>,
     /// What its tokens must be; `issuer` as above.
     pub expectation: Expectation,
     /// The claim that holds the client identifier; `None`: `client_id`, else `azp`.
     pub consumer_key_claim: Option<Arc<str>>,
+    /// What its scopes and claims are called here.
+    pub names: ClaimNames,
+    /// How it is asked about tokens; `None`: it is not.
+    pub introspection: Option<IntrospectionPlan>,
+    /// Which tokens that are no JWT are its own.
+    pub token_patterns: Vec<TokenPattern>,
+}
+
+/// How a key manager is asked about tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntrospectionPlan {
+    /// Whether it is asked about its JWTs too.
+    pub jwt: bool,
+    /// How long an answer counts.
+    pub cache_seconds: u32,
 }
 
 impl KeyManagerPlan {
@@ -48,7 +70,11 @@ pub(crate) fn built_in_resident() -> KeyManagerPlan {
         issuer: "".into(),
         keys: None,
         expectation: Expectation { algorithms: OURS.to_vec(), ..Expectation::access_token("") },
+        enabled: true,
         consumer_key_claim: None,
+        names: ClaimNames::default(),
+        introspection: None,
+        token_patterns: Vec::new(),
     }
 }
 
@@ -77,15 +103,28 @@ pub(crate) fn compile_key_manager(
             problems.add(&at.name("audiences").index(index), reason, "");
         }
     }
+    if name != RESIDENT && spec.audiences.is_empty() && !spec.any_audience {
+        let reason = "tokens that were issued for anybody else would be taken";
+        let suggestion = "name the audiences, or write `anyAudience: true`";
+        problems.add(&at.name("audiences"), reason, suggestion);
+    }
+    if spec.any_audience && !spec.audiences.is_empty() {
+        problems.add(&at.name("anyAudience"), "audiences are named too", "leave out one of them");
+    }
     if spec.consumer_key_claim.len() > 256 {
         problems.add(&at.name("consumerKeyClaim"), "a claim's name has at most 256 bytes", "");
     }
+    let names = compile_claim_names(spec, &at, problems);
+    let introspection = compile_introspection(spec, &at.name("introspection"), problems);
+    let token_patterns = compile_patterns(spec, &at.name("tokenPatterns"), problems);
+    check_provider(name == RESIDENT, spec, &at, problems);
     let base = Expectation::access_token(spec.issuer.as_str());
     // Our own tokens say `at+jwt` (RFC 9068); other issuers seldom do.
     let base = if name == RESIDENT && keys.is_none() { base } else { base.any_jwt_type() };
     problems.is_empty().then(|| KeyManagerPlan {
         name: name.into(),
         issuer: spec.issuer.as_str().into(),
+        enabled: spec.enabled.unwrap_or(true),
         keys: keys.map(Arc::new),
         expectation: Expectation {
             audiences: spec.audiences.clone(),
@@ -95,7 +134,47 @@ pub(crate) fn compile_key_manager(
         },
         consumer_key_claim: (!spec.consumer_key_claim.is_empty())
             .then(|| spec.consumer_key_claim.as_str().into()),
+        names,
+        introspection,
+        token_patterns,
     })
+}
+
+fn compile_introspection(
+    spec: &KeyManagerSpec,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Option<IntrospectionPlan> {
+    let asked = spec.introspection.as_ref()?;
+    let cache_seconds = asked.cache_seconds.unwrap_or(MOST_CACHE_SECONDS);
+    if !(1..=MOST_CACHE_SECONDS).contains(&cache_seconds) {
+        let reason = format!("an answer counts 1 to {MOST_CACHE_SECONDS} seconds");
+        problems.add(&at.name("cacheSeconds"), reason, "");
+    }
+    Some(IntrospectionPlan { jwt: asked.jwt, cache_seconds })
+}
+
+fn compile_patterns(
+    spec: &KeyManagerSpec,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Vec<TokenPattern> {
+    if spec.token_patterns.len() > MOST_PATTERNS {
+        problems.add(at, format!("there are more than {MOST_PATTERNS}"), "");
+        return Vec::new();
+    }
+    if !spec.token_patterns.is_empty() && spec.introspection.is_none() {
+        let suggestion = "write `introspection`, or leave out the patterns";
+        problems.add(at, "nobody is asked about the tokens", suggestion);
+    }
+    let mut patterns = Vec::with_capacity(spec.token_patterns.len());
+    for (index, text) in spec.token_patterns.iter().enumerate() {
+        match TokenPattern::parse(text) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(reason) => problems.add(&at.index(index), reason, ""),
+        }
+    }
+    patterns
 }
 
 fn compile_algorithms(
@@ -130,11 +209,10 @@ fn compile_keys(
     problems: &mut Problems,
 ) -> Option<KeySet> {
     if spec.jwks.is_empty() {
-        if name != RESIDENT {
-            let suggestion = "put the issuer's JWK Set here as text";
-            problems.add(at, "its public keys are missing", suggestion);
-        }
         return None;
+    }
+    if name != RESIDENT && !spec.jwks_uri.is_empty() {
+        problems.add(at, "`jwksUri` says where its keys are", "leave out one of them");
     }
     let keys = match KeySet::parse(&spec.jwks) {
         Ok(keys) => keys,

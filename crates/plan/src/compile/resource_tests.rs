@@ -110,9 +110,17 @@ KeyManager/okta: spec.algorithms[1]: `ES257` is not an accepted signature algori
 KeyManager/okta: spec.algorithms[3]: the algorithm stands twice; keep one of them
 KeyManager/okta: spec.jwks: it is not JSON (line 1, column 1)
 KeyManager/okta: spec.clockSkewSeconds: 301 seconds are too far, at most 300; set the clocks
+KeyManager/okta: spec.audiences: tokens that were issued for anybody else would be taken; name the audiences, or write `anyAudience: true`
 ");
-    insta::assert_snapshot!(said("{issuer: 'https://a'}"), @"KeyManager/okta: spec.jwks: its public keys are missing; put the issuer's JWK Set here as text");
-    insta::assert_snapshot!(said("{issuer: 'https://a', jwks: '{\"keys\":[]}'}"), @"KeyManager/okta: spec.jwks: no key of the set can verify ES256 or RS256; add a key, or its algorithm to `algorithms`");
+    insta::assert_snapshot!(said("{issuer: 'a', anyAudience: true}"), @"KeyManager/okta: spec.jwks: nothing says where its keys are: its issuer is no https URL; write `discoveryUrl`, `jwksUri` or `jwks`");
+    insta::assert_snapshot!(said("{issuer: 'https://a', anyAudience: true, audiences: [b], jwksUri: 'http://a', tokenPatterns: ['('], login: {}}"), @r"
+KeyManager/okta: spec.anyAudience: audiences are named too; leave out one of them
+KeyManager/okta: spec.tokenPatterns: nobody is asked about the tokens; write `introspection`, or leave out the patterns
+KeyManager/okta: spec.tokenPatterns[0]: `(` is no regular expression here: unclosed group
+KeyManager/okta: spec.jwksUri: `http://a` is no https URL without user and fragment
+KeyManager/okta: spec.login: people cannot log in at a provider yet; leave it out
+");
+    insta::assert_snapshot!(said("{issuer: 'https://a', anyAudience: true, jwks: '{\"keys\":[]}'}"), @"KeyManager/okta: spec.jwks: no key of the set can verify ES256 or RS256; add a key, or its algorithm to `algorithms`");
 }
 
 #[test]

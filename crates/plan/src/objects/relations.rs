@@ -6,8 +6,8 @@
 use turnpike_proto::config::v1::endpoint_security::Scheme;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{
-    ApiProductSpec, ApiSpec, ApplicationSpec, CertificateSpec, Endpoint, Mirror, ProductApi,
-    Resource, SubscriptionSpec,
+    ApiProductSpec, ApiSpec, ApplicationSpec, CertificateSpec, Endpoint, KeyManagerSpec, Mirror,
+    ProductApi, ProviderClient, Resource, SubscriptionSpec,
 };
 
 use crate::resource::{Kind, ResourceKey, metadata};
@@ -40,6 +40,7 @@ pub(crate) fn references(resource: &Resource) -> Vec<Reference> {
         Some(Any::Application(one)) => one.spec.as_ref().map(of_application),
         Some(Any::Subscription(one)) => one.spec.as_ref().map(of_subscription),
         Some(Any::Certificate(one)) => one.spec.as_ref().map(of_certificate),
+        Some(Any::KeyManager(one)) => one.spec.as_ref().map(of_key_manager),
         _ => None,
     }
     .unwrap_or_default()
@@ -164,6 +165,23 @@ fn of_certificate(spec: &CertificateSpec) -> Vec<Reference> {
     let named = (!spec.key_secret.is_empty())
         .then(|| reference(Kind::Secret, &spec.key_secret, "spec.keySecret"));
     named.into_iter().collect()
+}
+
+/// The secrets with which our own key manager asks a provider.
+fn of_key_manager(spec: &KeyManagerSpec) -> Vec<Reference> {
+    fn client(client: Option<&ProviderClient>) -> &str {
+        client.map_or("", |client| &client.secret)
+    }
+    let introspection = spec.introspection.as_ref().and_then(|asked| asked.client.as_ref());
+    let registration = spec.registration.as_ref().map_or("", |it| it.token_secret.as_str());
+    let login = spec.login.as_ref().and_then(|login| login.client.as_ref());
+    let named = [
+        (client(introspection), "spec.introspection.client.secret"),
+        (registration, "spec.registration.tokenSecret"),
+        (client(login), "spec.login.client.secret"),
+    ];
+    let named = named.into_iter().filter(|(name, _)| !name.is_empty());
+    named.map(|(name, field)| reference(Kind::Secret, name, field)).collect()
 }
 
 fn reference(kind: Kind, id: &str, field: impl Into<String>) -> Reference {

@@ -9,8 +9,8 @@ use super::entry::{Entry, Refusal};
 use super::plan::Plan;
 use crate::compile::{
     Authority, CertificateForm, GroupPlan, KeyManagerPlan, ListenerCertificate, TierPlan,
-    check_pair, compile_certificate, compile_group, compile_key_manager, compile_tier,
-    read_private_key, validity,
+    TokenPattern, check_pair, compile_certificate, compile_group, compile_key_manager,
+    compile_tier, read_private_key, validity,
 };
 use crate::problem::Problems;
 use crate::resource::{Kind, ResourceKey};
@@ -86,6 +86,14 @@ impl Entry for Arc<KeyManagerPlan> {
         if let Some(other) = plan.issuers.get(&*self.issuer) {
             let reason = format!("its issuer is the one of KeyManager/{}", other.name);
             return Err(Refusal::at("spec.issuer", reason));
+        }
+        for other in plan.key_managers.values() {
+            let theirs = &other.token_patterns;
+            let shared = |one: &TokenPattern| theirs.iter().any(|other| other.overlaps(one));
+            if self.token_patterns.iter().any(shared) {
+                let reason = format!("its patterns meet those of KeyManager/{}", other.name);
+                return Err(Refusal::at("spec.tokenPatterns", reason));
+            }
         }
         plan.issuers.insert(Arc::clone(&self.issuer), Self::clone(self));
         plan.key_managers.insert(key.id().into(), Self::clone(self));

@@ -128,6 +128,14 @@ impl Plan {
         self.issuers.get(issuer)
     }
 
+    /// The key manager whose tokens look like this one, which names no issuer. There is one at most.
+    pub fn key_manager_by_pattern(&self, token: &str) -> Option<&Arc<KeyManagerPlan>> {
+        let owns = |one: &&Arc<KeyManagerPlan>| {
+            one.token_patterns.iter().any(|pattern| pattern.matches(token))
+        };
+        self.key_managers.values().find(owns)
+    }
+
     /// A key manager by its name.
     pub fn key_manager(&self, name: &str) -> Option<&Arc<KeyManagerPlan>> {
         self.key_managers.get(name).or_else(|| (name == "resident").then_some(&self.resident))

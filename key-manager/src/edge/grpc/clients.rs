@@ -10,6 +10,7 @@ use super::{caller, status};
 use crate::client_auth::Settings;
 use crate::domain::{About, ClientId, Requests};
 use crate::endpoint::Authority;
+use crate::federation::{Wanted, register as register_there, unregister};
 use crate::registration::{Application, WantedTerms, register, remove};
 
 #[derive(Debug)]
@@ -21,6 +22,45 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// Makes a client at a third-party provider.
+    async fn register_elsewhere(
+        &self,
+        authority: &Authority,
+        asked: RegisterClientRequest,
+    ) -> Result<Response<RegisterClientResponse>, Status> {
+        let member = authority.federation.in_use(&asked.key_manager);
+        let member = member.map_err(|error| status::of_federation(&error))?;
+        let wanted = Wanted {
+            name: asked.name.clone(),
+            grant_types: asked.grant_types.clone(),
+            scopes: asked.scopes.clone(),
+            redirect_uris: asked.redirect_uris.clone(),
+        };
+        let understood = RegisterClientRequest {
+            name: asked.name.clone(),
+            grant_types: asked.grant_types.clone(),
+            scopes: asked.scopes.clone(),
+            redirect_uris: asked.redirect_uris.clone(),
+            key_manager: asked.key_manager.clone(),
+            ..RegisterClientRequest::default()
+        };
+        if asked != understood {
+            let reason = "only name, grant types, scopes and redirect URIs are said to a provider";
+            return Err(Status::invalid_argument(reason));
+        }
+        let made = register_there(&member, &wanted).await;
+        let made = made.map_err(|error| status::of_federation(&error))?;
+        tracing::info!(provider = asked.key_manager, client = made.client_id, "client registered");
+        Ok(Response::new(RegisterClientResponse {
+            client_id: made.client_id,
+            client_secret: made.secret.expose().to_owned(),
+            token_endpoint: made.token_endpoint,
+            issuer: member.provider.issuer.clone(),
+        }))
+    }
+}
+
 #[tonic::async_trait]
 impl Clients for Registry {
     async fn register(
@@ -29,6 +69,9 @@ impl Clients for Registry {
     ) -> Result<Response<RegisterClientResponse>, Status> {
         let authority = self.0.by(&caller(&request));
         let asked = request.into_inner();
+        if !matches!(asked.key_manager.as_str(), "" | "resident") {
+            return self.register_elsewhere(&authority, asked).await;
+        }
         let application = Application {
             name: asked.name,
             grant_types: asked.grant_types,
@@ -88,8 +131,16 @@ impl Clients for Registry {
         request: Request<RemoveClientRequest>,
     ) -> Result<Response<RemoveClientResponse>, Status> {
         let authority = self.0.by(&caller(&request));
+        let RemoveClientRequest { client_id, key_manager } = request.into_inner();
+        if !matches!(key_manager.as_str(), "" | "resident") {
+            let member = authority.federation.in_use(&key_manager);
+            let member = member.map_err(|error| status::of_federation(&error))?;
+            let removed = unregister(&member, &client_id).await;
+            removed.map_err(|error| status::of_federation(&error))?;
+            return Ok(Response::new(RemoveClientResponse {}));
+        }
         // Removing what is not there is no error: a retry of a removal that was not answered.
-        if let Ok(id) = ClientId::parse(&request.into_inner().client_id) {
+        if let Ok(id) = ClientId::parse(&client_id) {
             remove(&authority, &id).await.map_err(|error| status::of_store(&error))?;
         }
         Ok(Response::new(RemoveClientResponse {}))

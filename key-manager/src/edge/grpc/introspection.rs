@@ -6,6 +6,7 @@ use turnpike_proto::identity::v1::{IntrospectRequest, IntrospectResponse};
 
 use super::{status, to_proto};
 use crate::endpoint::{Authority, introspect_for_gateway};
+use crate::federation::introspect;
 
 #[derive(Debug)]
 pub(super) struct Inspection(Authority);
@@ -22,7 +23,15 @@ impl Introspection for Inspection {
         &self,
         request: Request<IntrospectRequest>,
     ) -> Result<Response<IntrospectResponse>, Status> {
-        let token = request.into_inner().token;
+        let IntrospectRequest { token, key_manager } = request.into_inner();
+        if !matches!(key_manager.as_str(), "" | "resident") {
+            let member = self.0.federation.in_use(&key_manager);
+            let member = member.map_err(|error| status::of_federation(&error))?;
+            let said = introspect(&member, &token).await;
+            let said = said.map_err(|error| status::of_federation(&error))?;
+            self.0.meter.introspected(said.is_some());
+            return Ok(Response::new(to_proto::told(said)));
+        }
         let found = introspect_for_gateway(&self.0, &token)
             .await
             .map_err(|error| status::of_store(&error))?;

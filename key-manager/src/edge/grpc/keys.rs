@@ -7,8 +7,8 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tonic::{Request, Response, Status};
 use turnpike_proto::identity::v1::keys_server::Keys;
 use turnpike_proto::identity::v1::{
-    KeySet, ListKeysRequest, ListKeysResponse, RevokeKeyRequest, RotateKeysRequest,
-    WatchKeysRequest,
+    KeySet, ListKeysRequest, ListKeysResponse, MissingKeyRequest, MissingKeyResponse, ProviderKeys,
+    RevokeKeyRequest, RotateKeysRequest, WatchKeysRequest, WatchProviderKeysRequest,
 };
 
 use super::{caller, status, to_proto};
@@ -55,6 +55,39 @@ impl Keys for KeySets {
         let keys = keys.map_err(|error| status::of_issue(&error))?;
         let keys = keys.into_iter().map(to_proto::signing_key).collect();
         Ok(Response::new(ListKeysResponse { keys }))
+    }
+
+    type WatchProvidersStream = Pin<Box<dyn Stream<Item = Result<ProviderKeys, Status>> + Send>>;
+
+    async fn watch_providers(
+        &self,
+        _request: Request<WatchProviderKeysRequest>,
+    ) -> Result<Response<Self::WatchProvidersStream>, Status> {
+        let federation = self.authority.federation.clone();
+        let mut news = federation.news();
+        news.mark_changed();
+        let start = (federation, news, None);
+        let sets = stream::unfold(start, |(federation, mut news, mut said)| async move {
+            loop {
+                news.changed().await.ok()?;
+                let set = to_proto::provider_keys(&federation.keys());
+                // Most readings find what was there before.
+                if said.as_ref() != Some(&set) {
+                    said = Some(set.clone());
+                    return Some((Ok(set), (federation, news, said)));
+                }
+            }
+        });
+        Ok(Response::new(self.shutdown.ends(sets).boxed()))
+    }
+
+    async fn missing(
+        &self,
+        request: Request<MissingKeyRequest>,
+    ) -> Result<Response<MissingKeyResponse>, Status> {
+        let MissingKeyRequest { key_manager, kid } = request.into_inner();
+        self.authority.federation.missing(&key_manager, &kid);
+        Ok(Response::new(MissingKeyResponse {}))
     }
 
     async fn rotate(

@@ -9,6 +9,7 @@ mod forward;
 mod introspection;
 mod keys;
 mod open;
+mod providers;
 mod revocations;
 mod status;
 mod to_proto;

@@ -11,6 +11,7 @@ use turnpike_proto::identity::v1::audit_server::AuditServer;
 use turnpike_proto::identity::v1::clients_server::ClientsServer;
 use turnpike_proto::identity::v1::introspection_server::IntrospectionServer;
 use turnpike_proto::identity::v1::keys_server::KeysServer;
+use turnpike_proto::identity::v1::providers_server::ProvidersServer;
 use turnpike_proto::identity::v1::revocations_server::RevocationsServer;
 use turnpike_proto::identity::v1::token_endpoint_server::TokenEndpointServer;
 use turnpike_proto::identity::v1::users_server::UsersServer;
@@ -20,6 +21,7 @@ use super::clients::Registry;
 use super::forward::Forwarded;
 use super::introspection::Inspection;
 use super::keys::KeySets;
+use super::providers::Providing;
 use super::revocations::Revoked;
 use super::users::People;
 use crate::endpoint::Authority;
@@ -47,6 +49,7 @@ pub async fn rpc(
         .add(allowed("Revocations"), revoked)
         .add(allowed("Clients"), registry)
         .add(allowed("Users"), people)
+        .add(allowed("Providers"), ProvidersServer::new(Providing::new(parts())))
         .add(allowed("Audit"), AuditServer::new(Record::new(parts())));
     rpc::serve(host, config, services).await
 }
@@ -55,9 +58,12 @@ pub async fn rpc(
 fn allowed(service: &str) -> Allow {
     match service {
         "TokenEndpoint" | "Introspection" => Allow::only(&["gateway"]),
-        "Keys" => Allow::only(&["admin", "control-plane"]).method("Watch", &["gateway"]),
+        "Keys" => Allow::only(&["admin", "control-plane"])
+            .method("Watch", &["gateway"])
+            .method("WatchProviders", &["gateway"])
+            .method("Missing", &["gateway"]),
         "Revocations" => Allow::only(&["gateway"]).method("Revoke", &["admin", "control-plane"]),
-        "Clients" | "Users" | "Audit" => Allow::only(&["admin", "control-plane"]),
+        "Clients" | "Users" | "Audit" | "Providers" => Allow::only(&["admin", "control-plane"]),
         _ => Allow::only(&[]),
     }
 }
@@ -84,6 +90,8 @@ mod tests {
         check("Introspection/Introspect", "gateway");
         check("Keys/Watch", "gateway");
         check("Keys/List", "admin control-plane");
+        check("Keys/WatchProviders", "gateway");
+        check("Keys/Missing", "gateway");
         check("Keys/Rotate", "admin control-plane");
         check("Keys/Revoke", "admin control-plane");
         check("Revocations/Watch", "gateway");
@@ -94,6 +102,7 @@ mod tests {
             check(&format!("Users/{method}"), "admin control-plane");
         }
         check("Audit/List", "admin control-plane");
+        check("Providers/List", "admin control-plane");
         check("Audit/Verify", "admin control-plane");
         check("Unheard/Of", "");
     }

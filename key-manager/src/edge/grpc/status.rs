@@ -5,6 +5,7 @@ use std::error::Error;
 use tonic::Status;
 
 use crate::accounts::AccountError;
+use crate::federation::FederationError;
 use crate::issue::IssueError;
 use crate::registration::RegistrationError;
 use crate::revocation::ReadError;
@@ -37,6 +38,23 @@ pub(super) fn of_registration(error: &RegistrationError) -> Status {
         gone @ RegistrationError::Gone => Status::not_found(gone.to_string()),
         sealing @ RegistrationError::Seal(_) => ours(sealing, false),
         callers => Status::invalid_argument(callers.to_string()),
+    }
+}
+
+pub(super) fn of_federation(error: &FederationError) -> Status {
+    match error {
+        FederationError::Unknown => Status::not_found(error.to_string()),
+        FederationError::Disabled
+        | FederationError::NotAsked
+        | FederationError::NoEndpoint(_)
+        | FederationError::Refused { .. } => Status::failed_precondition(error.to_string()),
+        // It stands in the log and in the provider's status already.
+        FederationError::Outbound { .. }
+        | FederationError::Status { .. }
+        | FederationError::Json { .. }
+        | FederationError::Issuer(_)
+        | FederationError::Keys(_)
+        | FederationError::ManyKeys(_) => Status::unavailable(error.to_string()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! How are our values written as messages?
 
 use prost_types::Timestamp;
+use serde_json::Value;
 use turnpike_proto::identity::v1 as proto;
 use turnpike_proto::identity::v1::revocation::What;
 
 use crate::domain::{Ended, LiveToken, Revocation, User};
 use crate::endpoint::Reply;
+use crate::federation::{self, KnownKeys, Member};
 use crate::issue::{Ring, Scheduled};
 use crate::revocation::Batch;
 use crate::store::AuditLine;
@@ -24,6 +26,40 @@ pub(super) fn signing_key(scheduled: Scheduled) -> proto::SigningKey {
         since: Some(time(key.since)),
         // An active key without a next one waits for that first.
         until: Some(until).filter(|until| *until > 0).map(time),
+    }
+}
+
+/// Without when they were read: nothing changes for a gateway when they are read again.
+pub(super) fn provider_keys(keys: &[KnownKeys]) -> proto::ProviderKeys {
+    let one = |known: &KnownKeys| proto::ProviderKeySet {
+        key_manager: known.provider.clone(),
+        keys: Some(proto::KeySet { issuer: known.issuer.clone(), jwks: known.jwks.clone() }),
+        read_at: None,
+    };
+    proto::ProviderKeys { providers: keys.iter().map(one).collect() }
+}
+
+pub(super) fn provider(member: &Member, status: federation::Status) -> proto::ProviderStatus {
+    let provider = &member.provider;
+    proto::ProviderStatus {
+        name: provider.name.clone(),
+        issuer: provider.issuer.clone(),
+        enabled: provider.enabled,
+        healthy: status.healthy,
+        keys: u32::try_from(status.keys).unwrap_or(u32::MAX),
+        keys_read_at: (status.keys_at > 0).then(|| time(status.keys_at)),
+        last_error: status.error,
+        last_error_at: (status.error_at > 0).then(|| time(status.error_at)),
+    }
+}
+
+/// What a provider said of a token; `None`: it is not good.
+pub(super) fn told(claims: Option<serde_json::Map<String, Value>>) -> proto::IntrospectResponse {
+    let Some(claims) = claims else { return proto::IntrospectResponse::default() };
+    proto::IntrospectResponse {
+        active: true,
+        claims: Value::Object(claims).to_string(),
+        ..proto::IntrospectResponse::default()
     }
 }
 
@@ -90,6 +126,7 @@ pub(super) fn introspected(token: Option<LiveToken>) -> proto::IntrospectRespons
         jti: token.jti,
         confirmation_key: token.confirmation.key.unwrap_or_default(),
         confirmation_certificate: token.confirmation.certificate.unwrap_or_default(),
+        claims: String::new(),
     }
 }
 

@@ -1,0 +1,108 @@
+//! Does a third-party provider say all that is needed to ask it?
+//!
+//! Gateways ask no provider: the key manager does, with what is checked here.
+
+use turnpike_proto::config::v1::provider_client::Method;
+use turnpike_proto::config::v1::{KeyManagerSpec, ProviderClient};
+use url::Url;
+
+use super::api::unknown;
+use super::head::has_control;
+use crate::problem::{At, Problems, shown};
+use crate::resource::is_name;
+
+const MAX_URL_BYTES: usize = 2_048;
+
+pub(crate) fn check_provider(
+    resident: bool,
+    spec: &KeyManagerSpec,
+    at: &At<'_>,
+    problems: &mut Problems,
+) {
+    if resident {
+        check_resident(spec, at, problems);
+        return;
+    }
+    for (name, text) in [("discoveryUrl", &spec.discovery_url), ("jwksUri", &spec.jwks_uri)] {
+        check_url(text, &at.name(name), problems);
+    }
+    let discovers =
+        spec.jwks.is_empty() && spec.jwks_uri.is_empty() && spec.discovery_url.is_empty();
+    if discovers && !is_https(&spec.issuer) {
+        let suggestion = "write `discoveryUrl`, `jwksUri` or `jwks`";
+        let reason = "nothing says where its keys are: its issuer is no https URL";
+        problems.add(&at.name("jwks"), reason, suggestion);
+    }
+    if let Some(asked) = &spec.introspection {
+        let at = at.name("introspection");
+        check_url(&asked.endpoint, &at.name("endpoint"), problems);
+        check_client(asked.client.as_ref(), &at.name("client"), problems);
+    }
+    if let Some(registration) = &spec.registration {
+        let at = at.name("registration");
+        check_url(&registration.endpoint, &at.name("endpoint"), problems);
+        let secret = &registration.token_secret;
+        if !secret.is_empty() && !is_name(secret) {
+            let reason = format!("`{}` is no name of a Secret", shown(secret));
+            problems.add(&at.name("tokenSecret"), reason, "");
+        }
+    }
+    if spec.login.is_some() {
+        let reason = "people cannot log in at a provider yet";
+        problems.add(&at.name("login"), reason, "leave it out");
+    }
+}
+
+/// Our own key manager is asked over gRPC, and is always in use.
+fn check_resident(spec: &KeyManagerSpec, at: &At<'_>, problems: &mut Problems) {
+    let said = [
+        ("enabled", spec.enabled == Some(false)),
+        ("discoveryUrl", !spec.discovery_url.is_empty()),
+        ("jwksUri", !spec.jwks_uri.is_empty()),
+        ("introspection", spec.introspection.is_some()),
+        ("tokenPatterns", !spec.token_patterns.is_empty()),
+        ("registration", spec.registration.is_some()),
+        ("login", spec.login.is_some()),
+    ];
+    for (name, _) in said.iter().filter(|(_, said)| *said) {
+        problems.add(&at.name(name), "it is for providers other than `resident`", "leave it out");
+    }
+}
+
+fn check_client(client: Option<&ProviderClient>, at: &At<'_>, problems: &mut Problems) {
+    let Some(client) = client else {
+        problems.add(at, "it is missing", "name our client at the provider and its Secret");
+        return;
+    };
+    if client.id.is_empty() || client.id.len() > MAX_URL_BYTES || has_control(&client.id) {
+        problems.add(&at.name("id"), "a client identifier has 1 to 2048 bytes", "");
+    }
+    if !is_name(&client.secret) {
+        let reason = if client.secret.is_empty() {
+            "the name of a Secret is missing".to_owned()
+        } else {
+            format!("`{}` is no name of a Secret", shown(&client.secret))
+        };
+        problems.add(&at.name("secret"), reason, "");
+    }
+    if Method::try_from(client.method).is_err() {
+        problems.add(&at.name("method"), unknown(client.method), "");
+    }
+}
+
+fn check_url(text: &str, at: &At<'_>, problems: &mut Problems) {
+    if !text.is_empty() && !is_https(text) {
+        let reason = format!("`{}` is no https URL without user and fragment", shown(text));
+        problems.add(at, reason, "");
+    }
+}
+
+fn is_https(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    text.len() <= MAX_URL_BYTES
+        && url.scheme() == "https"
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.fragment().is_none()
+}

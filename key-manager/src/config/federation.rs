@@ -1,0 +1,25 @@
+//! How are third-party providers heard of, and asked?
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::value;
+
+/// `[control_plane]`: who says which providers there are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlPlaneConfig {
+    /// Empty: nobody, and there are none.
+    pub address: String,
+}
+
+/// `[federation]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FederationConfig {
+    #[serde(deserialize_with = "value::five_minutes_at_most")]
+    pub refresh: Duration,
+    #[serde(deserialize_with = "value::five_minutes_at_most")]
+    pub pause: Duration,
+}
