@@ -62,8 +62,10 @@ async fn main() -> anyhow::Result<()> {
     let (signed, opaque) = (client(&admin, "").await?, client(&admin, "opaque").await?);
     let first = gateways.first().context("a channel")?;
     let (jwt, sealed) = (token(first, &signed).await?, token(first, &opaque).await?);
-    let introspect =
-        |token: &str| Question::Introspect(IntrospectRequest { token: token.to_owned() });
+    let introspect = |token: &str| {
+        let token = token.to_owned();
+        Question::Introspect(IntrospectRequest { token, ..IntrospectRequest::default() })
+    };
     let table = [
         ("token, ES256", Question::Token(signed)),
         ("token, opaque", Question::Token(opaque)),
