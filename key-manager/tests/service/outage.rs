@@ -48,7 +48,7 @@ async fn requests_hear_that_it_is_temporary_and_work_again_when_the_database_is_
     server.kill();
     // What was read a moment ago is believed for three seconds.
     let noticed = async {
-        while said(&ask().await) == "200" {
+        while said(&Box::pin(ask()).await) == "200" {
             clock.sleep(Duration::from_millis(50)).await;
         }
     };
