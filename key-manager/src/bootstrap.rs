@@ -16,7 +16,7 @@ use crate::client_auth::{AssertionRules, Authenticator, Certificates, KnownClien
 use crate::config::{CollectorConfig, Config, OutboundConfig};
 use crate::directory::Directory;
 use crate::edge;
-use crate::endpoint::{Authority, Farewells, Theme};
+use crate::endpoint::{Authority, Farewells, Issuer, PasskeyUse, Theme};
 use crate::federation::{Disk, Federation, FederationRules, follow};
 use crate::fraud::{Fraud, Places};
 use crate::grant::{Grants, Trust};
@@ -153,6 +153,7 @@ pub async fn assemble(
         passwords: Passwords::new(config.login.passwords(), host.tasks.clone())?,
         refresh: config.refresh.rules(),
         login: config.login.rules(),
+        passkeys: passkeys(config).map(Arc::new),
         keeper: Arc::new(keeper),
         log: Arc::new(log),
         audit,
@@ -254,6 +255,26 @@ fn directory(config: &Config, host: &Host) -> anyhow::Result<Option<Directory>> 
     let Some(rules) = config.ldap.0.clone() else { return Ok(None) };
     let opened = Directory::new(*rules, host.clock.clone(), host.tasks.clone());
     opened.map(Some).context("ldap cannot be used")
+}
+
+/// Where passkeys are for: a host that has a name, with our pages under it.
+fn passkeys(config: &Config) -> Option<webauthn::Site> {
+    if config.login.passkeys == PasskeyUse::Off {
+        return None;
+    }
+    let url = |issuer: &Issuer| url::Url::parse(issuer.as_str()).ok();
+    let own = url(&config.issuer.url)?;
+    let Some(id) = own.domain().map(str::to_owned) else {
+        tracing::info!("no passkeys: the host of issuer.url has no name");
+        return None;
+    };
+    let below = format!(".{id}");
+    let bases = config.clients.addresses.iter().chain([&config.issuer.url]).filter_map(url);
+    let ours = bases.filter(|base| {
+        base.domain().is_some_and(|domain| domain == id || domain.ends_with(&below))
+    });
+    let origins = ours.map(|base| base.origin().ascii_serialization()).collect();
+    Some(webauthn::Site { id, origins })
 }
 
 fn certificates(config: &Config, host: &Host) -> anyhow::Result<Certificates> {

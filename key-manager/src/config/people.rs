@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::value;
 use crate::directory::{DirectoryRules, RulesError};
-use crate::endpoint::{LoginRules, Mfa, SignUp};
+use crate::endpoint::{LoginRules, Mfa, PasskeyUse, SignUp};
 use crate::store::Failures;
 use crate::vault::PasswordRules;
 
@@ -73,6 +73,8 @@ pub struct LoginConfig {
     pub idle: i64,
     #[serde(deserialize_with = "value::mfa")]
     pub mfa: Mfa,
+    #[serde(deserialize_with = "value::passkeys")]
+    pub passkeys: PasskeyUse,
     pub hashes: usize,
     pub waiting: usize,
     /// KiB.
@@ -100,6 +102,7 @@ impl LoginConfig {
             life_seconds: self.life,
             idle_seconds: self.idle,
             mfa: self.mfa,
+            passkeys: self.passkeys,
             signup: self.signup,
             name: self.limits(self.failures),
             network: self.limits(self.failures_of_network),

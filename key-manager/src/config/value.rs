@@ -8,7 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::domain::{Scopes, TokenAlgorithm};
-use crate::endpoint::{Issuer, Mfa, SignUp};
+use crate::endpoint::{Issuer, Mfa, PasskeyUse, SignUp};
 use crate::grant::GrantKind;
 use crate::registration::Access;
 
@@ -76,6 +76,15 @@ pub(super) fn signup<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignU
         "approval" => Ok(SignUp::Approval),
         "on" => Ok(SignUp::On),
         _ => Err(D::Error::custom("this is off, approval or on")),
+    }
+}
+
+pub(super) fn passkeys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PasskeyUse, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "off" => Ok(PasskeyUse::Off),
+        "second" => Ok(PasskeyUse::Second),
+        "login" => Ok(PasskeyUse::Login),
+        _ => Err(D::Error::custom("this is off, second or login")),
     }
 }
 

@@ -11,6 +11,13 @@ pub enum LoginMethod {
     Authenticator,
     /// A password, and a recovery code.
     Recovery,
+    /// A passkey that knows its person and stays where it is.
+    Passkey,
+    /// The same, that is copied to other devices of its person.
+    SyncedPasskey,
+    /// A password, and a passkey.
+    PasswordPasskey,
+    PasswordSyncedPasskey,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +25,15 @@ pub enum LoginMethod {
 pub struct UnknownLogin(String);
 
 impl LoginMethod {
-    const ALL: [Self; 3] = [Self::Password, Self::Authenticator, Self::Recovery];
+    const ALL: [Self; 7] = [
+        Self::Password,
+        Self::Authenticator,
+        Self::Recovery,
+        Self::Passkey,
+        Self::SyncedPasskey,
+        Self::PasswordPasskey,
+        Self::PasswordSyncedPasskey,
+    ];
 
     /// What `acr` says of a login with a password alone.
     pub const ONE_FACTOR: &str = "urn:turnpike:acr:password";
@@ -31,6 +46,10 @@ impl LoginMethod {
             Self::Password => "pwd",
             Self::Authenticator => "pwd otp",
             Self::Recovery => "pwd recovery",
+            Self::Passkey => "hwk",
+            Self::SyncedPasskey => "swk",
+            Self::PasswordPasskey => "pwd hwk",
+            Self::PasswordSyncedPasskey => "pwd swk",
         }
     }
 
@@ -40,6 +59,10 @@ impl LoginMethod {
             Self::Password => &["pwd"],
             Self::Authenticator => &["pwd", "otp", "mfa"],
             Self::Recovery => &["pwd", "mfa"],
+            Self::Passkey => &["hwk", "user", "mfa"],
+            Self::SyncedPasskey => &["swk", "user", "mfa"],
+            Self::PasswordPasskey => &["pwd", "hwk", "user", "mfa"],
+            Self::PasswordSyncedPasskey => &["pwd", "swk", "user", "mfa"],
         }
     }
 
@@ -48,7 +71,8 @@ impl LoginMethod {
         if self.is_second() { Self::TWO_FACTORS } else { Self::ONE_FACTOR }
     }
 
-    /// Whether there was a second factor.
+    /// Whether there was a second factor. A passkey that knows its person is something that they have,
+    /// and something that they know or are.
     pub const fn is_second(self) -> bool {
         !matches!(self, Self::Password)
     }

@@ -7,10 +7,11 @@ use super::account_page::{self, AccountPage};
 use super::factor_pages::{self, RecoveryPage};
 use super::farewell::end_session;
 use super::interaction::{OWN_PAGE, ask_login, cookie};
+use super::passkey_pages::{self, NewPasskeyPage};
 use super::response::see_other;
 use super::second_factor::{self, Missing, renew_codes};
 use super::ticket::Ticket;
-use super::{Authority, Mfa, Refusal, Reply, Request, login};
+use super::{Authority, LoginRules, Mfa, PasskeyUse, Refusal, Reply, Request, login, passkeys};
 use crate::audit::Event;
 use crate::domain::{ClientId, LoginMethod, Password, User};
 use crate::form::Form;
@@ -83,13 +84,13 @@ pub(super) async fn visitor<'v>(
         return ask_login(authority, OWN_PAGE, ticket, cookie.as_deref(), "", false).map(Err);
     };
     // A login from before the app was set up does not reach the form that removes it.
-    if authority.store.authenticator(&user.id).await?.is_some() {
+    if second_factor::has(authority, &user).await? {
         LoginMethod::TWO_FACTORS.clone_into(&mut ticket.acr);
     }
     let missing = second_factor::missing(authority, &ticket, &user, Some(&session)).await?;
     if let Some(missing) = missing {
         ticket.bind(authority, &cookie);
-        return second_factor::ask(authority, ticket, &user, missing).map(Err);
+        return second_factor::ask(authority, ticket, &user, missing).await.map(Err);
     }
     Ok(Ok(Visitor { authority, request, session, user, cookie }))
 }
@@ -103,6 +104,7 @@ impl Visitor<'_> {
         let consents = store.consents(&self.user.id, LISTED).await?;
         let authenticator = store.authenticator(&self.user.id).await?;
         let codes_left = store.recovery_codes_left(&self.user.id).await?;
+        let passkeys = second_factor::passkeys(self.authority, &self.user).await?;
         Ok(account_page::account(&AccountPage {
             name: self.user.name.as_str(),
             action: &self.authority.issuer.local("account"),
@@ -113,6 +115,7 @@ impl Visitor<'_> {
             consents: &consents,
             mfa: self.authority.login.mfa,
             authenticator: authenticator.as_ref(),
+            passkeys: self.may_have_passkeys().then_some(&passkeys),
             codes_left,
         }))
     }
@@ -133,6 +136,9 @@ impl Visitor<'_> {
             "add-app" => self.add_app(field("password")).await,
             "remove-app" => self.remove_app(field("password")).await,
             "new-codes" => self.new_codes(field("password")).await,
+            "add-passkey" => self.add_passkey(field("password")).await,
+            "keep-passkey" => self.keep_passkey(form).await,
+            "remove-passkey" => self.remove_passkey(field("password"), field("passkey")).await,
             _ => Err(Refusal::invalid("this form is not known")),
         }
     }
@@ -188,7 +194,8 @@ impl Visitor<'_> {
         }
         let mut ticket = Ticket::of_page(self.authority, &self.authority.issuer.local("account"));
         ticket.bind(self.authority, &self.cookie);
-        second_factor::ask(self.authority, ticket, &self.user, Missing::App).map(Done::Shown)
+        let page = second_factor::ask(self.authority, ticket, &self.user, Missing::App).await;
+        page.map(Done::Shown)
     }
 
     async fn remove_app(&self, password: &str) -> Result<Done, Refusal> {
@@ -201,10 +208,14 @@ impl Visitor<'_> {
     }
 
     async fn new_codes(&self, password: &str) -> Result<Done, Refusal> {
-        let has = self.authority.store.authenticator(&self.user.id).await?.is_some();
+        let has = second_factor::has(self.authority, &self.user).await?;
         if !has || !self.is_themselves(password).await? {
             return Ok(Done::Said("wrong"));
         }
+        self.show_codes().await
+    }
+
+    async fn show_codes(&self) -> Result<Done, Refusal> {
         let codes = renew_codes(self.authority, self.request, &self.user).await?;
         let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
         Ok(Done::Shown(factor_pages::recovery(&RecoveryPage {
@@ -213,5 +224,59 @@ impl Visitor<'_> {
             redirect: "",
             codes: &codes,
         })))
+    }
+
+    /// Where nobody is asked for a second factor, they are good for logins without a password.
+    fn may_have_passkeys(&self) -> bool {
+        let LoginRules { mfa, passkeys, .. } = self.authority.login;
+        let useful = mfa != Mfa::Off || passkeys == PasskeyUse::Login;
+        useful && passkeys::site(self.authority).is_some()
+    }
+
+    async fn add_passkey(&self, password: &str) -> Result<Done, Refusal> {
+        let site = passkeys::site(self.authority).filter(|_| self.may_have_passkeys());
+        let site = site.ok_or_else(|| Refusal::invalid("passkeys are not used here"))?;
+        if !self.is_themselves(password).await? {
+            return Ok(Done::Said("wrong"));
+        }
+        let page = self.authority.issuer.local("account");
+        let mut ticket = Ticket::of_page(self.authority, &page);
+        ticket.bind(self.authority, &self.cookie);
+        let known = second_factor::passkeys(self.authority, &self.user).await?;
+        let (sealed, options) =
+            passkeys::ask_new(self.authority, site, ticket, &self.user, &known)?;
+        Ok(Done::Shown(passkey_pages::new_passkey(&NewPasskeyPage {
+            action: &page,
+            mark: &self.mark(&page)?,
+            request: &sealed,
+            options: &options,
+        })))
+    }
+
+    async fn keep_passkey(&self, form: &Form) -> Result<Done, Refusal> {
+        if !self.may_have_passkeys() {
+            return Err(Refusal::invalid("passkeys are not used here"));
+        }
+        let field = |name| form.find(name).unwrap_or_default();
+        let first = !second_factor::has(self.authority, &self.user).await?;
+        let said = (form.find("asked"), field("answer"), field("title"));
+        if !passkeys::keep_new(self.authority, self.request, &self.user, said).await? {
+            return Ok(Done::Said("passkey-known"));
+        }
+        tracing::info!(user = self.user.id, "passkey set up");
+        // Who loses their only second factor has to get in all the same.
+        if first && self.authority.login.mfa != Mfa::Off {
+            return self.show_codes().await;
+        }
+        Ok(Done::Said("passkey"))
+    }
+
+    async fn remove_passkey(&self, password: &str, id: &str) -> Result<Done, Refusal> {
+        if !self.is_themselves(password).await? {
+            return Ok(Done::Said("wrong"));
+        }
+        let event = self.event("passkey.removed").with("passkey", id);
+        self.authority.audit.noting(event).remove_passkey(&self.user.id, id).await?;
+        Ok(Done::Said("passkey-gone"))
     }
 }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::pages::{escape, render};
 use super::{Mfa, Reply};
 use crate::domain::LoginMethod;
-use crate::store::{StoredAuthenticator, StoredConsent, StoredSession};
+use crate::store::{StoredAuthenticator, StoredConsent, StoredPasskey, StoredSession};
 
 pub(super) struct AccountPage<'p> {
     pub(super) name: &'p str,
@@ -21,13 +21,16 @@ pub(super) struct AccountPage<'p> {
     pub(super) consents: &'p [StoredConsent],
     pub(super) mfa: Mfa,
     pub(super) authenticator: Option<&'p StoredAuthenticator>,
+    /// `None`: there are none here.
+    pub(super) passkeys: Option<&'p Vec<StoredPasskey>>,
     pub(super) codes_left: u64,
 }
 
 pub(super) fn account(page: &AccountPage<'_>) -> Reply {
     let body = format!(
         "<h1>Your account</h1><p>You are logged in as <strong>{name}</strong>.</p>{said}\
-         {sessions}{consents}{factors}<h2>Password</h2>{password}",
+         {sessions}{consents}{factors}{passkeys}<h2>Password</h2>{password}",
+        passkeys = page.passkeys.map(|passkeys| listed(page, passkeys)).unwrap_or_default(),
         name = escape(page.name),
         said = said(page.said),
         sessions = sessions(page),
@@ -78,6 +81,11 @@ fn said(word: &str) -> String {
         "consent" => ("done", "The application has no access any more."),
         "password" => ("done", "The password is changed. Other logins have ended."),
         "app" => ("done", "The authenticator app is removed."),
+        "passkey" => ("done", "The passkey is set up."),
+        "passkey-gone" => ("done", "The passkey is removed."),
+        "passkey-known" => {
+            ("wrong", "Nothing was changed: this passkey is known, or you have too many.")
+        }
         "wrong" => ("wrong", "Nothing was changed: the password is wrong."),
         "elsewhere" => {
             ("wrong", "Nothing was changed: your password is kept by your organisation.")
@@ -97,6 +105,10 @@ fn sessions(page: &AccountPage<'_>) -> String {
             LoginMethod::Password => "a password",
             LoginMethod::Authenticator => "a password and an app",
             LoginMethod::Recovery => "a password and a recovery code",
+            LoginMethod::Passkey | LoginMethod::SyncedPasskey => "a passkey",
+            LoginMethod::PasswordPasskey | LoginMethod::PasswordSyncedPasskey => {
+                "a password and a passkey"
+            }
         };
         let end = form(page, "end-session", &hidden("session", &session.id), "End it");
         format!(
@@ -125,6 +137,39 @@ fn consents(page: &AccountPage<'_>) -> String {
     let entries: String = page.consents.iter().map(entry).collect();
     let none = if entries.is_empty() { "<p>None.</p>" } else { "" };
     format!("<h2>Applications that you gave access</h2>{none}<ul>{entries}</ul>")
+}
+
+fn listed(page: &AccountPage<'_>, passkeys: &[StoredPasskey]) -> String {
+    let entry = |(place, passkey): (usize, &StoredPasskey)| {
+        let used = match passkey.used_at {
+            0 => "never used".to_owned(),
+            at => format!("used last {}", time(at)),
+        };
+        let field = password_field(&format!("passkey-{place}"), "Your password");
+        let fields = format!("{}{field}", hidden("passkey", &passkey.id));
+        format!(
+            "<li><strong>{name}</strong> since {since}, {used}{form}</li>",
+            name = escape(&passkey.name),
+            since = time(passkey.created_at),
+            form = form(page, "remove-passkey", &fields, "Remove it"),
+        )
+    };
+    let entries: String = passkeys.iter().enumerate().map(entry).collect();
+    let add = form(
+        page,
+        "add-passkey",
+        &password_field("add-passkey", "Your password"),
+        "Make a passkey",
+    );
+    // Without an app these would have no place.
+    let codes = if page.authenticator.is_none() && !passkeys.is_empty() && page.mfa != Mfa::Off {
+        let field = password_field("codes", "Your password");
+        let renew = form(page, "new-codes", &field, "New recovery codes");
+        format!("<p>{} recovery codes are left.</p>{renew}", page.codes_left)
+    } else {
+        String::new()
+    };
+    format!("<h2>Passkeys</h2><ul>{entries}</ul>{add}{codes}")
 }
 
 fn factors(page: &AccountPage<'_>) -> String {

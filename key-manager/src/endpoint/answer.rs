@@ -5,8 +5,8 @@ use http::Method;
 use super::paths::Endpoint;
 use super::{
     Authority, Peer, Refusal, Reply, Request, account, authorize, backchannel, cors, device,
-    discovery, interaction, introspect, jwks, logout, pages, pushed, register, reply, revoke,
-    second_factor, sign_up, token, userinfo,
+    discovery, interaction, introspect, jwks, logout, pages, passkeys, pushed, register, reply,
+    revoke, second_factor, sign_up, token, userinfo,
 };
 
 /// Answers a request. Never fails: a refusal is an answer too.
@@ -81,6 +81,7 @@ async fn serve(
         Endpoint::Login => interaction::log_in(authority, request).await,
         Endpoint::Consent => interaction::decide(authority, request).await,
         Endpoint::Factor => second_factor::answered(authority, request).await,
+        Endpoint::Passkey => passkeys::log_in(authority, request).await,
         Endpoint::Continue => interaction::go_on(authority, request).await,
         Endpoint::SignUp => sign_up::sign_up(authority, request).await,
         Endpoint::Token => token::token(authority, request).await,
@@ -101,6 +102,7 @@ impl Endpoint {
                 | Self::Login
                 | Self::Consent
                 | Self::Factor
+                | Self::Passkey
                 | Self::Continue
                 | Self::Account
                 | Self::SignUp
@@ -137,6 +139,7 @@ impl Endpoint {
             Self::Logout => "logout",
             Self::Consent => "consent",
             Self::Factor => "factor",
+            Self::Passkey => "passkey",
             Self::Continue => "continue",
             Self::Account => "account",
             Self::SignUp => "signup",

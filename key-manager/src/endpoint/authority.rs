@@ -38,6 +38,8 @@ pub struct Authority {
     pub directory: Option<Directory>,
     pub refresh: RefreshRules,
     pub login: LoginRules,
+    /// Where passkeys are for; `None`: there are none.
+    pub passkeys: Option<Arc<webauthn::Site>>,
     pub keeper: Arc<Keeper>,
     pub log: Arc<RevocationLog>,
     /// What pages wear.

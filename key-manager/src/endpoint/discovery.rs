@@ -6,7 +6,7 @@ use jose::Algorithm;
 use serde_json::{Value, json};
 
 use super::response::Mode;
-use super::{Authority, Mfa, Reply, SignUp, reply};
+use super::{Authority, Mfa, PasskeyUse, Reply, SignUp, reply};
 use crate::binding::PROOF_ALGORITHMS;
 use crate::client_auth::ASSERTION_ALGORITHMS;
 use crate::domain::{AuthMethod, LoginMethod, Profile, ResponseType, TokenAlgorithm};
@@ -136,9 +136,10 @@ fn grant_types(authority: &Authority) -> Vec<String> {
 
 /// What a login can prove here (OpenID Connect Discovery section 3).
 fn acr(authority: &Authority) -> &'static [&'static str] {
+    let alone = authority.passkeys.is_some() && authority.login.passkeys == PasskeyUse::Login;
     match authority.login.mfa {
-        Mfa::Off => &[LoginMethod::ONE_FACTOR],
-        Mfa::Optional => &[LoginMethod::ONE_FACTOR, LoginMethod::TWO_FACTORS],
+        Mfa::Off if !alone => &[LoginMethod::ONE_FACTOR],
+        Mfa::Off | Mfa::Optional => &[LoginMethod::ONE_FACTOR, LoginMethod::TWO_FACTORS],
         Mfa::Required => &[LoginMethod::TWO_FACTORS],
     }
 }

@@ -4,8 +4,8 @@ use http::StatusCode;
 use qrcodegen::{QrCode, QrCodeEcc};
 use url::Url;
 
-use super::Reply;
-use super::pages::{escape, render};
+use super::pages::{escape, render, scripted};
+use super::{Reply, passkey_pages};
 
 /// Asks for a code.
 pub(super) struct CodePage<'p> {
@@ -13,6 +13,8 @@ pub(super) struct CodePage<'p> {
     pub(super) request: &'p str,
     pub(super) redirect: &'p str,
     pub(super) wrong: bool,
+    /// The form of their passkeys; `None`: they have none.
+    pub(super) passkey: Option<&'p str>,
 }
 
 /// Shows the seed of an app that is being set up, and asks for its first code.
@@ -63,9 +65,12 @@ pub(super) fn code(page: &CodePage<'_>) -> Reply {
     let body = format!(
         "<h1>Enter your code</h1>\
          <p>Type the six digits that your authenticator app shows, or one of your recovery codes.</p>\
-         {form}"
+         {form}{passkey}{script}",
+        passkey = page.passkey.unwrap_or_default(),
+        script = page.passkey.map(|_| passkey_pages::script()).unwrap_or_default(),
     );
-    render(StatusCode::OK, "Enter your code", &body, Some(page.redirect))
+    let script = page.passkey.map(|_| passkey_pages::SCRIPT_HASH);
+    scripted(StatusCode::OK, "Enter your code", &body, Some(page.redirect), script)
 }
 
 pub(super) fn enrol(page: &EnrolPage<'_>) -> Reply {

@@ -10,7 +10,8 @@ use super::pages::{self, ConsentPage, LoginPage};
 use super::response::see_other;
 use super::ticket::Ticket;
 use super::{
-    Authority, Refusal, Reply, Request, SignUp, login, second_factor, sign_up, small_print,
+    Authority, Refusal, Reply, Request, SignUp, login, passkeys, second_factor, sign_up,
+    small_print,
 };
 use crate::audit::Event;
 use crate::domain::{Client, LoginMethod, Scopes, User};
@@ -97,7 +98,7 @@ async fn proceed(
         }
         (Some(missing), _) => {
             ticket.bind(authority, cookie);
-            second_factor::ask(authority, ticket, user, missing)
+            second_factor::ask(authority, ticket, user, missing).await
         }
         (None, Some(client)) => agree(authority, client, ticket, session, user, cookie).await,
         (None, None) => arrive(authority, ticket, session, user, cookie).await,
@@ -145,7 +146,7 @@ pub(super) async fn enter(
     before: Option<&str>,
 ) -> Result<Reply, Refusal> {
     if let Some(missing) = second_factor::missing(authority, &ticket, user, None).await? {
-        return second_factor::ask(authority, ticket, user, missing);
+        return second_factor::ask(authority, ticket, user, missing).await;
     }
     // A new cookie, so that one that was known before the login is worth nothing after it.
     let method = LoginMethod::Password;
@@ -264,6 +265,7 @@ pub(super) fn ask_login(
     wrong: bool,
 ) -> Result<Reply, Refusal> {
     let fresh = bind(authority, &mut ticket, cookie);
+    let passkey = passkeys::login_form(authority, &ticket)?;
     let mut page = pages::login(&LoginPage {
         client: whither,
         action: &authority.issuer.local("login"),
@@ -274,6 +276,7 @@ pub(super) fn ask_login(
         sign_up: (authority.login.signup != SignUp::Off)
             .then(|| authority.issuer.local("signup"))
             .as_deref(),
+        passkey: passkey.as_deref(),
     });
     if let Some(fresh) = fresh {
         keep(&mut page, &fresh)?;

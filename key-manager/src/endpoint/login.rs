@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use http::header;
 
-use super::{Authority, Refusal, Request, SignUp};
+use super::{Authority, PasskeyUse, Refusal, Request, SignUp};
 use crate::accounts::{self, AccountError};
 use crate::audit::Event;
 use crate::directory::Directory;
@@ -33,6 +33,7 @@ pub struct LoginRules {
     /// And after so many in which the browser did not come.
     pub idle_seconds: i64,
     pub mfa: Mfa,
+    pub passkeys: PasskeyUse,
     pub signup: SignUp,
     /// For one name.
     pub name: Failures,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::sign_up::Trouble;
-use super::{Refusal, Reply};
+use super::{Refusal, Reply, passkey_pages};
 
 /// A page on its way to `Theme::dress`, which makes its head, its style and its policy.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub(super) struct LoginPage<'p> {
     pub(super) wrong: bool,
     /// Where one makes an account; `None`: not here.
     pub(super) sign_up: Option<&'p str>,
+    /// The form of passkeys; `None`: there are none.
+    pub(super) passkey: Option<&'p str>,
 }
 
 /// Asks for a name and a password of a new account.
@@ -93,7 +95,9 @@ pub(super) fn login(page: &LoginPage<'_>) -> Reply {
          <label for=\"password\">Password</label>\
          <input id=\"password\" name=\"password\" type=\"password\" \
          autocomplete=\"current-password\" required>\
-         <button type=\"submit\">Log in</button></form>{sign_up}",
+         <button type=\"submit\">Log in</button></form>{passkey}{sign_up}{script}",
+        passkey = page.passkey.unwrap_or_default(),
+        script = page.passkey.map(|_| passkey_pages::script()).unwrap_or_default(),
         sign_up =
             page.sign_up.map(|action| create_button(action, page.request)).unwrap_or_default(),
         client = escape(page.client),
@@ -101,7 +105,8 @@ pub(super) fn login(page: &LoginPage<'_>) -> Reply {
         request = escape(page.request),
         name = escape(page.name),
     );
-    render(StatusCode::OK, "Log in", &body, Some(page.redirect))
+    let script = page.passkey.map(|_| passkey_pages::SCRIPT_HASH);
+    scripted(StatusCode::OK, "Log in", &body, Some(page.redirect), script)
 }
 
 fn create_button(action: &str, request: &str) -> String {
@@ -260,7 +265,7 @@ pub(super) fn post_back(redirect: &str, pairs: &[(&str, &str)]) -> Reply {
         action = escape(redirect),
         fields = fields.concat(),
     );
-    page(StatusCode::OK, "Go on", &body, Some(redirect), Some(SEND_HASH))
+    scripted(StatusCode::OK, "Go on", &body, Some(redirect), Some(SEND_HASH))
 }
 
 /// For what cannot be told the client, because nobody knows where it is (RFC 6749 section
@@ -290,11 +295,11 @@ pub(super) fn render(
     body: &str,
     redirect: Option<&str>,
 ) -> Reply {
-    page(status, title, body, redirect, None)
+    scripted(status, title, body, redirect, None)
 }
 
 /// `script` is the source expression of one that may run.
-fn page(
+pub(super) fn scripted(
     status: StatusCode,
     title: &'static str,
     body: &str,
@@ -388,6 +393,7 @@ mod tests {
                 name: "",
                 wrong: false,
                 sign_up: None,
+                passkey: None,
             };
             let mut reply = login(&page);
             Theme::default().dress(&mut reply);

@@ -39,6 +39,8 @@ pub(super) enum Endpoint {
     Consent,
     /// A code of a second factor.
     Factor,
+    /// A passkey in the place of a password.
+    Passkey,
     /// From a page that had nothing to ask.
     Continue,
     /// The person's own page.
@@ -111,6 +113,7 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/logout" => Some(Endpoint::Logout),
         "/consent" => Some(Endpoint::Consent),
         "/factor" => Some(Endpoint::Factor),
+        "/passkey" => Some(Endpoint::Passkey),
         "/continue" => Some(Endpoint::Continue),
         "/account" => Some(Endpoint::Account),
         "/signup" => Some(Endpoint::SignUp),

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::factor_pages::{self, CodePage, EnrolPage, RecoveryPage};
 use super::interaction::{arrive, cookie, keep};
 use super::ticket::Ticket;
-use super::{Authority, Mfa, Refusal, Reply, Request, login};
+use super::{Authority, Mfa, Refusal, Reply, Request, login, passkeys};
 use crate::audit::Event;
 use crate::domain::{LoginMethod, User};
-use crate::store::{Failures, StoredAuthenticator, StoredSession};
+use crate::store::{Failures, StoredAuthenticator, StoredPasskey, StoredSession};
 use crate::vault::{Seed, VaultError, new_recovery_codes, recovery_code};
 
 /// Half a login is good so long.
@@ -41,6 +41,8 @@ struct Half {
     at: i64,
     /// Of the app that is being set up.
     seed: Option<String>,
+    /// What a passkey signs.
+    challenge: String,
 }
 
 /// What a login lacks; `session` is the one that there is already.
@@ -59,16 +61,32 @@ pub(super) async fn missing(
         return Ok(None);
     }
     // Who has an app is asked for its code at every login.
-    let has = authority.store.authenticator(&user.id).await?.is_some();
-    Ok(match (has, wanted) {
+    Ok(match (has(authority, user).await?, wanted) {
         (true, _) => Some(Missing::Code),
         (false, true) => Some(Missing::App),
         (false, false) => None,
     })
 }
 
+/// Whether somebody has set up a second factor.
+pub(super) async fn has(authority: &Authority, user: &User) -> Result<bool, Refusal> {
+    let app = authority.store.authenticator(&user.id).await?.is_some();
+    Ok(app || !passkeys(authority, user).await?.is_empty())
+}
+
+/// The passkeys that a person can use here.
+pub(super) async fn passkeys(
+    authority: &Authority,
+    user: &User,
+) -> Result<Vec<StoredPasskey>, Refusal> {
+    match passkeys::site(authority) {
+        Some(_) => Ok(authority.store.passkeys(&user.id).await?),
+        None => Ok(Vec::new()),
+    }
+}
+
 /// Asks for what is missing.
-pub(super) fn ask(
+pub(super) async fn ask(
     authority: &Authority,
     ticket: Ticket,
     user: &User,
@@ -80,17 +98,26 @@ pub(super) fn ask(
         user_id: user.id.clone(),
         at: authority.clock.unix_seconds(),
         seed: seed.map(|seed| seed.text().as_str().to_owned()),
+        challenge: passkeys::challenge(),
     };
-    page(authority, &half, user, false)
+    page(authority, &half, user, false).await
 }
 
-fn page(authority: &Authority, half: &Half, user: &User, wrong: bool) -> Result<Reply, Refusal> {
+async fn page(
+    authority: &Authority,
+    half: &Half,
+    user: &User,
+    wrong: bool,
+) -> Result<Reply, Refusal> {
     let text = serde_json::to_vec(half).map_err(|error| Refusal::Failed(Box::new(error)))?;
     let sealed = authority.sealer.seal(PURPOSE, &text)?;
     let action = authority.issuer.local("factor");
     let (action, request, redirect) = (&action, &sealed, &half.ticket.redirect_uri);
     let Some(seed) = &half.seed else {
-        return Ok(factor_pages::code(&CodePage { action, request, redirect, wrong }));
+        let theirs = passkeys(authority, user).await?;
+        let form = passkeys::factor_form(authority, (action, request), &half.challenge, &theirs);
+        let passkey = form.as_deref();
+        return Ok(factor_pages::code(&CodePage { action, request, redirect, wrong, passkey }));
     };
     let uri = factor_pages::uri(authority.issuer.as_str(), user.name.as_str(), seed);
     Ok(factor_pages::enrol(&EnrolPage { action, request, redirect, wrong, seed, uri: &uri }))
@@ -106,17 +133,29 @@ pub(super) async fn answered(authority: &Authority, request: &Request) -> Result
     // Whoever was disabled, or whose logins were ended, begins anew.
     let user = user.filter(|user| !user.disabled && user.ended_until < half.at);
     let user = user.ok_or_else(old)?;
-    let typed = form.find("code").unwrap_or_default();
-    let Some(proof) = prove(authority, request, &half, &user, typed).await? else {
-        return page(authority, &half, &user, true);
+    let proof = match form.find("answer").filter(|answer| !answer.is_empty()) {
+        Some(answer) if half.seed.is_none() => {
+            let challenge = (half.challenge.as_str(), half.at);
+            let shown = passkeys::second(authority, request, &user, challenge, answer).await?;
+            shown.map(|passkey| Proof::Passkey { synced: passkey.synced })
+        }
+        _ => {
+            let typed = form.find("code").unwrap_or_default();
+            prove(authority, request, &half, &user, typed).await?
+        }
+    };
+    let Some(proof) = proof else {
+        return page(authority, &half, &user, true).await;
     };
     let method = match &proof {
         Proof::Recovery => LoginMethod::Recovery,
         Proof::Step | Proof::NewApp { .. } => LoginMethod::Authenticator,
+        Proof::Passkey { synced: false } => LoginMethod::PasswordPasskey,
+        Proof::Passkey { synced: true } => LoginMethod::PasswordSyncedPasskey,
     };
     let codes = match &proof {
         Proof::NewApp { seed, step } => Some(set_up(authority, request, &user, seed, *step).await?),
-        Proof::Step | Proof::Recovery => None,
+        Proof::Step | Proof::Recovery | Proof::Passkey { .. } => None,
     };
     let (session, cookie) =
         login::begin(authority, &user, method, request, before.as_deref()).await?;
@@ -156,6 +195,7 @@ enum Proof {
     Step,
     Recovery,
     NewApp { seed: Seed, step: i64 },
+    Passkey { synced: bool },
 }
 
 /// What the code proves; `None`: nothing.

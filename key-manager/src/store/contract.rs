@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use super::record::{
     AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
     Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredDevice,
-    StoredFamily, StoredKey, StoredPush, StoredSession, StoredUser, Use, Used,
+    StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSession, StoredUser, Use, Used,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 
@@ -219,7 +219,8 @@ pub trait Store: fmt::Debug + Send + Sync {
         authenticator: &StoredAuthenticator,
     ) -> Result<bool, StoreError>;
 
-    /// Removes the app of a person and their recovery codes. `false`: they had none.
+    /// Removes the app of a person, and their recovery codes if they have no passkey. `false`: they had
+    /// none.
     async fn remove_authenticator(&self, user: &str) -> Result<bool, StoreError>;
 
     /// Notes that the code of a time step was taken. `false`: that of this step or a later one was
@@ -233,6 +234,22 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn use_recovery_code(&self, user: &str, digest: &str) -> Result<bool, StoreError>;
 
     async fn recovery_codes_left(&self, user: &str) -> Result<u64, StoreError>;
+
+    /// The passkeys of a person, the oldest first.
+    async fn passkeys(&self, user: &str) -> Result<Vec<StoredPasskey>, StoreError>;
+
+    async fn passkey(&self, id: &str) -> Result<Option<StoredPasskey>, StoreError>;
+
+    /// Adds one. `false`: it is known, whosever it is, or its person has `most`.
+    async fn add_passkey(&self, passkey: &StoredPasskey, most: u32) -> Result<bool, StoreError>;
+
+    /// Removes one of a person, and their recovery codes if it was the last second factor. `false`:
+    /// there is none.
+    async fn remove_passkey(&self, user: &str, id: &str) -> Result<bool, StoreError>;
+
+    /// Notes that one was used. `false`: it has counted to there before, so there are two of it. Of
+    /// several at once one succeeds.
+    async fn use_passkey(&self, id: &str, counter: i64, now: i64) -> Result<bool, StoreError>;
 
     async fn add_code(&self, digest: &str, code: &StoredCode) -> Result<(), StoreError>;
 

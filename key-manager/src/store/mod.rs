@@ -12,7 +12,7 @@ pub use contract::{Store, StoreError};
 pub use record::{
     AuditHead, AuditLine, Chain, DeviceState, Failures, Grant, Joined, KeyChange, KeyHome, Ledger,
     Note, Noted, Rotation, Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
-    StoredDevice, StoredFamily, StoredKey, StoredPush, StoredSecret, StoredSession, StoredUser,
-    Use, Used,
+    StoredDevice, StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSecret, StoredSession,
+    StoredUser, Use, Used,
 };
 pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

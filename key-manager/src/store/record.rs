@@ -307,6 +307,26 @@ pub struct StoredAuthenticator {
     pub created_at: i64,
 }
 
+/// A passkey of a person, of which nothing is secret (KM-106).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPasskey {
+    /// As the authenticator names it, base64url.
+    pub id: String,
+    pub user_id: String,
+    /// As its person calls it.
+    pub name: String,
+    /// A `COSE_Key`, base64url.
+    pub key: String,
+    /// How often it has signed; 0: it does not count.
+    pub counter: i64,
+    /// Whether it may be copied to other devices of its person.
+    pub synced: bool,
+    /// Unix seconds.
+    pub created_at: i64,
+    /// Unix seconds; 0: never.
+    pub used_at: i64,
+}
+
 /// What a person allowed a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredConsent {

@@ -1,6 +1,8 @@
 //! Does the key manager keep its promises, on SQLite and on PostgreSQL alike?
 
 #[cfg(test)]
+mod authenticator;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod databases;
@@ -35,6 +37,8 @@ mod backchannel;
 mod bearers;
 #[cfg(test)]
 mod certificates;
+#[cfg(test)]
+mod chromium;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
@@ -75,6 +79,8 @@ mod logout;
 mod origins;
 #[cfg(test)]
 mod outage;
+#[cfg(test)]
+mod passkeys;
 #[cfg(test)]
 mod passwords;
 #[cfg(test)]

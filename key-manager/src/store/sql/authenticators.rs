@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::database::Database;
+use super::database::{Change, Database};
 use super::ledger::unsigned;
 use crate::store::{StoreError, StoredAuthenticator};
 
@@ -60,14 +60,24 @@ pub(super) async fn remove(database: &Database, user: &str) -> Result<bool, Stor
             if gone == 0 {
                 return Ok(false);
             }
-            sqlx::query("DELETE FROM recovery_code WHERE user_id = $1")
-                .bind(user)
-                .execute(&mut *change)
-                .await?;
+            forget_recovery(&mut change, user).await?;
             change.commit().await?;
             Ok(true)
         })
         .await
+}
+
+/// Recovery codes go with the last second factor.
+pub(super) async fn forget_recovery(change: &mut Change, user: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "DELETE FROM recovery_code WHERE user_id = $1
+         AND NOT EXISTS (SELECT 1 FROM authenticator WHERE user_id = $1)
+         AND NOT EXISTS (SELECT 1 FROM passkey WHERE user_id = $1)",
+    )
+    .bind(user)
+    .execute(&mut **change)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn use_step(

@@ -90,6 +90,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "client_version",
         text: include_str!("../../../migrations/0014_client_version.sql"),
     },
+    Migration {
+        version: 15,
+        name: "passkeys",
+        text: include_str!("../../../migrations/0015_passkeys.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

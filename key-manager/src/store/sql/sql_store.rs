@@ -10,13 +10,14 @@ use super::migrate::migrate;
 use super::url::DatabaseUrl;
 use super::{
     attempts, audit, authenticators, clients, codes, consents, devices, families, keys, ledger,
-    pushed, revocations, sessions, used, users,
+    passkeys, pushed, revocations, sessions, used, users,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 use crate::store::{
     AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
     Slower, Store, StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
-    StoredDevice, StoredFamily, StoredKey, StoredPush, StoredSession, StoredUser, Use, Used,
+    StoredDevice, StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSession, StoredUser,
+    Use, Used,
 };
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
@@ -261,6 +262,26 @@ impl Store for SqlStore {
 
     async fn use_recovery_code(&self, user: &str, digest: &str) -> Result<bool, StoreError> {
         authenticators::use_recovery(&self.0, user, digest).await
+    }
+
+    async fn passkeys(&self, user: &str) -> Result<Vec<StoredPasskey>, StoreError> {
+        passkeys::all(&self.0, user).await
+    }
+
+    async fn passkey(&self, id: &str) -> Result<Option<StoredPasskey>, StoreError> {
+        passkeys::find(&self.0, id).await
+    }
+
+    async fn add_passkey(&self, passkey: &StoredPasskey, most: u32) -> Result<bool, StoreError> {
+        passkeys::add(&self.0, passkey, most).await
+    }
+
+    async fn remove_passkey(&self, user: &str, id: &str) -> Result<bool, StoreError> {
+        passkeys::remove(&self.0, user, id).await
+    }
+
+    async fn use_passkey(&self, id: &str, counter: i64, now: i64) -> Result<bool, StoreError> {
+        passkeys::count(&self.0, id, counter, now).await
     }
 
     async fn recovery_codes_left(&self, user: &str) -> Result<u64, StoreError> {
