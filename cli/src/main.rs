@@ -12,6 +12,7 @@ mod apply;
 mod arguments;
 mod audit;
 mod backend;
+mod client_secrets;
 mod clients;
 mod failure;
 mod gateways;
@@ -93,6 +94,9 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         }
         Command::User(people::User::Claims(asked)) => people::set_claims(connection, asked).await?,
         Command::Key(asked) => signing_keys::run(connection, asked).await?,
+        Command::Client(people::Client::Secret(asked)) => {
+            client_secrets::run(connection, &clock, asked).await?
+        }
         Command::Client(people::Client::Add(asked)) => {
             people::add_client(connection, asked).await?
         }

@@ -15,6 +15,7 @@ use turnpike_proto::identity::v1::{
     SetClaimsRequest,
 };
 
+use crate::client_secrets;
 use crate::failure::Failure;
 use crate::gateways::time;
 use crate::output::{Report, Table};
@@ -94,6 +95,9 @@ impl Known {
 pub(crate) enum Client {
     /// Register an application in which people log in
     Add(AddClient),
+    /// What a client proves itself with
+    #[command(subcommand)]
+    Secret(client_secrets::Command),
 }
 
 #[derive(Args, Clone, Debug)]

@@ -12,7 +12,9 @@ use chassis::{Backoff, Host, outbound};
 
 use crate::audit::Audit;
 use crate::binding::{Nonces, ProofRules};
-use crate::client_auth::{AssertionRules, Authenticator, Certificates, KnownClients, RemoteKeys};
+use crate::client_auth::{
+    AssertionRules, Authenticator, Certificates, Guesses, KnownClients, RemoteKeys,
+};
 use crate::config::{CollectorConfig, Config, OutboundConfig};
 use crate::directory::Directory;
 use crate::edge;
@@ -25,7 +27,7 @@ use crate::issue::{Keeper, KeyRules, TokenRules, Wish};
 use crate::meter::Meter;
 use crate::revocation::{Cursor, Follower, Mark, RevocationLog, STALE};
 use crate::rpc;
-use crate::store::{SqlStore, Store, StoreError};
+use crate::store::{Failures, SqlStore, Store, StoreError};
 use crate::vault::{MasterKey, Passwords};
 
 /// Runs until shutdown is requested.
@@ -126,6 +128,10 @@ pub async fn assemble(
         },
         certificates: certificates(config, host)?,
         remote: Arc::clone(&remote),
+        guesses: Guesses::new(Failures {
+            free: config.clients.failures,
+            ..config.login.rules().network
+        }),
     };
     let proofs = proof_rules(config, &master)?;
     let log =

@@ -9,6 +9,7 @@ use jose::{Claims, Expectation, KeySet};
 
 use super::assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules, is_fapi2};
 use super::certificate::Certificates;
+use super::guesses::Guesses;
 use super::keys::{KeysError, RemoteKeys};
 use super::known::KnownClients;
 use super::method::{MethodError, Presented, Shown};
@@ -36,6 +37,16 @@ pub enum AuthError {
     Store(#[from] StoreError),
 }
 
+impl AuthError {
+    /// Whether somebody who does not know the secret hears this.
+    const fn is_a_guess(&self) -> bool {
+        matches!(
+            self,
+            Self::Wrong | Self::Assertion(AssertionError::Refused(jose::Refusal::Signature))
+        )
+    }
+}
+
 /// Who proves clients, as `bootstrap` put it together.
 #[derive(Debug)]
 pub struct Authenticator {
@@ -47,6 +58,8 @@ pub struct Authenticator {
     pub certificates: Certificates,
     /// The keys of clients that keep them themselves.
     pub remote: Arc<RemoteKeys>,
+    /// Who guesses secrets.
+    pub guesses: Guesses,
 }
 
 impl Authenticator {
@@ -84,8 +97,35 @@ impl Authenticator {
             return Err(AuthError::Wrong);
         };
         let StoredClient { client, secrets, .. } = stored.as_ref();
-        let method = client.authentication.method;
-        match (method, &credentials.shown) {
+        let guessable = client.authentication.method.has_secret()
+            && !matches!(credentials.shown, Shown::Nothing);
+        let attempt = guessable.then(|| self.guesses.begin(&client.id, presented.address, now));
+        let proven = self.prove(client, secrets, &presented, &credentials.shown, now).await;
+        match attempt {
+            None => proven?,
+            // Too many were wrong: whoever has to wait hears nothing else, also of a right one.
+            Some(None) => return Err(AuthError::Wrong),
+            Some(Some(attempt)) => {
+                if !proven.as_ref().is_err_and(AuthError::is_a_guess) {
+                    attempt.succeeded();
+                }
+                proven?;
+            }
+        }
+        Ok(client.clone())
+    }
+
+    /// By the method that was agreed with the client.
+    async fn prove(
+        &self,
+        client: &Client,
+        secrets: &[StoredSecret],
+        presented: &Presented<'_>,
+        shown: &Shown<'_>,
+        now: i64,
+    ) -> Result<(), AuthError> {
+        let (method, owner) = (client.authentication.method, client.id.as_str());
+        match (method, shown) {
             (AuthMethod::Secret, Shown::Secret(_, secret)) => {
                 self.prove_secret(owner, secret, secrets, now)?;
             }
@@ -117,7 +157,7 @@ impl Authenticator {
             (AuthMethod::Secret, _) => return Err(AuthError::Wrong),
             (other, _) => return Err(AuthError::OtherMethod { registered: other.name() }),
         }
-        Ok(client.clone())
+        Ok(())
     }
 
     /// A certificate that counts: where none are accepted, none was shown.

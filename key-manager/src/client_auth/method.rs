@@ -3,6 +3,8 @@
 //! Exactly one per request (RFC 6749 section 2.3, KM-051). A certificate counts as none here: a
 //! client may show one only to have its tokens bound to it.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -32,6 +34,8 @@ pub struct Presented<'r> {
     pub assertion_type: Option<&'r str>,
     /// In DER, as the connection or the gateway has it.
     pub certificate: Option<&'r [u8]>,
+    /// Where it comes from.
+    pub address: Option<IpAddr>,
 }
 
 /// A client's name and what shall prove it.

@@ -7,6 +7,7 @@
 mod assertion;
 mod certificate;
 mod distinguished;
+mod guesses;
 mod keys;
 mod known;
 mod method;
@@ -18,6 +19,7 @@ mod settings;
 pub use assertion::{ASSERTION_ALGORITHMS, AssertionError, AssertionRules, is_fapi2};
 pub use authenticate::{AuthError, Authenticator};
 pub use certificate::{Certificates, thumbprint};
+pub use guesses::Guesses;
 pub use keys::{KeysError, RemoteKeys};
 pub use known::KnownClients;
 pub use method::{Credentials, MethodError, Presented, Shown};

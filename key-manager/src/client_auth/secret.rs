@@ -42,6 +42,7 @@ pub fn new_secret(pepper: &Pepper, owner: &ClientId, now: i64) -> NewSecret {
     let plain = Zeroizing::new(chassis::random::token(32));
     let stored = StoredSecret {
         id: chassis::random::token(6),
+        label: String::new(),
         digest: pepper.digest(owner.as_str(), &plain),
         created_at: now,
         expires_at: None,

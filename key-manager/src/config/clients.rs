@@ -60,6 +60,8 @@ pub struct ClientsConfig {
     #[serde(deserialize_with = "value::skew")]
     pub skew: u32,
     pub remembered: u32,
+    /// Wrong secrets of a client from one network that are free.
+    pub failures: u32,
     /// Whether every client hands its authorization requests over first (RFC 9126).
     pub require_pushed: bool,
     /// Whether tokens may travel through the browser, for clients that are registered for it.

@@ -76,6 +76,7 @@ impl Request {
             assertion: form.find("client_assertion"),
             assertion_type: form.find("client_assertion_type"),
             certificate: self.peer.certificate.as_deref(),
+            address: self.peer.address,
         }
     }
 }

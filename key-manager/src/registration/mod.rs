@@ -6,6 +6,7 @@
 mod metadata;
 mod policy;
 mod profile;
+mod secrets;
 mod terms;
 
 use url::Url;
@@ -26,6 +27,7 @@ use crate::vault::VaultError;
 pub use metadata::{IMPLICIT, MetadataError, application, metadata};
 pub use policy::{Access, Forbidden, Policy, REGISTER_SCOPE, UnknownAccess};
 pub use profile::OutsideProfile;
+pub use secrets::{add_secret, list_secrets, remove_secret};
 pub use terms::{TermsError, WantedTerms};
 
 /// The longest name of a client, in bytes.
@@ -147,6 +149,14 @@ pub enum RegistrationError {
     Store(#[from] StoreError),
     #[error("the client has been removed")]
     Gone,
+    #[error("client_id: the client has no secrets, its method is {method}")]
+    Secretless { method: &'static str },
+    #[error("label: at most {} bytes, without control characters", secrets::LONGEST_LABEL)]
+    Label,
+    #[error("expires_at: this is past")]
+    Past,
+    #[error("client_id: the client has {} secrets, remove one first", secrets::MOST_SECRETS)]
+    Secrets,
     #[error("the keys for its tokens could not be made")]
     Keys(#[from] IssueError),
 }

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use super::record::{
     AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
     Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredDevice,
-    StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSession, StoredUser, Use, Used,
+    StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSecret, StoredSession, StoredUser,
+    Use, Used,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 
@@ -70,6 +71,17 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Puts another in the place of the client with its identifier. `false`: there is none.
     async fn replace_client(&self, client: &StoredClient) -> Result<bool, StoreError>;
+
+    /// Adds a secret to a client. `false`: there is no such client, or it has `most`.
+    async fn add_secret(
+        &self,
+        client: &ClientId,
+        secret: &StoredSecret,
+        most: u32,
+    ) -> Result<bool, StoreError>;
+
+    /// Takes a secret away from a client. `false`: it has none of that name.
+    async fn remove_secret(&self, client: &ClientId, id: &str) -> Result<bool, StoreError>;
 
     /// Removes a client and writes `end` to the log, both or none. `None`: there was none.
     async fn remove_client(&self, id: &ClientId, end: &Entry) -> Result<Option<u64>, StoreError>;

@@ -23,6 +23,8 @@ pub struct StoredClient {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSecret {
     pub id: String,
+    /// As people call it; may be empty.
+    pub label: String,
     /// HMAC-SHA-256 in base64url.
     pub digest: String,
     /// Unix seconds.

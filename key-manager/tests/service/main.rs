@@ -108,6 +108,8 @@ mod rpc;
 #[cfg(test)]
 mod saml;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod sign_up;
 #[cfg(test)]
 mod store;

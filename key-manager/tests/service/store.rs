@@ -60,6 +60,7 @@ fn client(id: &str) -> StoredClient {
     };
     let secret = |id: &str, expires_at| StoredSecret {
         id: id.to_owned(),
+        label: "old".to_owned(),
         digest: format!("digest of {id}"),
         created_at: 8,
         expires_at,

@@ -3,15 +3,19 @@
 use tonic::{Request, Response, Status};
 use turnpike_proto::identity::v1::clients_server::Clients;
 use turnpike_proto::identity::v1::{
-    RegisterClientRequest, RegisterClientResponse, RemoveClientRequest, RemoveClientResponse,
+    AddClientSecretRequest, AddClientSecretResponse, ListClientSecretsRequest,
+    ListClientSecretsResponse, RegisterClientRequest, RegisterClientResponse, RemoveClientRequest,
+    RemoveClientResponse, RemoveClientSecretRequest, RemoveClientSecretResponse,
 };
 
-use super::{caller, status};
+use super::{caller, status, to_proto};
 use crate::client_auth::Settings;
 use crate::domain::{About, ClientId, Requests};
 use crate::endpoint::Authority;
 use crate::federation::{Wanted, register as register_there, unregister};
-use crate::registration::{Application, WantedTerms, register, remove};
+use crate::registration::{
+    Application, WantedTerms, add_secret, list_secrets, register, remove, remove_secret,
+};
 
 #[derive(Debug)]
 pub(super) struct Registry(Authority);
@@ -145,4 +149,45 @@ impl Clients for Registry {
         }
         Ok(Response::new(RemoveClientResponse {}))
     }
+
+    async fn add_secret(
+        &self,
+        request: Request<AddClientSecretRequest>,
+    ) -> Result<Response<AddClientSecretResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
+        let AddClientSecretRequest { client_id, label, expires_at } = request.into_inner();
+        let expires_at = expires_at.map(|at| at.seconds);
+        let added = add_secret(&authority, &known(&client_id)?, &label, expires_at).await;
+        let (stored, plain) = added.map_err(|error| status::of_registration(&error))?;
+        let client_secret = plain.as_str().to_owned();
+        Ok(Response::new(AddClientSecretResponse { secret_id: stored.id, client_secret }))
+    }
+
+    async fn list_secrets(
+        &self,
+        request: Request<ListClientSecretsRequest>,
+    ) -> Result<Response<ListClientSecretsResponse>, Status> {
+        let id = known(&request.into_inner().client_id)?;
+        let secrets = list_secrets(&self.0, &id).await;
+        let secrets = secrets.map_err(|error| status::of_registration(&error))?;
+        let secrets = secrets.into_iter().map(to_proto::client_secret).collect();
+        Ok(Response::new(ListClientSecretsResponse { secrets }))
+    }
+
+    async fn remove_secret(
+        &self,
+        request: Request<RemoveClientSecretRequest>,
+    ) -> Result<Response<RemoveClientSecretResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
+        let RemoveClientSecretRequest { client_id, secret_id } = request.into_inner();
+        remove_secret(&authority, &known(&client_id)?, &secret_id)
+            .await
+            .map_err(|error| status::of_registration(&error))?;
+        Ok(Response::new(RemoveClientSecretResponse {}))
+    }
+}
+
+/// A name that could be that of a client.
+fn known(id: &str) -> Result<ClientId, Status> {
+    ClientId::parse(id).map_err(|_| Status::not_found("there is no such client"))
 }

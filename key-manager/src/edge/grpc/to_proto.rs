@@ -10,7 +10,7 @@ use crate::endpoint::Reply;
 use crate::federation::{self, KnownKeys, Member};
 use crate::issue::{Ring, Scheduled};
 use crate::revocation::Batch;
-use crate::store::AuditLine;
+use crate::store::{AuditLine, StoredSecret};
 
 pub(super) fn key_set(issuer: &str, ring: &Ring) -> proto::KeySet {
     proto::KeySet { issuer: issuer.to_owned(), jwks: ring.jwks().to_owned() }
@@ -60,6 +60,15 @@ pub(super) fn told(claims: Option<serde_json::Map<String, Value>>) -> proto::Int
         active: true,
         claims: Value::Object(claims).to_string(),
         ..proto::IntrospectResponse::default()
+    }
+}
+
+pub(super) fn client_secret(secret: StoredSecret) -> proto::ClientSecret {
+    proto::ClientSecret {
+        secret_id: secret.id,
+        label: secret.label,
+        created_at: Some(time(secret.created_at)),
+        expires_at: secret.expires_at.map(time),
     }
 }
 

@@ -18,7 +18,7 @@ const FIND: &str = "SELECT c.name, c.grant_types, c.scopes, c.access_token_secon
         c.redirect_uris, c.first_party, c.refresh_policy, c.auth_method, c.auth_algorithm, c.jwks,
         c.certificate_name, c.dpop_bound, c.certificate_bound, c.allow_no_pkce, c.jwks_uri, c.about, c.registration,
         c.require_pushed, c.require_signed, c.logout_uris, c.backchannel_logout_uri, c.terms,
-        s.sealed
+        s.sealed, s.label
     FROM client c LEFT JOIN client_secret s ON s.client_id = c.client_id
     WHERE c.client_id = $1 ORDER BY s.created_at, s.secret_id";
 
@@ -130,6 +130,7 @@ fn secret(row: &AnyRow) -> Result<Option<StoredSecret>, StoreError> {
     let expires_at: i64 = row.try_get(10)?;
     Ok(Some(StoredSecret {
         id,
+        label: row.try_get("label")?,
         digest: row.try_get(8)?,
         created_at: row.try_get(9)?,
         expires_at: Some(expires_at).filter(|at| *at > 0),
@@ -222,8 +223,8 @@ async fn add_secrets(change: &mut Change, stored: &StoredClient) -> Result<(), S
     for secret in &stored.secrets {
         sqlx::query(
             "INSERT INTO client_secret
-                 (client_id, secret_id, digest, created_at, expires_at, sealed)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+                 (client_id, secret_id, digest, created_at, expires_at, sealed, label)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(stored.client.id.as_str())
         .bind(secret.id.as_str())
@@ -231,10 +232,64 @@ async fn add_secrets(change: &mut Change, stored: &StoredClient) -> Result<(), S
         .bind(secret.created_at)
         .bind(secret.expires_at.unwrap_or(0))
         .bind(secret.sealed.as_str())
+        .bind(secret.label.as_str())
         .execute(&mut **change)
         .await?;
     }
     Ok(())
+}
+
+pub(super) async fn add_secret(
+    database: &Database,
+    client: &ClientId,
+    secret: &StoredSecret,
+    most: u32,
+) -> Result<bool, StoreError> {
+    let add = sqlx::query(
+        "INSERT INTO client_secret
+             (client_id, secret_id, digest, created_at, expires_at, sealed, label)
+         SELECT $1, $2, $3, $4, $5, $6, $7
+         WHERE (SELECT COUNT(*) FROM client_secret WHERE client_id = $1) < $8
+         AND EXISTS (SELECT 1 FROM client WHERE client_id = $1)",
+    )
+    .bind(client.as_str())
+    .bind(secret.id.as_str())
+    .bind(secret.digest.as_str())
+    .bind(secret.created_at)
+    .bind(secret.expires_at.unwrap_or(0))
+    .bind(secret.sealed.as_str())
+    .bind(secret.label.as_str())
+    .bind(i64::from(most));
+    changed(database, add).await
+}
+
+pub(super) async fn remove_secret(
+    database: &Database,
+    client: &ClientId,
+    id: &str,
+) -> Result<bool, StoreError> {
+    let gone = sqlx::query("DELETE FROM client_secret WHERE client_id = $1 AND secret_id = $2")
+        .bind(client.as_str())
+        .bind(id);
+    changed(database, gone).await
+}
+
+/// Changes the secrets of a client, which nobody remembers then as it was.
+async fn changed(
+    database: &Database,
+    statement: Query<'_, Any, AnyArguments>,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            if statement.execute(&mut *change).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            ledger::change_client(&mut change).await?;
+            change.commit().await?;
+            Ok(true)
+        })
+        .await
 }
 
 pub(super) async fn remove(

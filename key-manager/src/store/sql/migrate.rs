@@ -95,6 +95,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "passkeys",
         text: include_str!("../../../migrations/0015_passkeys.sql"),
     },
+    Migration {
+        version: 16,
+        name: "labels",
+        text: include_str!("../../../migrations/0016_labels.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -16,8 +16,8 @@ use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, Use
 use crate::store::{
     AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
     Slower, Store, StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
-    StoredDevice, StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSession, StoredUser,
-    Use, Used,
+    StoredDevice, StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSecret, StoredSession,
+    StoredUser, Use, Used,
 };
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
@@ -66,6 +66,19 @@ impl Store for SqlStore {
 
     async fn replace_client(&self, client: &StoredClient) -> Result<bool, StoreError> {
         clients::replace(&self.0, client).await
+    }
+
+    async fn add_secret(
+        &self,
+        client: &ClientId,
+        secret: &StoredSecret,
+        most: u32,
+    ) -> Result<bool, StoreError> {
+        clients::add_secret(&self.0, client, secret, most).await
+    }
+
+    async fn remove_secret(&self, client: &ClientId, id: &str) -> Result<bool, StoreError> {
+        clients::remove_secret(&self.0, client, id).await
     }
 
     async fn remove_client(&self, id: &ClientId, end: &Entry) -> Result<Option<u64>, StoreError> {
