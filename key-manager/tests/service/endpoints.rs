@@ -293,6 +293,7 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "refresh_token",
+        "urn:ietf:params:oauth:grant-type:saml2-bearer",
         "urn:ietf:params:oauth:grant-type:token-exchange"
       ],
       "id_token_signing_alg_values_supported": [
