@@ -92,6 +92,21 @@ async fn a_token_of_glewlwyd_is_taken_until_it_is_taken_back() {
     check(&stack, &resources.concat(), &provider).await;
 }
 
+/// A script that waits for Java. It passes on that it is asked to end; killed, it would leave Java behind.
+struct Keycloak(Process);
+
+impl Drop for Keycloak {
+    fn drop(&mut self) {
+        if self.0.is_running() {
+            self.0.signal("TERM");
+        }
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while self.0.is_running() && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
 /// A realm with a client for the shop, whose scopes are roles, and one for us.
 fn realm() -> Value {
     let mapper = |name: &str, mapper: &str, config: Value| {
@@ -157,10 +172,9 @@ async fn a_token_of_keycloak_is_taken_until_it_is_taken_back() {
         .arg(format!("--hostname=https://127.0.0.1:{port}"))
         .arg(format!("--https-certificate-file={}", pki.join("provider.pem").display()))
         .arg(format!("--https-certificate-key-file={}", pki.join("provider.key").display()))
-        .env("KC_RUN_IN_CONTAINER", "true")
         .env("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx512m");
     let log = stack.folder().join("keycloak.log");
-    let _keycloak = Process::start("Keycloak", &mut command, &log);
+    let _keycloak = Keycloak(Process::start("Keycloak", &mut command, &log));
     let issuer = format!("https://127.0.0.1:{port}/realms/corp");
     let metadata = format!("{issuer}/.well-known/openid-configuration");
     eventually("Keycloak answers", Duration::from_mins(10), || async {
