@@ -10,7 +10,9 @@ use turnpike_proto::admin::v1::applications_client::ApplicationsClient;
 use turnpike_proto::admin::v1::{GenerateKeyRequest, GetRequest};
 use turnpike_proto::identity::v1::clients_server::{Clients, ClientsServer};
 use turnpike_proto::identity::v1::{
-    RegisterClientRequest, RegisterClientResponse, RemoveClientRequest, RemoveClientResponse,
+    AddClientSecretRequest, AddClientSecretResponse, ListClientSecretsRequest,
+    ListClientSecretsResponse, RegisterClientRequest, RegisterClientResponse, RemoveClientRequest,
+    RemoveClientResponse, RemoveClientSecretRequest, RemoveClientSecretResponse,
 };
 
 use crate::stack::{Stack, check};
@@ -43,6 +45,27 @@ impl Clients for KeyManager {
     ) -> Result<Response<RemoveClientResponse>, Status> {
         self.said.lock().unwrap().push(format!("remove {}", request.into_inner().client_id));
         Ok(Response::new(RemoveClientResponse {}))
+    }
+
+    async fn add_secret(
+        &self,
+        _: Request<AddClientSecretRequest>,
+    ) -> Result<Response<AddClientSecretResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for it here"))
+    }
+
+    async fn list_secrets(
+        &self,
+        _: Request<ListClientSecretsRequest>,
+    ) -> Result<Response<ListClientSecretsResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for it here"))
+    }
+
+    async fn remove_secret(
+        &self,
+        _: Request<RemoveClientSecretRequest>,
+    ) -> Result<Response<RemoveClientSecretResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for it here"))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::process::Process;
 /// Where Debian puts it.
 const PROGRAM: &str = "/usr/bin/chromium";
 
-/// The browser, spoken to over a pipe in its DevTools protocol.
+/// The browser, spoken to over a pipe in its `DevTools` protocol.
 struct Chromium {
     child: Child,
     to: ChildStdin,
@@ -47,21 +47,21 @@ impl Chromium {
         let to = child.stdin.take().expect("a pipe");
         let from = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut browser = Self { child, to, from, asked: 0, page: String::new() };
-        let target = browser.ask("Target.createTarget", json!({ "url": "about:blank" }));
+        let target = browser.ask("Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
-        let attached = browser.ask("Target.attachToTarget", attach);
+        let attached = browser.ask("Target.attachToTarget", &attach);
         attached["sessionId"].as_str().expect("a page").clone_into(&mut browser.page);
         Some(browser)
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    fn ask(&mut self, method: &str, params: &Value) -> Value {
         let answer = self.try_ask(method, params);
         assert!(answer.get("error").is_none(), "{method}: {answer}");
         answer["result"].clone()
     }
 
     /// The whole answer; what else it tells is left out.
-    fn try_ask(&mut self, method: &str, params: Value) -> Value {
+    fn try_ask(&mut self, method: &str, params: &Value) -> Value {
         self.asked += 1;
         let mut message = json!({ "id": self.asked, "method": method, "params": params });
         if !self.page.is_empty() {
@@ -85,7 +85,7 @@ impl Chromium {
     /// What a script comes to; nothing while one page makes room for the next.
     fn run(&mut self, script: &str) -> Value {
         let params = json!({ "expression": script, "returnByValue": true });
-        self.try_ask("Runtime.evaluate", params)["result"]["result"]["value"].clone()
+        self.try_ask("Runtime.evaluate", &params)["result"]["result"]["value"].clone()
     }
 
     /// Waits until the page shows this heading, and does something then.
@@ -106,7 +106,7 @@ impl Chromium {
     }
 
     fn open(&mut self, url: &str) {
-        self.ask("Page.navigate", json!({ "url": url }));
+        self.ask("Page.navigate", &json!({ "url": url }));
     }
 }
 
@@ -135,12 +135,12 @@ async fn a_browser_makes_a_passkey_and_logs_in_with_it() {
     let process = Process::start_with(&scratch, &more).await;
     crate::visits::account(&process, data).await;
 
-    browser.ask("WebAuthn.enable", json!({}));
+    browser.ask("WebAuthn.enable", &json!({}));
     let rules = json!({ "options": {
         "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
         "hasUserVerification": true, "isUserVerified": true, "automaticPresenceSimulation": true,
     }});
-    browser.ask("WebAuthn.addVirtualAuthenticator", rules);
+    browser.ask("WebAuthn.addVirtualAuthenticator", &rules);
     let own = format!("{issuer}/account");
     browser.open(&own);
     let log_in = format!(
@@ -166,7 +166,7 @@ async fn a_browser_makes_a_passkey_and_logs_in_with_it() {
         "{shown}"
     );
 
-    browser.ask("Network.clearBrowserCookies", json!({}));
+    browser.ask("Network.clearBrowserCookies", &json!({}));
     browser.open("about:blank");
     browser.open(&own);
     let press = "document.querySelector('form[data-passkey] button').click()";
