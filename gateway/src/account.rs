@@ -170,6 +170,11 @@ impl Account {
         account
     }
 
+    /// When the call began.
+    pub const fn opened(&self) -> Instant {
+        self.opened
+    }
+
     /// When the call began, in microseconds since the Unix epoch.
     pub fn opened_us(&self) -> i64 {
         self.worker.unix_us(self.opened)

@@ -169,7 +169,7 @@ async fn serve(
     if !open {
         account.secured();
     }
-    if worker.gate.sheds() {
+    if worker.gate.sheds(account.opened()) {
         Box::pin(make_way(worker, &permit)).await?;
     }
 

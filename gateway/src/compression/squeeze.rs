@@ -17,6 +17,9 @@ use crate::body::{Body, BodyError};
 const PART: usize = 16 * 1024;
 /// So much is taken in before something is handed on, however small it has become.
 const MOST_TAKEN: usize = 256 * 1024;
+/// After so much it is the turn of other calls. Encoding is the longest work of a worker, and all of
+/// a body may be there at once.
+const TURN: usize = 64 * 1024;
 
 /// A body that is encoded while it passes.
 pub(super) struct Squeezing {
@@ -25,12 +28,14 @@ pub(super) struct Squeezing {
     encoder: Option<Encoder>,
     /// Bytes that were taken in since the last ones were handed on.
     taken: usize,
+    /// Bytes that were taken in since others had their turn.
+    worked: usize,
     trailers: Option<Frame<Bytes>>,
 }
 
 impl Squeezing {
     pub(super) const fn new(inner: Body, encoder: Encoder) -> Self {
-        Self { inner, encoder: Some(encoder), taken: 0, trailers: None }
+        Self { inner, encoder: Some(encoder), taken: 0, worked: 0, trailers: None }
     }
 
     /// The next part; `None`: nothing has come of what was taken in.
@@ -45,6 +50,7 @@ impl Squeezing {
                     Ok(data) => {
                         encoder.write(&data).map_err(broken)?;
                         self.taken += data.len();
+                        self.worked += data.len();
                         if encoder.ready() >= PART {
                             self.taken = 0;
                             return Ok(Poll::Ready(Some(encoder.take())));
@@ -83,6 +89,11 @@ impl http_body::Body for Squeezing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if this.worked >= TURN {
+            this.worked = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         while this.encoder.is_some() {
             match this.step(cx) {
                 Ok(Poll::Pending) => return Poll::Pending,

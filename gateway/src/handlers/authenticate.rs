@@ -43,7 +43,7 @@ pub fn authenticate<'h>(
     };
     // A good token of an issuer that another API trusts is no token here, and nobody is asked about it.
     let trusts = |name: &str| matched.api().key_managers.iter().any(|trusted| **trusted == *name);
-    match credentials::verify(token, grounds).map_err(Fault::InvalidToken)? {
+    match credentials::verify(token, grounds).map_err(refused)? {
         Verified::Good(known) if trusts(known.key_manager()) => {
             Ok(Seen::Caller(Caller { token: Some(known) }))
         }
@@ -51,6 +51,14 @@ pub fn authenticate<'h>(
             Ok(Seen::Question(token, question))
         }
         Verified::Good(_) | Verified::Ask(_) => Err(Fault::InvalidToken(TokenRefused::Issuer)),
+    }
+}
+
+/// Nobody can say of a token that it is bad where the keys to judge it are missing.
+fn refused(refused: TokenRefused) -> Fault {
+    match refused {
+        TokenRefused::NoKeys => Fault::KeyManagerAway(Box::new(refused)),
+        refused => Fault::InvalidToken(refused),
     }
 }
 
@@ -65,7 +73,7 @@ pub async fn ask(
     let word = word.map_err(|error| Fault::KeyManagerAway(Box::new(error)))?;
     let Grounds { generation, revocations, tokens, now_unix, .. } = grounds;
     let known = question.settle(token, &word, generation, revocations, tokens, now_unix);
-    Ok(Caller { token: Some(known.map_err(Fault::InvalidToken)?) })
+    Ok(Caller { token: Some(known.map_err(refused)?) })
 }
 
 impl Caller {

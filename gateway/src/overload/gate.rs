@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::config::Overload;
+use crate::alarm::TICK;
 
 /// All calls, where a share of them is meant.
 const ALL: u32 = 1 << 12;
@@ -46,8 +47,10 @@ pub struct Gate {
     full: Cell<f64>,
     /// For how many ticks in a row work has been late.
     late_ticks: Cell<u32>,
-    /// Whether any call is let go of: the one question of a call in good times.
+    /// Whether any call is let go of.
     sheds: Cell<bool>,
+    /// When the last tick was.
+    ticked: Cell<Option<Instant>>,
     /// Of [`ALL`], for each priority: how many are let go of.
     chances: [Cell<u32>; PRIORITIES],
     /// Calls since the last tick.
@@ -78,6 +81,7 @@ impl Gate {
             full: Cell::default(),
             late_ticks: Cell::default(),
             sheds: Cell::default(),
+            ticked: Cell::default(),
             chances: Default::default(),
             seen: Default::default(),
             dice: Cell::new(1),
@@ -87,8 +91,14 @@ impl Gate {
         }
     }
 
-    /// Whether calls are let go of at all.
-    pub fn sheds(&self) -> bool {
+    /// Whether calls are let go of at all: the one question of a call in good times.
+    ///
+    /// Where all pieces of work are long the worker's own tick is late as well, and who comes
+    /// meanwhile would be let in by what was known before it. So the tick that is due is this one.
+    pub fn sheds(&self, now: Instant) -> bool {
+        if self.ticked.get().is_some_and(|last| now.saturating_duration_since(last) > 2 * TICK) {
+            self.measure(now);
+        }
         self.sheds.get()
     }
 
@@ -156,6 +166,18 @@ impl Gate {
     /// A tick has passed. `memory` is the share that is taken, between the soft (0) and the hard
     /// (1) bound.
     pub fn tick(&self, now: Instant, memory: f64) {
+        self.memory.set(match memory {
+            share if share >= 1.0 => Level::Hard,
+            share if share > 0.0 => Level::Soft,
+            _ => Level::Fine,
+        });
+        self.full.set(memory.clamp(0.0, MOST));
+        self.measure(now);
+    }
+
+    /// What the waiting of work asks for now.
+    fn measure(&self, now: Instant) {
+        self.ticked.set(Some(now));
         let target = self.overload.queue_delay;
         if !target.is_zero() {
             let under_way = self.sent.get().map(|sent| now.saturating_duration_since(sent));
@@ -175,12 +197,6 @@ impl Gate {
             let left = if excess < IDLE_BELOW { IDLE_LEFT } else { 1.0 };
             self.late.set((self.late.get() * left + step).clamp(0.0, MOST));
         }
-        self.memory.set(match memory {
-            share if share >= 1.0 => Level::Hard,
-            share if share > 0.0 => Level::Soft,
-            _ => Level::Fine,
-        });
-        self.full.set(memory.clamp(0.0, MOST));
         let share = self.share();
         self.sheds.set(share > 0.0);
         self.deal(share);
@@ -216,8 +232,6 @@ impl Gate {
 mod tests {
     use super::*;
 
-    const TICK: Duration = Duration::from_millis(50);
-
     /// Lets work wait for `waits` at each of `ticks` ticks, with `calls` of each priority between
     /// two; the share of calls of each of them that is let go of at the end, in percent.
     fn shed(gate: &Gate, waits: Duration, ticks: u32, calls: &[(u8, u32)]) -> Vec<u32> {
@@ -227,7 +241,7 @@ mod tests {
             gone.fill(0);
             for (place, (priority, count)) in calls.iter().enumerate() {
                 gone[place] =
-                    (0..*count).filter(|_| gate.sheds() && gate.lets_go(*priority)).count();
+                    (0..*count).filter(|_| gate.sheds(now) && gate.lets_go(*priority)).count();
             }
             gate.probe(now);
             gate.probed(now + waits);
@@ -271,7 +285,7 @@ mod tests {
         let gate = gate();
         shed(&gate, Duration::from_secs(1), 100, &[(5, 100)]);
         assert_eq!(shed(&gate, Duration::ZERO, 20, &[(5, 100)]), [0]);
-        assert!(!gate.sheds());
+        assert!(!gate.sheds.get());
     }
 
     #[test]
@@ -282,7 +296,18 @@ mod tests {
         for second in 1..=3 {
             gate.tick(now + Duration::from_secs(second), 0.0);
         }
-        assert!(gate.sheds());
+        assert!(gate.sheds.get());
+    }
+
+    #[test]
+    fn calls_are_let_go_of_while_long_work_keeps_the_ticks_away() {
+        let gate = gate();
+        let now = chassis::clock::Clock::system().instant();
+        gate.tick(now, 0.0);
+        gate.probe(now);
+        let mut gone = (1_u32..).map(|piece| gate.sheds(now + piece * Duration::from_millis(20)));
+        let first = gone.position(|gone| gone).unwrap();
+        assert!((15..=20).contains(&first), "after {first} pieces of work");
     }
 
     #[test]
@@ -290,7 +315,7 @@ mod tests {
         let gate = gate();
         for _ in 0..10 {
             shed(&gate, Duration::from_secs(1), 2, &[(5, 100)]);
-            assert!(!gate.sheds());
+            assert!(!gate.sheds.get());
             shed(&gate, Duration::ZERO, 1, &[(5, 100)]);
         }
     }
@@ -301,7 +326,7 @@ mod tests {
         let now = chassis::clock::Clock::system().instant();
         let check = |memory, keeps, accepts, sheds| {
             gate.tick(now, memory);
-            assert_eq!((gate.keeps(), gate.accepts(), gate.sheds()), (keeps, accepts, sheds));
+            assert_eq!((gate.keeps(), gate.accepts(), gate.sheds(now)), (keeps, accepts, sheds));
         };
         check(0.0, true, true, false);
         check(0.5, false, true, true);

@@ -18,7 +18,8 @@ use crate::rpc::key_manager::KeyManager;
 use crate::rpc::{Outage, RpcError};
 use crate::snapshot::{Publisher, Shelf};
 
-/// The condition of readiness that the key manager has said its keys or is known to be away.
+/// The condition of readiness that the key manager has said its keys, or is known to be away while
+/// there are some on disk.
 pub const KEYS: &str = "keys of the key manager";
 
 /// Why kept bytes are no key set.
@@ -75,7 +76,11 @@ impl KeyFollower {
         loop {
             let Err(error) = self.watch(&mut backoff, &mut outage, &heard).await;
             outage.failed(&error);
-            heard.green();
+            // Who has no keys yet is no gateway yet: at the start of everything the key manager may
+            // only be the slower one.
+            if self.in_force.is_some() {
+                heard.green();
+            }
             self.host.clock.sleep(backoff.next()).await;
         }
     }

@@ -31,7 +31,7 @@ pub(super) fn mirrored(request: &Request<'_>, books: &Books<'_>, body: Body) -> 
     let worker = request.worker;
     let cells = &worker.cells.copies;
     let most = mirror.max_body_bytes;
-    if worker.gate.sheds() {
+    if worker.gate.sheds(books.account.opened()) {
         cells.dropped.add(1);
         return body;
     }

@@ -25,7 +25,7 @@ const REQUEST: &[u8] = b"POST /open/1.0/x HTTP/1.1\r\nhost: x\r\naccept-encoding
 const MEMORY: u64 = 256;
 /// What the backend says, in bytes: so much work that another
 /// processor can ask for five times of what the gateway does of it.
-const ANSWER: usize = 256 * 1024;
+const ANSWER: usize = 512 * 1024;
 
 /// As many as are never all busy: what comes is five times as much, whatever becomes of it.
 const CLIENTS: usize = 2000;
