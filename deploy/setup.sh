@@ -229,108 +229,94 @@ need_h2spec() {
     TURNPIKE_H2SPEC=
 }
 
-# The suite and what it imports, each checked; nothing of them is run while they are installed.
+# once WHAT FOLDER FILL: FOLDER, filled once by FILL, which gets a folder aside and warns when it fails.
+once() {
+    local what=$1 target=$2 fill=$3 aside
+    [ ! -d "$target" ] || return 0
+    say "fetching $what into $target"
+    mkdir -p "$turnpike_cache"
+    aside=$(mktemp -d "$turnpike_cache/.${target##*/}.XXXXXX") || return 1
+    if ! "$fill" "$aside"; then
+        rm -rf "$aside"
+        return 1
+    fi
+    # Another start may have been faster.
+    mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
+}
+
+# fetch_packages WHAT FOLDER 'PACKAGE SHA512 FILE...'...: npm packages, as node looks for them. A failure is
+# a warning that there is no WHAT. Nothing of them is run.
+fetch_packages() {
+    local what=$1 folder=$2 one package sha512 files
+    shift 2
+    for one in "$@"; do
+        read -r package sha512 files <<<"$one"
+        # shellcheck disable=SC2086
+        fetch_npm "$package" "$sha512" "$folder/node_modules/${package%@*}" $files || {
+            say "warning: no $what; $package cannot be had"
+            return 1
+        }
+    done
+}
+
+# takes WHAT PROGRAM...: whether the programs are there; without one, a warning that there is no WHAT.
+takes() {
+    local what=$1 program
+    shift
+    for program in "$@"; do
+        command -v "$program" >/dev/null || {
+            say "warning: no $what; it takes $program"
+            return 1
+        }
+    done
+}
+
+fill_cache_tests() {
+    fetch_packages http-cache-tests "$1" "${cache_test_packages[@]}" &&
+        mv "$1/node_modules/http-cache-tests" "$1/http-cache-tests"
+}
+
 need_cache_tests() {
-    local target=$turnpike_cache/cache-tests aside one package sha512 files
+    local target=$turnpike_cache/cache-tests
     export TURNPIKE_HTTP_CACHE_TESTS=
-    if ! command -v node >/dev/null; then
-        say "warning: no http-cache-tests; they take node"
-        return 0
-    fi
-    if [ ! -d "$target" ]; then
-        say "fetching http-cache-tests into $target"
-        mkdir -p "$turnpike_cache"
-        aside=$(mktemp -d "$turnpike_cache/.cache-tests.XXXXXX") || return 0
-        for one in "${cache_test_packages[@]}"; do
-            read -r package sha512 files <<<"$one"
-            # shellcheck disable=SC2086
-            if ! fetch_npm "$package" "$sha512" "$aside/node_modules/${package%@*}" $files; then
-                say "warning: no http-cache-tests; $package cannot be had"
-                rm -rf "$aside"
-                return 0
-            fi
-        done
-        mv "$aside/node_modules/http-cache-tests" "$aside/http-cache-tests"
-        mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
-    fi
+    takes http-cache-tests node && once http-cache-tests "$target" fill_cache_tests || return 0
     TURNPIKE_HTTP_CACHE_TESTS=$target
 }
 
 # The wheel is checked by pip and unpacked; nothing of it is run while it is installed.
+fill_autobahn() {
+    fetch_wheels 'Autobahn cases' "$1" "$autobahn_wheel" &&
+        fetch_packages 'Autobahn cases' "$1" "$autobahn_echo" &&
+        rm -rf "${1:?}/bin"
+}
+
 need_autobahn() {
-    local target=$turnpike_cache/autobahn aside package sha512 files
+    local target=$turnpike_cache/autobahn
     export TURNPIKE_AUTOBAHN=
-    if ! command -v node >/dev/null; then
-        say "warning: no Autobahn cases; their echo server takes node"
-        return 0
-    fi
-    if [ ! -d "$target" ]; then
-        say "fetching Autobahn's WebSocket cases into $target"
-        mkdir -p "$turnpike_cache"
-        aside=$(mktemp -d "$turnpike_cache/.autobahn.XXXXXX") || return 0
-        read -r package sha512 files <<<"$autobahn_echo"
-        # shellcheck disable=SC2086
-        if ! fetch_wheels 'Autobahn cases' "$aside" "$autobahn_wheel"; then
-            rm -rf "$aside"
-            return 0
-        elif ! fetch_npm "$package" "$sha512" "$aside/node_modules/ws" $files; then
-            say "warning: no Autobahn cases; $package cannot be had"
-            rm -rf "$aside"
-            return 0
-        fi
-        rm -rf "${aside:?}/bin"
-        mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
-    fi
+    takes 'Autobahn cases' node && once 'Autobahn cases' "$target" fill_autobahn || return 0
     TURNPIKE_AUTOBAHN=$target
 }
 
+fill_grpc_python() { fetch_wheels 'plug-ins in Python' "$1" "${grpc_python_wheels[@]}"; }
+
 # For plug-ins in Python.
 need_grpc_python() {
-    local target=$turnpike_cache/grpc-python aside
+    local target=$turnpike_cache/grpc-python
     export TURNPIKE_GRPC_PYTHON=
-    if ! command -v python3 >/dev/null; then
-        say "warning: no plug-ins in Python; they take python3"
-        return 0
-    fi
-    if [ ! -d "$target" ]; then
-        say "fetching gRPC for Python into $target"
-        mkdir -p "$turnpike_cache"
-        aside=$(mktemp -d "$turnpike_cache/.grpc-python.XXXXXX") || return 0
-        if ! fetch_wheels 'plug-ins in Python' "$aside" "${grpc_python_wheels[@]}"; then
-            rm -rf "$aside"
-            return 0
-        fi
-        mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
-    fi
+    takes 'plug-ins in Python' python3 && once 'gRPC for Python' "$target" fill_grpc_python || return 0
     TURNPIKE_GRPC_PYTHON=$target
 }
 
+fill_oauth_clients() {
+    fetch_packages 'OAuth 2 clients of others' "$1" "${oauth_client_packages[@]}" &&
+        fetch_wheels 'OAuth 2 clients of others' "$1/python" "${oauth_client_wheels[@]}"
+}
+
 need_oauth_clients() {
-    local target=$turnpike_cache/oauth-clients aside one package sha512 files
+    local target=$turnpike_cache/oauth-clients
     export TURNPIKE_OAUTH_CLIENTS=
-    if ! command -v node >/dev/null; then
-        say "warning: no OAuth 2 clients of others; they take node"
-        return 0
-    fi
-    if [ ! -d "$target" ]; then
-        say "fetching OAuth 2 clients into $target"
-        mkdir -p "$turnpike_cache"
-        aside=$(mktemp -d "$turnpike_cache/.oauth-clients.XXXXXX") || return 0
-        for one in "${oauth_client_packages[@]}"; do
-            read -r package sha512 files <<<"$one"
-            # shellcheck disable=SC2086
-            if ! fetch_npm "$package" "$sha512" "$aside/node_modules/${package%@*}" $files; then
-                say "warning: no OAuth 2 clients of others; $package cannot be had"
-                rm -rf "$aside"
-                return 0
-            fi
-        done
-        if ! fetch_wheels 'OAuth 2 clients of others' "$aside/python" "${oauth_client_wheels[@]}"; then
-            rm -rf "$aside"
-            return 0
-        fi
-        mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
-    fi
+    takes 'OAuth 2 clients of others' node &&
+        once 'OAuth 2 clients of others' "$target" fill_oauth_clients || return 0
     # Apache asks the key manager too, where it can be had. Its service is not wanted.
     [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || {
         (need_packages apache2 libapache2-mod-auth-openidc) &&
@@ -341,26 +327,21 @@ need_oauth_clients() {
 
 # What it needs, 40 packages, stands with its SHA-512 in the lock file; nothing of them is run while they
 # are installed. All are MIT or ISC.
+oidc_provider_lock=${BASH_SOURCE[0]%/*}/oidc-provider
+
+fill_oidc_provider() {
+    cp "$oidc_provider_lock/package.json" "$oidc_provider_lock/package-lock.json" "$1"
+    npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error >"$1/npm.log" 2>&1 || {
+        say "warning: no oidc-provider; $(grep -m1 'npm ERR\|npm error' "$1/npm.log")"
+        return 1
+    }
+}
+
 need_oidc_provider() {
-    local lock=${BASH_SOURCE[0]%/*}/oidc-provider target aside
-    target=$turnpike_cache/oidc-provider-$(sha256sum <"$lock/package-lock.json" | cut -c 1-12)
+    local target
+    target=$turnpike_cache/oidc-provider-$(sha256sum <"$oidc_provider_lock/package-lock.json" | cut -c 1-12)
     export TURNPIKE_OIDC_PROVIDER=
-    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-        say "warning: no oidc-provider; it takes node and npm"
-        return 0
-    fi
-    if [ ! -d "$target" ]; then
-        say "fetching oidc-provider into $target"
-        mkdir -p "$turnpike_cache"
-        aside=$(mktemp -d "$turnpike_cache/.oidc-provider.XXXXXX") || return 0
-        cp "$lock/package.json" "$lock/package-lock.json" "$aside"
-        if ! npm ci --prefix "$aside" --ignore-scripts --no-audit --no-fund --loglevel=error >"$aside/npm.log" 2>&1; then
-            say "warning: no oidc-provider; $(grep -m1 'npm ERR\|npm error' "$aside/npm.log")"
-            rm -rf "$aside"
-            return 0
-        fi
-        mv -T "$aside" "$target" 2>/dev/null || rm -rf "$aside"
-    fi
+    takes oidc-provider node npm && once oidc-provider "$target" fill_oidc_provider || return 0
     TURNPIKE_OIDC_PROVIDER=$target
 }
 
@@ -371,34 +352,30 @@ need_glewlwyd() {
     } || say "warning: no glewlwyd; Debian's package cannot be had"
 }
 
+fill_keycloak() {
+    curl -sSfL -o "$1/keycloak.zip" \
+        "https://repo1.maven.org/maven2/org/keycloak/keycloak-quarkus-dist/$keycloak_version/keycloak-quarkus-dist-$keycloak_version.zip" || {
+        say "warning: no Keycloak; Maven Central cannot be reached"
+        return 1
+    }
+    printf '%s  %s\n' "$keycloak_sha512" "$1/keycloak.zip" | sha512sum --check --quiet >/dev/null 2>&1 || {
+        say "warning: no Keycloak; the archive is not the one that was expected (its SHA-512 differs)"
+        return 1
+    }
+    python3 -m zipfile -e "$1/keycloak.zip" "$1" && rm "$1/keycloak.zip" &&
+        mv "$1/keycloak-$keycloak_version"/* "$1" && rmdir "$1/keycloak-$keycloak_version" || {
+        say "warning: no Keycloak; the archive cannot be unpacked"
+        return 1
+    }
+}
+
 need_keycloak() {
-    local target=$turnpike_cache/keycloak-$keycloak_version aside
+    local target=$turnpike_cache/keycloak-$keycloak_version
     export TURNPIKE_KEYCLOAK=
     # A failure of `need_packages` would end this script.
     command -v java >/dev/null || (need_packages openjdk-17-jre-headless) || true
-    if ! command -v java >/dev/null; then
-        say "warning: no Keycloak; it takes Java 17"
-        return 0
-    fi
-    if [ ! -d "$target" ]; then
-        say "fetching Keycloak (177 MB) into $target"
-        mkdir -p "$turnpike_cache"
-        aside=$(mktemp -d "$turnpike_cache/.keycloak.XXXXXX") || return 0
-        if ! curl -sSfL -o "$aside/keycloak.zip" \
-                "https://repo1.maven.org/maven2/org/keycloak/keycloak-quarkus-dist/$keycloak_version/keycloak-quarkus-dist-$keycloak_version.zip"; then
-            say "warning: no Keycloak; Maven Central cannot be reached"
-            rm -rf "$aside"
-            return 0
-        elif ! printf '%s  %s\n' "$keycloak_sha512" "$aside/keycloak.zip" | sha512sum --check --quiet >/dev/null 2>&1; then
-            say "warning: no Keycloak; the archive is not the one that was expected (its SHA-512 differs)"
-            rm -rf "$aside"
-            return 0
-        fi
-        python3 -m zipfile -e "$aside/keycloak.zip" "$aside" &&
-            mv -T "$aside/keycloak-$keycloak_version" "$target" 2>/dev/null || true
-        rm -rf "$aside"
-    fi
-    [ ! -d "$target" ] || TURNPIKE_KEYCLOAK=$target
+    takes Keycloak java && once 'Keycloak (177 MB)' "$target" fill_keycloak || return 0
+    TURNPIKE_KEYCLOAK=$target
 }
 
 need_grpc_interop() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::readiness::Condition;
-use chassis::{Backoff, Host, outbound};
+use chassis::{Backoff, Host, causes, outbound};
 
 use crate::audit::Audit;
 use crate::binding::{Nonces, ProofRules};
@@ -432,16 +432,4 @@ async fn write_counts(host: &Host, authority: &Authority, pause: Duration) {
             return;
         }
     }
-}
-
-/// An error with its causes, for the log.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        text.push_str(": ");
-        text.push_str(&deeper.to_string());
-        cause = deeper.source();
-    }
-    text
 }

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 pub mod backoff;
+mod causes;
 pub mod clock;
 pub mod config;
 mod host;
@@ -26,6 +27,7 @@ pub mod telemetry;
 mod web;
 
 pub use backoff::Backoff;
+pub use causes::causes;
 pub use clock::{Clock, ManualClock};
 pub use config::Secret;
 pub use host::Host;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use chassis::causes;
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
 use futures_util::StreamExt as _;
@@ -20,6 +21,9 @@ use crate::servers::{Group, Registry, Target};
 const ROUND: Duration = Duration::from_millis(100);
 /// Checks under way at a time; others wait for their turn.
 const AT_ONCE: usize = 256;
+
+/// The longest text about what went wrong.
+const MOST_CHARACTERS: usize = 256;
 
 /// When each server is to be asked next.
 type Due = HashMap<usize, (Weak<Target>, Instant)>;
@@ -134,7 +138,7 @@ async fn ask(
     let trouble = match &answer {
         Ok(Ok(status)) if is_good(check, *status) => None,
         Ok(Ok(status)) => Some(format!("status {}", status.unwrap_or_default())),
-        Ok(Err(error)) => Some(causes(error)),
+        Ok(Err(error)) => Some(causes(error).chars().take(MOST_CHARACTERS).collect()),
         Err(_) => Some("no answer in time".to_owned()),
     };
     let good = trouble.is_none();
@@ -143,14 +147,6 @@ async fn ask(
     if let Some(fit) = target.checked(good, check, now_ms) {
         tracing::warn!(server = %url, address = ?target.address, fit, "health check");
     }
-}
-
-/// An error with what lies behind it, cut to a length.
-fn causes(error: &dyn std::error::Error) -> String {
-    const MOST_CHARACTERS: usize = 256;
-    let all = std::iter::successors(Some(error), |error| error.source());
-    let all: Vec<String> = all.map(ToString::to_string).collect();
-    all.join(": ").chars().take(MOST_CHARACTERS).collect()
 }
 
 /// `None`: a connection was made, and that is enough.

@@ -105,7 +105,7 @@ pub struct User {
 
 impl User {
     /// A claim of theirs (OpenID Connect Core section 5.1), if it is known.
-    pub fn claim(&self, name: &str) -> Option<Value> {
+    fn claim(&self, name: &str) -> Option<Value> {
         match name {
             "preferred_username" => Some(self.name.as_str().into()),
             "updated_at" if self.profile_at > 0 => Some(self.profile_at.into()),
@@ -114,10 +114,18 @@ impl User {
     }
 
     /// The claims that `scope` stands for, those that are known.
-    pub fn claims_of(&self, scope: &str) -> impl Iterator<Item = (&'static str, Value)> {
+    pub fn claims_of(&self, scope: &str) -> impl Iterator<Item = (String, Value)> {
         let names = Profile::OF_ACCOUNT.into_iter().chain(Profile::names());
-        let of = names.filter(move |name| Profile::is_of_scope(name, scope));
-        of.filter_map(|name| Some((name, self.claim(name)?)))
+        self.claims_named(names.filter(move |name| Profile::is_of_scope(name, scope)))
+    }
+
+    /// Single claims, those that are known.
+    pub fn claims_named(
+        &self,
+        names: impl IntoIterator<Item: AsRef<str>>,
+    ) -> impl Iterator<Item = (String, Value)> {
+        let known = |name: &str| Some((name.to_owned(), self.claim(name)?));
+        names.into_iter().filter_map(move |name| known(name.as_ref()))
     }
 }
 

@@ -105,7 +105,7 @@ async fn astray(
     let kind = form.find("response_type").filter(|_| authority.legacy_response_types);
     let kind = kind.and_then(|text| text.parse().ok()).unwrap_or(ResponseType::CODE);
     let mode = Mode::of(form.find("response_mode"), kind);
-    let mode = mode.unwrap_or(if kind.is_legacy() { Mode::FRAGMENT } else { Mode::USUAL });
+    let mode = mode.unwrap_or(Mode::usual(kind));
     deny(authority, &Way::to(client, redirect, mode, form.find("state")), denial).await
 }
 

@@ -71,15 +71,7 @@ impl DetailTypes {
         allowed: &[String],
     ) -> Result<Vec<Value>, WrongDetails> {
         let Some(text) = text else { return Ok(Vec::new()) };
-        if text.len() > LONGEST {
-            return Err(WrongDetails("authorization_details is too long"));
-        }
-        let Ok(Value::Array(list)) = serde_json::from_str::<Value>(text) else {
-            return Err(WrongDetails("authorization_details is no JSON array"));
-        };
-        if list.len() > MOST {
-            return Err(WrongDetails("authorization_details has too many objects"));
-        }
+        let list = list(text)?;
         for detail in &list {
             let kind = detail.get("type").and_then(Value::as_str);
             let kind = kind.ok_or(WrongDetails("an object has no type"))?;
@@ -96,12 +88,23 @@ impl DetailTypes {
     }
 }
 
+fn list(text: &str) -> Result<Vec<Value>, WrongDetails> {
+    if text.len() > LONGEST {
+        return Err(WrongDetails("authorization_details is too long"));
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Array(list)) if list.len() > MOST => {
+            Err(WrongDetails("authorization_details has too many objects"))
+        }
+        Ok(Value::Array(list)) => Ok(list),
+        _ => Err(WrongDetails("authorization_details is no JSON array")),
+    }
+}
+
 /// The details of a token that comes from an authorization: all of them, or fewer (section 6).
 pub(super) fn narrowed(granted: &[Value], asked: Option<&str>) -> Result<Vec<Value>, WrongDetails> {
     let Some(asked) = asked else { return Ok(granted.to_vec()) };
-    let Ok(Value::Array(list)) = serde_json::from_str::<Value>(asked) else {
-        return Err(WrongDetails("authorization_details is no JSON array"));
-    };
+    let list = list(asked)?;
     if list.iter().all(|detail| granted.contains(detail)) {
         return Ok(list);
     }

@@ -80,11 +80,9 @@ fn claims(grant: &Grant, user: &User, kind: ResponseType) -> Map<String, Value> 
     let mut claims = Map::new();
     if !kind.token && !kind.code {
         for scope in Profile::SCOPES.into_iter().filter(|scope| grant.scopes.contains(scope)) {
-            claims.extend(user.claims_of(scope).map(|(name, value)| (name.to_owned(), value)));
+            claims.extend(user.claims_of(scope));
         }
     }
-    for name in &grant.wishes.id_token {
-        claims.extend(user.claim(name).map(|value| (name.clone(), value)));
-    }
+    claims.extend(user.claims_named(&grant.wishes.id_token));
     claims
 }

@@ -38,7 +38,7 @@ impl Mode {
 
     /// Where nothing was asked, for an answer that is good in the browser: the fragment is not sent to
     /// servers.
-    pub(super) const FRAGMENT: Self = Self { carrier: Carrier::Fragment, signed: false };
+    const FRAGMENT: Self = Self { carrier: Carrier::Fragment, signed: false };
 
     /// By their names on the wire. `jwt` is `query.jwt`, where a code is answered.
     const NAMED: [(&'static str, Self); 7] = [
@@ -55,10 +55,15 @@ impl Mode {
         Self::NAMED.into_iter().find(|(name, _)| *name == text).map(|(_, mode)| mode)
     }
 
+    /// Where a request names none.
+    pub(super) const fn usual(kind: ResponseType) -> Self {
+        if kind.is_legacy() { Self::FRAGMENT } else { Self::USUAL }
+    }
+
     /// The mode that a request names, or the usual one of its type. `None`: there is none of that
     /// name, or a token would stand in an address that servers write down.
     pub(super) fn of(text: Option<&str>, kind: ResponseType) -> Option<Self> {
-        let usual = if kind.is_legacy() { Self::FRAGMENT } else { Self::USUAL };
+        let usual = Self::usual(kind);
         let mode = match text {
             None => usual,
             Some("jwt") => Self { signed: true, ..usual },

@@ -10,7 +10,7 @@ use super::audience::audience;
 use super::bound::Bound;
 use super::login::agent;
 use super::scope::{narrowed, scopes};
-use super::{Authority, Mfa, Refusal, Reply, Request, details, login, reply};
+use super::{Authority, Mfa, Refusal, Reply, Request, details, login, reply, second_factor};
 use crate::domain::User;
 use crate::form::Form;
 use crate::grant::{Asked, GrantKind, Offered};
@@ -129,9 +129,8 @@ async fn grant_token(
         body.insert("refresh_token".to_owned(), json!(token.as_str()));
     }
     if let Some(grant) = approval.grant().filter(|_| scopes.contains("openid")) {
-        let wished = grant.wishes.id_token.iter();
-        let known = |name: &String| Some((name.clone(), user.as_ref()?.claim(name)?));
-        let claims: Map<_, _> = wished.filter_map(known).collect();
+        let wished = user.iter().flat_map(|user| user.claims_named(&grant.wishes.id_token));
+        let claims: Map<_, _> = wished.collect();
         let identity = Identity {
             client: &client,
             grant,
@@ -163,7 +162,7 @@ async fn typed(
     let Some(user) = user else { return Ok(None) };
     let more = match authority.login.mfa {
         Mfa::Off => false,
-        Mfa::Optional => authority.store.authenticator(&user.id).await?.is_some(),
+        Mfa::Optional => second_factor::has(authority, &user).await?,
         Mfa::Required => true,
     };
     Ok(Some(user).filter(|_| !more))

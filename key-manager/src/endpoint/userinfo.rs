@@ -28,11 +28,9 @@ pub(super) async fn userinfo(authority: &Authority, request: &Request) -> Result
     let mut claims = Map::new();
     claims.insert("sub".to_owned(), json!(user.id));
     for scope in Profile::SCOPES.into_iter().filter(|scope| has(scope)) {
-        claims.extend(user.claims_of(scope).map(|(name, value)| (name.to_owned(), value)));
+        claims.extend(user.claims_of(scope));
     }
-    for name in &token.userinfo {
-        claims.extend(user.claim(name).map(|value| (name.clone(), value)));
-    }
+    claims.extend(user.claims_named(&token.userinfo));
     signed_or_plain(authority, &token, claims).await
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chassis::causes;
 use chassis::clock::Clock;
 use chassis::outbound::Client;
 use http::{Request, Response, header};
@@ -18,8 +19,7 @@ use super::register::Handle;
 use crate::domain::Provider;
 use crate::meter::Meter;
 
-/// Keys that were asked for and not there; beyond that the oldest are forgotten, which costs a reading
-/// at most.
+/// Keys that were asked for and not there; beyond that all are forgotten, which costs a reading at most.
 const MOST_ABSENT: usize = 1_000;
 /// Clients that were made a short while ago.
 const MOST_HANDLES: usize = 64;
@@ -155,7 +155,7 @@ impl Member {
                 }
             }
             Err(error) => {
-                let text = said(error);
+                let text = causes(error);
                 if !std::mem::replace(&mut known.fails, !well) || well {
                     tracing::warn!(
                         provider = self.provider.name,
@@ -201,16 +201,4 @@ impl Member {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An error with its causes.
-fn said(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        text.push_str(": ");
-        text.push_str(&deeper.to_string());
-        cause = deeper.source();
-    }
-    text
 }

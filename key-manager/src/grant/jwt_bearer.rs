@@ -6,21 +6,14 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jose::{Algorithm, Claims, Expectation, KeySet, Refusal};
 
-use super::approval::{Approval, Step};
-use super::consent::agreed;
+use super::approval::Approval;
 use super::error::GrantError;
 use super::means::{Asked, Means};
-use super::once::Once;
 use super::saml2_bearer::SamlIssuer;
+use super::word::Word;
 use crate::client_auth::RemoteKeys;
-use crate::domain::{LoginMethod, UserName, Wishes};
-use crate::store::Grant;
-use crate::vault::new_family_id;
 
 /// The longest assertion, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -76,29 +69,14 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     }
     let jti = claims.jti.as_deref().filter(|jti| (1..=LONGEST_JTI).contains(&jti.len()));
     let jti = jti.ok_or(invalid("the assertion has no jti, or one that is too long"))?;
-    let name = claims.text(&issuer.subject).and_then(|name| UserName::parse(name).ok());
-    let name = name.ok_or(invalid("the assertion names nobody"))?;
-    let found = means.store.user_named(&name).await?.map(|stored| stored.user);
-    let user = found.ok_or(invalid("the assertion names nobody"))?;
-    let scopes = agreed(asked.client, means, &user.id, false).await?;
-    let grant = Grant {
-        family_id: new_family_id(),
-        client_id: asked.client.id.clone(),
-        user_id: user.id,
-        session_id: String::new(),
-        scopes,
-        audience: means.audience.to_vec(),
-        // Nobody logged in here: this is when their server spoke for them.
-        logged_in_at: claims.issued_at.unwrap_or(means.now),
-        method: LoginMethod::default(),
-        wishes: Wishes::default(),
-    };
-    let once = Once {
+    let word = Word {
+        name: claims.text(&issuer.subject).unwrap_or_default(),
+        at: claims.issued_at.unwrap_or(means.now),
+        id: jti,
         owner: format!("issuer/{}", issuer.issuer),
-        name: URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jti.as_bytes())),
-        until: claims.expires_at.saturating_add(i64::from(trust.skew_seconds)),
+        until: claims.expires_at,
     };
-    Ok(Approval::person(grant, Step::Once(once)))
+    word.accept(asked, means).await
 }
 
 impl Trust {

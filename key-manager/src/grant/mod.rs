@@ -24,6 +24,7 @@ mod plugin;
 mod refresh_token;
 mod saml2_bearer;
 mod token_exchange;
+mod word;
 
 pub use approval::{Approval, Limits};
 pub use authorization_code::OWNER as CODE_OWNER;

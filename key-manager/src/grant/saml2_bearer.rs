@@ -4,19 +4,14 @@
 //! As with a JWT: whose word counts is configured, an assertion is good once and soon over, and it names
 //! a person who has an account here and has agreed to what the client wants.
 
-use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::approval::{Approval, Step};
-use super::consent::agreed;
+use super::approval::Approval;
 use super::error::GrantError;
 use super::means::{Asked, Means};
-use super::once::Once;
-use crate::domain::{LoginMethod, UserName, Wishes};
+use super::word::Word;
 use crate::saml::{Document, Expected, Said, SamlError, SignerKey, read, verify};
-use crate::store::Grant;
-use crate::vault::new_family_id;
 
 /// The longest assertion as it is sent, in bytes.
 const LONGEST: usize = 32 * 1024;
@@ -50,29 +45,15 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     if said.until > means.now.saturating_add(issuer.longest_seconds) {
         return Err(invalid("the assertion ends too late"));
     }
-    let name = UserName::parse(&said.subject);
-    let name = name.map_err(|_| invalid("the assertion names nobody"))?;
-    let found = means.store.user_named(&name).await?.map(|stored| stored.user);
-    let user = found.ok_or(invalid("the assertion names nobody"))?;
-    let scopes = agreed(asked.client, means, &user.id, false).await?;
-    let grant = Grant {
-        family_id: new_family_id(),
-        client_id: asked.client.id.clone(),
-        user_id: user.id,
-        session_id: String::new(),
-        scopes,
-        audience: means.audience.to_vec(),
-        // When they showed who they are there; never later than now.
-        logged_in_at: said.at.unwrap_or(means.now).min(means.now),
-        method: LoginMethod::default(),
-        wishes: Wishes::default(),
-    };
-    let once = Once {
+    let word = Word {
+        name: &said.subject,
+        // Never later than now.
+        at: said.at.unwrap_or(means.now).min(means.now),
+        id: &said.id,
         owner: format!("saml/{}", issuer.issuer),
-        name: URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, said.id.as_bytes())),
-        until: said.until.saturating_add(i64::from(means.trust.skew_seconds)),
+        until: said.until,
     };
-    Ok(Approval::person(grant, Step::Once(once)))
+    word.accept(asked, means).await
 }
 
 /// The issuer of an assertion that holds, and what it says.

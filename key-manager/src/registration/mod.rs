@@ -9,7 +9,6 @@ mod profile;
 mod secrets;
 mod terms;
 
-use url::Url;
 use zeroize::Zeroizing;
 
 use crate::audit::Event;
@@ -28,13 +27,11 @@ pub use metadata::{IMPLICIT, MetadataError, application, metadata};
 pub use policy::{Access, Forbidden, Policy, REGISTER_SCOPE, UnknownAccess};
 pub use profile::OutsideProfile;
 pub use secrets::{add_secret, list_secrets, remove_secret};
+use terms::{LONGEST_URI, https};
 pub use terms::{TermsError, WantedTerms};
 
 /// The longest name of a client, in bytes.
 const LONGEST_NAME: usize = 256;
-
-/// The longest `backchannel_logout_uri`, in bytes.
-const LONGEST_NOTICE: usize = 2048;
 
 /// A client to be made.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +113,7 @@ pub enum RegistrationError {
     #[error("post_logout_redirect_uris: {} of them at most", RedirectUri::MOST)]
     Logouts,
     #[error(
-        "backchannel_logout_uri: it is an https URL of at most {LONGEST_NOTICE} bytes, without a fragment"
+        "backchannel_logout_uri: it is an https URL of at most {LONGEST_URI} bytes, without a fragment"
     )]
     Notice,
     #[error("require_signed_request_object: the client has no keys (jwks or jwks_uri)")]
@@ -366,12 +363,7 @@ fn notice(application: &Application) -> Result<Option<String>, RegistrationError
     if text.is_empty() {
         return Ok(None);
     }
-    let url = Url::parse(text).ok().filter(|url| {
-        let nobody = url.username().is_empty() && url.password().is_none();
-        let short = text.len() <= LONGEST_NOTICE;
-        url.scheme() == "https" && url.fragment().is_none() && nobody && short
-    });
-    url.map(|_| Some(text.to_owned())).ok_or(RegistrationError::Notice)
+    https(text).map(|_| Some(text.to_owned())).ok_or(RegistrationError::Notice)
 }
 
 fn logouts(application: &Application) -> Result<Vec<RedirectUri>, RegistrationError> {

@@ -10,7 +10,7 @@ use crate::domain::{ResponseType, Terms, TokenAlgorithm, UnknownAlgorithm, Unkno
 use crate::endpoint::Authority;
 
 /// The longest address, in bytes.
-const LONGEST_URI: usize = 2048;
+pub(super) const LONGEST_URI: usize = 2048;
 /// The most origins of one client.
 const MOST_ORIGINS: usize = 16;
 
@@ -146,9 +146,13 @@ fn is_origin(text: &str) -> bool {
     })
 }
 
-fn https(text: &str) -> Option<Url> {
+/// An address of a client that we, or a browser, ask: https, and nothing in it that is not sent there or
+/// that should not stand in a registration.
+pub(super) fn https(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| {
-        url.scheme() == "https" && url.fragment().is_none() && text.len() <= LONGEST_URI
+        let nobody = url.username().is_empty() && url.password().is_none();
+        let short = text.len() <= LONGEST_URI;
+        url.scheme() == "https" && url.fragment().is_none() && nobody && short
     })
 }
 

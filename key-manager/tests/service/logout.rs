@@ -246,7 +246,8 @@ async fn a_browser_loads_what_applications_want_to_hear_of_a_logout_by() {
         );
         assert!(body.contains(&frame), "{frame}\n{body}");
         assert!(!inside(&mut browser, &client).await);
-        for wrong in ["http://app.example/out", "https://other.example/out", "https://app.example/#a"] {
+        for wrong in ["http://app.example/out", "https://other.example/out",
+            "https://u:p@app.example/out", "https://app.example/#a"] {
             let refused = key_manager::registration::register(&stand.authority, &framed(wrong)).await;
             let said = refused.expect_err("refused").to_string();
             assert!(said.contains("frontchannel_logout_uri"), "{wrong}: {said}");

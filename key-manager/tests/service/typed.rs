@@ -1,14 +1,19 @@
 //! Can a client use the password of its person, and only where that was turned on? (KM-034)
 
 use key_manager::accounts;
+use key_manager::endpoint::Issuer;
 use key_manager::registration::{Application, Registered, RegistrationError, register};
+use key_manager::store::{Store as _, StoredPasskey};
 
+use crate::authenticator::ORIGIN;
 use crate::browser::{PASSWORD, encode};
 use crate::databases::{Scratch, each};
 use crate::stand::{BEGIN, Stand, config, json, part, said, text};
 
 async fn stand(scratch: &Scratch) -> Stand {
     let mut config = config();
+    // Where passkeys can be used.
+    config.issuer.url = Issuer::parse(&format!("{ORIGIN}/oauth2")).expect("an issuer");
     config.login.password_grant = true;
     config.login.failures = 3;
     Stand::with(scratch, scratch.folder.path(), BEGIN, config).await
@@ -72,6 +77,27 @@ async fn who_needs_a_second_factor_gets_nothing_for_a_password() {
     let stand = Stand::with(&scratch, scratch.folder.path(), BEGIN, config).await;
     stand.person().await;
     let client = stand.register(old()).await;
+    assert_eq!(ask(&stand, &client, "ann", PASSWORD).await, "400 invalid_grant");
+}
+
+#[tokio::test]
+async fn who_has_set_up_a_passkey_gets_nothing_for_a_password() {
+    let scratch = Scratch::sqlite();
+    let stand = stand(&scratch).await;
+    let ann = stand.person().await;
+    let client = stand.register(old()).await;
+    let passkey = StoredPasskey {
+        id: "p1".to_owned(),
+        user_id: ann.id,
+        name: "key".to_owned(),
+        key: "AA".to_owned(),
+        counter: 0,
+        synced: false,
+        created_at: BEGIN,
+        used_at: 0,
+    };
+    assert!(ask(&stand, &client, "ann", PASSWORD).await.starts_with("ey"));
+    assert!(stand.store.add_passkey(&passkey, 20).await.expect("added"));
     assert_eq!(ask(&stand, &client, "ann", PASSWORD).await, "400 invalid_grant");
 }
 
