@@ -7,9 +7,11 @@ use std::net::IpAddr;
 
 use crate::audit::Event;
 use crate::domain::{
-    Password, PasswordError, Profile, ProfileError, User, UserName, UserNameError,
+    Linking, Password, PasswordError, Profile, ProfileError, Provider, User, UserName,
+    UserNameError,
 };
 use crate::endpoint::Authority;
+use crate::federation::Person;
 use crate::store::{Joined, StoreError, StoredUser};
 use crate::vault::{PasswordFailure, Passwords};
 
@@ -98,6 +100,78 @@ pub async fn join(authority: &Authority, name: &str, claims: &str) -> Result<Use
     let user = new_user(authority, name, claims)?;
     let event = Event::of("user.joined").with("user", &user.id);
     add(authority, StoredUser { user, password: StoredUser::IN_DIRECTORY.to_owned() }, event).await
+}
+
+/// The account of a person who has logged in at a provider. Known by the provider's issuer and its name
+/// for them, and by nothing else; a mail address leads to an account only where the resource says so, the
+/// provider has verified it, and exactly one account here has it verified too (KM-095). `Nobody`: there is
+/// none, and none is made.
+pub async fn of_provider(
+    authority: &Authority,
+    provider: &Provider,
+    person: &Person,
+) -> Result<User, AccountError> {
+    let (store, issuer, subject) = (&authority.store, &provider.issuer, &person.subject);
+    if let Some(known) = store.linked_user(issuer, subject).await? {
+        return Ok(known.user);
+    }
+    let linking = provider.login.as_ref().map_or(Linking::None, |login| login.linking);
+    let now = authority.clock.unix_seconds();
+    if let (Linking::VerifiedEmail, Some(email)) = (linking, person.verified_email())
+        && let Some(user) = owner_of(authority, email).await?
+    {
+        let event = Event::of("user.linked").with("user", &user.id).with("issuer", issuer);
+        let noting = authority.audit.noting(event);
+        let linked = noting.link_user(issuer, subject, &user.id, now).await?;
+        return if linked { Ok(user) } else { Err(AccountError::Taken) };
+    }
+    if linking == Linking::None {
+        return Err(AccountError::Nobody);
+    }
+    let claims = profile(person);
+    let called = person.text("preferred_username").unwrap_or_default();
+    // The name says where somebody is from, so that nobody there takes a name of somebody here.
+    let names = [called, subject, &chassis::random::token(9)].map(|name| {
+        let name: String = name.split_whitespace().collect();
+        format!("{name}@{}", provider.name)
+    });
+    for name in names.iter().filter(|name| !name.starts_with('@')) {
+        let user = match new_user(authority, name, &claims) {
+            Err(AccountError::Name(_)) => continue,
+            made => made?,
+        };
+        let event = Event::of("user.joined").with("user", &user.id).with("issuer", issuer);
+        let stored = StoredUser { user, password: StoredUser::ELSEWHERE.to_owned() };
+        if authority.audit.noting(event).add_linked_user(&stored, issuer, subject).await? {
+            tracing::info!(user = stored.user.id, provider = provider.name, "account made");
+            return Ok(stored.user);
+        }
+        // Somebody has the name, or the same person was faster in another window.
+        if let Some(known) = store.linked_user(issuer, subject).await? {
+            return Ok(known.user);
+        }
+    }
+    Err(AccountError::Taken)
+}
+
+/// The one account with this verified mail address.
+async fn owner_of(authority: &Authority, email: &str) -> Result<Option<User>, AccountError> {
+    let mut owners = authority.store.users_with_email(email).await?.into_iter();
+    Ok(owners.next().filter(|_| owners.next().is_none()))
+}
+
+/// What a provider says of a person, as far as it is said here in the same form.
+fn profile(person: &Person) -> String {
+    let mut known = serde_json::Map::new();
+    for name in Profile::names() {
+        let Some(value) = person.claims.get(name) else { continue };
+        let one = serde_json::json!({ name: value }).to_string();
+        if Profile::parse(&one).is_ok() {
+            known.insert(name.to_owned(), value.clone());
+        }
+    }
+    let text = serde_json::Value::Object(known).to_string();
+    if text.len() > Profile::LONGEST { String::new() } else { text }
 }
 
 /// Lets a person in who waits for it. `Nobody`: they do not wait.

@@ -50,7 +50,7 @@ impl OidcProvider {
             "port": port,
             "certificate": pki.join("provider.pem"),
             "key": pki.join("provider.key"),
-            "clients": [client("shop"), client("turnpike")],
+            "clients": [client("shop"), client("turnpike"), relying_party(stack)],
             "kid": "one",
             "initialAccessToken": INITIAL,
             "account": { "email": "ann@example.com", "email_verified": true },
@@ -58,6 +58,25 @@ impl OidcProvider {
         let mut provider = Self { process: None, settings, issuer, port };
         provider.launch(stack).await;
         Some(provider)
+    }
+
+    /// Logs a person in at the key manager with their account here; what the script says.
+    async fn log_in(&self, stack: &Stack, client: &str, title: &str, name: &str) -> Value {
+        let script = "conformance/federation/login.py";
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+        let settings = json!({
+            "authorize": format!("{}/authorize", stack.issuer()),
+            "token": format!("{}/token", stack.issuer()),
+            "client": client, "redirect": "http://127.0.0.1/cb", "title": title, "name": name,
+            "authority": stack.pki().join("ca.pem"),
+        });
+        let mut command = tokio::process::Command::new("python3");
+        command.arg("-B").arg(script).arg(settings.to_string()).kill_on_drop(true);
+        let output = tokio::time::timeout(Duration::from_mins(1), command.output()).await;
+        let output = output.expect("an end").expect("python3");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words}");
+        serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
     async fn launch(&mut self, stack: &Stack) {
@@ -110,6 +129,15 @@ impl OidcProvider {
         let url = format!("{}/token/revocation", self.issuer);
         post(&url, client, &[("token", token)]).await;
     }
+}
+
+/// Our own client there, for people.
+fn relying_party(stack: &Stack) -> Value {
+    json!({
+        "client_id": "login", "client_secret": "login-secret-of-a-test",
+        "redirect_uris": [format!("{}/federation/elsewhere", stack.issuer())],
+        "grant_types": ["authorization_code"], "response_types": ["code"],
+    })
 }
 
 fn merge(into: &mut Value, changes: &Value) {
@@ -214,4 +242,53 @@ async fn an_application_gets_its_client_at_oidc_provider() {
     becomes(&stack, &mapped, "/items/1", "200").await;
     let again = stack.try_turnpike(&[&map[..], &["--consumer-key", "shop"]].concat()).await;
     assert!(!again.status.success(), "it belongs to one application only, and once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_log_in_with_their_accounts_at_oidc_provider() {
+    let stack = Stack::start_uncounted(&[SETTINGS]).await;
+    let Some(provider) = OidcProvider::start(&stack).await else { return };
+    let login = |linking: &str| {
+        let client = json!({ "id": "login", "secret": "provider-login" });
+        let login = json!({ "title": "Corp", "client": client, "linking": linking });
+        let login_secret = secret("provider-login", "login-secret-of-a-test");
+        [login_secret, provider.resource(&json!({ "login": login }))].concat()
+    };
+    stack.apply(&login("none")).await;
+    let add = ["client", "add", "shop", "--redirect-uri", "http://127.0.0.1/cb", "--public"];
+    let client = stack.turnpike(&add).await;
+    let client = client["clientId"].as_str().expect("an identifier").to_owned();
+    let said = eventually("the button is there", Duration::from_secs(20), async || {
+        let said = provider.log_in(&stack, &client, "Corp", "ann").await;
+        let page = said["page"].as_str().unwrap_or_default();
+        (!page.contains("name=\"password\"")).then_some(said)
+    })
+    .await;
+    let page = said["page"].as_str().unwrap_or_default();
+    assert!(
+        page.contains("nobody here has this account"),
+        "nobody is let in who is not known: {said}"
+    );
+
+    stack.apply(&login("create")).await;
+    let first = eventually("an account is made", Duration::from_secs(20), async || {
+        let said = provider.log_in(&stack, &client, "Corp", "ann").await;
+        said["claims"]["sub"].is_string().then_some(said)
+    })
+    .await;
+    let claims = &first["claims"];
+    assert_eq!(claims["amr"], json!(["fed"]), "{first}");
+    assert_eq!(claims["acr"], "urn:turnpike:acr:provider", "{first}");
+    assert_eq!(claims["iss"], stack.issuer(), "our own token, not that of the provider");
+    let again = provider.log_in(&stack, &client, "Corp", "ann").await;
+    assert_eq!(again["claims"]["sub"], claims["sub"], "the same person has one account");
+    let other = provider.log_in(&stack, &client, "Corp", "ben").await;
+    assert_ne!(other["claims"]["sub"], claims["sub"], "another person has another");
+
+    stack.apply(&provider.resource(&json!({ "enabled": false }))).await;
+    eventually("the button is gone", Duration::from_secs(20), async || {
+        let said = provider.log_in(&stack, &client, "Corp", "ann").await;
+        said["page"].as_str().is_some_and(|page| !page.contains("Corp")).then_some(())
+    })
+    .await;
 }

@@ -27,7 +27,7 @@ pub use client::{Client, ClientId, ClientIdError, RefreshPolicy, Requests, Unkno
 pub use confirmation::Confirmation;
 pub use deceptive::is_deceptive;
 pub use key::{KeyState, TokenAlgorithm, UnknownAlgorithm};
-pub use login_method::{LoginMethod, UnknownLogin};
+pub use login_method::{First, LoginMethod, Second, UnknownLogin};
 pub use network::network;
 pub use profile::{Profile, ProfileError};
 pub use provider::{

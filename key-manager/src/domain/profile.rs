@@ -97,6 +97,12 @@ impl Profile {
         self.0.get(name)
     }
 
+    /// Their mail address, where somebody has made sure of it.
+    pub fn verified_email(&self) -> Option<&str> {
+        let verified = self.get("email_verified").and_then(Value::as_bool);
+        self.get("email").and_then(Value::as_str).filter(|_| verified == Some(true))
+    }
+
     /// As it is stored.
     pub fn to_text(&self) -> String {
         Value::Object(self.0.clone()).to_string()

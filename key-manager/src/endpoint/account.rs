@@ -90,7 +90,9 @@ pub(super) async fn visitor<'v>(
     let missing = second_factor::missing(authority, &ticket, &user, Some(&session)).await?;
     if let Some(missing) = missing {
         ticket.bind(authority, &cookie);
-        return second_factor::ask(authority, ticket, &user, missing).await.map(Err);
+        return second_factor::ask(authority, ticket, &user, missing, session.method)
+            .await
+            .map(Err);
     }
     Ok(Ok(Visitor { authority, request, session, user, cookie }))
 }
@@ -194,8 +196,9 @@ impl Visitor<'_> {
         }
         let mut ticket = Ticket::of_page(self.authority, &self.authority.issuer.local("account"));
         ticket.bind(self.authority, &self.cookie);
-        let page = second_factor::ask(self.authority, ticket, &self.user, Missing::App).await;
-        page.map(Done::Shown)
+        let first = self.session.method;
+        let page = second_factor::ask(self.authority, ticket, &self.user, Missing::App, first);
+        page.await.map(Done::Shown)
     }
 
     async fn remove_app(&self, password: &str) -> Result<Done, Refusal> {

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::pages::{escape, render};
 use super::{Mfa, Reply};
-use crate::domain::LoginMethod;
+use crate::domain::{First, LoginMethod, Second};
 use crate::store::{StoredAuthenticator, StoredConsent, StoredPasskey, StoredSession};
 
 pub(super) struct AccountPage<'p> {
@@ -96,20 +96,29 @@ fn said(word: &str) -> String {
     format!("<p class=\"{class}\" role=\"alert\">{text}</p>")
 }
 
+fn shown(method: LoginMethod) -> String {
+    let (first, second) = method.factors();
+    let first = match first {
+        First::Word => "the word of somebody else",
+        First::Password => "a password",
+        First::Passkey | First::SyncedPasskey => "a passkey",
+        First::Provider => "an account elsewhere",
+    };
+    let second = match second {
+        None => "",
+        Some(Second::App) => " and an app",
+        Some(Second::Recovery) => " and a recovery code",
+        Some(Second::Passkey | Second::SyncedPasskey) => " and a passkey",
+    };
+    [first, second].concat()
+}
+
 fn sessions(page: &AccountPage<'_>) -> String {
     let entry = |session: &StoredSession| {
         let here = if session.id == page.session { " – this browser" } else { "" };
         let address = if session.address.is_empty() { "not known" } else { &session.address };
         let agent = if session.agent.is_empty() { "not known" } else { &session.agent };
-        let factors = match session.method {
-            LoginMethod::Password => "a password",
-            LoginMethod::Authenticator => "a password and an app",
-            LoginMethod::Recovery => "a password and a recovery code",
-            LoginMethod::Passkey | LoginMethod::SyncedPasskey => "a passkey",
-            LoginMethod::PasswordPasskey | LoginMethod::PasswordSyncedPasskey => {
-                "a password and a passkey"
-            }
-        };
+        let factors = shown(session.method);
         let end = form(page, "end-session", &hidden("session", &session.id), "End it");
         format!(
             "<li>{when} from {address}, with {factors}{here}<br>{agent}{end}</li>",

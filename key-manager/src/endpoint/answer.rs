@@ -5,8 +5,8 @@ use http::Method;
 use super::paths::Endpoint;
 use super::{
     Authority, Peer, Refusal, Reply, Request, account, authorize, backchannel, cors, device,
-    discovery, interaction, introspect, jwks, logout, pages, passkeys, pushed, register, reply,
-    revoke, second_factor, sign_up, token, userinfo,
+    discovery, elsewhere, interaction, introspect, jwks, logout, pages, passkeys, pushed, register,
+    reply, revoke, second_factor, sign_up, token, userinfo,
 };
 
 /// Answers a request. Never fails: a refusal is an answer too.
@@ -76,7 +76,10 @@ async fn serve(
         Endpoint::Account if !post => account::show(authority, request).await,
         Endpoint::Account => account::change(authority, request).await,
         Endpoint::Registration => register::manage(authority, request).await,
+        Endpoint::Arrived if get => elsewhere::arrived(authority, request).await,
+        Endpoint::Arrived => Err(Refusal::Method("GET")),
         _ if !post => Err(Refusal::Method("POST")),
+        Endpoint::Elsewhere => elsewhere::depart(authority, request).await,
         Endpoint::Register => register::register(authority, request).await,
         Endpoint::Login => interaction::log_in(authority, request).await,
         Endpoint::Consent => interaction::decide(authority, request).await,
@@ -100,6 +103,8 @@ impl Endpoint {
             self,
             Self::Authorize
                 | Self::Login
+                | Self::Elsewhere
+                | Self::Arrived
                 | Self::Consent
                 | Self::Factor
                 | Self::Passkey
@@ -117,6 +122,7 @@ impl Endpoint {
         matches!(
             self,
             Self::Authorize
+                | Self::Arrived
                 | Self::Userinfo
                 | Self::Account
                 | Self::Registration
@@ -136,6 +142,8 @@ impl Endpoint {
             Self::Backchannel => "bc-authorize",
             Self::Approvals => "approvals",
             Self::Login => "login",
+            Self::Elsewhere => "federation",
+            Self::Arrived => "federation_arrived",
             Self::Logout => "logout",
             Self::Consent => "consent",
             Self::Factor => "factor",

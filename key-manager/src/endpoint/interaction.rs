@@ -6,6 +6,7 @@
 use http::{HeaderValue, header};
 
 use super::authorize::{Denial, admitted, client, deny, grant};
+use super::choice::choices;
 use super::pages::{self, ConsentPage, LoginPage};
 use super::response::see_other;
 use super::ticket::Ticket;
@@ -98,7 +99,7 @@ async fn proceed(
         }
         (Some(missing), _) => {
             ticket.bind(authority, cookie);
-            second_factor::ask(authority, ticket, user, missing).await
+            second_factor::ask(authority, ticket, user, missing, session.method).await
         }
         (None, Some(client)) => agree(authority, client, ticket, session, user, cookie).await,
         (None, None) => arrive(authority, ticket, session, user, cookie).await,
@@ -133,10 +134,11 @@ pub(super) async fn log_in(authority: &Authority, request: &Request) -> Result<R
     let Some(user) = user else {
         return ask_login(authority, &whither, ticket, before.as_deref(), name, true);
     };
-    enter(authority, request, ticket, &user, before.as_deref()).await
+    let method = LoginMethod::PASSWORD;
+    enter(authority, request, ticket, &user, before.as_deref(), method).await
 }
 
-/// Begins a session with a password, unless that is not enough; `before` is the cookie that there
+/// Begins a session with one factor, unless that is not enough; `before` is the cookie that there
 /// was.
 pub(super) async fn enter(
     authority: &Authority,
@@ -144,12 +146,12 @@ pub(super) async fn enter(
     mut ticket: Ticket,
     user: &User,
     before: Option<&str>,
+    method: LoginMethod,
 ) -> Result<Reply, Refusal> {
     if let Some(missing) = second_factor::missing(authority, &ticket, user, None).await? {
-        return second_factor::ask(authority, ticket, user, missing).await;
+        return second_factor::ask(authority, ticket, user, missing, method).await;
     }
     // A new cookie, so that one that was known before the login is worth nothing after it.
-    let method = LoginMethod::Password;
     let (session, cookie) = login::begin(authority, user, method, request, before).await?;
     ticket.login = false;
     let mut reply = arrive(authority, ticket, &session, user, &cookie).await?;
@@ -277,6 +279,8 @@ pub(super) fn ask_login(
             .then(|| authority.issuer.local("signup"))
             .as_deref(),
         passkey: passkey.as_deref(),
+        elsewhere: &authority.issuer.local("federation"),
+        providers: &choices(authority),
     });
     if let Some(fresh) = fresh {
         keep(&mut page, &fresh)?;

@@ -217,7 +217,7 @@ pub(super) async fn begin(
     };
     let instead_of = before.map(|cookie| authority.pepper.digest(SESSION, cookie));
     let event = Event::of("login.succeeded").by(&user.id).from(address);
-    let event = event.with("session", &session.id).with("method", method.name());
+    let event = event.with("session", &session.id).with("method", &method.to_string());
     let store = authority.audit.noting(event);
     store.add_session(&session, &instead_of.unwrap_or_default()).await?;
     authority.fraud.logged_in(&user.id, address);

@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
+use super::choice::Choice;
 use super::sign_up::Trouble;
 use super::{Refusal, Reply, passkey_pages};
 
@@ -22,6 +23,8 @@ pub(super) struct Content {
     pub(super) body: String,
     /// Where a form of it may lead besides our own pages.
     pub(super) redirect: Option<String>,
+    /// Source expressions of further addresses, each with a space before it.
+    pub(super) further: String,
     /// The source expression of a script that may run; `None`: none may.
     pub(super) script: Option<&'static str>,
     /// What it loads beside itself: addresses of clients.
@@ -53,6 +56,10 @@ pub(super) struct LoginPage<'p> {
     pub(super) sign_up: Option<&'p str>,
     /// The form of passkeys; `None`: there are none.
     pub(super) passkey: Option<&'p str>,
+    /// Where the buttons of `providers` go.
+    pub(super) elsewhere: &'p str,
+    /// Where one has an account besides.
+    pub(super) providers: &'p [Choice],
 }
 
 /// Asks for a name and a password of a new account.
@@ -95,9 +102,11 @@ pub(super) fn login(page: &LoginPage<'_>) -> Reply {
          <label for=\"password\">Password</label>\
          <input id=\"password\" name=\"password\" type=\"password\" \
          autocomplete=\"current-password\" required>\
-         <button type=\"submit\">Log in</button></form>{passkey}{sign_up}{script}",
+         <button type=\"submit\">Log in</button></form>{passkey}{sign_up}{elsewhere}{script}",
         passkey = page.passkey.unwrap_or_default(),
         script = page.passkey.map(|_| passkey_pages::script()).unwrap_or_default(),
+        elsewhere =
+            page.providers.iter().map(|one| elsewhere_button(page, one)).collect::<String>(),
         sign_up =
             page.sign_up.map(|action| create_button(action, page.request)).unwrap_or_default(),
         client = escape(page.client),
@@ -106,7 +115,24 @@ pub(super) fn login(page: &LoginPage<'_>) -> Reply {
         name = escape(page.name),
     );
     let script = page.passkey.map(|_| passkey_pages::SCRIPT_HASH);
-    scripted(StatusCode::OK, "Log in", &body, Some(page.redirect), script)
+    let mut reply = scripted(StatusCode::OK, "Log in", &body, Some(page.redirect), script);
+    if let Some(content) = reply.extensions_mut().get_mut::<Content>() {
+        content.further = page.providers.iter().filter_map(|one| origin(&one.address)).collect();
+    }
+    reply
+}
+
+fn elsewhere_button(page: &LoginPage<'_>, choice: &Choice) -> String {
+    format!(
+        "<form method=\"post\" action=\"{action}\">\
+         <input type=\"hidden\" name=\"request\" value=\"{request}\">\
+         <input type=\"hidden\" name=\"provider\" value=\"{name}\">\
+         <button type=\"submit\" class=\"other\">Log in with {title}</button></form>",
+        action = escape(page.elsewhere),
+        request = escape(page.request),
+        name = escape(&choice.name),
+        title = escape(&choice.title),
+    )
 }
 
 fn create_button(action: &str, request: &str) -> String {
@@ -320,7 +346,14 @@ pub(super) fn scripted(
         headers.insert(name, HeaderValue::from_static(value));
     }
     let (body, redirect) = (body.to_owned(), redirect.map(str::to_owned));
-    reply.extensions_mut().insert(Content { title, body, redirect, script, frames: Vec::new() });
+    reply.extensions_mut().insert(Content {
+        title,
+        body,
+        redirect,
+        further: String::new(),
+        script,
+        frames: Vec::new(),
+    });
     reply
 }
 
@@ -394,13 +427,25 @@ mod tests {
                 wrong: false,
                 sign_up: None,
                 passkey: None,
+                elsewhere: "/oauth2/federation",
+                providers: &[Choice {
+                    name: "corp".to_owned(),
+                    title: "<Corp>".to_owned(),
+                    address: "https://sso.example/authorize".to_owned(),
+                }],
             };
             let mut reply = login(&page);
             Theme::default().dress(&mut reply);
             reply.headers()[CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned()
         };
         let web = policy("https://app.example:8443/cb?a=b");
-        assert!(web.contains("form-action 'self' https://app.example:8443; frame"), "{web}");
-        assert!(policy("com.example:/cb").contains("form-action 'self' com.example:; frame"));
+        assert!(
+            web.contains("form-action 'self' https://app.example:8443 https://sso.example; frame"),
+            "{web}"
+        );
+        assert!(
+            policy("com.example:/cb")
+                .contains("form-action 'self' com.example: https://sso.example; frame")
+        );
     }
 }

@@ -217,7 +217,7 @@ pub(super) async fn log_in(authority: &Authority, request: &Request) -> Result<R
         authority.audit.count("login.failed", "", "refused", "passkey");
         return Err(unknown());
     };
-    let method = if passkey.synced { LoginMethod::SyncedPasskey } else { LoginMethod::Passkey };
+    let method = LoginMethod::passkey(passkey.synced);
     let (session, cookie) =
         login::begin(authority, &user, method, request, before.as_deref()).await?;
     tracing::info!(user = user.id, "logged in with a passkey");

@@ -35,6 +35,9 @@ pub(super) enum Endpoint {
     /// The page for people.
     Device,
     Login,
+    /// To a login at a provider, and back from it.
+    Elsewhere,
+    Arrived,
     Logout,
     Consent,
     /// A code of a second factor.
@@ -110,6 +113,7 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/bc-authorize" => Some(Endpoint::Backchannel),
         "/approvals" => Some(Endpoint::Approvals),
         "/login" => Some(Endpoint::Login),
+        "/federation" => Some(Endpoint::Elsewhere),
         "/logout" => Some(Endpoint::Logout),
         "/consent" => Some(Endpoint::Consent),
         "/factor" => Some(Endpoint::Factor),
@@ -124,10 +128,16 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/register" => Some(Endpoint::Register),
         // WSO2 keeps it behind the token endpoint.
         "/token/.well-known/openid-configuration" => Some(Endpoint::Discovery),
-        other => match other.strip_prefix("/register/") {
-            Some(id) if !id.is_empty() && !id.contains('/') => Some(Endpoint::Registration),
-            _ => other.strip_prefix("/.well-known/").and_then(discovery),
-        },
+        other => {
+            let below = |base: &str| {
+                other.strip_prefix(base).is_some_and(|id| !id.is_empty() && !id.contains('/'))
+            };
+            match other {
+                _ if below("/register/") => Some(Endpoint::Registration),
+                _ if below("/federation/") => Some(Endpoint::Arrived),
+                _ => other.strip_prefix("/.well-known/").and_then(discovery),
+            }
+        }
     }
 }
 

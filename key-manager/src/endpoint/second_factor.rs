@@ -11,7 +11,7 @@ use super::interaction::{arrive, cookie, keep};
 use super::ticket::Ticket;
 use super::{Authority, Mfa, Refusal, Reply, Request, login, passkeys};
 use crate::audit::Event;
-use crate::domain::{LoginMethod, User};
+use crate::domain::{LoginMethod, Second, User};
 use crate::store::{Failures, StoredAuthenticator, StoredPasskey, StoredSession};
 use crate::vault::{Seed, VaultError, new_recovery_codes, recovery_code};
 
@@ -43,6 +43,8 @@ struct Half {
     seed: Option<String>,
     /// What a passkey signs.
     challenge: String,
+    /// How the first half was shown, as it is stored.
+    first: String,
 }
 
 /// What a login lacks; `session` is the one that there is already.
@@ -91,6 +93,7 @@ pub(super) async fn ask(
     ticket: Ticket,
     user: &User,
     missing: Missing,
+    first: LoginMethod,
 ) -> Result<Reply, Refusal> {
     let seed = (missing == Missing::App).then(Seed::random);
     let half = Half {
@@ -99,6 +102,7 @@ pub(super) async fn ask(
         at: authority.clock.unix_seconds(),
         seed: seed.map(|seed| seed.text().as_str().to_owned()),
         challenge: passkeys::challenge(),
+        first: first.to_string(),
     };
     page(authority, &half, user, false).await
 }
@@ -147,12 +151,12 @@ pub(super) async fn answered(authority: &Authority, request: &Request) -> Result
     let Some(proof) = proof else {
         return page(authority, &half, &user, true).await;
     };
-    let method = match &proof {
-        Proof::Recovery => LoginMethod::Recovery,
-        Proof::Step | Proof::NewApp { .. } => LoginMethod::Authenticator,
-        Proof::Passkey { synced: false } => LoginMethod::PasswordPasskey,
-        Proof::Passkey { synced: true } => LoginMethod::PasswordSyncedPasskey,
-    };
+    let first: LoginMethod = half.first.parse().map_err(|_| old())?;
+    let method = first.and(match &proof {
+        Proof::Recovery => Second::Recovery,
+        Proof::Step | Proof::NewApp { .. } => Second::App,
+        Proof::Passkey { synced } => Second::passkey(*synced),
+    });
     let codes = match &proof {
         Proof::NewApp { seed, step } => Some(set_up(authority, request, &user, seed, *step).await?),
         Proof::Step | Proof::Recovery | Proof::Passkey { .. } => None,

@@ -9,7 +9,7 @@ use super::pages::{self, SignUpPage};
 use super::ticket::Ticket;
 use super::{Authority, Refusal, Reply, Request};
 use crate::accounts::{self, AccountError};
-use crate::domain::network;
+use crate::domain::{LoginMethod, network};
 use crate::store::Failures;
 
 /// Whether people make accounts themselves.
@@ -68,7 +68,8 @@ pub(super) async fn sign_up(authority: &Authority, request: &Request) -> Result<
     if waits {
         return Ok(pages::waiting(user.name.as_str()));
     }
-    enter(authority, request, ticket, &user, cookie.as_deref()).await
+    let method = LoginMethod::PASSWORD;
+    enter(authority, request, ticket, &user, cookie.as_deref(), method).await
 }
 
 const fn trouble(error: &AccountError) -> Trouble {

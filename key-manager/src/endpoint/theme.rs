@@ -118,7 +118,7 @@ impl Theme {
 
     /// Dresses a page; what is no page stays as it is.
     pub(super) fn dress(&self, reply: &mut Reply) {
-        let Some(Content { title, body, redirect, script, frames }) =
+        let Some(Content { title, body, redirect, further, script, frames }) =
             reply.extensions_mut().remove()
         else {
             return;
@@ -145,7 +145,7 @@ impl Theme {
         let frames: String = frames.iter().filter_map(|uri| origin(uri)).collect();
         let frames = if frames.is_empty() { frames } else { format!("frame-src{frames}; ") };
         let policy = format!(
-            "default-src 'none'; style-src {}; {scripts}{images}{frames}form-action 'self'{target}; \
+            "default-src 'none'; style-src {}; {scripts}{images}{frames}form-action 'self'{target}{further}; \
              frame-ancestors 'none'; base-uri 'none'",
             self.hash
         );

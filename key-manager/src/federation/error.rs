@@ -30,6 +30,8 @@ pub enum FederationError {
     Issuer(String),
     #[error("the keys cannot be read")]
     Keys(#[from] KeySetError),
+    #[error("the ID token does not count: {0}")]
+    IdToken(String),
     #[error("there are more than {0} keys")]
     ManyKeys(usize),
 }

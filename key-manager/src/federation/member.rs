@@ -170,6 +170,14 @@ impl Member {
         result
     }
 
+    /// Notes a failure, and hands it on.
+    pub(super) fn failed(&self, error: FederationError) -> FederationError {
+        match self.went::<()>(Err(error)) {
+            Err(error) => error,
+            Ok(()) => FederationError::Unknown,
+        }
+    }
+
     /// How it is doing.
     pub fn status(&self) -> Status {
         let known = self.lock();

@@ -2,7 +2,8 @@
 //!
 //! `follow` hears which providers there are; `circle` holds them, and a task of each keeps its metadata
 //! and keys fresh. `metadata` and `key_set` read what they publish, `member` is what is known of one,
-//! `introspect` and `register` ask them something, `disk` remembers them for the next start.
+//! `introspect` and `register` ask them something, people log in there through
+//! `relying_party`, `disk` remembers them for the next start.
 
 mod circle;
 mod disk;
@@ -14,6 +15,7 @@ mod member;
 mod metadata;
 mod refresh;
 mod register;
+mod relying_party;
 
 pub use circle::{Federation, FederationRules, KnownKeys};
 pub use disk::Disk;
@@ -23,3 +25,4 @@ pub use introspect::introspect;
 pub use member::{Member, Status};
 pub use metadata::Metadata;
 pub use register::{Registered, Wanted, register, unregister};
+pub use relying_party::{Person, Secrets, arrive, depart};

@@ -22,7 +22,7 @@ pub(super) fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Approval, G
         scopes: client.scopes.clone(),
         audience: means.audience.to_vec(),
         logged_in_at: means.now,
-        method: LoginMethod::Password,
+        method: LoginMethod::PASSWORD,
         wishes: Wishes::default(),
     };
     Ok(Approval::person(grant, Step::Vouched { once: None, refresh: true }))

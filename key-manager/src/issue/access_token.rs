@@ -89,8 +89,8 @@ pub async fn issue(order: Order<'_>, origin: Origin<'_>) -> Result<AccessToken, 
         cnf: (!order.confirmation.is_empty()).then(|| Cnf::of(order.confirmation)),
         scope: (!order.scopes.is_empty()).then_some(ScopeText(order.scopes)),
         auth_time: order.person.map(|grant| grant.logged_in_at),
-        acr: order.person.map(|grant| grant.method.acr()),
-        amr: order.person.map(|grant| grant.method.amr()),
+        acr: order.person.and_then(|grant| grant.method.acr()),
+        amr: order.person.map(|grant| grant.method.amr()).unwrap_or_default(),
         km: match (order.person, source.and_then(|source| source.family)) {
             (Some(grant), _) => Some(Ours {
                 fam: &grant.family_id,

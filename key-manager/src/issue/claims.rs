@@ -22,8 +22,8 @@ pub(super) struct Claims<'t> {
     /// How they did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) acr: Option<&'t str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) amr: Option<&'t [&'t str]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) amr: Vec<&'t str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) km: Option<Ours<'t>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -43,8 +43,10 @@ struct IdClaims<'i> {
     iat: i64,
     exp: i64,
     auth_time: i64,
-    acr: &'i str,
-    amr: &'i [&'i str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'i str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    amr: Vec<&'i str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     sid: &'i str,
     #[serde(skip_serializing_if = "Option::is_none")]

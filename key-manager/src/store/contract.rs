@@ -124,6 +124,34 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Adds a person. `false`: the name is taken.
     async fn add_user(&self, user: &StoredUser) -> Result<bool, StoreError>;
 
+    /// The account of the person whom the issuer of a provider calls `subject`.
+    async fn linked_user(
+        &self,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<StoredUser>, StoreError>;
+
+    /// Lets a person of a provider use an account that is there. `false`: somebody was faster.
+    async fn link_user(
+        &self,
+        issuer: &str,
+        subject: &str,
+        user: &str,
+        now: i64,
+    ) -> Result<bool, StoreError>;
+
+    /// Adds a person of a provider, account and link or neither. `false`: the name is taken, or somebody
+    /// was faster.
+    async fn add_linked_user(
+        &self,
+        user: &StoredUser,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<bool, StoreError>;
+
+    /// Who has this verified mail address; of more than two, two.
+    async fn users_with_email(&self, email: &str) -> Result<Vec<User>, StoreError>;
+
     /// Replaces what is known of a person. `false`: there is no such person.
     async fn set_profile(&self, id: &str, profile: &Profile, now: i64) -> Result<bool, StoreError>;
 

@@ -214,6 +214,8 @@ pub struct StoredUser {
 impl StoredUser {
     /// In place of a password that the directory knows; no password has this hash.
     pub const IN_DIRECTORY: &str = "{directory}";
+    /// In place of a password: the person logs in at a provider.
+    pub const ELSEWHERE: &str = "{provider}";
 
     pub fn is_in_directory(&self) -> bool {
         self.password == Self::IN_DIRECTORY

@@ -74,6 +74,8 @@ mod keys;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod linked;
+#[cfg(test)]
 mod logout;
 #[cfg(test)]
 mod origins;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chassis::Clock;
 use key_manager::domain::{
     About, AuthMethod, Authentication, CertificateName, Client, ClientId, Ended, Entry, KeyState,
-    LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Requests, Scopes, Terms,
+    LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Requests, Scopes, Second, Terms,
     TokenAlgorithm, User, UserName, Wishes,
 };
 use key_manager::store::{
@@ -396,7 +396,7 @@ fn grant(family: &str) -> Grant {
         scopes: Scopes::parse("openid a").expect("scopes"),
         audience: vec!["turnpike".to_owned(), "a \"b\"".to_owned()],
         logged_in_at: 5,
-        method: LoginMethod::Authenticator,
+        method: LoginMethod::PASSWORD.and(Second::App),
         wishes: Wishes::parse(r#"{"userinfo":["email"]}"#).expect("wishes"),
     }
 }
@@ -485,7 +485,7 @@ async fn a_session_ends_with_the_login_behind_it() {
             id: id.to_owned(),
             digest: digest.to_owned(),
             user_id: "u1".to_owned(),
-            method: LoginMethod::Recovery,
+            method: LoginMethod::PASSWORD.and(Second::Recovery),
             address: "192.0.2.1".to_owned(),
             agent: "a browser".to_owned(),
             logged_in_at: 1,

@@ -3,6 +3,7 @@
 //! Gateways ask no provider: the key manager does, with what is checked here.
 
 use turnpike_proto::config::v1::provider_client::Method;
+use turnpike_proto::config::v1::provider_login::Linking;
 use turnpike_proto::config::v1::{KeyManagerSpec, ProviderClient};
 use url::Url;
 
@@ -12,6 +13,8 @@ use crate::problem::{At, Problems, shown};
 use crate::resource::is_name;
 
 const MAX_URL_BYTES: usize = 2_048;
+const MAX_TEXT_BYTES: usize = 256;
+const MOST_SCOPES: usize = 64;
 
 pub(crate) fn check_provider(
     resident: bool,
@@ -47,9 +50,28 @@ pub(crate) fn check_provider(
             problems.add(&at.name("tokenSecret"), reason, "");
         }
     }
-    if spec.login.is_some() {
-        let reason = "people cannot log in at a provider yet";
-        problems.add(&at.name("login"), reason, "leave it out");
+    if let Some(login) = &spec.login {
+        let at = at.name("login");
+        if login.title.len() > MAX_TEXT_BYTES || has_control(&login.title) {
+            problems.add(&at.name("title"), "a title is one line of at most 256 bytes", "");
+        }
+        check_client(login.client.as_ref(), &at.name("client"), problems);
+        let scopes = &login.scopes;
+        let is_scope = |scope: &String| {
+            scope.len() <= MAX_TEXT_BYTES
+                && !scope.is_empty()
+                && scope.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte))
+        };
+        if scopes.len() > MOST_SCOPES || !scopes.iter().all(is_scope) {
+            let reason = format!("at most {MOST_SCOPES} scopes (RFC 6749 section 3.3)");
+            problems.add(&at.name("scopes"), reason, "one scope stands in each element");
+        }
+        if !scopes.is_empty() && !scopes.iter().any(|scope| scope == "openid") {
+            problems.add(&at.name("scopes"), "without `openid` nobody is named", "add `openid`");
+        }
+        if Linking::try_from(login.linking).is_err() {
+            problems.add(&at.name("linking"), unknown(login.linking), "");
+        }
     }
 }
 

@@ -118,7 +118,7 @@ KeyManager/okta: spec.anyAudience: audiences are named too; leave out one of the
 KeyManager/okta: spec.tokenPatterns: nobody is asked about the tokens; write `introspection`, or leave out the patterns
 KeyManager/okta: spec.tokenPatterns[0]: `(` is no regular expression here: unclosed group
 KeyManager/okta: spec.jwksUri: `http://a` is no https URL without user and fragment
-KeyManager/okta: spec.login: people cannot log in at a provider yet; leave it out
+KeyManager/okta: spec.login.client: it is missing; name our client at the provider and its Secret
 ");
     insta::assert_snapshot!(said("{issuer: 'https://a', anyAudience: true, jwks: '{\"keys\":[]}'}"), @"KeyManager/okta: spec.jwks: no key of the set can verify ES256 or RS256; add a key, or its algorithm to `algorithms`");
 }

@@ -54,6 +54,7 @@ pub(super) fn of_federation(error: &FederationError) -> Status {
         | FederationError::Json { .. }
         | FederationError::Issuer(_)
         | FederationError::Keys(_)
+        | FederationError::IdToken(_)
         | FederationError::ManyKeys(_) => Status::unavailable(error.to_string()),
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn add(
             .bind(code.nonce.as_deref().unwrap_or_default())
             .bind(code.expires_at)
             .bind(code.used_at.unwrap_or(0))
-            .bind(grant.method.name())
+            .bind(grant.method.to_string())
             .bind(code.key.as_deref().unwrap_or_default())
             .bind(grant.wishes.to_text()),
         )

@@ -34,7 +34,7 @@ pub(super) async fn add(
             .bind(grant.client_id.as_str())
             .bind(grant.scopes.to_string())
             .bind(listed(&grant.audience))
-            .bind(grant.method.name())
+            .bind(grant.method.to_string())
             .bind(device.pause_seconds)
             .bind(device.expires_at)
             .bind(i64::from(most))
@@ -184,7 +184,7 @@ pub(super) async fn decide(
                     .bind(grant.user_id.as_str())
                     .bind(grant.session_id.as_str())
                     .bind(grant.logged_in_at)
-                    .bind(grant.method.name())
+                    .bind(grant.method.to_string())
                     .bind(user_digest)
                     .bind(now),
                 )

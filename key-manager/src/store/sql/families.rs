@@ -26,7 +26,7 @@ pub(super) async fn add(change: &mut Change, family: &StoredFamily) -> Result<()
     .bind(family.idle_until)
     .bind(family.ends_at)
     .bind(family.key.as_deref().unwrap_or_default())
-    .bind(grant.method.name())
+    .bind(grant.method.to_string())
     .bind(grant.wishes.to_text())
     .execute(&mut **change)
     .await?;

@@ -100,6 +100,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "labels",
         text: include_str!("../../../migrations/0016_labels.sql"),
     },
+    Migration {
+        version: 17,
+        name: "linked_accounts",
+        text: include_str!("../../../migrations/0017_linked_accounts.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -18,6 +18,7 @@ mod devices;
 mod families;
 mod keys;
 mod ledger;
+mod links;
 mod passkeys;
 mod pushed;
 mod revocations;

@@ -33,7 +33,7 @@ pub(super) async fn add(
             .bind(session.logged_in_at)
             .bind(session.idle_until)
             .bind(session.ends_at)
-            .bind(session.method.name())
+            .bind(session.method.to_string())
             .bind(session.address.as_str())
             .bind(session.agent.as_str())
             .execute(&mut *change)

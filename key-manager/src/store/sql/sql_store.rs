@@ -10,7 +10,7 @@ use super::migrate::migrate;
 use super::url::DatabaseUrl;
 use super::{
     attempts, audit, authenticators, clients, codes, consents, devices, families, keys, ledger,
-    passkeys, pushed, revocations, sessions, used, users,
+    links, passkeys, pushed, revocations, sessions, used, users,
 };
 use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
 use crate::store::{
@@ -132,6 +132,37 @@ impl Store for SqlStore {
 
     async fn add_user(&self, user: &StoredUser) -> Result<bool, StoreError> {
         users::add(&self.0, user).await
+    }
+
+    async fn linked_user(
+        &self,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<StoredUser>, StoreError> {
+        links::find(&self.0, issuer, subject).await
+    }
+
+    async fn link_user(
+        &self,
+        issuer: &str,
+        subject: &str,
+        user: &str,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        links::add(&self.0, issuer, subject, user, now).await
+    }
+
+    async fn add_linked_user(
+        &self,
+        user: &StoredUser,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<bool, StoreError> {
+        links::add_user(&self.0, user, issuer, subject).await
+    }
+
+    async fn users_with_email(&self, email: &str) -> Result<Vec<User>, StoreError> {
+        links::with_email(&self.0, email).await
     }
 
     async fn set_profile(&self, id: &str, profile: &Profile, now: i64) -> Result<bool, StoreError> {

@@ -43,7 +43,7 @@ pub(super) async fn named(
     row.map(|row| user(&row)).transpose()
 }
 
-fn user(row: &AnyRow) -> Result<StoredUser, StoreError> {
+pub(super) fn user(row: &AnyRow) -> Result<StoredUser, StoreError> {
     let name: String = row.try_get(1)?;
     let claims: String = row.try_get(6)?;
     Ok(StoredUser {
@@ -76,7 +76,7 @@ pub(super) async fn add(database: &Database, stored: &StoredUser) -> Result<bool
 }
 
 /// `false`: the name is taken.
-async fn insert(
+pub(super) async fn insert(
     change: &mut Change,
     stored: &StoredUser,
     pending: bool,
@@ -84,8 +84,8 @@ async fn insert(
     let user = &stored.user;
     let added = sqlx::query(
         "INSERT INTO person (user_id, name, password, disabled, ended_until, created_at, claims,
-             claims_at, pending)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             claims_at, pending, email)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(user.id.as_str())
     .bind(user.name.as_str())
@@ -96,6 +96,7 @@ async fn insert(
     .bind(user.profile.to_text())
     .bind(user.profile_at)
     .bind(i64::from(pending))
+    .bind(user.profile.verified_email().unwrap_or_default())
     .execute(&mut **change)
     .await;
     match added {
@@ -183,10 +184,13 @@ pub(super) async fn set_profile(
 ) -> Result<bool, StoreError> {
     let changed = database
         .write_one(
-            sqlx::query("UPDATE person SET claims = $1, claims_at = $2 WHERE user_id = $3")
-                .bind(profile.to_text())
-                .bind(now)
-                .bind(id),
+            sqlx::query(
+                "UPDATE person SET claims = $1, claims_at = $2, email = $3 WHERE user_id = $4",
+            )
+            .bind(profile.to_text())
+            .bind(now)
+            .bind(profile.verified_email().unwrap_or_default())
+            .bind(id),
         )
         .await?;
     Ok(changed > 0)
