@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod change;
+mod connector;
 mod outages;
 mod refusals;
 mod story;

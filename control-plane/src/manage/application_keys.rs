@@ -25,6 +25,8 @@ const ATTEMPTS: usize = 5;
 pub trait Clients: fmt::Debug + Send + Sync + 'static {
     /// Makes a client.
     async fn register(&self, client: NewClient) -> Result<ClientKey, ClientsError>;
+    /// Makes sure that a client of a third-party provider is there, as far as it can be asked.
+    async fn find(&self, key_manager: &str, client_id: &str) -> Result<(), ClientsError>;
     /// Removes it again.
     async fn remove(&self, key_manager: &str, client_id: &str) -> Result<(), ClientsError>;
 }
@@ -104,7 +106,7 @@ pub async fn generate(
     let at =
         Place { key: &key, key_manager: elsewhere.unwrap_or(RESIDENT), sandbox: wanted.sandbox };
     if !wanted.consumer_key.is_empty() {
-        return map(manager, at, elsewhere.is_some(), wanted.consumer_key).await;
+        return map(manager, clients, at, wanted.consumer_key).await;
     }
     let kind = if wanted.sandbox { "sandbox" } else { "production" };
     let name = format!("{} ({kind})", wanted.application);
@@ -134,11 +136,11 @@ struct Place<'k> {
 /// Adds a client that was made elsewhere.
 async fn map(
     manager: &Manager,
+    clients: &dyn Clients,
     at: Place<'_>,
-    elsewhere: bool,
     consumer_key: String,
 ) -> Result<ClientKey, ManageError> {
-    if !elsewhere {
+    if at.key_manager == RESIDENT {
         return Err(ManageError::Refused(vec![Problem {
             resource: at.key.to_string(),
             field: "consumerKey".to_owned(),
@@ -147,6 +149,7 @@ async fn map(
             ..Problem::default()
         }]));
     }
+    clients.find(at.key_manager, &consumer_key).await.map_err(ManageError::KeyManager)?;
     add(manager, at, &consumer_key).await?;
     let (consumer_secret, token_endpoint) = (chassis::Secret::new(""), String::new());
     Ok(ClientKey { consumer_key, consumer_secret, token_endpoint })

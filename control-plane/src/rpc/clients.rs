@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use turnpike_proto::identity::v1::clients_client::ClientsClient;
-use turnpike_proto::identity::v1::{RegisterClientRequest, RemoveClientRequest};
+use turnpike_proto::identity::v1::{FindClientRequest, RegisterClientRequest, RemoveClientRequest};
 
 use crate::manage::{ClientKey, Clients, ClientsError, NewClient};
 
@@ -49,6 +49,14 @@ impl Clients for KeyManagerClients {
             consumer_secret: Secret::new(made.client_secret),
             token_endpoint: made.token_endpoint,
         })
+    }
+
+    async fn find(&self, key_manager: &str, client_id: &str) -> Result<(), ClientsError> {
+        let [client_id, key_manager] = [client_id, key_manager].map(str::to_owned);
+        let request = FindClientRequest { client_id, key_manager };
+        let mut clients = ClientsClient::new(self.channel.clone());
+        clients.find(prepared(request)).await.map_err(meaning)?;
+        Ok(())
     }
 
     async fn remove(&self, key_manager: &str, client_id: &str) -> Result<(), ClientsError> {

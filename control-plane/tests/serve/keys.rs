@@ -10,9 +10,10 @@ use turnpike_proto::admin::v1::applications_client::ApplicationsClient;
 use turnpike_proto::admin::v1::{GenerateKeyRequest, GetRequest};
 use turnpike_proto::identity::v1::clients_server::{Clients, ClientsServer};
 use turnpike_proto::identity::v1::{
-    AddClientSecretRequest, AddClientSecretResponse, ListClientSecretsRequest,
-    ListClientSecretsResponse, RegisterClientRequest, RegisterClientResponse, RemoveClientRequest,
-    RemoveClientResponse, RemoveClientSecretRequest, RemoveClientSecretResponse,
+    AddClientSecretRequest, AddClientSecretResponse, FindClientRequest, FindClientResponse,
+    ListClientSecretsRequest, ListClientSecretsResponse, RegisterClientRequest,
+    RegisterClientResponse, RemoveClientRequest, RemoveClientResponse, RemoveClientSecretRequest,
+    RemoveClientSecretResponse,
 };
 
 use crate::stack::{Stack, check};
@@ -45,6 +46,18 @@ impl Clients for KeyManager {
     ) -> Result<Response<RemoveClientResponse>, Status> {
         self.said.lock().unwrap().push(format!("remove {}", request.into_inner().client_id));
         Ok(Response::new(RemoveClientResponse {}))
+    }
+
+    async fn find(
+        &self,
+        request: Request<FindClientRequest>,
+    ) -> Result<Response<FindClientResponse>, Status> {
+        let FindClientRequest { client_id, key_manager } = request.into_inner();
+        self.said.lock().unwrap().push(format!("find {client_id} at {key_manager}"));
+        match client_id.as_str() {
+            "client-2" => Ok(Response::new(FindClientResponse { asked: true })),
+            _ => Err(Status::not_found("corp knows no such client")),
+        }
     }
 
     async fn add_secret(
@@ -111,6 +124,35 @@ fn a_key_is_registered_and_stands_at_the_application() {
         let shop = ApplicationsClient::new(channel).get(request).await.unwrap().into_inner();
         assert_eq!(shop.spec.unwrap().keys[0].consumer_key, "client-1");
         assert_eq!(*said.said.lock().unwrap(), [r#"register shop (production) ["orders.read"]"#]);
+    });
+}
+
+#[test]
+fn a_client_that_its_provider_does_not_know_is_not_mapped() {
+    check(async |stack| {
+        let (said, _host, config) = key_manager(&stack).await;
+        let plane = stack.start_with("control-plane", &config).await;
+        let provider = "{apiVersion: turnpike/v1, kind: KeyManager, metadata: {name: corp}, spec: \
+                        {issuer: old, anyAudience: true, connector: {address: \
+                        'https://127.0.0.1:7002'}}}\n";
+        stack.apply(&plane, &format!("{}---\n{provider}", application("shop"))).await;
+        let channel = stack.channel(&plane, "admin");
+        let mut keys = ApplicationKeysClient::new(channel.clone());
+        let mut map = async |client: &str| {
+            let (key_manager, consumer_key) = ("corp".to_owned(), client.to_owned());
+            let asked = GenerateKeyRequest { key_manager, consumer_key, ..generate("shop") };
+            keys.generate(asked).await.map(|made| made.into_inner().consumer_key)
+        };
+        let refused = map("client-20").await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
+        assert!(refused.message().contains("no such client"), "{refused:?}");
+        assert_eq!(map("client-2").await.unwrap(), "client-2");
+        let request = GetRequest { name: "shop".to_owned(), version: String::new() };
+        let shop = ApplicationsClient::new(channel).get(request).await.unwrap().into_inner();
+        let [key] = shop.spec.unwrap().keys.try_into().unwrap();
+        assert_eq!((key.key_manager.as_str(), key.consumer_key.as_str()), ("corp", "client-2"));
+        let said = said.said.lock().unwrap();
+        assert_eq!(*said, ["find client-20 at corp", "find client-2 at corp"]);
     });
 }
 

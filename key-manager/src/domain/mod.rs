@@ -31,8 +31,8 @@ pub use login_method::{First, LoginMethod, Second, UnknownLogin};
 pub use network::network;
 pub use profile::{Profile, ProfileError};
 pub use provider::{
-    Introspection, Linking, Provider, ProviderClient, ProviderKeys, ProviderLogin, Registration,
-    SecretValue,
+    Connection, Introspection, Linking, Provider, ProviderClient, ProviderKeys, ProviderLogin,
+    Registration, SecretValue,
 };
 pub use redirect::{RedirectUri, RedirectUriError};
 pub use response_type::{ResponseType, UnknownResponse};

@@ -23,6 +23,15 @@ pub struct Provider {
     pub introspection: Option<Introspection>,
     pub registration: Option<Registration>,
     pub login: Option<ProviderLogin>,
+    pub connector: Option<Connection>,
+}
+
+/// Where the program is that speaks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    pub address: String,
+    /// In its certificate.
+    pub name: String,
 }
 
 /// Where its public keys are.
@@ -111,7 +120,10 @@ impl Provider {
     /// Whether what is known of `other` is known of this one too: the same server, asked at the same
     /// places.
     pub fn is_there_where(&self, other: &Self) -> bool {
-        self.issuer == other.issuer && self.keys == other.keys && self.metadata == other.metadata
+        self.issuer == other.issuer
+            && self.keys == other.keys
+            && self.metadata == other.metadata
+            && self.connector == other.connector
     }
 
     /// The hosts that whoever applied it has named.

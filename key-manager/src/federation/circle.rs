@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chassis::clock::Clock;
 use chassis::outbound::{self, Allowed, Client, Reach, Rules};
+use chassis::pki::Identity;
 use chassis::task::{Guard, Tasks};
 use chassis::{Host, Shutdown};
 use tokio::sync::watch;
@@ -16,6 +17,7 @@ use super::member::{Member, Status};
 use super::refresh::{Pace, tend};
 use crate::domain::{Provider, ProviderKeys};
 use crate::meter::Meter;
+use crate::rpc::Connector;
 
 /// Without an answer keys are good for so long.
 const STALE_SECONDS: i64 = 24 * 3600;
@@ -47,6 +49,7 @@ struct Parts {
     rules: FederationRules,
     clock: Clock,
     tasks: Tasks,
+    tls: Identity,
     shutdown: Shutdown,
     meter: Meter,
     seats: Mutex<BTreeMap<String, Seat>>,
@@ -77,8 +80,9 @@ impl Federation {
     pub fn new(rules: FederationRules, host: &Host, meter: Meter) -> Self {
         let (clock, tasks, shutdown) =
             (host.clock.clone(), host.tasks.clone(), host.shutdown.clone());
+        let tls = host.tls.clone();
         let (seats, news) = (Mutex::default(), watch::Sender::new(0));
-        Self(Arc::new(Parts { rules, clock, tasks, shutdown, meter, seats, news }))
+        Self(Arc::new(Parts { rules, clock, tasks, tls, shutdown, meter, seats, news }))
     }
 
     /// These are the providers from now on. Who stays as they were is left alone.
@@ -119,7 +123,8 @@ impl Federation {
             &rules.authorities,
         )?;
         let (clock, meter) = (parts.clock.clone(), parts.meter.clone());
-        let member = Arc::new(Member::new(provider, outbound, clock, meter));
+        let connector = connector(&provider, &parts.tls);
+        let member = Arc::new(Member::new(provider, outbound, connector, clock, meter));
         if let Some(before) = before {
             member.inherit(before);
         }
@@ -208,5 +213,18 @@ impl Federation {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Seat>> {
         self.0.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who speaks for a provider; `None`: it does itself, or its connector cannot be reached like that.
+fn connector(provider: &Provider, tls: &Identity) -> Option<Connector> {
+    let connection = provider.connector.as_ref()?;
+    match chassis::rpc::channel(tls, &connection.address, &connection.name) {
+        Ok(channel) => Some(Connector::new(provider.name.clone(), channel)),
+        Err(error) => {
+            let (provider, error) = (&provider.name, &error as &dyn std::error::Error);
+            tracing::error!(provider, error, "connector cannot be asked");
+            None
+        }
     }
 }

@@ -3,6 +3,8 @@
 use chassis::outbound;
 use jose::KeySetError;
 
+use crate::rpc::ConnectorError;
+
 /// Why a provider did not do what it was asked. Holds nothing secret.
 #[derive(Debug, thiserror::Error)]
 pub enum FederationError {
@@ -32,6 +34,8 @@ pub enum FederationError {
     Keys(#[from] KeySetError),
     #[error("the ID token does not count: {0}")]
     IdToken(String),
+    #[error(transparent)]
+    Connector(#[from] ConnectorError),
     #[error("there are more than {0} keys")]
     ManyKeys(usize),
 }
@@ -39,6 +43,6 @@ pub enum FederationError {
 impl FederationError {
     /// Whether the provider is well and only does not do what it was asked.
     pub(super) const fn is_answer(&self) -> bool {
-        matches!(self, Self::Refused { .. })
+        matches!(self, Self::Refused { .. } | Self::Connector(ConnectorError::Refused(_)))
     }
 }

@@ -25,6 +25,14 @@ pub async fn introspect(
     if !provider.enabled {
         return Err(FederationError::Disabled);
     }
+    let own = |said: &Map<String, Value>| {
+        // What another issuer says is good is not this one's.
+        said.get("iss").is_none_or(|issuer| issuer.as_str() == Some(&provider.issuer))
+    };
+    if let Some(connector) = &member.connector {
+        let said = connector.introspect(token).await;
+        return Ok(member.went(said.map_err(FederationError::from))?.filter(own));
+    }
     let asked = provider.introspection.as_ref().ok_or(FederationError::NotAsked)?;
     let there = || member.metadata().and_then(|metadata| metadata.introspection.clone());
     let answer = async {
@@ -34,9 +42,7 @@ pub async fn introspect(
     };
     let said = member.went(answer.await)?;
     let active = said.get("active") == Some(&Value::Bool(true));
-    // What another issuer says is good is not this one's.
-    let own = said.get("iss").is_none_or(|issuer| issuer.as_str() == Some(&provider.issuer));
-    Ok((active && own).then_some(said))
+    Ok(Some(said).filter(|said| active && own(said)))
 }
 
 async fn ask(

@@ -18,6 +18,7 @@ use super::metadata::Metadata;
 use super::register::Handle;
 use crate::domain::Provider;
 use crate::meter::Meter;
+use crate::rpc::Connector;
 
 /// Keys that were asked for and not there; beyond that all are forgotten, which costs a reading at most.
 const MOST_ABSENT: usize = 1_000;
@@ -29,6 +30,8 @@ const MOST_HANDLES: usize = 64;
 pub struct Member {
     pub provider: Provider,
     pub(super) outbound: Client,
+    /// Who speaks for it, if it speaks no standard.
+    pub(super) connector: Option<Connector>,
     pub(super) clock: Clock,
     meter: Meter,
     /// Wakes the task that reads keys.
@@ -65,9 +68,15 @@ pub struct Status {
 }
 
 impl Member {
-    pub(super) fn new(provider: Provider, outbound: Client, clock: Clock, meter: Meter) -> Self {
+    pub(super) fn new(
+        provider: Provider,
+        outbound: Client,
+        connector: Option<Connector>,
+        clock: Clock,
+        meter: Meter,
+    ) -> Self {
         let (wanted, known) = (Notify::new(), Mutex::default());
-        Self { provider, outbound, clock, meter, wanted, known }
+        Self { provider, outbound, connector, clock, meter, wanted, known }
     }
 
     /// Takes over what was known of the same provider, as it was applied before.

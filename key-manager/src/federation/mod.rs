@@ -24,5 +24,5 @@ pub use follow::follow;
 pub use introspect::introspect;
 pub use member::{Member, Status};
 pub use metadata::Metadata;
-pub use register::{Registered, Wanted, register, unregister};
+pub use register::{Registered, Wanted, find, register, unregister};
 pub use relying_party::{Person, Secrets, arrive, depart};

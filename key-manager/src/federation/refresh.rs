@@ -44,6 +44,12 @@ pub(super) async fn tend(member: Arc<Member>, pace: Pace, news: watch::Sender<u6
 
 async fn read(member: &Member) -> Result<(), FederationError> {
     let provider = &member.provider;
+    if let Some(connector) = &member.connector {
+        let issuer = connector.issuer().await?;
+        if issuer != provider.issuer {
+            return Err(FederationError::Issuer(issuer));
+        }
+    }
     let now = member.clock.unix_seconds();
     let old = now.saturating_sub(member.metadata_at()) >= METADATA_SECONDS;
     let needed = provider.keys == ProviderKeys::Discovered

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::error::FederationError;
 use super::member::Member;
+use crate::rpc::Connected;
 
 const WHAT: &str = "the registration endpoint";
 
@@ -57,6 +58,13 @@ pub async fn register(member: &Member, wanted: &Wanted) -> Result<Registered, Fe
     if !provider.enabled {
         return Err(FederationError::Disabled);
     }
+    if let Some(connector) = &member.connector {
+        let Wanted { name, grant_types, scopes, redirect_uris } = wanted;
+        let made = connector.create(name, grant_types, scopes, redirect_uris).await;
+        let made = member.went(made.map_err(FederationError::from))?;
+        let Connected { client_id, secret, token_endpoint } = made;
+        return Ok(Registered { client_id, secret, token_endpoint });
+    }
     let registration = provider.registration.as_ref().ok_or(FederationError::NotAsked)?;
     let metadata = member.metadata();
     let there = || metadata.as_ref().and_then(|metadata| metadata.registration.clone());
@@ -86,8 +94,19 @@ pub async fn register(member: &Member, wanted: &Wanted) -> Result<Registered, Fe
     })
 }
 
+/// Whether a client is there; `None`: a provider without a connector cannot be asked.
+pub async fn find(member: &Member, client_id: &str) -> Result<Option<bool>, FederationError> {
+    let Some(connector) = &member.connector else { return Ok(None) };
+    let found = connector.retrieve(client_id).await;
+    Ok(Some(member.went(found.map_err(FederationError::from))?.is_some()))
+}
+
 /// Removes a client that was made a short while ago. One that nobody here remembers stays.
 pub async fn unregister(member: &Member, client_id: &str) -> Result<(), FederationError> {
+    if let Some(connector) = &member.connector {
+        let gone = connector.delete(client_id).await;
+        return member.went(gone.map_err(FederationError::from));
+    }
     let Some(Handle { url, token }) = member.take_handle(client_id) else {
         tracing::warn!(
             provider = member.provider.name,

@@ -14,8 +14,8 @@ use turnpike_proto::config::v1::providers_client::ProvidersClient;
 use url::Url;
 
 use crate::domain::{
-    Introspection, Linking, Provider, ProviderClient, ProviderKeys, ProviderLogin, Registration,
-    SecretValue,
+    Connection, Introspection, Linking, Provider, ProviderClient, ProviderKeys, ProviderLogin,
+    Registration, SecretValue,
 };
 
 /// What is put behind the issuer to find its metadata (OpenID Connect Discovery section 4).
@@ -79,10 +79,15 @@ fn provider(one: &proto::Provider) -> Result<Provider, ProviderError> {
     let keys = match (spec.jwks.is_empty(), optional(&spec.jwks_uri)?) {
         (false, _) => ProviderKeys::Pinned,
         (true, Some(url)) => ProviderKeys::At(url),
+        // Its tokens say nothing; or the resource says where their keys are.
+        (true, None) if spec.connector.is_some() && spec.discovery_url.is_empty() => {
+            ProviderKeys::Pinned
+        }
         (true, None) => ProviderKeys::Discovered,
     };
     let login = spec.login.as_ref().map(|login| self::login(one, &metadata.name, login));
-    let introspection = spec.introspection.as_ref().map(|asked| {
+    let asked = spec.introspection.as_ref().filter(|_| spec.connector.is_none());
+    let introspection = asked.map(|asked| {
         Ok(Introspection {
             endpoint: optional(&asked.endpoint)?,
             client: client(one, asked.client.as_ref())?,
@@ -112,6 +117,12 @@ fn provider(one: &proto::Provider) -> Result<Provider, ProviderError> {
         introspection: introspection.transpose()?,
         registration: registration.transpose()?,
         login: login.transpose()?,
+        connector: spec.connector.as_ref().map(|connector| Connection {
+            address: connector.address.clone(),
+            name: Some(connector.name.clone())
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| metadata.name.clone()),
+        }),
     })
 }
 

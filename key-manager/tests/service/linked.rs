@@ -27,6 +27,7 @@ fn provider(issuer: &str, linking: Linking) -> Provider {
         metadata: None,
         introspection: None,
         registration: None,
+        connector: None,
         login: Some(ProviderLogin { title, client, scopes, linking }),
     }
 }

@@ -145,13 +145,19 @@ fn compile_introspection(
     at: &At<'_>,
     problems: &mut Problems,
 ) -> Option<IntrospectionPlan> {
-    let asked = spec.introspection.as_ref()?;
-    let cache_seconds = asked.cache_seconds.unwrap_or(MOST_CACHE_SECONDS);
+    let asked = spec.introspection.as_ref();
+    // A connector is asked whether that is said or not.
+    if asked.is_none() && spec.connector.is_none() {
+        return None;
+    }
+    let jwt = asked.is_some_and(|asked| asked.jwt);
+    let cache_seconds = asked.and_then(|asked| asked.cache_seconds);
+    let cache_seconds = cache_seconds.unwrap_or(MOST_CACHE_SECONDS);
     if !(1..=MOST_CACHE_SECONDS).contains(&cache_seconds) {
         let reason = format!("an answer counts 1 to {MOST_CACHE_SECONDS} seconds");
         problems.add(&at.name("cacheSeconds"), reason, "");
     }
-    Some(IntrospectionPlan { jwt: asked.jwt, cache_seconds })
+    Some(IntrospectionPlan { jwt, cache_seconds })
 }
 
 fn compile_patterns(
@@ -163,7 +169,8 @@ fn compile_patterns(
         problems.add(at, format!("there are more than {MOST_PATTERNS}"), "");
         return Vec::new();
     }
-    if !spec.token_patterns.is_empty() && spec.introspection.is_none() {
+    let nobody = spec.introspection.is_none() && spec.connector.is_none();
+    if !spec.token_patterns.is_empty() && nobody {
         let suggestion = "write `introspection`, or leave out the patterns";
         problems.add(at, "nobody is asked about the tokens", suggestion);
     }

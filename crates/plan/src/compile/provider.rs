@@ -4,7 +4,7 @@
 
 use turnpike_proto::config::v1::provider_client::Method;
 use turnpike_proto::config::v1::provider_login::Linking;
-use turnpike_proto::config::v1::{KeyManagerSpec, ProviderClient};
+use turnpike_proto::config::v1::{KeyManagerSpec, ProviderClient, ProviderConnection};
 use url::Url;
 
 use super::api::unknown;
@@ -31,10 +31,14 @@ pub(crate) fn check_provider(
     }
     let discovers =
         spec.jwks.is_empty() && spec.jwks_uri.is_empty() && spec.discovery_url.is_empty();
-    if discovers && !is_https(&spec.issuer) {
+    if discovers && spec.connector.is_none() && !is_https(&spec.issuer) {
         let suggestion = "write `discoveryUrl`, `jwksUri` or `jwks`";
         let reason = "nothing says where its keys are: its issuer is no https URL";
         problems.add(&at.name("jwks"), reason, suggestion);
+    }
+    if let Some(connector) = &spec.connector {
+        check_connector(spec, connector, at, problems);
+        return;
     }
     if let Some(asked) = &spec.introspection {
         let at = at.name("introspection");
@@ -75,6 +79,35 @@ pub(crate) fn check_provider(
     }
 }
 
+/// A connector answers for all that its provider has no words for.
+fn check_connector(
+    spec: &KeyManagerSpec,
+    connector: &ProviderConnection,
+    at: &At<'_>,
+    problems: &mut Problems,
+) {
+    let here = at.name("connector");
+    let address = Url::parse(&connector.address).ok();
+    let address = address.filter(|url| is_https(&connector.address) && url.path() == "/");
+    if address.is_none_or(|url| url.port().is_none() || url.query().is_some()) {
+        let reason = format!("`{}` is no address of a connector", shown(&connector.address));
+        problems.add(&here.name("address"), reason, "write it like https://127.0.0.1:7002");
+    }
+    if !connector.name.is_empty() && !is_name(&connector.name) {
+        let reason = format!("`{}` is no name of a service", shown(&connector.name));
+        problems.add(&here.name("name"), reason, "");
+    }
+    let asked = spec.introspection.as_ref();
+    let said = [
+        ("introspection", asked.is_some_and(|it| it.client.is_some() || !it.endpoint.is_empty())),
+        ("registration", spec.registration.is_some()),
+        ("login", spec.login.is_some()),
+    ];
+    for (name, _) in said.iter().filter(|(_, said)| *said) {
+        problems.add(&at.name(name), "the connector is asked", "leave it out");
+    }
+}
+
 /// Our own key manager is asked over gRPC, and is always in use.
 fn check_resident(spec: &KeyManagerSpec, at: &At<'_>, problems: &mut Problems) {
     let said = [
@@ -85,6 +118,7 @@ fn check_resident(spec: &KeyManagerSpec, at: &At<'_>, problems: &mut Problems) {
         ("tokenPatterns", !spec.token_patterns.is_empty()),
         ("registration", spec.registration.is_some()),
         ("login", spec.login.is_some()),
+        ("connector", spec.connector.is_some()),
     ];
     for (name, _) in said.iter().filter(|(_, said)| *said) {
         problems.add(&at.name(name), "it is for providers other than `resident`", "leave it out");

@@ -120,6 +120,14 @@ KeyManager/okta: spec.tokenPatterns[0]: `(` is no regular expression here: unclo
 KeyManager/okta: spec.jwksUri: `http://a` is no https URL without user and fragment
 KeyManager/okta: spec.login.client: it is missing; name our client at the provider and its Secret
 ");
+    insta::assert_snapshot!(said("{issuer: old, anyAudience: true, connector: {address: 'http://a', name: 'a b'}, introspection: {client: {id: a, secret: b}}, registration: {}}"), @r"
+KeyManager/okta: spec.connector.address: `http://a` is no address of a connector; write it like https://127.0.0.1:7002
+KeyManager/okta: spec.connector.name: `a b` is no name of a service
+KeyManager/okta: spec.introspection: the connector is asked; leave it out
+KeyManager/okta: spec.registration: the connector is asked; leave it out
+KeyManager/okta: spec.introspection.client.secret: there is no Secret `b`
+");
+    insta::assert_snapshot!(said("{issuer: old, anyAudience: true, connector: {address: 'https://127.0.0.1:7002'}, tokenPatterns: ['(']}"), @"KeyManager/okta: spec.tokenPatterns[0]: `(` is no regular expression here: unclosed group");
     insta::assert_snapshot!(said("{issuer: 'https://a', anyAudience: true, jwks: '{\"keys\":[]}'}"), @"KeyManager/okta: spec.jwks: no key of the set can verify ES256 or RS256; add a key, or its algorithm to `algorithms`");
 }
 

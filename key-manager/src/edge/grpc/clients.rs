@@ -3,16 +3,17 @@
 use tonic::{Request, Response, Status};
 use turnpike_proto::identity::v1::clients_server::Clients;
 use turnpike_proto::identity::v1::{
-    AddClientSecretRequest, AddClientSecretResponse, ListClientSecretsRequest,
-    ListClientSecretsResponse, RegisterClientRequest, RegisterClientResponse, RemoveClientRequest,
-    RemoveClientResponse, RemoveClientSecretRequest, RemoveClientSecretResponse,
+    AddClientSecretRequest, AddClientSecretResponse, FindClientRequest, FindClientResponse,
+    ListClientSecretsRequest, ListClientSecretsResponse, RegisterClientRequest,
+    RegisterClientResponse, RemoveClientRequest, RemoveClientResponse, RemoveClientSecretRequest,
+    RemoveClientSecretResponse,
 };
 
 use super::{caller, status, to_proto};
 use crate::client_auth::Settings;
 use crate::domain::{About, ClientId, Requests};
 use crate::endpoint::Authority;
-use crate::federation::{Wanted, register as register_there, unregister};
+use crate::federation::{Wanted, find, register as register_there, unregister};
 use crate::registration::{
     Application, WantedTerms, add_secret, list_secrets, register, remove, remove_secret,
 };
@@ -148,6 +149,21 @@ impl Clients for Registry {
             remove(&authority, &id).await.map_err(|error| status::of_store(&error))?;
         }
         Ok(Response::new(RemoveClientResponse {}))
+    }
+
+    async fn find(
+        &self,
+        request: Request<FindClientRequest>,
+    ) -> Result<Response<FindClientResponse>, Status> {
+        let FindClientRequest { client_id, key_manager } = request.into_inner();
+        let member = self.0.federation.in_use(&key_manager);
+        let member = member.map_err(|error| status::of_federation(&error))?;
+        let found = find(&member, &client_id).await;
+        let found = found.map_err(|error| status::of_federation(&error))?;
+        if found == Some(false) {
+            return Err(Status::not_found(format!("{key_manager} knows no such client")));
+        }
+        Ok(Response::new(FindClientResponse { asked: found.is_some() }))
     }
 
     async fn add_secret(

@@ -98,6 +98,7 @@ mod tests {
         check("Revocations/Revoke", "admin control-plane");
         check("Clients/Register", "admin control-plane");
         check("Clients/Remove", "admin control-plane");
+        check("Clients/Find", "admin control-plane");
         check("Clients/AddSecret", "admin control-plane");
         for method in ["Create", "ListPending", "Approve", "SetPassword", "Disable", "Delete"] {
             check(&format!("Users/{method}"), "admin control-plane");

@@ -9,6 +9,7 @@ use crate::federation::FederationError;
 use crate::issue::IssueError;
 use crate::registration::RegistrationError;
 use crate::revocation::ReadError;
+use crate::rpc::ConnectorError;
 use crate::store::StoreError;
 use crate::vault::PasswordFailure;
 
@@ -47,12 +48,16 @@ pub(super) fn of_federation(error: &FederationError) -> Status {
         FederationError::Disabled
         | FederationError::NotAsked
         | FederationError::NoEndpoint(_)
-        | FederationError::Refused { .. } => Status::failed_precondition(error.to_string()),
+        | FederationError::Refused { .. }
+        | FederationError::Connector(ConnectorError::Refused(_)) => {
+            Status::failed_precondition(error.to_string())
+        }
         // It stands in the log and in the provider's status already.
         FederationError::Outbound { .. }
         | FederationError::Status { .. }
         | FederationError::Json { .. }
         | FederationError::Issuer(_)
+        | FederationError::Connector(_)
         | FederationError::Keys(_)
         | FederationError::IdToken(_)
         | FederationError::ManyKeys(_) => Status::unavailable(error.to_string()),
