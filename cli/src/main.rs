@@ -89,6 +89,12 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Revoke(asked) => tokens::revoke(connection, asked).await?,
         Command::User(people::User::Add(asked)) => people::add_user(connection, asked).await?,
         Command::User(people::User::Pending) => people::pending(connection).await?,
+        Command::User(people::User::Link { user_id, elsewhere }) => {
+            people::link(connection, user_id, elsewhere).await?
+        }
+        Command::User(people::User::Unlink(elsewhere)) => {
+            people::unlink(connection, elsewhere).await?
+        }
         Command::User(people::User::Approve { user_id }) => {
             people::approve(connection, user_id).await?
         }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use turnpike_proto::identity::v1::clients_client::ClientsClient;
 use turnpike_proto::identity::v1::users_client::UsersClient;
 use turnpike_proto::identity::v1::{
-    ApproveUserRequest, CreateUserRequest, ListPendingUsersRequest, RegisterClientRequest,
-    SetClaimsRequest,
+    ApproveUserRequest, CreateUserRequest, LinkUserRequest, ListPendingUsersRequest,
+    RegisterClientRequest, SetClaimsRequest, UnlinkUserRequest,
 };
 
 use crate::client_secrets;
@@ -36,6 +36,16 @@ pub(crate) enum User {
         #[arg(value_name = "SUBJECT")]
         user_id: String,
     },
+    /// Let a person log in with an account that they have at a provider
+    Link {
+        /// The subject of the person's tokens, as `user add` told it
+        #[arg(value_name = "SUBJECT")]
+        user_id: String,
+        #[command(flatten)]
+        elsewhere: Elsewhere,
+    },
+    /// Let nobody log in any more with an account at a provider
+    Unlink(Elsewhere),
     /// Replace what is known of a person: name, mail address, …
     Claims(SetClaims),
 }
@@ -62,6 +72,17 @@ pub(crate) struct SetClaims {
     user_id: String,
     #[command(flatten)]
     known: Known,
+}
+
+/// An account at a provider.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Elsewhere {
+    /// Name of the provider's key manager
+    #[arg(long, value_name = "KEY-MANAGER")]
+    key_manager: String,
+    /// What the provider calls the person: the `sub` of its tokens, byte for byte
+    #[arg(long, value_name = "SUBJECT-THERE")]
+    account: String,
 }
 
 /// What is known of a person.
@@ -160,6 +181,35 @@ pub(crate) async fn approve(connection: &rpc::Options, user_id: &str) -> Result<
     let approved = UsersClient::new(wire.channel()).approve(request).await;
     approved.map_err(|status| wire.error(status))?;
     Ok(Report::new(json!({ "userId": user_id })).text(format!("{user_id} can log in")))
+}
+
+pub(crate) async fn link(
+    connection: &rpc::Options,
+    user_id: &str,
+    elsewhere: &Elsewhere,
+) -> Result<Report, Failure> {
+    let Elsewhere { key_manager, account } = elsewhere.clone();
+    let said = format!("{user_id} can log in as {account} of {key_manager}");
+    let value = json!({ "userId": user_id, "keyManager": key_manager, "account": account });
+    let request = LinkUserRequest { user_id: user_id.to_owned(), key_manager, subject: account };
+    let wire = connection.key_manager()?;
+    let linked = UsersClient::new(wire.channel()).link(request).await;
+    linked.map_err(|status| wire.error(status))?;
+    Ok(Report::new(value).text(said))
+}
+
+pub(crate) async fn unlink(
+    connection: &rpc::Options,
+    elsewhere: &Elsewhere,
+) -> Result<Report, Failure> {
+    let Elsewhere { key_manager, account } = elsewhere.clone();
+    let said = format!("Nobody can log in as {account} of {key_manager}");
+    let value = json!({ "keyManager": key_manager, "account": account });
+    let request = UnlinkUserRequest { key_manager, subject: account };
+    let wire = connection.key_manager()?;
+    let unlinked = UsersClient::new(wire.channel()).unlink(request).await;
+    unlinked.map_err(|status| wire.error(status))?;
+    Ok(Report::new(value).text(said))
 }
 
 pub(crate) async fn set_claims(

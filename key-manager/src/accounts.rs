@@ -15,6 +15,8 @@ use crate::federation::Person;
 use crate::store::{Joined, StoreError, StoredUser};
 use crate::vault::{PasswordFailure, Passwords};
 
+/// What a provider may call a person, in bytes (OpenID Connect Core section 2).
+const LONGEST_SUBJECT: usize = 255;
 /// So many accounts wait for approval at a time.
 const MOST_PENDING: u32 = 1000;
 
@@ -34,6 +36,10 @@ pub enum AccountError {
     Full,
     #[error("there is no such person")]
     Nobody,
+    #[error("subject: it has 1 to {LONGEST_SUBJECT} bytes, none of them of control")]
+    Subject,
+    #[error("subject: that account is somebody's already")]
+    Linked,
     #[error("the password could not be hashed")]
     Hash(#[from] PasswordFailure),
     #[error("the account could not be stored")]
@@ -116,14 +122,11 @@ pub async fn of_provider(
         return Ok(known.user);
     }
     let linking = provider.login.as_ref().map_or(Linking::None, |login| login.linking);
-    let now = authority.clock.unix_seconds();
     if let (Linking::VerifiedEmail, Some(email)) = (linking, person.verified_email())
         && let Some(user) = owner_of(authority, email).await?
     {
-        let event = Event::of("user.linked").with("user", &user.id).with("issuer", issuer);
-        let noting = authority.audit.noting(event);
-        let linked = noting.link_user(issuer, subject, &user.id, now).await?;
-        return if linked { Ok(user) } else { Err(AccountError::Taken) };
+        let linked = add_link(authority, &user.id, issuer, subject).await?;
+        return if linked { Ok(user) } else { Err(AccountError::Linked) };
     }
     if linking == Linking::None {
         return Err(AccountError::Nobody);
@@ -152,6 +155,45 @@ pub async fn of_provider(
         }
     }
     Err(AccountError::Taken)
+}
+
+/// Lets a person log in with the account that an issuer calls `subject`.
+pub async fn link(
+    authority: &Authority,
+    id: &str,
+    issuer: &str,
+    subject: &str,
+) -> Result<(), AccountError> {
+    if subject.is_empty() || subject.len() > LONGEST_SUBJECT || subject.contains(char::is_control) {
+        return Err(AccountError::Subject);
+    }
+    if authority.store.user(id).await?.is_none() {
+        return Err(AccountError::Nobody);
+    }
+    if add_link(authority, id, issuer, subject).await? { Ok(()) } else { Err(AccountError::Linked) }
+}
+
+/// Lets nobody log in any more with the account that an issuer calls `subject`.
+pub async fn unlink(
+    authority: &Authority,
+    issuer: &str,
+    subject: &str,
+) -> Result<(), AccountError> {
+    let event = Event::of("user.unlinked").with("issuer", issuer).with("subject", subject);
+    let gone = authority.audit.noting(event).unlink_user(issuer, subject).await?;
+    if gone { Ok(()) } else { Err(AccountError::Nobody) }
+}
+
+async fn add_link(
+    authority: &Authority,
+    id: &str,
+    issuer: &str,
+    subject: &str,
+) -> Result<bool, AccountError> {
+    let event = Event::of("user.linked").with("user", id).with("issuer", issuer);
+    let noting = authority.audit.noting(event.with("subject", subject));
+    let now = authority.clock.unix_seconds();
+    Ok(noting.link_user(issuer, subject, id, now).await?)
 }
 
 /// The one account with this verified mail address.

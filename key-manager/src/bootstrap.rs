@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chassis::readiness::Condition;
 use chassis::{Backoff, Host, causes, outbound};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::audit::Audit;
 use crate::binding::{Nonces, ProofRules};
@@ -32,6 +33,7 @@ use crate::vault::{MasterKey, Passwords};
 
 /// Runs until shutdown is requested.
 pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
+    keep_memory().context("core dumps cannot be turned off")?;
     let ready = (host.ready.condition("store"), host.ready.condition("keys"));
     chassis::operations::serve(&host, &config.operations, chassis::operations::loglevel().into())
         .await?;
@@ -74,6 +76,12 @@ async fn connect(
             () = host.clock.sleep(backoff.next()) => {}
         }
     }
+}
+
+/// Private keys are in memory: it is written to no file when the process dies (KM-083).
+fn keep_memory() -> rustix::io::Result<()> {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none)
 }
 
 /// The parts on an open store.

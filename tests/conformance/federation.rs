@@ -285,6 +285,13 @@ async fn people_log_in_with_their_accounts_at_oidc_provider() {
     let other = provider.log_in(&stack, &client, "Corp", "ben").await;
     assert_ne!(other["claims"]["sub"], claims["sub"], "another person has another");
 
+    let there = ["--key-manager", "elsewhere", "--account", "ben"];
+    stack.turnpike(&[&["user", "unlink"], &there[..]].concat()).await;
+    let ann = claims["sub"].as_str().expect("a subject");
+    stack.turnpike(&[&["user", "link", ann], &there[..]].concat()).await;
+    let linked = provider.log_in(&stack, &client, "Corp", "ben").await;
+    assert_eq!(linked["claims"]["sub"], claims["sub"], "who was linked by hand has that account");
+
     stack.apply(&provider.resource(&json!({ "enabled": false }))).await;
     eventually("the button is gone", Duration::from_secs(20), async || {
         let said = provider.log_in(&stack, &client, "Corp", "ann").await;

@@ -1,4 +1,4 @@
-//! What is a third-party provider?
+//! What is a third-party provider? (KM-090)
 //!
 //! Whose tokens gateways take besides ours, as a `KeyManager` resource says it.
 

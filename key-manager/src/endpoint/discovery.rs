@@ -1,4 +1,4 @@
-//! Discovery (RFC 8414, OpenID Connect Discovery 1.0, KM-002): what is there, and where?
+//! Discovery (RFC 8414, OpenID Connect Discovery 1.0, KM-002, KM-003): what is there, and where?
 //!
 //! One document under both names, and only what works.
 

@@ -1,7 +1,7 @@
 //! Who is the person behind an access token? (OpenID Connect Core section 5.3, KM-015)
 //!
 //! The token comes in `Authorization`, or in the body of a form (RFC 6750 sections 2.1 and 2.2,
-//! KM-015), never in the URL, where it would end up in logs.
+//! KM-023), never in the URL, where it would end up in logs.
 
 use std::borrow::Cow;
 

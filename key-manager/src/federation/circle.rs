@@ -1,4 +1,4 @@
-//! Which providers are there, and what do gateways have to know of them?
+//! Which providers are there, and what do gateways have to know of them? (KM-091)
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

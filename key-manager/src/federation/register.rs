@@ -1,4 +1,4 @@
-//! How does an application get a client at a provider? (RFC 7591, RFC 7592)
+//! How does an application get a client at a provider? (RFC 7591, RFC 7592, KM-092)
 
 use bytes::Bytes;
 use chassis::Secret;

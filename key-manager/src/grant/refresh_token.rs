@@ -1,4 +1,4 @@
-//! Refresh token: a client goes on for a person who is not there (RFC 6749 section 6, KM-070).
+//! Refresh token: a client goes on for a person who is not there (RFC 6749 section 6, KM-033, KM-070).
 //!
 //! The step to the next token is one conditional write. Who comes second with the same token gets
 //! the same answer for a short grace, because the first answer may have been lost; later it means

@@ -1,4 +1,4 @@
-//! What does a store promise?
+//! What does a store promise? (KM-120)
 //!
 //! Every write is durable when it is answered. Sequences of the revocation log are given inside a
 //! serialised transaction: whoever reads `head` sees every line up to it, also when several
@@ -139,6 +139,9 @@ pub trait Store: fmt::Debug + Send + Sync {
         user: &str,
         now: i64,
     ) -> Result<bool, StoreError>;
+
+    /// Lets nobody use an account here as that person any more. `false`: nobody could.
+    async fn unlink_user(&self, issuer: &str, subject: &str) -> Result<bool, StoreError>;
 
     /// Adds a person of a provider, account and link or neither. `false`: the name is taken, or somebody
     /// was faster.

@@ -1,4 +1,4 @@
-//! What keeps secrets secret at rest?
+//! What keeps secrets secret at rest? (KM-124)
 //!
 //! One master key outside the database. From it come the key that seals private keys and the
 //! pepper that client secrets are digested with; neither is ever written down. Passwords of people

@@ -70,7 +70,7 @@ async fn a_resource_with_a_connector_is_asked_through_it() {
     let (address, _) = served(data.path()).await;
     let host = Host::development("key-manager", data.path()).expect("a host");
     let rules = FederationRules {
-        every: Duration::from_secs(60),
+        every: Duration::from_mins(1),
         pause: Duration::from_secs(30),
         allow: Vec::new(),
         authorities: Vec::new(),

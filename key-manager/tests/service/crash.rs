@@ -7,8 +7,19 @@ use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
 use turnpike_proto::identity::v1::revoke_request::What;
 use turnpike_proto::identity::v1::{RegisterClientRequest, RevokeRequest, WatchRevocationsRequest};
 
-use crate::databases::each;
+use crate::databases::{Scratch, each};
 use crate::process::Process;
+
+/// KM-083: what is in the memory of the process, private keys among it, is never written to a file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_dies_leaves_no_image_of_its_memory() {
+    let scratch = Scratch::sqlite();
+    let process = Process::start(&scratch).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).expect("limits");
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a line");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{line}");
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_process_loses_nothing_that_it_had_answered() {

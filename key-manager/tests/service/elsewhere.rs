@@ -1,5 +1,6 @@
 //! A server of a client, under TLS: what it says, how often it was asked, and what it was told.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,7 +23,8 @@ pub(crate) struct Elsewhere {
     /// It ends with the server.
     _host: Host,
     pub(crate) uri: String,
-    said: Arc<Mutex<(u16, String)>>,
+    /// What it says, by path; under "" for all others.
+    said: Arc<Mutex<BTreeMap<String, (u16, String)>>>,
     heard: Arc<Mutex<Vec<String>>>,
     /// What each request had as `Authorization`.
     shown: Arc<Mutex<Vec<String>>>,
@@ -41,13 +43,14 @@ impl Elsewhere {
     /// One whose authority is that of the services with their files in `data`.
     pub(crate) async fn start(data: &Path) -> Self {
         let host = Host::development("control-plane", data).expect("a host");
-        let said = Arc::new(Mutex::new((200, String::new())));
+        let said = Arc::new(Mutex::new(BTreeMap::from([(String::new(), (200, String::new()))])));
         let heard = Arc::new(Mutex::new(Vec::new()));
         let shown = Arc::new(Mutex::new(Vec::new()));
         let parts = (Arc::clone(&said), Arc::clone(&heard), Arc::clone(&shown));
         let answer = move |request: Request<Incoming>| {
             let (saying, hearing, seeing) = parts.clone();
             async move {
+                let path = request.uri().path().to_owned();
                 let shown = request.headers().get("authorization").cloned();
                 let shown = shown.map(|value| value.to_str().expect("text").to_owned());
                 seeing.lock().expect("eyes").push(shown.unwrap_or_default());
@@ -55,7 +58,8 @@ impl Elsewhere {
                 let body = read(request.into_body(), 1 << 16, &Clock::system(), limit).await;
                 let body = String::from_utf8(body.expect("a body").to_vec()).expect("text");
                 hearing.lock().expect("ears").push(body);
-                let (status, body) = saying.lock().expect("a word").clone();
+                let said = saying.lock().expect("a word");
+                let (status, body) = said.get(&path).unwrap_or(&said[""]).clone();
                 let answer = Response::builder().status(status);
                 answer.body(Full::from(Bytes::from(body))).expect("an answer")
             }
@@ -68,18 +72,23 @@ impl Elsewhere {
         Self { _host: host, uri, said, heard, shown }
     }
 
+    /// What it says at `path` from now on; at all others, where that is empty.
+    pub(crate) fn say(&self, path: &str, status: u16, body: &str) {
+        let word = (status, body.to_owned());
+        self.said.lock().expect("a word").insert(path.to_owned(), word);
+    }
+
     /// From now on it has this key.
     pub(crate) fn keep(&self, key: &SigningKey) {
-        let set = json!({ "keys": [key.public_jwk()] }).to_string();
-        *self.said.lock().expect("a word") = (200, set);
+        self.say("", 200, &json!({ "keys": [key.public_jwk()] }).to_string());
     }
 
     pub(crate) fn fail(&self) {
-        *self.said.lock().expect("a word") = (500, "no".to_owned());
+        self.say("", 500, "no");
     }
 
     pub(crate) fn well(&self) {
-        *self.said.lock().expect("a word") = (200, String::new());
+        self.say("", 200, "");
     }
 
     /// How often it was asked.

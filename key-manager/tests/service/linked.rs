@@ -115,3 +115,36 @@ async fn a_mail_address_leads_to_an_account_only_where_both_have_verified_it() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_account_there_is_linked_once_and_by_hand_taken_back() {
+    each(async |scratch| {
+        let stand = Stand::on(&scratch).await;
+        let authority = &stand.authority;
+        let ann = accounts::create(authority, "ann", PASSWORD, "").await.expect("one").id;
+        let ben = accounts::create(authority, "ben", PASSWORD, "").await.expect("one").id;
+        let link = async |who: &str, subject: &str| {
+            accounts::link(authority, who, "https://corp", subject).await
+        };
+        link(&ann, "1").await.expect("linked");
+        assert!(matches!(link(&ben, "1").await, Err(AccountError::Linked)), "it is Ann's");
+        assert!(matches!(link(&ann, "1").await, Err(AccountError::Linked)), "it is hers already");
+        assert!(matches!(link("nobody", "2").await, Err(AccountError::Nobody)));
+        for wrong in [String::new(), "a\n".to_owned(), "s".repeat(256)] {
+            assert!(matches!(link(&ann, &wrong).await, Err(AccountError::Subject)), "{wrong:?}");
+        }
+        let arrived = arrive(&stand, Linking::None, "1", &json!({})).await.expect("Ann");
+        assert_eq!(arrived.id, ann);
+        accounts::unlink(authority, "https://corp", "1").await.expect("unlinked");
+        let gone = accounts::unlink(authority, "https://corp", "1").await;
+        assert!(matches!(gone, Err(AccountError::Nobody)), "it is nobody's");
+        let refused = arrive(&stand, Linking::None, "1", &json!({})).await;
+        assert!(matches!(refused, Err(AccountError::Nobody)), "{refused:?}");
+
+        link(&ben, "1").await.expect("linked");
+        accounts::remove(authority, &ben).await.expect("removed");
+        let refused = arrive(&stand, Linking::None, "1", &json!({})).await;
+        assert!(matches!(refused, Err(AccountError::Nobody)), "links go with the account");
+    })
+    .await;
+}

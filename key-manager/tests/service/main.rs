@@ -92,6 +92,8 @@ mod profiles;
 #[cfg(test)]
 mod proofs;
 #[cfg(test)]
+mod provider_login;
+#[cfg(test)]
 mod python_handler;
 #[cfg(test)]
 mod refresh;

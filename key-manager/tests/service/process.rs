@@ -38,6 +38,11 @@ impl Process {
         Self::start_with(scratch, &[]).await
     }
 
+    /// As the system knows it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// With more settings, each the name of a variable and its value.
     pub(crate) async fn start_with(scratch: &Scratch, more: &[(&str, &str)]) -> Self {
         // A port that was free may be taken by the time that it is wanted: then it ends at once.

@@ -1,4 +1,4 @@
-//! How does a service ask a server that somebody else named?
+//! How does a service ask a server that somebody else named? (KM-130)
 //!
 //! A connection per request, bounded in time and size, and no redirect is followed. Where the address
 //! comes from a client or a document, the `reach` keeps the request out of our own networks: the name

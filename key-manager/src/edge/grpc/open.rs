@@ -100,7 +100,16 @@ mod tests {
         check("Clients/Remove", "admin control-plane");
         check("Clients/Find", "admin control-plane");
         check("Clients/AddSecret", "admin control-plane");
-        for method in ["Create", "ListPending", "Approve", "SetPassword", "Disable", "Delete"] {
+        for method in [
+            "Create",
+            "ListPending",
+            "Approve",
+            "SetPassword",
+            "Link",
+            "Unlink",
+            "Disable",
+            "Delete",
+        ] {
             check(&format!("Users/{method}"), "admin control-plane");
         }
         check("Audit/List", "admin control-plane");

@@ -69,11 +69,12 @@ pub(super) fn of_account(error: &AccountError) -> Status {
         AccountError::Store(cause) => of_store(cause),
         AccountError::Hash(cause) => ours(cause, !matches!(cause, PasswordFailure::Hash)),
         AccountError::Full => Status::resource_exhausted(error.to_string()),
-        AccountError::Taken => Status::already_exists(error.to_string()),
+        AccountError::Taken | AccountError::Linked => Status::already_exists(error.to_string()),
         AccountError::Nobody => Status::not_found(error.to_string()),
         AccountError::Name(_)
         | AccountError::Password(_)
         | AccountError::Foreign
+        | AccountError::Subject
         | AccountError::Profile(_) => Status::invalid_argument(error.to_string()),
     }
 }

@@ -5,13 +5,15 @@ use turnpike_proto::identity::v1::users_server::Users;
 use turnpike_proto::identity::v1::{
     ApproveUserRequest, ApproveUserResponse, CreateUserRequest, CreateUserResponse,
     DeleteUserRequest, DeleteUserResponse, DisableUserRequest, DisableUserResponse,
-    ListPendingUsersRequest, ListPendingUsersResponse, SetClaimsRequest, SetClaimsResponse,
-    SetPasswordRequest, SetPasswordResponse,
+    LinkUserRequest, LinkUserResponse, ListPendingUsersRequest, ListPendingUsersResponse,
+    SetClaimsRequest, SetClaimsResponse, SetPasswordRequest, SetPasswordResponse,
+    UnlinkUserRequest, UnlinkUserResponse,
 };
 
 use super::{caller, status, to_proto};
 use crate::accounts;
 use crate::endpoint::Authority;
+use crate::federation::FederationError;
 
 #[derive(Debug)]
 pub(super) struct People(Authority);
@@ -19,6 +21,13 @@ pub(super) struct People(Authority);
 impl People {
     pub(super) const fn new(authority: Authority) -> Self {
         Self(authority)
+    }
+
+    /// The issuer of a provider, in use or not.
+    fn issuer(&self, key_manager: &str) -> Result<String, Status> {
+        let member = self.0.federation.get(key_manager);
+        let member = member.ok_or_else(|| status::of_federation(&FederationError::Unknown))?;
+        Ok(member.provider.issuer.clone())
     }
 }
 
@@ -79,6 +88,30 @@ impl Users for People {
         let set = accounts::set_claims(&authority, &user_id, &claims).await;
         set.map_err(|error| status::of_account(&error))?;
         Ok(Response::new(SetClaimsResponse {}))
+    }
+
+    async fn link(
+        &self,
+        request: Request<LinkUserRequest>,
+    ) -> Result<Response<LinkUserResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
+        let LinkUserRequest { user_id, key_manager, subject } = request.into_inner();
+        let issuer = self.issuer(&key_manager)?;
+        let linked = accounts::link(&authority, &user_id, &issuer, &subject).await;
+        linked.map_err(|error| status::of_account(&error))?;
+        Ok(Response::new(LinkUserResponse {}))
+    }
+
+    async fn unlink(
+        &self,
+        request: Request<UnlinkUserRequest>,
+    ) -> Result<Response<UnlinkUserResponse>, Status> {
+        let authority = self.0.by(&caller(&request));
+        let UnlinkUserRequest { key_manager, subject } = request.into_inner();
+        let issuer = self.issuer(&key_manager)?;
+        let unlinked = accounts::unlink(&authority, &issuer, &subject).await;
+        unlinked.map_err(|error| status::of_account(&error))?;
+        Ok(Response::new(UnlinkUserResponse {}))
     }
 
     async fn disable(

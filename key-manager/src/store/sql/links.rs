@@ -50,6 +50,21 @@ pub(super) async fn add(
         .await
 }
 
+pub(super) async fn remove(
+    database: &Database,
+    issuer: &str,
+    subject: &str,
+) -> Result<bool, StoreError> {
+    let removed = database
+        .write_one(
+            sqlx::query("DELETE FROM linked_account WHERE issuer = $1 AND subject = $2")
+                .bind(issuer)
+                .bind(subject),
+        )
+        .await?;
+    Ok(removed > 0)
+}
+
 pub(super) async fn add_user(
     database: &Database,
     stored: &StoredUser,

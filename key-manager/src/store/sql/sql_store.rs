@@ -152,6 +152,10 @@ impl Store for SqlStore {
         links::add(&self.0, issuer, subject, user, now).await
     }
 
+    async fn unlink_user(&self, issuer: &str, subject: &str) -> Result<bool, StoreError> {
+        links::remove(&self.0, issuer, subject).await
+    }
+
     async fn add_linked_user(
         &self,
         user: &StoredUser,
