@@ -26,6 +26,8 @@ pub(crate) struct Elsewhere {
     /// What it says, by path; under "" for all others.
     said: Arc<Mutex<BTreeMap<String, (u16, String)>>>,
     heard: Arc<Mutex<Vec<String>>>,
+    /// Where each request went.
+    paths: Arc<Mutex<Vec<String>>>,
     /// What each request had as `Authorization`.
     shown: Arc<Mutex<Vec<String>>>,
 }
@@ -46,11 +48,13 @@ impl Elsewhere {
         let said = Arc::new(Mutex::new(BTreeMap::from([(String::new(), (200, String::new()))])));
         let heard = Arc::new(Mutex::new(Vec::new()));
         let shown = Arc::new(Mutex::new(Vec::new()));
-        let parts = (Arc::clone(&said), Arc::clone(&heard), Arc::clone(&shown));
+        let paths = Arc::<Mutex<Vec<String>>>::default();
+        let parts = (Arc::clone(&said), Arc::clone(&heard), Arc::clone(&shown), Arc::clone(&paths));
         let answer = move |request: Request<Incoming>| {
-            let (saying, hearing, seeing) = parts.clone();
+            let (saying, hearing, seeing, going) = parts.clone();
             async move {
                 let path = request.uri().path().to_owned();
+                going.lock().expect("feet").push(path.clone());
                 let shown = request.headers().get("authorization").cloned();
                 let shown = shown.map(|value| value.to_str().expect("text").to_owned());
                 seeing.lock().expect("eyes").push(shown.unwrap_or_default());
@@ -69,7 +73,7 @@ impl Elsewhere {
         let port = https::Config { listen, certificate, key, connections: 16 };
         let address = serve(&host, &port, ClientAuth::None, answer).await.expect("served");
         let uri = format!("https://localhost:{}/here", address.port());
-        Self { _host: host, uri, said, heard, shown }
+        Self { _host: host, uri, said, heard, paths, shown }
     }
 
     /// What it says at `path` from now on; at all others, where that is empty.
@@ -94,6 +98,11 @@ impl Elsewhere {
     /// How often it was asked.
     pub(crate) fn asked(&self) -> usize {
         self.heard.lock().expect("ears").len()
+    }
+
+    /// How often it was asked at `path`.
+    pub(crate) fn asked_at(&self, path: &str) -> usize {
+        self.paths.lock().expect("feet").iter().filter(|known| *known == path).count()
     }
 
     /// Waits until it was asked so often.

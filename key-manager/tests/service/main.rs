@@ -9,6 +9,8 @@ mod databases;
 #[cfg(test)]
 mod elsewhere;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod kiosk;
 #[cfg(test)]
 mod postgres;
@@ -91,6 +93,8 @@ mod plugins;
 mod profiles;
 #[cfg(test)]
 mod proofs;
+#[cfg(test)]
+mod provider_keys;
 #[cfg(test)]
 mod provider_login;
 #[cfg(test)]
