@@ -19,7 +19,7 @@ use crate::client_auth::{
 use crate::config::{CollectorConfig, Config, OutboundConfig};
 use crate::directory::Directory;
 use crate::edge;
-use crate::endpoint::{Authority, Farewells, Issuer, PasskeyUse, Theme};
+use crate::endpoint::{Authority, Farewells, Issuer, PasskeyUse, RemoteObjects, Theme};
 use crate::federation::{Disk, Federation, FederationRules, follow};
 use crate::fraud::{Fraud, Places};
 use crate::grant::{Grants, Trust};
@@ -122,6 +122,7 @@ pub async fn assemble(
     let pepper = Arc::new(master.pepper()?);
     let outbound = outbound(config, host)?;
     let farewells = Farewells::new(outbound.clone(), host.tasks.clone(), host.clock.clone());
+    let objects = RemoteObjects::new(outbound.clone());
     let remote = Arc::new(RemoteKeys::new(outbound));
     let clients = Authenticator {
         store: store.clone(),
@@ -175,6 +176,7 @@ pub async fn assemble(
         require_pushed: config.clients.require_pushed,
         registration: Arc::new(config.registration.policy()),
         farewells,
+        objects,
         grants,
         legacy_response_types: config.clients.legacy_response_types,
         details: Arc::new(config.authorization_details.types()?),

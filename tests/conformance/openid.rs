@@ -25,8 +25,8 @@ const PASSWORD: &str = "correct horse battery";
 
 /// The plan, the module, and why it does not go well at the key manager.
 const MISSING: &[(&str, &str, &str)] = &[
-    ("dynamic", "oidcc-request-uri-unsigned", "nothing is fetched from a request_uri"),
-    ("dynamic", "oidcc-request-uri-signed-rs256", "nothing is fetched from a request_uri"),
+    ("dynamic", "oidcc-request-uri-unsigned", "a request object without a signature is not taken"),
+    ("dynamic", "oidcc-request-uri-signed-rs256", "a request object without an end is not taken"),
     (
         "dynamic",
         "oidcc-registration-logo-uri",

@@ -31,6 +31,9 @@ pub struct Terms {
     /// It keeps to FAPI 2.0 (KM-056).
     #[serde(skip_serializing_if = "is_false")]
     pub fapi2: bool,
+    /// Where it keeps requests that it has signed, https URLs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_uris: Vec<String>,
     /// How userinfo is signed for it; `None`: it is plain JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_algorithm: Option<TokenAlgorithm>,

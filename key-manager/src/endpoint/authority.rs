@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chassis::clock::Clock;
 
 use super::farewell::Farewells;
+use super::request_uri::RemoteObjects;
 use super::{DetailTypes, Issuer, LoginRules, Peer, Theme};
 use crate::audit::{Audit, Event};
 use crate::binding::ProofRules;
@@ -56,6 +57,8 @@ pub struct Authority {
     pub registration: Arc<Policy>,
     /// Who tells clients that a login has ended.
     pub farewells: Farewells,
+    /// Who reads requests where clients keep them.
+    pub objects: RemoteObjects,
     /// For which reasons clients get tokens.
     pub grants: Grants,
     /// Whose assertions about people are taken.

@@ -79,11 +79,18 @@ async fn asked(
         (Some(name), None) if name.starts_with(pushed::PREFIX) => {
             pushed::take(authority, client, name).await.map(Some).map_err(Opening::Failed)
         }
-        (Some(_), None) => {
+        (Some(_), None) if client.terms.request_uris.is_empty() => {
             denied("request_uri_not_supported", "request_uri is one of /par, and no other")
         }
         _ if client.requests.pushed || authority.require_pushed => {
             denied("invalid_request", "requests are handed over at /par first")
+        }
+        (Some(uri), None) => {
+            if !client.terms.request_uris.iter().any(|known| known == uri) {
+                return denied("invalid_request_uri", "the client has not registered the address");
+            }
+            let object = authority.objects.read(uri).await?;
+            request_object::open(authority, client, &object).await.map(Some)
         }
         (None, Some(object)) => request_object::open(authority, client, object).await.map(Some),
         (None, None) if client.requests.signed => {

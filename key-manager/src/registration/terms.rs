@@ -11,6 +11,8 @@ use crate::endpoint::Authority;
 
 /// The longest address, in bytes.
 pub(super) const LONGEST_URI: usize = 2048;
+/// The most addresses of requests of one client.
+const MOST_REQUESTS: usize = 16;
 /// The most origins of one client.
 const MOST_ORIGINS: usize = 16;
 
@@ -29,6 +31,8 @@ pub struct WantedTerms {
     pub logout_frame: String,
     /// The `backchannel_client_notification_endpoint`.
     pub notify: String,
+    /// The `request_uris`.
+    pub request_uris: Vec<String>,
     /// `fapi2`, or none.
     pub profile: String,
     /// How userinfo is signed.
@@ -57,6 +61,11 @@ pub enum TermsError {
          bytes, without a fragment"
     )]
     Notify,
+    #[error(
+        "request_uris: at most {MOST_REQUESTS} https URLs of at most {LONGEST_URI} bytes, without a \
+         fragment"
+    )]
+    Requests,
     #[error("client_profile: it is `fapi2` or left out, and not `{0}`")]
     Profile(String),
     #[error("userinfo_signed_response_alg: {0}")]
@@ -102,6 +111,10 @@ impl WantedTerms {
         if notify.as_deref().is_some_and(|text| https(text).is_none()) {
             return Err(TermsError::Notify);
         }
+        let addresses = &self.request_uris;
+        if addresses.len() > MOST_REQUESTS || addresses.iter().any(|uri| https(uri).is_none()) {
+            return Err(TermsError::Requests);
+        }
         let fapi2 = match self.profile.as_str() {
             "" => false,
             "fapi2" => true,
@@ -116,6 +129,7 @@ impl WantedTerms {
             origins: self.origins.clone(),
             logout_frame: frame,
             notify,
+            request_uris: addresses.clone(),
             fapi2,
             userinfo_algorithm: algorithm.map_err(TermsError::Userinfo)?,
         })
@@ -130,6 +144,7 @@ impl WantedTerms {
             origins: read.texts("allowed_origins")?.unwrap_or_default(),
             logout_frame: owned("frontchannel_logout_uri")?,
             notify: owned("backchannel_client_notification_endpoint")?,
+            request_uris: read.texts("request_uris")?.unwrap_or_default(),
             profile: owned("client_profile")?,
             userinfo_algorithm: owned("userinfo_signed_response_alg")?,
         })
@@ -185,6 +200,9 @@ pub(super) fn write(terms: &Terms, all: &mut Map<String, Value>) {
     if let Some(uri) = &terms.notify {
         put("backchannel_client_notification_endpoint", json!(uri));
         put("backchannel_token_delivery_mode", json!("ping"));
+    }
+    if !terms.request_uris.is_empty() {
+        put("request_uris", json!(terms.request_uris));
     }
     if terms.fapi2 {
         put("client_profile", json!("fapi2"));

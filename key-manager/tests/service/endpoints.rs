@@ -346,8 +346,9 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "RS256"
       ],
       "request_parameter_supported": true,
-      "request_uri_parameter_supported": false,
+      "request_uri_parameter_supported": true,
       "require_pushed_authorization_requests": false,
+      "require_request_uri_registration": true,
       "response_modes_supported": [
         "query",
         "fragment",

@@ -6,11 +6,14 @@ use jose::{Algorithm, Expectation, KeySet, SigningKey};
 use key_manager::client_auth::Settings;
 use key_manager::domain::Requests;
 use key_manager::endpoint::Request;
-use key_manager::registration::{Application, Registered};
+use key_manager::registration::{
+    Application, Registered, RegistrationError, WantedTerms, register,
+};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, CALLBACK, PASSWORD, app, encode, exchange_of, sent, step, wish};
 use crate::databases::{Scratch, each};
+use crate::elsewhere::{Elsewhere, reaching};
 use crate::stand::{BEGIN, Dressed, Stand, config, json as body, post, said, text};
 
 const PUSHED: Requests = Requests { pushed: true, signed: false, without_pkce: false };
@@ -225,6 +228,63 @@ async fn a_signed_request_counts_as_it_was_signed() {
         assert_eq!(sent(&reply, "state").as_deref(), Some("inside"));
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_read_where_its_client_keeps_it_and_nowhere_else() {
+    let scratch = Scratch::sqlite();
+    let data = scratch.folder.path();
+    let there = Elsewhere::start(data).await;
+    let stand = Stand::with(&scratch, data, BEGIN, reaching(data)).await;
+    stand.person().await;
+    let at = |path: &str| there.uri.replace("/here", path);
+    let key = key();
+    let settings =
+        Settings { jwks: json!({ "keys": [key.public_jwk()] }).to_string(), ..Settings::default() };
+    let request_uris = vec![at("/request"), at("/away")];
+    let terms = WantedTerms { request_uris, ..WantedTerms::default() };
+    let application = Application { public: false, settings, terms, ..app() };
+    let client = stand.register(application.clone()).await;
+    let ask = async |path: &str| {
+        let mut browser = Browser::new(&stand);
+        browser.authorize(&wish(&client, &[("request_uri", &at(path))])).await
+    };
+    there.say("/request", 200, &object(&client, &key, &json!({})));
+    let mut browser = Browser::new(&stand);
+    let page = browser.authorize(&by_name(&client, &at("/request"))).await;
+    let page = browser.log_in(&page, "ann", PASSWORD).await;
+    let reply = browser.decide(&page, "allow").await;
+    assert_eq!(sent(&reply, "state").as_deref(), Some("inside"));
+    assert_eq!(there.asked_at("/request"), 1);
+
+    for path in ["/other", "/request/", "/request?x", "/REQUEST", "/a/../request"] {
+        assert_eq!(step(&ask(path).await), "invalid_request_uri", "{path}");
+    }
+    assert_eq!((there.asked(), there.asked_at("/other")), (1, 0), "nobody else is asked");
+    let stranger = object(&client, &self::key(), &json!({}));
+    let table = [
+        (404, "no", "invalid_request_uri"),
+        (500, "no", "invalid_request_uri"),
+        (200, &*"x".repeat(1 << 20), "invalid_request_uri"),
+        (200, &*"x".repeat(20_000), "invalid_request_object"),
+        (200, "<html>", "invalid_request_object"),
+        (200, "eyJhbGciOiJub25lIn0.e30.", "invalid_request_object"),
+        (200, &stranger, "invalid_request_object"),
+    ];
+    for (status, said, expected) in table {
+        there.say("/request", status, said);
+        assert_eq!(step(&ask("/request").await), expected, "{status} {}", said.len());
+    }
+    let pushing = Application { requests: PUSHED, ..application };
+    let client = stand.register(pushing).await;
+    let mut browser = Browser::new(&stand);
+    let reply = browser.authorize(&wish(&client, &[("request_uri", &at("/request"))])).await;
+    assert_eq!(step(&reply), "invalid_request", "it hands its requests over");
+    for wrong in ["http://app.example/r", "https://u:p@app.example/r", "https://app.example/r#f"] {
+        let terms = WantedTerms { request_uris: vec![wrong.to_owned()], ..WantedTerms::default() };
+        let refused = register(&stand.authority, &Application { terms, ..app() }).await;
+        assert!(matches!(refused, Err(RegistrationError::Terms(_))), "{wrong}: {refused:?}");
+    }
 }
 
 /// The parameters of an answer, however they came back.

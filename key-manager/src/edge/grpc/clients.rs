@@ -116,6 +116,7 @@ impl Clients for Registry {
                 origins: asked.allowed_origins,
                 logout_frame: asked.frontchannel_logout_uri,
                 notify: asked.backchannel_client_notification_endpoint,
+                request_uris: asked.request_uris,
                 profile: asked.client_profile,
                 userinfo_algorithm: asked.userinfo_signed_response_alg,
             },
