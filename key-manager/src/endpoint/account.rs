@@ -29,6 +29,9 @@ pub(super) struct Visitor<'v> {
     cookie: String,
 }
 
+/// Whoever logged in at a provider so long ago at most changes what others give their password for.
+const FRESH_SECONDS: i64 = 300;
+
 /// What became of a wish.
 enum Done {
     /// By the word that the page has a sentence for.
@@ -112,6 +115,7 @@ impl Visitor<'_> {
             action: &self.authority.issuer.local("account"),
             request: &self.mark(&self.authority.issuer.local("account"))?,
             said,
+            elsewhere: self.is_elsewhere().await?,
             session: &self.session.id,
             sessions: &sessions,
             consents: &consents,
@@ -163,21 +167,35 @@ impl Visitor<'_> {
         Ok(Done::Said("consent"))
     }
 
-    /// Whether the password is theirs; guesses count like those at a login.
-    async fn is_themselves(&self, password: &str) -> Result<bool, Refusal> {
+    /// Whether they have no password here: they log in at a provider.
+    async fn is_elsewhere(&self) -> Result<bool, Refusal> {
+        let stored = self.authority.store.user(&self.user.id).await?;
+        Ok(stored.is_some_and(|stored| stored.is_elsewhere()))
+    }
+
+    /// Why whoever sits there is not believed to be them, by its word; `None`: they are. The password has
+    /// to be theirs, and guesses count like those at a login; who has none has come from their provider a
+    /// moment ago.
+    async fn doubt(&self, password: &str) -> Result<Option<&'static str>, Refusal> {
+        if self.is_elsewhere().await? {
+            let now = self.authority.clock.unix_seconds();
+            let age = now.saturating_sub(self.session.logged_in_at);
+            return Ok(if age <= FRESH_SECONDS { None } else { Some("again") });
+        }
         let (address, name) = (self.request.peer.address, self.user.name.as_str());
         let known = login::recognise(self.authority, address, name, password).await?;
-        Ok(known.is_some_and(|known| known.id == self.user.id))
+        let themselves = known.is_some_and(|known| known.id == self.user.id);
+        Ok(if themselves { None } else { Some("wrong") })
     }
 
     async fn change_password(&self, password: &str, new: &str) -> Result<Done, Refusal> {
         let Ok(new) = Password::chosen(new) else { return Ok(Done::Said("unfit")) };
         let stored = self.authority.store.user(&self.user.id).await?;
-        if stored.is_some_and(|stored| stored.is_in_directory()) {
+        if stored.is_some_and(|stored| stored.is_in_directory() || stored.is_elsewhere()) {
             return Ok(Done::Said("elsewhere"));
         }
-        if !self.is_themselves(password).await? {
-            return Ok(Done::Said("wrong"));
+        if let Some(doubt) = self.doubt(password).await? {
+            return Ok(Done::Said(doubt));
         }
         let hashed = self.authority.passwords.hash(new).await?;
         let log = self.authority.noting(self.event("user.password_changed"));
@@ -191,8 +209,8 @@ impl Visitor<'_> {
         if self.authority.login.mfa == Mfa::Off {
             return Err(Refusal::invalid("second factors are not used here"));
         }
-        if !self.is_themselves(password).await? {
-            return Ok(Done::Said("wrong"));
+        if let Some(doubt) = self.doubt(password).await? {
+            return Ok(Done::Said(doubt));
         }
         let mut ticket = Ticket::of_page(self.authority, &self.authority.issuer.local("account"));
         ticket.bind(self.authority, &self.cookie);
@@ -202,8 +220,8 @@ impl Visitor<'_> {
     }
 
     async fn remove_app(&self, password: &str) -> Result<Done, Refusal> {
-        if !self.is_themselves(password).await? {
-            return Ok(Done::Said("wrong"));
+        if let Some(doubt) = self.doubt(password).await? {
+            return Ok(Done::Said(doubt));
         }
         let store = self.authority.audit.noting(self.event("factor.removed"));
         store.remove_authenticator(&self.user.id).await?;
@@ -212,8 +230,11 @@ impl Visitor<'_> {
 
     async fn new_codes(&self, password: &str) -> Result<Done, Refusal> {
         let has = second_factor::has(self.authority, &self.user).await?;
-        if !has || !self.is_themselves(password).await? {
+        if !has {
             return Ok(Done::Said("wrong"));
+        }
+        if let Some(doubt) = self.doubt(password).await? {
+            return Ok(Done::Said(doubt));
         }
         self.show_codes().await
     }
@@ -239,8 +260,8 @@ impl Visitor<'_> {
     async fn add_passkey(&self, password: &str) -> Result<Done, Refusal> {
         let site = passkeys::site(self.authority).filter(|_| self.may_have_passkeys());
         let site = site.ok_or_else(|| Refusal::invalid("passkeys are not used here"))?;
-        if !self.is_themselves(password).await? {
-            return Ok(Done::Said("wrong"));
+        if let Some(doubt) = self.doubt(password).await? {
+            return Ok(Done::Said(doubt));
         }
         let page = self.authority.issuer.local("account");
         let mut ticket = Ticket::of_page(self.authority, &page);
@@ -275,8 +296,8 @@ impl Visitor<'_> {
     }
 
     async fn remove_passkey(&self, password: &str, id: &str) -> Result<Done, Refusal> {
-        if !self.is_themselves(password).await? {
-            return Ok(Done::Said("wrong"));
+        if let Some(doubt) = self.doubt(password).await? {
+            return Ok(Done::Said(doubt));
         }
         let event = self.event("passkey.removed").with("passkey", id);
         self.authority.audit.noting(event).remove_passkey(&self.user.id, id).await?;

@@ -15,6 +15,8 @@ pub(super) struct AccountPage<'p> {
     pub(super) request: &'p str,
     /// What was done, by its word.
     pub(super) said: &'p str,
+    /// Whether they have no password here.
+    pub(super) elsewhere: bool,
     /// The one that it is seen in.
     pub(super) session: &'p str,
     pub(super) sessions: &'p [StoredSession],
@@ -29,21 +31,21 @@ pub(super) struct AccountPage<'p> {
 pub(super) fn account(page: &AccountPage<'_>) -> Reply {
     let body = format!(
         "<h1>Your account</h1><p>You are logged in as <strong>{name}</strong>.</p>{said}\
-         {sessions}{consents}{factors}{passkeys}<h2>Password</h2>{password}",
+         {sessions}{consents}{factors}{passkeys}{password}",
         passkeys = page.passkeys.map(|passkeys| listed(page, passkeys)).unwrap_or_default(),
         name = escape(page.name),
         said = said(page.said),
         sessions = sessions(page),
         consents = consents(page),
         factors = factors(page),
-        password = form(
-            page,
-            "change-password",
-            &format!("{}{}", password_field("change", "Your password"), NEW_PASSWORD),
-            "Change password",
-        ),
+        password = if page.elsewhere { String::new() } else { password(page) },
     );
     render(StatusCode::OK, "Your account", &body, None)
+}
+
+fn password(page: &AccountPage<'_>) -> String {
+    let fields = format!("{}{NEW_PASSWORD}", password_field(page, "change"));
+    format!("<h2>Password</h2>{}", form(page, "change-password", &fields, "Change password"))
 }
 
 const NEW_PASSWORD: &str = "<label for=\"new\">New password, at least 8 characters</label>\
@@ -66,10 +68,13 @@ fn hidden(name: &str, value: &str) -> String {
     format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value))
 }
 
-/// Each has its own `id`, because a page has several.
-fn password_field(id: &str, label: &str) -> String {
+/// Each has its own `id`, because a page has several. Who has no password is not asked for one.
+fn password_field(page: &AccountPage<'_>, id: &str) -> String {
+    if page.elsewhere {
+        return String::new();
+    }
     format!(
-        "<label for=\"{id}\">{label}</label>\
+        "<label for=\"{id}\">Your password</label>\
          <input id=\"{id}\" name=\"password\" type=\"password\" \
          autocomplete=\"current-password\" required>"
     )
@@ -86,6 +91,10 @@ fn said(word: &str) -> String {
         "passkey-known" => {
             ("wrong", "Nothing was changed: this passkey is known, or you have too many.")
         }
+        "again" => (
+            "wrong",
+            "Nothing was changed: end this login and log in again, and change it within five minutes.",
+        ),
         "wrong" => ("wrong", "Nothing was changed: the password is wrong."),
         "elsewhere" => {
             ("wrong", "Nothing was changed: your password is kept by your organisation.")
@@ -154,7 +163,7 @@ fn listed(page: &AccountPage<'_>, passkeys: &[StoredPasskey]) -> String {
             0 => "never used".to_owned(),
             at => format!("used last {}", time(at)),
         };
-        let field = password_field(&format!("passkey-{place}"), "Your password");
+        let field = password_field(page, &format!("passkey-{place}"));
         let fields = format!("{}{field}", hidden("passkey", &passkey.id));
         format!(
             "<li><strong>{name}</strong> since {since}, {used}{form}</li>",
@@ -164,15 +173,10 @@ fn listed(page: &AccountPage<'_>, passkeys: &[StoredPasskey]) -> String {
         )
     };
     let entries: String = passkeys.iter().enumerate().map(entry).collect();
-    let add = form(
-        page,
-        "add-passkey",
-        &password_field("add-passkey", "Your password"),
-        "Make a passkey",
-    );
+    let add = form(page, "add-passkey", &password_field(page, "add-passkey"), "Make a passkey");
     // Without an app these would have no place.
     let codes = if page.authenticator.is_none() && !passkeys.is_empty() && page.mfa != Mfa::Off {
-        let field = password_field("codes", "Your password");
+        let field = password_field(page, "codes");
         let renew = form(page, "new-codes", &field, "New recovery codes");
         format!("<p>{} recovery codes are left.</p>{renew}", page.codes_left)
     } else {
@@ -185,25 +189,17 @@ fn factors(page: &AccountPage<'_>) -> String {
     let forms = match (page.authenticator, page.mfa) {
         (None, Mfa::Off) => return String::new(),
         (None, _) => {
-            let field = password_field("add", "Your password");
+            let field = password_field(page, "add");
             form(page, "add-app", &field, "Set up an authenticator app")
         }
         (Some(app), mfa) => {
             let since = time(app.created_at);
-            let remove = form(
-                page,
-                "remove-app",
-                &password_field("remove", "Your password"),
-                "Remove the app",
-            );
+            let remove =
+                form(page, "remove-app", &password_field(page, "remove"), "Remove the app");
             // Who must have one would be asked to set up another at once.
             let remove = if mfa == Mfa::Required { String::new() } else { remove };
-            let codes = form(
-                page,
-                "new-codes",
-                &password_field("codes", "Your password"),
-                "New recovery codes",
-            );
+            let codes =
+                form(page, "new-codes", &password_field(page, "codes"), "New recovery codes");
             format!(
                 "<p>An authenticator app since {since}; {left} recovery codes are left.</p>\
                  {codes}{remove}",

@@ -220,6 +220,11 @@ impl StoredUser {
     pub fn is_in_directory(&self) -> bool {
         self.password == Self::IN_DIRECTORY
     }
+
+    /// Whether they log in at a provider only.
+    pub fn is_elsewhere(&self) -> bool {
+        self.password == Self::ELSEWHERE
+    }
 }
 
 impl fmt::Debug for StoredUser {

@@ -2,6 +2,7 @@
 
 use chassis::Secret;
 use jose::{Algorithm, SigningKey};
+use key_manager::config::Config;
 use key_manager::domain::{
     Linking, Provider, ProviderClient, ProviderKeys, ProviderLogin, SecretValue,
 };
@@ -43,12 +44,19 @@ impl Departed<'_> {
 
 impl Ground {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let scratch = Scratch::sqlite();
         let data = scratch.folder.path();
         let there = Elsewhere::start(data).await;
         let issuer = there.uri.trim_end_matches("/here").to_owned();
         let key = SigningKey::generate(Algorithm::ES256).expect("a key");
-        let stand = Stand::with(&scratch, data, BEGIN, reaching(data)).await;
+        let mut config = reaching(data);
+        change(&mut config);
+        let stand = Stand::with(&scratch, data, BEGIN, config).await;
         let app = stand.app().await;
         let ground = Self { there, issuer, key, stand, app, _scratch: scratch };
         ground.tell(&json!({}));

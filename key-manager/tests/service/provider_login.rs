@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use jose::{Algorithm, SigningKey};
-use key_manager::endpoint::{Reply, Request};
+use key_manager::endpoint::{Mfa, Reply, Request};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, challenge, encode, sealed, sent, step, wish};
@@ -233,4 +233,39 @@ async fn a_server_that_describes_another_one_is_not_asked() {
     let form = encode(&[("request", &sealed(&page)), ("provider", "evil")]);
     let reply = browser.send(post("/oauth2/federation", &form)).await;
     assert_eq!(step(&reply), "page 503");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_password_here_changes_their_account_right_after_a_login() {
+    let ground = Ground::with(|config| config.login.mfa = Mfa::Optional).await;
+    let mut departed = ground.depart().await;
+    ground.answer(&ground.key.sign("JWT", &ground.claims(&departed)).expect("signed"));
+    assert_eq!(step(&arrive(&mut departed, &[]).await), "consent");
+    let browser = &mut departed.browser;
+    let own = || Request { method: Method::GET, ..post("/oauth2/account", "") };
+    let page = browser.send(own()).await;
+    let text = String::from_utf8_lossy(page.body()).into_owned();
+    assert!(text.contains("an account elsewhere") && !text.contains("type=\"password\""), "{text}");
+    let wish = |page: &Reply, what: &str| {
+        post("/oauth2/account", &encode(&[("request", &sealed(page)), ("do", what)]))
+    };
+    let set_up = browser.send(wish(&page, "add-app")).await;
+    assert_eq!(set_up.status(), 200, "a page with a new app");
+    let refused = browser.send(wish(&page, "change-password")).await;
+    assert_eq!(refused.headers()["location"], "/oauth2/account?said=unfit");
+
+    ground.stand.pass(301);
+    let page = browser.send(own()).await;
+    let refused = browser.send(wish(&page, "add-app")).await;
+    assert_eq!(refused.headers()["location"], "/oauth2/account?said=again");
+
+    // And nobody logs in with a name and a password that is none.
+    let mut other = Browser::new(&ground.stand);
+    for password in ["{provider}", "", "correct horse battery"] {
+        let login = other.authorize(&self::wish(&ground.app, &[])).await;
+        let name = ground.stand.authority.store.linked_user(&ground.issuer, "1").await;
+        let name = name.expect("an answer").expect("an account").user.name;
+        let reply = other.log_in(&login, name.as_str(), password).await;
+        assert_eq!(step(&reply), "login", "{password}");
+    }
 }
