@@ -29,6 +29,7 @@ struct Own {
     bin: PathBuf,
     port: u16,
     folder: TempDir,
+    settings: &'static [&'static str],
     process: std::sync::Mutex<Option<Child>>,
 }
 
@@ -58,12 +59,18 @@ fn given() -> Option<String> {
 impl Server {
     /// A server of one's own, to be stopped at will.
     pub(crate) async fn start() -> Option<Self> {
+        // Nothing of a test outlives the machine.
+        Self::start_with(&["fsync=off", "max_connections=200"]).await
+    }
+
+    pub(crate) async fn start_with(settings: &'static [&'static str]) -> Option<Self> {
         let bin = newest()?;
         let folder = tempfile::Builder::new().prefix("turnpike-postgres-").tempdir().ok()?;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").ok()?;
         let port = listener.local_addr().ok()?.port();
         drop(listener);
-        let own = Own { bin, port, folder, process: std::sync::Mutex::new(None) };
+        let process = std::sync::Mutex::new(None);
+        let own = Own { bin, port, folder, settings, process };
         own.prepare();
         own.run();
         let base = format!("postgres://tester:{ESCAPED}@127.0.0.1:{port}");
@@ -138,7 +145,7 @@ impl Own {
             .arg("-D")
             .arg(self.data())
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
-            .args(["-c", "fsync=off", "-c", "max_connections=200"])
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .args(["-p", &self.port.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())

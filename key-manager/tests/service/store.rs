@@ -15,6 +15,8 @@ use key_manager::store::{
     Use, Used,
 };
 
+use sqlx::Connection as _;
+
 use crate::databases::{Scratch, each};
 use crate::stand::config;
 
@@ -275,6 +277,20 @@ async fn keys_change_all_or_nothing_and_only_from_the_version_that_was_read() {
         let gone = [KeyChange::Remove { kid: "a".to_owned() }];
         assert!(store.change_keys(3, &gone).await.expect("changed"));
         assert_eq!(store.keys().await.expect("keys").1.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_has_ended_goes_however_much_it_is() {
+    each(async |scratch| {
+        let store = store(&scratch).await;
+        let mut by_hand = sqlx::AnyConnection::connect(&scratch.text).await.expect("connected");
+        let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+             INSERT INTO used_once SELECT 'ann', CAST(i AS TEXT), 100 + i % 2 FROM n";
+        sqlx::query(many).execute(&mut by_hand).await.expect("added");
+        assert_eq!(store.sweep(101).await.expect("forgotten"), 1_250, "the others can still come");
+        assert_eq!(store.sweep(102).await.expect("forgotten"), 1_250);
     })
     .await;
 }

@@ -3,6 +3,7 @@
 use sqlx::Row as _;
 
 use super::database::Database;
+use super::sweep;
 use crate::store::{Failures, StoreError};
 
 /// A key is forgotten so long after its last attempt at the latest.
@@ -79,10 +80,6 @@ pub(super) async fn end(
 }
 
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
-    database
-        .write_one(
-            sqlx::query("DELETE FROM attempt WHERE last_at < $1")
-                .bind(now.saturating_sub(KEPT_SECONDS)),
-        )
-        .await
+    let last = now.saturating_sub(KEPT_SECONDS).saturating_sub(1);
+    sweep::until(database, "attempt", "name", ("last_at", last)).await
 }

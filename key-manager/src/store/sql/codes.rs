@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::database::Database;
-use super::families;
+use super::{families, sweep};
 use crate::domain::{ClientId, Scopes, Wishes};
 use crate::store::{Grant, StoreError, StoredCode, StoredFamily};
 
@@ -135,10 +135,6 @@ pub(super) async fn spend(
 }
 
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
-    database
-        .write_one(
-            sqlx::query("DELETE FROM code WHERE expires_at < $1")
-                .bind(now.saturating_sub(REMEMBERED_SECONDS)),
-        )
-        .await
+    let last = now.saturating_sub(REMEMBERED_SECONDS).saturating_sub(1);
+    sweep::until(database, "code", "digest", ("expires_at", last)).await
 }

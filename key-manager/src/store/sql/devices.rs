@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 
 use super::codes::{grant, listed};
 use super::database::Database;
-use super::families;
+use super::{families, sweep};
 use crate::store::{DeviceState, Grant, Slower, StoreError, StoredDevice, StoredFamily};
 
 /// A code that has expired is remembered so long.
@@ -235,8 +235,6 @@ pub(super) async fn spend(
 
 /// Those that ended a while ago: until then the device hears that its code expired.
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
-    let before = now.saturating_sub(REMEMBERED_SECONDS);
-    database
-        .write_one(sqlx::query("DELETE FROM device_request WHERE expires_at < $1").bind(before))
-        .await
+    let last = now.saturating_sub(REMEMBERED_SECONDS).saturating_sub(1);
+    sweep::until(database, "device_request", "digest", ("expires_at", last)).await
 }

@@ -4,6 +4,7 @@ use sqlx::Row as _;
 
 use super::codes::{grant, listed, wishes};
 use super::database::{Change, Database};
+use super::sweep;
 use crate::store::{Grant, Rotation, StoreError, StoredFamily};
 
 pub(super) async fn add(change: &mut Change, family: &StoredFamily) -> Result<(), sqlx::Error> {
@@ -161,22 +162,15 @@ pub(super) async fn end(change: &mut Change, of: Of<'_>) -> Result<(), sqlx::Err
 
 /// Drops families that are over and answers that are kept too long.
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
-    database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            let gone = sqlx::query("DELETE FROM family WHERE ends_at <= $1 OR idle_until <= $1")
-                .bind(now)
-                .execute(&mut *change)
-                .await?
-                .rows_affected();
-            sqlx::query(
-                "UPDATE family SET successor = '' WHERE successor <> '' AND former_until <= $1",
-            )
-            .bind(now)
-            .execute(&mut *change)
-            .await?;
-            change.commit().await?;
-            Ok(gone)
-        })
-        .await
+    let ended = sweep::until(database, "family", "family_id", ("ends_at", now)).await?;
+    let idle = sweep::until(database, "family", "family_id", ("idle_until", now)).await?;
+    let answers = format!(
+        "UPDATE family SET successor = ''
+         WHERE successor <> '' AND former_until <= $1 AND family_id IN
+             (SELECT family_id FROM family WHERE successor <> '' AND former_until <= $1
+              ORDER BY former_until LIMIT {})",
+        sweep::BATCH
+    );
+    sweep::in_batches(database, &answers, now).await?;
+    Ok(ended.saturating_add(idle))
 }

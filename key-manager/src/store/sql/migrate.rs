@@ -105,6 +105,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "linked_accounts",
         text: include_str!("../../../migrations/0017_linked_accounts.sql"),
     },
+    Migration {
+        version: 18,
+        name: "at_scale",
+        text: include_str!("../../../migrations/0018_at_scale.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -24,6 +24,7 @@ mod pushed;
 mod revocations;
 mod sessions;
 mod sql_store;
+mod sweep;
 mod used;
 mod users;
 

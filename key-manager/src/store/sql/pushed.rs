@@ -3,6 +3,7 @@
 use sqlx::Row as _;
 
 use super::database::Database;
+use super::sweep;
 use crate::domain::ClientId;
 use crate::store::{StoreError, StoredPush};
 
@@ -28,9 +29,7 @@ pub(super) async fn add(
 
 /// Drops those that nobody can use any more.
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
-    database
-        .write_one(sqlx::query("DELETE FROM pushed_request WHERE expires_at <= $1").bind(now))
-        .await
+    sweep::until(database, "pushed_request", "digest", ("expires_at", now)).await
 }
 
 /// One statement takes it out and answers with it, so that of two one gets it.

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use super::database::{Change, Database};
 use super::families::{self, Of};
 use super::ledger::{self, next_sequence, signed, unsigned};
-use super::users;
+use super::{sweep, users};
 use crate::domain::{ClientId, Ended, Entry, LiveToken, Revocation};
 use crate::store::StoreError;
 
@@ -215,16 +215,6 @@ pub(super) async fn names(database: &Database, token: &LiveToken) -> Result<bool
 }
 
 pub(super) async fn forget(database: &Database, now: i64) -> Result<u64, StoreError> {
-    database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            let gone = sqlx::query("DELETE FROM revocation WHERE forget_after < $1")
-                .bind(now)
-                .execute(&mut *change)
-                .await?
-                .rows_affected();
-            change.commit().await?;
-            Ok(gone)
-        })
-        .await
+    let last = now.saturating_sub(1);
+    sweep::until(database, "revocation", "sequence", ("forget_after", last)).await
 }

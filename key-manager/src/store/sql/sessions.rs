@@ -4,8 +4,8 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::database::Database;
-use super::ledger;
 use super::revocations::{self, Part};
+use super::{ledger, sweep};
 use crate::domain::{ClientId, Entry};
 use crate::store::{StoreError, StoredSession};
 
@@ -144,11 +144,9 @@ pub(super) async fn keep(database: &Database, id: &str, idle_until: i64) -> Resu
 }
 
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
-    database
-        .write_one(
-            sqlx::query("DELETE FROM session WHERE ends_at <= $1 OR idle_until <= $1").bind(now),
-        )
-        .await
+    let ended = sweep::until(database, "session", "session_id", ("ends_at", now)).await?;
+    let idle = sweep::until(database, "session", "session_id", ("idle_until", now)).await?;
+    Ok(ended.saturating_add(idle))
 }
 
 /// The clients that got something from a session.

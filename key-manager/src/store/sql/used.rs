@@ -3,6 +3,7 @@
 use sqlx::Row as _;
 
 use super::database::Database;
+use super::sweep;
 use crate::store::{StoreError, Use, Used};
 
 pub(super) async fn once(database: &Database, used: &Used<'_>) -> Result<Use, StoreError> {
@@ -43,5 +44,6 @@ pub(super) async fn once(database: &Database, used: &Used<'_>) -> Result<Use, St
 }
 
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<u64, StoreError> {
-    database.write_one(sqlx::query("DELETE FROM used_once WHERE until < $1").bind(now)).await
+    let last = now.saturating_sub(1);
+    sweep::until(database, "used_once", "owner, name", ("until", last)).await
 }
