@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -30,6 +31,10 @@ exec \"$here/turnpike\" sample-backend --listen \"$TURNPIKE_OPERATIONS_LISTEN\" 
 ";
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
+/// Held while programs are written and while one is started: a process that is started meanwhile holds
+/// the file of another test open for writing until it becomes its own program, and what is open for
+/// writing cannot be run.
+static WORKBENCH: Mutex<()> = Mutex::new(());
 
 struct System {
     folder: TempDir,
@@ -39,6 +44,7 @@ struct System {
 impl System {
     /// `odd`: a service that is another script than the others.
     fn start(odd: Option<(&str, &str)>) -> Result<Self> {
+        let _alone = WORKBENCH.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir()?;
         fs::copy(env!("CARGO_BIN_EXE_turnpike"), folder.path().join("turnpike"))?;
         fs::write(folder.path().join("ready.yaml"), READY)?;
@@ -195,10 +201,12 @@ fn nobody_outlives_a_killed_system() -> Result<()> {
 fn two_systems_do_not_share_a_folder() -> Result<()> {
     let system = System::start(None)?;
     system.wait_for("out", "Turnpike is running")?;
+    let alone = WORKBENCH.lock().unwrap_or_else(PoisonError::into_inner);
     let second = Command::new(system.folder.path().join("turnpike"))
         .args(["up", "--data"])
         .arg(system.folder.path().join("data"))
         .output()?;
+    drop(alone);
     ensure!(second.status.code() == Some(1));
     ensure!(String::from_utf8_lossy(&second.stderr).contains("another `turnpike up` is using"));
     Ok(())

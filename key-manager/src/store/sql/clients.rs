@@ -298,7 +298,7 @@ pub(super) async fn remove(
     end: &Entry,
 ) -> Result<Option<u64>, StoreError> {
     database
-        .bounded(async {
+        .bounded_whole(async {
             let mut change = database.begin().await?;
             let removed = sqlx::query("DELETE FROM client WHERE client_id = $1")
                 .bind(id.as_str())

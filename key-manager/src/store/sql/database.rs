@@ -35,6 +35,8 @@ pub struct Config {
     pub poll: Duration,
 }
 
+/// Work on everything that came from a client may take so many times `store.timeout`.
+const WHOLE: u32 = 15;
 /// How many dead connections one piece of work may meet.
 const ATTEMPTS: u32 = 4;
 
@@ -187,6 +189,16 @@ impl Database {
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         self.clock.timeout(self.timeout, work).await.unwrap_or(Err(StoreError::Late))
+    }
+
+    /// Bounds a piece of work that touches everything that came from a client, which may be hundreds of
+    /// thousands of rows: what ends tokens must not fail because there are many.
+    pub(super) async fn bounded_whole<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let bound = self.timeout.saturating_mul(WHOLE);
+        self.clock.timeout(bound, work).await.unwrap_or(Err(StoreError::Late))
     }
 
     /// Runs one statement in a transaction of its own; answers how many rows it changed.

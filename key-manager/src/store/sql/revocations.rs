@@ -30,37 +30,37 @@ pub(super) async fn append(change: &mut Change, entry: &Entry) -> Result<u64, St
 }
 
 pub(super) async fn revoke(database: &Database, entry: &Entry) -> Result<Option<u64>, StoreError> {
-    database
-        .bounded(async {
-            let mut change = database.begin().await?;
-            // The sequence is taken first: it is the lock under which two revocations of one
-            // token see each other.
-            let sequence = append(&mut change, entry).await?;
-            match &entry.what {
-                Ended::Token(_) | Ended::Family(_) => {
-                    if is_known(&mut change, entry, sequence).await? {
-                        change.rollback().await?;
-                        return Ok(None);
-                    }
-                    if let Ended::Family(id) = &entry.what {
-                        families::end(&mut change, Of::Family(id)).await?;
-                    }
+    let one = matches!(entry.what, Ended::Token(_) | Ended::Family(_));
+    let work = async {
+        let mut change = database.begin().await?;
+        // The sequence is taken first: it is the lock under which two revocations of one
+        // token see each other.
+        let sequence = append(&mut change, entry).await?;
+        match &entry.what {
+            Ended::Token(_) | Ended::Family(_) => {
+                if is_known(&mut change, entry, sequence).await? {
+                    change.rollback().await?;
+                    return Ok(None);
                 }
-                Ended::Client(id, until) => {
-                    note_end(&mut change, id.as_str(), *until).await?;
-                    families::end(&mut change, Of::Client(id.as_str())).await?;
-                }
-                // A subject is a person, or a client that acts for itself.
-                Ended::Subject(subject, until) => {
-                    note_end(&mut change, subject, *until).await?;
-                    users::note_end(&mut change, subject, *until).await?;
-                    families::end(&mut change, Of::User(subject)).await?;
+                if let Ended::Family(id) = &entry.what {
+                    families::end(&mut change, Of::Family(id)).await?;
                 }
             }
-            change.commit().await?;
-            Ok(Some(sequence))
-        })
-        .await
+            Ended::Client(id, until) => {
+                note_end(&mut change, id.as_str(), *until).await?;
+                families::end(&mut change, Of::Client(id.as_str())).await?;
+            }
+            // A subject is a person, or a client that acts for itself.
+            Ended::Subject(subject, until) => {
+                note_end(&mut change, subject, *until).await?;
+                users::note_end(&mut change, subject, *until).await?;
+                families::end(&mut change, Of::User(subject)).await?;
+            }
+        }
+        change.commit().await?;
+        Ok(Some(sequence))
+    };
+    if one { database.bounded(work).await } else { database.bounded_whole(work).await }
 }
 
 /// Which of what a person allowed.
