@@ -398,9 +398,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     async fn audit_head(&self) -> Result<AuditHead, StoreError>;
 
-    /// Drops the lines from before `before` off the beginning of the audit log, and says so in a
-    /// line of its own, `checkpoint` with the last one that is gone in its details, both or none.
-    /// Answers how many.
+    /// Drops lines from before `before` off the beginning of the audit log, the oldest ones where there
+    /// are very many, and says so in a line of its own, `checkpoint` with the last one that is gone in its
+    /// details, both or none. Answers how many.
     async fn prune_audit(
         &self,
         before: i64,

@@ -113,6 +113,9 @@ pub(super) async fn head(database: &Database) -> Result<AuditHead, StoreError> {
     Ok(AuditHead { sequence: unsigned(row.try_get(0)?), hash: row.try_get(1)? })
 }
 
+/// So many lines go at a time, which is no matter of seconds.
+const MOST_PRUNED: i64 = 20_000;
+
 pub(super) async fn prune(
     database: &Database,
     before: i64,
@@ -133,9 +136,11 @@ pub(super) async fn prune(
                 "SELECT sequence, hash FROM audit WHERE at < $1 AND sequence <
                      COALESCE((SELECT MIN(sequence) FROM audit WHERE at >= $1),
                               (SELECT MAX(sequence) + 1 FROM audit))
+                     AND sequence < (SELECT MIN(sequence) + $2 FROM audit)
                  ORDER BY sequence DESC LIMIT 1",
             )
             .bind(before)
+            .bind(MOST_PRUNED)
             .fetch_optional(&mut *change)
             .await?;
             let Some(row) = gone else { return Ok(0) };
