@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use chassis::clock::Clock;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::farewell::Farewells;
 use super::request_uri::RemoteObjects;
-use super::{DetailTypes, Issuer, LoginRules, Peer, Theme};
+use super::{DetailTypes, Issuer, LoginRules, Peer, Refusal, Theme};
 use crate::audit::{Audit, Event};
 use crate::binding::ProofRules;
 use crate::client_auth::Authenticator;
@@ -97,6 +99,18 @@ impl Authority {
             rules: LockoutRules { name: self.login.name, network: self.login.network },
             now: self.clock.unix_seconds(),
         }
+    }
+
+    /// Seals what a browser or the store keeps for a while; opened for the same purpose only.
+    pub(super) fn seal<T: Serialize>(&self, purpose: &str, what: &T) -> Result<String, Refusal> {
+        let text = serde_json::to_vec(what).map_err(|error| Refusal::Failed(Box::new(error)))?;
+        Ok(self.sealer.seal(purpose, &text)?)
+    }
+
+    /// Reads back what [`Self::seal`] has sealed; `None`: it is nothing of ours.
+    pub(super) fn open<T: DeserializeOwned>(&self, purpose: &str, sealed: &str) -> Option<T> {
+        let text = self.sealer.open(purpose, sealed).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// What tokens are made with, and recognised by.

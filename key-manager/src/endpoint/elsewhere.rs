@@ -49,8 +49,7 @@ pub(super) async fn depart(authority: &Authority, request: &Request) -> Result<R
         secrets: secrets.clone(),
         at: authority.clock.unix_seconds(),
     };
-    let text = serde_json::to_vec(&journey).map_err(|error| Refusal::Failed(Box::new(error)))?;
-    let state = authority.sealer.seal(PURPOSE, &text)?;
+    let state = authority.seal(PURPOSE, &journey)?;
     let url = federation::depart(&member, &way_back(authority, &member), &secrets, &state);
     see_other(url.map_err(refused)?.as_str())
 }
@@ -109,8 +108,8 @@ fn open(
     cookie: Option<&str>,
 ) -> Result<Journey, Refusal> {
     let old = || Refusal::invalid("this login is too old, or its browser keeps no cookies");
-    let opened = sealed.and_then(|sealed| authority.sealer.open(PURPOSE, sealed).ok());
-    let journey: Journey = serde_json::from_slice(&opened.ok_or_else(old)?).map_err(|_| old())?;
+    let journey = sealed.and_then(|sealed| authority.open(PURPOSE, sealed));
+    let journey: Journey = journey.ok_or_else(old)?;
     let age = authority.clock.unix_seconds().saturating_sub(journey.at);
     let own = journey.ticket.is_of(authority, cookie);
     if age <= SECONDS && own { Ok(journey) } else { Err(old()) }

@@ -62,8 +62,7 @@ pub(super) async fn log_out(authority: &Authority, request: &Request) -> Result<
     }
     let asked_at = authority.clock.unix_seconds();
     let leave = Leave { to, session: session.id, asked_at };
-    let text = serde_json::to_vec(&leave).map_err(|error| Refusal::Failed(Box::new(error)))?;
-    let sealed = authority.sealer.seal(PURPOSE, &text)?;
+    let sealed = authority.seal(PURPOSE, &leave)?;
     let action = authority.issuer.local("logout");
     Ok(pages::log_out(user.name.as_str(), &action, &sealed, &leave.to))
 }
@@ -75,8 +74,7 @@ async fn confirmed(
     sealed: &str,
 ) -> Result<Reply, Refusal> {
     let old = || Refusal::invalid("this page is too old");
-    let opened = authority.sealer.open(PURPOSE, sealed).map_err(|_| old())?;
-    let leave: Leave = serde_json::from_slice(&opened).map_err(|_| old())?;
+    let leave: Leave = authority.open(PURPOSE, sealed).ok_or_else(old)?;
     if authority.clock.unix_seconds().saturating_sub(leave.asked_at) > SECONDS {
         return Err(old());
     }

@@ -95,7 +95,7 @@ pub(super) fn login_form(
     let asked = ask(authority, ticket.clone());
     Ok(Some(passkey_pages::form(&PasskeyForm {
         action: &authority.issuer.local("passkey"),
-        request: &asked.seal(authority, LOGIN)?,
+        request: &authority.seal(LOGIN, &asked)?,
         options: &wish(site, &asked.challenge, &[], "required"),
         fields: "",
         button: "Log in with a passkey",
@@ -169,7 +169,7 @@ pub(super) fn ask_new(
         "authenticatorSelection": { "residentKey": "preferred", "userVerification": "preferred" },
         "excludeCredentials": known,
     });
-    Ok((asked.seal(authority, NEW)?, options.to_string()))
+    Ok((authority.seal(NEW, &asked)?, options.to_string()))
 }
 
 /// The passkey that a browser made for `user`, under a name of theirs. `None`: it is known already, or they
@@ -349,11 +349,6 @@ impl Answer {
 }
 
 impl Asked {
-    fn seal(&self, authority: &Authority, purpose: &str) -> Result<String, Refusal> {
-        let text = serde_json::to_vec(self).map_err(|error| Refusal::Failed(Box::new(error)))?;
-        Ok(authority.sealer.seal(purpose, &text)?)
-    }
-
     fn open(
         authority: &Authority,
         purpose: &str,
@@ -361,8 +356,8 @@ impl Asked {
         cookie: Option<&str>,
     ) -> Result<Self, Refusal> {
         let old = || Refusal::invalid("this page is too old, or its browser keeps no cookies");
-        let opened = sealed.and_then(|sealed| authority.sealer.open(purpose, sealed).ok());
-        let asked: Self = serde_json::from_slice(&opened.ok_or_else(old)?).map_err(|_| old())?;
+        let asked = sealed.and_then(|sealed| authority.open(purpose, sealed));
+        let asked: Self = asked.ok_or_else(old)?;
         let age = authority.clock.unix_seconds().saturating_sub(asked.at);
         if age > SECONDS || !asked.ticket.is_of(authority, cookie) { Err(old()) } else { Ok(asked) }
     }

@@ -35,8 +35,7 @@ pub(super) fn kept(
         return Err(Refusal::invalid("client_notification_token is no bearer token"));
     }
     let bell = Bell { auth_req_id: auth_req_id.to_owned(), token: token.to_owned() };
-    let text = serde_json::to_vec(&bell).map_err(|error| Refusal::Failed(Box::new(error)))?;
-    Ok(authority.sealer.seal(PURPOSE, &text)?)
+    authority.seal(PURPOSE, &bell)
 }
 
 /// Tells the client of a request that its person has answered.
@@ -49,8 +48,7 @@ pub(super) async fn ring(authority: &Authority, device: &StoredDevice) -> Result
     };
     let client = stored.client;
     let url = client.terms.notify.as_deref().and_then(|uri| Url::parse(uri).ok());
-    let opened = authority.sealer.open(PURPOSE, &device.bell).ok();
-    let bell = opened.and_then(|text| serde_json::from_slice::<Bell>(&text).ok());
+    let bell = authority.open::<Bell>(PURPOSE, &device.bell);
     let (Some(url), Some(bell)) = (url, bell) else { return Ok(()) };
     let Ok(bearer) = HeaderValue::from_str(&format!("Bearer {}", bell.token)) else {
         return Ok(());

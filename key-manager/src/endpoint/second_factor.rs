@@ -113,8 +113,7 @@ async fn page(
     user: &User,
     wrong: bool,
 ) -> Result<Reply, Refusal> {
-    let text = serde_json::to_vec(half).map_err(|error| Refusal::Failed(Box::new(error)))?;
-    let sealed = authority.sealer.seal(PURPOSE, &text)?;
+    let sealed = authority.seal(PURPOSE, half)?;
     let action = authority.issuer.local("factor");
     let (action, request, redirect) = (&action, &sealed, &half.ticket.redirect_uri);
     let Some(seed) = &half.seed else {
@@ -189,8 +188,8 @@ fn open(
     sealed: Option<&str>,
     cookie: Option<&str>,
 ) -> Result<Half, Refusal> {
-    let opened = sealed.and_then(|sealed| authority.sealer.open(PURPOSE, sealed).ok());
-    let half: Half = serde_json::from_slice(&opened.ok_or_else(old)?).map_err(|_| old())?;
+    let half = sealed.and_then(|sealed| authority.open(PURPOSE, sealed));
+    let half: Half = half.ok_or_else(old)?;
     let age = authority.clock.unix_seconds().saturating_sub(half.at);
     if age > SECONDS || !half.ticket.is_of(authority, cookie) { Err(old()) } else { Ok(half) }
 }

@@ -58,8 +58,7 @@ pub(super) struct Ticket {
 
 impl Ticket {
     pub(super) fn seal(&self, authority: &Authority) -> Result<String, Refusal> {
-        let text = serde_json::to_vec(self).map_err(|error| Refusal::Failed(Box::new(error)))?;
-        Ok(authority.sealer.seal(PURPOSE, &text)?)
+        authority.seal(PURPOSE, self)
     }
 
     /// Reads what a form brought back; `cookie` is that of its browser.
@@ -69,9 +68,8 @@ impl Ticket {
         cookie: Option<&str>,
     ) -> Result<Self, Refusal> {
         let old = || Refusal::invalid("this page is too old, or its browser keeps no cookies");
-        let opened = sealed.and_then(|sealed| authority.sealer.open(PURPOSE, sealed).ok());
-        let opened = opened.ok_or_else(old)?;
-        let ticket: Self = serde_json::from_slice(&opened).map_err(|_| old())?;
+        let opened = sealed.and_then(|sealed| authority.open(PURPOSE, sealed));
+        let ticket: Self = opened.ok_or_else(old)?;
         let age = authority.clock.unix_seconds().saturating_sub(ticket.asked_at);
         if age > SECONDS || !ticket.is_of(authority, cookie) { Err(old()) } else { Ok(ticket) }
     }

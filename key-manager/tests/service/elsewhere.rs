@@ -19,6 +19,17 @@ use serde_json::json;
 
 use crate::stand::config;
 
+/// Waits until something that others do has happened, for 20 s.
+pub(crate) async fn becomes(mut happened: impl FnMut() -> bool) {
+    let clock = Clock::system();
+    let waiting = async {
+        while !happened() {
+            clock.sleep(Duration::from_millis(5)).await;
+        }
+    };
+    clock.timeout(Duration::from_secs(20), waiting).await.expect("it happens in time");
+}
+
 pub(crate) struct Elsewhere {
     /// It ends with the server.
     _host: Host,
@@ -107,13 +118,7 @@ impl Elsewhere {
 
     /// Waits until it was asked so often.
     pub(crate) async fn told(&self, times: usize) {
-        let clock = Clock::system();
-        let waiting = async {
-            while self.asked() < times {
-                clock.sleep(Duration::from_millis(5)).await;
-            }
-        };
-        clock.timeout(Duration::from_secs(20), waiting).await.expect("told in time");
+        becomes(|| self.asked() >= times).await;
     }
 
     /// The `Authorization` of the requests so far.

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::browser::{Browser, encode, sealed, step, wish};
 use crate::databases::Scratch;
-use crate::elsewhere::{Elsewhere, reaching};
+use crate::elsewhere::{Elsewhere, becomes, reaching};
 use crate::stand::{BEGIN, Stand, post};
 
 pub(crate) const CLIENT: &str = "us";
@@ -101,13 +101,8 @@ impl Ground {
 
     /// Waits until its keys were read.
     pub(crate) async fn known(&self) {
-        let clock = chassis::Clock::system();
-        let reading = async {
-            while self.stand.authority.federation.all().iter().any(|(_, status)| status.keys == 0) {
-                clock.sleep(std::time::Duration::from_millis(5)).await;
-            }
-        };
-        clock.timeout(std::time::Duration::from_secs(20), reading).await.expect("read in time");
+        let federation = &self.stand.authority.federation;
+        becomes(|| federation.all().iter().all(|(_, status)| status.keys > 0)).await;
     }
 
     pub(crate) async fn depart(&self) -> Departed<'_> {

@@ -1,8 +1,5 @@
 //! Who may end a login, and where is the person sent then? (KM-020)
 
-use std::time::Duration;
-
-use chassis::Clock;
 use http::Method;
 use jose::{Expectation, KeySet};
 use key_manager::endpoint::{Reply, Request};
@@ -10,7 +7,7 @@ use key_manager::registration::{Application, Registered, WantedTerms};
 
 use crate::browser::{Browser, app, encode, sealed, step, wish};
 use crate::databases::each;
-use crate::elsewhere::{Elsewhere, reaching};
+use crate::elsewhere::{Elsewhere, becomes, reaching};
 use crate::stand::{BEGIN, Stand, json, part, post, said, text};
 
 const BYE: &str = "https://app.example/bye";
@@ -175,14 +172,14 @@ async fn every_application_of_a_login_hears_of_its_end_and_again_if_it_did_not()
         elsewhere.told(2).await;
         // Both failed; the clock of the pauses is turned by hand.
         elsewhere.well();
-        let clock = Clock::system();
-        let again = async {
-            while elsewhere.asked() < 4 {
+        becomes(|| {
+            let again = elsewhere.asked() >= 4;
+            if !again {
                 stand.pass(1);
-                clock.sleep(Duration::from_millis(5)).await;
             }
-        };
-        clock.timeout(Duration::from_secs(20), again).await.expect("told again");
+            again
+        })
+        .await;
 
         let keys =
             KeySet::parse(&json(&stand.get("/oauth2/jwks").await).to_string()).expect("keys");

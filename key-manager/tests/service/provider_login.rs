@@ -9,6 +9,7 @@ use key_manager::endpoint::{Mfa, Reply, Request};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, challenge, encode, sealed, sent, step, wish};
+use crate::elsewhere::becomes;
 use crate::foreign::{CLIENT, Departed, Ground, SECRET, TOKEN};
 use crate::stand::{BEGIN, post};
 
@@ -220,13 +221,7 @@ async fn a_server_that_describes_another_one_is_not_asked() {
     ground.tell(&json!({ "issuer": "https://other.example" }));
     ground.stand.authority.federation.put(vec![ground.provider("evil")]);
     let member = ground.stand.authority.federation.get("evil").expect("a provider");
-    let clock = chassis::Clock::system();
-    let reading = async {
-        while member.status().healthy {
-            clock.sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    clock.timeout(std::time::Duration::from_secs(20), reading).await.expect("read in time");
+    becomes(|| !member.status().healthy).await;
     let mut browser = Browser::new(&ground.stand);
     let page = browser.authorize(&wish(&ground.app, &[])).await;
     assert!(!String::from_utf8_lossy(page.body()).contains("Corp"), "no button leads there");

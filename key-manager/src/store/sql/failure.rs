@@ -1,5 +1,6 @@
 //! What does a failure of the database mean for the caller?
 
+use sqlx::any::AnyQueryResult;
 use sqlx::error::DatabaseError;
 
 use crate::store::StoreError;
@@ -30,6 +31,17 @@ pub(super) fn is_repeat(failure: &sqlx::Error) -> bool {
     let Some(refusal) = failure.as_database_error() else { return false };
     let code = refusal.code().unwrap_or_default();
     refusal.is_unique_violation() || matches!(&*code, "42710" | "42P07")
+}
+
+/// What became of a new row; `false`: there is one already.
+pub(super) fn is_new(added: Result<AnyQueryResult, sqlx::Error>) -> Result<bool, StoreError> {
+    match added {
+        Err(failure) if is_repeat(&failure) => Ok(false),
+        other => {
+            other?;
+            Ok(true)
+        }
+    }
 }
 
 /// Whether the connection, or the server behind it, is gone.

@@ -1,7 +1,7 @@
 //! Accounts of people who log in at providers, in SQL.
 
 use super::database::{Change, Database};
-use super::failure::is_repeat;
+use super::failure::is_new;
 use super::users;
 use crate::domain::User;
 use crate::store::{StoreError, StoredUser};
@@ -104,13 +104,7 @@ async fn insert(
     .bind(now)
     .execute(&mut **change)
     .await;
-    match added {
-        Err(failure) if is_repeat(&failure) => Ok(false),
-        other => {
-            other?;
-            Ok(true)
-        }
-    }
+    is_new(added)
 }
 
 pub(super) async fn with_email(database: &Database, email: &str) -> Result<Vec<User>, StoreError> {

@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::database::{Change, Database};
-use super::failure::is_repeat;
+use super::failure::is_new;
 use super::families::{self, Of};
 use super::revocations;
 use crate::domain::{Ended, Entry, Profile, User, UserName};
@@ -99,13 +99,7 @@ pub(super) async fn insert(
     .bind(user.profile.verified_email().unwrap_or_default())
     .execute(&mut **change)
     .await;
-    match added {
-        Err(failure) if is_repeat(&failure) => Ok(false),
-        other => {
-            other?;
-            Ok(true)
-        }
-    }
+    is_new(added)
 }
 
 pub(super) async fn add_pending(
