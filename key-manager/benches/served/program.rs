@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chassis::Host;
+use rustix::thread::{CpuSet, sched_setaffinity};
 use tonic::transport::Channel;
 use turnpike_proto::identity::v1::clients_client::ClientsClient;
 use turnpike_proto::identity::v1::introspection_client::IntrospectionClient;
@@ -37,7 +38,7 @@ impl Drop for Served {
 }
 
 impl Served {
-    /// Starts it with its data in `folder`; an empty `store` is SQLite there.
+    /// Starts it on one core with its data in `folder`; an empty `store` is SQLite there.
     pub(crate) async fn start(folder: &Path, store: &str) -> anyhow::Result<Self> {
         let [https, rpc, operations] = [free()?, free()?, free()?];
         let path = folder.display().to_string();
@@ -52,7 +53,7 @@ impl Served {
         let mut command = Command::new(env!("CARGO_BIN_EXE_key-manager"));
         command.arg("--config").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
         let begun = Instant::now();
-        let process = command.spawn()?;
+        let process = on_its_own_core(|| command.spawn())?;
         let folder = folder.to_owned();
         let mut served = Self { process, rpc, folder, started_in: Duration::ZERO };
         let mut gateway = IntrospectionClient::new(served.channel("gateway")?);
@@ -118,4 +119,18 @@ pub(crate) async fn token(gateway: &Channel, request: &ForwardRequest) -> anyhow
 
 fn free() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// Starts something on the first core, and moves this thread, which is the load, to the others; a machine
+/// with one core has that for both.
+fn on_its_own_core(start: impl FnOnce() -> std::io::Result<Child>) -> anyhow::Result<Child> {
+    let among = |cores: std::ops::Range<usize>| {
+        let mut set = CpuSet::new();
+        cores.for_each(|core| set.set(core));
+        sched_setaffinity(None, &set)
+    };
+    among(0..1)?;
+    let child = start()?;
+    among(1..CpuSet::MAX_CPU).ok();
+    Ok(child)
 }
