@@ -9,7 +9,7 @@ use turnpike_proto::admin::v1::application_keys_client::ApplicationKeysClient;
 use crate::clients::{Client, Home};
 use crate::failure::Failure;
 use crate::output::Report;
-use crate::rpc;
+use crate::{api_keys, rpc};
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Keys {
@@ -17,6 +17,10 @@ pub(crate) enum Keys {
     Generate(Generate),
     /// Let an application use a client that a third-party key manager has already
     Map(Map),
+    /// Make an API key for an application; it is shown once
+    ApiKey(api_keys::Make),
+    /// End an API key
+    RevokeApiKey(api_keys::Revoke),
 }
 
 #[derive(Args, Clone, Debug)]

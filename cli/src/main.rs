@@ -7,6 +7,7 @@
 mod addresses;
 mod alerts;
 mod analytics;
+mod api_keys;
 mod applications;
 mod apply;
 mod arguments;
@@ -83,6 +84,12 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         }
         Command::Keys(applications::Keys::Map(asked)) => {
             applications::map(connection, asked).await?
+        }
+        Command::Keys(applications::Keys::ApiKey(asked)) => {
+            api_keys::make(connection, asked).await?
+        }
+        Command::Keys(applications::Keys::RevokeApiKey(asked)) => {
+            api_keys::revoke(connection, asked).await?
         }
         Command::KeyManagers => providers::list(connection).await?,
         Command::Token(options) => tokens::token(connection, home, &clock, options).await?,

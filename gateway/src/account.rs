@@ -12,14 +12,16 @@ use http::header::{HOST, USER_AGENT};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Version};
-use plan::{ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
+use plan::{ApiPlan, ApplicationPlan, ConsumerPlan, KeyType, OperationPlan, SubscriptionPlan};
 
 use crate::body::{BodyError, Intake};
 use crate::credentials::Known;
 use crate::fault::{Class, Fault};
 use crate::hex::hex;
 use crate::interim::Interim;
+use crate::proxies::Proxies;
 use crate::received::Peer;
+use crate::rpc::passwords::Person;
 use crate::sender::Lane;
 use crate::servers::{Load, Room};
 use crate::usage::Call;
@@ -51,6 +53,10 @@ pub struct Account {
     pub called: Option<(Arc<ApiPlan>, Arc<OperationPlan>)>,
     /// The token that was shown.
     pub token: Option<Rc<Known>>,
+    /// The client, or the API key, of the application that calls.
+    pub consumer: Option<Arc<ConsumerPlan>>,
+    /// Who showed a password.
+    pub person: Option<Arc<Person>>,
     /// The application that called.
     pub application: Option<(Arc<ApplicationPlan>, KeyType)>,
     /// What it may call by.
@@ -131,6 +137,8 @@ impl Account {
             client: peer.client,
             called: None,
             token: None,
+            consumer: None,
+            person: None,
             application: None,
             subscription: None,
             from_cache: false,
@@ -319,11 +327,19 @@ impl Account {
         }
     }
 
+    /// Who speaks for clients.
+    pub fn proxies(&self) -> &Proxies {
+        &self.worker.proxies
+    }
+
     fn call(&self, total_us: u64) -> Call<'_> {
         let api = self.called.as_ref().map(|(api, _)| api.as_ref());
         let operation = self.called.as_ref().map(|(_, operation)| operation.as_ref());
         let application = self.application.as_ref().map(|(application, _)| application.as_ref());
         let token = self.token.as_deref();
+        let consumer = self.consumer.as_ref().map(|consumer| &*consumer.consumer_key);
+        let subject = token.and_then(|token| token.claims().subject.as_deref());
+        let person = self.person.as_ref().map(|person| &*person.subject);
         Call {
             at_us: self.opened_us(),
             request_id: self.name,
@@ -337,8 +353,8 @@ impl Account {
             host: self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
             application: application.map_or("", |application| &application.name),
             application_owner: application.map_or("", |application| &application.owner),
-            consumer_key: token.and_then(Known::consumer_key).unwrap_or_default(),
-            user: token.and_then(|token| token.claims().subject.as_deref()).unwrap_or_default(),
+            consumer_key: token.and_then(Known::consumer_key).or(consumer).unwrap_or_default(),
+            user: subject.or(person).unwrap_or_default(),
             tier: self.subscription.as_ref().map_or("", |subscription| &subscription.tier),
             key_type: match self.application {
                 Some((_, KeyType::Production)) => "production",

@@ -34,7 +34,7 @@ use crate::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use crate::rpc::collector::Collector;
 use crate::rpc::control_plane::{ControlPlane, Node};
 use crate::rpc::key_manager::KeyManager;
-use crate::rpc::{introspection, missing_keys, token_endpoint};
+use crate::rpc::{introspection, missing_keys, passwords, token_endpoint};
 use crate::sender::{self, Backends};
 use crate::servers::Registry;
 use crate::snapshot::{
@@ -97,6 +97,8 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         tls,
         token_endpoint: trust.token_endpoint.clone(),
         introspection: trust.introspection.clone(),
+        passwords: trust.passwords.clone(),
+        proofs: Arc::default(),
         missing_keys: trust.missing_keys.clone(),
         bearers: Bearers::start(
             Arc::clone(&configuration.current),
@@ -356,6 +358,7 @@ struct Trust {
     followers: Option<(KeyFollower, ProviderKeyFollower, RevocationFollower)>,
     token_endpoint: token_endpoint::Handle,
     introspection: introspection::Handle,
+    passwords: passwords::Handle,
     missing_keys: missing_keys::Handle,
 }
 
@@ -372,6 +375,7 @@ impl Trust {
                 followers: None,
                 token_endpoint: token_endpoint::Handle::off(),
                 introspection: introspection::Handle::off(),
+                passwords: passwords::Handle::off(),
                 missing_keys: missing_keys::Handle::off(),
             });
         };
@@ -400,6 +404,7 @@ impl Trust {
             followers: Some((keys, providers, revoked)),
             token_endpoint: token_endpoint::Handle::start(channel.clone(), clock.clone(), tasks),
             introspection: introspection::Handle::start(channel.clone(), clock.clone(), tasks),
+            passwords: passwords::Handle::start(channel.clone(), clock.clone(), tasks),
             missing_keys: missing_keys::Handle::start(channel, clock.clone(), tasks),
         })
     }

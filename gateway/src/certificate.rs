@@ -3,10 +3,15 @@
 //! RFC 9440: the leaf in `Client-Cert`, what signed it in `Client-Cert-Chain`, each in DER as a byte
 //! sequence of structured fields. A proxy that is trusted says it in these fields, or in WSO2's own.
 
+use std::cell::{OnceCell, RefCell};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 use http::HeaderMap;
+use plan::{CallerRightsPlan, CallersPlan, Plan, SecurityPlan};
 use rustls::server::ParsedCertificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -26,13 +31,27 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A certificate that a client has proven to own, or that a trusted proxy says it has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ClientCertificate {
     leaf: CertificateDer<'static>,
     chain: Vec<CertificateDer<'static>>,
     leaf_field: String,
     chain_field: String,
+    thumbprint: OnceCell<[u8; 32]>,
+    judged: RefCell<Option<Judged>>,
 }
+
+/// What it was good for the last time that somebody asked.
+#[derive(Clone, Debug)]
+struct Judged {
+    security: Arc<SecurityPlan>,
+    rights: Option<Arc<CallerRightsPlan>>,
+    /// Until when that counts: lists of what was revoked, and those who signed it, run out too.
+    until_unix: i64,
+}
+
+/// How long a judgement counts, in seconds.
+const COUNTS: i64 = 10;
 
 /// How much of it backends are told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -81,6 +100,43 @@ impl ClientCertificate {
         &self.chain
     }
 
+    /// Its SHA-256 (`x5t#S256`, RFC 8705 section 3.1).
+    pub fn thumbprint(&self) -> &[u8; 32] {
+        self.thumbprint.get_or_init(|| {
+            let mut sum = [0; 32];
+            // SHA-256 has as many bytes.
+            let digest = digest(&SHA256, &self.leaf);
+            sum.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+            sum
+        })
+    }
+
+    /// What it is good for at an API with this `security`; `None`: for nothing. The same connection
+    /// asks again and again, so the answer counts for a few seconds.
+    pub fn rights(
+        &self,
+        security: &Arc<SecurityPlan>,
+        callers: &CallersPlan,
+        plan: &Plan,
+        now_unix: i64,
+    ) -> Option<Arc<CallerRightsPlan>> {
+        let mut judged = self.judged.borrow_mut();
+        let same = |judged: &&Judged| {
+            Arc::ptr_eq(&judged.security, security) && now_unix < judged.until_unix
+        };
+        if let Some(judged) = judged.as_ref().filter(same) {
+            return judged.rights.clone();
+        }
+        let authority = |name: &str| plan.client_authority(name);
+        let rights = callers.find(&self.leaf, &self.chain, now_unix, authority).cloned();
+        *judged = Some(Judged {
+            security: Arc::clone(security),
+            rights: rights.clone(),
+            until_unix: now_unix.saturating_add(COUNTS),
+        });
+        rights
+    }
+
     /// The fields that a backend gets.
     pub fn fields(&self, told: Told) -> impl Iterator<Item = (&'static str, &[u8])> {
         let leaf = (told != Told::None).then_some((CLIENT_CERT, self.leaf_field.as_bytes()));
@@ -92,7 +148,8 @@ impl ClientCertificate {
     fn new(leaf: CertificateDer<'static>, chain: Vec<CertificateDer<'static>>) -> Self {
         let field = |der: &CertificateDer<'_>| [":", &STANDARD.encode(der), ":"].concat();
         let chain_field = chain.iter().map(field).collect::<Vec<_>>().join(", ");
-        Self { leaf_field: field(&leaf), leaf, chain, chain_field }
+        let (thumbprint, judged) = (OnceCell::new(), RefCell::default());
+        Self { leaf_field: field(&leaf), leaf, chain, chain_field, thumbprint, judged }
     }
 }
 
@@ -190,7 +247,8 @@ mod tests {
         let expected = expected.map(|(leaf, chain)| {
             ClientCertificate::new(der(leaf), chain.iter().map(|pem| der(pem)).collect())
         });
-        assert_eq!(said, expected, "{fields:?}");
+        let parts = |it: ClientCertificate| (it.leaf, it.chain, it.leaf_field, it.chain_field);
+        assert_eq!(said.map(parts), expected.map(parts), "{fields:?}");
     }
 
     #[test]
@@ -239,7 +297,7 @@ mod tests {
                     http::HeaderName::from_static(X_WSO2_CLIENT_CERTIFICATE),
                     value,
                 )]);
-                assert_eq!(ClientCertificate::said(&headers), None, "{wrong}");
+                assert!(ClientCertificate::said(&headers).is_none(), "{wrong}");
             }
         }
     }

@@ -74,6 +74,15 @@ impl Generation {
         Self { provider_keys, ..self }
     }
 
+    /// The issuer of the key manager `name`; `None`: it is not known, or not in use.
+    pub fn issuer_of(&self, name: &str) -> Option<&str> {
+        let key_manager = self.plan.key_manager(name).filter(|known| known.enabled)?;
+        if !key_manager.issuer.is_empty() {
+            return Some(&key_manager.issuer);
+        }
+        self.resident_keys.as_ref().map(|known| known.issuer.as_str())
+    }
+
     /// Who issues tokens with this `iss`.
     pub fn issuer(&self, iss: &str) -> Result<Issuer<'_>, TokenRefused> {
         if iss.is_empty() {

@@ -69,6 +69,7 @@ pub mod fault;
 pub mod body;
 pub mod certificate;
 pub mod date;
+pub mod escape;
 pub mod hex;
 pub mod trace;
 pub mod trailers;

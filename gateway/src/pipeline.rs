@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
-use http::header::{ALLOW, SET_COOKIE};
+use http::header::{ALLOW, SET_COOKIE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Response};
 
@@ -18,9 +18,9 @@ use crate::body::{Body, Intake};
 use crate::caching::{self, Inbound};
 use crate::certificate::ClientCertificate;
 use crate::compression;
-use crate::credentials::Grounds;
+use crate::credentials;
 use crate::fault::{self, Blame, Fault, Format};
-use crate::handlers::{self, Fields, Permit, Seen, Shared, Sharing};
+use crate::handlers::{self, Fields, Means, Permit, Seen, Shared, Sharing};
 use crate::interim::Interim;
 use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
@@ -90,7 +90,9 @@ pub fn answer(
                     Ok(response) => response,
                     Err(fault) => {
                         let format = Format::for_request(&received.headers);
-                        refused(&fault, format, account)
+                        let mut response = refused(&fault, format, account);
+                        challenge(&fault, received, account, &mut response);
+                        response
                     }
                 }
             }
@@ -123,12 +125,24 @@ async fn serve(
     account: &mut Account,
     told: Told<'_>,
 ) -> Result<Response<Body>, Fault> {
+    if let Some(path) = handlers::asked_about(received.path()) {
+        let generation = worker.in_force.load();
+        return handlers::describe(&generation, &worker.proxies, received, path);
+    }
     if upstream::is_for_key_manager(received.path()) {
         // Boxed, so that the future of other calls stays small.
         return Box::pin(upstream::hand_over(&worker.token_endpoint, received, body)).await;
     }
     let generation = worker.in_force.load();
-    let hit = router::find_api(&generation.plan, received)?;
+    let mut hit = router::find_api(&generation.plan, received)?;
+    let moved = credentials::with_key_in_field(received, &hit.api.security)?;
+    let received = match &moved {
+        Some(moved) => {
+            hit = router::find_api(&generation.plan, moved)?;
+            &**moved
+        }
+        None => received,
+    };
     if let Some(cors) = &hit.api.cors {
         match handlers::share(cors, hit, received) {
             Shared::Preflight(answer) => return Ok(answer),
@@ -144,25 +158,21 @@ async fn serve(
     account.called = Some((matched.api().clone(), matched.operation().clone()));
     fits(&matched, worker, &body, account)?;
 
-    let now_us = account.opened_us();
-    let grounds = Grounds {
-        generation: &generation,
-        revocations: &worker.revocations,
-        tokens: &worker.tokens,
-        cells: &worker.cells,
-        missing: &worker.missing_keys,
-        now_unix: now_us.div_euclid(1_000_000),
-    };
+    let now_unix = account.opened_us().div_euclid(1_000_000);
     let open = matched.is_open();
-    let caller = match handlers::authenticate(&matched, &received.headers, grounds)? {
+    let means = Means::of(worker, &generation, now_unix);
+    let caller = match handlers::authenticate(&matched, received, means)? {
         Seen::Caller(caller) => caller,
         // Boxed, so that the future of other calls stays small.
-        Seen::Question(token, question) => {
-            Box::pin(handlers::ask((token, question), &worker.introspection, grounds)).await?
+        Seen::Asks(asks) => {
+            let whom = (&worker.introspection, &worker.passwords);
+            Box::pin(handlers::ask(*asks, &matched, received, whom, means)).await?
         }
     };
     account.token = caller.token().cloned();
-    let permit = handlers::authorize(&generation.plan, matched, caller)?;
+    account.person = caller.person().cloned();
+    account.consumer = caller.consumer();
+    let permit = handlers::authorize(&generation.plan, matched, caller, received)?;
     let permit = handlers::choose(permit, received, account.name);
     account.application = permit.application().cloned().zip(permit.key_type());
     account.subscription = permit.subscription().cloned();
@@ -249,6 +259,21 @@ fn refused(fault: &Fault, format: Format, account: &mut Account) -> Response<Bod
         tracing::warn!(code, %cause, "call failed");
     }
     fault::render(fault, format, account.opened_us().div_euclid(1_000_000))
+}
+
+/// Says what the API that was called wants to be shown.
+fn challenge(fault: &Fault, received: &Received, account: &Account, response: &mut Response<Body>) {
+    let Some((api, _)) = &account.called else { return };
+    if !response.headers().contains_key(WWW_AUTHENTICATE) {
+        return;
+    }
+    response.headers_mut().remove(WWW_AUTHENTICATE);
+    let place = handlers::place(account.proxies(), received, &api.served_at());
+    for challenge in fault::challenges(fault, &api.security, &place) {
+        if let Ok(value) = HeaderValue::try_from(challenge) {
+            response.headers_mut().append(WWW_AUTHENTICATE, value);
+        }
+    }
 }
 
 /// A fault with what lies behind it, for the log.

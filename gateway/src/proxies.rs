@@ -4,12 +4,14 @@
 //! are is not believed, and what a trusted one says only in the field that is configured: proxies
 //! hand on what they do not know, so the other field may be the client's own invention.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use ipnet::IpNet;
 
 use crate::hops::elements;
+use crate::received::Received;
 
 /// The field in which proxies say for whom they speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -92,6 +94,46 @@ impl Proxies {
             }
         }
         client
+    }
+}
+
+/// What a client called, as it would write it itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Called<'r> {
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The host, with a port where one was said.
+    pub authority: Cow<'r, str>,
+}
+
+impl Proxies {
+    /// What the client called: as those say who are trusted, and else as it came.
+    pub fn called<'r>(&self, received: &'r Received) -> Called<'r> {
+        let scheme = |secure| if secure { "https" } else { "http" };
+        let usual =
+            Called { scheme: scheme(received.peer.secure), authority: received.host().into() };
+        if !self.trusts(received.peer.address) {
+            return usual;
+        }
+        let (proto, host) = match self.source {
+            Source::XForwardedFor => {
+                let said = |name| received.headers.get(name).and_then(|it| it.to_str().ok());
+                (
+                    said("x-forwarded-proto").map(str::to_owned),
+                    said("x-forwarded-host").map(str::to_owned),
+                )
+            }
+            // The first who spoke has heard the client itself.
+            Source::Forwarded => {
+                let mut hops = elements(&received.headers).into_iter();
+                hops.next().map_or((None, None), |hop| (Some(hop.proto), Some(hop.host)))
+            }
+        };
+        let proto = proto.filter(|proto| !proto.is_empty());
+        Called {
+            scheme: proto.map_or(usual.scheme, |it| scheme(it.eq_ignore_ascii_case("https"))),
+            authority: host.filter(|host| !host.is_empty()).map_or(usual.authority, Cow::Owned),
+        }
     }
 }
 

@@ -98,6 +98,12 @@ impl Received {
         }
     }
 
+    /// The same request for another query of the same path; `None`: it is none.
+    pub fn with_target(&self, target: &str) -> Option<Self> {
+        let target = PathAndQuery::try_from(target).ok()?;
+        (target.path() == self.target.path()).then(|| Self { target, ..self.clone() })
+    }
+
     /// The path, in the form that is matched and authorised: as long as the one of the target, and
     /// with escapes in capitals.
     pub fn path(&self) -> &str {

@@ -19,14 +19,14 @@ use crate::cells::Cells;
 use crate::certificate::Told;
 use crate::compression::Encoders;
 use crate::copies::Copies;
-use crate::credentials::{Revocations, Tokens};
+use crate::credentials::{People, Proofs, Revocations, Tokens};
 use crate::date::imf;
 use crate::generation::{Current, Generation};
 use crate::http1::FieldNames;
 use crate::overload::Gate;
 use crate::proxies::Proxies;
 use crate::received::Bounds;
-use crate::rpc::{introspection, missing_keys, token_endpoint};
+use crate::rpc::{introspection, missing_keys, passwords, token_endpoint};
 use crate::sender::{Pool, http2::Channels};
 use crate::servers::{Servers, mixed};
 use crate::spares::Spares;
@@ -68,6 +68,12 @@ pub struct Worker {
     pub token_endpoint: token_endpoint::Handle,
     /// The way to issuers that have to be asked about tokens.
     pub introspection: introspection::Handle,
+    /// The way to who knows names and passwords.
+    pub passwords: passwords::Handle,
+    /// Proofs of keys that were used, at all workers.
+    pub proofs: Arc<Proofs>,
+    /// People whose password was looked at.
+    pub people: People,
     /// Who hears of keys that are not known.
     pub missing_keys: missing_keys::Handle,
     /// Tokens that backends are shown.

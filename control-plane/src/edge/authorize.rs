@@ -37,7 +37,11 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.Apply", &["Apply"], Who::Admin),
     ("turnpike.admin.v1.Publish", &["Wait"], Who::Admin),
     ("turnpike.admin.v1.Gateways", &["List"], Who::Admin),
-    ("turnpike.admin.v1.ApplicationKeys", &["Generate"], Who::Admin),
+    (
+        "turnpike.admin.v1.ApplicationKeys",
+        &["Generate", "GenerateApiKey", "RevokeApiKey"],
+        Who::Admin,
+    ),
     ("turnpike.config.v1.ConfigSync", &["Sync"], Who::Gateway),
     ("turnpike.config.v1.Providers", &["Watch"], Who::KeyManager),
 ];

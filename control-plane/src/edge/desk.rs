@@ -7,20 +7,24 @@ use chassis::Clock;
 use plan::{Kind, Resource, ResourceKey};
 use prost_types::Timestamp;
 use turnpike_proto::admin::v1::{
-    ApplyResponse, Change, GatewayState, GenerateKeyRequest, GenerateKeyResponse,
-    ListGatewaysResponse, WaitResponse, change,
+    ApplyResponse, Change, GatewayState, GenerateApiKeyRequest, GenerateApiKeyResponse,
+    GenerateKeyRequest, GenerateKeyResponse, ListGatewaysResponse, RevokeApiKeyRequest,
+    RevokeApiKeyResponse, WaitResponse, change,
 };
 
 use crate::catalog::State;
 use crate::distribute::{GatewayRow, Gateways, wait};
 use crate::manage::{
-    self, Changed, Clients, ManageError, Manager, NewKey, Page, PageRequest, Removal, Wanted,
+    self, Changed, Clients, ManageError, Manager, NewApiKey, NewKey, Page, PageRequest, Removal,
+    Wanted,
 };
 use crate::store::Revision;
 
 /// How long a caller may wait for gateways.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 const WAIT: Duration = Duration::from_secs(30);
+/// The last second that a timestamp may say, of the year 9999.
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// All that edges need.
 #[derive(Clone, Debug)]
@@ -144,6 +148,46 @@ impl Desk {
             consumer_secret: made.consumer_secret.expose().to_owned(),
             token_endpoint: made.token_endpoint,
         })
+    }
+
+    /// Makes an API key that lasts as long as `lifetime`; none: until it is ended.
+    pub(super) async fn generate_api_key(
+        &self,
+        request: GenerateApiKeyRequest,
+        lifetime: Option<Duration>,
+    ) -> Result<GenerateApiKeyResponse, ManageError> {
+        let now = self.now();
+        let expires_at = lifetime.map(|lifetime| {
+            let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+            Timestamp { seconds: now.seconds.saturating_add(seconds).min(LAST_SECOND), nanos: 0 }
+        });
+        let wanted = NewApiKey {
+            application: request.application,
+            sandbox: request.sandbox,
+            scopes: request.scopes,
+            allowed_ips: request.allowed_ips,
+            allowed_domains: request.allowed_domains,
+            expires_at,
+            created_at: now,
+            label: request.label,
+        };
+        let made = manage::generate_api_key(&self.manager, wanted).await?;
+        let key = made.key.expose().to_owned();
+        Ok(GenerateApiKeyResponse { id: made.id, key, expires_at })
+    }
+
+    pub(super) async fn revoke_api_key(
+        &self,
+        request: RevokeApiKeyRequest,
+    ) -> Result<RevokeApiKeyResponse, ManageError> {
+        let RevokeApiKeyRequest { application, id } = request;
+        let now = self.now();
+        let revision = manage::revoke_api_key(&self.manager, &application, &id, now).await?;
+        Ok(RevokeApiKeyResponse { revision })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp { seconds: self.clock.unix_us().div_euclid(1_000_000), nanos: 0 }
     }
 }
 

@@ -8,9 +8,9 @@ use std::error::Error;
 use std::fmt;
 
 use plan::{Kind, Problem, Resource, ResourceKey};
-use turnpike_proto::config::v1::ApplicationKey;
 use turnpike_proto::config::v1::key_type::Type as KeyType;
 use turnpike_proto::config::v1::resource::Resource as Any;
+use turnpike_proto::config::v1::{ApplicationKey, ApplicationSpec};
 
 use super::change::{Manager, Wanted};
 use super::error::ManageError;
@@ -157,21 +157,34 @@ async fn map(
 
 async fn add(manager: &Manager, at: Place<'_>, consumer_key: &str) -> Result<(), ManageError> {
     let Place { key, key_manager, sandbox } = at;
+    let r#type = if sandbox { KeyType::Sandbox } else { KeyType::Production };
+    let edit = |spec: &mut ApplicationSpec| {
+        spec.keys.push(ApplicationKey {
+            key_manager: key_manager.to_owned(),
+            r#type: r#type.into(),
+            consumer_key: consumer_key.to_owned(),
+        });
+        Ok(())
+    };
+    edit_application(manager, key, edit).await.map(drop)
+}
+
+/// Changes an application as it is now, and starts again where it was changed meanwhile.
+pub(super) async fn edit_application(
+    manager: &Manager,
+    key: &ResourceKey,
+    edit: impl Fn(&mut ApplicationSpec) -> Result<(), ManageError>,
+) -> Result<u64, ManageError> {
     let mut last = ManageError::NotFound(key.clone());
     for _ in 0..ATTEMPTS {
         // What is shown carries its revision, so a change in between is noticed.
         let mut resource: Resource = get(manager.catalog(), key)?;
         if let Some(Any::Application(application)) = &mut resource.resource {
-            let r#type = if sandbox { KeyType::Sandbox } else { KeyType::Production };
-            application.spec.get_or_insert_default().keys.push(ApplicationKey {
-                key_manager: key_manager.to_owned(),
-                r#type: r#type.into(),
-                consumer_key: consumer_key.to_owned(),
-            });
+            edit(application.spec.get_or_insert_default())?;
         }
         let wanted = Wanted { upserts: vec![resource], ..Wanted::default() };
         last = match manager.change(wanted).await {
-            Ok(_) => return Ok(()),
+            Ok(changed) => return Ok(changed.revision),
             Err(error @ ManageError::Stale { .. }) => error,
             Err(error) => return Err(error),
         };

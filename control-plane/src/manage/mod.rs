@@ -1,9 +1,10 @@
 //! What can be done with resources?
 //!
 //! Reading: `read` finds and `view` shows what is in force. Writing: `change` admits and commits,
-//! for every kind alike; nobody else writes to the store. `application_keys` and `gateways` are
-//! the use cases that are more than a change of one resource.
+//! for every kind alike; nobody else writes to the store. `application_keys`, `api_keys` and `gateways`
+//! are the use cases that are more than a change of one resource.
 
+mod api_keys;
 mod application_keys;
 mod change;
 mod error;
@@ -11,6 +12,7 @@ mod prepare;
 mod read;
 mod view;
 
+pub use api_keys::{MadeApiKey, NewApiKey, generate_api_key, revoke_api_key};
 pub use application_keys::{ClientKey, Clients, ClientsError, NewClient, NewKey, generate};
 pub use change::{Changed, Manager, Removal, Wanted};
 pub use error::ManageError;

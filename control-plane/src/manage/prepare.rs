@@ -35,6 +35,9 @@ pub(super) fn completed(mut resource: Resource, state: &State) -> Resource {
         if new.keys.is_empty() {
             new.keys.clone_from(&old.keys);
         }
+        if new.api_keys.is_empty() {
+            new.api_keys.clone_from(&old.api_keys);
+        }
     }
     resource
 }

@@ -59,9 +59,9 @@ impl Marks {
 
     /// Whether nothing under these marks was made invalid since `begun`.
     pub(crate) fn hold(&self, marks: &[Mark], begun: u64) -> bool {
-        marks.iter().all(|mark| {
-            self.places(mark).any(|place| place.load(Ordering::Acquire) <= begun)
-        })
+        marks
+            .iter()
+            .all(|mark| self.places(mark).any(|place| place.load(Ordering::Acquire) <= begun))
     }
 
     pub(crate) fn invalidate(&self, under: Under<'_>) {

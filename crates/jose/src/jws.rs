@@ -110,6 +110,11 @@ pub fn issuer_unverified(token: &str) -> Option<String> {
     map.get("iss")?.as_str().map(str::to_owned)
 }
 
+/// How a token says it is signed; only true of one that was verified.
+pub fn algorithm(token: &str) -> Option<Algorithm> {
+    read_header(split(token).ok()?.header).ok().map(|header| header.algorithm)
+}
+
 pub(crate) fn split(token: &str) -> Result<Parts<'_>, Refusal> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(Refusal::TooLong);

@@ -20,7 +20,7 @@ mod signing;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claims::{Claims, Expectation};
 pub use jwk::{Key, KeySet, KeySetError};
-pub use jws::{Refusal, issuer_unverified, verify};
+pub use jws::{Refusal, algorithm, issuer_unverified, verify};
 pub use mac::verify_hs256;
 pub use proof::{Proof, verify_proof};
 pub use public::{PublicHalf, signed};

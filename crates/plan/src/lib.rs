@@ -23,13 +23,14 @@ mod table;
 
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
-    ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl, Balance, BreakerPlan,
-    BulkheadPlan, ClaimNames, CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan,
-    EjectionPlan, EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, IntrospectionPlan,
-    KeyManagerPlan, KeyType, ListenerCertificate, MirrorPlan, OAuth2Plan, OperationMatch,
-    OperationPlan, Part, PoliciesPlan, RequestLimitsPlan, RetryPlan, SecretText, SecurityPlan,
-    ServerPlan, SplitBy, StickyPlan, SubscriptionPlan, Template, TokenPattern, USUAL_PRIORITY,
-    Variable, VariantPlan, VariantsPlan,
+    ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl,
+    Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan, ClaimNames, ClientAuthority,
+    CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan, EjectionPlan, EndpointPlan, HashBy,
+    HeaderRules, HealthCheckPlan, IntrospectionPlan, KeyManagerPlan, KeyType, ListenerCertificate,
+    MirrorPlan, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan, RequestLimitsPlan,
+    RestrictionPlan, RetryPlan, SchemeSet, ScopeRoles, SecretText, SecurityPlan, ServerPlan,
+    SplitBy, StickyPlan, SubscriptionPlan, Template, TokenPattern, USUAL_PRIORITY, Unfit, Variable,
+    VariantPlan, VariantsPlan, Wants, key_digest,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};

@@ -74,7 +74,7 @@ impl Slice {
     #[must_use = "the next slice is a new value"]
     pub fn follow(&self, all: &Objects) -> Self {
         let (before, after) = (Scope::new(&self.all, &self.labels), Scope::new(all, &self.labels));
-        if before.groups != after.groups || before.prototypes != after.prototypes {
+        if before.groups != after.groups || before.open_to_all != after.open_to_all {
             return Self::new(all, &self.labels);
         }
         let (upserts, deletes) = self.all.difference(all);
@@ -133,15 +133,15 @@ struct Scope<'o> {
     groups: Vec<String>,
     /// Whether an API of the scope is served without subscriptions: then every application may
     /// call.
-    prototypes: bool,
+    open_to_all: bool,
 }
 
 impl<'o> Scope<'o> {
     fn new(objects: &'o Objects, labels: &BTreeMap<String, String>) -> Self {
-        let scope = Self { objects, groups: groups(objects, labels), prototypes: false };
+        let scope = Self { objects, groups: groups(objects, labels), open_to_all: false };
         let called = objects.of_kind(Kind::Api).chain(objects.of_kind(Kind::ApiProduct));
-        let prototypes = called.into_iter().any(|one| scope.wants_called(one, true));
-        Self { prototypes, ..scope }
+        let open_to_all = called.into_iter().any(|one| scope.wants_called(one, true));
+        Self { open_to_all, ..scope }
     }
 
     fn wants(&self, object: &Object) -> bool {
@@ -150,7 +150,7 @@ impl<'o> Scope<'o> {
             Some(Kind::GatewayGroup) => self.groups.iter().any(|group| group == key.name()),
             Some(Kind::Api | Kind::ApiProduct) => self.wants_called(object, false),
             Some(Kind::Subscription) => self.wants_subscription(object),
-            Some(Kind::Application) => self.prototypes || self.referred(key),
+            Some(Kind::Application) => self.open_to_all || self.referred(key),
             Some(Kind::KeyManager) => key.name() == "resident" || self.referred(key),
             Some(Kind::Tier) => self.referred(key),
             Some(Kind::Secret) => self.referred_by_more_than_key_managers(key),
@@ -179,19 +179,23 @@ impl<'o> Scope<'o> {
     }
 
     /// The APIs of a product are in all groups of the product.
-    fn wants_called(&self, object: &Object, only_prototypes: bool) -> bool {
+    fn wants_called(&self, object: &Object, only_open_to_all: bool) -> bool {
         let resource = object.resource();
         let said = match resource.as_ref().and_then(|it| it.resource.as_ref()) {
-            Some(Any::Api(one)) => one.spec.as_ref().map(|spec| (&spec.gateways, spec.lifecycle)),
-            Some(Any::ApiProduct(one)) => {
-                one.spec.as_ref().map(|spec| (&spec.gateways, spec.lifecycle))
-            }
+            Some(Any::Api(one)) => one
+                .spec
+                .as_ref()
+                .map(|spec| (&spec.gateways, spec.lifecycle, spec.subscriptionless)),
+            Some(Any::ApiProduct(one)) => one
+                .spec
+                .as_ref()
+                .map(|spec| (&spec.gateways, spec.lifecycle, spec.subscriptionless)),
             _ => None,
         };
-        let Some((gateways, lifecycle)) = said else { return false };
-        let prototyped = lifecycle == i32::from(Lifecycle::Prototyped);
+        let Some((gateways, lifecycle, subscriptionless)) = said else { return false };
+        let open_to_all = subscriptionless || lifecycle == i32::from(Lifecycle::Prototyped);
         (gateways.is_empty() || gateways.iter().any(|name| self.groups.contains(name)))
-            && (prototyped || !only_prototypes)
+            && (open_to_all || !only_open_to_all)
     }
 
     fn wants_subscription(&self, object: &Object) -> bool {

@@ -16,9 +16,8 @@ use super::ask::fetch;
 use super::serve::{Call, key, question};
 use crate::account::Account;
 use crate::body::Body;
-use crate::credentials::Grounds;
 use crate::fault::Fault;
-use crate::handlers::{self, Admission, Seen};
+use crate::handlers::{self, Admission, Means, Seen};
 use crate::received::Received;
 use crate::router;
 use crate::upstream::Outbound;
@@ -70,18 +69,11 @@ impl Renewal {
         let router::Found::Operation(matched) = router::find(hit, received)? else {
             return Ok(());
         };
-        let grounds = Grounds {
-            generation,
-            revocations: &worker.revocations,
-            tokens: &worker.tokens,
-            cells: &worker.cells,
-            missing: &worker.missing_keys,
-            now_unix: now.div_euclid(1000),
-        };
-        let seen = handlers::authenticate(&matched, &received.headers, grounds)?;
+        let means = Means::of(worker, generation, now.div_euclid(1000));
+        let seen = handlers::authenticate(&matched, received, means)?;
         // Where an issuer would have to be asked, the next call renews.
         let Seen::Caller(caller) = seen else { return Ok(()) };
-        let permit = handlers::authorize(&generation.plan, matched, caller)?;
+        let permit = handlers::authorize(&generation.plan, matched, caller, received)?;
         // The same name draws the same variant. A condition on a field that is not sent here may
         // lead to another one, whose answers are not what others wait for.
         let permit = handlers::choose(permit, received, *name);

@@ -151,18 +151,15 @@ fn place<'a>(permit: &'a Permit<'_>, received: &'a Received) -> Option<Place<'a>
         host: received.host(),
         target: permit.matched().rest(),
         application: permit.application().map_or("", |application| &application.name),
-        user: permit
-            .caller()
-            .token()
-            .and_then(|token| token.claims().subject.as_deref())
-            .unwrap_or_default(),
+        user: permit.caller().user(),
     })
 }
 
 pub(super) fn question<'r>(permit: &Permit<'_>, received: &'r Received) -> Question<'r> {
     let headers = &received.headers;
     // A credential that the gateway takes for itself does not reach the backend.
-    let passes = permit.caller().token().is_none() && headers.contains_key(AUTHORIZATION);
+    let shown = headers.contains_key(AUTHORIZATION);
+    let passes = shown && (!permit.takes("authorization") || permit.left_over(received).is_some());
     // The backend is told of the client's certificate.
     let is_authorized = passes || received.peer.certificate.is_some();
     Question {

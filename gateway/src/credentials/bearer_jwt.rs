@@ -89,11 +89,8 @@ fn judge(token: &str, grounds: Grounds<'_>) -> Result<Verified, TokenRefused> {
         }
         TokenRefused::Refused(refusal)
     })?;
-    if claims.other.contains_key("cnf") {
-        return Err(TokenRefused::Bound);
-    }
     issuer.key_manager.names.translate(&mut claims);
-    Ok(Verified::Good(Rc::new(Known::new(token, claims, issuer))))
+    Ok(Verified::Good(Rc::new(Known::new(token, claims, issuer)?)))
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use jose::{Claims, KeySet};
-use plan::{ConsumerPlan, KeyManagerPlan};
+use jose::{Algorithm, Claims, KeySet};
+use plan::{ConsumerPlan, KeyManagerPlan, RestrictionPlan};
 
+use super::bound::{Bound, restriction};
 use super::word::Question;
 use crate::fault::TokenRefused;
 use crate::generation::{Generation, Issuer};
@@ -28,6 +29,10 @@ pub struct Known {
     token: Box<str>,
     claims: Claims,
     key_manager: Arc<KeyManagerPlan>,
+    bound: Bound,
+    restriction: Option<RestrictionPlan>,
+    /// How it is signed; `None`: it is not.
+    algorithm: Option<Algorithm>,
     /// `None`: nothing but its issuer's word stands behind it.
     keys: Option<Arc<KeySet>>,
     ends_at: i64,
@@ -43,28 +48,37 @@ pub struct Known {
 
 impl Known {
     /// A token that has just been verified by `issuer`.
-    pub(super) fn new(token: &str, claims: Claims, issuer: Issuer<'_>) -> Self {
-        let skew = i64::from(issuer.expectation.skew_seconds);
-        Self {
-            token: token.into(),
-            ends_at: claims.expires_at.saturating_add(skew),
-            claims,
-            key_manager: Arc::clone(issuer.key_manager),
-            keys: Some(Arc::clone(issuer.keys)),
-            vouched_until: Cell::new(0),
-            generation: Cell::new(u64::MAX),
-            consumer: RefCell::default(),
-            alive_at: Cell::new(u64::MAX),
-            used: Cell::new(false),
-        }
+    pub(super) fn new(
+        token: &str,
+        claims: Claims,
+        issuer: Issuer<'_>,
+    ) -> Result<Self, TokenRefused> {
+        let algorithm = jose::algorithm(token);
+        Self::of(token, claims, issuer.key_manager, issuer.expectation.skew_seconds)
+            .map(|known| Self { algorithm, keys: Some(Arc::clone(issuer.keys)), ..known })
     }
 
     /// A token of which its issuer has just said all that is known.
-    pub(super) fn told(token: &str, claims: Claims, key_manager: &Arc<KeyManagerPlan>) -> Self {
-        let skew = i64::from(key_manager.expectation.skew_seconds);
-        Self {
+    pub(super) fn told(
+        token: &str,
+        claims: Claims,
+        key_manager: &Arc<KeyManagerPlan>,
+    ) -> Result<Self, TokenRefused> {
+        Self::of(token, claims, key_manager, key_manager.expectation.skew_seconds)
+    }
+
+    fn of(
+        token: &str,
+        claims: Claims,
+        key_manager: &Arc<KeyManagerPlan>,
+        skew_seconds: u32,
+    ) -> Result<Self, TokenRefused> {
+        Ok(Self {
             token: token.into(),
-            ends_at: claims.expires_at.saturating_add(skew),
+            bound: Bound::of(&claims)?,
+            restriction: restriction(&claims)?,
+            algorithm: None,
+            ends_at: claims.expires_at.saturating_add(i64::from(skew_seconds)),
             claims,
             key_manager: Arc::clone(key_manager),
             keys: None,
@@ -73,7 +87,7 @@ impl Known {
             consumer: RefCell::default(),
             alive_at: Cell::new(u64::MAX),
             used: Cell::new(false),
-        }
+        })
     }
 
     /// What it says.
@@ -94,6 +108,33 @@ impl Known {
     /// Whom it stands for in the generation it was last looked at in; `None`: for nobody.
     pub fn consumer(&self) -> Option<Arc<ConsumerPlan>> {
         self.consumer.borrow().clone()
+    }
+
+    /// What it is bound to.
+    pub const fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// Where it may be used; `None`: everywhere.
+    pub const fn restriction(&self) -> Option<&RestrictionPlan> {
+        self.restriction.as_ref()
+    }
+
+    /// How it is signed; `None`: it says nothing by itself.
+    pub const fn algorithm(&self) -> Option<Algorithm> {
+        self.algorithm
+    }
+
+    /// Whether it was issued to an application for itself and not for a person: as it says (`aut`), and
+    /// else where its subject is the client or nobody.
+    pub fn is_of_application(&self) -> bool {
+        match self.claims.text("aut") {
+            Some(kind) => kind.eq_ignore_ascii_case("application"),
+            None => {
+                let subject = self.claims.subject.as_deref();
+                subject.is_none() || subject == self.consumer_key()
+            }
+        }
     }
 
     /// Whether it ends later than `now_unix`.

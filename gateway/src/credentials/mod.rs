@@ -1,15 +1,23 @@
-//! Which credential does a caller show, and is it good?
+//! Which credentials does a caller show, and are they good?
 
 mod bearer_jwt;
+mod bound;
 mod config;
 mod known;
+mod person;
+mod proof;
+mod query;
 pub mod revoked;
-mod scheme;
+mod shown;
 mod word;
 
 pub use bearer_jwt::{Grounds, Verified, verify};
+pub use bound::Bound;
 pub use config::Config;
 pub use known::{Known, Tokens};
+pub use person::{Password, People};
+pub use proof::{ALGORITHMS, Proofs};
+pub use query::with_key_in_field;
 pub use revoked::Revocations;
-pub use scheme::{Shown, shown};
+pub use shown::{Shown, Token, is_for_gateway, left_over, shown};
 pub use word::Question;

@@ -13,6 +13,8 @@ use jose::Claims;
 use turnpike_proto::identity::v1::Revocation;
 use turnpike_proto::identity::v1::revocation::What;
 
+use crate::rpc::passwords::Person;
+
 type Map<V> =
     imbl::GenericHashMap<Arc<str>, V, ahash::RandomState, imbl::shared_ptr::DefaultSharedPtr>;
 
@@ -106,6 +108,14 @@ impl Revocations {
             || family.is_some_and(|family| ended.families.contains_key(family))
             || under(claims.client_id.as_deref().and_then(|id| ended.clients.get(id)))
             || under(claims.subject.as_deref().and_then(|name| ended.subjects.get(name)))
+    }
+
+    /// Whether what a person has shown has ended, as their tokens of that time have.
+    pub fn has_ended(&self, person: &Person) -> bool {
+        let view = self.view.load();
+        let ended = view.issuers.get(&*person.issuer);
+        let mark = ended.and_then(|ended| ended.subjects.get(&*person.subject));
+        mark.is_some_and(|mark| person.authenticated_at <= mark.issued_until)
     }
 
     /// How many entries are held.

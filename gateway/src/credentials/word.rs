@@ -59,8 +59,9 @@ impl Question {
             known.vouch(until);
             return Ok(known);
         }
-        let claims = read(said, &self.key_manager, until, now_unix)?;
-        let known = Rc::new(Known::told(token, claims, &self.key_manager));
+        let issuer = generation.issuer_of(&self.key_manager.name).ok_or(TokenRefused::NoKeys)?;
+        let claims = read(said, &self.key_manager, issuer, until, now_unix)?;
+        let known = Rc::new(Known::told(token, claims, &self.key_manager)?);
         known.vouch(until);
         if !known.enter(generation) {
             return Err(TokenRefused::Issuer);
@@ -75,6 +76,7 @@ impl Question {
 fn read(
     said: &str,
     key_manager: &KeyManagerPlan,
+    issuer: &str,
     until: i64,
     now_unix: i64,
 ) -> Result<Claims, TokenRefused> {
@@ -83,18 +85,14 @@ fn read(
     said.remove("active");
     // Both may be left out (RFC 7662 section 2.2): it was the issuer who was asked, and a token that
     // does not say its end is asked about again.
-    said.entry("iss").or_insert_with(|| Value::from(&*key_manager.issuer));
+    said.entry("iss").or_insert_with(|| Value::from(issuer));
     said.entry("exp").or_insert_with(|| Value::from(until.max(now_unix).saturating_add(1)));
     let mut claims = Claims::of_object(said).map_err(TokenRefused::Refused)?;
-    let expected =
-        Expectation { issuer: key_manager.issuer.to_string(), ..key_manager.expectation.clone() };
+    let expected = Expectation { issuer: issuer.to_owned(), ..key_manager.expectation.clone() };
     claims.fits(&expected, now_unix).map_err(|refusal| match refusal {
         Refusal::Issuer => TokenRefused::Issuer,
         other => TokenRefused::Refused(other),
     })?;
-    if claims.other.contains_key("cnf") {
-        return Err(TokenRefused::Bound);
-    }
     key_manager.names.translate(&mut claims);
     Ok(claims)
 }

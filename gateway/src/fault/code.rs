@@ -87,6 +87,16 @@ impl Fault {
             Self::InvalidToken(_) => {
                 (StatusCode::UNAUTHORIZED, 900_901, "Invalid Credentials", Auth)
             }
+            Self::InvalidCredential(_) => {
+                (StatusCode::UNAUTHORIZED, 900_901, "Invalid Credentials", Auth)
+            }
+            Self::WrongTokenType => {
+                (StatusCode::UNAUTHORIZED, 900_905, "Incorrect Access Token Type is provided", Auth)
+            }
+            Self::WrongAudience => {
+                (StatusCode::FORBIDDEN, 900_914, "The access token is for another audience", Auth)
+            }
+            Self::Restricted(_) => (StatusCode::FORBIDDEN, 900_908, "Resource forbidden", Auth),
             Self::NoEndpoint { .. } => {
                 (StatusCode::FORBIDDEN, 900_901, "Invalid Credentials", Auth)
             }
@@ -177,7 +187,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fault::{BadRequest, TokenRefused};
+    use crate::fault::{BadRequest, CredentialRefused, NotThere, TokenRefused};
 
     /// One fault of each kind, with the name of its row in the document.
     fn every_fault() -> Vec<(&'static str, Fault)> {
@@ -199,6 +209,10 @@ mod tests {
             ("OriginRefused", Fault::OriginRefused),
             ("MissingCredentials", Fault::MissingCredentials),
             ("InvalidToken", Fault::InvalidToken(TokenRefused::Revoked)),
+            ("InvalidCredential", Fault::InvalidCredential(CredentialRefused::Password)),
+            ("WrongTokenType", Fault::WrongTokenType),
+            ("WrongAudience", Fault::WrongAudience),
+            ("Restricted", Fault::Restricted(NotThere::Address)),
             ("NoEndpoint", Fault::NoEndpoint { key_type: "production" }),
             ("NotSubscribed", Fault::NotSubscribed),
             ("SubscriptionBlocked", Fault::SubscriptionBlocked),
@@ -240,6 +254,10 @@ mod tests {
                 | Fault::OriginRefused
                 | Fault::MissingCredentials
                 | Fault::InvalidToken(_)
+                | Fault::InvalidCredential(_)
+                | Fault::WrongTokenType
+                | Fault::WrongAudience
+                | Fault::Restricted(_)
                 | Fault::NoEndpoint { .. }
                 | Fault::NotSubscribed
                 | Fault::SubscriptionBlocked

@@ -1,12 +1,16 @@
 //! Which answers does the gateway give in its own name?
 
+mod challenge;
 mod code;
 mod format;
 mod grpc;
 mod reason;
 mod render;
 
+pub use challenge::challenges;
 pub use code::{Blame, Class, Row};
 pub use format::Format;
-pub use reason::{BadRequest, Fault, Limit, TokenRefused};
+pub use reason::{
+    BadRequest, CredentialRefused, Fault, Limit, NotThere, ProofRefused, TokenRefused,
+};
 pub use render::render;

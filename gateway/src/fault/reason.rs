@@ -60,6 +60,18 @@ pub enum Fault {
     /// The credential is not good.
     #[error("Invalid Credentials. Make sure you have provided the correct security credentials")]
     InvalidToken(#[source] TokenRefused),
+    /// Another credential than a token is not good.
+    #[error("Invalid Credentials. Make sure you have provided the correct security credentials")]
+    InvalidCredential(#[source] CredentialRefused),
+    /// The operation is for applications, or for people.
+    #[error("Incorrect Access Token Type is provided")]
+    WrongTokenType,
+    /// The token is for others than the API.
+    #[error("The access token is not meant for this API")]
+    WrongAudience,
+    /// The credential may not be used from there.
+    #[error("The credential may not be used from this address or page")]
+    Restricted(#[source] NotThere),
     /// The API has no backend for keys of this type.
     #[error("{} key offered to the API with no {} endpoint", capital(.key_type), .key_type)]
     NoEndpoint { key_type: &'static str },
@@ -133,8 +145,10 @@ pub enum BadRequest {
     Path,
     /// The target is of a form that is not for gateways.
     Target,
-    /// There is more than one Authorization field.
+    /// There is more than one Authorization field, or more than one credential of a kind in it.
     Authorization,
+    /// There is more than one API key.
+    ApiKey,
     /// It asks for a WebSocket, and not as one asks.
     WebSocket,
 }
@@ -163,13 +177,91 @@ pub enum TokenRefused {
     /// It has ended before its time.
     #[error("the token was revoked")]
     Revoked,
-    /// It is bound to a key or a certificate, which nobody asks for here: as a bearer token it
-    /// would be good for whoever has found it.
-    #[error("the token is bound to a key")]
+    /// It is bound to a key and is shown as a bearer token, it is not and is shown as if, or it is bound
+    /// to something that is not known here.
+    #[error("the token is bound, and not shown so")]
     Bound,
+    /// The proof of the key that it is bound to does not hold.
+    #[error("the proof of its key does not hold")]
+    Proof(#[source] ProofRefused),
+    /// It is bound to another certificate.
+    #[error("the token is bound to another certificate")]
+    OtherCertificate,
+    /// It is bound to nothing, and the API takes no such tokens.
+    #[error("the token is bound to nothing")]
+    Unbound,
+    /// Where it may be used cannot be read.
+    #[error("the restrictions of the token cannot be read")]
+    Restriction,
     /// It names no client.
     #[error("the token names no client")]
     NoClient,
+}
+
+/// Why another credential than a token is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialRefused {
+    /// Nobody has this API key.
+    #[error("the API key is not known")]
+    ApiKey,
+    /// The API key has ended.
+    #[error("the API key has expired")]
+    ApiKeyExpired,
+    /// Name and password do not belong together, or the person may not log in.
+    #[error("the name or the password is wrong")]
+    Password,
+    /// Somebody has failed too often; for so many seconds nobody looks at a password.
+    #[error("too many wrong passwords")]
+    Locked(u32),
+    /// The certificate is good for nothing here.
+    #[error("the certificate is not one of those that the API takes")]
+    Certificate,
+}
+
+/// Why a credential may not be used from where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotThere {
+    /// The address of the client.
+    #[error("the address is in none of the networks")]
+    Address,
+    /// The page, or there is none.
+    #[error("the call is on none of the pages")]
+    Page,
+}
+
+/// Why the proof of a key does not hold (RFC 9449 section 4.3).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProofRefused {
+    /// There is none, or more than one.
+    #[error("exactly one proof is needed")]
+    Missing,
+    /// Its signature, type or algorithm is wrong.
+    #[error("it does not verify")]
+    Refused(#[from] jose::Refusal),
+    /// A claim is missing or malformed.
+    #[error("its claim `{0}` is missing or malformed")]
+    Claim(&'static str),
+    /// It is for another method.
+    #[error("it is for another method")]
+    Method,
+    /// It is for another address.
+    #[error("it is for another address")]
+    Address,
+    /// It was not made just now.
+    #[error("it was not made just now")]
+    Time,
+    /// It is of another key.
+    #[error("it is of another key")]
+    Key,
+    /// It is for another token.
+    #[error("it is for another token")]
+    Token,
+    /// It was used before.
+    #[error("it was used before")]
+    Used,
+    /// More proofs are in use than are remembered.
+    #[error("more proofs are in use than are remembered")]
+    Full,
 }
 
 /// Which limit is used up.
@@ -193,7 +285,8 @@ impl fmt::Display for BadRequest {
             Self::Host => "exactly one valid Host is needed",
             Self::Path => "the path is not in canonical form",
             Self::Target => "the request target is not a path",
-            Self::Authorization => "more than one Authorization field",
+            Self::Authorization => "more than one credential of a kind",
+            Self::ApiKey => "more than one API key",
             Self::WebSocket => "it is no WebSocket handshake",
         })
     }

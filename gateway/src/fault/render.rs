@@ -8,12 +8,13 @@ use std::fmt::Write as _;
 use http::header::{
     ALLOW, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
 };
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response};
 
+use super::challenge::bearer;
 use super::code::{Class, Row};
 use super::format::Format;
 use super::grpc;
-use super::reason::{Fault, TokenRefused};
+use super::reason::{CredentialRefused, Fault};
 use crate::body::Body;
 use crate::date::{Date, time_of_day};
 
@@ -42,13 +43,16 @@ pub fn render(fault: &Fault, format: Format, now_unix: i64) -> Response<Body> {
         Fault::Overloaded { retry_after_s } => {
             headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_s));
         }
+        Fault::InvalidCredential(CredentialRefused::Locked(seconds)) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
+        }
         Fault::WebSocketVersion => {
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         }
         _ => {}
     }
-    if let Some(challenge) = challenge(fault)
+    if let Some(challenge) = bearer(fault)
         && let Ok(challenge) = HeaderValue::try_from(challenge)
     {
         headers.insert(WWW_AUTHENTICATE, challenge);
@@ -68,26 +72,6 @@ fn with_body(fault: &Fault, row: Row, format: Format, now_unix: i64) -> Response
     *answer.status_mut() = row.status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     answer
-}
-
-/// RFC 6750 §3: what a client that was refused has to show. A request without credentials is told
-/// no error code.
-fn challenge(fault: &Fault) -> Option<String> {
-    const BEARER: &str = "Bearer realm=\"Turnpike\"";
-    match fault {
-        Fault::InvalidToken(refused) => {
-            let description = match refused {
-                TokenRefused::Refused(jose::Refusal::Expired) => "The access token expired",
-                _ => "The access token is not valid",
-            };
-            Some(format!("{BEARER}, error=\"invalid_token\", error_description=\"{description}\""))
-        }
-        Fault::MissingScope { scopes } => {
-            Some(format!("{BEARER}, error=\"insufficient_scope\", scope=\"{scopes}\""))
-        }
-        _ if fault.row().status == StatusCode::UNAUTHORIZED => Some(BEARER.to_owned()),
-        _ => None,
-    }
 }
 
 /// What WSO2 clients parse; the order is theirs too.

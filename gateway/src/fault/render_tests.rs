@@ -5,7 +5,7 @@ use http_body_util::BodyExt as _;
 use prost::Message as _;
 
 use super::*;
-use crate::fault::Limit;
+use crate::fault::{Limit, TokenRefused};
 
 /// 2026-02-28T23:59:30Z.
 const NOW: i64 = 1_772_323_170;

@@ -1,57 +1,272 @@
 //! Who calls?
 //!
-//! A `Caller` is the proof that the credential was looked at as the operation asks. Where it asks
-//! for none, none is looked at, and the Authorization field goes on to the backend.
+//! A `Caller` is the proof that the credentials were looked at as the operation asks. The first of the
+//! API's ways to show them that is shown whole is judged; when that is not good, no other way is tried.
+//! Where an operation asks for none, none is looked at, and all fields go on to the backend.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use http::HeaderMap;
+use aws_lc_rs::digest::{SHA256, digest};
+use plan::{ApiKeyPlan, CallerRightsPlan, ConsumerPlan, KeyType, RestrictionPlan, SchemeSet};
+use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
-use crate::credentials::{self, Grounds, Known, Question, Shown, Verified};
-use crate::fault::{BadRequest, Fault, TokenRefused};
+use crate::credentials::{
+    self, Grounds, Known, Password, People, Proofs, Question, Shown, Token, Verified,
+};
+use crate::fault::{CredentialRefused, Fault, TokenRefused};
+use crate::generation::Generation;
+use crate::proxies::Proxies;
+use crate::received::Received;
 use crate::router::Matched;
-use crate::rpc::introspection;
+use crate::rpc::{introspection, passwords};
+use crate::worker::Worker;
 
 /// Proof that the caller is known, as far as the operation wants to know them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Caller {
     token: Option<Rc<Known>>,
+    api_key: Option<Arc<ApiKeyPlan>>,
+    person: Option<Arc<passwords::Person>>,
+    certificate: Option<Arc<CallerRightsPlan>>,
 }
 
 /// How far a caller is known without asking anybody.
 #[derive(Debug)]
-pub enum Seen<'h> {
+pub enum Seen<'r> {
     /// As far as is wanted.
     Caller(Caller),
-    /// The issuer of the token has to be asked.
-    Question(&'h str, Question),
+    /// Somebody has to be asked.
+    Asks(Box<Asks<'r>>),
 }
 
-/// Looks at the credential that `matched` asks for.
-pub fn authenticate<'h>(
-    matched: &Matched<'_>,
-    headers: &'h HeaderMap,
-    grounds: Grounds<'_>,
-) -> Result<Seen<'h>, Fault> {
-    if matched.is_open() {
-        return Ok(Seen::Caller(Caller { token: None }));
+/// A caller of whom not everything is known yet.
+#[derive(Debug)]
+pub struct Asks<'r> {
+    caller: Caller,
+    token: Option<(Token<'r>, Question)>,
+    password: Option<Password>,
+}
+
+/// What credentials besides tokens are judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Means<'w> {
+    /// Those for tokens.
+    pub grounds: Grounds<'w>,
+    /// Proofs of keys that were used.
+    pub proofs: &'w Proofs,
+    /// People whose password was looked at.
+    pub people: &'w People,
+    /// Who speaks for clients.
+    pub proxies: &'w Proxies,
+}
+
+impl<'w> Means<'w> {
+    /// Those of a worker.
+    pub fn of(worker: &'w Worker, generation: &'w Generation, now_unix: i64) -> Self {
+        let grounds = Grounds {
+            generation,
+            revocations: &worker.revocations,
+            tokens: &worker.tokens,
+            cells: &worker.cells,
+            missing: &worker.missing_keys,
+            now_unix,
+        };
+        let (proofs, people, proxies) = (&worker.proofs, &worker.people, &worker.proxies);
+        Self { grounds, proofs, people, proxies }
     }
-    let token = match credentials::shown(headers) {
-        Shown::Nothing => return Err(Fault::MissingCredentials),
-        Shown::TooMuch => return Err(Fault::BadRequest(BadRequest::Authorization)),
-        Shown::Bearer(token) => token,
-    };
+}
+
+/// Looks at the credentials that `matched` asks for.
+pub fn authenticate<'r>(
+    matched: &Matched<'_>,
+    received: &'r Received,
+    means: Means<'_>,
+) -> Result<Seen<'r>, Fault> {
+    if matched.is_open() {
+        return Ok(Seen::Caller(Caller::default()));
+    }
+    let security = &matched.api().security;
+    let shown = credentials::shown(&received.headers, security).map_err(Fault::BadRequest)?;
+    let certificate = certificate(matched, received, means.grounds);
+    let all = schemes(&shown, certificate.is_some());
+    let way = security.alternatives.iter().find(|way| all.has_all(**way));
+    let way = *way.ok_or_else(|| missing(matched, received, certificate.is_some()))?;
+    let mut caller = Caller::default();
+    if way.has(Scheme::MutualTls) {
+        caller.certificate = certificate;
+    }
+    if let Some(key) = shown.api_key.filter(|_| way.has(Scheme::ApiKey)) {
+        caller.api_key = Some(api_key(key, means.grounds)?);
+    }
+    let mut asks = Asks { caller, token: None, password: None };
+    if let Some(token) = shown.token.filter(|_| way.has(Scheme::Oauth2)) {
+        match token_seen(matched, token, means.grounds)? {
+            Verified::Good(known) => {
+                prove(matched, received, token, &known, means)?;
+                asks.caller.token = Some(known);
+            }
+            Verified::Ask(question) => asks.token = Some((token, question)),
+        }
+    }
+    if let Some(password) = shown.password.filter(|_| way.has(Scheme::Basic)) {
+        let refused = Fault::InvalidCredential(CredentialRefused::Password);
+        let password = means.people.read(password).ok_or(refused)?;
+        let now_us = means.grounds.now_unix.saturating_mul(1_000_000);
+        match means.people.find(&password, means.grounds.revocations, now_us) {
+            Some(person) => asks.caller.person = Some(person),
+            None => asks.password = Some(password),
+        }
+    }
+    if asks.token.is_none() && asks.password.is_none() {
+        return Ok(Seen::Caller(asks.caller));
+    }
+    Ok(Seen::Asks(Box::new(asks)))
+}
+
+/// Asks those who know.
+pub async fn ask(
+    asks: Asks<'_>,
+    matched: &Matched<'_>,
+    received: &Received,
+    (issuers, key_manager): (&introspection::Handle, &passwords::Handle),
+    means: Means<'_>,
+) -> Result<Caller, Fault> {
+    let Asks { mut caller, token, password } = asks;
+    if let Some((token, question)) = token {
+        let name = Arc::clone(&question.key_manager().name);
+        let word = issuers.ask(name, token.text.to_owned(), question.cache_seconds()).await;
+        let word = word.map_err(|error| Fault::KeyManagerAway(Box::new(error)))?;
+        let Grounds { generation, revocations, tokens, now_unix, .. } = means.grounds;
+        let known = question.settle(token.text, &word, generation, revocations, tokens, now_unix);
+        let known = known.map_err(refused)?;
+        prove(matched, received, token, &known, means)?;
+        caller.token = Some(known);
+    }
+    if let Some(password) = password {
+        let address = received.peer.client.to_string();
+        let (name, secret) = (password.name.clone(), password.password.clone());
+        let word = key_manager.ask(name, secret, address).await;
+        let word = word.map_err(|error| Fault::KeyManagerAway(Box::new(error)))?;
+        let person = match word {
+            passwords::Word::Right { person, until_us } => {
+                let now_us = means.grounds.now_unix.saturating_mul(1_000_000);
+                if means.grounds.revocations.has_ended(&person) {
+                    return Err(Fault::InvalidCredential(CredentialRefused::Password));
+                }
+                means.people.keep(&password, &person, until_us, now_us);
+                person
+            }
+            passwords::Word::Wrong { locked_seconds: 0 } => {
+                return Err(Fault::InvalidCredential(CredentialRefused::Password));
+            }
+            passwords::Word::Wrong { locked_seconds } => {
+                return Err(Fault::InvalidCredential(CredentialRefused::Locked(locked_seconds)));
+            }
+        };
+        caller.person = Some(person);
+    }
+    Ok(caller)
+}
+
+/// The kinds of credential that a request shows.
+fn schemes(shown: &Shown<'_>, certificate: bool) -> SchemeSet {
+    let all = [
+        (shown.token.is_some(), Scheme::Oauth2),
+        (shown.password.is_some(), Scheme::Basic),
+        (shown.api_key.is_some(), Scheme::ApiKey),
+        (certificate, Scheme::MutualTls),
+    ];
+    let here = all.into_iter().filter(|(here, _)| *here);
+    here.fold(SchemeSet::NONE, |all, (_, scheme)| all.with(SchemeSet::of(scheme)))
+}
+
+/// What the caller's certificate is good for here. One that is not good counts as none: browsers and
+/// service meshes show theirs to everybody.
+fn certificate(
+    matched: &Matched<'_>,
+    received: &Received,
+    grounds: Grounds<'_>,
+) -> Option<Arc<CallerRightsPlan>> {
+    let callers = matched.api().security.callers.as_ref()?;
+    let shown = received.peer.certificate.as_ref()?;
+    shown.rights(&matched.api().security, callers, &grounds.generation.plan, grounds.now_unix)
+}
+
+/// Nothing that is asked for is shown; a certificate that is not good is told apart from none.
+fn missing(matched: &Matched<'_>, received: &Received, certificate: bool) -> Fault {
+    let asked = matched.api().security.schemes.has(Scheme::MutualTls);
+    if asked && !certificate && received.peer.certificate.is_some() {
+        return Fault::InvalidCredential(CredentialRefused::Certificate);
+    }
+    Fault::MissingCredentials
+}
+
+fn api_key(key: &str, grounds: Grounds<'_>) -> Result<Arc<ApiKeyPlan>, Fault> {
+    let refused = |why| Fault::InvalidCredential(why);
+    let sum: Result<[u8; 32], _> = digest(&SHA256, key.as_bytes()).as_ref().try_into();
+    let known = sum.ok().and_then(|sum| grounds.generation.plan.api_key(&sum));
+    let known = known.ok_or(refused(CredentialRefused::ApiKey))?;
+    if known.ends_at <= grounds.now_unix {
+        return Err(refused(CredentialRefused::ApiKeyExpired));
+    }
+    Ok(Arc::clone(known))
+}
+
+fn token_seen(
+    matched: &Matched<'_>,
+    token: Token<'_>,
+    grounds: Grounds<'_>,
+) -> Result<Verified, Fault> {
     // A good token of an issuer that another API trusts is no token here, and nobody is asked about it.
     let trusts = |name: &str| matched.api().key_managers.iter().any(|trusted| **trusted == *name);
-    match credentials::verify(token, grounds).map_err(refused)? {
-        Verified::Good(known) if trusts(known.key_manager()) => {
-            Ok(Seen::Caller(Caller { token: Some(known) }))
-        }
-        Verified::Ask(question) if trusts(&question.key_manager().name) => {
-            Ok(Seen::Question(token, question))
-        }
-        Verified::Good(_) | Verified::Ask(_) => Err(Fault::InvalidToken(TokenRefused::Issuer)),
+    let seen = credentials::verify(token.text, grounds).map_err(refused)?;
+    let trusted = match &seen {
+        Verified::Good(known) => trusts(known.key_manager()),
+        Verified::Ask(question) => trusts(&question.key_manager().name),
+    };
+    if trusted { Ok(seen) } else { Err(Fault::InvalidToken(TokenRefused::Issuer)) }
+}
+
+/// Whether the token is as the API asks, and what it is bound to is shown.
+fn prove(
+    matched: &Matched<'_>,
+    received: &Received,
+    token: Token<'_>,
+    known: &Known,
+    means: Means<'_>,
+) -> Result<(), Fault> {
+    let security = &matched.api().security;
+    let refused = |why| Err(Fault::InvalidToken(why));
+    let fits = |algorithm| security.algorithms.contains(&algorithm);
+    if !security.algorithms.is_empty() && !known.algorithm().is_none_or(fits) {
+        return refused(TokenRefused::Refused(jose::Refusal::Algorithm));
     }
+    let bound = known.bound();
+    if let Some(digest) = &bound.certificate
+        && received.peer.certificate.as_ref().is_none_or(|shown| shown.thumbprint() != digest)
+    {
+        return refused(TokenRefused::OtherCertificate);
+    }
+    match (&bound.key, token.proven) {
+        (Some(key), true) => {
+            let place = means.proxies.called(received);
+            let checked = means.proofs.check(
+                received,
+                (place.scheme, &place.authority),
+                (token.text, key),
+                means.grounds.now_unix,
+            );
+            checked.map_err(|why| Fault::InvalidToken(TokenRefused::Proof(why)))?;
+        }
+        // As a bearer token it would be good for whoever has found it (RFC 9449 §7.1).
+        (Some(_), false) | (None, true) => return refused(TokenRefused::Bound),
+        (None, false) => {}
+    }
+    if security.sender_constrained && bound.is_free() {
+        return refused(TokenRefused::Unbound);
+    }
+    Ok(())
 }
 
 /// Nobody can say of a token that it is bad where the keys to judge it are missing.
@@ -62,23 +277,68 @@ fn refused(refused: TokenRefused) -> Fault {
     }
 }
 
-/// Asks the issuer of `token`.
-pub async fn ask(
-    (token, question): (&str, Question),
-    issuers: &introspection::Handle,
-    grounds: Grounds<'_>,
-) -> Result<Caller, Fault> {
-    let name = std::sync::Arc::clone(&question.key_manager().name);
-    let word = issuers.ask(name, token.to_owned(), question.cache_seconds()).await;
-    let word = word.map_err(|error| Fault::KeyManagerAway(Box::new(error)))?;
-    let Grounds { generation, revocations, tokens, now_unix, .. } = grounds;
-    let known = question.settle(token, &word, generation, revocations, tokens, now_unix);
-    Ok(Caller { token: Some(known.map_err(refused)?) })
-}
-
 impl Caller {
     /// The token that was shown; `None` where none is asked for.
     pub const fn token(&self) -> Option<&Rc<Known>> {
         self.token.as_ref()
+    }
+
+    /// The API key that was shown.
+    pub const fn api_key(&self) -> Option<&Arc<ApiKeyPlan>> {
+        self.api_key.as_ref()
+    }
+
+    /// Who showed a password.
+    pub const fn person(&self) -> Option<&Arc<passwords::Person>> {
+        self.person.as_ref()
+    }
+
+    /// What the certificate that was shown is good for.
+    pub const fn certificate(&self) -> Option<&Arc<CallerRightsPlan>> {
+        self.certificate.as_ref()
+    }
+
+    /// Whether nobody is known: the operation asks for nobody.
+    pub const fn is_anybody(&self) -> bool {
+        self.token.is_none()
+            && self.api_key.is_none()
+            && self.person.is_none()
+            && self.certificate.is_none()
+    }
+
+    /// The client, or the API key, that stands for an application.
+    pub fn consumer(&self) -> Option<Arc<ConsumerPlan>> {
+        let of_key = || self.api_key.as_ref().map(|key| Arc::clone(&key.consumer));
+        match &self.token {
+            Some(token) => token.consumer(),
+            None => of_key(),
+        }
+    }
+
+    /// The subject of the token, or the person; empty: there is none.
+    pub fn user(&self) -> &str {
+        let of_token = self.token.as_ref().and_then(|token| token.claims().subject.as_deref());
+        let person = self.person.as_ref().map(|person| &*person.subject);
+        of_token.or(person).unwrap_or_default()
+    }
+
+    /// Whether a person calls, and not an application for itself.
+    pub fn is_person(&self) -> bool {
+        match (&self.token, &self.person) {
+            (Some(token), _) => !token.is_of_application(),
+            (None, person) => person.is_some(),
+        }
+    }
+
+    /// Which backends are reached, as far as the credential says so.
+    pub fn key_type(&self) -> Option<KeyType> {
+        let certificate = self.certificate.as_ref().map(|rights| rights.key_type);
+        self.consumer().map(|consumer| consumer.key_type).or(certificate)
+    }
+
+    /// Where the credentials may be used; each of these has to hold.
+    pub fn restrictions(&self) -> impl Iterator<Item = &RestrictionPlan> {
+        let token = self.token.as_ref().and_then(|token| token.restriction());
+        token.into_iter().chain(self.api_key.as_ref().map(|key| &key.restriction))
     }
 }

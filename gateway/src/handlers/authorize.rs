@@ -1,18 +1,22 @@
 //! May this caller do this?
 //!
-//! The application behind the token, its subscription, the operation's scopes and the backend for
-//! the type of its key. A `Permit` is the proof; `upstream` does not move without one.
+//! The application behind the credential, its subscription, where it may be used, the operation's scopes
+//! and the backend for the type of its key. A `Permit` is the proof; `upstream` does not move without one.
 
 use std::sync::Arc;
 
+use http::HeaderName;
+use http::header::{ORIGIN, REFERER};
 use plan::{
-    ApplicationPlan, ConsumerPlan, EndpointPlan, KeyType, Plan, SubscriptionPlan, VariantPlan,
+    ApplicationPlan, ConsumerPlan, EndpointPlan, KeyType, Plan, SubscriptionPlan, Unfit,
+    VariantPlan, Wants,
 };
 use turnpike_proto::config::v1::lifecycle;
 use turnpike_proto::config::v1::subscription_spec::State;
 
 use super::authenticate::Caller;
-use crate::fault::{Fault, TokenRefused};
+use crate::credentials::{is_for_gateway, left_over};
+use crate::fault::{Fault, NotThere, TokenRefused};
 use crate::received::Received;
 use crate::router::{self, Matched};
 
@@ -43,41 +47,119 @@ pub fn authorize<'g>(
     plan: &'g Plan,
     matched: Matched<'g>,
     caller: Caller,
+    received: &Received,
 ) -> Result<Permit<'g>, Fault> {
-    let (api, home) = (matched.api(), matched.home());
-    let Some(token) = caller.token() else {
+    let home = matched.home();
+    if caller.is_anybody() {
         // Whoever shows no key gets the backend that is there.
         let endpoint = home.production.as_ref().or(home.sandbox.as_ref());
         let endpoint = endpoint.ok_or(Fault::NoEndpoint { key_type: "production" })?;
         let (consumer, subscription, variant) = (None, None, None);
         return Ok(Permit { matched, caller, consumer, subscription, endpoint, variant });
-    };
-    if token.consumer_key().is_none() {
-        return Err(Fault::InvalidToken(TokenRefused::NoClient));
     }
-    let consumer = token.consumer();
-    let on_trial = api.lifecycle == lifecycle::State::Prototyped;
-    let subscription = match &consumer {
-        Some(consumer) if consumer.application.broken.is_some() => return Err(Fault::ApiNotReady),
-        Some(consumer) => {
-            let found = plan.subscription(&consumer.application.name, &api.id);
-            if on_trial { None } else { Some(usable(found, consumer.key_type)?) }
-        }
-        None if on_trial => None,
-        None => return Err(Fault::NotSubscribed),
-    };
+    check_kind(&matched, &caller)?;
+    let consumer = caller.consumer();
+    let subscription = subscription(plan, &matched, &caller, consumer.as_deref())?;
+    restrict(&caller, consumer.as_deref(), received)?;
     let scopes = &matched.operation().scopes;
-    let has = |scope: &Arc<str>| token.claims().scopes.iter().any(|had| **had == **scope);
-    if !scopes.is_empty() && !scopes.iter().any(has) {
+    if !scopes.is_empty() && !scopes.iter().any(|scope| has(&matched, &caller, scope)) {
         return Err(Fault::MissingScope { scopes: scopes.join(" ") });
     }
-    let key_type = consumer.as_ref().map_or(KeyType::Production, |consumer| consumer.key_type);
+    let key_type = caller.key_type();
     let endpoint = match key_type {
-        KeyType::Production => home.production.as_ref().ok_or("production"),
-        KeyType::Sandbox => home.sandbox.as_ref().ok_or("sandbox"),
+        Some(KeyType::Production) => home.production.as_ref().ok_or("production"),
+        Some(KeyType::Sandbox) => home.sandbox.as_ref().ok_or("sandbox"),
+        // A person with a password has no key of either type.
+        None => home.production.as_ref().or(home.sandbox.as_ref()).ok_or("production"),
     };
     let endpoint = endpoint.map_err(|key_type| Fault::NoEndpoint { key_type })?;
     Ok(Permit { matched, caller, consumer, subscription, endpoint, variant: None })
+}
+
+/// Whether the operation is for this kind of caller, and the token for this API.
+fn check_kind(matched: &Matched<'_>, caller: &Caller) -> Result<(), Fault> {
+    if let Some(token) = caller.token() {
+        if token.consumer_key().is_none() {
+            return Err(Fault::InvalidToken(TokenRefused::NoClient));
+        }
+        let audiences = &matched.api().security.audiences;
+        let named = |wanted: &str| token.claims().audience.iter().any(|named| *named == *wanted);
+        if !audiences.is_empty() && !audiences.iter().any(|wanted| named(wanted)) {
+            return Err(Fault::WrongAudience);
+        }
+    }
+    match matched.operation().wants {
+        Wants::Application if caller.is_person() => Err(Fault::WrongTokenType),
+        Wants::User if !caller.is_person() => Err(Fault::WrongTokenType),
+        Wants::Any | Wants::Application | Wants::User | Wants::Nobody => Ok(()),
+    }
+}
+
+/// The subscription of the application that calls, where one is needed. Certificates and passwords
+/// stand for no application.
+fn subscription<'g>(
+    plan: &'g Plan,
+    matched: &Matched<'g>,
+    caller: &Caller,
+    consumer: Option<&ConsumerPlan>,
+) -> Result<Option<&'g Arc<SubscriptionPlan>>, Fault> {
+    let api = matched.api();
+    let free = api.subscriptionless || api.lifecycle == lifecycle::State::Prototyped;
+    let Some(consumer) = consumer else {
+        let is_for_application = caller.token().is_some() || caller.api_key().is_some();
+        return if is_for_application && !free { Err(Fault::NotSubscribed) } else { Ok(None) };
+    };
+    if consumer.application.broken.is_some() {
+        return Err(Fault::ApiNotReady);
+    }
+    let found = plan.subscription(&consumer.application.name, &api.id);
+    if free && found.is_none() {
+        return Ok(None);
+    }
+    usable(found, consumer.key_type).map(Some)
+}
+
+/// Whether the credential, and the application that has it, may be used from where the call comes.
+fn restrict(
+    caller: &Caller,
+    consumer: Option<&ConsumerPlan>,
+    received: &Received,
+) -> Result<(), Fault> {
+    let of_application = consumer.and_then(|it| it.application.restriction.as_deref());
+    for restriction in caller.restrictions().chain(of_application) {
+        if restriction.is_empty() {
+            continue;
+        }
+        let fields = [ORIGIN, REFERER].into_iter();
+        let fields = fields.flat_map(|name| received.headers.get_all(name));
+        // What is no plain text names no page.
+        let pages = fields.map(|value| value.to_str().unwrap_or_default());
+        restriction.check(received.peer.client, pages).map_err(|unfit| {
+            Fault::Restricted(match unfit {
+                Unfit::Address => NotThere::Address,
+                Unfit::Page => NotThere::Page,
+            })
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether one of the credentials that were asked for gives this scope.
+fn has(matched: &Matched<'_>, caller: &Caller, scope: &str) -> bool {
+    let token =
+        caller.token().is_some_and(|token| token.claims().scopes.iter().any(|had| *had == *scope));
+    let key = || caller.api_key().is_some_and(|key| key.scopes.iter().any(|had| **had == *scope));
+    let certificate = || {
+        caller.certificate().is_some_and(|rights| rights.scopes.iter().any(|had| **had == *scope))
+    };
+    let person = || {
+        let defined = matched.api().scopes.iter().find(|(name, _)| **name == *scope);
+        let roles = defined.map_or(&[][..], |(_, roles)| roles);
+        caller.person().is_some_and(|person| {
+            person.roles.iter().any(|had| roles.iter().any(|role| **role == **had))
+        })
+    };
+    token || key() || certificate() || person()
 }
 
 /// The subscription, if its state lets it be used.
@@ -137,9 +219,23 @@ impl<'g> Permit<'g> {
         self.consumer.as_ref().map(|consumer| &consumer.application)
     }
 
-    /// The type of the key that the token was got with.
+    /// The type of the key that the credential is or was got with.
     pub fn key_type(&self) -> Option<KeyType> {
-        self.consumer.as_ref().map(|consumer| consumer.key_type)
+        self.caller.key_type()
+    }
+
+    /// Whether a field called `name` (in lower case) holds a credential that was for the gateway.
+    pub fn takes(&self, name: &str) -> bool {
+        !self.matched.is_open() && is_for_gateway(&self.matched.api().security, name)
+    }
+
+    /// What such a field holds besides, for the backend.
+    pub fn left_over(&self, received: &Received) -> Option<(&'g HeaderName, String)> {
+        if self.matched.is_open() {
+            return None;
+        }
+        let security = &self.matched.api().security;
+        Some((&security.header, left_over(&received.headers, security)?))
     }
 
     /// The subscription that is used, where one is needed.

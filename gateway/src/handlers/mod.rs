@@ -5,12 +5,14 @@ mod authorize;
 mod choose;
 mod cors;
 mod draw;
+mod metadata;
 mod mirror;
 mod throttle;
 
-pub use authenticate::{Caller, Seen, ask, authenticate};
+pub use authenticate::{Asks, Caller, Means, Seen, ask, authenticate};
 pub use authorize::{CopyPermit, Permit, authorize};
 pub use choose::choose;
 pub use cors::{Shared, Sharing, check_socket, share};
+pub use metadata::{asked_about, describe, place};
 pub use mirror::mirror;
 pub use throttle::{Admission, Fields, admit};

@@ -23,6 +23,8 @@ const USUAL_BYTES: usize = 128;
 #[derive(Debug)]
 pub struct Admission {
     subscription: Option<Hold>,
+    /// Of those who show a certificate.
+    certificate: Option<Hold>,
     application: Option<Hold>,
 }
 
@@ -35,12 +37,16 @@ pub struct Fields {
 
 /// Asks the limits. What they say about themselves goes into `fields`, also when one refuses.
 pub fn admit(permit: &Permit<'_>, now_us: u64, fields: &mut Fields) -> Result<Admission, Fault> {
-    let subscription = permit.subscription().map(|subscription| &subscription.meter);
-    let application = permit.application().map(|application| &application.meter);
-    let admission = hold(subscription, application, now_us);
+    let meters = Meters {
+        subscription: permit.subscription().map(|subscription| &subscription.meter),
+        certificate: permit.caller().certificate().map(|rights| &rights.meter),
+        application: permit.application().map(|application| &application.meter),
+    };
+    let admission = hold(meters, now_us);
     for (meter, quota, burst) in [
-        (subscription, "subscription", "subscription-burst"),
-        (application, "application", "application-burst"),
+        (meters.subscription, "subscription", "subscription-burst"),
+        (meters.certificate, "certificate", "certificate-burst"),
+        (meters.application, "application", "application-burst"),
     ] {
         let Some(meter) = meter.filter(|meter| !meter.is_unlimited()) else { continue };
         let state = meter.state(now_us);
@@ -50,11 +56,15 @@ pub fn admit(permit: &Permit<'_>, now_us: u64, fields: &mut Fields) -> Result<Ad
     admission
 }
 
-fn hold(
-    subscription: Option<&Arc<Meter>>,
-    application: Option<&Arc<Meter>>,
-    now_us: u64,
-) -> Result<Admission, Fault> {
+/// What limits a call.
+#[derive(Clone, Copy, Default)]
+struct Meters<'m> {
+    subscription: Option<&'m Arc<Meter>>,
+    certificate: Option<&'m Arc<Meter>>,
+    application: Option<&'m Arc<Meter>>,
+}
+
+fn hold(meters: Meters<'_>, now_us: u64) -> Result<Admission, Fault> {
     let refused = |quota, burst| {
         move |full: Full| Fault::Throttled {
             limit: if full.limit == LimitKind::Quota { quota } else { burst },
@@ -62,29 +72,31 @@ fn hold(
         }
     };
     let take = |meter: Option<&Arc<Meter>>| meter.map(|meter| meter.hold(now_us)).transpose();
-    let subscription =
-        take(subscription).map_err(refused(Limit::Subscription, Limit::SubscriptionBurst))?;
-    // Leaving here drops the hold above, and it gives its room back.
+    let narrow = || refused(Limit::Subscription, Limit::SubscriptionBurst);
+    let subscription = take(meters.subscription).map_err(narrow())?;
+    // Leaving here drops the holds above, and they give their room back.
+    let certificate = take(meters.certificate).map_err(narrow())?;
     let application =
-        take(application).map_err(refused(Limit::Application, Limit::ApplicationBurst))?;
-    Ok(Admission { subscription, application })
+        take(meters.application).map_err(refused(Limit::Application, Limit::ApplicationBurst))?;
+    Ok(Admission { subscription, certificate, application })
 }
 
 impl Admission {
     /// Makes the call count; to be said once the backend has the request.
     pub fn settle(self) {
-        self.subscription.into_iter().chain(self.application).for_each(Hold::settle);
+        let narrow = self.subscription.into_iter().chain(self.certificate);
+        narrow.chain(self.application).for_each(Hold::settle);
     }
 
     /// Whether any limit was asked.
     pub const fn is_bound(&self) -> bool {
-        self.subscription.is_some() || self.application.is_some()
+        self.subscription.is_some() || self.certificate.is_some() || self.application.is_some()
     }
 
     /// Whether a quota was used up and the call passes all the same.
     pub fn over_quota(&self) -> bool {
         let over = |hold: &Option<Hold>| hold.as_ref().is_some_and(Hold::over_quota);
-        over(&self.subscription) || over(&self.application)
+        over(&self.subscription) || over(&self.certificate) || over(&self.application)
     }
 }
 
@@ -143,12 +155,17 @@ mod tests {
         Arc::new(Meter::new(MeterConfig { rate, quota, stop_on_quota: true }))
     }
 
+    fn both<'m>(subscription: &'m Arc<Meter>, application: &'m Arc<Meter>) -> Meters<'m> {
+        let (subscription, application) = (Some(subscription), Some(application));
+        Meters { subscription, application, certificate: None }
+    }
+
     /// Makes `calls` calls at once and names what became of each: "ok" or the number.
     #[track_caller]
     fn check(subscription: &str, application: &str, calls: usize, expected: &str) {
         let (subscription, application) = (meter(subscription), meter(application));
         let said: Vec<String> = (0..calls)
-            .map(|_| match hold(Some(&subscription), Some(&application), NOW_US) {
+            .map(|_| match hold(both(&subscription, &application), NOW_US) {
                 Ok(admission) => {
                     admission.settle();
                     "ok".to_owned()
@@ -176,16 +193,17 @@ mod tests {
     #[test]
     fn a_refused_call_takes_no_room_from_the_other_limits() {
         let (subscription, application) = (meter("2/60"), meter("1/60"));
-        hold(Some(&subscription), Some(&application), NOW_US).unwrap().settle();
-        hold(Some(&subscription), Some(&application), NOW_US).unwrap_err();
+        hold(both(&subscription, &application), NOW_US).unwrap().settle();
+        hold(both(&subscription, &application), NOW_US).unwrap_err();
         assert_eq!(subscription.state(NOW_US).quota.unwrap().remaining, 1);
     }
 
     #[test]
     fn an_unsettled_call_gives_its_room_back() {
         let limit = meter("1/60");
-        drop(hold(Some(&limit), None, NOW_US).unwrap());
-        assert!(hold(Some(&limit), None, NOW_US).is_ok());
+        let alone = Meters { subscription: Some(&limit), ..Meters::default() };
+        drop(hold(alone, NOW_US).unwrap());
+        assert!(hold(alone, NOW_US).is_ok());
     }
 
     #[test]

@@ -131,10 +131,7 @@ impl Facts<'_> {
             Variable::OperationPath => &permit.matched().operation().path,
             Variable::ApplicationName => application.map_or("", |application| &application.name),
             Variable::ApplicationOwner => application.map_or("", |application| &application.owner),
-            Variable::UserName => {
-                let token = permit.caller().token();
-                token.and_then(|token| token.claims().subject.as_deref()).unwrap_or_default()
-            }
+            Variable::UserName => permit.caller().user(),
             Variable::SubscriptionTier => {
                 permit.subscription().map_or("", |subscription| &subscription.tier)
             }

@@ -19,11 +19,11 @@ use crate::access_log::AccessLog;
 use crate::bearer::Bearers;
 use crate::caretaker::{checking, resolving};
 use crate::cells::{Cells, Collector};
-use crate::credentials::Revocations;
+use crate::credentials::{Proofs, Revocations};
 use crate::generation::Current;
 use crate::overload::Memory;
 use crate::proxies::{NetworkError, Proxies};
-use crate::rpc::{introspection, missing_keys, token_endpoint};
+use crate::rpc::{introspection, missing_keys, passwords, token_endpoint};
 use crate::servers::Registry;
 use crate::usage::Recording;
 use crate::watched::Watched;
@@ -43,6 +43,10 @@ pub struct WorkerContext {
     pub token_endpoint: token_endpoint::Handle,
     /// The way to issuers that have to be asked about tokens.
     pub introspection: introspection::Handle,
+    /// The way to who knows names and passwords.
+    pub passwords: passwords::Handle,
+    /// Proofs of keys that were used.
+    pub proofs: Arc<Proofs>,
     /// Who hears of keys that are not known.
     pub missing_keys: missing_keys::Handle,
     /// Tokens that backends are shown.

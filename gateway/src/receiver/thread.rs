@@ -24,7 +24,7 @@ use crate::bearer;
 use crate::cells::Cells;
 use crate::compression::Encoders;
 use crate::copies::Copies;
-use crate::credentials::Tokens;
+use crate::credentials::{People, Tokens};
 use crate::overload::{Gate, Memory};
 use crate::proxies::Proxies;
 use crate::received::Bounds;
@@ -159,6 +159,9 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         recorder: context.recording.recorder(),
         token_endpoint: context.token_endpoint.clone(),
         introspection: context.introspection.clone(),
+        passwords: context.passwords.clone(),
+        proofs: Arc::clone(&context.proofs),
+        people: People::new(chassis::random::bytes()),
         missing_keys: context.missing_keys.clone(),
         bearers: bearer::Known::of(context.bearers.clone()),
         names: Names::new(chassis::random::bytes()),

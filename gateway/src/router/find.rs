@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use plan::{ApiPlan, Asked, Hit, MirrorPlan, OperationMatch, OperationPlan, Plan};
+use plan::{ApiPlan, Asked, Hit, MirrorPlan, OperationMatch, OperationPlan, Plan, Wants};
 use turnpike_proto::config::v1::lifecycle::State;
 
 use crate::fault::Fault;
@@ -139,7 +139,7 @@ impl<'g> Matched<'g> {
 
     /// Whether anybody may call it.
     pub fn is_open(&self) -> bool {
-        self.operation.open || self.api.is_open()
+        self.operation.wants == Wants::Nobody || self.api.is_open()
     }
 }
 

@@ -3,6 +3,7 @@
 //! One file per service, and the only place besides the disk where messages of `proto` are made
 //! and read. The calls run on the second runtime; a worker reaches it through a bounded lane.
 
+mod asker;
 pub mod collector;
 pub mod control_plane;
 mod error;
@@ -10,7 +11,9 @@ pub mod introspection;
 pub mod key_manager;
 pub mod missing_keys;
 mod outage;
+pub mod passwords;
 pub mod token_endpoint;
 
+pub use asker::{Handle, Inquiry, Unanswered};
 pub use error::RpcError;
 pub use outage::Outage;

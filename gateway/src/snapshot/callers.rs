@@ -1,21 +1,18 @@
 //! Whose certificates are believed of callers?
 //!
-//! Of those that an authority in the operator's file has signed, and of those that an authority of
-//! the plan has: both are asked at each handshake, so that a listener follows either.
+//! Of those that an authority in the operator's file has signed, of those that an authority of the plan
+//! has, and of callers that the plan knows one by one: all are asked at each handshake, so that a
+//! listener follows them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use plan::Plan;
+use plan::{ClientAuthority, Plan};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 /// Verifies the certificates of callers.
@@ -27,8 +24,9 @@ pub struct Callers {
 }
 
 struct Published {
-    authorities: Vec<CertificateDer<'static>>,
-    verifier: Arc<dyn ClientCertVerifier>,
+    authorities: Vec<Arc<ClientAuthority>>,
+    /// The digests of keys that are known one by one, in order.
+    keys: Vec<[u8; 32]>,
 }
 
 impl Callers {
@@ -39,32 +37,25 @@ impl Callers {
         Self { mandatory, file, published: ArcSwapOption::empty(), provider }
     }
 
-    /// Believes the authorities of `plan` from now on.
+    /// Believes the authorities of `plan`, and the callers that it knows, from now on.
     pub(super) fn follow(&self, plan: &Plan) {
-        let before = self.published.load();
-        let same = |before: &Arc<Published>| plan.client_authorities().eq(&before.authorities);
-        if before.as_ref().map_or_else(|| plan.client_authorities().next().is_none(), same) {
-            return;
-        }
         let authorities: Vec<_> = plan.client_authorities().cloned().collect();
-        let mut roots = RootCertStore::empty();
-        // The plan holds nothing that could not be added.
-        roots.add_parsable_certificates(authorities.iter().cloned());
-        if roots.is_empty() {
-            self.published.store(None);
+        let mut keys: Vec<_> = plan.caller_keys().copied().collect();
+        keys.sort_unstable();
+        let before = self.published.load();
+        if before.as_ref().is_some_and(|it| it.authorities == authorities && it.keys == keys) {
             return;
         }
-        let provider = Arc::clone(&self.provider);
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        match builder.build() {
-            Ok(verifier) => {
-                self.published.store(Some(Arc::new(Published { authorities, verifier })));
-            }
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "authorities of callers cannot be used, the earlier stay");
-            }
-        }
+        self.published.store(Some(Arc::new(Published { authorities, keys })));
+    }
+}
+
+impl Published {
+    /// Whether the certificate is known by its key. That its holder has the key, the handshake shows.
+    fn knows(&self, certificate: &CertificateDer<'_>) -> bool {
+        !self.keys.is_empty()
+            && plan::key_digest(certificate)
+                .is_some_and(|digest| self.keys.binary_search(&digest).is_ok())
     }
 }
 
@@ -85,9 +76,13 @@ impl ClientCertVerifier for Callers {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let published = self.published.load();
-        let published = published.as_ref().map(|published| &published.verifier);
+        let published = published.as_ref();
+        if published.is_some_and(|published| published.knows(certificate)) {
+            return Ok(ClientCertVerified::assertion());
+        }
+        let authorities = published.map_or(&[][..], |published| &published.authorities);
         let mut refused = Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        for verifier in published.into_iter().chain(&self.file) {
+        for verifier in authorities.iter().map(|one| one.verifier()).chain(&self.file) {
             match verifier.verify_client_cert(certificate, intermediates, now) {
                 Ok(verified) => return Ok(verified),
                 Err(error) => refused = error,

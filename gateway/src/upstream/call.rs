@@ -45,7 +45,9 @@
 //! With an admission of one's own making:
 //!
 //! ```compile_fail,E0451
-//! let admission = gateway::handlers::Admission { subscription: None, application: None };
+//! let admission = gateway::handlers::Admission {
+//!     subscription: None, certificate: None, application: None,
+//! };
 //! ```
 
 use std::rc::Rc;

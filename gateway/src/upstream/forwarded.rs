@@ -15,12 +15,9 @@ use crate::received::Received;
 
 /// Fields of our own, and which of the client's may go on.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one thing that is so or not")]
 pub(super) struct Forwarded {
     peer: Rc<str>,
     said: Said,
-    /// Whether the client showed a credential to the gateway, which is for the gateway alone.
-    pub(super) hides_credential: bool,
     /// Whether the trace goes on under a span of our own.
     pub(super) traced: bool,
     /// Whether a body follows that may be waited for.
@@ -109,7 +106,6 @@ impl Forwarded {
         Self {
             peer: Rc::clone(&received.peer.text),
             said,
-            hides_credential: false,
             traced: false,
             expects: false,
             is_copy: trusted && received.headers.contains_key(MIRRORED),
@@ -134,7 +130,6 @@ impl Forwarded {
     /// Whether the client's field called `name` (in lower case) may go on.
     pub(super) fn passes(&self, name: &str) -> bool {
         match name {
-            "authorization" => !self.hides_credential,
             "traceparent" | "tracestate" => !self.traced,
             "expect" => self.expects,
             _ => !is_identity(name),

@@ -57,7 +57,6 @@ impl<'a> Request<'a> {
         body: &Body,
     ) -> Self {
         let mut forwarded = Forwarded::of(received, &worker.proxies);
-        forwarded.hides_credential = permit.caller().token().is_some();
         let has_body = !body.is_empty();
         let waits = account.intake().filter(|intake| has_body && intake.asks()).cloned();
         forwarded.expects = waits.is_some();
@@ -180,8 +179,10 @@ impl<'a> Request<'a> {
         let slash = if server.base.is_empty() && !rest.starts_with('/') { "/" } else { "" };
         let prefix = if slash.is_empty() { server.base.as_str() } else { slash };
         let [for_list, proto, host, name] = self.forwarded.added(&self.name);
+        // What was shown beside the gateway's own credential.
+        let left = self.permit.left_over(self.received);
         let none: (&str, &[u8]) = ("", &[]);
-        let mut added = [for_list, proto, host, name, none, none, none, none, none, none];
+        let mut added = [for_list, proto, host, name, none, none, none, none, none, none, none];
         let trace = self.traceparent.as_ref().map(|trace| ("traceparent", trace.as_bytes()));
         let standard = self.forwarded.standard_field();
         let standard = standard.map(|standard| ("forwarded", standard.as_bytes()));
@@ -200,6 +201,10 @@ impl<'a> Request<'a> {
                 count += 1;
             }
         }
+        if let (Some((name, left)), Some(place)) = (&left, added.get_mut(count)) {
+            *place = (name.as_str(), left.as_bytes());
+            count += 1;
+        }
         let facts = Facts { received: self.received, permit: self.permit, name: &self.name };
         let policies = self.permit.matched().operation().policies.as_deref();
         let policies = policies.map(|policies| RequestRules::new(&policies.request, facts));
@@ -212,7 +217,7 @@ impl<'a> Request<'a> {
             prefix,
             target: &target,
             host: &server.authority,
-            passes: &|name| self.forwarded.passes(name),
+            passes: &|name| self.forwarded.passes(name) && !self.permit.takes(name),
             upgrades: self.handshake.is_some(),
             added: added.get(..count).unwrap_or(&added),
             rules: fields.rules(),

@@ -12,11 +12,15 @@ mod backend_tls;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod callers;
+#[cfg(test)]
 mod compression;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod cors;
+#[cfg(test)]
+mod credentials;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]

@@ -84,7 +84,13 @@ async fn a_call_without_token_is_challenged() {
     let stand = stand("UNBLOCKED").await;
     let answer = stand.call("GET /orders/1.0/echo", "", "").await;
     assert_eq!(answer.fault(), "401 900902");
-    assert_eq!(answer.field("www-authenticate"), Some("bearer realm=\"turnpike\""));
+    assert_eq!(
+        answer.field("www-authenticate"),
+        Some(
+            "bearer realm=\"turnpike\", resource_metadata=\
+             \"http://api.example/.well-known/oauth-protected-resource/orders/1.0\""
+        )
+    );
     let answer = stand.call("GET /orders/1.0/echo", "authorization: Basic x\r\n", "").await;
     assert_eq!(answer.fault(), "401 900902");
     let twice = "authorization: Bearer x\r\nauthorization: Bearer y\r\n";

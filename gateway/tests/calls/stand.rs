@@ -12,7 +12,7 @@ use gateway::credentials::{self, Revocations};
 use gateway::generation::{Current, Generation, ResidentKeys};
 use gateway::overload::{self, Memory, Overload};
 use gateway::receiver::{self, Listen, Serving, Settings, WorkerContext};
-use gateway::rpc::{introspection, missing_keys, token_endpoint};
+use gateway::rpc::{introspection, missing_keys, passwords, token_endpoint};
 use gateway::sender;
 use gateway::servers::Registry;
 use gateway::snapshot::Certificates;
@@ -95,6 +95,8 @@ impl Stand {
             store: Arc::clone(&store),
             token_endpoint: token_endpoint::Handle::off(),
             introspection: introspection::Handle::off(),
+            passwords: passwords::Handle::off(),
+            proofs: Arc::default(),
             missing_keys: missing_keys::Handle::off(),
             bearers: Bearers::start(
                 Arc::clone(&current),

@@ -17,16 +17,16 @@ use tokio_rustls::client::TlsStream;
 use crate::stand::{LIMIT, OPEN, Stand, request};
 
 /// A caller with certificates of an authority that nobody knows beforehand.
-struct Stranger(TempDir);
+pub(crate) struct Stranger(TempDir);
 
 impl Stranger {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         chassis::pki::development(folder.path(), &["caller"]).unwrap();
         Self(folder)
     }
 
-    fn read(&self, file: &str) -> String {
+    pub(crate) fn read(&self, file: &str) -> String {
         std::fs::read_to_string(self.0.path().join(file)).unwrap()
     }
 
@@ -41,7 +41,7 @@ impl Stranger {
 }
 
 /// A client that believes the stand and shows the certificate of `caller`, its authority's too.
-fn client(stand: &Stand, caller: Option<&Stranger>) -> Arc<ClientConfig> {
+pub(crate) fn client(stand: &Stand, caller: Option<&Stranger>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     let authority = stand.authority().replace("\n    ", "\n");
     roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
@@ -61,7 +61,7 @@ fn client(stand: &Stand, caller: Option<&Stranger>) -> Arc<ClientConfig> {
     })
 }
 
-async fn connect(
+pub(crate) async fn connect(
     stand: &Stand,
     config: &Arc<ClientConfig>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
@@ -83,7 +83,7 @@ async fn call(stand: &Stand, config: &Arc<ClientConfig>, fields: &str) -> Option
     (read.is_ok() && heard.starts_with("HTTP/1.1 200")).then_some(heard)
 }
 
-fn asks(asked: Asked, told: Told) -> impl FnOnce(&mut Settings) {
+pub(crate) fn asks(asked: Asked, told: Told) -> impl FnOnce(&mut Settings) {
     move |settings| {
         settings.receiver.client_certificates = asked;
         settings.receiver.forward_client_certificate = told;

@@ -8,8 +8,9 @@ use turnpike_proto::admin::v1::apply_server::Apply;
 use turnpike_proto::admin::v1::gateways_server::Gateways;
 use turnpike_proto::admin::v1::publish_server::Publish;
 use turnpike_proto::admin::v1::{
-    ApplyRequest, ApplyResponse, GenerateKeyRequest, GenerateKeyResponse, ListGatewaysRequest,
-    ListGatewaysResponse, WaitRequest, WaitResponse, wait_for,
+    ApplyRequest, ApplyResponse, GenerateApiKeyRequest, GenerateApiKeyResponse, GenerateKeyRequest,
+    GenerateKeyResponse, ListGatewaysRequest, ListGatewaysResponse, RevokeApiKeyRequest,
+    RevokeApiKeyResponse, WaitRequest, WaitResponse, wait_for,
 };
 
 use crate::edge::desk::{ApplyOptions, Desk, wait_limit};
@@ -64,6 +65,25 @@ impl ApplicationKeys for Desk {
     ) -> Result<Response<GenerateKeyResponse>, Status> {
         let made = self.generate_key(request.into_inner()).await;
         made.map(Response::new).map_err(|error| status::of(&error))
+    }
+
+    async fn generate_api_key(
+        &self,
+        request: Request<GenerateApiKeyRequest>,
+    ) -> Result<Response<GenerateApiKeyResponse>, Status> {
+        let request = request.into_inner();
+        let refuse = |_| Status::invalid_argument("`lifetime` is not a span of time");
+        let lifetime = request.lifetime.map(Duration::try_from).transpose().map_err(refuse)?;
+        let made = self.generate_api_key(request, lifetime).await;
+        made.map(Response::new).map_err(|error| status::of(&error))
+    }
+
+    async fn revoke_api_key(
+        &self,
+        request: Request<RevokeApiKeyRequest>,
+    ) -> Result<Response<RevokeApiKeyResponse>, Status> {
+        let revoked = self.revoke_api_key(request.into_inner()).await;
+        revoked.map(Response::new).map_err(|error| status::of(&error))
     }
 }
 

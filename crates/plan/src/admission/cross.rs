@@ -11,7 +11,7 @@ use turnpike_proto::config::v1::{
 
 use crate::compile::{
     CertificateForm, Named, TokenPattern, check_access, check_pair, compile_api,
-    compile_certificate, compile_product, read_private_key,
+    compile_certificate, compile_product, compile_security, read_private_key,
 };
 use crate::objects::{Objects, Reference, claims, is_built_in, or_default, references};
 use crate::problem::{At, Problems, did_you_mean, nearest};
@@ -50,7 +50,7 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
                     _ => None,
                 }
             };
-            compile_product(key, product, &members, &mut problems);
+            compile_product(key, product, &members, Named::among(after), &mut problems);
         }
         Some(Any::Certificate(certificate)) => {
             let form = compile_certificate(certificate, &mut Problems::default());
@@ -64,11 +64,35 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
                 problems.add_at("spec.keySecret", reason, "");
             }
         }
-        Some(Any::Api(api)) => check_backends(after, api, &mut problems),
+        Some(Any::Api(api)) => {
+            check_backends(after, api, &mut problems);
+            check_callers(after, api, &mut problems);
+        }
         Some(Any::KeyManager(one)) => check_patterns(after, key, one, &mut problems),
         _ => {}
     }
     problems.into_list()
+}
+
+/// Whether the certificates and tiers of callers are what they should be.
+fn check_callers(after: &Objects, api: &Api, problems: &mut Problems) {
+    let Some(spec) = api.spec.as_ref() else { return };
+    let root = At::ROOT;
+    let at = root.name("spec");
+    let at = at.name("security");
+    let security = spec.security.as_ref();
+    let mut alone = Problems::default();
+    compile_security(security, Named::NONE, &at, &mut alone);
+    if !alone.is_empty() {
+        return;
+    }
+    let mut found = Problems::default();
+    compile_security(security, Named::among(after), &at, &mut found);
+    for problem in found.into_list() {
+        if !problems.has(&problem.field) {
+            problems.add_at(&problem.field, problem.reason, problem.suggestion);
+        }
+    }
 }
 
 /// Whether the certificates and secrets that an API's endpoints name are what they should be. What

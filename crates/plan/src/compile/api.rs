@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use turnpike_proto::config::v1::api_type::Type as ApiType;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
-use turnpike_proto::config::v1::security::{Required, Scheme};
-use turnpike_proto::config::v1::{Api, ApiSpec, Definition, Security};
+use turnpike_proto::config::v1::{Api, ApiSpec, Definition};
 
 use super::alike::Alike;
 use super::backend::{EndpointPlan, compile_endpoint};
@@ -19,11 +18,12 @@ use super::named::Named;
 use super::operation::{Caching, OperationPlan, compile_operations};
 use super::policies::Kept;
 use super::request_limits::{RequestLimitsPlan, compile_request_limits};
+use super::security::{ScopeRoles, SecurityPlan, compile_scopes, compile_security};
 use super::variant::{VariantsPlan, compile_variants};
 use super::wire::wired;
 use crate::problem::{At, Problems, shown};
 use crate::resource::{ResourceKey, is_name};
-use crate::router::{Asked, Bare, Match, Trie, check_context};
+use crate::router::{Asked, Bare, Match, Trie, check_context, served_paths};
 
 /// The longest definition, in bytes.
 pub(crate) const MAX_DEFINITION_BYTES: usize = 4 * 1024 * 1024;
@@ -51,7 +51,11 @@ pub struct ApiPlan {
     /// Where it is in its life.
     pub lifecycle: Lifecycle,
     /// Which credentials are asked for.
-    pub security: SecurityPlan,
+    pub security: Arc<SecurityPlan>,
+    /// Whether every application may call without a subscription.
+    pub subscriptionless: bool,
+    /// Which people have its scopes.
+    pub scopes: ScopeRoles,
     /// The key managers whose tokens are accepted, by name.
     pub key_managers: Vec<Arc<str>>,
     /// The tiers on offer, by name.
@@ -87,15 +91,6 @@ pub(super) struct Place<'s> {
     pub(super) gateways: &'s [String],
 }
 
-/// Which credentials an API asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecurityPlan {
-    /// The kinds of credential.
-    pub schemes: Vec<Scheme>,
-    /// Whether each of them is asked for, or one is enough.
-    pub all: bool,
-}
-
 /// What became of a method and a path below an API.
 #[derive(Clone, Debug)]
 pub enum OperationMatch<'p> {
@@ -120,7 +115,9 @@ impl ApiPlan {
             owner: place.owner.into(),
             kind: ApiType::Http,
             lifecycle: place.lifecycle,
-            security: SecurityPlan { schemes: vec![Scheme::Oauth2], all: false },
+            security: SecurityPlan::usual(),
+            subscriptionless: false,
+            scopes: ScopeRoles::new(),
             key_managers: Vec::new(),
             tiers: Vec::new(),
             gateways: names_or(place.gateways, "default"),
@@ -139,7 +136,12 @@ impl ApiPlan {
 
     /// Whether anybody may call it.
     pub fn is_open(&self) -> bool {
-        self.security.schemes.contains(&Scheme::None)
+        self.security.is_open()
+    }
+
+    /// The path below which it is served, with its version.
+    pub fn served_at(&self) -> String {
+        served_paths(&self.context, &self.version, false).0
     }
 
     /// Whether it is on gateways at all: CREATED is not yet and RETIRED no more.
@@ -172,6 +174,16 @@ impl ApiPlan {
             if let Some(old) = old.mirrors.iter().find(|old| old.endpoint == new.endpoint) {
                 new.endpoint.clone_from(&old.endpoint);
             }
+        }
+        self.count_on(old)
+    }
+
+    /// Goes on counting the calls of those who show certificates.
+    pub(crate) fn count_on(mut self, old: &Self) -> Self {
+        if let Some(new) = Arc::get_mut(&mut self.security)
+            && let (Some(new), Some(old)) = (new.callers.as_mut(), old.security.callers.as_ref())
+        {
+            new.count_on(old);
         }
         self
     }
@@ -254,7 +266,8 @@ pub(crate) fn compile_api(
     }
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     let variants = compile_variants(spec.variants.as_ref(), named, &at.name("variants"), problems);
-    let security = compile_security(spec.security.as_ref(), &at.name("security"), problems);
+    let security = compile_security(spec.security.as_ref(), named, &at.name("security"), problems);
+    let scopes = compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     let limits = compile_request_limits(spec.limits.as_ref(), kind, &at.name("limits"), problems);
     let lifecycle = compile_lifecycle(spec, &at, problems);
     let (production, sandbox) = compile_endpoints(spec, lifecycle, named, &at, problems);
@@ -285,6 +298,8 @@ pub(crate) fn compile_api(
         kind,
         lifecycle,
         security,
+        subscriptionless: spec.subscriptionless,
+        scopes,
         key_managers: names_or(&spec.key_managers, "resident"),
         tiers: names_or(&spec.tiers, "Unlimited"),
         gateways: names_or(&spec.gateways, "default"),
@@ -355,38 +370,6 @@ fn check_definition(definition: Option<&Definition>, at: &At<'_>, problems: &mut
             format!("it has {} bytes, at most {MAX_DEFINITION_BYTES}", definition.text.len());
         problems.add(&at.name("text"), reason, "leave out examples, or split the interface");
     }
-}
-
-pub(super) fn compile_security(
-    security: Option<&Security>,
-    at: &At<'_>,
-    problems: &mut Problems,
-) -> SecurityPlan {
-    let mut plan = SecurityPlan { schemes: Vec::new(), all: false };
-    if let Some(security) = security {
-        let here = at.name("schemes");
-        for (index, number) in security.schemes.iter().enumerate() {
-            match Scheme::try_from(*number) {
-                Ok(scheme) if plan.schemes.contains(&scheme) => {
-                    problems.add(&here.index(index), "the scheme stands twice", "keep one of them");
-                }
-                Ok(scheme) => plan.schemes.push(scheme),
-                Err(_) => problems.add(&here.index(index), unknown(*number), ""),
-            }
-        }
-        if plan.schemes.len() > 1 && plan.schemes.contains(&Scheme::None) {
-            let suggestion = "leave out `none`, or everything else";
-            problems.add(&here, "`none` stands alone", suggestion);
-        }
-        match Required::try_from(security.required) {
-            Ok(required) => plan.all = required == Required::All,
-            Err(_) => problems.add(&at.name("required"), unknown(security.required), ""),
-        }
-    }
-    if plan.schemes.is_empty() {
-        plan.schemes.push(Scheme::Oauth2);
-    }
-    plan
 }
 
 fn compile_lifecycle(spec: &ApiSpec, at: &At<'_>, problems: &mut Problems) -> Lifecycle {

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use sha2::{Digest as _, Sha256};
 use turnpike_proto::config::v1::certificate_spec::Use;
 use turnpike_proto::config::v1::{Certificate, CertificateSpec};
 use x509_parser::extensions::GeneralName;
@@ -19,6 +24,7 @@ use super::host::parse_host;
 use crate::problem::{At, Problems};
 
 const MAX_CHAIN: usize = 16;
+const MAX_CRLS_BYTES: usize = 4 * 1024 * 1024;
 
 /// A certificate for listeners with its key, chosen by server name.
 pub struct ListenerCertificate {
@@ -45,6 +51,79 @@ impl fmt::Debug for ListenerCertificate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority(pub(crate) Vec<CertificateDer<'static>>);
 
+/// An authority that signs certificates of callers, with what it has revoked.
+pub struct ClientAuthority {
+    certificates: Vec<CertificateDer<'static>>,
+    crls: Vec<CertificateRevocationListDer<'static>>,
+    verifier: Arc<dyn ClientCertVerifier>,
+}
+
+impl ClientAuthority {
+    fn new(
+        certificates: Vec<CertificateDer<'static>>,
+        crls: Vec<CertificateRevocationListDer<'static>>,
+    ) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        for (position, certificate) in certificates.iter().enumerate() {
+            if roots.add(certificate.clone()).is_err() {
+                return Err(format!("certificate {} cannot be an authority", position + 1));
+            }
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .with_crls(crls.iter().cloned())
+            .enforce_revocation_expiration();
+        let verifier = builder.build().map_err(|error| error.to_string())?;
+        Ok(Self { certificates, crls, verifier })
+    }
+
+    /// Whether it has signed `leaf`, directly or through `chain`, and neither is past its time or
+    /// revoked at `now_unix`.
+    pub fn signed(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        now_unix: i64,
+    ) -> bool {
+        let now = Duration::from_secs(u64::try_from(now_unix).unwrap_or_default());
+        let now = UnixTime::since_unix_epoch(now);
+        self.verifier.verify_client_cert(leaf, chain, now).is_ok()
+    }
+
+    /// What verifies certificates that it has signed.
+    pub fn verifier(&self) -> &Arc<dyn ClientCertVerifier> {
+        &self.verifier
+    }
+}
+
+impl PartialEq for ClientAuthority {
+    fn eq(&self, other: &Self) -> bool {
+        self.certificates == other.certificates && self.crls == other.crls
+    }
+}
+
+impl Eq for ClientAuthority {}
+
+impl fmt::Debug for ClientAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientAuthority")
+            .field("certificates", &self.certificates.len())
+            .field("crls", &self.crls.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// SHA-256 of the key of a certificate in DER, with its algorithm (`SubjectPublicKeyInfo`); `None`: it
+/// cannot be read.
+pub fn key_digest(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
+    X509Certificate::from_der(certificate).ok().map(|(_, parsed)| spki_digest(&parsed))
+}
+
+/// SHA-256 of the key of a certificate, with its algorithm (`SubjectPublicKeyInfo`).
+pub(crate) fn spki_digest(certificate: &X509Certificate<'_>) -> [u8; 32] {
+    Sha256::digest(certificate.public_key().raw).into()
+}
+
 /// What a certificate says by itself; a listener's takes its Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CertificateForm {
@@ -60,7 +139,9 @@ pub(crate) enum CertificateForm {
         secret: String,
     },
     /// Of callers.
-    ClientAuthority(Authority),
+    ClientAuthority(Arc<ClientAuthority>),
+    /// A caller, by the digest of the key.
+    Caller([u8; 32]),
 }
 
 pub(crate) fn compile_certificate(
@@ -76,15 +157,17 @@ pub(crate) fn compile_certificate(
         Ok(Use::BackendCa) => {
             CertificateForm::Authority(compile_authority(spec, &chain, &at, problems))
         }
-        Ok(Use::ClientCa) => {
-            CertificateForm::ClientAuthority(compile_authority(spec, &chain, &at, problems))
-        }
+        Ok(Use::ClientCa) => compile_client_authority(spec, &chain, &at, problems)?,
+        Ok(Use::Caller) => compile_caller(spec, &chain, &at, problems)?,
         Ok(Use::BackendClient) => compile_client(spec, &chain, &at, problems),
         Err(_) => {
             problems.add(&at.name("use"), unknown(spec.r#use), "");
             return None;
         }
     };
+    if !spec.crls.is_empty() && spec.r#use != i32::from(Use::ClientCa) {
+        problems.add(&at.name("crls"), "they are of a `client_ca`", "leave them out");
+    }
     problems.is_empty().then_some(form)
 }
 
@@ -170,7 +253,7 @@ fn compile_authority(
     if !spec.hosts.is_empty() {
         problems.add(&at.name("hosts"), "an authority is shown to nobody", "leave it out");
     }
-    let mut store = rustls::RootCertStore::empty();
+    let mut store = RootCertStore::empty();
     for (position, certificate) in chain.iter().enumerate() {
         if store.add(certificate.clone()).is_err() {
             let reason = format!("certificate {} cannot be an authority", position + 1);
@@ -178,6 +261,62 @@ fn compile_authority(
         }
     }
     Authority(chain.to_vec())
+}
+
+/// An authority of callers, with its lists.
+fn compile_client_authority(
+    spec: &CertificateSpec,
+    chain: &[CertificateDer<'static>],
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Option<CertificateForm> {
+    let Authority(certificates) = compile_authority(spec, chain, at, problems);
+    let here = at.name("crls");
+    let mut crls = Vec::new();
+    if spec.crls.len() > MAX_CRLS_BYTES {
+        let reason = format!("they have {} bytes, at most {MAX_CRLS_BYTES}", spec.crls.len());
+        problems.add(&here, reason, "");
+        return None;
+    }
+    for (position, crl) in
+        CertificateRevocationListDer::pem_slice_iter(spec.crls.as_bytes()).enumerate()
+    {
+        match crl {
+            Ok(crl) => crls.push(crl),
+            Err(_) => problems.add(&here, format!("list {} is no PEM", position + 1), ""),
+        }
+    }
+    if crls.is_empty() && !spec.crls.is_empty() {
+        let suggestion = "put PEM here, starting with `-----BEGIN X509 CRL-----`";
+        problems.add(&here, "there is no revocation list in it", suggestion);
+    }
+    if !problems.is_empty() {
+        return None;
+    }
+    match ClientAuthority::new(certificates, crls) {
+        Ok(authority) => Some(CertificateForm::ClientAuthority(Arc::new(authority))),
+        Err(reason) => {
+            problems.add(&here, reason, "");
+            None
+        }
+    }
+}
+
+/// A caller's own certificate: its key is what counts.
+fn compile_caller(
+    spec: &CertificateSpec,
+    chain: &[CertificateDer<'static>],
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Option<CertificateForm> {
+    if !spec.key_secret.is_empty() {
+        problems.add(&at.name("keySecret"), "the key is the caller's own", "leave it out");
+    }
+    if !spec.hosts.is_empty() {
+        problems.add(&at.name("hosts"), "a caller has no host names", "leave it out");
+    }
+    let (_, leaf) = X509Certificate::from_der(chain.first()?).ok()?;
+    Some(CertificateForm::Caller(spki_digest(&leaf)))
 }
 
 /// Who shows a certificate has to have its key.

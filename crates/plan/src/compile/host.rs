@@ -35,7 +35,8 @@ impl GroupPlan {
 }
 
 impl HostPattern {
-    fn matches(&self, name: &str) -> bool {
+    /// Whether `name`, without a port, is meant.
+    pub(crate) fn matches(&self, name: &str) -> bool {
         match self {
             Self::Exact(exact) => exact.eq_ignore_ascii_case(name),
             Self::Below(parent) => name.split_once('.').is_some_and(|(label, rest)| {

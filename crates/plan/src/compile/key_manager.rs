@@ -12,6 +12,8 @@ use super::token_pattern::TokenPattern;
 use crate::problem::{At, Problems, did_you_mean, nearest};
 
 const RESIDENT: &str = "resident";
+/// How opaque access tokens of our own key manager begin.
+const OPAQUE_PREFIX: &str = "kmat_";
 const DEFAULT_SKEW_SECONDS: u32 = 5;
 const MAX_SKEW_SECONDS: u32 = 300;
 const MOST_CACHE_SECONDS: u32 = 60;
@@ -63,6 +65,15 @@ impl KeyManagerPlan {
 const OURS: [Algorithm; 5] =
     [Algorithm::ES256, Algorithm::RS256, Algorithm::ES384, Algorithm::PS256, Algorithm::EdDSA];
 
+/// How our own key manager is asked about tokens that say nothing by themselves.
+const RESIDENT_INTROSPECTION: IntrospectionPlan =
+    IntrospectionPlan { jwt: false, cache_seconds: MOST_CACHE_SECONDS };
+
+/// Whether a token that names no issuer is one of our own key manager's.
+pub(crate) fn is_of_resident(token: &str) -> bool {
+    token.starts_with(OPAQUE_PREFIX)
+}
+
 /// `resident` where no resource describes it.
 pub(crate) fn built_in_resident() -> KeyManagerPlan {
     KeyManagerPlan {
@@ -73,7 +84,7 @@ pub(crate) fn built_in_resident() -> KeyManagerPlan {
         enabled: true,
         consumer_key_claim: None,
         names: ClaimNames::default(),
-        introspection: None,
+        introspection: Some(RESIDENT_INTROSPECTION),
         token_patterns: Vec::new(),
     }
 }
@@ -90,7 +101,10 @@ pub(crate) fn compile_key_manager(
         let reason = "an issuer is the `iss` of the tokens, at most 2048 bytes";
         problems.add(&at.name("issuer"), reason, "write it as the tokens do");
     }
-    let algorithms = compile_algorithms(spec, &at.name("algorithms"), problems);
+    let algorithms = match spec.algorithms.as_slice() {
+        [] => vec![Algorithm::ES256, Algorithm::RS256],
+        names => compile_algorithms(names, &at.name("algorithms"), problems),
+    };
     let keys = compile_keys(name, spec, &algorithms, &at.name("jwks"), problems);
     let skew_seconds = spec.clock_skew_seconds.unwrap_or(DEFAULT_SKEW_SECONDS);
     if skew_seconds > MAX_SKEW_SECONDS {
@@ -115,7 +129,10 @@ pub(crate) fn compile_key_manager(
         problems.add(&at.name("consumerKeyClaim"), "a claim's name has at most 256 bytes", "");
     }
     let names = compile_claim_names(spec, &at, problems);
-    let introspection = compile_introspection(spec, &at.name("introspection"), problems);
+    let introspection = match name == RESIDENT && keys.is_none() {
+        true => Some(RESIDENT_INTROSPECTION),
+        false => compile_introspection(spec, &at.name("introspection"), problems),
+    };
     let token_patterns = compile_patterns(spec, &at.name("tokenPatterns"), problems);
     check_provider(name == RESIDENT, spec, &at, problems);
     let base = Expectation::access_token(spec.issuer.as_str());
@@ -184,16 +201,14 @@ fn compile_patterns(
     patterns
 }
 
-fn compile_algorithms(
-    spec: &KeyManagerSpec,
+/// Signature algorithms by their names.
+pub(crate) fn compile_algorithms(
+    names: &[String],
     at: &At<'_>,
     problems: &mut Problems,
 ) -> Vec<Algorithm> {
-    if spec.algorithms.is_empty() {
-        return vec![Algorithm::ES256, Algorithm::RS256];
-    }
     let mut algorithms = Vec::with_capacity(Algorithm::ALL.len());
-    for (index, text) in spec.algorithms.iter().enumerate() {
+    for (index, text) in names.iter().enumerate() {
         match text.parse::<Algorithm>() {
             Ok(algorithm) if algorithms.contains(&algorithm) => {
                 problems.add(&at.index(index), "the algorithm stands twice", "keep one of them");

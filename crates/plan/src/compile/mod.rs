@@ -5,6 +5,7 @@
 
 mod alike;
 mod api;
+mod api_key;
 mod backend;
 mod backend_tls;
 mod backend_url;
@@ -29,19 +30,22 @@ mod range;
 mod request_limits;
 mod resilience;
 mod resource;
+mod restriction;
+mod security;
 mod subscriber;
 mod tier;
 mod token_pattern;
 mod variant;
 mod wire;
 
-pub use api::{ApiPlan, OperationMatch, SecurityPlan};
+pub use api::{ApiPlan, OperationMatch};
+pub use api_key::ApiKeyPlan;
 pub use backend::EndpointPlan;
 pub use backend_tls::BackendTlsPlan;
 pub use backend_url::BackendUrl;
 pub use balance::{Balance, HashBy, ServerPlan, StickyPlan};
 pub use caching::CompressionPlan;
-pub use certificate::ListenerCertificate;
+pub use certificate::{ClientAuthority, ListenerCertificate, key_digest};
 pub use claim_names::ClaimNames;
 pub use cors::CorsPlan;
 pub use credential::{AwsPlan, CredentialPlan};
@@ -49,10 +53,14 @@ pub use key_manager::{IntrospectionPlan, KeyManagerPlan};
 pub use mirror::MirrorPlan;
 pub use named::SecretText;
 pub use oauth2::OAuth2Plan;
-pub use operation::OperationPlan;
+pub use operation::{OperationPlan, Wants};
 pub use policies::{HeaderRules, Part, PoliciesPlan, Template, Variable};
 pub use request_limits::RequestLimitsPlan;
 pub use resilience::{BreakerPlan, BulkheadPlan, EjectionPlan, HealthCheckPlan, RetryPlan};
+pub use restriction::{RestrictionPlan, Unfit};
+pub use security::{
+    ApiKeyPlaces, CallerRightsPlan, CallersPlan, SchemeSet, ScopeRoles, SecurityPlan,
+};
 pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
 pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 
@@ -63,11 +71,12 @@ pub(crate) use certificate::{
     Authority, CertificateForm, check_pair, compile_certificate, read_private_key, validity,
 };
 pub(crate) use host::{GroupPlan, compile_group, selects};
-pub(crate) use key_manager::{built_in_resident, compile_key_manager};
+pub(crate) use key_manager::{built_in_resident, compile_key_manager, is_of_resident};
 pub(crate) use named::Named;
 pub(crate) use operation::is_scope;
 pub(crate) use product::{broken_product, compile_product};
 pub(crate) use resource::compile_resource;
+pub(crate) use security::compile_security;
 pub(crate) use subscriber::{ApplicationForm, compile_application, compile_subscription};
 pub use tier::USUAL_PRIORITY;
 pub(crate) use tier::{TierPlan, compile_tier};

@@ -6,8 +6,10 @@
 use std::fmt;
 
 use turnpike_proto::config::v1::resource::Resource as Any;
+use turnpike_proto::config::v1::tier_spec::Level;
 
 use super::certificate::{CertificateForm, compile_certificate};
+use super::tier::{TierPlan, compile_tier};
 use crate::objects::Objects;
 use crate::problem::{At, Problems, shown};
 use crate::resource::{Kind, ResourceKey, is_name};
@@ -83,6 +85,27 @@ impl<'o> Named<'o> {
             problems.add(at, format!("Certificate/{name} is not usable"), "");
         }
         form
+    }
+
+    /// A tier of this level; `None` where it is missing, which is told, has no limits, or is not at hand.
+    pub(crate) fn tier(
+        self,
+        name: &str,
+        level: Level,
+        at: &At<'_>,
+        problems: &mut Problems,
+    ) -> Option<TierPlan> {
+        if name == "Unlimited" || !check_name(Kind::Tier, name, at, problems) {
+            return None;
+        }
+        let Any::Tier(found) = self.find(Kind::Tier, name, at, problems)? else { return None };
+        let tier = compile_tier(name, found, &mut Problems::default());
+        let tier = tier.filter(|tier| tier.level == level);
+        if tier.is_none() {
+            let reason = format!("there is no tier {name} of level {}", level.as_str_name());
+            problems.add(at, reason, "");
+        }
+        tier
     }
 
     fn find(self, kind: Kind, name: &str, at: &At<'_>, problems: &mut Problems) -> Option<&'o Any> {

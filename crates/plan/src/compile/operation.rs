@@ -26,9 +26,9 @@ pub struct OperationPlan {
     pub method: Arc<str>,
     /// The path template.
     pub path: Arc<str>,
-    /// Whether it asks for no token.
-    pub open: bool,
-    /// The token carries one of these; empty: none is asked for.
+    /// Whom it asks for.
+    pub wants: Wants,
+    /// The caller has one of these; empty: none is asked for.
     pub scopes: Vec<Arc<str>>,
     /// The operationId of the definition; empty: none.
     pub id: Arc<str>,
@@ -43,6 +43,30 @@ pub struct OperationPlan {
     pub member: Option<Arc<ApiPlan>>,
     /// What a call has to carry besides.
     pub(crate) asks: Option<Arc<Conditions>>,
+}
+
+/// Whom an operation asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// Anybody who shows what the API asks for.
+    Any,
+    /// Nobody in particular: it is open.
+    Nobody,
+    /// An application for itself.
+    Application,
+    /// A person.
+    User,
+}
+
+impl From<Auth> for Wants {
+    fn from(auth: Auth) -> Self {
+        match auth {
+            Auth::Any => Self::Any,
+            Auth::None => Self::Nobody,
+            Auth::Application => Self::Application,
+            Auth::ApplicationUser => Self::User,
+        }
+    }
 }
 
 /// What the API says about caching.
@@ -136,7 +160,7 @@ fn compile(
     OperationPlan {
         method: operation.method.as_str().into(),
         path: operation.path.as_str().into(),
-        open: auth == Auth::None,
+        wants: auth.into(),
         scopes: operation.scopes.iter().map(|scope| scope.as_str().into()).collect(),
         id: operation.id.as_str().into(),
         policies: of_api.with(operation.policies.as_ref(), &at.name("policies"), problems),

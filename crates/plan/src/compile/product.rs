@@ -9,10 +9,12 @@ use std::sync::Arc;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::{ApiProduct, ApiProductSpec, ProductApi};
 
-use super::api::{ApiPlan, Place, check_names, compile_security, names_or, unknown};
+use super::api::{ApiPlan, Place, check_names, names_or, unknown};
 use super::cors::compile_cors;
 use super::head::{check_description, required};
+use super::named::Named;
 use super::operation::{MAX_OPERATIONS, OperationPlan};
+use super::security::{compile_scopes, compile_security};
 use crate::problem::{At, Problems, did_you_mean, nearest, shown};
 use crate::resource::{ResourceKey, is_name};
 use crate::router::{Constraints, Growing, Template, Trie, check_context};
@@ -39,7 +41,8 @@ pub(crate) fn check_product(product: &ApiProduct, problems: &mut Problems) {
     if Lifecycle::try_from(spec.lifecycle).is_err() {
         problems.add(&at.name("lifecycle"), unknown(spec.lifecycle), "");
     }
-    compile_security(spec.security.as_ref(), &at.name("security"), problems);
+    compile_security(spec.security.as_ref(), Named::NONE, &at.name("security"), problems);
+    compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     let list = at.name("apis");
     if spec.apis.is_empty() || spec.apis.len() > MAX_APIS {
@@ -66,6 +69,7 @@ pub(crate) fn compile_product(
     key: &ResourceKey,
     product: &ApiProduct,
     members: Members<'_>,
+    named: Named<'_>,
     problems: &mut Problems,
 ) -> Option<ApiPlan> {
     check_product(product, problems);
@@ -89,13 +93,16 @@ pub(crate) fn compile_product(
         let reason = format!("there are {} operations", taken.operations.len());
         problems.add(&list, reason, format!("choose at most {MAX_OPERATIONS}"));
     }
-    let security = compile_security(spec.security.as_ref(), &at.name("security"), problems);
+    let security = compile_security(spec.security.as_ref(), named, &at.name("security"), problems);
+    let scopes = compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     if !problems.is_empty() {
         return None;
     }
     Some(ApiPlan {
         security,
+        subscriptionless: spec.subscriptionless,
+        scopes,
         key_managers: names_or(&spec.key_managers, "resident"),
         tiers: names_or(&spec.tiers, "Unlimited"),
         cors,

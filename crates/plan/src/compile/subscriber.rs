@@ -9,7 +9,9 @@ use turnpike_proto::config::v1::subscription_spec::State;
 use turnpike_proto::config::v1::{Application, Subscription};
 
 use super::api::unknown;
+use super::api_key::{ApiKeyForm, compile_api_keys};
 use super::head::{check_description, has_control, required};
+use super::restriction::{RestrictionPlan, compile_restriction};
 use crate::objects::or_default;
 use crate::problem::{At, Problems, shown};
 use crate::resource::{Kind, ResourceKey, is_name};
@@ -25,6 +27,15 @@ pub enum KeyType {
     Sandbox,
 }
 
+impl From<Type> for KeyType {
+    fn from(kind: Type) -> Self {
+        match kind {
+            Type::Production => Self::Production,
+            Type::Sandbox => Self::Sandbox,
+        }
+    }
+}
+
 /// An application, ready to be metered.
 #[derive(Clone, Debug)]
 pub struct ApplicationPlan {
@@ -36,18 +47,20 @@ pub struct ApplicationPlan {
     pub tier: Arc<str>,
     /// The limits of that tier at work.
     pub meter: Arc<Meter>,
+    /// From where its calls may come; `None`: from everywhere.
+    pub restriction: Option<Arc<RestrictionPlan>>,
     /// Why its calls answer 503; `None`: it is sound.
     pub broken: Option<Arc<str>>,
 }
 
-/// A client at a key manager that stands for an application.
+/// A client at a key manager, or an API key, that stands for an application.
 #[derive(Clone, Debug)]
 pub struct ConsumerPlan {
     /// The application.
     pub application: Arc<ApplicationPlan>,
     /// Which backends it reaches.
     pub key_type: KeyType,
-    /// The client identifier.
+    /// The client identifier, or that of the API key.
     pub consumer_key: Arc<str>,
 }
 
@@ -78,6 +91,8 @@ pub(crate) struct ApplicationForm {
     pub(crate) owner: Arc<str>,
     pub(crate) tier: Arc<str>,
     pub(crate) keys: Vec<KeyForm>,
+    pub(crate) api_keys: Vec<ApiKeyForm>,
+    pub(crate) restriction: Option<Arc<RestrictionPlan>>,
 }
 
 /// A client of an application.
@@ -124,24 +139,24 @@ pub(crate) fn compile_application(
             let reason = format!("the consumer key `{}` stands twice", shown(consumer));
             problems.add(&here.name("consumerKey"), reason, "keep one of them");
         }
-        let key_type = match Type::try_from(key.r#type) {
-            Ok(Type::Production) => KeyType::Production,
-            Ok(Type::Sandbox) => KeyType::Sandbox,
-            Err(_) => {
-                problems.add(&here.name("type"), unknown(key.r#type), "");
-                KeyType::Sandbox
-            }
-        };
+        let key_type = Type::try_from(key.r#type).map(KeyType::from).unwrap_or_else(|_| {
+            problems.add(&here.name("type"), unknown(key.r#type), "");
+            KeyType::Sandbox
+        });
         keys.push(KeyForm {
             key_manager: key_manager.into(),
             consumer_key: consumer.into(),
             key_type,
         });
     }
+    let api_keys = compile_api_keys(&spec.api_keys, &at.name("apiKeys"), problems);
+    let restriction = compile_restriction(&spec.allowed_ips, &spec.allowed_domains, &at, problems);
     problems.is_empty().then(|| ApplicationForm {
         owner: application.metadata.as_ref().map_or("", |metadata| &metadata.owner).into(),
         tier: or_default(&spec.tier, "Unlimited").into(),
         keys,
+        api_keys,
+        restriction: (!restriction.is_empty()).then(|| Arc::new(restriction)),
     })
 }
 

@@ -69,7 +69,7 @@ a.yaml: Api/orders:1.0: spec.contxt: there is no field `contxt` here; did you me
 a.yaml: Api/orders:1.0: spec.lifecycle: `PUBLISH` is not known here; one of CREATED, PROTOTYPED, PUBLISHED, BLOCKED, DEPRECATED, RETIRED is expected; did you mean `PUBLISHED`?
 a.yaml: Api/orders:1.0: spec.defaultVersion: true or false is expected, found the text `yes`; write it without quotes
 a.yaml: Api/orders:1.0: spec.tiers: a list is expected, found the text `Gold`; write `[Gold]`
-a.yaml: Api/orders:1.0: spec.operations[0].auth: `non` is not known here; one of any, none is expected; did you mean `none`?
+a.yaml: Api/orders:1.0: spec.operations[0].auth: `non` is not known here; one of any, none, application, application_user is expected; did you mean `none`?
 a.yaml: Api/orders:1.0: spec.operations[0].scopes[0]: a text is expected, found the number 1; put it in quotes
 a.yaml: Api/orders:1.0: spec.operations[1]: an object is expected, found the text `just a text`
 a.yaml: Api/orders:1.0: spec.endpoints.production.timeout: a duration in seconds like `30s` or `0.5s` is expected, found the text `5m`; write `300s`

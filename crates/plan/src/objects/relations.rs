@@ -6,8 +6,8 @@
 use turnpike_proto::config::v1::endpoint_security::Scheme;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{
-    ApiProductSpec, ApiSpec, ApplicationSpec, CertificateSpec, Endpoint, KeyManagerSpec, Mirror,
-    ProductApi, ProviderClient, Resource, SubscriptionSpec,
+    ApiProductSpec, ApiSpec, ApplicationSpec, CallerRights, CertificateSpec, Endpoint,
+    KeyManagerSpec, Mirror, ProductApi, ProviderClient, Resource, Security, SubscriptionSpec,
 };
 
 use crate::resource::{Kind, ResourceKey, metadata};
@@ -58,6 +58,7 @@ fn of_api(spec: &ApiSpec) -> Vec<Reference> {
         endpoint.map(|endpoint| of_endpoint(endpoint, &at)).unwrap_or_default()
     };
     let mut all = of_lists(&spec.key_managers, &spec.tiers, &spec.gateways);
+    all.extend(of_security(spec.security.as_ref()));
     all.extend(endpoint("endpoints.production", endpoints.and_then(|it| it.production.as_ref())));
     all.extend(endpoint("endpoints.sandbox", endpoints.and_then(|it| it.sandbox.as_ref())));
     let choices = spec.variants.iter().flat_map(|variants| &variants.choices);
@@ -85,7 +86,29 @@ fn of_product(spec: &ApiProductSpec) -> Vec<Reference> {
         reference(Kind::Api, &id, format!("spec.apis[{index}]"))
     };
     let lists = of_lists(&spec.key_managers, &spec.tiers, &spec.gateways);
-    spec.apis.iter().enumerate().map(member).chain(lists).collect()
+    let security = of_security(spec.security.as_ref());
+    spec.apis.iter().enumerate().map(member).chain(lists).chain(security).collect()
+}
+
+/// The certificates of callers, and the tiers that limit them.
+fn of_security(security: Option<&Security>) -> Vec<Reference> {
+    let Some(callers) = security.and_then(|security| security.mutual_tls.as_ref()) else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    let mut add = |list: &str, index: usize, name: &str, rights: Option<&CallerRights>| {
+        let at = format!("spec.security.mutualTls.{list}[{index}]");
+        all.push(reference(Kind::Certificate, name, format!("{at}.certificate")));
+        let tier = or_default(rights.map_or("", |rights| &rights.tier), "Unlimited");
+        all.push(reference(Kind::Tier, tier, format!("{at}.rights.tier")));
+    };
+    for (index, one) in callers.certificates.iter().enumerate() {
+        add("certificates", index, &one.certificate, one.rights.as_ref());
+    }
+    for (index, one) in callers.authorities.iter().enumerate() {
+        add("authorities", index, &one.certificate, one.rights.as_ref());
+    }
+    all
 }
 
 fn of_lists(key_managers: &[String], tiers: &[String], gateways: &[String]) -> Vec<Reference> {
@@ -239,7 +262,10 @@ fn application_claims(spec: &ApplicationSpec) -> Vec<Claim> {
         let thing = format!("the consumer key {} of key manager {key_manager}", key.consumer_key);
         claim(thing, format!("spec.keys[{index}].consumerKey"))
     };
-    spec.keys.iter().enumerate().map(each).collect()
+    let api_keys = spec.api_keys.iter().enumerate().map(|(index, key)| {
+        claim(format!("the API key {}", key.sha256), format!("spec.apiKeys[{index}].sha256"))
+    });
+    spec.keys.iter().enumerate().map(each).chain(api_keys).collect()
 }
 
 fn claim(thing: String, field: impl Into<String>) -> Claim {

@@ -43,7 +43,7 @@ impl Plan {
         let mut open: Vec<ResourceKey> = dirty.iter().cloned().collect();
         while let Some(key) = open.pop() {
             let held = self.objects.referrers(&key).chain(next.objects.referrers(&key));
-            for referrer in held.filter(|referrer| is_made_of(referrer, &key)) {
+            for referrer in held.filter(|referrer| self.is_made_of(referrer, &key)) {
                 if dirty.insert(referrer.clone()) {
                     open.push(referrer.clone());
                 }
@@ -71,6 +71,22 @@ impl Plan {
         };
         let changed: Vec<_> = all.iter().filter(differs).cloned().collect();
         self.next(&changed, &gone)
+    }
+
+    /// Whether the compiled form of one is made with the other.
+    fn is_made_of(&self, referrer: &ResourceKey, key: &ResourceKey) -> bool {
+        match (referrer.kind(), key.kind()) {
+            (Some(Kind::Application | Kind::Subscription), Some(Kind::Tier))
+            | (Some(Kind::Certificate | Kind::Api), Some(Kind::Secret))
+            | (Some(Kind::Api | Kind::ApiProduct), Some(Kind::Certificate))
+            | (Some(Kind::ApiProduct), Some(Kind::Api)) => true,
+            // Nearly every API offers the tier, which is then a name and nothing more.
+            (Some(Kind::Api | Kind::ApiProduct), Some(Kind::Tier)) => {
+                let callers = self.api(referrer.id()).and_then(|it| it.security.callers.as_ref());
+                callers.is_some_and(|callers| callers.is_limited_by(key.name()))
+            }
+            _ => false,
+        }
     }
 
     fn settle_all(&mut self, dirty: &BTreeSet<ResourceKey>) {
@@ -122,17 +138,6 @@ impl Plan {
             self.rejected.insert(key.clone(), rejected);
         }
     }
-}
-
-/// Whether the compiled form of one is made with the other.
-fn is_made_of(referrer: &ResourceKey, key: &ResourceKey) -> bool {
-    matches!(
-        (referrer.kind(), key.kind()),
-        (Some(Kind::Application | Kind::Subscription), Some(Kind::Tier))
-            | (Some(Kind::Certificate | Kind::Api), Some(Kind::Secret))
-            | (Some(Kind::Api), Some(Kind::Certificate))
-            | (Some(Kind::ApiProduct), Some(Kind::Api))
-    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::probe::{changed, check, plan, stored};
 use super::*;
 use crate::fixtures::admitted;
-use crate::{OperationMatch, slice};
+use crate::{OperationMatch, Wants, slice};
 
 #[test]
 fn the_longest_context_wins_and_the_version_follows() {
@@ -118,9 +118,12 @@ fn operations_are_found_below_the_api() {
     );
     let api = plan.find("h", "/a/1").unwrap().api;
     let OperationMatch::Found(one) = api.operation("GET", "/7") else { panic!() };
-    assert_eq!((&*one.id, &*one.path, one.open, &*one.scopes[0]), ("one", "/{id}", false, "r"));
+    assert_eq!(
+        (&*one.id, &*one.path, one.wants == Wants::Nobody, &*one.scopes[0]),
+        ("one", "/{id}", false, "r")
+    );
     let OperationMatch::Found(open) = api.operation("GET", "/open") else { panic!() };
-    assert!(open.open);
+    assert_eq!(open.wants, Wants::Nobody);
     let OperationMatch::MethodNotAllowed(allow) = api.operation("PUT", "/7") else { panic!() };
     assert_eq!(allow, ["GET", "HEAD"]);
     assert!(matches!(api.operation("GET", "/7/8"), OperationMatch::NotFound));

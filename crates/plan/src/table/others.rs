@@ -8,8 +8,8 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 use super::entry::{Entry, Refusal};
 use super::plan::Plan;
 use crate::compile::{
-    Authority, CertificateForm, GroupPlan, KeyManagerPlan, ListenerCertificate, TierPlan,
-    TokenPattern, check_pair, compile_certificate, compile_group, compile_key_manager,
+    Authority, CertificateForm, ClientAuthority, GroupPlan, KeyManagerPlan, ListenerCertificate,
+    TierPlan, TokenPattern, check_pair, compile_certificate, compile_group, compile_key_manager,
     compile_tier, read_private_key, validity,
 };
 use crate::problem::Problems;
@@ -113,28 +113,37 @@ pub(super) enum CertificateEntry {
     Authority(Arc<Authority>),
     /// Read by the APIs that name it.
     Client,
-    ClientAuthority(Arc<Authority>),
+    ClientAuthority(Arc<ClientAuthority>),
+    /// A caller, by the digest of the key.
+    Caller([u8; 32]),
 }
 
 impl CertificateEntry {
     pub(super) fn listener(&self) -> Option<&Arc<ListenerCertificate>> {
         match self {
             Self::Listener(listener) => Some(listener),
-            Self::Authority(_) | Self::ClientAuthority(_) | Self::Client => None,
+            _ => None,
         }
     }
 
     pub(super) fn authorities(&self) -> &[CertificateDer<'static>] {
         match self {
-            Self::Listener(_) | Self::ClientAuthority(_) | Self::Client => &[],
             Self::Authority(authority) => &authority.0,
+            _ => &[],
         }
     }
 
-    pub(super) fn client_authorities(&self) -> &[CertificateDer<'static>] {
+    pub(super) fn client_authority(&self) -> Option<&Arc<ClientAuthority>> {
         match self {
-            Self::ClientAuthority(authority) => &authority.0,
-            _ => &[],
+            Self::ClientAuthority(authority) => Some(authority),
+            _ => None,
+        }
+    }
+
+    pub(super) fn caller(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::Caller(digest) => Some(digest),
+            _ => None,
         }
     }
 }
@@ -153,8 +162,9 @@ impl Entry for CertificateEntry {
                 return Ok(Some(Self::Authority(Arc::new(authority))));
             }
             CertificateForm::ClientAuthority(authority) => {
-                return Ok(Some(Self::ClientAuthority(Arc::new(authority))));
+                return Ok(Some(Self::ClientAuthority(authority)));
             }
+            CertificateForm::Caller(digest) => return Ok(Some(Self::Caller(digest))),
             CertificateForm::Listener { hosts, chain, secret } => (Some(hosts), chain, secret),
             CertificateForm::Client { chain, secret } => (None, chain, secret),
         };

@@ -13,8 +13,9 @@ use turnpike_proto::config::v1::Rejected;
 use super::others::CertificateEntry;
 use super::subscribers::ApplicationEntry;
 use crate::compile::{
-    Alike, ApiPlan, BackendTlsPlan, ConsumerPlan, EndpointPlan, GroupPlan, KeyManagerPlan,
-    ListenerCertificate, SubscriptionPlan, TierPlan, built_in_resident,
+    Alike, ApiKeyPlan, ApiPlan, BackendTlsPlan, ClientAuthority, ConsumerPlan, EndpointPlan,
+    GroupPlan, KeyManagerPlan, ListenerCertificate, SubscriptionPlan, TierPlan, built_in_resident,
+    is_of_resident,
 };
 use crate::map::{Map, new_map};
 use crate::objects::Objects;
@@ -39,6 +40,8 @@ pub struct Plan {
     pub(super) applications: Map<Arc<str>, ApplicationEntry>,
     /// By key manager, then by consumer key.
     pub(super) consumers: Map<Arc<str>, Map<Arc<str>, Arc<ConsumerPlan>>>,
+    /// By the digest of the key.
+    pub(super) api_keys: Map<[u8; 32], Arc<ApiKeyPlan>>,
     pub(super) subscriptions: Map<Arc<str>, Arc<SubscriptionPlan>>,
     /// By application, then by `name:version` of the API.
     pub(super) rights: Map<Arc<str>, Map<Arc<str>, Arc<SubscriptionPlan>>>,
@@ -75,6 +78,7 @@ impl Plan {
             issuers: new_map(),
             applications: new_map(),
             consumers: new_map(),
+            api_keys: new_map(),
             subscriptions: new_map(),
             rights: new_map(),
             certificates: OrdMap::new(),
@@ -130,6 +134,9 @@ impl Plan {
 
     /// The key manager whose tokens look like this one, which names no issuer. There is one at most.
     pub fn key_manager_by_pattern(&self, token: &str) -> Option<&Arc<KeyManagerPlan>> {
+        if is_of_resident(token) {
+            return Some(self.resident());
+        }
         let owns = |one: &&Arc<KeyManagerPlan>| {
             one.token_patterns.iter().any(|pattern| pattern.matches(token))
         };
@@ -149,6 +156,11 @@ impl Plan {
     /// Whose client this is.
     pub fn consumer(&self, key_manager: &str, consumer_key: &str) -> Option<&Arc<ConsumerPlan>> {
         self.consumers.get(key_manager)?.get(consumer_key)
+    }
+
+    /// The API key with this SHA-256.
+    pub fn api_key(&self, digest: &[u8; 32]) -> Option<&Arc<ApiKeyPlan>> {
+        self.api_keys.get(digest)
     }
 
     /// The right of an application to call an API, by its `name:version`.
@@ -172,8 +184,18 @@ impl Plan {
     }
 
     /// Authorities that are believed of callers.
-    pub fn client_authorities(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
-        self.certificates.values().flat_map(CertificateEntry::client_authorities)
+    pub fn client_authorities(&self) -> impl Iterator<Item = &Arc<ClientAuthority>> {
+        self.certificates.values().filter_map(CertificateEntry::client_authority)
+    }
+
+    /// The Certificate of use `client_ca` with this name.
+    pub fn client_authority(&self, name: &str) -> Option<&Arc<ClientAuthority>> {
+        self.certificates.get(name).and_then(CertificateEntry::client_authority)
+    }
+
+    /// The digests of the keys of callers that are known one by one (`SubjectPublicKeyInfo`, SHA-256).
+    pub fn caller_keys(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.certificates.values().filter_map(CertificateEntry::caller)
     }
 }
 

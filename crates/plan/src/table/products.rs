@@ -8,7 +8,7 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::entry::{Entry, Refusal};
 use super::plan::Plan;
-use crate::compile::{ApiPlan, broken_product, compile_product};
+use crate::compile::{ApiPlan, Named, broken_product, compile_product};
 use crate::problem::Problems;
 use crate::resource::ResourceKey;
 
@@ -25,7 +25,15 @@ impl Entry for ProductEntry {
     ) -> Result<Option<Self>, Refusal> {
         let Any::ApiProduct(product) = object else { return Ok(None) };
         let members = |id: &str| plan.apis.get(id).cloned();
-        Ok(compile_product(key, product, &members, problems).map(|plan| Self(Arc::new(plan))))
+        let named = Named::among(&plan.objects);
+        let compiled = compile_product(key, product, &members, named, problems);
+        Ok(compiled.map(|product| {
+            let product = match plan.products.get(key.id()) {
+                Some(old) => product.count_on(old),
+                None => product,
+            };
+            Self(Arc::new(product))
+        }))
     }
 
     fn current(plan: &Plan, key: &ResourceKey) -> Option<Self> {

@@ -13,7 +13,7 @@ use turnpike_proto::config::v1::tier_spec::Level;
 use super::entry::{Entry, Refusal};
 use super::plan::Plan;
 use crate::compile::{
-    ApplicationForm, ApplicationPlan, ConsumerPlan, SubscriptionPlan, USUAL_PRIORITY,
+    ApiKeyPlan, ApplicationForm, ApplicationPlan, ConsumerPlan, SubscriptionPlan, USUAL_PRIORITY,
     compile_application, compile_subscription,
 };
 use crate::map::{Map, new_map};
@@ -54,6 +54,27 @@ impl Entry for ApplicationEntry {
                 return Err(Refusal::at(&format!("spec.keys[{index}].consumerKey"), reason));
             }
         }
+        for (index, key) in self.form.api_keys.iter().enumerate() {
+            if let Some(other) = plan.api_keys.get(&key.digest) {
+                let reason =
+                    format!("the key is of Application/{}", other.consumer.application.name);
+                return Err(Refusal::at(&format!("spec.apiKeys[{index}].sha256"), reason));
+            }
+        }
+        for key in &self.form.api_keys {
+            let consumer = ConsumerPlan {
+                application: Arc::clone(&self.plan),
+                key_type: key.key_type,
+                consumer_key: Arc::clone(&key.id),
+            };
+            let known = ApiKeyPlan {
+                consumer: Arc::new(consumer),
+                scopes: key.scopes.clone(),
+                restriction: key.restriction.clone(),
+                ends_at: key.ends_at,
+            };
+            plan.api_keys.insert(key.digest, Arc::new(known));
+        }
         for key in &self.form.keys {
             let consumer = ConsumerPlan {
                 application: Arc::clone(&self.plan),
@@ -70,6 +91,9 @@ impl Entry for ApplicationEntry {
     fn unlink(&self, plan: &mut Plan, key: &ResourceKey) {
         for key in &self.form.keys {
             take(&mut plan.consumers, &key.key_manager, &key.consumer_key);
+        }
+        for key in &self.form.api_keys {
+            plan.api_keys.remove(&key.digest);
         }
         plan.applications.remove(key.id());
     }
@@ -98,6 +122,7 @@ impl ApplicationEntry {
             owner: Arc::clone(&form.owner),
             tier: Arc::clone(&form.tier),
             meter,
+            restriction: form.restriction.clone(),
             broken,
         });
         Self { form: Arc::new(form), plan }

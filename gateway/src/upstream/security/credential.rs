@@ -8,10 +8,10 @@ use http_body_util::BodyExt as _;
 use plan::{AwsPlan, CredentialPlan};
 
 use super::super::request::Request;
-use super::escape::{decoded, encoded};
 use super::sigv4;
 use crate::bearer::{NoToken, Token};
 use crate::body::{Body, BodyError};
+use crate::escape::{decoded, encoded};
 use crate::fault::Fault;
 
 /// Bodies up to this size, in bytes, are read before they are sent where that lets a signature

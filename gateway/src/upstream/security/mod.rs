@@ -1,7 +1,6 @@
 //! What does a backend get to see that shows who the gateway is?
 
 mod credential;
-mod escape;
 mod fields;
 mod renew;
 mod sigv4;

@@ -6,8 +6,8 @@
 use aws_lc_rs::{digest, hmac};
 use plan::AwsPlan;
 
-use super::escape::{decoded, encoded};
 use crate::date::{Date, time_of_day};
+use crate::escape::{decoded, encoded};
 use crate::hex;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";

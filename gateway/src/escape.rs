@@ -1,7 +1,7 @@
 //! How are bytes written in paths and queries (RFC 3986 §2.1)?
 
 /// Undoes percent-encoding; in a `query` a `+` is a space.
-pub(super) fn decoded(text: &str, query: bool) -> Vec<u8> {
+pub fn decoded(text: &str, query: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, after)) = rest.split_first() {
@@ -21,7 +21,7 @@ pub(super) fn decoded(text: &str, query: bool) -> Vec<u8> {
 }
 
 /// Escapes all but unreserved characters and those in `besides`.
-pub(super) fn encoded(bytes: &[u8], besides: &[u8]) -> String {
+pub fn encoded(bytes: &[u8], besides: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |four: u8| char::from(DIGITS.get(usize::from(four)).copied().unwrap_or(b'0'));
     let mut out = String::with_capacity(bytes.len());

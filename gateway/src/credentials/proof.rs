@@ -1,0 +1,242 @@
+//! Does the caller hold the key that the token is bound to? (RFC 9449 §4.3, §7.1)
+//!
+//! A proof is for one method, one address and one token, was made just now, and counts once. What was
+//! used is remembered for all workers together, in parts with a lock each: a proof that one worker has
+//! seen must not be good at another, and only calls with such tokens come here.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, Uri};
+use jose::Algorithm;
+use serde_json::{Map, Value};
+
+use crate::fault::ProofRefused;
+use crate::received::Received;
+
+/// How proofs may be signed.
+pub const ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::ES256, Algorithm::ES384, Algorithm::PS256, Algorithm::EdDSA];
+
+/// The longest proof and the longest `jti`, in bytes.
+const LONGEST: usize = 8 * 1024;
+const LONGEST_JTI: usize = 256;
+/// How old a proof may be, and how far clocks may differ, in seconds.
+const WINDOW: i64 = 60;
+const SKEW: i64 = 5;
+const PARTS: usize = 32;
+/// Proofs that are remembered in one part.
+const MOST: usize = 16 * 1024;
+
+/// The proofs that were used, of all workers.
+pub struct Proofs {
+    parts: [Mutex<HashMap<[u8; 16], i64>>; PARTS],
+}
+
+impl Default for Proofs {
+    fn default() -> Self {
+        Self { parts: std::array::from_fn(|_| Mutex::default()) }
+    }
+}
+
+impl fmt::Debug for Proofs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proofs").finish_non_exhaustive()
+    }
+}
+
+impl Proofs {
+    /// Whether the request proves that its sender holds the key `thumbprint`, for `token`. `origin` is
+    /// what the client calls: scheme and authority.
+    pub fn check(
+        &self,
+        received: &Received,
+        (scheme, authority): (&str, &str),
+        (token, thumbprint): (&str, &str),
+        now_unix: i64,
+    ) -> Result<(), ProofRefused> {
+        let proof = jose::verify_proof(one(&received.headers)?, &ALGORITHMS)?;
+        if proof.thumbprint != *thumbprint {
+            return Err(ProofRefused::Key);
+        }
+        let claims = &proof.claims;
+        if text(claims, "htm")? != received.method.as_str() {
+            return Err(ProofRefused::Method);
+        }
+        if !is_here(text(claims, "htu")?, scheme, authority, received) {
+            return Err(ProofRefused::Address);
+        }
+        let made = claims.get("iat").and_then(Value::as_i64).ok_or(ProofRefused::Claim("iat"))?;
+        let until = made.saturating_add(WINDOW + SKEW);
+        if made > now_unix.saturating_add(SKEW) || until < now_unix {
+            return Err(ProofRefused::Time);
+        }
+        let hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()));
+        if text(claims, "ath")? != hash {
+            return Err(ProofRefused::Token);
+        }
+        let jti = text(claims, "jti")?;
+        if !(1..=LONGEST_JTI).contains(&jti.len()) {
+            return Err(ProofRefused::Claim("jti"));
+        }
+        self.spend(name(thumbprint, jti), until, now_unix)
+    }
+
+    /// Notes the use; once.
+    fn spend(&self, name: [u8; 16], until: i64, now_unix: i64) -> Result<(), ProofRefused> {
+        let place = name.first().map_or(0, |first| usize::from(*first) % PARTS);
+        let Some(part) = self.parts.get(place) else { return Err(ProofRefused::Full) };
+        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+        if part.len() >= MOST {
+            part.retain(|_, until| *until >= now_unix);
+        }
+        if part.get(&name).is_some_and(|until| *until >= now_unix) {
+            return Err(ProofRefused::Used);
+        }
+        if part.len() >= MOST {
+            return Err(ProofRefused::Full);
+        }
+        part.insert(name, until);
+        Ok(())
+    }
+}
+
+/// The only proof among the fields.
+fn one(headers: &HeaderMap) -> Result<&str, ProofRefused> {
+    let mut fields = headers.get_all("dpop").iter();
+    let field = fields.next().filter(|field| field.len() <= LONGEST);
+    match (field.and_then(|field| field.to_str().ok()), fields.next()) {
+        (Some(field), None) => Ok(field),
+        _ => Err(ProofRefused::Missing),
+    }
+}
+
+fn text<'c>(claims: &'c Map<String, Value>, name: &'static str) -> Result<&'c str, ProofRefused> {
+    claims.get(name).and_then(Value::as_str).ok_or(ProofRefused::Claim(name))
+}
+
+/// Whether a proof is for what is called, its query and fragment left out (RFC 9449 §4.3, 9).
+fn is_here(htu: &str, scheme: &str, authority: &str, received: &Received) -> bool {
+    let Ok(uri) = htu.split(['?', '#']).next().unwrap_or_default().parse::<Uri>() else {
+        return false;
+    };
+    let (Some(said), Some(said_authority)) = (uri.scheme_str(), uri.authority()) else {
+        return false;
+    };
+    // `http` has them in lower case already, except for the authority.
+    let bare = |authority: &str| {
+        let usual = if scheme == "https" { ":443" } else { ":80" };
+        let authority = authority.to_ascii_lowercase();
+        authority.strip_suffix(usual).map_or(authority.clone(), str::to_owned)
+    };
+    let called = received.target().split('?').next().unwrap_or_default();
+    said.eq_ignore_ascii_case(scheme)
+        && bare(said_authority.as_str()) == bare(authority)
+        && uri.path() == called
+}
+
+/// Names the use of a proof.
+fn name(thumbprint: &str, jti: &str) -> [u8; 16] {
+    let digest = digest(&SHA256, [thumbprint, " ", jti].concat().as_bytes());
+    let mut name = [0; 16];
+    name.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use jose::SigningKey;
+    use serde_json::json;
+
+    use super::*;
+    use crate::received::{Bounds, Peer};
+
+    const NOW: i64 = 1_700_000_000;
+    const TOKEN: &str = "a.b.c";
+
+    fn received(target: &str, proof: &str) -> Received {
+        let request =
+            Request::get(target).header("host", "api.example").header("dpop", proof).body(());
+        let (parts, ()) = request.unwrap().into_parts();
+        let bounds = Bounds { target_bytes: 1024, fields: 10, body_bytes: 0 };
+        let peer = Peer::new(std::net::IpAddr::from([192, 0, 2, 1]), true);
+        Received::take(parts, peer, bounds).unwrap()
+    }
+
+    fn claims() -> Value {
+        let hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, TOKEN.as_bytes()));
+        json!({
+            "jti": "1", "htm": "GET", "htu": "https://api.example/orders/1",
+            "iat": NOW, "ath": hash
+        })
+    }
+
+    fn made(key: &SigningKey, claims: &Value) -> String {
+        let mut jwk = key.public_jwk();
+        for name in ["kid", "alg", "use"] {
+            jwk.as_object_mut().unwrap().remove(name);
+        }
+        let header = json!({ "typ": "dpop+jwt", "alg": key.algorithm().name(), "jwk": jwk });
+        key.sign_under(&header.to_string(), claims).unwrap()
+    }
+
+    /// What becomes of a proof with one claim changed.
+    #[track_caller]
+    fn check(name: &str, value: Value, expected: Result<(), ProofRefused>) {
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let mut claims = claims();
+        claims[name] = value;
+        let received = received("/orders/1?a=b", &made(&key, &claims));
+        let here = ("https", "api.example");
+        let said = Proofs::default().check(&received, here, (TOKEN, key.kid()), NOW);
+        assert_eq!(said, expected, "{name}");
+    }
+
+    #[test]
+    fn a_proof_is_for_one_call_and_one_token() {
+        use ProofRefused::{Address, Claim, Method, Time, Token};
+        check("jti", json!("2"), Ok(()));
+        check("htm", json!("POST"), Err(Method));
+        check("htm", json!("get"), Err(Method));
+        for same in ["HTTPS://API.example:443/orders/1", "https://api.example/orders/1?x#y"] {
+            check("htu", json!(same), Ok(()));
+        }
+        for other in [
+            "http://api.example/orders/1",
+            "https://api.example/orders/2",
+            "https://api.example:8443/orders/1",
+            "https://api.example.evil.example/orders/1",
+            "/orders/1",
+            "",
+        ] {
+            check("htu", json!(other), Err(Address));
+        }
+        check("ath", json!("x"), Err(Token));
+        check("ath", Value::Null, Err(Claim("ath")));
+        check("iat", json!(NOW - 65), Ok(()));
+        check("iat", json!(NOW - 66), Err(Time));
+        check("iat", json!(NOW + 5), Ok(()));
+        check("iat", json!(NOW + 6), Err(Time));
+        check("iat", json!("now"), Err(Claim("iat")));
+        check("jti", json!(""), Err(Claim("jti")));
+        check("jti", json!("x".repeat(257)), Err(Claim("jti")));
+    }
+
+    #[test]
+    fn a_proof_counts_once_and_for_its_own_key() {
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let received = received("/orders/1", &made(&key, &claims()));
+        let proofs = Proofs::default();
+        let ask = |thumbprint: &str, now| {
+            proofs.check(&received, ("https", "api.example"), (TOKEN, thumbprint), now)
+        };
+        assert_eq!(ask("another", NOW), Err(ProofRefused::Key));
+        assert_eq!(ask(key.kid(), NOW), Ok(()));
+        assert_eq!(ask(key.kid(), NOW + 65), Err(ProofRefused::Used));
+    }
+}
