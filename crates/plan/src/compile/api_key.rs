@@ -6,13 +6,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use turnpike_proto::config::v1::ApiKey;
-use turnpike_proto::config::v1::key_type::Type;
 
-use super::api::unknown;
 use super::head::has_control;
 use super::operation::is_scope;
 use super::restriction::{RestrictionPlan, compile_restriction};
-use super::subscriber::{ConsumerPlan, KeyType};
+use super::subscriber::{ConsumerPlan, KeyType, compile_key_type};
 use crate::problem::{At, Problems, shown};
 use crate::resource::is_name;
 
@@ -83,10 +81,7 @@ fn compile(key: &ApiKey, at: &At<'_>, problems: &mut Problems) -> Option<ApiKeyF
         let reason = "it is not the SHA-256 of a key in base64url without padding";
         problems.add(&at.name("sha256"), reason, "let `turnpike keys api-key` make a key");
     }
-    let key_type = Type::try_from(key.r#type).map(KeyType::from).unwrap_or_else(|_| {
-        problems.add(&at.name("type"), unknown(key.r#type), "");
-        KeyType::Sandbox
-    });
+    let key_type = compile_key_type(key.r#type, &at.name("type"), problems);
     let list = at.name("scopes");
     if key.scopes.len() > MAX_SCOPES {
         problems.add(&list, format!("there are {}, at most {MAX_SCOPES}", key.scopes.len()), "");

@@ -129,9 +129,10 @@ pub(crate) fn compile_key_manager(
         problems.add(&at.name("consumerKeyClaim"), "a claim's name has at most 256 bytes", "");
     }
     let names = compile_claim_names(spec, &at, problems);
-    let introspection = match name == RESIDENT && keys.is_none() {
-        true => Some(RESIDENT_INTROSPECTION),
-        false => compile_introspection(spec, &at.name("introspection"), problems),
+    let introspection = if name == RESIDENT && keys.is_none() {
+        Some(RESIDENT_INTROSPECTION)
+    } else {
+        compile_introspection(spec, &at.name("introspection"), problems)
     };
     let token_patterns = compile_patterns(spec, &at.name("tokenPatterns"), problems);
     check_provider(name == RESIDENT, spec, &at, problems);

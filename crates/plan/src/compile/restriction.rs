@@ -111,14 +111,13 @@ pub(super) fn compile_restriction(
         }
     }
     for (index, text) in networks.iter().enumerate() {
-        match parse_network(text) {
-            Some(network) => plan.networks.push(network),
-            None => {
-                let reason = format!("`{}` is no network and no address", shown(text));
-                let suggestion = "write for example `192.0.2.0/24`, `2001:db8::/32` or `192.0.2.7`";
-                problems.add(&at.name("allowedIps").index(index), reason, suggestion);
-            }
-        }
+        let Some(network) = parse_network(text) else {
+            let reason = format!("`{}` is no network and no address", shown(text));
+            let suggestion = "write for example `192.0.2.0/24`, `2001:db8::/32` or `192.0.2.7`";
+            problems.add(&at.name("allowedIps").index(index), reason, suggestion);
+            continue;
+        };
+        plan.networks.push(network);
     }
     for (index, text) in hosts.iter().enumerate() {
         match parse_host(text) {

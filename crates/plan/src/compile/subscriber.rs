@@ -27,11 +27,14 @@ pub enum KeyType {
     Sandbox,
 }
 
-impl From<Type> for KeyType {
-    fn from(kind: Type) -> Self {
-        match kind {
-            Type::Production => Self::Production,
-            Type::Sandbox => Self::Sandbox,
+/// Which backends are meant. What is not known reaches those that do no harm.
+pub(super) fn compile_key_type(number: i32, at: &At<'_>, problems: &mut Problems) -> KeyType {
+    match Type::try_from(number) {
+        Ok(Type::Production) => KeyType::Production,
+        Ok(Type::Sandbox) => KeyType::Sandbox,
+        Err(_) => {
+            problems.add(at, unknown(number), "");
+            KeyType::Sandbox
         }
     }
 }
@@ -139,10 +142,7 @@ pub(crate) fn compile_application(
             let reason = format!("the consumer key `{}` stands twice", shown(consumer));
             problems.add(&here.name("consumerKey"), reason, "keep one of them");
         }
-        let key_type = Type::try_from(key.r#type).map(KeyType::from).unwrap_or_else(|_| {
-            problems.add(&here.name("type"), unknown(key.r#type), "");
-            KeyType::Sandbox
-        });
+        let key_type = compile_key_type(key.r#type, &here.name("type"), problems);
         keys.push(KeyForm {
             key_manager: key_manager.into(),
             consumer_key: consumer.into(),

@@ -8,18 +8,16 @@ use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
 use throttle::{Meter, MeterConfig};
-use turnpike_proto::config::v1::key_type::Type;
 use turnpike_proto::config::v1::tier_spec::Level;
 use turnpike_proto::config::v1::{CallerAuthority, CallerCertificate, CallerRights, MutualTls};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::compile::api::unknown;
 use crate::compile::certificate::{CertificateForm, ClientAuthority, spki_digest};
 use crate::compile::host::{HostPattern, parse_host};
 use crate::compile::named::Named;
 use crate::compile::operation::is_scope;
-use crate::compile::subscriber::KeyType;
+use crate::compile::subscriber::{KeyType, compile_key_type};
 use crate::compile::tier::USUAL_PRIORITY;
 use crate::objects::or_default;
 use crate::problem::{At, Problems, shown};
@@ -111,9 +109,10 @@ impl CallersPlan {
         for rights in known.chain(self.authorities.iter_mut().map(|rule| &mut rule.rights)) {
             let before = old.all().find(|old| old.place == rights.place);
             if let (Some(before), Some(rights)) = (before, Arc::get_mut(rights)) {
-                rights.meter = match before.meter.config() == rights.meter.config() {
-                    true => Arc::clone(&before.meter),
-                    false => Arc::new(before.meter.reconfigured(rights.meter.config())),
+                rights.meter = if before.meter.config() == rights.meter.config() {
+                    Arc::clone(&before.meter)
+                } else {
+                    Arc::new(before.meter.reconfigured(rights.meter.config()))
                 };
             }
         }
@@ -224,14 +223,12 @@ fn compile_known(
 ) -> Option<([u8; 32], Arc<CallerRightsPlan>)> {
     let rights = compile_rights(one.rights.as_ref(), place, named, &at.name("rights"), problems);
     let here = at.name("certificate");
-    match named.certificate(&one.certificate, &here, problems)? {
-        CertificateForm::Caller(digest) => Some((digest, rights)),
-        _ => {
-            let reason = format!("Certificate/{} is not of use `caller`", one.certificate);
-            problems.add(&here, reason, "");
-            None
-        }
+    let form = named.certificate(&one.certificate, &here, problems)?;
+    if let CertificateForm::Caller(digest) = form {
+        return Some((digest, rights));
     }
+    problems.add(&here, format!("Certificate/{} is not of use `caller`", one.certificate), "");
+    None
 }
 
 fn compile_authority(
@@ -259,16 +256,13 @@ fn compile_authority(
         }
     }
     let here = at.name("certificate");
-    match named.certificate(&one.certificate, &here, problems)? {
-        CertificateForm::ClientAuthority(_) => {
-            Some(AuthorityRule { certificate: one.certificate.as_str().into(), names, rights })
-        }
-        _ => {
-            let reason = format!("Certificate/{} is not of use `client_ca`", one.certificate);
-            problems.add(&here, reason, "");
-            None
-        }
+    let form = named.certificate(&one.certificate, &here, problems)?;
+    if matches!(form, CertificateForm::ClientAuthority(_)) {
+        let certificate = one.certificate.as_str().into();
+        return Some(AuthorityRule { certificate, names, rights });
     }
+    problems.add(&here, format!("Certificate/{} is not of use `client_ca`", one.certificate), "");
+    None
 }
 
 fn compile_rights(
@@ -279,10 +273,7 @@ fn compile_rights(
     problems: &mut Problems,
 ) -> Arc<CallerRightsPlan> {
     let rights = rights.cloned().unwrap_or_default();
-    let key_type = Type::try_from(rights.r#type).map(KeyType::from).unwrap_or_else(|_| {
-        problems.add(&at.name("type"), unknown(rights.r#type), "");
-        KeyType::Sandbox
-    });
+    let key_type = compile_key_type(rights.r#type, &at.name("type"), problems);
     let list = at.name("scopes");
     if rights.scopes.len() > MAX_SCOPES {
         problems.add(&list, format!("there are {}, at most {MAX_SCOPES}", rights.scopes.len()), "");

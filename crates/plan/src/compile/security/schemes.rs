@@ -71,7 +71,7 @@ pub(super) fn parse_expression(text: &str) -> Result<Vec<SchemeSet>, String> {
 /// `all or all or …`
 fn any_of(words: &mut Words<'_>) -> Result<Vec<SchemeSet>, String> {
     let mut sets = all_of(words)?;
-    while words.takes(&Word::Or)? {
+    while words.takes(Word::Or)? {
         sets.extend(all_of(words)?);
         bounded(&sets)?;
     }
@@ -81,7 +81,7 @@ fn any_of(words: &mut Words<'_>) -> Result<Vec<SchemeSet>, String> {
 /// `one and one and …`
 fn all_of(words: &mut Words<'_>) -> Result<Vec<SchemeSet>, String> {
     let mut sets = one(words)?;
-    while words.takes(&Word::And)? {
+    while words.takes(Word::And)? {
         let others = one(words)?;
         let pairs = sets.iter().flat_map(|set| others.iter().map(|other| set.with(*other)));
         sets = pairs.collect();
@@ -95,7 +95,7 @@ fn one(words: &mut Words<'_>) -> Result<Vec<SchemeSet>, String> {
         Word::Scheme(scheme) => Ok(vec![SchemeSet::of(scheme)]),
         Word::Open => {
             let sets = any_of(words)?;
-            if words.takes(&Word::Close)? { Ok(sets) } else { Err("a bracket stays open".into()) }
+            if words.takes(Word::Close)? { Ok(sets) } else { Err("a bracket stays open".into()) }
         }
         word => Err(format!("a scheme is expected, found {word}")),
     }
@@ -175,9 +175,9 @@ impl Words<'_> {
     }
 
     /// Takes this word, if it comes next.
-    fn takes(&mut self, wanted: &Word) -> Result<bool, String> {
+    fn takes(&mut self, wanted: Word) -> Result<bool, String> {
         let before = self.0;
-        let found = self.next()? == *wanted;
+        let found = self.next()? == wanted;
         if !found {
             self.0 = before;
         }
