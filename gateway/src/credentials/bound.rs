@@ -76,15 +76,15 @@ mod tests {
 
     use super::*;
 
-    fn claims(name: &str, value: Value) -> Claims {
+    fn claims(name: &str, value: &Value) -> Claims {
         let all = json!({ "iss": "i", "exp": 9, name: value });
         Claims::of_object(all.as_object().cloned().unwrap()).unwrap()
     }
 
     /// `cnf` and what it comes to.
     #[track_caller]
-    fn check(confirmation: Value, expected: &str) {
-        let said = match Bound::of(&claims("cnf", confirmation.clone())) {
+    fn check(confirmation: &Value, expected: &str) {
+        let said = match Bound::of(&claims("cnf", confirmation)) {
             Err(refused) => format!("{refused:?}"),
             Ok(Bound { key, certificate }) => {
                 format!("{} {}", key.unwrap_or_default(), certificate.is_some())
@@ -96,10 +96,10 @@ mod tests {
     #[test]
     fn a_key_and_a_certificate_are_read() {
         let digest = URL_SAFE_NO_PAD.encode([7; 32]);
-        check(json!({ "jkt": "k" }), "k false");
-        check(json!({ "x5t#S256": digest }), " true");
-        check(json!({ "jkt": "k", "x5t#S256": digest }), "k true");
-        assert!(Bound::of(&claims("other", json!(1))).unwrap().is_free());
+        check(&json!({ "jkt": "k" }), "k false");
+        check(&json!({ "x5t#S256": digest }), " true");
+        check(&json!({ "jkt": "k", "x5t#S256": digest }), "k true");
+        assert!(Bound::of(&claims("other", &json!(1))).unwrap().is_free());
     }
 
     #[test]
@@ -115,14 +115,14 @@ mod tests {
             json!({ "jkt": "k", "kid": "k" }),
             json!({ "x5t#S256": "AAAA" }),
         ] {
-            check(wrong, "Bound");
+            check(&wrong, "Bound");
         }
     }
 
     #[test]
     fn restrictions_that_cannot_be_read_refuse_the_token() {
         let said = |value: Value| {
-            let said = restriction(&claims("km", json!({ "rst": value })));
+            let said = restriction(&claims("km", &json!({ "rst": value })));
             said.map(|plan| plan.is_some()).map_err(|refused| format!("{refused:?}"))
         };
         assert_eq!(said(json!({ "ip": ["192.0.2.0/24"], "ref": ["shop.example"] })), Ok(true));

@@ -128,13 +128,11 @@ impl Known {
     /// Whether it was issued to an application for itself and not for a person: as it says (`aut`), and
     /// else where its subject is the client or nobody.
     pub fn is_of_application(&self) -> bool {
-        match self.claims.text("aut") {
-            Some(kind) => kind.eq_ignore_ascii_case("application"),
-            None => {
-                let subject = self.claims.subject.as_deref();
-                subject.is_none() || subject == self.consumer_key()
-            }
+        if let Some(kind) = self.claims.text("aut") {
+            return kind.eq_ignore_ascii_case("application");
         }
+        let subject = self.claims.subject.as_deref();
+        subject.is_none() || subject == self.consumer_key()
     }
 
     /// Whether it ends later than `now_unix`.

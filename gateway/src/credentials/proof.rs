@@ -187,24 +187,24 @@ mod tests {
 
     /// What becomes of a proof with one claim changed.
     #[track_caller]
-    fn check(name: &str, value: Value, expected: Result<(), ProofRefused>) {
+    fn check(name: &str, value: Value, expected: &str) {
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
         let mut claims = claims();
         claims[name] = value;
         let received = received("/orders/1?a=b", &made(&key, &claims));
         let here = ("https", "api.example");
         let said = Proofs::default().check(&received, here, (TOKEN, key.kid()), NOW);
+        let said = said.map_or_else(|why| format!("{why:?}"), |()| "ok".to_owned());
         assert_eq!(said, expected, "{name}");
     }
 
     #[test]
     fn a_proof_is_for_one_call_and_one_token() {
-        use ProofRefused::{Address, Claim, Method, Time, Token};
-        check("jti", json!("2"), Ok(()));
-        check("htm", json!("POST"), Err(Method));
-        check("htm", json!("get"), Err(Method));
+        check("jti", json!("2"), "ok");
+        check("htm", json!("POST"), "Method");
+        check("htm", json!("get"), "Method");
         for same in ["HTTPS://API.example:443/orders/1", "https://api.example/orders/1?x#y"] {
-            check("htu", json!(same), Ok(()));
+            check("htu", json!(same), "ok");
         }
         for other in [
             "http://api.example/orders/1",
@@ -214,17 +214,17 @@ mod tests {
             "/orders/1",
             "",
         ] {
-            check("htu", json!(other), Err(Address));
+            check("htu", json!(other), "Address");
         }
-        check("ath", json!("x"), Err(Token));
-        check("ath", Value::Null, Err(Claim("ath")));
-        check("iat", json!(NOW - 65), Ok(()));
-        check("iat", json!(NOW - 66), Err(Time));
-        check("iat", json!(NOW + 5), Ok(()));
-        check("iat", json!(NOW + 6), Err(Time));
-        check("iat", json!("now"), Err(Claim("iat")));
-        check("jti", json!(""), Err(Claim("jti")));
-        check("jti", json!("x".repeat(257)), Err(Claim("jti")));
+        check("ath", json!("x"), "Token");
+        check("ath", Value::Null, "Claim(\"ath\")");
+        check("iat", json!(NOW - 65), "ok");
+        check("iat", json!(NOW - 66), "Time");
+        check("iat", json!(NOW + 5), "ok");
+        check("iat", json!(NOW + 6), "Time");
+        check("iat", json!("now"), "Claim(\"iat\")");
+        check("jti", json!(""), "Claim(\"jti\")");
+        check("jti", json!("x".repeat(257)), "Claim(\"jti\")");
     }
 
     #[test]

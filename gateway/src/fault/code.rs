@@ -84,10 +84,7 @@ impl Fault {
             Self::MissingCredentials => {
                 (StatusCode::UNAUTHORIZED, 900_902, "Missing Credentials", Auth)
             }
-            Self::InvalidToken(_) => {
-                (StatusCode::UNAUTHORIZED, 900_901, "Invalid Credentials", Auth)
-            }
-            Self::InvalidCredential(_) => {
+            Self::InvalidToken(_) | Self::InvalidCredential(_) => {
                 (StatusCode::UNAUTHORIZED, 900_901, "Invalid Credentials", Auth)
             }
             Self::WrongTokenType => {
@@ -96,11 +93,12 @@ impl Fault {
             Self::WrongAudience => {
                 (StatusCode::FORBIDDEN, 900_914, "The access token is for another audience", Auth)
             }
-            Self::Restricted(_) => (StatusCode::FORBIDDEN, 900_908, "Resource forbidden", Auth),
             Self::NoEndpoint { .. } => {
                 (StatusCode::FORBIDDEN, 900_901, "Invalid Credentials", Auth)
             }
-            Self::NotSubscribed => (StatusCode::FORBIDDEN, 900_908, "Resource forbidden", Auth),
+            Self::NotSubscribed | Self::Restricted(_) => {
+                (StatusCode::FORBIDDEN, 900_908, "Resource forbidden", Auth)
+            }
             Self::SubscriptionBlocked => (
                 StatusCode::UNAUTHORIZED,
                 900_907,

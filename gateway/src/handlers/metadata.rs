@@ -63,7 +63,7 @@ pub fn describe(
         authorization_servers: issuers.collect(),
         scopes_supported: scopes(api),
         bearer_methods_supported: ["header"],
-        dpop_signing_alg_values_supported: ALGORITHMS.map(|one| one.name()).to_vec(),
+        dpop_signing_alg_values_supported: ALGORITHMS.map(jose::Algorithm::name).to_vec(),
         // They are taken, which is what this says; others are, too, unless the API says otherwise.
         tls_client_certificate_bound_access_tokens: true,
     };
