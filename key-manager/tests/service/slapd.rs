@@ -30,6 +30,7 @@ cn: Eve Example
 givenName: Eve
 sn: Example
 mail: eve@example.com
+seeAlso: cn=staff,ou=groups,dc=example,dc=com
 userPassword: directory password
 
 dn: uid=max,ou=people,dc=example,dc=com
@@ -47,6 +48,20 @@ uid: twin
 cn: Moritz
 sn: Two
 userPassword: directory password
+
+dn: ou=groups,dc=example,dc=com
+objectClass: organizationalUnit
+ou: groups
+
+dn: cn=admins,ou=groups,dc=example,dc=com
+objectClass: groupOfNames
+cn: admins
+member: uid=eve,ou=people,dc=example,dc=com
+
+dn: cn=staff,ou=groups,dc=example,dc=com
+objectClass: groupOfNames
+cn: staff
+member: uid=moritz,ou=people,dc=example,dc=com
 ";
 
 pub(crate) struct Slapd {
