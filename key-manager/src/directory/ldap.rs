@@ -26,6 +26,7 @@ use crate::domain::Roles;
 
 /// LDAP result codes (RFC 4511 appendix A).
 const SUCCESS: u32 = 0;
+const SIZE_LIMIT_EXCEEDED: u32 = 4;
 const INVALID_CREDENTIALS: u32 = 49;
 /// No attributes (RFC 4511 section 4.5.1.8).
 const NOTHING: [&str; 1] = ["1.1"];
@@ -196,7 +197,7 @@ impl Directory {
         let (Some(entry), None) = (entries.next(), entries.next()) else { return Ok(None) };
         let entry = SearchEntry::construct(entry);
         // While the service still asks: the person need not see groups.
-        let roles = self.roles(connection, &entry, name).await?;
+        let Some(roles) = self.roles(connection, &entry, name).await? else { return Ok(None) };
         let opened = connection.simple_bind(&entry.dn, password).await.map_err(away)?;
         match opened.rc {
             SUCCESS => Ok(Some(person(&entry, roles))),
@@ -208,13 +209,13 @@ impl Directory {
         }
     }
 
-    /// What the groups of an entry say that its person is.
+    /// What the groups of an entry say that its person is. `None`: they are in more than can be looked at.
     async fn roles(
         &self,
         connection: &mut Ldap,
         entry: &SearchEntry,
         name: &str,
-    ) -> Result<Roles, DirectoryError> {
+    ) -> Result<Option<Roles>, DirectoryError> {
         let groups = &self.0.rules.groups;
         let named = groups.attribute().map(|attribute| values(entry, attribute));
         let mut found = Vec::new();
@@ -223,14 +224,20 @@ impl Directory {
             let connection = connection.with_search_options(bounded);
             let searched = connection.search(base, Scope::Subtree, &filter, NOTHING).await;
             let searched = searched.map_err(|error| DirectoryError::Away(Some(error)))?;
-            if searched.1.rc != SUCCESS {
-                return Err(DirectoryError::Refused(searched.1.to_string()));
+            match searched.1.rc {
+                SUCCESS => {}
+                // It says something about one person, and nothing about the directory.
+                SIZE_LIMIT_EXCEEDED => {
+                    tracing::warn!(entry = entry.dn, most = MOST_GROUPS, "in too many groups");
+                    return Ok(None);
+                }
+                _ => return Err(DirectoryError::Refused(searched.1.to_string())),
             }
             let entries = searched.0.into_iter().filter(|entry| !entry.is_ref());
             found.extend(entries.map(|entry| SearchEntry::construct(entry).dn));
         }
         let all = named.unwrap_or_default().iter().chain(&found);
-        Ok(groups.roles(all.map(String::as_str)))
+        Ok(Some(groups.roles(all.map(String::as_str))))
     }
 }
 

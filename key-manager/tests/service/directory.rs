@@ -169,6 +169,11 @@ async fn groups_of_the_directory_say_what_somebody_is() {
         assert_eq!(roles(&both, "eve", THEIRS).await, "admin employee");
         assert_eq!(roles(&both, "max", THEIRS).await, "", "he is in none of them");
         assert_eq!(roles(&both, "eve", "wrong").await, "Nobody");
+        // Who is in too many of them is nobody, and says nothing about the directory.
+        for _ in 0..4 {
+            assert_eq!(roles(&both, "moritz", THEIRS).await, "Nobody");
+        }
+        assert_eq!(roles(&both, "eve", THEIRS).await, "admin employee");
         let by_entry = with(groups("SEEALSO", "", &[ADMINS, STAFF])).await;
         // Tokens that name what she is no more have ended, and this answer comes after them.
         let before = by_entry.authority.log.follower().ledger().head;

@@ -31,6 +31,7 @@ use turnpike_proto::identity::v1::{
 };
 
 use crate::databases::{Scratch, each};
+use crate::postgres::Server;
 use crate::stand::config;
 
 /// A key manager with its gRPC port open.
@@ -468,6 +469,29 @@ async fn a_gateway_hears_who_shows_a_password_and_what_they_are() {
     let locked = gateway.authenticate(asked("long enough", "192.0.2.9")).await;
     let locked = locked.expect("an answer").into_inner();
     assert!(locked.user.is_none() && (1..=60).contains(&locked.locked_seconds), "{locked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_hears_that_nobody_can_say_while_the_store_is_away() {
+    let Some(server) = Server::start().await else {
+        eprintln!("left out: no PostgreSQL in /usr/lib/postgresql");
+        return;
+    };
+    let server = Arc::new(server);
+    let scratch = Scratch::on(server.clone()).await;
+    let running = Running::on(&scratch).await;
+    let mut gateway = CredentialsClient::new(running.to(&scratch, "gateway"));
+    let asked = AuthenticateRequest {
+        name: "ann".to_owned(),
+        password: "long enough".to_owned(),
+        client_address: String::new(),
+    };
+    let nobody = gateway.authenticate(asked.clone()).await.expect("an answer").into_inner();
+    assert_eq!(nobody, AuthenticateResponse::default());
+    server.kill();
+    let away = gateway.authenticate(asked).await.expect_err("nobody can say");
+    assert_eq!(away.code(), Code::Unavailable, "{away:?}");
+    server.restart().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

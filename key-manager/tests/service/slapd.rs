@@ -119,12 +119,23 @@ impl Drop for Slapd {
     }
 }
 
+/// More groups than anybody is looked up in; Moritz is in all of them.
+fn crowd() -> String {
+    let group = |number| {
+        format!(
+            "\ndn: cn=g{number},ou=groups,dc=example,dc=com\nobjectClass: groupOfNames\n\
+             cn: g{number}\nmember: uid=moritz,ou=people,dc=example,dc=com\n"
+        )
+    };
+    (0..1001).map(group).collect()
+}
+
 fn prepare(folder: &Path) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("written");
     write("ca.pem", &made.cert.pem());
     write("key.pem", &made.signing_key.serialize_pem());
-    write("people.ldif", PEOPLE);
+    write("people.ldif", &format!("{PEOPLE}{}", crowd()));
     std::fs::create_dir(folder.join("data")).expect("a folder");
     let at = folder.display();
     write(
