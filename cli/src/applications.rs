@@ -39,6 +39,20 @@ pub(crate) struct Generate {
     /// A scope that the client may ask for; may be given several times
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(crate) scopes: Vec<String>,
+    /// A network (CIDR) or address from which its tokens may be used; may be given several times
+    #[arg(long = "allow-ip", value_name = "CIDR")]
+    pub(crate) allowed_ips: Vec<String>,
+    /// A host from whose pages its tokens may be used, its first label may be `*`; may be given several
+    /// times
+    #[arg(long = "allow-domain", value_name = "DOMAIN")]
+    pub(crate) allowed_domains: Vec<String>,
+}
+
+impl Generate {
+    /// Without a scope, for use from everywhere.
+    pub(crate) const fn plain(which: Which) -> Self {
+        Self { which, scopes: Vec::new(), allowed_ips: Vec::new(), allowed_domains: Vec::new() }
+    }
 }
 
 /// Which of an application's clients.
@@ -108,8 +122,8 @@ pub(crate) async fn map(connection: &rpc::Options, asked: &Map) -> Result<Report
             application: which.app.clone(),
             sandbox: which.key_type == KeyType::Sandbox,
             key_manager: which.key_manager.clone(),
-            scopes: Vec::new(),
             consumer_key: consumer_key.clone(),
+            ..GenerateKeyRequest::default()
         })
         .await
         .map_err(|status| wire.error(status))?;
@@ -125,23 +139,25 @@ pub(crate) async fn register(
     connection: &rpc::Options,
     asked: &Generate,
 ) -> Result<(Client, String), Failure> {
-    let Generate { which, scopes } = asked;
+    let Generate { which, scopes, allowed_ips, allowed_domains } = asked.clone();
     let wire = connection.control_plane()?;
     let answer = ApplicationKeysClient::new(wire.channel())
         .generate(GenerateKeyRequest {
             application: which.app.clone(),
             sandbox: which.key_type == KeyType::Sandbox,
             key_manager: which.key_manager.clone(),
-            scopes: scopes.clone(),
-            consumer_key: String::new(),
+            scopes,
+            allowed_ips,
+            allowed_domains,
+            ..GenerateKeyRequest::default()
         })
         .await
         .map_err(|status| wire.error(status))?
         .into_inner();
     let client = Client {
-        application: which.app.clone(),
+        application: which.app,
         key_type: which.key_type.name().to_owned(),
-        key_manager: which.key_manager.clone(),
+        key_manager: which.key_manager,
         consumer_key: answer.consumer_key,
         consumer_secret: Secret::new(answer.consumer_secret),
     };

@@ -6,8 +6,8 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, audit, backend, import, people, resources, rpc, signing_keys,
-    subscriptions, tokens, up,
+    alerts, analytics, apply, audit, backend, import, people, resources, revocations, rpc,
+    signing_keys, subscriptions, tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
@@ -54,8 +54,8 @@ pub(crate) enum Command {
     KeyManagers,
     /// Get an access token for an application, with a key that was generated here
     Token(tokens::Options),
-    /// End an access token before its time
-    Revoke(tokens::Revoke),
+    /// End access tokens before their time
+    Revoke(revocations::Revoke),
     /// Keys that the key manager signs with
     #[command(subcommand)]
     Key(signing_keys::Command),
@@ -110,9 +110,13 @@ mod tests {
             "turnpike subscribe --app a --api n:1 --tier Gold",
             "turnpike keys generate --app a --type sandbox --key-manager k",
             "turnpike token --app a --grant client_credentials --scope s",
+            "turnpike keys generate --app a --allow-ip 10.0.0.0/8 --allow-ip ::1 --allow-domain *.a",
             "turnpike revoke t --token bearer --server https://127.0.0.1:1",
+            "turnpike revoke --client c",
+            "turnpike revoke --user s",
+            "turnpike revoke --app a",
             "turnpike user add ann --password-file f --claim email=a@b --claim email_verified=true",
-            "turnpike user claims id --claim address={\"country\":\"CH\"}",
+            "turnpike user claims id --claim address={\"country\":\"CH\"} --claim roles=[\"a\"]",
             "turnpike client add shop --redirect-uri https://a.example/cb --scope a --public",
             "turnpike client secret add c --label l --expires 90d",
             "turnpike client secret list c",
@@ -134,6 +138,9 @@ mod tests {
         check("turnpike subscribe --app a --api orders", false);
         check("turnpike analytics usage --since 5", false);
         check("turnpike token --app a --grant password", false);
+        check("turnpike revoke", false);
+        check("turnpike revoke t --client c", false);
+        check("turnpike revoke --user s --app a", false);
         check("turnpike user add ann --password p", false);
         check("turnpike user claims id --claim email", false);
         check("turnpike client add shop", false);

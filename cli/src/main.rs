@@ -23,6 +23,7 @@ mod output;
 mod people;
 mod providers;
 mod resources;
+mod revocations;
 mod rpc;
 mod signing_keys;
 mod span;
@@ -93,7 +94,7 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         }
         Command::KeyManagers => providers::list(connection).await?,
         Command::Token(options) => tokens::token(connection, home, &clock, options).await?,
-        Command::Revoke(asked) => tokens::revoke(connection, asked).await?,
+        Command::Revoke(asked) => revocations::revoke(connection, asked).await?,
         Command::User(people::User::Add(asked)) => people::add_user(connection, asked).await?,
         Command::User(people::User::Pending) => people::pending(connection).await?,
         Command::User(people::User::Link { user_id, elsewhere }) => {

@@ -88,18 +88,22 @@ pub(crate) struct Elsewhere {
 /// What is known of a person.
 #[derive(Args, Clone, Debug)]
 struct Known {
-    /// A claim of OpenID Connect, like email=ann@example.com or address={"country":"CH"}; may be
-    /// given several times
-    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    #[arg(
+        help = "A claim of OpenID Connect, like email=ann@example.com or address={\"country\":\"CH\"}, \
+                or roles=[\"editor\"]; may be given several times",
+        long = "claim",
+        value_name = "NAME=VALUE",
+        value_parser = claim
+    )]
     claims: Vec<(String, Value)>,
 }
 
-/// A value that is `true`, `false` or an object is one; everything else is text.
+/// A value that is `true`, `false`, an object or a list is one; everything else is text.
 fn claim(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').ok_or("a claim is NAME=VALUE")?;
     let read = serde_json::from_str(value)
         .ok()
-        .filter(|value: &Value| value.is_boolean() || value.is_object());
+        .filter(|value: &Value| value.is_boolean() || value.is_object() || value.is_array());
     Ok((name.to_owned(), read.unwrap_or_else(|| value.into())))
 }
 

@@ -1,4 +1,4 @@
-//! `turnpike token` and `turnpike revoke`: how does a client get a token, and how does it end?
+//! `turnpike token`: how does a client get a token?
 
 use std::time::Duration;
 
@@ -10,10 +10,7 @@ use chassis::config::Secret;
 use chassis::outbound;
 use clap::{Args, ValueEnum};
 use http::{Method, Request, header};
-use serde_json::{Value, json};
-use turnpike_proto::identity::v1::RevokeRequest;
-use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
-use turnpike_proto::identity::v1::revoke_request::What;
+use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
@@ -46,13 +43,6 @@ pub(crate) struct Options {
 pub(crate) enum Grant {
     #[value(name = "client_credentials")]
     ClientCredentials,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Revoke {
-    /// An access token, as the client holds it
-    #[arg(value_name = "TOKEN")]
-    access_token: String,
 }
 
 /// Why there was no token.
@@ -194,26 +184,10 @@ fn camel_case(answer: Value) -> Value {
     Value::Object(renamed.collect())
 }
 
-pub(crate) async fn revoke(connection: &rpc::Options, asked: &Revoke) -> Result<Report, Failure> {
-    let wire = connection.key_manager()?;
-    let answer = RevocationsClient::new(wire.channel())
-        .revoke(RevokeRequest { what: Some(What::Token(asked.access_token.clone())) })
-        .await
-        .map_err(|status| wire.error(status))?
-        .into_inner();
-    let said = match answer.sequence {
-        0 => "nothing to revoke: the token is unknown, or has ended already".to_owned(),
-        sequence => {
-            format!(
-                "revoked (number {sequence} in the log); gateways refuse the token within a second"
-            )
-        }
-    };
-    Ok(Report::new(json!({ "sequence": answer.sequence })).text(said))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[track_caller]

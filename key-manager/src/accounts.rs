@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::audit::Event;
 use crate::domain::{
-    Linking, Password, PasswordError, Profile, ProfileError, Provider, User, UserName,
+    Linking, Password, PasswordError, Profile, ProfileError, Provider, Roles, User, UserName,
     UserNameError,
 };
 use crate::endpoint::Authority;
@@ -102,8 +102,13 @@ pub async fn sign_up(
 }
 
 /// The account of a person whom the directory knows; made when they come for the first time.
-pub async fn join(authority: &Authority, name: &str, claims: &str) -> Result<User, AccountError> {
-    let user = new_user(authority, name, claims)?;
+pub async fn join(
+    authority: &Authority,
+    name: &str,
+    claims: &str,
+    roles: Roles,
+) -> Result<User, AccountError> {
+    let user = User { directory_roles: roles, ..new_user(authority, name, claims)? };
     let event = Event::of("user.joined").with("user", &user.id);
     add(authority, StoredUser { user, password: StoredUser::IN_DIRECTORY.to_owned() }, event).await
 }
@@ -202,10 +207,11 @@ async fn owner_of(authority: &Authority, email: &str) -> Result<Option<User>, Ac
     Ok(owners.next().filter(|_| owners.next().is_none()))
 }
 
-/// What a provider says of a person, as far as it is said here in the same form.
+/// What a provider says of a person, as far as it is said here in the same form. Not what they are:
+/// nobody gets roles here by the word of somebody else.
 fn profile(person: &Person) -> String {
     let mut known = serde_json::Map::new();
-    for name in Profile::names() {
+    for name in Profile::names().filter(|name| *name != "roles") {
         let Some(value) = person.claims.get(name) else { continue };
         let one = serde_json::json!({ name: value }).to_string();
         if Profile::parse(&one).is_ok() {
@@ -242,6 +248,7 @@ fn new_user(authority: &Authority, name: &str, claims: &str) -> Result<User, Acc
         ended_until: 0,
         profile_at: if profile == Profile::default() { 0 } else { now },
         profile,
+        directory_roles: Roles::default(),
         created_at: now,
     })
 }
@@ -275,16 +282,45 @@ pub async fn set_password(
     Ok(())
 }
 
-/// Replaces what is known of a person; `claims` is a JSON object.
+/// Replaces what is known of a person; `claims` is a JSON object. Who loses a role loses the access tokens
+/// that name it.
 pub async fn set_claims(authority: &Authority, id: &str, claims: &str) -> Result<(), AccountError> {
     let profile = Profile::parse(claims)?;
-    let now = authority.clock.unix_seconds();
+    let stored = authority.store.user(id).await?.ok_or(AccountError::Nobody)?;
+    let after = profile.roles().with(&stored.user.directory_roles);
+    let lost = !stored.user.roles().is_subset(&after);
     let event = Event::of("user.claims_set").with("user", id);
-    if !authority.audit.noting(event).set_profile(id, &profile, now).await? {
+    if !authority.noting(event).set_profile(id, &profile, lost).await? {
         return Err(AccountError::Nobody);
     }
-    tracing::info!(user = id, "claims set");
+    if lost {
+        authority.meter.revoked("subject");
+    }
+    tracing::info!(user = id, lost, "claims set");
     Ok(())
+}
+
+/// Keeps what the directory says that a person is, where that has changed. The answer is the person as
+/// they are now.
+pub async fn take_over_roles(
+    authority: &Authority,
+    user: User,
+    roles: &Roles,
+) -> Result<User, AccountError> {
+    if user.directory_roles == *roles {
+        return Ok(user);
+    }
+    let lost = !user.roles().is_subset(&user.profile.roles().with(roles));
+    let event = Event::of("user.roles_changed").with("user", &user.id).with("by", "directory");
+    if !authority.noting(event).set_directory_roles(&user.id, roles, lost).await? {
+        return Err(AccountError::Nobody);
+    }
+    if lost {
+        authority.meter.revoked("subject");
+    }
+    tracing::info!(user = user.id, lost, "roles of the directory taken over");
+    // Read again: what has ended is dated, and tokens of this login come after it.
+    Ok(authority.store.user(&user.id).await?.ok_or(AccountError::Nobody)?.user)
 }
 
 /// Lets a person log in no more, or again.

@@ -179,6 +179,7 @@ pub async fn assemble(
         objects,
         grants,
         legacy_response_types: config.clients.legacy_response_types,
+        scopes: Arc::new(config.scopes.0.clone()),
         details: Arc::new(config.authorization_details.types()?),
         trust: Arc::new(Trust {
             issuers: config.assertions.issuers()?,

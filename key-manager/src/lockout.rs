@@ -32,7 +32,18 @@ pub struct Lockout<'l> {
 impl Lockout<'_> {
     /// Whether somebody has to wait before they may log in.
     pub async fn is_locked_out(&self, name: &UserName) -> Result<bool, StoreError> {
-        self.store.is_blocked(&self.pepper.digest(Failures::BY_NAME, name.as_str()), self.now).await
+        let key = self.pepper.digest(Failures::BY_NAME, name.as_str());
+        Ok(self.store.blocked_until(&key, self.now).await?.is_some())
+    }
+
+    /// How long somebody from there has to wait, in seconds; at least 1.
+    pub async fn wait(&self, name: &UserName, address: Option<IpAddr>) -> Result<u32, StoreError> {
+        let by_name = self.pepper.digest(Failures::BY_NAME, name.as_str());
+        let by_network = self.pepper.digest(Failures::BY_NETWORK, &network(address));
+        let by_name = self.store.blocked_until(&by_name, self.now).await?;
+        let by_network = self.store.blocked_until(&by_network, self.now).await?;
+        let until = by_name.max(by_network).unwrap_or(self.now);
+        Ok(u32::try_from(until.saturating_sub(self.now)).unwrap_or(1).max(1))
     }
 
     /// Counts a try from a network before it is made. `false`: the network has to wait.

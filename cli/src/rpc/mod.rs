@@ -10,7 +10,7 @@ mod kind;
 mod resources;
 
 pub(crate) use call::CallError;
-pub(crate) use connection::{ConnectionError, Options};
+pub(crate) use connection::{ConnectionError, Options, Wire};
 pub(crate) use json::of_message;
 pub(crate) use kind::{Kind, UnknownKind};
 pub(crate) use resources::{Name, delete, get, list};

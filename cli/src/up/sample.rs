@@ -170,8 +170,7 @@ async fn token(here: &Surrounded<'_>) -> Result<Token, Failure> {
         key_type: KeyType::Production,
         key_manager: "resident".to_owned(),
     };
-    let (client, _) =
-        applications::register(&here.connection, &Generate { which, scopes: Vec::new() }).await?;
+    let (client, _) = applications::register(&here.connection, &Generate::plain(which)).await?;
     clients.keep(&client)?;
     wait_for_gateways(here).await?;
     ask(here, &client).await

@@ -16,7 +16,7 @@ use crate::catalog::State;
 use crate::distribute::{GatewayRow, Gateways, wait};
 use crate::manage::{
     self, Changed, Clients, ManageError, Manager, NewApiKey, NewKey, Page, PageRequest, Removal,
-    Wanted,
+    Restrictions, Wanted,
 };
 use crate::store::Revision;
 
@@ -139,9 +139,17 @@ impl Desk {
         &self,
         request: GenerateKeyRequest,
     ) -> Result<GenerateKeyResponse, ManageError> {
-        let GenerateKeyRequest { application, sandbox, key_manager, scopes, consumer_key } =
-            request;
-        let wanted = NewKey { application, sandbox, key_manager, scopes, consumer_key };
+        let wanted = NewKey {
+            application: request.application,
+            sandbox: request.sandbox,
+            key_manager: request.key_manager,
+            scopes: request.scopes,
+            consumer_key: request.consumer_key,
+            restrictions: Restrictions {
+                ips: request.allowed_ips,
+                domains: request.allowed_domains,
+            },
+        };
         let made = manage::generate(&self.manager, &*self.clients, wanted).await?;
         Ok(GenerateKeyResponse {
             consumer_key: made.consumer_key,

@@ -51,6 +51,18 @@ pub struct NewClient {
     pub scopes: Vec<String>,
     /// Where: the name of a key manager; empty: at the resident one.
     pub key_manager: String,
+    /// From where its tokens may be used.
+    pub restrictions: Restrictions,
+}
+
+/// From where the tokens of a client may be used, as it was asked for; the key manager looks whether it is
+/// well-formed. Empty: from everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restrictions {
+    /// Networks in CIDR form, or addresses.
+    pub ips: Vec<String>,
+    /// Hosts of the pages; the first label may be `*`.
+    pub domains: Vec<String>,
 }
 
 /// A client that was made.
@@ -85,6 +97,8 @@ pub struct NewKey {
     pub scopes: Vec<String>,
     /// The client, where it is there already; empty: it is made.
     pub consumer_key: String,
+    /// From where the client's tokens may be used.
+    pub restrictions: Restrictions,
 }
 
 /// Makes a client and adds it to the application.
@@ -105,13 +119,17 @@ pub async fn generate(
     }
     let at =
         Place { key: &key, key_manager: elsewhere.unwrap_or(RESIDENT), sandbox: wanted.sandbox };
+    if elsewhere.is_some() && wanted.restrictions != Restrictions::default() {
+        return Err(unrestricted(&key));
+    }
     if !wanted.consumer_key.is_empty() {
         return map(manager, clients, at, wanted.consumer_key).await;
     }
     let kind = if wanted.sandbox { "sandbox" } else { "production" };
     let name = format!("{} ({kind})", wanted.application);
     let key_manager = elsewhere.unwrap_or_default().to_owned();
-    let client = NewClient { name, scopes: wanted.scopes, key_manager };
+    let NewKey { scopes, restrictions, .. } = wanted;
+    let client = NewClient { name, scopes, key_manager, restrictions };
     let made = clients.register(client).await.map_err(ManageError::KeyManager)?;
     let added = add(manager, at, &made.consumer_key).await;
     if let Err(error) = added {
@@ -123,6 +141,17 @@ pub async fn generate(
         return Err(error);
     }
     Ok(made)
+}
+
+/// Tokens of another issuer do not say from where they may be used.
+fn unrestricted(key: &ResourceKey) -> ManageError {
+    ManageError::Refused(vec![Problem {
+        resource: key.to_string(),
+        field: "allowedIps, allowedDomains".to_owned(),
+        reason: "only our own key manager restricts tokens".to_owned(),
+        suggestion: "leave them out, or register the client at the resident key manager".to_owned(),
+        ..Problem::default()
+    }])
 }
 
 /// Where a key is added.

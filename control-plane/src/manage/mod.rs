@@ -13,7 +13,9 @@ mod read;
 mod view;
 
 pub use api_keys::{MadeApiKey, NewApiKey, generate_api_key, revoke_api_key};
-pub use application_keys::{ClientKey, Clients, ClientsError, NewClient, NewKey, generate};
+pub use application_keys::{
+    ClientKey, Clients, ClientsError, NewClient, NewKey, Restrictions, generate,
+};
 pub use change::{Changed, Manager, Removal, Wanted};
 pub use error::ManageError;
 pub use read::{Page, PageRequest, get, list};

@@ -39,9 +39,15 @@ impl KeyManagerClients {
 #[async_trait::async_trait]
 impl Clients for KeyManagerClients {
     async fn register(&self, client: NewClient) -> Result<ClientKey, ClientsError> {
-        let NewClient { name, scopes, key_manager } = client;
-        let request =
-            RegisterClientRequest { name, scopes, key_manager, ..RegisterClientRequest::default() };
+        let NewClient { name, scopes, key_manager, restrictions } = client;
+        let request = RegisterClientRequest {
+            name,
+            scopes,
+            key_manager,
+            allowed_ips: restrictions.ips,
+            allowed_domains: restrictions.domains,
+            ..RegisterClientRequest::default()
+        };
         let mut clients = ClientsClient::new(self.channel.clone());
         let made = clients.register(prepared(request)).await.map_err(meaning)?.into_inner();
         Ok(ClientKey {

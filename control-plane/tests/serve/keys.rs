@@ -31,7 +31,9 @@ impl Clients for KeyManager {
         request: Request<RegisterClientRequest>,
     ) -> Result<Response<RegisterClientResponse>, Status> {
         let request = request.into_inner();
-        self.said.lock().unwrap().push(format!("register {} {:?}", request.name, request.scopes));
+        let RegisterClientRequest { name, scopes, allowed_ips, allowed_domains, .. } = request;
+        let from = [allowed_ips, allowed_domains].concat().join(" ");
+        self.said.lock().unwrap().push(format!("register {name} {scopes:?} from {from}"));
         Ok(Response::new(RegisterClientResponse {
             client_id: "client-1".to_owned(),
             client_secret: "shown once".to_owned(),
@@ -123,7 +125,37 @@ fn a_key_is_registered_and_stands_at_the_application() {
         let request = GetRequest { name: "shop".to_owned(), version: String::new() };
         let shop = ApplicationsClient::new(channel).get(request).await.unwrap().into_inner();
         assert_eq!(shop.spec.unwrap().keys[0].consumer_key, "client-1");
-        assert_eq!(*said.said.lock().unwrap(), [r#"register shop (production) ["orders.read"]"#]);
+        assert_eq!(
+            *said.said.lock().unwrap(),
+            [r#"register shop (production) ["orders.read"] from "#]
+        );
+    });
+}
+
+#[test]
+fn from_where_tokens_may_be_used_is_for_the_resident_key_manager_to_keep() {
+    check(async |stack| {
+        let (said, _host, config) = key_manager(&stack).await;
+        let plane = stack.start_with("control-plane", &config).await;
+        let provider = "{apiVersion: turnpike/v1, kind: KeyManager, metadata: {name: corp}, spec: \
+                        {issuer: old, anyAudience: true, connector: {address: \
+                        'https://127.0.0.1:7002'}}}\n";
+        stack.apply(&plane, &format!("{}---\n{provider}", application("shop"))).await;
+        let mut keys = ApplicationKeysClient::new(stack.channel(&plane, "admin"));
+        let restricted = GenerateKeyRequest {
+            allowed_ips: vec!["10.0.0.0/8".to_owned()],
+            allowed_domains: vec!["*.shop.example".to_owned()],
+            ..generate("shop")
+        };
+        for consumer_key in ["", "client-2"] {
+            let (key_manager, consumer_key) = ("corp".to_owned(), consumer_key.to_owned());
+            let asked = GenerateKeyRequest { key_manager, consumer_key, ..restricted.clone() };
+            let refused = keys.generate(asked).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+        }
+        keys.generate(restricted).await.unwrap();
+        let kept = r#"register shop (production) ["orders.read"] from 10.0.0.0/8 *.shop.example"#;
+        assert_eq!(*said.said.lock().unwrap(), [kept]);
     });
 }
 

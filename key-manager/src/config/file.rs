@@ -10,6 +10,7 @@ use super::details::DetailsConfig;
 use super::federation::{ControlPlaneConfig, FederationConfig};
 use super::people::{LdapConfig, LoginConfig, PagesConfig};
 use super::plugins::PluginsConfig;
+use super::scopes::ScopesConfig;
 use super::tokens::{IssuerConfig, KeysConfig, RefreshConfig, RevocationsConfig, TokensConfig};
 use super::watch::{AuditConfig, CollectorConfig, FraudConfig};
 use crate::store;
@@ -38,6 +39,7 @@ pub struct Config {
     pub registration: RegistrationConfig,
     pub assertions: AssertionsConfig,
     pub plugins: PluginsConfig,
+    pub scopes: ScopesConfig,
     pub authorization_details: DetailsConfig,
     pub audit: AuditConfig,
     pub fraud: FraudConfig,

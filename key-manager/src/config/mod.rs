@@ -11,6 +11,7 @@ mod federation;
 mod file;
 mod people;
 mod plugins;
+mod scopes;
 mod tokens;
 mod value;
 mod watch;
@@ -23,6 +24,7 @@ pub use federation::{ControlPlaneConfig, FederationConfig};
 pub use file::Config;
 pub use people::{LdapConfig, LoginConfig, PagesConfig};
 pub use plugins::{GrantPluginConfig, PluginsConfig};
+pub use scopes::ScopesConfig;
 pub use tokens::{
     IssuerConfig, KeysConfig, Pkcs11Config, RefreshConfig, RevocationsConfig, TokensConfig,
 };

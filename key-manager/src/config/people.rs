@@ -7,7 +7,7 @@ use chassis::config::duration;
 use serde::Deserialize;
 
 use super::value;
-use crate::directory::{DirectoryRules, RulesError};
+use crate::directory::{DirectoryRules, GroupRules, RulesError};
 use crate::endpoint::{LoginRules, Mfa, PasskeyUse, SignUp};
 use crate::store::Failures;
 use crate::vault::PasswordRules;
@@ -31,6 +31,18 @@ struct RawLdap {
     connections: usize,
     #[serde(with = "duration")]
     timeout: Duration,
+    group_attribute: String,
+    group_base: String,
+    group_filter: String,
+    roles: Vec<RawGroup>,
+}
+
+/// `[[ldap.roles]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawGroup {
+    group: String,
+    role: String,
 }
 
 impl TryFrom<RawLdap> for LdapConfig {
@@ -40,6 +52,8 @@ impl TryFrom<RawLdap> for LdapConfig {
         if raw.url.is_empty() {
             return Ok(Self(None));
         }
+        let roles = raw.roles.into_iter().map(|one| (one.group, one.role)).collect();
+        let groups = GroupRules::new(raw.group_attribute, raw.group_base, raw.group_filter, roles)?;
         let rules = DirectoryRules::new(
             &raw.url,
             raw.start_tls,
@@ -50,6 +64,7 @@ impl TryFrom<RawLdap> for LdapConfig {
             raw.filter,
             raw.connections,
             raw.timeout,
+            groups,
         );
         Ok(Self(Some(Box::new(rules?))))
     }

@@ -9,19 +9,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::clock::Clock;
 use chassis::task::Tasks;
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchEntry, ldap_escape};
+use ldap3::{
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchEntry, SearchOptions,
+    ldap_escape,
+};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::rules::{DirectoryRules, NAME};
+use super::groups::NAME;
+use super::rules::DirectoryRules;
 use crate::breaker::Breaker;
+use crate::domain::Roles;
 
 /// LDAP result codes (RFC 4511 appendix A).
 const SUCCESS: u32 = 0;
+const SIZE_LIMIT_EXCEEDED: u32 = 4;
 const INVALID_CREDENTIALS: u32 = 49;
+/// No attributes (RFC 4511 section 4.5.1.8).
+const NOTHING: [&str; 1] = ["1.1"];
+/// Who is in more groups than this is not looked up: some would be left out.
+const MOST_GROUPS: i32 = 1000;
 
 /// What is taken over of an entry, and the claim that it becomes.
 const CLAIMS: [(&str, &str); 4] =
@@ -51,6 +61,8 @@ pub enum DirectoryError {
 pub struct Found {
     /// What is known of the person, by the names of `OpenID` Connect.
     pub claims: BTreeMap<&'static str, String>,
+    /// What their groups say that they are.
+    pub roles: Roles,
 }
 
 /// The directory; cheap to clone.
@@ -173,7 +185,8 @@ impl Directory {
             return Err(DirectoryError::Refused(bound.to_string()));
         }
         let filter = rules.filter.replace(NAME, &ldap_escape(name));
-        let wanted: Vec<&str> = CLAIMS.iter().map(|(attribute, _)| *attribute).collect();
+        let claims = CLAIMS.iter().map(|(attribute, _)| *attribute);
+        let wanted: Vec<&str> = claims.chain(rules.groups.attribute()).collect();
         let found = connection.search(&rules.base, Scope::Subtree, &filter, wanted).await;
         let found = found.map_err(away)?;
         if found.1.rc != SUCCESS {
@@ -183,9 +196,11 @@ impl Directory {
         let mut entries = found.0.into_iter().filter(|entry| !entry.is_ref());
         let (Some(entry), None) = (entries.next(), entries.next()) else { return Ok(None) };
         let entry = SearchEntry::construct(entry);
+        // While the service still asks: the person need not see groups.
+        let Some(roles) = self.roles(connection, &entry, name).await? else { return Ok(None) };
         let opened = connection.simple_bind(&entry.dn, password).await.map_err(away)?;
         match opened.rc {
-            SUCCESS => Ok(Some(person(&entry))),
+            SUCCESS => Ok(Some(person(&entry, roles))),
             INVALID_CREDENTIALS => Ok(None),
             _ => {
                 tracing::info!(answer = %opened, "the directory does not let somebody in");
@@ -193,14 +208,49 @@ impl Directory {
             }
         }
     }
+
+    /// What the groups of an entry say that its person is. `None`: they are in more than can be looked at.
+    async fn roles(
+        &self,
+        connection: &mut Ldap,
+        entry: &SearchEntry,
+        name: &str,
+    ) -> Result<Option<Roles>, DirectoryError> {
+        let groups = &self.0.rules.groups;
+        let named = groups.attribute().map(|attribute| values(entry, attribute));
+        let mut found = Vec::new();
+        if let Some((base, filter)) = groups.search(&entry.dn, name) {
+            let bounded = SearchOptions::new().sizelimit(MOST_GROUPS);
+            let connection = connection.with_search_options(bounded);
+            let searched = connection.search(base, Scope::Subtree, &filter, NOTHING).await;
+            let searched = searched.map_err(|error| DirectoryError::Away(Some(error)))?;
+            match searched.1.rc {
+                SUCCESS => {}
+                // It says something about one person, and nothing about the directory.
+                SIZE_LIMIT_EXCEEDED => {
+                    tracing::warn!(entry = entry.dn, most = MOST_GROUPS, "in too many groups");
+                    return Ok(None);
+                }
+                _ => return Err(DirectoryError::Refused(searched.1.to_string())),
+            }
+            let entries = searched.0.into_iter().filter(|entry| !entry.is_ref());
+            found.extend(entries.map(|entry| SearchEntry::construct(entry).dn));
+        }
+        let all = named.unwrap_or_default().iter().chain(&found);
+        Ok(Some(groups.roles(all.map(String::as_str))))
+    }
 }
 
-fn person(entry: &SearchEntry) -> Found {
+fn person(entry: &SearchEntry, roles: Roles) -> Found {
     let of = |(attribute, claim): &(&str, &'static str)| {
-        let known = entry.attrs.iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute));
-        known.and_then(|(_, values)| values.first()).map(|value| (*claim, value.clone()))
+        values(entry, attribute).first().map(|value| (*claim, value.clone()))
     };
-    Found { claims: CLAIMS.iter().filter_map(of).collect() }
+    Found { claims: CLAIMS.iter().filter_map(of).collect(), roles }
+}
+
+fn values<'e>(entry: &'e SearchEntry, attribute: &str) -> &'e [String] {
+    let known = entry.attrs.iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute));
+    known.map(|(_, values)| values.as_slice()).unwrap_or_default()
 }
 
 fn unusable(path: &Path, source: std::io::Error) -> DirectoryError {

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-/// Where the name goes in a filter.
-pub(super) const NAME: &str = "{name}";
+use super::groups::{GroupRules, GroupsError, NAME};
 
 /// `[ldap]`, checked.
 #[derive(Clone, Debug)]
@@ -20,6 +19,7 @@ pub struct DirectoryRules {
     pub(super) filter: String,
     pub(super) connections: usize,
     pub(super) timeout: Duration,
+    pub(super) groups: GroupRules,
 }
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -34,6 +34,8 @@ pub enum RulesError {
     Base,
     #[error("`connections` is at least 1")]
     Connections,
+    #[error(transparent)]
+    Groups(#[from] GroupsError),
 }
 
 impl DirectoryRules {
@@ -48,6 +50,7 @@ impl DirectoryRules {
         filter: String,
         connections: usize,
         timeout: Duration,
+        groups: GroupRules,
     ) -> Result<Self, RulesError> {
         let url = Url::parse(url).map_err(|_| RulesError::Url)?;
         let own = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
@@ -76,6 +79,7 @@ impl DirectoryRules {
             filter,
             connections,
             timeout,
+            groups,
         })
     }
 }

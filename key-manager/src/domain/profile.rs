@@ -1,11 +1,14 @@
 //! What is known of a person beside their name, and who may hear which part of it?
 //!
-//! The standard claims of OpenID Connect Core section 5.1. A scope stands for some of them (section
-//! 5.4); `sub`, `preferred_username` and `updated_at` are no part of a profile: the account has them.
+//! The standard claims of OpenID Connect Core section 5.1, and the person's roles. A scope stands for some
+//! of them (section 5.4); `sub`, `preferred_username` and `updated_at` are no part of a profile: the
+//! account has them.
 
 use serde_json::{Map, Value};
 
-/// The claims of a person, each of the type that the standard gives it.
+use super::roles::Roles;
+
+/// The claims of a person, each of the type that its standard gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile(Map<String, Value>);
 
@@ -26,9 +29,10 @@ enum Form {
     Text,
     Flag,
     Address,
+    Roles,
 }
 
-/// Name, scope, form.
+/// Name, scope, form. No scope stands for roles: who has them is for those who check them.
 const CLAIMS: &[(&str, &str, Form)] = &[
     ("name", "profile", Form::Text),
     ("family_name", "profile", Form::Text),
@@ -47,6 +51,7 @@ const CLAIMS: &[(&str, &str, Form)] = &[
     ("phone_number", "phone", Form::Text),
     ("phone_number_verified", "phone", Form::Flag),
     ("address", "address", Form::Address),
+    ("roles", "", Form::Roles),
 ];
 
 /// The parts of an address (section 5.1.1).
@@ -103,6 +108,12 @@ impl Profile {
         self.get("email").and_then(Value::as_str).filter(|_| verified == Some(true))
     }
 
+    /// What the person is.
+    pub fn roles(&self) -> Roles {
+        // What is none was refused when it was read.
+        self.get("roles").and_then(Roles::read).unwrap_or_default()
+    }
+
     /// As it is stored.
     pub fn to_text(&self) -> String {
         Value::Object(self.0.clone()).to_string()
@@ -114,6 +125,10 @@ impl Form {
         match self {
             Self::Text => value.is_string().then_some(()).ok_or("a text"),
             Self::Flag => value.is_boolean().then_some(()).ok_or("true or false"),
+            Self::Roles => Roles::read(value).map(|_| ()).ok_or(
+                "a list of at most 64 texts of 1 to 128 bytes, without control characters and \
+                 spaces around them",
+            ),
             Self::Address => {
                 let known = |(name, value): (&String, &Value)| {
                     ADDRESS.contains(&name.as_str()) && value.is_string()
@@ -149,6 +164,8 @@ mod tests {
         check("", "");
         check(r#"{"name":"Ann","email":"a@b.example","email_verified":true}"#, "");
         check(r#"{"address":{"locality":"Bern","country":"CH"},"phone_number":"+41"}"#, "");
+        check(r#"{"roles":["publisher","admin"]}"#, "");
+        check(r#"{"roles":[]}"#, "");
     }
 
     #[test]
@@ -160,6 +177,8 @@ mod tests {
         check(r#"{"email_verified":"true"}"#, "`email_verified` is true or false");
         check(r#"{"name":7}"#, "`name` is a text");
         check(r#"{"address":"Bern"}"#, "`address` is an object");
+        check(r#"{"roles":"admin"}"#, "`roles` is a list");
+        check(r#"{"roles":["admin",7]}"#, "`roles` is a list");
         check(r#"{"address":{"planet":"Earth"}}"#, "`address` is an object");
         check(&format!(r#"{{"name":"{}"}}"#, "a".repeat(Profile::LONGEST)), "bytes at most");
     }

@@ -56,6 +56,12 @@ impl Scopes {
         Self(all.into_iter().take(Self::MOST).collect())
     }
 
+    /// Those that fit.
+    #[must_use]
+    pub fn only(&self, fits: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|scope| fits(scope)).cloned().collect())
+    }
+
     pub fn is_subset(&self, of: &Self) -> bool {
         self.0.is_subset(&of.0)
     }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ResponseType, TokenAlgorithm};
+use super::{ResponseType, Restrictions, TokenAlgorithm};
 
 /// A part of a registration that is stored as one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Terms {
     /// How userinfo is signed for it; `None`: it is plain JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_algorithm: Option<TokenAlgorithm>,
+    /// From where its access tokens may be used.
+    #[serde(skip_serializing_if = "Restrictions::is_empty")]
+    pub restrictions: Restrictions,
 }
 
 impl Terms {
@@ -73,6 +76,9 @@ mod tests {
         check(&Terms { opaque_tokens: true, ..Terms::default() }, r#"{"opaque_tokens":true}"#);
         let details = vec!["payment".to_owned()];
         check(&Terms { details, ..Terms::default() }, r#"{"details":["payment"]}"#);
+        let restrictions = Restrictions::parse(&["10.0.0.0/8".to_owned()], &[]).expect("networks");
+        let text = r#"{"restrictions":{"ip":["10.0.0.0/8"]}}"#;
+        check(&Terms { restrictions, ..Terms::default() }, text);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Confirmation;
+use super::{Confirmation, Restrictions};
 
 /// What an access token says, once its signature and its time were found good.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub struct LiveToken {
     pub act: Option<Value>,
     /// Who may, if it says so (section 4.4).
     pub may_act: Option<Value>,
+    /// What its person is, as far as it is known.
+    pub roles: Vec<String>,
+    /// From where it may be used.
+    pub restrictions: Restrictions,
     /// What it is bound to.
     pub confirmation: Confirmation,
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-use super::Profile;
 use super::deceptive::is_deceptive;
+use super::{Profile, Roles};
 
 /// The name that a person logs in with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,16 +99,27 @@ pub struct User {
     pub profile: Profile,
     /// When that was last said, Unix seconds; 0: never.
     pub profile_at: i64,
+    /// What the directory said at their last login that they are.
+    pub directory_roles: Roles,
     /// Unix seconds.
     pub created_at: i64,
 }
 
 impl User {
+    /// What they are: by their account, and by the directory.
+    pub fn roles(&self) -> Roles {
+        self.profile.roles().with(&self.directory_roles)
+    }
+
     /// A claim of theirs (OpenID Connect Core section 5.1), if it is known.
     fn claim(&self, name: &str) -> Option<Value> {
         match name {
             "preferred_username" => Some(self.name.as_str().into()),
             "updated_at" if self.profile_at > 0 => Some(self.profile_at.into()),
+            "roles" => {
+                let roles = Some(self.roles()).filter(|roles| !roles.is_empty())?;
+                Some(roles.iter().collect())
+            }
             name => self.profile.get(name).cloned(),
         }
     }

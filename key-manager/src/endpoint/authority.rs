@@ -13,7 +13,7 @@ use crate::audit::{Audit, Event};
 use crate::binding::ProofRules;
 use crate::client_auth::Authenticator;
 use crate::directory::Directory;
-use crate::domain::LiveToken;
+use crate::domain::{LiveToken, ScopeRegistry};
 use crate::federation::Federation;
 use crate::fraud::Fraud;
 use crate::grant::{Grants, Means, RefreshRules, Trust};
@@ -69,6 +69,8 @@ pub struct Authority {
     pub federation: Federation,
     /// Who proves clients.
     pub clients: Arc<Authenticator>,
+    /// What is known of scopes, and who may have them.
+    pub scopes: Arc<ScopeRegistry>,
     /// The authorization details that may be asked for.
     pub details: Arc<DetailTypes>,
     /// What holds for proofs of possession.
@@ -134,6 +136,7 @@ impl Authority {
             fraud: &self.fraud,
             origin: self.origin(ring),
             audience: &self.rules.audience,
+            scopes: &self.scopes,
             trust: &self.trust,
             rules: &self.refresh,
             lockout: self.lockout(),

@@ -9,7 +9,7 @@ use super::audience::audience;
 use super::front::Front;
 use super::request_object::{self, Opening};
 use super::response::{Mode, Way, see_other};
-use super::scope::scopes;
+use super::scope::{held, scopes};
 use super::ticket::Ticket;
 use super::{Authority, Refusal, Reply, Request, SignUp, claims, front, interaction, pushed};
 use crate::domain::{Client, ClientId, LoginMethod, ResponseType, Scopes, User, Wishes};
@@ -30,6 +30,10 @@ const LONGEST_HINT: usize = 256;
 
 /// OpenID Connect Core Error Code `unmet_authentication_requirements` 1.0.
 const UNMET: &str = "unmet_authentication_requirements";
+
+/// None of the scopes is for this person.
+pub(super) const NO_SCOPE: Denial =
+    Denial("invalid_scope", "the person may have none of these scopes");
 
 /// An error that the client hears of, by its code and what is said to its developer.
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +168,7 @@ pub(super) fn read(
         return Err(Denial("unauthorized_client", "the client may not use authorization_code"));
     }
     let challenge = challenge(client, form, kind).map_err(invalid)?;
-    let scopes = scopes(client, form.find("scope"))
+    let scopes = scopes(authority, client, form.find("scope"))
         .map_err(|_| Denial("invalid_scope", "the client may not have such a scope"))?;
     let audience = audience(&authority.rules.audience, form)
         .map_err(|_| Denial("invalid_target", "the resource is not known here"))?;
@@ -302,6 +306,10 @@ pub(super) async fn grant(
         .await;
     }
     let scopes = Scopes::parse(&ticket.scopes).map_err(Refusal::MalformedScope)?;
+    // Looked at once more: the page may be older than a change.
+    let Ok(scopes) = held(authority, &scopes, Some(user)) else {
+        return deny(authority, &ticket.way(), NO_SCOPE).await;
+    };
     let granted = Grant {
         family_id: new_family_id(),
         client_id: client.id.clone(),

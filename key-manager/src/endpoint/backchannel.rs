@@ -14,7 +14,7 @@ use super::interaction::cookie;
 use super::response::see_other;
 use super::scope::scopes;
 use super::ticket::Ticket;
-use super::{Authority, Refusal, Reply, Request, ping, reply};
+use super::{Authority, Refusal, Reply, Request, ping, reply, wanted};
 use crate::domain::{Client, LoginMethod, User, UserName, Wishes, is_deceptive};
 use crate::form::Form;
 use crate::grant::{CIBA_OWNER, GrantKind, PAUSE_SECONDS};
@@ -41,7 +41,7 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
     if client.is_public() || !client.may_use(GrantKind::Ciba.name()) {
         return Err(Refusal::UnauthorizedGrant);
     }
-    let scopes = scopes(&client, form.find("scope"))?;
+    let scopes = scopes(authority, &client, form.find("scope"))?;
     if !scopes.contains("openid") {
         return Err(Refusal::ForbiddenScope);
     }
@@ -172,11 +172,13 @@ async fn show(visitor: &Visitor<'_>, path: &str) -> Result<Reply, Refusal> {
         // One whose client has been removed meanwhile goes with it.
         let found = authority.store.client(&asked.grant.client_id).await?;
         if let Some(stored) = found {
+            let roles = visitor.user.roles();
+            let scopes = authority.scopes.of_person(&asked.grant.scopes, &roles);
             shown.push(Waiting {
                 name: digest,
                 client: stored.client.name,
                 message: asked.message,
-                scopes: asked.grant.scopes.iter().map(str::to_owned).collect(),
+                wanted: wanted::items(&authority.scopes, scopes.iter()),
             });
         }
     }

@@ -12,7 +12,7 @@ use super::device_page::{self, DevicePage};
 use super::interaction::cookie;
 use super::scope::scopes;
 use super::ticket::Ticket;
-use super::{Authority, Refusal, Reply, Request, reply};
+use super::{Authority, Refusal, Reply, Request, reply, wanted};
 use crate::domain::{Client, LoginMethod, Wishes, network};
 use crate::form::Form;
 use crate::grant::{DEVICE_OWNER, GrantKind, PAUSE_SECONDS, USER_OWNER};
@@ -44,7 +44,7 @@ pub(super) async fn authorize(authority: &Authority, request: &Request) -> Resul
             client_id: client.id.clone(),
             user_id: String::new(),
             session_id: String::new(),
-            scopes: scopes(&client, form.find("scope"))?,
+            scopes: scopes(authority, &client, form.find("scope"))?,
             audience: audience(&authority.rules.audience, &form)?.into_owned(),
             logged_in_at: 0,
             method: LoginMethod::default(),
@@ -137,6 +137,8 @@ pub(super) async fn decide(
     let name = if allowed { "consent.given" } else { "consent.refused" };
     let event = visitor.event(name).client(asked.client_id.as_str()).with("by", "device");
     let grant = Grant {
+        // What they have seen: roles that they get later open nothing that nobody asked them for.
+        scopes: authority.scopes.of_person(&asked.scopes, &visitor.user.roles()),
         user_id: visitor.user.id.clone(),
         session_id: visitor.session.id.clone(),
         logged_in_at: visitor.session.logged_in_at,
@@ -199,8 +201,10 @@ fn confirm(
 ) -> Result<Reply, Refusal> {
     let path = visitor.authority.issuer.local("device");
     let page = DevicePage { action: &path, request: &visitor.mark(&path)?, code: &hyphened(typed) };
-    let scopes: Vec<&str> = device.grant.scopes.iter().collect();
-    Ok(device_page::confirm(&page, &client.name, visitor.user.name.as_str(), &scopes))
+    let known = &visitor.authority.scopes;
+    let scopes = known.of_person(&device.grant.scopes, &visitor.user.roles());
+    let wanted = wanted::items(known, scopes.iter());
+    Ok(device_page::confirm(&page, &client.name, visitor.user.name.as_str(), &wanted))
 }
 
 fn user_code() -> String {

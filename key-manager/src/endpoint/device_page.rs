@@ -36,13 +36,12 @@ pub(super) fn ask(page: &DevicePage<'_>, wrong: &str) -> Reply {
 }
 
 /// Asks whether the device may have what it wants. The code is shown again: somebody else may have
-/// sent the person here (RFC 8628 section 5.4).
-pub(super) fn confirm(page: &DevicePage<'_>, client: &str, user: &str, scopes: &[&str]) -> Reply {
-    let scopes: Vec<String> = scopes.iter().map(|scope| escape(scope)).collect();
+/// sent the person here (RFC 8628 section 5.4). `wanted` are items of a list, as HTML.
+pub(super) fn confirm(page: &DevicePage<'_>, client: &str, user: &str, wanted: &str) -> Reply {
     let body = format!(
         "<h1>Allow access?</h1><p><strong>{client}</strong> on a device that shows \
          <strong>{code}</strong> asks for access in the name of <strong>{user}</strong>:</p>\
-         <ul><li>{scopes}</li></ul>\
+         <ul>{wanted}</ul>\
          <p>Deny it if this is not your device, or if somebody sent you here.</p>\
          <form method=\"post\" action=\"{action}\">\
          <input type=\"hidden\" name=\"request\" value=\"{request}\">\
@@ -51,7 +50,6 @@ pub(super) fn confirm(page: &DevicePage<'_>, client: &str, user: &str, scopes: &
          <button type=\"submit\" name=\"answer\" value=\"deny\" class=\"other\">Deny</button></form>",
         client = escape(client),
         user = escape(user),
-        scopes = scopes.join("</li><li>"),
         action = escape(page.action),
         request = escape(page.request),
         code = escape(page.code),
@@ -75,7 +73,8 @@ pub(super) struct Waiting {
     pub(super) client: String,
     /// What the client shows as well; may be empty.
     pub(super) message: String,
-    pub(super) scopes: Vec<String>,
+    /// Items of a list, as HTML.
+    pub(super) wanted: String,
 }
 
 /// Lists what waits for the person, each with its own form.
@@ -91,20 +90,19 @@ pub(super) fn waiting(action: &str, request: &str, user: &str, all: &[Waiting]) 
 }
 
 fn form(action: &str, request: &str, one: &Waiting) -> String {
-    let scopes: Vec<String> = one.scopes.iter().map(|scope| escape(scope)).collect();
     let message = match one.message.as_str() {
         "" => String::new(),
         text => format!("<p>Both of you see: <strong>{}</strong></p>", escape(text)),
     };
     format!(
-        "<h2>{client}</h2>{message}<p>asks for access in your name:</p><ul><li>{scopes}</li></ul>\
+        "<h2>{client}</h2>{message}<p>asks for access in your name:</p><ul>{wanted}</ul>\
          <form method=\"post\" action=\"{action}\">\
          <input type=\"hidden\" name=\"request\" value=\"{request}\">\
          <input type=\"hidden\" name=\"waiting\" value=\"{name}\">\
          <button type=\"submit\" name=\"answer\" value=\"allow\">Allow</button>\
          <button type=\"submit\" name=\"answer\" value=\"deny\" class=\"other\">Deny</button></form>",
         client = escape(&one.client),
-        scopes = scopes.join("</li><li>"),
+        wanted = one.wanted,
         action = escape(action),
         request = escape(request),
         name = escape(&one.name),

@@ -34,6 +34,7 @@ pub(super) async fn answer(
     let origin = authority.origin(&ring);
     // As at the token endpoint: what is issued after an end in the same second is dated to the next.
     let now = authority.clock.unix_seconds().max(user.ended_until.saturating_add(1));
+    let roles = user.roles();
     let mut pairs = Vec::new();
     let mut issued: Option<AccessToken> = None;
     if kind.token {
@@ -43,6 +44,7 @@ pub(super) async fn answer(
             scopes: &grant.scopes,
             audience: &grant.audience,
             person: Some(grant),
+            roles: &roles,
             source: None,
             longest_seconds: None,
             claims: &Map::new(),

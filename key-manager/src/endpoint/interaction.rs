@@ -5,14 +5,15 @@
 
 use http::{HeaderValue, header};
 
-use super::authorize::{Denial, admitted, client, deny, grant};
+use super::authorize::{Denial, NO_SCOPE, admitted, client, deny, grant};
 use super::choice::choices;
 use super::pages::{self, ConsentPage, LoginPage};
 use super::response::see_other;
+use super::scope::held;
 use super::ticket::Ticket;
 use super::{
     Authority, Refusal, Reply, Request, SignUp, login, passkeys, second_factor, sign_up,
-    small_print,
+    small_print, wanted,
 };
 use crate::audit::Event;
 use crate::domain::{Client, LoginMethod, Scopes, User};
@@ -229,6 +230,11 @@ async fn agree(
     cookie: &str,
 ) -> Result<Reply, Refusal> {
     let scopes = Scopes::parse(&ticket.scopes).map_err(Refusal::MalformedScope)?;
+    // Nobody is asked for what they cannot give.
+    let Ok(scopes) = held(authority, &scopes, Some(user)) else {
+        return refuse(authority, &ticket, NO_SCOPE).await;
+    };
+    ticket.scopes = scopes.to_string();
     let given = authority.store.consent(&user.id, &client.id).await?;
     let wishes = &ticket.wishes;
     // KM-104: asked again when more is wanted than was given.
@@ -243,14 +249,14 @@ async fn agree(
     }
     ticket.bind(authority, cookie);
     let claims = ticket.wishes.beyond(&scopes).into_iter();
-    let shown: Vec<&str> = scopes.iter().chain(claims).collect();
+    let wanted = wanted::items(&authority.scopes, scopes.iter().chain(claims));
     let mut page = pages::consent(&ConsentPage {
         client: &client.name,
         user: user.name.as_str(),
         action: &authority.issuer.local("consent"),
         request: &ticket.seal(authority)?,
         redirect: &ticket.redirect_uri,
-        scopes: &shown,
+        wanted: &wanted,
         details: &ticket.wishes.details,
     });
     small_print::add(&mut page, &client.about);

@@ -106,6 +106,12 @@ fn shown(token: &LiveToken) -> Value {
     if let (Some(map), false) = (body.as_object_mut(), token.details.is_empty()) {
         map.insert("authorization_details".to_owned(), json!(token.details));
     }
+    if let (Some(map), false) = (body.as_object_mut(), token.roles.is_empty()) {
+        map.insert("roles".to_owned(), json!(token.roles));
+    }
+    if let (Some(map), false) = (body.as_object_mut(), token.restrictions.is_empty()) {
+        map.insert("km".to_owned(), json!({ "rst": token.restrictions }));
+    }
     if let (Some(map), Some(act)) = (body.as_object_mut(), &token.act) {
         map.insert("act".to_owned(), act.clone());
     }

@@ -10,7 +10,7 @@ use http::header;
 use super::{Authority, PasskeyUse, Refusal, Request, SignUp};
 use crate::accounts::{self, AccountError};
 use crate::audit::Event;
-use crate::directory::Directory;
+use crate::directory::{Directory, Found};
 use crate::domain::{LoginMethod, Password, User, UserName, network};
 use crate::store::{Failures, StoredSession, StoredUser};
 
@@ -47,6 +47,18 @@ const TOUCH_SECONDS: i64 = 60;
 /// The longest name of a browser that is kept, in characters.
 const LONGEST_AGENT: usize = 200;
 
+/// What a name and a password turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Known(User),
+    /// Somebody else's, or nobody's, and not why.
+    Unknown,
+    /// There were too many wrong ones; the next is looked at in so many seconds at the earliest.
+    Locked {
+        seconds: u32,
+    },
+}
+
 /// Who shows this name and this password. `None`: nobody, and not why.
 pub(super) async fn recognise(
     authority: &Authority,
@@ -54,9 +66,22 @@ pub(super) async fn recognise(
     name: &str,
     password: &str,
 ) -> Result<Option<User>, Refusal> {
+    match look(authority, address, name, password).await? {
+        Shown::Known(user) => Ok(Some(user)),
+        Shown::Unknown | Shown::Locked { .. } => Ok(None),
+    }
+}
+
+/// The same, for somebody who has to hear how long to wait.
+pub(super) async fn look(
+    authority: &Authority,
+    address: Option<IpAddr>,
+    name: &str,
+    password: &str,
+) -> Result<Shown, Refusal> {
     let typed = password;
     let (Ok(name), Ok(password)) = (UserName::parse(name), Password::tried(typed)) else {
-        return Ok(None);
+        return Ok(Shown::Unknown);
     };
     let now = authority.clock.unix_seconds();
     let store = &authority.store;
@@ -102,21 +127,23 @@ pub(super) async fn recognise(
         _ => (stored.map(|stored| stored.user), same),
     };
     let user_id = user.as_ref().map(|user| user.id.clone());
-    let known = user.filter(|user| allowed && same && !user.disabled);
-    if let Some(user) = &known {
+    if let Some(user) = user.filter(|user| allowed && same && !user.disabled) {
         store.end_attempt(&by_name, true).await?;
         store.end_attempt(&by_network, false).await?;
         tracing::info!(user = user.id, "logged in");
         if !elsewhere {
-            renew(authority, user, &phc, typed).await;
+            renew(authority, &user, &phc, typed).await;
         }
-    } else {
-        let text = address.map(|address| address.to_string()).unwrap_or_default();
-        tracing::info!(address = text, allowed, "login failed");
-        authority.fraud.login_failed(name.as_str(), address);
-        failed(authority, address, user_id.as_deref(), allowed).await?;
+        return Ok(Shown::Known(user));
     }
-    Ok(known)
+    let text = address.map(|address| address.to_string()).unwrap_or_default();
+    tracing::info!(address = text, allowed, "login failed");
+    authority.fraud.login_failed(name.as_str(), address);
+    failed(authority, address, user_id.as_deref(), allowed).await?;
+    if allowed {
+        return Ok(Shown::Unknown);
+    }
+    Ok(Shown::Locked { seconds: authority.lockout().wait(&name, address).await? })
 }
 
 /// Asks the directory; `user` is the account of somebody who came from there before.
@@ -135,24 +162,39 @@ async fn from_directory(
         }
     };
     let Some(found) = found else { return Ok((user, false)) };
-    if user.is_some() {
-        return Ok((user, true));
+    let user = match user {
+        Some(user) => accounts::take_over_roles(authority, user, &found.roles).await.map(Some),
+        None => join(authority, name, found).await,
+    };
+    match user {
+        Ok(user) => Ok((user, true)),
+        Err(AccountError::Store(error)) => Err(error.into()),
+        Err(error) => Err(Refusal::Failed(Box::new(error))),
     }
+}
+
+/// Makes an account for somebody who came from there for the first time. `None`: meanwhile somebody else
+/// has the name.
+async fn join(
+    authority: &Authority,
+    name: &UserName,
+    found: Found,
+) -> Result<Option<User>, AccountError> {
+    let (text, roles) = (name.as_str(), found.roles);
     // What the directory knows and we cannot keep is left out.
     let claims = serde_json::json!(found.claims).to_string();
-    let joined = match accounts::join(authority, name.as_str(), &claims).await {
-        Err(AccountError::Profile(_)) => accounts::join(authority, name.as_str(), "").await,
+    let joined = match accounts::join(authority, text, &claims, roles.clone()).await {
+        Err(AccountError::Profile(_)) => accounts::join(authority, text, "", roles).await,
         joined => joined,
     };
     match joined {
-        Ok(user) => Ok((Some(user), true)),
+        Ok(user) => Ok(Some(user)),
+        // The same person was faster in another window.
         Err(AccountError::Taken) => {
             let stored = authority.store.user_named(name).await?;
-            let stored = stored.filter(StoredUser::is_in_directory);
-            Ok((stored.map(|stored| stored.user), true))
+            Ok(stored.filter(StoredUser::is_in_directory).map(|stored| stored.user))
         }
-        Err(AccountError::Store(error)) => Err(error.into()),
-        Err(error) => Err(Refusal::Failed(Box::new(error))),
+        Err(error) => Err(error),
     }
 }
 

@@ -81,7 +81,8 @@ pub(super) struct ConsentPage<'p> {
     pub(super) action: &'p str,
     pub(super) request: &'p str,
     pub(super) redirect: &'p str,
-    pub(super) scopes: &'p [&'p str],
+    /// Items of a list, as HTML.
+    pub(super) wanted: &'p str,
     /// Authorization details.
     pub(super) details: &'p [Value],
 }
@@ -199,19 +200,18 @@ pub(super) fn waiting(name: &str) -> Reply {
 }
 
 pub(super) fn consent(page: &ConsentPage<'_>) -> Reply {
-    let scopes: Vec<String> = page.scopes.iter().map(|scope| escape(scope)).collect();
-    let scopes = scopes.join("</li><li>");
     let details: Vec<String> = page.details.iter().map(detail).collect();
     let details = details.concat();
     let body = format!(
         "<h1>Allow access?</h1><p><strong>{client}</strong> asks for access in the name of \
-         <strong>{user}</strong>:</p><ul><li>{scopes}</li></ul>{details}\
+         <strong>{user}</strong>:</p><ul>{wanted}</ul>{details}\
          <form method=\"post\" action=\"{action}\">\
          <input type=\"hidden\" name=\"request\" value=\"{request}\">\
          <button type=\"submit\" name=\"answer\" value=\"allow\">Allow</button>\
          <button type=\"submit\" name=\"answer\" value=\"deny\" class=\"other\">Deny</button></form>",
         client = escape(page.client),
         user = escape(page.user),
+        wanted = page.wanted,
         action = escape(page.action),
         request = escape(page.request),
     );

@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::audience::audience;
 use super::bound::Bound;
-use super::login::agent;
-use super::scope::{narrowed, scopes};
-use super::{Authority, Mfa, Refusal, Reply, Request, details, login, reply, second_factor};
+use super::login::{Shown, agent};
+use super::scope::{held, narrowed, scopes};
+use super::{Authority, Refusal, Reply, Request, credentials, details, reply};
 use crate::domain::User;
 use crate::form::Form;
 use crate::grant::{Asked, GrantKind, Offered};
@@ -71,11 +71,13 @@ async fn grant_token(
         None
     };
     let ended_until = user.as_ref().map_or(0, |user| user.ended_until);
+    let roles = user.as_ref().map(User::roles).unwrap_or_default();
     let asked = form.find("scope");
     let scopes = match approval.scopes() {
         Some(granted) => narrowed(granted, asked)?,
-        None => scopes(&client, asked)?,
+        None => scopes(authority, &client, asked)?,
     };
+    let scopes = held(authority, &scopes, user.as_ref())?;
     let audience = audience(approval.audience().unwrap_or(&authority.rules.audience), &form)?;
     let wanted = form.find("authorization_details");
     let details = match approval.details() {
@@ -93,6 +95,7 @@ async fn grant_token(
         scopes: &scopes,
         audience: &audience,
         person: approval.grant(),
+        roles: &roles,
         source: approval.exchanged().map(|from| Source {
             family: from.family.as_deref(),
             act: &from.act,
@@ -158,14 +161,10 @@ async fn typed(
 ) -> Result<Option<User>, Refusal> {
     let field = |name| form.find(name).unwrap_or_default();
     let (name, password) = (field("username"), field("password"));
-    let user = login::recognise(authority, request.peer.address, name, password).await?;
-    let Some(user) = user else { return Ok(None) };
-    let more = match authority.login.mfa {
-        Mfa::Off => false,
-        Mfa::Optional => second_factor::has(authority, &user).await?,
-        Mfa::Required => true,
-    };
-    Ok(Some(user).filter(|_| !more))
+    match credentials::alone(authority, request.peer.address, name, password).await? {
+        Shown::Known(user) => Ok(Some(user)),
+        Shown::Unknown | Shown::Locked { .. } => Ok(None),
+    }
 }
 
 /// The person that a token is for, who may still log in.

@@ -105,7 +105,7 @@ impl Approval {
     pub const fn is_of_person(&self) -> bool {
         match &self.basis {
             Basis::Client(_) | Basis::Vouched { .. } => false,
-            Basis::Token { from, .. } => from.family.is_some(),
+            Basis::Token { from, .. } => from.person,
             Basis::Person { .. } => true,
         }
     }

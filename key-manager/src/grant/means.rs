@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Trust;
 use crate::audit::{Audit, Event};
-use crate::domain::{Client, Confirmation, User};
+use crate::domain::{Client, Confirmation, ScopeRegistry, User};
 use crate::form::Form;
 use crate::fraud::Fraud;
 use crate::issue::Origin;
@@ -39,6 +39,8 @@ pub struct Means<'m> {
     pub origin: Origin<'m>,
     /// The audiences that a token may have.
     pub audience: &'m [String],
+    /// What is known of scopes.
+    pub scopes: &'m ScopeRegistry,
     /// Whose assertions are taken.
     pub trust: &'m Trust,
     pub rules: &'m RefreshRules,

@@ -13,13 +13,15 @@ use crate::vault::new_family_id;
 pub(super) fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Approval, GrantError> {
     let client = asked.client;
     let user = asked.person.ok_or(GrantError::Invalid("name or password is wrong"))?;
+    // What is wrong with them is said by those who stand outside.
+    let scopes = means.scopes.asked(&client.scopes, asked.form.find("scope"));
     let grant = Grant {
         family_id: new_family_id(),
         client_id: client.id.clone(),
         user_id: user.id.clone(),
         // There is no browser whose session it could be.
         session_id: String::new(),
-        scopes: client.scopes.clone(),
+        scopes: scopes.unwrap_or_else(|_| client.scopes.clone()),
         audience: means.audience.to_vec(),
         logged_in_at: means.now,
         method: LoginMethod::PASSWORD,

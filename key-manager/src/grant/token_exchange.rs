@@ -24,14 +24,17 @@ const LONGEST_CHAIN: usize = 8;
 const LOGINS: u32 = 1000;
 
 const SUBJECT: &str = "subject_token";
+const SUBJECT_TYPE: &str = "subject_token_type";
 
 /// What the token that was shown allows at most.
 #[derive(Clone, Debug)]
 pub struct Exchanged {
     pub scopes: Scopes,
     pub audience: Vec<String>,
-    /// Of the authorization behind it; `None`: no person stands behind it.
+    /// Of the authorization behind it; `None`: there is none that could end.
     pub family: Option<String>,
+    /// Whether its subject is a person, as far as it says so itself.
+    pub person: bool,
     /// Who acts, and for whom they do (RFC 8693 section 4.1).
     pub act: Value,
     /// When it ends, Unix seconds.
@@ -40,7 +43,7 @@ pub struct Exchanged {
 
 pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Approval, GrantError> {
     let form = asked.form;
-    let subject = shown(asked, means, SUBJECT, "subject_token_type").await?;
+    let subject = shown(asked, means, SUBJECT, SUBJECT_TYPE).await?;
     let subject = subject.ok_or(GrantError::Missing(SUBJECT))?;
     let actor = shown(asked, means, "actor_token", "actor_token_type").await?;
     if form.find("requested_token_type").is_some_and(|kind| !is_known(kind)) {
@@ -65,6 +68,7 @@ pub(super) async fn approve(asked: Asked<'_>, means: &Means<'_>) -> Result<Appro
     let exchanged = Exchanged {
         scopes,
         audience: subject.audience,
+        person: subject.family.is_some() || form.find(SUBJECT_TYPE) == Some(ID_TOKEN),
         family: subject.family,
         act,
         until: subject.expires_at,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::IssueError;
 use super::claims::{Audience, Claims, Cnf, Ours, ScopeText};
 use super::origin::Origin;
-use crate::domain::{Client, Confirmation, Scopes, TokenAlgorithm};
+use crate::domain::{Client, Confirmation, Roles, Scopes, TokenAlgorithm};
 use crate::store::Grant;
 
 /// What holds for every token.
@@ -31,6 +31,8 @@ pub struct Order<'o> {
     pub audience: &'o [String],
     /// What a person agreed to; `None`: nobody was asked.
     pub person: Option<&'o Grant>,
+    /// What the person is, as far as it is known; empty where nobody is behind it.
+    pub roles: &'o Roles,
     /// The token that it comes from; `None`: from none.
     pub source: Option<Source<'o>>,
     /// How long it may last at most, in seconds; `None`: as long as others of the client.
@@ -78,6 +80,7 @@ pub async fn issue(order: Order<'_>, origin: Origin<'_>) -> Result<AccessToken, 
     let source = order.source;
     let left = source.map_or(i64::MAX, |source| source.until.saturating_sub(issued_at));
     let seconds = seconds.min(u32::try_from(left.max(0)).unwrap_or(u32::MAX));
+    let family = order.person.map(|grant| grant.family_id.as_str());
     let claims = Claims {
         iss: &rules.issuer,
         sub: order.subject,
@@ -91,13 +94,12 @@ pub async fn issue(order: Order<'_>, origin: Origin<'_>) -> Result<AccessToken, 
         auth_time: order.person.map(|grant| grant.logged_in_at),
         acr: order.person.and_then(|grant| grant.method.acr()),
         amr: order.person.map(|grant| grant.method.amr()).unwrap_or_default(),
-        km: match (order.person, source.and_then(|source| source.family)) {
-            (Some(grant), _) => Some(Ours {
-                fam: &grant.family_id,
-                sid: Some(&grant.session_id),
-                uic: &grant.wishes.userinfo,
-            }),
-            (None, family) => family.map(|fam| Ours { fam, sid: None, uic: &[] }),
+        roles: order.roles.iter().collect(),
+        km: Ours {
+            fam: family.or(source.and_then(|source| source.family)),
+            sid: order.person.map(|grant| grant.session_id.as_str()),
+            uic: order.person.map_or(&[], |grant| grant.wishes.userinfo.as_slice()),
+            rst: &client.terms.restrictions,
         },
         authorization_details: order.details,
         act: source.map(|source| source.act),

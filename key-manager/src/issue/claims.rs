@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::domain::{Confirmation, Scopes};
+use crate::domain::{Confirmation, Restrictions, Scopes};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Claims<'t> {
@@ -24,8 +24,11 @@ pub(super) struct Claims<'t> {
     pub(super) acr: Option<&'t str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) amr: Vec<&'t str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) km: Option<Ours<'t>>,
+    /// What the person is (RFC 9068 section 2.2.3.1).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) roles: Vec<&'t str>,
+    #[serde(skip_serializing_if = "Ours::is_empty")]
+    pub(super) km: Ours<'t>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cnf: Option<Cnf>,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
@@ -41,12 +44,29 @@ pub(super) struct Claims<'t> {
 /// What only we and our gateways read (KM-060).
 #[derive(Debug, Serialize)]
 pub(super) struct Ours<'t> {
-    pub(super) fam: &'t str,
+    /// The authorization of a person that it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fam: Option<&'t str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sid: Option<&'t str>,
     /// Single claims that userinfo has for this token.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub(super) uic: &'t [String],
+    /// From where it may be used.
+    #[serde(skip_serializing_if = "restrict_nothing")]
+    pub(super) rst: &'t Restrictions,
+}
+
+impl Ours<'_> {
+    const fn is_empty(&self) -> bool {
+        let Self { fam, sid, uic, rst } = self;
+        fam.is_none() && sid.is_none() && uic.is_empty() && rst.is_empty()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn restrict_nothing(rst: &&Restrictions) -> bool {
+    rst.is_empty()
 }
 
 /// What the token is bound to (RFC 9449 section 6.1, RFC 8705 section 3.1).

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::claims::Cnf;
 use super::origin::Origin;
 use super::ring::{Ring, signature};
-use crate::domain::{Confirmation, LiveToken, TokenAlgorithm};
+use crate::domain::{Confirmation, LiveToken, Restrictions, TokenAlgorithm};
 use crate::vault::OpaqueTokens;
 
 /// Reads a token back. Whatever is wrong with it, the answer is the same: it is none.
@@ -57,8 +57,8 @@ fn read(claims: &Map<String, Value>) -> Option<LiveToken> {
     })
 }
 
-/// What is ours among the claims; the rest is empty. `None`: what the token is bound to cannot be
-/// read, and it must not become a bearer token.
+/// What is ours among the claims; the rest is empty. `None`: what the token is bound to, or from where it
+/// may be used, cannot be read, and it must not be good for more.
 fn ours(claims: &Map<String, Value>) -> Option<LiveToken> {
     let ours = claims.get("km");
     Some(LiveToken {
@@ -70,6 +70,11 @@ fn ours(claims: &Map<String, Value>) -> Option<LiveToken> {
         },
         act: claims.get("act").cloned(),
         may_act: claims.get("may_act").cloned(),
+        roles: texts(claims.get("roles")),
+        restrictions: match ours.and_then(|ours| ours.get("rst")) {
+            None => Restrictions::default(),
+            Some(rst) => Restrictions::deserialize(rst).ok()?,
+        },
         confirmation: match claims.get("cnf") {
             None => Confirmation::default(),
             Some(cnf) => Cnf::deserialize(cnf).ok()?.confirmation(),

@@ -6,7 +6,10 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::metadata::{MetadataError, Reader};
-use crate::domain::{ResponseType, Terms, TokenAlgorithm, UnknownAlgorithm, UnknownResponse};
+use crate::domain::{
+    ResponseType, RestrictionError, Restrictions, Terms, TokenAlgorithm, UnknownAlgorithm,
+    UnknownResponse,
+};
 use crate::endpoint::Authority;
 
 /// The longest address, in bytes.
@@ -37,6 +40,10 @@ pub struct WantedTerms {
     pub profile: String,
     /// How userinfo is signed.
     pub userinfo_algorithm: String,
+    /// Networks from which its tokens may be used.
+    pub networks: Vec<String>,
+    /// Hosts from whose pages they may.
+    pub domains: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +77,8 @@ pub enum TermsError {
     Profile(String),
     #[error("userinfo_signed_response_alg: {0}")]
     Userinfo(#[source] UnknownAlgorithm),
+    #[error(transparent)]
+    Restriction(#[from] RestrictionError),
 }
 
 impl WantedTerms {
@@ -132,6 +141,7 @@ impl WantedTerms {
             request_uris: addresses.clone(),
             fapi2,
             userinfo_algorithm: algorithm.map_err(TermsError::Userinfo)?,
+            restrictions: Restrictions::parse(&self.networks, &self.domains)?,
         })
     }
 
@@ -147,6 +157,9 @@ impl WantedTerms {
             request_uris: read.texts("request_uris")?.unwrap_or_default(),
             profile: owned("client_profile")?,
             userinfo_algorithm: owned("userinfo_signed_response_alg")?,
+            // They are for whoever runs the key manager to set, and not for the client.
+            networks: Vec::new(),
+            domains: Vec::new(),
         })
     }
 }

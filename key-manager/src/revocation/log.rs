@@ -11,7 +11,7 @@ use chassis::shutdown::Shutdown;
 use super::follower::Follower;
 use super::reader::{Cursor, ReadError, Reader, SIGN_OF_LIFE};
 use super::view::View;
-use crate::domain::{ClientId, Ended, Entry, FORGET_MARGIN_SECONDS, LiveToken};
+use crate::domain::{ClientId, Ended, Entry, FORGET_MARGIN_SECONDS, LiveToken, Profile, Roles};
 use crate::store::{Noted, Store, StoreError};
 
 #[derive(Clone, Debug)]
@@ -100,6 +100,41 @@ impl RevocationLog {
         let changed = self.store.disable_user(id, Some(&entry)).await?;
         self.follower.nudge();
         Ok(changed)
+    }
+
+    /// Replaces what is known of a person; `ends`: their access tokens say what is no longer so, and end.
+    /// `false`: there is no such person.
+    pub async fn set_profile(
+        &self,
+        id: &str,
+        profile: &Profile,
+        ends: bool,
+    ) -> Result<bool, StoreError> {
+        let end = self.end_of(id, ends).await?;
+        let now = self.clock.unix_seconds();
+        let changed = self.store.set_profile(id, profile, now, end.as_ref()).await?;
+        self.follower.nudge();
+        Ok(changed)
+    }
+
+    /// The same for the roles that a person has in the directory.
+    pub async fn set_directory_roles(
+        &self,
+        id: &str,
+        roles: &Roles,
+        ends: bool,
+    ) -> Result<bool, StoreError> {
+        let end = self.end_of(id, ends).await?;
+        let changed = self.store.set_directory_roles(id, roles, end.as_ref()).await?;
+        self.follower.nudge();
+        Ok(changed)
+    }
+
+    async fn end_of(&self, id: &str, ends: bool) -> Result<Option<Entry>, StoreError> {
+        if !ends {
+            return Ok(None);
+        }
+        self.all_until_now(|now| Ended::Subject(id.to_owned(), now)).await.map(Some)
     }
 
     /// Replaces a password; every token of the person ends, and every session but `keep`. `false`:

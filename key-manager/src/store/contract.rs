@@ -16,7 +16,9 @@ use super::record::{
     StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSecret, StoredSession, StoredUser,
     Use, Used,
 };
-use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
+use crate::domain::{
+    ClientId, Entry, LiveToken, Profile, Revocation, Roles, Scopes, User, UserName,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -155,8 +157,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Who has this verified mail address; of more than two, two.
     async fn users_with_email(&self, email: &str) -> Result<Vec<User>, StoreError>;
 
-    /// Replaces what is known of a person. `false`: there is no such person.
-    async fn set_profile(&self, id: &str, profile: &Profile, now: i64) -> Result<bool, StoreError>;
+    /// Replaces what is known of a person, and ends their access tokens by the line `end` if there is
+    /// one, both or none. `false`: there is no such person.
+    async fn set_profile(
+        &self,
+        id: &str,
+        profile: &Profile,
+        now: i64,
+        end: Option<&Entry>,
+    ) -> Result<bool, StoreError>;
+
+    /// The same for the roles that a person has in the directory.
+    async fn set_directory_roles(
+        &self,
+        id: &str,
+        roles: &Roles,
+        end: Option<&Entry>,
+    ) -> Result<bool, StoreError>;
 
     /// Lets a person log in no more and ends every session and token of theirs by the line `end`,
     /// all or nothing; without a line lets them in again. `false`: there is no such person.
@@ -174,8 +191,8 @@ pub trait Store: fmt::Debug + Send + Sync {
         now: i64,
     ) -> Result<bool, StoreError>;
 
-    /// Whether `key` is blocked; nothing is counted.
-    async fn is_blocked(&self, key: &str, now: i64) -> Result<bool, StoreError>;
+    /// Until when `key` is blocked, Unix seconds; `None`: it is not. Nothing is counted.
+    async fn blocked_until(&self, key: &str, now: i64) -> Result<Option<i64>, StoreError>;
 
     /// The attempt was a success: forgets all failures of `key`, or only the one just counted.
     async fn end_attempt(&self, key: &str, forget_all: bool) -> Result<(), StoreError>;

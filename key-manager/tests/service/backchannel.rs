@@ -13,7 +13,7 @@ use crate::stand::{BEGIN, Dressed, Stand, json, part, post, said, text};
 
 const GRANT: &str = "urn:openid:params:grant-type:ciba";
 
-async fn bank(stand: &Stand) -> Registered {
+pub(crate) async fn bank(stand: &Stand) -> Registered {
     stand
         .register(Application {
             name: "bank <desk>".to_owned(),
@@ -24,7 +24,7 @@ async fn bank(stand: &Stand) -> Registered {
         .await
 }
 
-async fn ask(stand: &Stand, client: &Registered, changes: &[(&str, &str)]) -> Reply {
+pub(crate) async fn ask(stand: &Stand, client: &Registered, changes: &[(&str, &str)]) -> Reply {
     let mut pairs =
         vec![("scope", "openid a"), ("login_hint", "ann"), ("binding_message", "W4SCT")];
     for change in changes {
@@ -36,13 +36,13 @@ async fn ask(stand: &Stand, client: &Registered, changes: &[(&str, &str)]) -> Re
     stand.ask(&request.basic(client.client.id.as_str(), &client.secret)).await
 }
 
-async fn poll(stand: &Stand, client: &Registered, asked: &Value) -> Reply {
+pub(crate) async fn poll(stand: &Stand, client: &Registered, asked: &Value) -> Reply {
     let form = encode(&[("grant_type", GRANT), ("auth_req_id", &text(asked, "auth_req_id"))]);
     stand.post("/oauth2/token", client, &form).await
 }
 
 /// The page of whoever sits there, who logs in if they have to.
-async fn visit(browser: &mut Browser<'_>, name: &str) -> Reply {
+pub(crate) async fn visit(browser: &mut Browser<'_>, name: &str) -> Reply {
     let page = || Request { method: Method::GET, ..post("/oauth2/approvals", "") };
     let reply = browser.send(page()).await;
     if !String::from_utf8_lossy(reply.body()).contains("<h1>Log in") {
@@ -53,13 +53,18 @@ async fn visit(browser: &mut Browser<'_>, name: &str) -> Reply {
 }
 
 /// The names of what waits on a page.
-fn waiting(page: &Reply) -> Vec<String> {
+pub(crate) fn waiting(page: &Reply) -> Vec<String> {
     let body = String::from_utf8_lossy(page.body()).into_owned();
     let fields = body.split("name=\"waiting\" value=\"").skip(1);
     fields.map(|rest| rest.split('"').next().expect("a value").to_owned()).collect()
 }
 
-async fn answer(browser: &mut Browser<'_>, page: &Reply, name: &str, answer: &str) -> Reply {
+pub(crate) async fn answer(
+    browser: &mut Browser<'_>,
+    page: &Reply,
+    name: &str,
+    answer: &str,
+) -> Reply {
     let form = encode(&[("request", &sealed(page)), ("waiting", name), ("answer", answer)]);
     browser.send(post("/oauth2/approvals", &form)).await
 }

@@ -12,7 +12,7 @@ use crate::stand::{Stand, json, part, post, said, text};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-async fn television(stand: &Stand) -> Registered {
+pub(crate) async fn television(stand: &Stand) -> Registered {
     stand
         .register(Application {
             name: "television".to_owned(),
@@ -24,14 +24,14 @@ async fn television(stand: &Stand) -> Registered {
         .await
 }
 
-async fn begin(stand: &Stand, client: &Registered) -> Value {
+pub(crate) async fn begin(stand: &Stand, client: &Registered) -> Value {
     let form = encode(&[("client_id", client.client.id.as_str()), ("scope", "openid a")]);
     let reply = stand.ask(&post("/oauth2/device_authorization", &form)).await;
     assert_eq!(said(&reply), "200");
     json(&reply)
 }
 
-async fn poll(stand: &Stand, client: &Registered, code: &str) -> Reply {
+pub(crate) async fn poll(stand: &Stand, client: &Registered, code: &str) -> Reply {
     let id = client.client.id.as_str();
     let form = encode(&[("grant_type", GRANT), ("client_id", id), ("device_code", code)]);
     stand.ask(&post("/oauth2/token", &form)).await
@@ -44,7 +44,7 @@ fn heading(reply: &Reply) -> String {
 }
 
 /// Ann goes to the page at `query`, and logs in if she has to.
-async fn visit(browser: &mut Browser<'_>, query: &str) -> Reply {
+pub(crate) async fn visit(browser: &mut Browser<'_>, query: &str) -> Reply {
     let page = |query: &str| Request {
         method: Method::GET,
         query: Some(query.to_owned()),
@@ -60,7 +60,12 @@ async fn visit(browser: &mut Browser<'_>, query: &str) -> Reply {
     browser.send(page(location.split_once('?').map_or("", |(_, query)| query))).await
 }
 
-async fn send(browser: &mut Browser<'_>, page: &Reply, code: &str, answer: &str) -> Reply {
+pub(crate) async fn send(
+    browser: &mut Browser<'_>,
+    page: &Reply,
+    code: &str,
+    answer: &str,
+) -> Reply {
     let pairs =
         [("request", sealed(page)), ("user_code", code.to_owned()), ("answer", answer.to_owned())];
     let pairs: Vec<(&str, &str)> =

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use key_manager::config::{Config, LdapConfig};
-use key_manager::directory::DirectoryRules;
+use key_manager::directory::{DirectoryRules, GroupRules};
+use key_manager::endpoint::{Authenticated, authenticate_for_gateway};
+use key_manager::store::Store as _;
 
 use crate::browser::{Browser, PASSWORD, encode, step, wish};
 use crate::databases::{Scratch, each};
@@ -15,6 +17,16 @@ use crate::stand::{BEGIN, Stand, config, json, post, text};
 const THEIRS: &str = "directory password";
 
 fn with(slapd: &Slapd, address: &str, start_tls: bool, filter: &str) -> Config {
+    with_groups(slapd, address, start_tls, filter, GroupRules::default())
+}
+
+fn with_groups(
+    slapd: &Slapd,
+    address: &str,
+    start_tls: bool,
+    filter: &str,
+    groups: GroupRules,
+) -> Config {
     let secret = slapd.folder.path().join("service.txt");
     std::fs::write(&secret, format!("{SERVICE_PASSWORD}\n")).expect("written");
     let ca = if start_tls { slapd.folder.path().join("ca.pem") } else { PathBuf::new() };
@@ -28,6 +40,7 @@ fn with(slapd: &Slapd, address: &str, start_tls: bool, filter: &str) -> Config {
         filter.to_owned(),
         2,
         Duration::from_secs(2),
+        groups,
     );
     let mut config = config();
     config.ldap = LdapConfig(Some(Box::new(rules.expect("rules"))));
@@ -119,6 +132,89 @@ async fn a_name_cannot_change_the_question() {
     assert_eq!(log_in(&stand, &asks, "eve", THEIRS).await, "consent");
 }
 
+/// What the directory says of its people: their entry names a group, and a group names them.
+fn groups(attribute: &str, base: &str, roles: &[(&str, &str)]) -> GroupRules {
+    let filter = "(&(objectClass=groupOfNames)(member={dn}))".to_owned();
+    let owned = |&(group, role): &(&str, &str)| (group.to_owned(), role.to_owned());
+    let roles = roles.iter().map(owned).collect();
+    GroupRules::new(attribute.to_owned(), base.to_owned(), filter, roles).expect("rules")
+}
+
+const ADMINS: (&str, &str) = ("CN=Admins, ou=groups, dc=example, dc=com", "admin");
+const STAFF: (&str, &str) = ("cn=staff,ou=groups,dc=example,dc=com", "employee");
+
+#[tokio::test]
+async fn groups_of_the_directory_say_what_somebody_is() {
+    let Some(slapd) = Slapd::start().await else { return };
+    each(async |scratch| {
+        // The key manager with these groups, a while after the last one.
+        let mut times = 0;
+        let mut with = async |groups: GroupRules| {
+            times += 60;
+            let config = with_groups(&slapd, "127.0.0.1", false, BY_UID, groups);
+            Stand::with(&scratch, scratch.folder.path(), BEGIN + times, config).await
+        };
+        let roles = async |stand: &Stand, name: &str, password: &str| {
+            let shown = authenticate_for_gateway(&stand.authority, None, name, password).await;
+            match shown.expect("an answer") {
+                Authenticated::Person { user, .. } => {
+                    user.roles().iter().collect::<Vec<_>>().join(" ")
+                }
+                other => format!("{other:?}"),
+            }
+        };
+        let none = with(groups("seeAlso", "", &[])).await;
+        assert_eq!(roles(&none, "eve", THEIRS).await, "");
+        let both = with(groups("seeAlso", "ou=groups,dc=example,dc=com", &[ADMINS, STAFF])).await;
+        assert_eq!(roles(&both, "eve", THEIRS).await, "admin employee");
+        assert_eq!(roles(&both, "max", THEIRS).await, "", "he is in none of them");
+        assert_eq!(roles(&both, "eve", "wrong").await, "Nobody");
+        // Who is in too many of them is nobody, and says nothing about the directory.
+        for _ in 0..4 {
+            assert_eq!(roles(&both, "moritz", THEIRS).await, "Nobody");
+        }
+        assert_eq!(roles(&both, "eve", THEIRS).await, "admin employee");
+        let by_entry = with(groups("SEEALSO", "", &[ADMINS, STAFF])).await;
+        // Tokens that name what she is no more have ended, and this answer comes after them.
+        let before = by_entry.authority.log.follower().ledger().head;
+        assert_eq!(roles(&by_entry, "eve", THEIRS).await, "employee");
+        let shown = authenticate_for_gateway(&by_entry.authority, None, "eve", THEIRS).await;
+        let Ok(Authenticated::Person { user, at }) = shown else { panic!("{shown:?}") };
+        assert!(user.ended_until >= BEGIN + 180 && at > user.ended_until, "{user:?} {at}");
+        let ledger = by_entry.store.ledger().await.expect("an answer");
+        assert_eq!(ledger.head, before + 1, "one line in the log, and no more");
+        // What an account here says that somebody is counts besides.
+        let claims = r#"{"roles":["auditor"]}"#;
+        key_manager::accounts::set_claims(&by_entry.authority, &user.id, claims)
+            .await
+            .expect("set");
+        assert_eq!(roles(&by_entry, "eve", THEIRS).await, "auditor employee");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_the_directory_is_away_a_gateway_hears_that_nobody_can_say() {
+    let Some(mut slapd) = Slapd::start().await else { return };
+    let scratch = Scratch::sqlite();
+    let stand = stand(&scratch, &slapd).await;
+    stand.person().await;
+    let ask = async |name: &str, password: &str| {
+        crate::credentials::ask(&stand, "192.0.2.7", name, password).await
+    };
+    assert_eq!(ask("eve", THEIRS).await, "eve 0");
+    assert_eq!(ask("eve", "wrong").await, "nobody");
+    slapd.kill();
+    for _ in 0..4 {
+        assert_eq!(ask("eve", THEIRS).await, "away");
+        assert_eq!(ask("nobody-here", THEIRS).await, "away");
+        assert_eq!(ask("ann", PASSWORD).await, "ann 0");
+    }
+    slapd.restart().await;
+    stand.pass(11);
+    assert_eq!(ask("eve", THEIRS).await, "eve 11", "and nobody was locked out");
+}
+
 #[tokio::test]
 async fn a_directory_that_is_down_holds_up_nobody_else() {
     let Some(mut slapd) = Slapd::start().await else { return };
@@ -167,8 +263,19 @@ fn what_would_send_passwords_in_the_clear_is_no_configuration() {
         let base = "dc=example".to_owned();
         let second = Duration::from_secs(1);
         let (filter, file) = (filter.to_owned(), PathBuf::new);
-        let rules =
-            DirectoryRules::new(url, start_tls, file(), none(), file(), base, filter, 1, second);
+        let groups = GroupRules::default();
+        let rules = DirectoryRules::new(
+            url,
+            start_tls,
+            file(),
+            none(),
+            file(),
+            base,
+            filter,
+            1,
+            second,
+            groups,
+        );
         rules.err().map_or_else(|| "ok".to_owned(), |error| format!("{error:?}"))
     };
     for (url, start_tls, filter, expected) in [

@@ -271,7 +271,8 @@ async fn discovery_announces_what_works_and_nothing_else() {
         "email_verified",
         "phone_number",
         "phone_number_verified",
-        "address"
+        "address",
+        "roles"
       ],
       "code_challenge_methods_supported": [
         "S256"

@@ -52,10 +52,11 @@ async fn arrive(
 async fn issuer_and_subject_are_the_person_and_nothing_else_is() {
     each(async |scratch| {
         let stand = Stand::on(&scratch).await;
-        let said = json!({ "preferred_username": "bea", "given_name": "Bea", "role": "admin" });
+        let said = json!({ "preferred_username": "bea", "given_name": "Bea", "roles": ["admin"] });
         let first = arrive(&stand, Linking::Create, "1", &said).await.expect("an account");
         assert_eq!(first.name.as_str(), "bea@corp");
         assert_eq!(first.profile.to_text(), r#"{"given_name":"Bea"}"#);
+        assert!(first.roles().is_empty(), "nobody there says what somebody is here");
         let renamed = json!({ "preferred_username": "b" });
         let again = arrive(&stand, Linking::None, "1", &renamed).await.expect("the same");
         assert_eq!(again.id, first.id);
@@ -89,7 +90,7 @@ async fn a_mail_address_leads_to_an_account_only_where_both_have_verified_it() {
         let hoped = json!({ "email": "ann@x.example", "email_verified": false });
         let known = async |id: &str, claims: &Value| {
             let profile = Profile::parse(&claims.to_string()).expect("a profile");
-            assert!(stand.store.set_profile(id, &profile, BEGIN).await.expect("set"));
+            assert!(stand.store.set_profile(id, &profile, BEGIN, None).await.expect("set"));
         };
         let by_mail = Linking::VerifiedEmail;
         let ann = accounts::create(&stand.authority, "ann", PASSWORD, "").await.expect("one").id;

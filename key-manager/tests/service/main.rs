@@ -48,6 +48,8 @@ mod connectors;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod directory;
@@ -110,7 +112,11 @@ mod requests;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod restrictions;
+#[cfg(test)]
 mod revocations;
+#[cfg(test)]
+mod roles;
 #[cfg(test)]
 mod rpc;
 #[cfg(test)]

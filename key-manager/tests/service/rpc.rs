@@ -13,6 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Streaming};
 use turnpike_proto::identity::v1::audit_client::AuditClient;
 use turnpike_proto::identity::v1::clients_client::ClientsClient;
+use turnpike_proto::identity::v1::credentials_client::CredentialsClient;
 use turnpike_proto::identity::v1::introspection_client::IntrospectionClient;
 use turnpike_proto::identity::v1::keys_client::KeysClient;
 use turnpike_proto::identity::v1::revocation::What;
@@ -21,14 +22,16 @@ use turnpike_proto::identity::v1::revoke_request::What as Named;
 use turnpike_proto::identity::v1::token_endpoint_client::TokenEndpointClient;
 use turnpike_proto::identity::v1::users_client::UsersClient;
 use turnpike_proto::identity::v1::{
-    CreateUserRequest, DeleteUserRequest, DisableUserRequest, ForwardRequest, ForwardResponse,
-    HeaderField, IntrospectRequest, ListAuditRequest, ListKeysRequest, RegisterClientRequest,
-    RegisterClientResponse, RemoveClientRequest, Revocation, RevokeKeyRequest, RevokeRequest,
-    RotateKeysRequest, SetPasswordRequest, VerifyAuditRequest, WatchKeysRequest,
-    WatchRevocationsRequest, WatchRevocationsResponse,
+    AuthenticateRequest, AuthenticateResponse, CreateUserRequest, DeleteUserRequest,
+    DisableUserRequest, ForwardRequest, ForwardResponse, HeaderField, IntrospectRequest,
+    ListAuditRequest, ListKeysRequest, RegisterClientRequest, RegisterClientResponse,
+    RemoveClientRequest, Revocation, RevokeKeyRequest, RevokeRequest, RotateKeysRequest,
+    SetPasswordRequest, VerifyAuditRequest, WatchKeysRequest, WatchRevocationsRequest,
+    WatchRevocationsResponse,
 };
 
 use crate::databases::{Scratch, each};
+use crate::postgres::Server;
 use crate::stand::config;
 
 /// A key manager with its gRPC port open.
@@ -349,6 +352,18 @@ async fn a_registration_that_cannot_be_kept_is_refused_with_its_field() {
             RegisterClientRequest { refresh_policy: "sometimes".into(), ..good.clone() },
             "refresh_policy",
         ),
+        (
+            RegisterClientRequest { allowed_ips: vec!["10.0.0".into()], ..good.clone() },
+            "allowed_ips",
+        ),
+        (
+            RegisterClientRequest { allowed_ips: vec!["10.0.0.1".into(); 65], ..good.clone() },
+            "allowed_ips",
+        ),
+        (
+            RegisterClientRequest { allowed_domains: vec!["*".into()], ..good.clone() },
+            "allowed_domains",
+        ),
     ];
     for (asked, field) in wrong {
         let refused = clients.register(asked).await.expect_err("a refusal");
@@ -413,6 +428,91 @@ async fn accounts_are_made_and_ended_by_those_who_may() {
     let gone = DeleteUserRequest { user_id };
     users.delete(gone.clone()).await.expect("deleted");
     users.delete(gone).await.expect("a retry is no error");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_hears_who_shows_a_password_and_what_they_are() {
+    let scratch = Scratch::sqlite();
+    let running = Running::on(&scratch).await;
+    let mut users = UsersClient::new(running.to(&scratch, "admin"));
+    let made = CreateUserRequest {
+        name: "Ann".to_owned(),
+        password: "long enough".to_owned(),
+        claims: r#"{"roles":["editor"]}"#.to_owned(),
+        password_hash: String::new(),
+    };
+    let ann = users.create(made).await.expect("made").into_inner();
+    let asked = |password: &str, address: &str| AuthenticateRequest {
+        name: "ann".to_owned(),
+        password: password.to_owned(),
+        client_address: address.to_owned(),
+    };
+    let mut stranger = CredentialsClient::new(running.to(&scratch, "admin"));
+    let refused = stranger.authenticate(asked("long enough", "")).await.expect_err("a refusal");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+
+    let mut gateway = CredentialsClient::new(running.to(&scratch, "gateway"));
+    let right = gateway.authenticate(asked("long enough", "2001:db8::1")).await;
+    let right = right.expect("an answer").into_inner();
+    let user = right.user.expect("somebody");
+    assert_eq!((user.subject, user.name.as_str()), (ann.user_id, "ann"));
+    assert_eq!((user.roles, right.locked_seconds), (vec!["editor".to_owned()], 0));
+    assert_eq!(user.issuer, "https://127.0.0.1:9453/oauth2");
+    assert!(user.authenticated_at.expect("a time").seconds > 0);
+    let wrong = gateway.authenticate(asked("wrong", "192.0.2.1")).await.expect("an answer");
+    assert_eq!(wrong.into_inner(), AuthenticateResponse::default());
+    let nowhere = gateway.authenticate(asked("long enough", "here")).await.expect_err("a refusal");
+    assert_eq!(nowhere.code(), Code::InvalidArgument);
+    for _ in 0..40 {
+        gateway.authenticate(asked("wrong", "")).await.expect("an answer");
+    }
+    let locked = gateway.authenticate(asked("long enough", "192.0.2.9")).await;
+    let locked = locked.expect("an answer").into_inner();
+    assert!(locked.user.is_none() && (1..=60).contains(&locked.locked_seconds), "{locked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_hears_that_nobody_can_say_while_the_store_is_away() {
+    let Some(server) = Server::start().await else {
+        eprintln!("left out: no PostgreSQL in /usr/lib/postgresql");
+        return;
+    };
+    let server = Arc::new(server);
+    let scratch = Scratch::on(server.clone()).await;
+    let running = Running::on(&scratch).await;
+    let mut gateway = CredentialsClient::new(running.to(&scratch, "gateway"));
+    let asked = AuthenticateRequest {
+        name: "ann".to_owned(),
+        password: "long enough".to_owned(),
+        client_address: String::new(),
+    };
+    let nobody = gateway.authenticate(asked.clone()).await.expect("an answer").into_inner();
+    assert_eq!(nobody, AuthenticateResponse::default());
+    server.kill();
+    let away = gateway.authenticate(asked).await.expect_err("nobody can say");
+    assert_eq!(away.code(), Code::Unavailable, "{away:?}");
+    server.restart().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_hears_from_where_an_opaque_token_may_be_used() {
+    let scratch = Scratch::sqlite();
+    let running = Running::on(&scratch).await;
+    let mut clients = ClientsClient::new(running.to(&scratch, "control-plane"));
+    let asked = RegisterClientRequest {
+        name: "x".to_owned(),
+        access_token_format: "opaque".to_owned(),
+        allowed_ips: vec!["10.1.2.3/8".to_owned()],
+        allowed_domains: vec!["*.shop.example".to_owned()],
+        ..RegisterClientRequest::default()
+    };
+    let client = clients.register(asked).await.expect("a client").into_inner();
+    let token = running.token(&scratch, &client).await;
+    let mut inspection = IntrospectionClient::new(running.to(&scratch, "gateway"));
+    let request = IntrospectRequest { token, ..IntrospectRequest::default() };
+    let told = inspection.introspect(request).await.expect("an answer").into_inner();
+    assert_eq!(told.allowed_ips, ["10.0.0.0/8"]);
+    assert_eq!(told.allowed_domains, ["*.shop.example"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,6 +30,7 @@ cn: Eve Example
 givenName: Eve
 sn: Example
 mail: eve@example.com
+seeAlso: cn=staff,ou=groups,dc=example,dc=com
 userPassword: directory password
 
 dn: uid=max,ou=people,dc=example,dc=com
@@ -47,6 +48,20 @@ uid: twin
 cn: Moritz
 sn: Two
 userPassword: directory password
+
+dn: ou=groups,dc=example,dc=com
+objectClass: organizationalUnit
+ou: groups
+
+dn: cn=admins,ou=groups,dc=example,dc=com
+objectClass: groupOfNames
+cn: admins
+member: uid=eve,ou=people,dc=example,dc=com
+
+dn: cn=staff,ou=groups,dc=example,dc=com
+objectClass: groupOfNames
+cn: staff
+member: uid=moritz,ou=people,dc=example,dc=com
 ";
 
 pub(crate) struct Slapd {
@@ -104,12 +119,23 @@ impl Drop for Slapd {
     }
 }
 
+/// More groups than anybody is looked up in; Moritz is in all of them.
+fn crowd() -> String {
+    let group = |number| {
+        format!(
+            "\ndn: cn=g{number},ou=groups,dc=example,dc=com\nobjectClass: groupOfNames\n\
+             cn: g{number}\nmember: uid=moritz,ou=people,dc=example,dc=com\n"
+        )
+    };
+    (0..1001).map(group).collect()
+}
+
 fn prepare(folder: &Path) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("written");
     write("ca.pem", &made.cert.pem());
     write("key.pem", &made.signing_key.serialize_pem());
-    write("people.ldif", PEOPLE);
+    write("people.ldif", &format!("{PEOPLE}{}", crowd()));
     std::fs::create_dir(folder.join("data")).expect("a folder");
     let at = folder.display();
     write(

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chassis::Clock;
 use key_manager::domain::{
     About, AuthMethod, Authentication, CertificateName, Client, ClientId, Ended, Entry, KeyState,
-    LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Requests, Scopes, Second, Terms,
-    TokenAlgorithm, User, UserName, Wishes,
+    LiveToken, LoginMethod, Profile, RedirectUri, RefreshPolicy, Requests, Roles, Scopes, Second,
+    Terms, TokenAlgorithm, User, UserName, Wishes,
 };
 use key_manager::store::{
     DatabaseUrl, Failures, Grant, KeyChange, KeyHome, Rotation, SqlStore, Store, StoreError,
@@ -397,6 +397,7 @@ fn user(id: &str) -> StoredUser {
             ended_until: 0,
             profile: Profile::parse(r#"{"name":"Größe"}"#).expect("a profile"),
             profile_at: 8,
+            directory_roles: Roles::collect(["reader"]).expect("roles"),
             created_at: 9,
         },
         password: "$argon2id$v=19$...".to_owned(),
@@ -474,10 +475,16 @@ async fn people_are_known_by_identifier_and_by_name() {
         let twin = StoredUser { user: User { id: "u2".to_owned(), ..written.user }, ..written };
         assert!(!store.add_user(&twin).await.expect("an answer"), "a name was given twice");
         let known = Profile::parse(r#"{"nickname":"a"}"#).expect("a profile");
-        assert!(store.set_profile("u1", &known, 70).await.expect("changed"));
-        assert!(!store.set_profile("u2", &known, 70).await.expect("nobody"));
+        assert!(store.set_profile("u1", &known, 70, None).await.expect("changed"));
+        assert!(!store.set_profile("u2", &known, 70, None).await.expect("nobody"));
         let read = store.user("u1").await.expect("an answer").expect("a person").user;
-        assert_eq!((read.profile, read.profile_at), (known, 70));
+        assert_eq!((read.profile, read.profile_at, read.ended_until), (known, 70, 0));
+        let none = Roles::default();
+        let lost = entry(Ended::Subject("u1".to_owned(), 2), 1_000);
+        assert!(store.set_directory_roles("u1", &none, Some(&lost)).await.expect("changed"));
+        assert!(!store.set_directory_roles("u2", &none, Some(&lost)).await.expect("nobody"));
+        let read = store.user("u1").await.expect("an answer").expect("a person").user;
+        assert_eq!((read.directory_roles, read.ended_until), (none, 2));
         let mine = entry(Ended::Subject("u1".to_owned(), 3), 1_000);
         assert!(store.change_password("u1", "new", &mine, "").await.expect("changed"));
         let other = entry(Ended::Subject("u2".to_owned(), 3), 1_000);
@@ -486,7 +493,7 @@ async fn people_are_known_by_identifier_and_by_name() {
         let changed = store.user("u1").await.expect("read").expect("a person");
         assert_eq!((changed.password.as_str(), changed.user.disabled), ("new", true));
         let end = entry(Ended::Subject("u1".to_owned(), 5), 1_000);
-        assert_eq!(store.remove_user("u1", &end).await.expect("removed"), Some(3));
+        assert_eq!(store.remove_user("u1", &end).await.expect("removed"), Some(4));
         assert_eq!(store.remove_user("u1", &end).await.expect("nobody"), None);
         assert_eq!(store.user("u1").await.expect("read"), None);
     })
@@ -557,9 +564,10 @@ async fn attempts_that_come_at_once_are_all_counted() {
         let at = async |key: &str, now| store.begin_attempt(key, &LIMITS, now).await.expect("one");
         assert!(at("other", 10).await);
         assert!(!at("k", 69).await);
-        let blocked = async |key: &str, now| store.is_blocked(key, now).await.expect("an answer");
-        assert!(blocked("k", 69).await && !blocked("k", 70).await);
-        assert!(!blocked("other", 10).await && !blocked("nobody", 10).await);
+        let blocked =
+            async |key: &str, now| store.blocked_until(key, now).await.expect("an answer");
+        assert_eq!((blocked("k", 69).await, blocked("k", 70).await), (Some(70), None));
+        assert_eq!((blocked("other", 10).await, blocked("nobody", 10).await), (None, None));
         assert!(at("k", 70).await, "the first wait is over");
         assert!(!at("k", 70 + 119).await);
         assert!(at("k", 70 + 120).await, "the wait has doubled");

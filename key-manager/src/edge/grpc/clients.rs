@@ -119,6 +119,8 @@ impl Clients for Registry {
                 request_uris: asked.request_uris,
                 profile: asked.client_profile,
                 userinfo_algorithm: asked.userinfo_signed_response_alg,
+                networks: asked.allowed_ips,
+                domains: asked.allowed_domains,
             },
         };
         let registered = register(&authority, &application)

@@ -9,7 +9,7 @@ use tonic::{Request as Call, Response, Status};
 use turnpike_proto::identity::v1::token_endpoint_server::TokenEndpoint;
 use turnpike_proto::identity::v1::{ForwardRequest, ForwardResponse, HeaderField};
 
-use super::to_proto;
+use super::{address, to_proto};
 use crate::endpoint::{Authority, LARGEST_BODY, Peer, Request, answer};
 
 #[derive(Debug)]
@@ -41,12 +41,7 @@ fn request(forwarded: ForwardRequest) -> Result<Request, Status> {
         Some((path, query)) => (path, Some(query.to_owned())),
         None => (forwarded.target.as_str(), None),
     };
-    let address = match forwarded.client_address.as_str() {
-        "" => None,
-        text => Some(
-            text.parse().map_err(|_| Status::invalid_argument("client_address: not an address"))?,
-        ),
-    };
+    let address = address(&forwarded.client_address)?;
     let certificate = Some(Bytes::from(forwarded.peer_certificate));
     Ok(Request {
         method,

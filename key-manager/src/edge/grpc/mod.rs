@@ -2,9 +2,11 @@
 //!
 //! One file per service of `identity.v1`; `open` puts them behind the table of who may call what.
 
+mod address;
 mod audit;
 mod caller;
 mod clients;
+mod credentials;
 mod forward;
 mod introspection;
 mod keys;
@@ -15,5 +17,6 @@ mod status;
 mod to_proto;
 mod users;
 
+use address::address;
 use caller::caller;
 pub use open::rpc;

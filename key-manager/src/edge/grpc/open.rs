@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use turnpike_proto::DESCRIPTORS;
 use turnpike_proto::identity::v1::audit_server::AuditServer;
 use turnpike_proto::identity::v1::clients_server::ClientsServer;
+use turnpike_proto::identity::v1::credentials_server::CredentialsServer;
 use turnpike_proto::identity::v1::introspection_server::IntrospectionServer;
 use turnpike_proto::identity::v1::keys_server::KeysServer;
 use turnpike_proto::identity::v1::providers_server::ProvidersServer;
@@ -18,6 +19,7 @@ use turnpike_proto::identity::v1::users_server::UsersServer;
 
 use super::audit::Record;
 use super::clients::Registry;
+use super::credentials::Shown;
 use super::forward::Forwarded;
 use super::introspection::Inspection;
 use super::keys::KeySets;
@@ -45,6 +47,7 @@ pub async fn rpc(
     let services = Services::new(DESCRIPTORS)
         .add(allowed("TokenEndpoint"), forwarded)
         .add(allowed("Introspection"), inspection)
+        .add(allowed("Credentials"), CredentialsServer::new(Shown::new(parts())))
         .add(allowed("Keys"), keys)
         .add(allowed("Revocations"), revoked)
         .add(allowed("Clients"), registry)
@@ -57,7 +60,7 @@ pub async fn rpc(
 /// The authorization matrix. A service without a row is open to nobody.
 fn allowed(service: &str) -> Allow {
     match service {
-        "TokenEndpoint" | "Introspection" => Allow::only(&["gateway"]),
+        "TokenEndpoint" | "Introspection" | "Credentials" => Allow::only(&["gateway"]),
         "Keys" => Allow::only(&["admin", "control-plane"])
             .method("Watch", &["gateway"])
             .method("WatchProviders", &["gateway"])
@@ -88,6 +91,7 @@ mod tests {
     fn each_method_is_open_to_those_who_need_it() {
         check("TokenEndpoint/Forward", "gateway");
         check("Introspection/Introspect", "gateway");
+        check("Credentials/Authenticate", "gateway");
         check("Keys/Watch", "gateway");
         check("Keys/List", "admin control-plane");
         check("Keys/WatchProviders", "gateway");

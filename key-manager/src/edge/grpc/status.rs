@@ -5,6 +5,7 @@ use std::error::Error;
 use tonic::Status;
 
 use crate::accounts::AccountError;
+use crate::endpoint::Refusal;
 use crate::federation::FederationError;
 use crate::issue::IssueError;
 use crate::registration::RegistrationError;
@@ -15,6 +16,11 @@ use crate::vault::PasswordFailure;
 
 pub(super) fn of_store(error: &StoreError) -> Status {
     ours(error, error.is_retryable())
+}
+
+/// Of a use case that HTTP answers too, where a caller can do nothing about it.
+pub(super) fn of_refusal(refusal: &Refusal) -> Status {
+    ours(refusal, matches!(refusal, Refusal::Unavailable(_)))
 }
 
 pub(super) fn of_issue(error: &IssueError) -> Status {

@@ -6,7 +6,7 @@ use turnpike_proto::identity::v1 as proto;
 use turnpike_proto::identity::v1::revocation::What;
 
 use crate::domain::{Ended, LiveToken, Revocation, User};
-use crate::endpoint::Reply;
+use crate::endpoint::{Authenticated, Reply};
 use crate::federation::{self, KnownKeys, Member};
 use crate::issue::{Ring, Scheduled};
 use crate::revocation::Batch;
@@ -135,7 +135,30 @@ pub(super) fn introspected(token: Option<LiveToken>) -> proto::IntrospectRespons
         jti: token.jti,
         confirmation_key: token.confirmation.key.unwrap_or_default(),
         confirmation_certificate: token.confirmation.certificate.unwrap_or_default(),
+        roles: token.roles,
+        allowed_ips: token.restrictions.networks,
+        allowed_domains: token.restrictions.domains,
         claims: String::new(),
+    }
+}
+
+/// `issuer`: whose revocations of the person count.
+pub(super) fn authenticated(found: Authenticated, issuer: &str) -> proto::AuthenticateResponse {
+    match found {
+        Authenticated::Person { user, at } => proto::AuthenticateResponse {
+            user: Some(proto::AuthenticatedUser {
+                roles: user.roles().iter().map(str::to_owned).collect(),
+                subject: user.id,
+                name: user.name.to_string(),
+                authenticated_at: Some(time(at)),
+                issuer: issuer.to_owned(),
+            }),
+            locked_seconds: 0,
+        },
+        Authenticated::Nobody => proto::AuthenticateResponse::default(),
+        Authenticated::Locked { seconds } => {
+            proto::AuthenticateResponse { user: None, locked_seconds: seconds }
+        }
     }
 }
 

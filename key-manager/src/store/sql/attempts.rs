@@ -48,21 +48,19 @@ pub(super) async fn begin(
         .await
 }
 
-pub(super) async fn is_blocked(
+pub(super) async fn blocked_until(
     database: &Database,
     key: &str,
     now: i64,
-) -> Result<bool, StoreError> {
+) -> Result<Option<i64>, StoreError> {
     let row = database
         .read(|| async {
-            Ok(sqlx::query("SELECT 1 FROM attempt WHERE name = $1 AND blocked_until > $2")
-                .bind(key)
-                .bind(now)
-                .fetch_optional(database.reader())
-                .await?)
+            let blocked =
+                "SELECT blocked_until FROM attempt WHERE name = $1 AND blocked_until > $2";
+            Ok(sqlx::query(blocked).bind(key).bind(now).fetch_optional(database.reader()).await?)
         })
         .await?;
-    Ok(row.is_some())
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 pub(super) async fn end(

@@ -177,14 +177,15 @@ pub(super) async fn decide(
                 .write_one(
                     sqlx::query(
                         "UPDATE device_request SET user_id = $1, session_id = $2,
-                             logged_in_at = $3, methods = $4
-                         WHERE user_digest = $5 AND user_id = '' AND denied = 0
-                             AND expires_at > $6",
+                             logged_in_at = $3, methods = $4, scopes = $5
+                         WHERE user_digest = $6 AND user_id = '' AND denied = 0
+                             AND expires_at > $7",
                     )
                     .bind(grant.user_id.as_str())
                     .bind(grant.session_id.as_str())
                     .bind(grant.logged_in_at)
                     .bind(grant.method.to_string())
+                    .bind(grant.scopes.to_string())
                     .bind(user_digest)
                     .bind(now),
                 )

@@ -18,7 +18,7 @@ pub(super) async fn find(
         .read(|| async {
             Ok(sqlx::query(
                 "SELECT p.user_id, p.name, p.password, p.disabled, p.ended_until, p.created_at,
-                        p.claims, p.claims_at
+                        p.claims, p.claims_at, p.directory_roles
                  FROM linked_account l JOIN person p ON p.user_id = l.user_id
                  WHERE l.issuer = $1 AND l.subject = $2",
             )
@@ -111,7 +111,8 @@ pub(super) async fn with_email(database: &Database, email: &str) -> Result<Vec<U
     let rows = database
         .read(|| async {
             Ok(sqlx::query(
-                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at
+                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at,
+                        directory_roles
                  FROM person WHERE email = $1 AND email <> '' LIMIT $2",
             )
             .bind(email)

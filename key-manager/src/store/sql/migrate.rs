@@ -110,6 +110,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "at_scale",
         text: include_str!("../../../migrations/0018_at_scale.sql"),
     },
+    Migration {
+        version: 19,
+        name: "directory_roles",
+        text: include_str!("../../../migrations/0019_directory_roles.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -12,7 +12,9 @@ use super::{
     attempts, audit, authenticators, clients, codes, consents, devices, families, keys, ledger,
     links, passkeys, pushed, revocations, sessions, used, users,
 };
-use crate::domain::{ClientId, Entry, LiveToken, Profile, Revocation, Scopes, User, UserName};
+use crate::domain::{
+    ClientId, Entry, LiveToken, Profile, Revocation, Roles, Scopes, User, UserName,
+};
 use crate::store::{
     AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
     Slower, Store, StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
@@ -169,8 +171,23 @@ impl Store for SqlStore {
         links::with_email(&self.0, email).await
     }
 
-    async fn set_profile(&self, id: &str, profile: &Profile, now: i64) -> Result<bool, StoreError> {
-        users::set_profile(&self.0, id, profile, now).await
+    async fn set_profile(
+        &self,
+        id: &str,
+        profile: &Profile,
+        now: i64,
+        end: Option<&Entry>,
+    ) -> Result<bool, StoreError> {
+        users::set_profile(&self.0, id, profile, now, end).await
+    }
+
+    async fn set_directory_roles(
+        &self,
+        id: &str,
+        roles: &Roles,
+        end: Option<&Entry>,
+    ) -> Result<bool, StoreError> {
+        users::set_directory_roles(&self.0, id, roles, end).await
     }
 
     async fn disable_user(&self, id: &str, end: Option<&Entry>) -> Result<bool, StoreError> {
@@ -190,8 +207,8 @@ impl Store for SqlStore {
         attempts::begin(&self.0, key, limits, now).await
     }
 
-    async fn is_blocked(&self, key: &str, now: i64) -> Result<bool, StoreError> {
-        attempts::is_blocked(&self.0, key, now).await
+    async fn blocked_until(&self, key: &str, now: i64) -> Result<Option<i64>, StoreError> {
+        attempts::blocked_until(&self.0, key, now).await
     }
 
     async fn end_attempt(&self, key: &str, forget_all: bool) -> Result<(), StoreError> {

@@ -1,20 +1,22 @@
 //! People in SQL.
 
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, Row as _};
 
 use super::database::{Change, Database};
 use super::failure::is_new;
 use super::families::{self, Of};
 use super::revocations;
-use crate::domain::{Ended, Entry, Profile, User, UserName};
+use crate::domain::{Ended, Entry, Profile, Roles, User, UserName};
 use crate::store::{Joined, StoreError, StoredUser};
 
 pub(super) async fn find(database: &Database, id: &str) -> Result<Option<StoredUser>, StoreError> {
     let row = database
         .read(|| async {
             Ok(sqlx::query(
-                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at
+                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at,
+                        directory_roles
                  FROM person WHERE user_id = $1",
             )
             .bind(id)
@@ -32,7 +34,8 @@ pub(super) async fn named(
     let row = database
         .read(|| async {
             Ok(sqlx::query(
-                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at
+                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at,
+                        directory_roles
                  FROM person WHERE name = $1",
             )
             .bind(name.as_str())
@@ -46,6 +49,7 @@ pub(super) async fn named(
 pub(super) fn user(row: &AnyRow) -> Result<StoredUser, StoreError> {
     let name: String = row.try_get(1)?;
     let claims: String = row.try_get(6)?;
+    let roles: String = row.try_get(8)?;
     Ok(StoredUser {
         user: User {
             id: row.try_get(0)?,
@@ -56,6 +60,8 @@ pub(super) fn user(row: &AnyRow) -> Result<StoredUser, StoreError> {
             profile: Profile::parse(&claims)
                 .map_err(|_| StoreError::Damaged { what: "profile", value: claims })?,
             profile_at: row.try_get(7)?,
+            directory_roles: Roles::parse(&roles)
+                .ok_or(StoreError::Damaged { what: "list of roles", value: roles })?,
             created_at: row.try_get(5)?,
         },
         password: row.try_get(2)?,
@@ -84,8 +90,8 @@ pub(super) async fn insert(
     let user = &stored.user;
     let added = sqlx::query(
         "INSERT INTO person (user_id, name, password, disabled, ended_until, created_at, claims,
-             claims_at, pending, email)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             claims_at, pending, email, directory_roles)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(user.id.as_str())
     .bind(user.name.as_str())
@@ -97,6 +103,7 @@ pub(super) async fn insert(
     .bind(user.profile_at)
     .bind(i64::from(pending))
     .bind(user.profile.verified_email().unwrap_or_default())
+    .bind(user.directory_roles.to_text())
     .execute(&mut **change)
     .await;
     is_new(added)
@@ -142,7 +149,8 @@ pub(super) async fn pending(database: &Database, limit: u32) -> Result<Vec<User>
     let rows = database
         .read(|| async {
             Ok(sqlx::query(
-                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at
+                "SELECT user_id, name, password, disabled, ended_until, created_at, claims, claims_at,
+                        directory_roles
                  FROM person WHERE pending = 1 ORDER BY created_at, user_id LIMIT $1",
             )
             .bind(i64::from(limit))
@@ -175,19 +183,53 @@ pub(super) async fn set_profile(
     id: &str,
     profile: &Profile,
     now: i64,
+    end: Option<&Entry>,
 ) -> Result<bool, StoreError> {
-    let changed = database
-        .write_one(
-            sqlx::query(
-                "UPDATE person SET claims = $1, claims_at = $2, email = $3 WHERE user_id = $4",
-            )
+    let update =
+        sqlx::query("UPDATE person SET claims = $1, claims_at = $2, email = $3 WHERE user_id = $4")
             .bind(profile.to_text())
             .bind(now)
             .bind(profile.verified_email().unwrap_or_default())
-            .bind(id),
-        )
-        .await?;
-    Ok(changed > 0)
+            .bind(id);
+    change(database, id, update, end).await
+}
+
+pub(super) async fn set_directory_roles(
+    database: &Database,
+    id: &str,
+    roles: &Roles,
+    end: Option<&Entry>,
+) -> Result<bool, StoreError> {
+    let update = sqlx::query("UPDATE person SET directory_roles = $1 WHERE user_id = $2")
+        .bind(roles.to_text())
+        .bind(id);
+    change(database, id, update, end).await
+}
+
+/// Changes what a person is; with a line `end` their access tokens end, both or none.
+async fn change(
+    database: &Database,
+    id: &str,
+    update: Query<'_, Any, AnyArguments>,
+    end: Option<&Entry>,
+) -> Result<bool, StoreError> {
+    database
+        .bounded(async {
+            let mut change = database.begin().await?;
+            if let Some(end) = end {
+                // The log first, as everywhere: it orders the writers.
+                revocations::append(&mut change, end).await?;
+            }
+            if update.execute(&mut *change).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            if let Some(Ended::Subject(_, until)) = end.map(|end| &end.what) {
+                note_until(&mut change, id, *until).await?;
+            }
+            change.commit().await?;
+            Ok(true)
+        })
+        .await
 }
 
 /// Replaces the password and ends every token and every session but one, all or nothing.
