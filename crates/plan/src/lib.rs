@@ -23,8 +23,8 @@ mod table;
 
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
-    ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl,
-    Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan, ClaimNames, ClientAuthority,
+    ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendJwtPlan, BackendTlsPlan, BackendUrl,
+    Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan, ClaimNames, ClaimPlan, ClientAuthority,
     CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan, EjectionPlan, EndpointPlan, HashBy,
     HeaderRules, HealthCheckPlan, IntrospectionPlan, KeyManagerPlan, KeyType, ListenerCertificate,
     MirrorPlan, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan, RequestLimitsPlan,
@@ -43,4 +43,5 @@ pub use router::Asked;
 pub use slice::{Slice, groups, slice};
 pub use table::{Hit, Plan};
 pub use turnpike_proto::config::v1::api_type::Type as ApiType;
+pub use turnpike_proto::config::v1::backend_jwt::{Dialect, Encoding};
 pub use turnpike_proto::config::v1::{Problem, Rejected, Resource};

@@ -137,6 +137,11 @@ impl Known {
         }
     }
 
+    /// When it ends, in Unix seconds.
+    pub const fn ends_at(&self) -> i64 {
+        self.ends_at
+    }
+
     /// Whether it ends later than `now_unix`.
     pub(super) const fn lasts(&self, now_unix: i64) -> bool {
         now_unix < self.ends_at
