@@ -419,8 +419,12 @@ impl Trust {
             host.clone(),
         );
         let shelf = Shelf::open(&directory, "revocations")?;
-        let revoked =
-            RevocationFollower::restore(key_manager.clone(), Arc::clone(revocations), shelf, host.clone());
+        let revoked = RevocationFollower::restore(
+            key_manager.clone(),
+            Arc::clone(revocations),
+            shelf,
+            host.clone(),
+        );
         let (clock, tasks) = (&host.clock, &host.tasks);
         Ok(Self {
             followers: Some((keys, providers, revoked)),

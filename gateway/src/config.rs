@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::{access_log, assertions, caching, credentials, handover, overload, receiver, sender, usage};
+use crate::{
+    access_log, assertions, caching, credentials, handover, overload, receiver, sender, usage,
+};
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]

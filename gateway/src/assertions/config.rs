@@ -31,7 +31,9 @@ pub enum Unfit {
     #[error("backend_jwt.issuer: it must not be empty")]
     Issuer,
     /// A key would have to be known before it is made.
-    #[error("backend_jwt.rotate: it is at least 10m, at most 30d, and longer than backend_jwt.publish")]
+    #[error(
+        "backend_jwt.rotate: it is at least 10m, at most 30d, and longer than backend_jwt.publish"
+    )]
     Rotate,
 }
 

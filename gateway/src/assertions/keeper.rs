@@ -218,9 +218,10 @@ impl Keeper {
     fn publish(&self) {
         let mut all = self.fleet.clone();
         let own = &self.ring.0;
-        all.extend(own.iter().map(|held| {
-            (held.kid().to_owned(), held.signer.key().public_jwk().to_string())
-        }));
+        all.extend(
+            own.iter()
+                .map(|held| (held.kid().to_owned(), held.signer.key().public_jwk().to_string())),
+        );
         let list = all.values().map(String::as_str).collect::<Vec<_>>().join(",");
         let active = own.iter().filter(|held| held.stage == Stage::Active);
         let shown = own.iter().map(|held| Shown {

@@ -57,10 +57,8 @@ pub struct Shown {
 impl Signers {
     /// Nothing is signed yet.
     pub fn new(issuer: &str) -> Self {
-        let published = Published {
-            jwks: Bytes::from_static(b"{\"keys\":[]}"),
-            ..Published::default()
-        };
+        let published =
+            Published { jwks: Bytes::from_static(b"{\"keys\":[]}"), ..Published::default() };
         Self { issuer: issuer.into(), published: ArcSwap::from_pointee(published) }
     }
 

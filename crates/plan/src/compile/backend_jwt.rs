@@ -75,7 +75,8 @@ pub(crate) fn compile_backend_jwt(
     let written = written?;
     let header = field(&written.header, &at.name("header"), problems);
     if written.audience.len() > MAX_AUDIENCE_BYTES {
-        let reason = format!("it has {} bytes, at most {MAX_AUDIENCE_BYTES}", written.audience.len());
+        let reason =
+            format!("it has {} bytes, at most {MAX_AUDIENCE_BYTES}", written.audience.len());
         problems.add(&at.name("audience"), reason, "");
     }
     let (here, range) = (at.name("lifetime"), SHORTEST..=LONGEST);
@@ -232,9 +233,8 @@ fn claim(text: &str, at: &At<'_>, problems: &mut Problems) -> Option<Vec<Part>> 
         problems.add(at, "a value is missing", "leave the claim out");
         return None;
     }
-    let changes = |part: &Part| {
-        matches!(part, Part::Variable(Variable::RequestId | Variable::RequestPath))
-    };
+    let changes =
+        |part: &Part| matches!(part, Part::Variable(Variable::RequestId | Variable::RequestPath));
     if value.iter().any(changes) {
         let reason = "it would be another one in every call, and each would have to be signed";
         problems.add(at, reason, "backends find the call's name in `X-Request-Id`");

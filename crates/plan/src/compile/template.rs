@@ -101,9 +101,7 @@ impl Variable {
 fn header(name: &str, at: &At<'_>, problems: &mut Problems) -> Option<Variable> {
     match HeaderName::from_bytes(name.as_bytes()) {
         // Whoever gets the value could call in the name of the client.
-        Ok(name)
-            if matches!(name.as_str(), "authorization" | "cookie" | "proxy-authorization") =>
-        {
+        Ok(name) if matches!(name.as_str(), "authorization" | "cookie" | "proxy-authorization") => {
             let reason = format!("`{name}` carries credentials of the client");
             problems.add(at, reason, "name another field");
             None

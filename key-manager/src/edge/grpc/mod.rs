@@ -6,6 +6,7 @@ mod audit;
 mod caller;
 mod clients;
 mod forward;
+mod gateway_keys;
 mod introspection;
 mod keys;
 mod open;

@@ -110,6 +110,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "at_scale",
         text: include_str!("../../../migrations/0018_at_scale.sql"),
     },
+    Migration {
+        version: 30,
+        name: "gateway_keys",
+        text: include_str!("../../../migrations/0030_gateway_keys.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (
