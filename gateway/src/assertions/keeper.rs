@@ -119,6 +119,7 @@ impl Keeper {
                     Err(error) => {
                         outage.failed(&error);
                         (sets, self.told) = (None, None);
+                        pause_until = self.host.clock.instant() + backoff.next();
                     }
                 },
                 changed = states.changed() => if changed.is_err() {

@@ -268,6 +268,32 @@ spec:
 }
 
 #[tokio::test]
+async fn a_mirror_and_a_backend_of_http2_are_told_as_well_each_for_itself() {
+    let streams = crate::http2_backend::Backend::start(None).await;
+    let mut mirror = crate::mirror::Mirror::start(true).await;
+    let api = r#"
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: both, version: "1" }
+spec:
+  context: /both
+  lifecycle: PUBLISHED
+  type: HTTP
+  security: { schemes: [none] }
+  endpoints: { production: { urls: ["http://STREAMS"], protocol: h2 } }
+  mirror: { endpoint: { urls: ["http://MIRROR"] } }
+  backendJwt: { algorithm: EdDSA }
+"#;
+    let api = api.replace("STREAMS", &streams.address.to_string());
+    let stand = Stand::start(&api.replace("MIRROR", &mirror.address.to_string())).await;
+    let answer = stand.call("GET /both/1/head", "x-jwt-assertion: spoofed\r\n", "").await;
+    for (head, address) in [(answer.body, streams.address), (mirror.next().await, mirror.address)] {
+        let said = stand.verified(&jwt(&head, "x-jwt-assertion"), &format!("http://{address}"));
+        assert_eq!(said.await["api"], "both");
+    }
+}
+
+#[tokio::test]
 async fn callers_are_told_apart_and_signed_for_once() {
     let stand = Stand::start(RESOURCES).await;
     let tokens = ["ann", "bob"].map(|sub| stand.token("live", &json!({ "sub": sub })));

@@ -290,7 +290,13 @@ pub(crate) fn compile_api(
         compile_operations(&spec.operations, &policies, caching, &mut mirrors, &list, problems);
     let at = at.name("backendJwt");
     let backend_jwt = compile_backend_jwt(spec.backend_jwt.as_ref(), &at, problems);
-    let plan = ApiPlan {
+    if let Some(backend_jwt) = &backend_jwt {
+        check_field(backend_jwt, spec, &at, problems);
+    }
+    if !problems.is_empty() {
+        return None;
+    }
+    Some(ApiPlan {
         key: key.clone(),
         name: key.name().into(),
         version: key.version().unwrap_or_default().into(),
@@ -317,11 +323,7 @@ pub(crate) fn compile_api(
         broken: None,
         operations,
         trie,
-    };
-    if let Some(backend_jwt) = &plan.backend_jwt {
-        check_field(backend_jwt, plan.endpoints(), &at, problems);
-    }
-    problems.is_empty().then_some(plan)
+    })
 }
 
 /// What stands in for an API that does not compile: its place is kept, and calls answer 503.

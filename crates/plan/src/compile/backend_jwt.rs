@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
+use http::header::AUTHORIZATION;
 use jose::Algorithm;
-use turnpike_proto::config::v1::BackendJwt;
 use turnpike_proto::config::v1::backend_jwt::{Dialect, Encoding};
+use turnpike_proto::config::v1::endpoint_security::Scheme;
+use turnpike_proto::config::v1::{ApiSpec, BackendJwt, Endpoint};
 
 use super::api::unknown;
-use super::backend::EndpointPlan;
-use super::credential::CredentialPlan;
 use super::policies::belongs_to_gateway;
 use super::range::span;
 use super::template::{MAX_CLAIM_BYTES, Part, Variable, parts};
@@ -107,26 +107,35 @@ pub(crate) fn compile_backend_jwt(
     })
 }
 
-/// Whether one of `endpoints` shows its own credential in the same field: only one of the two would
-/// arrive.
-pub(crate) fn check_field<'e>(
+/// Whether an endpoint shows its own credential in the same field: only one of the two would arrive.
+pub(crate) fn check_field(
     plan: &BackendJwtPlan,
-    endpoints: impl IntoIterator<Item = &'e Arc<EndpointPlan>>,
+    spec: &ApiSpec,
     at: &At<'_>,
     problems: &mut Problems,
 ) {
-    let writes = |credential: &CredentialPlan| match credential {
-        CredentialPlan::Field(name, _) => *name == plan.header,
-        CredentialPlan::Query(..) => false,
-        CredentialPlan::Token(_) => plan.header == http::header::AUTHORIZATION,
-        CredentialPlan::Aws(_) => {
-            plan.header == http::header::AUTHORIZATION || plan.header.as_str().starts_with("x-amz-")
-        }
-    };
-    let shown = endpoints.into_iter().filter_map(|endpoint| endpoint.credential.as_deref());
-    if plan.enabled && shown.into_iter().any(writes) {
+    let shown = endpoints(spec).filter_map(|endpoint| endpoint.security.as_ref()?.scheme.as_ref());
+    if plan.enabled && shown.into_iter().any(|scheme| writes(scheme, &plan.header)) {
         let reason = format!("an endpoint has its own credential in `{}`", plan.header);
         problems.add(&at.name("header"), reason, "name another field");
+    }
+}
+
+/// Every endpoint of an API, as it is written: what its credential holds is not at hand everywhere.
+fn endpoints(spec: &ApiSpec) -> impl Iterator<Item = &Endpoint> {
+    let own = spec.endpoints.iter().flat_map(|ends| [&ends.production, &ends.sandbox]);
+    let variants = spec.variants.iter().flat_map(|variants| &variants.choices);
+    let variants = variants.flat_map(|variant| [&variant.production, &variant.sandbox]);
+    let operations = spec.operations.iter().filter_map(|operation| operation.mirror.as_ref());
+    let mirrors = spec.mirror.iter().chain(operations).map(|mirror| &mirror.endpoint);
+    own.chain(variants).chain(mirrors).flatten()
+}
+
+fn writes(scheme: &Scheme, field: &HeaderName) -> bool {
+    match scheme {
+        Scheme::ApiKey(key) => key.header.eq_ignore_ascii_case(field.as_str()),
+        Scheme::Basic(_) | Scheme::Oauth2(_) => field == AUTHORIZATION,
+        Scheme::Aws(_) => field == AUTHORIZATION || field.as_str().starts_with("x-amz-"),
     }
 }
 

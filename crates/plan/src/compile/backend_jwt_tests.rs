@@ -74,17 +74,33 @@ fn claims_are_cut_into_parts_when_published() {
 fn what_cannot_be_told_is_refused_with_its_place() {
     insta::assert_snapshot!(
         said("backendJwt: {header: Transfer-Encoding, lifetime: 61s, algorithm: none, encoding: base64}"),
-        @""
+        @"
+Api/a:1: spec.backendJwt.header: `Transfer-Encoding` is written by the gateway already; leave it out, or name a field of your own
+Api/a:1: spec.backendJwt.lifetime: it is not from 5s to 60s
+Api/a:1: spec.backendJwt.algorithm: `none` is nothing that is signed with here; write ES256, ES384, EdDSA or RS256
+Api/a:1: spec.backendJwt.encoding: a JWT in `base64` is read by no library, only by backends of WSO2; leave it out, or write `dialect: wso2`
+"
     );
     insta::assert_snapshot!(
         said("backendJwt: {header: x-request-id, algorithm: HS256, claims: {sub: a, app: b, e: '', \
-              f: '${request.id}', g: '${token.claims.}', h: '${request.header.cookie}', i: '${toke.x}', \
+              f: '${request.id}', g: '${token.claims.}', h: '${request.header.cookie}', i: '${user.nam}', \
               j: '${x'}}"),
-        @""
+        @"
+Api/a:1: spec.backendJwt.header: `x-request-id` is written by the gateway already; leave it out, or name a field of your own
+Api/a:1: spec.backendJwt.algorithm: `HS256` is nothing that is signed with here; write ES256, ES384, EdDSA or RS256
+Api/a:1: spec.backendJwt.claims.app: the gateway says this claim itself; choose another name
+Api/a:1: spec.backendJwt.claims.e: a value is missing; leave the claim out
+Api/a:1: spec.backendJwt.claims.f: it would be another one in every call, and each would have to be signed; backends find the call's name in `X-Request-Id`
+Api/a:1: spec.backendJwt.claims.g: the name of a claim has 1 to 256 bytes; write for example `${token.claims.email}`
+Api/a:1: spec.backendJwt.claims.h: `cookie` carries credentials of the client; name another field
+Api/a:1: spec.backendJwt.claims.i: there is no variable `user.nam`; did you mean `user.name`?
+Api/a:1: spec.backendJwt.claims.j: a `${` is not closed; write `}` behind it, or `$${` for `${`
+Api/a:1: spec.backendJwt.claims.sub: the gateway says this claim itself; choose another name
+"
     );
     insta::assert_snapshot!(
         said("backendJwt: {dialect: wso2, claims: {app: mine, 'http://wso2.org/claims/tier': x}}"),
-        @""
+        @r#"Api/a:1: spec.backendJwt.claims["http://wso2.org/claims/tier"]: the gateway says this claim itself; choose another name"#
     );
 }
 
@@ -94,7 +110,7 @@ fn a_field_has_one_writer() {
                 security: {apiKey: {header: x-key, secret: key}}}}";
     let both = resources(&format!("secret key s\napi a 1 /a + {spec}"));
     let problems = admit(&Objects::new(), &both, &[]).expect_err("two writers");
-    insta::assert_snapshot!(lines(&problems), @"");
+    insta::assert_snapshot!(lines(&problems), @"Api/a:1: spec.backendJwt.header: an endpoint has its own credential in `x-key`; name another field");
 }
 
 #[test]
