@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use harness::process::{Process, program};
 use harness::resources::{application, subscription, tier};
-use harness::{Backend, Client, Engines, Stack, eventually, free_port};
+use harness::{Backend, Client, Stack, eventually, free_port};
 use serde_json::Value;
 
 const JWKS: &str = "/.well-known/turnpike/backend-jwks";
@@ -48,7 +48,7 @@ async fn verified(jwt: &str, address: SocketAddr) -> Option<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_jwt_of_one_gateway_verifies_by_the_key_set_of_another() {
     let backend = Backend::start("orders").await;
-    let mut stack = Stack::start(Engines::Embedded).await;
+    let mut stack = Stack::start_uncounted(&[]).await;
     let (_process, other) = second(&stack);
     let api = format!(
         r#"---

@@ -288,8 +288,8 @@ spec:
     let stand = Stand::start(&api.replace("MIRROR", &mirror.address.to_string())).await;
     let answer = stand.call("GET /both/1/head", "x-jwt-assertion: spoofed\r\n", "").await;
     for (head, address) in [(answer.body, streams.address), (mirror.next().await, mirror.address)] {
-        let said = stand.verified(&jwt(&head, "x-jwt-assertion"), &format!("http://{address}"));
-        assert_eq!(said.await["api"], "both");
+        let (jwt, audience) = (jwt(&head, "x-jwt-assertion"), format!("http://{address}"));
+        assert_eq!(stand.verified(&jwt, &audience).await["api"], "both");
     }
 }
 

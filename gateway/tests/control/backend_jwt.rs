@@ -180,7 +180,7 @@ async fn a_rotation_breaks_no_jwt() {
     let after = gateway.sign(3).expect("a JWT");
     assert_ne!(kid(&before), kid(&after));
     assert!([&before, &between, &after].into_iter().all(|jwt| gateway.verifies(jwt)));
-    gateway.hands.advance(Duration::from_secs(300));
+    gateway.hands.advance(Duration::from_mins(5));
     gateway.until("active true").await;
     gateway.stop().await;
     peer.ends().await;

@@ -18,7 +18,7 @@ const DAY: u32 = 86_400;
 const MOST_KEPT: u32 = 30 * DAY;
 
 /// Why keys are not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     #[error("jwks: there are {0}, from 1 to {MAX_AT_ONCE}")]
     Count(usize),
