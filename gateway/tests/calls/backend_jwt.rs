@@ -3,8 +3,9 @@
 //! What a backend got is verified as a backend would do it: by the key set that the gateway serves, and
 //! with a library that is not ours.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode_header};
 use serde_json::{Value, json};
@@ -154,6 +155,42 @@ async fn who_calls_an_open_operation_is_nobody() {
         &json!({
             "iss": "turnpike", "aud": stand.origin(), "api": "told", "version": "1",
             "operation": "GET /echo", "tenant": "t-",
+        }),
+    );
+}
+
+#[tokio::test]
+async fn an_api_key_is_a_caller_like_any_other_and_stays_here() {
+    let key = "kmak_production_0123456789";
+    let sum = URL_SAFE_NO_PAD.encode(digest(&SHA256, key.as_bytes()));
+    let resources = r#"
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: keyed, version: "1" }
+spec:
+  context: /keyed
+  lifecycle: PUBLISHED
+  security: { schemes: [api_key] }
+  endpoints: { production: { urls: ["http://BACKEND"] } }
+  backendJwt: { audience: "urn:keyed", claims: { key: "${request.header.apikey}" } }
+---
+apiVersion: turnpike/v1
+kind: Application
+metadata: { name: shop }
+spec: { apiKeys: [ { id: k1, sha256: "SUM", scopes: [a, b] } ] }
+---
+{ apiVersion: turnpike/v1, kind: Subscription, metadata: { name: s }, spec: { application: shop, api: "keyed:1" } }
+"#;
+    let stand = Stand::start(&resources.replace("SUM", &sum)).await;
+    let answer = stand.call("GET /keyed/1/echo", &format!("apikey: {key}\r\n"), "").await;
+    assert!(!answer.body.contains(key), "{answer:?}");
+    let said = stand.verified(&jwt(&answer.body, "x-jwt-assertion"), "urn:keyed").await;
+    check(
+        said,
+        &json!({
+            "iss": "turnpike", "aud": "urn:keyed", "client_id": "k1", "scope": "a b", "app": "shop",
+            "api": "keyed", "version": "1", "operation": "GET /*", "key_type": "PRODUCTION",
+            "tier": "Unlimited",
         }),
     );
 }
