@@ -1,9 +1,9 @@
 //! Which JWTs for backends has this worker signed a moment ago?
 //!
-//! What a JWT says, without its times, is written anew for every call, which costs less than a
-//! microsecond; by exactly these bytes the finished JWT is found. So two callers share one only if
-//! nobody could tell them apart by it, whatever kind of credential they have. Old and new halves
-//! bound the memory: what is not asked for while one half fills is gone.
+//! What a JWT says, without its times, is written anew for every call, into the same memory and far
+//! cheaper than a signature; by exactly these bytes the finished JWT is found. So two callers share
+//! one only if nobody could tell them apart by it, whatever kind of credential they have. Old and new
+//! halves bound the memory: what is not asked for while one half fills is gone.
 
 use std::collections::HashMap;
 use std::fmt;
