@@ -22,6 +22,7 @@ use chassis::{Host, operations as ports};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
+use crate::assertions::{Keeper, Rules, Signers, Unfit};
 use crate::bearer::Bearers;
 use crate::caching;
 use crate::config::Config;
@@ -66,6 +67,15 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     let configuration = Configuration::first(&config, &host, &certificates, node).await?;
     let revocations = Arc::new(Revocations::new());
     let trust = Trust::restore(&config, &host, &configuration, &revocations)?;
+    let signers = Arc::new(Signers::new(&config.backend_jwt.issuer));
+    let keeper = Keeper::restore(
+        Arc::clone(&signers),
+        jwt_rules(&config)?,
+        trust.key_manager.clone(),
+        configuration.states.subscribe(),
+        host.clone(),
+    );
+    let keeper = keeper.await?;
     let reporting = reporting(&config, &host, node, before.is_some()).await?;
 
     let store =
@@ -81,6 +91,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         current: Arc::clone(&configuration.current),
         servers: Arc::clone(&servers),
         certificates,
+        signers: Arc::clone(&signers),
     });
     let port = port(&config, before.as_mut())?;
     let room = room(&config);
@@ -106,6 +117,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
             &host.tasks,
             config.sender.token_timeout,
         ),
+        signers,
         recording: reporting.as_ref().map_or_else(Recording::off, |r| r.recording().clone()),
         tasks: host.tasks.clone(),
         clock: host.clock.clone(),
@@ -115,6 +127,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
             sender: sender::Config { max_connections: room.backends, ..config.sender.clone() },
             overload: config.overload.of_workers(),
             credentials: config.credentials.clone(),
+            jwts: config.backend_jwt.cache,
         },
     };
     let inherited = inherited(before.as_mut(), &host)?;
@@ -143,6 +156,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     let mut following = host.clone();
     following.tasks = writers.clone();
     trust.follow(&following);
+    following.tasks.spawn("backend-jwt-keys", keeper.run());
     configuration.follow(&config, &following, node)?;
     let clock = host.clock.clone();
     host.tasks.spawn("patience", async move {
@@ -184,6 +198,11 @@ fn awaited(config: &Config, host: &Host) -> Vec<Condition> {
     let key_manager = config.key_manager().map(|_| [KEYS, REVOCATIONS].as_slice());
     let names = control_plane.into_iter().chain(key_manager).flatten();
     names.map(|name| host.ready.condition(name)).collect()
+}
+
+/// What holds for the keys that sign what backends are told.
+fn jwt_rules(config: &Config) -> Result<Rules, Unfit> {
+    config.backend_jwt.rules(config.key_manager().is_none())
 }
 
 /// How many connections there may be per worker.
@@ -239,6 +258,7 @@ fn serve(
 pub fn is_refusal(error: &anyhow::Error) -> bool {
     error.is::<DirectoryError>()
         || error.is::<overload::MemoryError>()
+        || error.is::<Unfit>()
         || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
         || matches!(
             error.downcast_ref(),
@@ -360,6 +380,7 @@ struct Trust {
     introspection: introspection::Handle,
     passwords: passwords::Handle,
     missing_keys: missing_keys::Handle,
+    key_manager: Option<KeyManager>,
 }
 
 impl Trust {
@@ -377,6 +398,7 @@ impl Trust {
                 introspection: introspection::Handle::off(),
                 passwords: passwords::Handle::off(),
                 missing_keys: missing_keys::Handle::off(),
+                key_manager: None,
             });
         };
         let channel = channel(&host.tls, address, "key-manager").context("key_manager.address")?;
@@ -397,8 +419,12 @@ impl Trust {
             host.clone(),
         );
         let shelf = Shelf::open(&directory, "revocations")?;
-        let revoked =
-            RevocationFollower::restore(key_manager, Arc::clone(revocations), shelf, host.clone());
+        let revoked = RevocationFollower::restore(
+            key_manager.clone(),
+            Arc::clone(revocations),
+            shelf,
+            host.clone(),
+        );
         let (clock, tasks) = (&host.clock, &host.tasks);
         Ok(Self {
             followers: Some((keys, providers, revoked)),
@@ -406,6 +432,7 @@ impl Trust {
             introspection: introspection::Handle::start(channel.clone(), clock.clone(), tasks),
             passwords: passwords::Handle::start(channel.clone(), clock.clone(), tasks),
             missing_keys: missing_keys::Handle::start(channel, clock.clone(), tasks),
+            key_manager: Some(key_manager),
         })
     }
 

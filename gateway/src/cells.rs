@@ -171,6 +171,10 @@ pub struct Cells {
     pub tokens_known: Cell,
     /// Tokens that had to be verified.
     pub tokens_verified: Cell,
+    /// JWTs for backends that were signed.
+    pub jwts_signed: Cell,
+    /// Calls whose backend got a JWT that was signed before.
+    pub jwts_kept: Cell,
 }
 
 /// The cells of all workers, for the registry.
@@ -400,6 +404,16 @@ impl Scraped for Collector {
             ),
             ("gateway_tokens_known", "Tokens found in the cache", self.sum(|c| &c.tokens_known)),
             ("gateway_tokens_verified", "Tokens verified", self.sum(|c| &c.tokens_verified)),
+            (
+                "gateway_backend_jwts_signed",
+                "JWTs for backends that were signed",
+                self.sum(|c| &c.jwts_signed),
+            ),
+            (
+                "gateway_backend_jwts_kept",
+                "Calls whose backend got a JWT that was signed before",
+                self.sum(|c| &c.jwts_kept),
+            ),
         ] {
             let counter = ConstCounter::new(number);
             counter.encode(out.encode_descriptor(name, help, None, MetricType::Counter)?)?;

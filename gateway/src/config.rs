@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::{access_log, caching, credentials, handover, overload, receiver, sender, usage};
+use crate::{
+    access_log, assertions, caching, credentials, handover, overload, receiver, sender, usage,
+};
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
@@ -46,6 +48,8 @@ pub struct Config {
     pub overload: overload::Config,
     /// `[credentials]`
     pub credentials: credentials::Config,
+    /// `[backend_jwt]`
+    pub backend_jwt: assertions::Config,
     /// `[cache]`
     pub cache: caching::Config,
 }

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use http::HeaderName;
 use plan::{KeyManagerPlan, Plan};
 
 use crate::fault::TokenRefused;
+use crate::identity::is_identity;
 use crate::sender::Backends;
 
 /// The configuration in force at one moment.
@@ -25,6 +27,9 @@ pub struct Generation {
     pub provider_keys: Arc<ProviderKeys>,
     /// How backends are made sure of, on `https`.
     pub backends: Arc<Backends>,
+    /// The fields in which backends are told who calls, which no client says; without those that no
+    /// client says anyway.
+    pub reserved: Arc<[HeaderName]>,
     /// What tokens of our own key manager must be, once its issuer is known.
     resident: Option<jose::Expectation>,
 }
@@ -65,7 +70,9 @@ impl Generation {
             ..plan.resident().expectation.clone()
         });
         let provider_keys = Arc::default();
-        Self { number, plan, resident_keys, provider_keys, backends, resident }
+        let reserved = plan.jwt_fields().filter(|name| !is_identity(name.as_str())).cloned();
+        let reserved = reserved.collect();
+        Self { number, plan, resident_keys, provider_keys, backends, reserved, resident }
     }
 
     /// The same with these keys of third-party providers.

@@ -36,6 +36,7 @@ pub mod trust;
 // Who looks after backends while no call does.
 pub mod caretaker;
 
+pub mod assertions;
 pub mod bearer;
 
 pub mod generation;

@@ -14,6 +14,7 @@ use http::{HeaderValue, Response};
 
 use crate::account::Account;
 use crate::alarm::TICK;
+use crate::assertions;
 use crate::body::{Body, Intake};
 use crate::caching::{self, Inbound};
 use crate::certificate::ClientCertificate;
@@ -125,6 +126,9 @@ async fn serve(
     account: &mut Account,
     told: Told<'_>,
 ) -> Result<Response<Body>, Fault> {
+    if received.path() == assertions::JWKS {
+        return assertions::answer(worker.minted.borrow().signers(), &received.method);
+    }
     if let Some(path) = handlers::asked_about(received.path()) {
         let generation = worker.in_force.load();
         return handlers::describe(&generation, &worker.proxies, received, path);

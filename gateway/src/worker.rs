@@ -14,6 +14,7 @@ use chassis::task::Tasks;
 
 use crate::access_log::Lines;
 use crate::alarm::Alarms;
+use crate::assertions::Minted;
 use crate::bearer;
 use crate::cells::Cells;
 use crate::certificate::Told;
@@ -78,6 +79,8 @@ pub struct Worker {
     pub missing_keys: missing_keys::Handle,
     /// Tokens that backends are shown.
     pub bearers: bearer::Known,
+    /// What backends were told of callers a moment ago.
+    pub minted: RefCell<Minted>,
     /// Names for calls.
     pub names: Names,
     /// The servers of endpoints.

@@ -1,5 +1,6 @@
 //! Do the real programs work together, and does each survive without the others?
 
+mod backend_jwt;
 mod bad_input;
 mod change;
 mod connector;

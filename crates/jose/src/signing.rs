@@ -127,11 +127,13 @@ impl SigningKey {
     }
 
     fn finish(&self, unsigned: String) -> Result<String, SigningError> {
-        let signature = self.sign_bytes(unsigned.as_bytes())?;
+        let signature = self.signature(unsigned.as_bytes())?;
         Ok(signed(unsigned, &signature))
     }
 
-    fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+    /// The signature of `message` as a JWS carries it (RFC 7518 §3.3, §3.4), for who writes the text
+    /// around it.
+    pub fn signature(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         let random = SystemRandom::new();
         match &self.pair {
             Pair::Ecdsa(pair) => pair.sign(&random, message).map(|made| made.as_ref().to_vec()),

@@ -23,14 +23,15 @@ mod table;
 
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
-    ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendTlsPlan, BackendUrl,
-    Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan, ClaimNames, ClientAuthority,
-    CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan, EjectionPlan, EndpointPlan, HashBy,
-    HeaderRules, HealthCheckPlan, IntrospectionPlan, KeyManagerPlan, KeyType, ListenerCertificate,
-    MirrorPlan, OAuth2Plan, OperationMatch, OperationPlan, Part, PoliciesPlan, RequestLimitsPlan,
-    RestrictionPlan, RetryPlan, SchemeSet, ScopeRoles, SecretText, SecurityPlan, ServerPlan,
-    SplitBy, StickyPlan, SubscriptionPlan, Template, TokenPattern, USUAL_PRIORITY, Unfit, Variable,
-    VariantPlan, VariantsPlan, Wants, key_digest,
+    ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendJwtPlan, BackendTlsPlan,
+    BackendUrl, Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan, ClaimNames,
+    ClaimPlan, ClientAuthority, CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan,
+    EjectionPlan, EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, IntrospectionPlan,
+    KeyManagerPlan, KeyType, ListenerCertificate, MirrorPlan, OAuth2Plan, OperationMatch,
+    OperationPlan, Part, PoliciesPlan, RequestLimitsPlan, RestrictionPlan, RetryPlan, SchemeSet,
+    ScopeRoles, SecretText, SecurityPlan, ServerPlan, SplitBy, StickyPlan, SubscriptionPlan,
+    Template, TokenPattern, USUAL_PRIORITY, Unfit, Variable, VariantPlan, VariantsPlan, Wants,
+    key_digest,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};
@@ -43,4 +44,5 @@ pub use router::Asked;
 pub use slice::{Slice, groups, slice};
 pub use table::{Hit, Plan};
 pub use turnpike_proto::config::v1::api_type::Type as ApiType;
+pub use turnpike_proto::config::v1::backend_jwt::{Dialect, Encoding};
 pub use turnpike_proto::config::v1::{Problem, Rejected, Resource};

@@ -135,6 +135,11 @@ impl Known {
         subject.is_none() || subject == self.consumer_key()
     }
 
+    /// When it ends, in Unix seconds.
+    pub const fn ends_at(&self) -> i64 {
+        self.ends_at
+    }
+
     /// Whether it ends later than `now_unix`.
     pub(super) const fn lasts(&self, now_unix: i64) -> bool {
         now_unix < self.ends_at

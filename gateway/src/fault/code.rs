@@ -121,6 +121,9 @@ impl Fault {
             Self::Overloaded { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, 700_702, "Overloaded", Other)
             }
+            Self::NoBackendJwt(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, 700_704, "Service Unavailable", Other)
+            }
             Self::BackendUnreachable(_) | Self::KeyManagerAway(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, 101_503, "Service Unavailable", Target)
             }
@@ -153,6 +156,7 @@ impl Fault {
             Self::ApiNotReady
             | Self::Overloaded { .. }
             | Self::BackendBusy
+            | Self::NoBackendJwt(_)
             | Self::KeyManagerAway(_) => Blame::Gateway,
             Self::BackendUnreachable(_)
             | Self::BackendConnectTimeout
@@ -232,6 +236,7 @@ mod tests {
             ("BackendRefusedToken", Fault::BackendRefusedToken),
             ("BackendBusy", Fault::BackendBusy),
             ("BackendSuspended", Fault::BackendSuspended { retry_after: Duration::ZERO }),
+            ("NoBackendJwt", Fault::NoBackendJwt(cause())),
             ("KeyManagerAway", Fault::KeyManagerAway(cause())),
         ];
         // Whoever adds a variant is led here by the compiler and adds it to the list as well.
@@ -274,6 +279,7 @@ mod tests {
                 | Fault::BackendRefusedToken
                 | Fault::BackendBusy
                 | Fault::BackendSuspended { .. }
+                | Fault::NoBackendJwt(_)
                 | Fault::KeyManagerAway(_) => {}
             }
         }

@@ -126,6 +126,9 @@ pub enum Fault {
     /// The backend refused the gateway's token, and the one after it.
     #[error("The back end does not accept the access token of the gateway")]
     BackendRefusedToken,
+    /// Nothing signs what the backend is to be told of the caller.
+    #[error("The gateway cannot tell the back end who calls")]
+    NoBackendJwt(#[source] Cause),
     /// A token request, or a token that somebody has to be asked about, while the key manager or the
     /// provider behind it cannot be reached.
     #[error("The key manager cannot be reached")]

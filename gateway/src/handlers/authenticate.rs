@@ -4,11 +4,13 @@
 //! API's ways to show them that is shown whole is judged; when that is not good, no other way is tried.
 //! Where an operation asks for none, none is looked at, and all fields go on to the backend.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use plan::{ApiKeyPlan, CallerRightsPlan, ConsumerPlan, KeyType, RestrictionPlan, SchemeSet};
+use serde_json::Value;
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
 use crate::credentials::{
@@ -340,5 +342,54 @@ impl Caller {
     pub fn restrictions(&self) -> impl Iterator<Item = &RestrictionPlan> {
         let token = self.token.as_ref().and_then(|token| token.restriction());
         token.into_iter().chain(self.api_key.as_ref().map(|key| &key.restriction))
+    }
+
+    /// Whom the credentials name: a person, or a client that acts for itself.
+    pub fn subject(&self) -> Option<&str> {
+        Some(self.user()).filter(|user| !user.is_empty())
+    }
+
+    /// The client, or the API key, that stands for an application, whether or not it is known.
+    pub fn client_id(&self) -> Option<&str> {
+        match &self.token {
+            Some(token) => token.consumer_key(),
+            None => self.api_key.as_ref().map(|key| &*key.consumer.consumer_key),
+        }
+    }
+
+    /// What the credentials allow by themselves; what people may is decided by each API.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        let token = self.token.iter().flat_map(|token| &token.claims().scopes).map(String::as_str);
+        let key = self.api_key.iter().flat_map(|key| &key.scopes).map(|scope| &**scope);
+        let rights = self.certificate.iter().flat_map(|rights| &rights.scopes);
+        token.chain(key).chain(rights.map(|scope| &**scope))
+    }
+
+    /// When the first of the credentials ends, in Unix seconds; `None`: none does by itself.
+    pub fn ends_at(&self) -> Option<i64> {
+        let token = self.token.as_ref().map(|token| token.ends_at());
+        let key = self.api_key.as_ref().map(|key| key.ends_at);
+        token.into_iter().chain(key).min()
+    }
+
+    /// What the credential says under this name.
+    pub fn claim(&self, name: &str) -> Option<Cow<'_, Value>> {
+        let claims = self.token()?.claims();
+        let text = |text: &str| Cow::Owned(Value::from(text));
+        let time = |seconds: i64| Cow::Owned(Value::from(seconds));
+        match name {
+            "aud" if claims.audience_is_list => {
+                Some(Cow::Owned(Value::from(claims.audience.as_slice())))
+            }
+            "aud" => claims.audience.first().map(|one| text(one)),
+            "exp" => Some(time(claims.expires_at)),
+            "nbf" => claims.not_before.map(time),
+            "iat" => claims.issued_at.map(time),
+            "scope" => Some(text(&claims.scopes.join(" "))),
+            _ => match claims.other.get(name) {
+                Some(value) => Some(Cow::Borrowed(value)),
+                None => claims.text(name).map(text),
+            },
+        }
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn dump(sources: &Sources, ask: &Ask) -> Reply {
     if wanted.is_all() {
         certificates.extend(certificates::own(&sources.certificates));
     }
+    let signing = sources.signers.published();
     let dump = json!({
         "node": &*sources.node,
         "version": env!("CARGO_PKG_VERSION"),
@@ -71,6 +72,11 @@ pub(super) fn dump(sources: &Sources, ask: &Ask) -> Reply {
         "backendsNotShown": backends.not_shown,
         "certificates": certificates,
         "certificatesNotShown": certificates_not_shown,
+        "backendJwt": {
+            "issuer": &*sources.signers.issuer,
+            "keys": signing.own,
+            "keysOfAllGateways": signing.fleet,
+        },
     });
     Reply::json(format!("{dump:#}\n"))
 }

@@ -1,17 +1,18 @@
 //! Which paths of the operations port are the gateway's own?
 //!
 //! `/config_dump` tells what is served; `/cache/purge` throws out what the cache keeps; `/loglevel`
-//! changes what is logged.
+//! changes what is logged; the keys of backend JWTs are found here too.
 
 use std::sync::Arc;
 
 use cache::Store;
 use chassis::Clock;
-use chassis::operations::Route;
-use http::Method;
+use chassis::operations::{Reply, Route};
+use http::{Method, StatusCode};
 use tokio::sync::watch;
 
 use super::dump::dump;
+use crate::assertions::{JWKS, Signers};
 use crate::caching;
 use crate::generation::Current;
 use crate::loglevel;
@@ -38,6 +39,8 @@ pub struct Sources {
     pub servers: Arc<Registry>,
     /// What clients are shown.
     pub certificates: Arc<Certificates>,
+    /// Who signs what backends are told.
+    pub signers: Arc<Signers>,
 }
 
 /// The routes of the operations port that are the gateway's own.
@@ -53,5 +56,10 @@ pub fn routes(sources: &Sources) -> Vec<Route> {
         async move { dump(&sources, &ask) }
     });
     let [show, set] = loglevel::routes(&sources.watched, &sources.clock);
-    vec![dump, purge, show, set]
+    let signers = Arc::clone(&sources.signers);
+    let keys = Route::get(JWKS, move |_| {
+        let body = signers.published().jwks.clone();
+        async move { Reply { status: StatusCode::OK, content_type: "application/jwk-set+json", body } }
+    });
+    vec![dump, purge, show, set, keys]
 }

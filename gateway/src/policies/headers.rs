@@ -3,26 +3,12 @@
 //! For a request the added fields are written into its head while that is written, so there is no
 //! second header map; an answer's map is changed in place.
 
-use std::io::Write as _;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use plan::{HeaderRules, Part, Template, Variable};
+use plan::{HeaderRules, Template};
 
-use crate::handlers::Permit;
-use crate::received::Received;
+use super::facts::Facts;
 use crate::sender::Rules;
-
-/// What is known of a call.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// The request.
-    pub received: &'a Received,
-    /// The caller and what is called.
-    pub permit: &'a Permit<'a>,
-    /// The call's name, as `x-request-id` says it.
-    pub name: &'a [u8; 32],
-}
 
 /// The rules for a request, with what its values are made of.
 #[derive(Debug)]
@@ -101,42 +87,5 @@ impl Facts<'_> {
                 (!value.is_empty()).then_some(value)
             }
         }
-    }
-
-    fn write(&self, parts: &[Part], out: &mut Vec<u8>) {
-        for part in parts {
-            match part {
-                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Variable(variable) => self.look_up(*variable, out),
-            }
-        }
-    }
-
-    fn look_up(&self, variable: Variable, out: &mut Vec<u8>) {
-        let Self { received, permit, name } = self;
-        let (api, application) = (permit.matched().api(), permit.application());
-        let text: &str = match variable {
-            Variable::RequestId => return out.extend_from_slice(*name),
-            Variable::ClientAddress => {
-                // Writing to a vector cannot fail.
-                let _ = write!(out, "{}", received.peer.client);
-                return;
-            }
-            Variable::RequestMethod => received.method.as_str(),
-            Variable::RequestHost => received.host_name(),
-            Variable::RequestPath => received.path(),
-            Variable::ApiName => &api.name,
-            Variable::ApiVersion => &api.version,
-            Variable::ApiContext => &api.context,
-            Variable::OperationPath => &permit.matched().operation().path,
-            Variable::ApplicationName => application.map_or("", |application| &application.name),
-            Variable::ApplicationOwner => application.map_or("", |application| &application.owner),
-            Variable::UserName => permit.caller().user(),
-            Variable::SubscriptionTier => {
-                permit.subscription().map_or("", |subscription| &subscription.tier)
-            }
-        };
-        // Some of it was written by others: a line break would make a field of theirs out of it.
-        out.extend(text.bytes().filter(|byte| !byte.is_ascii_control()));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! What each operation asks for was compiled when it was published; here it is applied.
 
+mod facts;
 mod headers;
 
-pub use headers::{Facts, RequestRules, change_answer};
+pub use facts::Facts;
+pub use headers::{RequestRules, change_answer};

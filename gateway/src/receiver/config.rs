@@ -114,4 +114,6 @@ pub struct Settings {
     pub overload: Overload,
     /// Of callers.
     pub credentials: credentials::Config,
+    /// JWTs for backends that each worker keeps.
+    pub jwts: usize,
 }

@@ -16,6 +16,7 @@ use super::crowd::Crowd;
 use super::listener::{Lent, Listen, ListenError, Listeners, listen};
 use super::thread::{Seat, run};
 use crate::access_log::AccessLog;
+use crate::assertions::Signers;
 use crate::bearer::Bearers;
 use crate::caretaker::{checking, resolving};
 use crate::cells::{Cells, Collector};
@@ -51,6 +52,8 @@ pub struct WorkerContext {
     pub missing_keys: missing_keys::Handle,
     /// Tokens that backends are shown.
     pub bearers: Bearers,
+    /// Who signs what backends are told.
+    pub signers: Arc<Signers>,
     /// The way to the analytics collector.
     pub recording: Recording,
     /// The time.

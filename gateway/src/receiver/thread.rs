@@ -20,6 +20,7 @@ use super::crowd::Crowd;
 use super::listener::{Lent, Listeners};
 use super::serve::WorkerContext;
 use crate::alarm::{Alarms, TICK};
+use crate::assertions::Minted;
 use crate::bearer;
 use crate::cells::Cells;
 use crate::compression::Encoders;
@@ -164,6 +165,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         people: People::new(chassis::random::bytes()),
         missing_keys: context.missing_keys.clone(),
         bearers: bearer::Known::of(context.bearers.clone()),
+        minted: RefCell::new(Minted::new(Arc::clone(&context.signers), settings.jwts)),
         names: Names::new(chassis::random::bytes()),
         servers: Servers::new(Arc::clone(&context.servers), hash(&chassis::random::bytes::<8>())),
         bounds: Bounds {

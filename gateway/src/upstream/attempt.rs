@@ -79,6 +79,10 @@ async fn exchange(
         // Never without the credential that was asked for.
         return Err(Missed { fault: Fault::ApiNotReady, reached: Reached::Nobody });
     }
+    if request.jwt().is_some() && request.told.is_none() {
+        // Never without a word about the caller either.
+        return Err(Missed { fault: Fault::ApiNotReady, reached: Reached::Nobody });
+    }
     if request.endpoint.http2 {
         // Boxed, so that the future of other calls stays small.
         return Box::pin(stream(request, pick, offer, books)).await;
@@ -161,7 +165,7 @@ async fn connection(request: &Request<'_>, pick: Pick<'_>) -> Result<Box<Connect
 fn lane(request: &Request<'_>, pick: Pick<'_>) -> Result<Rc<Lane>, Missed> {
     let url = &pick.server.url;
     let trust = if url.tls {
-        let trust = request.backends.of(request.endpoint.tls.as_deref());
+        let trust = request.ground.backends.of(request.endpoint.tls.as_deref());
         // Never by another one than was asked for.
         let missed = Missed { fault: Fault::ApiNotReady, reached: Reached::Nobody };
         Some(trust.ok_or(missed)?)

@@ -55,11 +55,12 @@ use std::rc::Rc;
 use http::Response;
 
 use super::ask::ask;
+use super::assertion::told;
 use super::books::Books;
 use super::entrance::enter;
 use super::mirror::mirrored;
 use super::offer::Offer;
-use super::request::Request;
+use super::request::{Ground, Request};
 use super::security::prepare;
 use super::{sticky, websocket};
 use crate::account::Account;
@@ -103,9 +104,10 @@ pub async fn call(
     outbound: Outbound<'_>,
 ) -> Result<Reply, Fault> {
     let Outbound { worker, generation, received, mut body, account } = outbound;
-    let backends = &generation.backends;
-    let mut request = Request::new(worker, backends, received, permit, account, &body);
+    let ground = Ground::of(generation);
+    let mut request = Request::new(worker, ground, received, permit, account, &body);
     request.handshake = websocket::handshake(permit, received, &body)?;
+    request.told = told(&request)?;
     if request.endpoint.credential.is_some() {
         // What is rare is boxed, so that the future of every call stays small.
         request.shown = Box::pin(prepare(&request, &mut body)).await?;

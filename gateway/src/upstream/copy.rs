@@ -6,13 +6,15 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::HeaderName;
 use http_body_util::BodyExt as _;
 
 use super::ask::ask;
+use super::assertion::told;
 use super::books::Books;
 use super::entrance::enter;
 use super::offer::Offer;
-use super::request::Request;
+use super::request::{Ground, Request};
 use super::security::prepare;
 use crate::account::Account;
 use crate::body::Body;
@@ -26,6 +28,8 @@ use crate::worker::Worker;
 pub(super) struct Copy {
     pub(super) worker: Rc<Worker>,
     backends: Arc<Backends>,
+    reserved: Arc<[HeaderName]>,
+    generation: u64,
     permit: CopyPermit,
     /// That of the call.
     name: [u8; 16],
@@ -38,7 +42,9 @@ impl Copy {
     pub(super) fn of(request: &Request<'_>, books: &Books<'_>) -> Option<Self> {
         Some(Self {
             worker: Rc::clone(request.worker),
-            backends: Arc::clone(request.backends),
+            backends: Arc::clone(request.ground.backends),
+            reserved: Arc::clone(request.ground.reserved),
+            generation: request.ground.generation,
             permit: request.permit.for_copy(request.received)?,
             name: books.account.name,
             traceparent: request.traceparent.clone(),
@@ -71,11 +77,13 @@ impl Copy {
 
     /// Asks the mirror, and reads its answer to the end.
     async fn ask(&self, mut body: Body) -> Result<(), Fault> {
-        let Self { worker, backends, permit, name, traceparent } = self;
+        let Self { worker, backends, reserved, permit, name, traceparent, .. } = self;
+        let ground = Ground { backends, reserved, generation: self.generation };
         let (received, permit) = (permit.received(), permit.permit());
         let mut account = Account::of_copy(worker, &received.peer, *name);
-        let request = Request::new(worker, backends, received, &permit, &account, &body);
+        let request = Request::new(worker, ground, received, &permit, &account, &body);
         let mut request = request.into_copy(traceparent.clone());
+        request.told = told(&request)?;
         request.shown = prepare(&request, &mut body).await?;
         let pass = enter(&request, &mut account)?;
         let mut offer = Offer::new(body, &request.endpoint.retries, true);

@@ -1,6 +1,7 @@
 //! Who answers a call that may be made: a backend, or the key manager?
 
 mod ask;
+mod assertion;
 mod attempt;
 mod books;
 mod call;

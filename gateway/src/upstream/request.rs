@@ -5,15 +5,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Response;
-use plan::{ApiType, BackendUrl, EndpointPlan};
+use http::{HeaderName, Response};
+use plan::{ApiType, BackendJwtPlan, BackendUrl, EndpointPlan};
 
+use super::assertion::Told;
 use super::forwarded::Forwarded;
 use super::security::{Fields, Shown, writes};
 use crate::account::Account;
 use crate::body::{Body, Intake};
+use crate::generation::Generation;
 use crate::handlers::Permit;
-use crate::identity::MIRRORED;
+use crate::identity::{MIRRORED, is_like};
 use crate::interim::{Interim, Teller};
 use crate::policies::{Facts, RequestRules};
 use crate::received::Received;
@@ -24,11 +26,29 @@ use crate::trailers;
 use crate::websocket::Handshake;
 use crate::worker::Worker;
 
+/// What a call takes of the configuration in force, beside what was found for it.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a> {
+    /// How servers are made sure of.
+    pub(super) backends: &'a Arc<Backends>,
+    /// Fields that no client says.
+    pub(super) reserved: &'a Arc<[HeaderName]>,
+    /// Its number.
+    pub(super) generation: u64,
+}
+
+impl<'a> Ground<'a> {
+    pub(super) const fn of(generation: &'a Generation) -> Self {
+        let Generation { number, backends, reserved, .. } = generation;
+        Self { backends, reserved, generation: *number }
+    }
+}
+
 /// What all tries of a call have in common.
 pub(super) struct Request<'a> {
     pub(super) worker: &'a Rc<Worker>,
-    /// How servers are made sure of.
-    pub(super) backends: &'a Arc<Backends>,
+    /// What it takes of the configuration in force.
+    pub(super) ground: Ground<'a>,
     pub(super) endpoint: &'a Arc<EndpointPlan>,
     pub(super) received: &'a Received,
     /// The servers of the endpoint.
@@ -45,12 +65,14 @@ pub(super) struct Request<'a> {
     pub(super) handshake: Option<Box<Handshake>>,
     /// The credential that the endpoint asks for.
     pub(super) shown: Option<Box<Shown<'a>>>,
+    /// What the backend is told of the caller.
+    pub(super) told: Option<Told<'a>>,
 }
 
 impl<'a> Request<'a> {
     pub(super) fn new(
         worker: &'a Rc<Worker>,
-        backends: &'a Arc<Backends>,
+        ground: Ground<'a>,
         received: &'a Received,
         permit: &'a Permit<'a>,
         account: &Account,
@@ -66,7 +88,7 @@ impl<'a> Request<'a> {
         let deadline = endpoint.total_timeout.map(|total| worker.alarms.now() + total);
         Self {
             worker,
-            backends,
+            ground,
             endpoint,
             received,
             view,
@@ -79,7 +101,18 @@ impl<'a> Request<'a> {
             name: account.text,
             handshake: None,
             shown: None,
+            told: None,
         }
+    }
+
+    /// How the backend is told who calls; `None`: it is not.
+    pub(super) fn jwt(&self) -> Option<&'a BackendJwtPlan> {
+        self.permit.matched().home().backend_jwt.as_deref().filter(|plan| plan.enabled)
+    }
+
+    /// What is known of the call.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts { received: self.received, permit: self.permit, name: &self.name }
     }
 
     /// The same as a copy, which says that it is one and stays in the trace of its call.
@@ -141,20 +174,22 @@ impl<'a> Request<'a> {
         told.into_iter().chain(self.deadline).min()
     }
 
-    /// `body`, without the trailers that would say what policies and the endpoint's credential
-    /// leave to nobody but the gateway.
+    /// `body`, without the trailers that would say what policies, the endpoint's credential and what
+    /// backends are told of callers leave to nobody but the gateway.
     pub(super) fn sifted(&self, body: Body) -> Body {
         let policies = self.permit.matched().operation().policies.as_ref();
         let policies = policies.filter(|policies| !policies.request.dropped().is_empty()).cloned();
-        let endpoint = self.endpoint;
-        if policies.is_none() && endpoint.credential.is_none() || !self.has_trailers(&body) {
+        let (endpoint, reserved) = (self.endpoint, self.ground.reserved);
+        let nothing = policies.is_none() && endpoint.credential.is_none() && reserved.is_empty();
+        if nothing || !self.has_trailers(&body) {
             return body;
         }
-        let endpoint = Arc::clone(endpoint);
+        let (endpoint, reserved) = (Arc::clone(endpoint), Arc::clone(reserved));
         trailers::sifted(body, move |name| {
             let credential = endpoint.credential.as_deref();
             policies.as_ref().is_some_and(|policies| policies.request.drops(name))
                 || credential.is_some_and(|plan| writes(plan, name))
+                || reserved.iter().any(|reserved| is_like(name, reserved.as_str()))
         })
     }
 
@@ -205,19 +240,24 @@ impl<'a> Request<'a> {
             *place = (name.as_str(), left.as_bytes());
             count += 1;
         }
-        let facts = Facts { received: self.received, permit: self.permit, name: &self.name };
+        let facts = self.facts();
         let policies = self.permit.matched().operation().policies.as_deref();
         let policies = policies.map(|policies| RequestRules::new(&policies.request, facts));
         let shown = self.shown.as_deref();
         let target = shown.map_or(Cow::Borrowed(rest), |shown| shown.target(rest));
         let credential = self.endpoint.credential.as_deref();
-        let fields = Fields { policies, credential, shown };
+        let fields = Fields { policies, credential, shown, told: self.told.as_ref() };
+        let reserved = |name: &str| {
+            self.ground.reserved.iter().any(|reserved| is_like(name, reserved.as_str()))
+        };
         let line = Line {
             method: &self.received.method,
             prefix,
             target: &target,
             host: &server.authority,
-            passes: &|name| self.forwarded.passes(name) && !self.permit.takes(name),
+            passes: &|name| {
+                self.forwarded.passes(name) && !self.permit.takes(name) && !reserved(name)
+            },
             upgrades: self.handshake.is_some(),
             added: added.get(..count).unwrap_or(&added),
             rules: fields.rules(),

@@ -8,6 +8,8 @@ mod backend;
 #[cfg(test)]
 mod backend_answers;
 #[cfg(test)]
+mod backend_jwt;
+#[cfg(test)]
 mod backend_tls;
 #[cfg(test)]
 mod cache;

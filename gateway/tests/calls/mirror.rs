@@ -30,14 +30,14 @@ spec:
 "#;
 
 /// A server that notes what it reads.
-struct Mirror {
-    address: SocketAddr,
+pub(crate) struct Mirror {
+    pub(crate) address: SocketAddr,
     requests: mpsc::UnboundedReceiver<String>,
 }
 
 impl Mirror {
     /// `answers`: whether it says anything.
-    async fn start(answers: bool) -> Self {
+    pub(crate) async fn start(answers: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (request, requests) = mpsc::unbounded_channel();
@@ -51,7 +51,7 @@ impl Mirror {
     }
 
     /// The next request, head and body.
-    async fn next(&mut self) -> String {
+    pub(crate) async fn next(&mut self) -> String {
         let next = tokio::time::timeout(LIMIT, self.requests.recv()).await;
         next.expect("a copy in time").unwrap()
     }

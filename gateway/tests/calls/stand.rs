@@ -7,6 +7,7 @@ use std::time::Duration;
 use chassis::Host;
 use chassis::pki::ClientAuth;
 use gateway::access_log::AccessLog;
+use gateway::assertions::{Keeper, Rules, Signers};
 use gateway::bearer::Bearers;
 use gateway::credentials::{self, Revocations};
 use gateway::generation::{Current, Generation, ResidentKeys};
@@ -15,7 +16,7 @@ use gateway::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use gateway::rpc::{introspection, missing_keys, passwords, token_endpoint};
 use gateway::sender;
 use gateway::servers::Registry;
-use gateway::snapshot::Certificates;
+use gateway::snapshot::{Certificates, State};
 use gateway::usage::Recording;
 use jose::{Algorithm, KeySet, SigningKey};
 use plan::Plan;
@@ -86,6 +87,7 @@ impl Stand {
             settings.receiver.client_authorities =
                 data.path().join("pki/ca.pem").to_string_lossy().into_owned();
         }
+        let signers = signers(&host, &current.load().plan).await;
         let (certificates, shown) = receiver::tls(&settings.receiver, &host).unwrap();
         certificates.follow(&current.load().plan);
         let context = WorkerContext {
@@ -104,6 +106,7 @@ impl Stand {
                 &host.tasks,
                 settings.sender.token_timeout,
             ),
+            signers,
             recording: Recording::off(),
             clock: host.clock.clone(),
             shutdown: host.shutdown.clone(),
@@ -246,7 +249,19 @@ fn settings() -> Settings {
         },
         overload: Overload::default(),
         credentials: credentials::Config { cache: 1024 },
+        jwts: 1024,
     }
+}
+
+/// The keys of a gateway without a key manager, made for what `plan` signs with.
+async fn signers(host: &Host, plan: &Plan) -> Arc<Signers> {
+    let signers = Arc::new(Signers::new("turnpike"));
+    let state = State { plan: plan.clone(), ..State::empty() };
+    let (_states, states) = tokio::sync::watch::channel(Arc::new(state));
+    let rules = Rules { rotate: 86_400, publish: 900, patience: 5, alone: true };
+    let kept = Keeper::restore(Arc::clone(&signers), rules, None, states, host.clone());
+    kept.await.unwrap();
+    signers
 }
 
 /// The resources with the backend's address and the keys in their places.

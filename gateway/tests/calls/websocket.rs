@@ -72,6 +72,11 @@ impl Sockets {
         Self { address, heads, bytes }
     }
 
+    /// The head of the next request.
+    pub(crate) async fn next_head(&mut self) -> String {
+        soon(self.heads.recv()).await.unwrap()
+    }
+
     async fn stand(&self, idle: Duration) -> Stand {
         let resources = SOCKETS.replace("SOCKETS", &self.address.to_string());
         Stand::with(&resources, |settings| settings.receiver.websocket_idle = idle).await

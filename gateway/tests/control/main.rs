@@ -4,6 +4,8 @@
 //! TLS.
 
 #[cfg(test)]
+mod backend_jwt;
+#[cfg(test)]
 mod certificates;
 #[cfg(test)]
 mod directory;

@@ -12,7 +12,7 @@ use gateway::snapshot::{Certificates, Publisher, Shelf};
 use gateway::trust::{KeyFollower, RevocationFollower};
 use jose::{Algorithm, Claims, SigningKey};
 use plan::Plan;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
@@ -27,9 +27,11 @@ const ISSUER: &str = "https://localhost:9453/oauth2/token";
 
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-struct FakeKeys {
-    set: wire::KeySet,
-    shutdown: Shutdown,
+pub(crate) struct FakeKeys {
+    pub(crate) set: wire::KeySet,
+    /// The keys of all gateways.
+    pub(crate) gateways: watch::Sender<wire::GatewayKeys>,
+    pub(crate) shutdown: Shutdown,
 }
 
 #[tonic::async_trait]
@@ -73,6 +75,34 @@ impl keys_server::Keys for FakeKeys {
         _: Request<wire::WatchProviderKeysRequest>,
     ) -> Result<Response<Self::WatchProvidersStream>, Status> {
         Err(Status::unimplemented("not here"))
+    }
+
+    async fn enrol_gateway_keys(
+        &self,
+        request: Request<wire::EnrolGatewayKeysRequest>,
+    ) -> Result<Response<wire::EnrolGatewayKeysResponse>, Status> {
+        let mut new = request.into_inner().jwks;
+        self.gateways.send_modify(|keys| {
+            new.retain(|key| !keys.jwks.contains(key));
+            keys.jwks.append(&mut new);
+        });
+        Ok(Response::new(wire::EnrolGatewayKeysResponse {}))
+    }
+
+    type WatchGatewayKeysStream = Messages<wire::GatewayKeys>;
+
+    async fn watch_gateway_keys(
+        &self,
+        _: Request<wire::WatchGatewayKeysRequest>,
+    ) -> Result<Response<Self::WatchGatewayKeysStream>, Status> {
+        let mut keys = self.gateways.subscribe();
+        keys.mark_changed();
+        let sets = futures_util::stream::unfold(keys, |mut keys| async move {
+            keys.changed().await.ok()?;
+            let set = keys.borrow_and_update().clone();
+            Some((Ok(set), keys))
+        });
+        Ok(Response::new(Box::pin(self.shutdown.ends(sets))))
     }
 
     async fn missing(
@@ -246,6 +276,7 @@ async fn keys_are_in_force_as_they_come_and_after_a_restart_without_the_key_mana
     let shutdown = Shutdown::new(chassis::Readiness::default());
     let fake = FakeKeys {
         set: wire::KeySet { issuer: ISSUER.to_owned(), jwks },
+        gateways: watch::Sender::default(),
         shutdown: shutdown.clone(),
     };
     let peer = ground.serve("key-manager", 0, KeysServer::new(fake), shutdown).await;

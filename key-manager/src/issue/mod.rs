@@ -3,6 +3,7 @@
 mod access_token;
 mod claims;
 mod error;
+mod gateway_keys;
 mod id_token;
 mod keeper;
 mod origin;
@@ -14,6 +15,7 @@ mod signer;
 pub use access_token::{AccessToken, Order, Source, TokenRules, issue};
 pub use claims::cnf;
 pub use error::IssueError;
+pub use gateway_keys::{ROOM, Unfit, gateway_keys, kept};
 pub use id_token::{Identity, identify};
 pub use keeper::{Keeper, KeyRules, Scheduled};
 pub use origin::Origin;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::record::{
-    AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
-    Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent, StoredDevice,
-    StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSecret, StoredSession, StoredUser,
-    Use, Used,
+    AuditHead, AuditLine, Chain, Failures, GatewayKey, Grant, Joined, KeyChange, Ledger, Note,
+    Noted, Room, Rotation, Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
+    StoredDevice, StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSecret, StoredSession,
+    StoredUser, Use, Used,
 };
 use crate::domain::{
     ClientId, Entry, LiveToken, Profile, Revocation, Roles, Scopes, User, UserName,
@@ -118,6 +118,20 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Changes the keys, all or nothing, if they are still at `version`; else answers `false`.
     async fn change_keys(&self, version: u64, changes: &[KeyChange]) -> Result<bool, StoreError>;
+
+    /// Keeps keys of the gateway `instance` until `expires_at`, also those that are kept already.
+    /// `false`: of all gateways together there would be more than there is room for.
+    async fn enrol_gateway_keys(
+        &self,
+        instance: &str,
+        keys: &[GatewayKey],
+        now: i64,
+        expires_at: i64,
+        room: Room,
+    ) -> Result<bool, StoreError>;
+
+    /// The keys of all gateways that have not expired, each once, in the order of their names.
+    async fn gateway_keys(&self, now: i64) -> Result<Vec<GatewayKey>, StoreError>;
 
     async fn user(&self, id: &str) -> Result<Option<StoredUser>, StoreError>;
 

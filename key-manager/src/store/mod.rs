@@ -10,9 +10,9 @@ mod sql;
 
 pub use contract::{Store, StoreError};
 pub use record::{
-    AuditHead, AuditLine, Chain, DeviceState, Failures, Grant, Joined, KeyChange, KeyHome, Ledger,
-    Note, Noted, Rotation, Slower, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
-    StoredDevice, StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSecret, StoredSession,
-    StoredUser, Use, Used,
+    AuditHead, AuditLine, Chain, DeviceState, Failures, GatewayKey, Grant, Joined, KeyChange,
+    KeyHome, Ledger, Note, Noted, Room, Rotation, Slower, StoredAuthenticator, StoredClient,
+    StoredCode, StoredConsent, StoredDevice, StoredFamily, StoredKey, StoredPasskey, StoredPush,
+    StoredSecret, StoredSession, StoredUser, Use, Used,
 };
 pub use sql::{Config, DatabaseUrl, DatabaseUrlError, SqlStore};

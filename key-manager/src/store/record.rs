@@ -74,6 +74,24 @@ pub struct StoredKey {
     pub gone_after: i64,
 }
 
+/// A public key by which a gateway tells backends who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayKey {
+    /// RFC 7638 thumbprint.
+    pub kid: String,
+    /// As JSON text.
+    pub jwk: String,
+}
+
+/// How many keys of gateways there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Of one gateway; beyond, those that expire first make room.
+    pub of_instance: usize,
+    /// Of all gateways; beyond, none is taken.
+    pub of_all: usize,
+}
+
 /// Where the private half of a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyHome {
@@ -148,6 +166,8 @@ pub struct Ledger {
     pub key_version: u64,
     /// Grows with every change of a client.
     pub client_version: u64,
+    /// Grows with every change of the keys of gateways.
+    pub gateway_key_version: u64,
     /// The longest life that an access token was ever allowed by a process on this store.
     pub longest_seconds: i64,
 }

@@ -70,6 +70,8 @@ mod flow;
 #[cfg(test)]
 mod fraud;
 #[cfg(test)]
+mod gateway_keys;
+#[cfg(test)]
 mod hsm;
 #[cfg(test)]
 mod hybrid;

@@ -35,14 +35,14 @@ use crate::postgres::Server;
 use crate::stand::config;
 
 /// A key manager with its gRPC port open.
-struct Running {
+pub(crate) struct Running {
     host: Host,
     address: SocketAddr,
     _authority: Authority,
 }
 
 impl Running {
-    async fn on(scratch: &Scratch) -> Self {
+    pub(crate) async fn on(scratch: &Scratch) -> Self {
         Self::with_watchers(scratch, 8).await
     }
 
@@ -62,7 +62,7 @@ impl Running {
     }
 
     /// A channel as the service `name`.
-    fn to(&self, scratch: &Scratch, name: &'static str) -> Channel {
+    pub(crate) fn to(&self, scratch: &Scratch, name: &'static str) -> Channel {
         let host = Host::development(name, scratch.folder.path()).expect("a host");
         let address = format!("https://{}", self.address);
         chassis::rpc::channel(&host.tls, &address, "key-manager").expect("a channel")

@@ -10,6 +10,7 @@ use turnpike_proto::config::v1::{Api, ApiSpec, Definition};
 
 use super::alike::Alike;
 use super::backend::{EndpointPlan, compile_endpoint};
+use super::backend_jwt::{BackendJwtPlan, check_field, compile_backend_jwt};
 use super::caching::{CompressionPlan, compile_cache, compile_compression, revision};
 use super::cors::{CorsPlan, compile_cors};
 use super::head::{check_description, required};
@@ -76,6 +77,8 @@ pub struct ApiPlan {
     pub compression: Option<Arc<CompressionPlan>>,
     /// How large each of its calls may be.
     pub limits: RequestLimitsPlan,
+    /// What its backends are told about who calls; `None`: nothing.
+    pub backend_jwt: Option<Arc<BackendJwtPlan>>,
     /// Why its calls answer 503; `None`: it is sound.
     pub broken: Option<Arc<str>>,
     pub(super) operations: Vec<Arc<OperationPlan>>,
@@ -128,6 +131,7 @@ impl ApiPlan {
             mirrors: Vec::new(),
             compression: None,
             limits: RequestLimitsPlan::default(),
+            backend_jwt: None,
             broken: None,
             operations: Vec::new(),
             trie: Trie::default(),
@@ -284,6 +288,11 @@ pub(crate) fn compile_api(
     let list = at.name("operations");
     let (operations, trie) =
         compile_operations(&spec.operations, &policies, caching, &mut mirrors, &list, problems);
+    let at = at.name("backendJwt");
+    let backend_jwt = compile_backend_jwt(spec.backend_jwt.as_ref(), &at, problems);
+    if let Some(backend_jwt) = &backend_jwt {
+        check_field(backend_jwt, spec, &at, problems);
+    }
     if !problems.is_empty() {
         return None;
     }
@@ -310,6 +319,7 @@ pub(crate) fn compile_api(
         mirrors: mirrors.into_all(),
         compression: compression.map(Arc::new),
         limits,
+        backend_jwt: backend_jwt.map(Arc::new),
         broken: None,
         operations,
         trie,

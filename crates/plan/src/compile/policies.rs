@@ -1,8 +1,7 @@
 //! What is done to the header fields of a call and of its answer?
 //!
 //! Rules are written one after the other; what runs is what they come to: which fields are dropped
-//! and which are added. Values are cut into text and variables here, so that nothing is parsed
-//! while a call waits.
+//! and which are added.
 
 use std::sync::Arc;
 
@@ -10,7 +9,8 @@ use http::{HeaderName, HeaderValue};
 use turnpike_proto::config::v1::policy_rule::Rule as Written;
 use turnpike_proto::config::v1::{HeaderField, Policies, PolicyRule};
 
-use crate::problem::{At, Problems, did_you_mean, nearest, shown};
+use super::template::{Part, parts};
+use crate::problem::{At, Problems, shown};
 
 /// The most rules of one direction, for an API and for an operation.
 const MAX_RULES: usize = 64;
@@ -42,64 +42,6 @@ pub enum Template {
     Fixed(HeaderValue),
     /// Text and what is known of the call.
     Parts(Vec<Part>),
-}
-
-/// A part of a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// As it stands.
-    Text(Box<str>),
-    /// Looked up.
-    Variable(Variable),
-}
-
-/// Something that is known of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Variable {
-    /// The call's name, as `x-request-id` says it.
-    RequestId,
-    /// The method.
-    RequestMethod,
-    /// The Host that was called, without its port.
-    RequestHost,
-    /// The path that was called, without its query.
-    RequestPath,
-    /// The address of the client.
-    ClientAddress,
-    /// The name of the API.
-    ApiName,
-    /// Its version.
-    ApiVersion,
-    /// Its context.
-    ApiContext,
-    /// The path template of the operation.
-    OperationPath,
-    /// The name of the application that calls.
-    ApplicationName,
-    /// Who answers for it.
-    ApplicationOwner,
-    /// The subject of the token.
-    UserName,
-    /// The tier of the subscription.
-    SubscriptionTier,
-}
-
-impl Variable {
-    const ALL: [(&'static str, Self); 13] = [
-        ("request.id", Self::RequestId),
-        ("request.method", Self::RequestMethod),
-        ("request.host", Self::RequestHost),
-        ("request.path", Self::RequestPath),
-        ("client.address", Self::ClientAddress),
-        ("api.name", Self::ApiName),
-        ("api.version", Self::ApiVersion),
-        ("api.context", Self::ApiContext),
-        ("operation.path", Self::OperationPath),
-        ("application.name", Self::ApplicationName),
-        ("application.owner", Self::ApplicationOwner),
-        ("user.name", Self::UserName),
-        ("subscription.tier", Self::SubscriptionTier),
-    ];
 }
 
 impl HeaderRules {
@@ -298,47 +240,14 @@ fn template(text: &str, at: &At<'_>, problems: &mut Problems) -> Option<Template
     } else if text.trim() != text {
         ("spaces around a value are lost on the way".to_owned(), "leave them out")
     } else {
-        return parse(text, at, problems);
+        return match parts(text, at, problems)?.as_slice() {
+            [] => None,
+            [Part::Text(text)] => HeaderValue::from_str(text).ok().map(Template::Fixed),
+            parts => Some(Template::Parts(parts.to_vec())),
+        };
     };
     problems.add(at, reason, suggestion);
     None
-}
-
-fn parse(text: &str, at: &At<'_>, problems: &mut Problems) -> Option<Template> {
-    let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
-    while let Some((before, after)) = rest.split_once("${") {
-        if let Some(before) = before.strip_suffix('$') {
-            plain.push_str(before);
-            plain.push_str("${");
-            rest = after;
-            continue;
-        }
-        plain.push_str(before);
-        let Some((name, after)) = after.split_once('}') else {
-            problems.add(at, "a `${` is not closed", "write `}` behind it, or `$${` for `${`");
-            return None;
-        };
-        let Some((_, variable)) = Variable::ALL.into_iter().find(|(known, _)| *known == name)
-        else {
-            let near = nearest(name, Variable::ALL.map(|(known, _)| known));
-            let reason = format!("there is no variable `{}`", shown(name));
-            problems.add(at, reason, did_you_mean(near));
-            return None;
-        };
-        if !plain.is_empty() {
-            parts.push(Part::Text(std::mem::take(&mut plain).into()));
-        }
-        parts.push(Part::Variable(variable));
-        rest = after;
-    }
-    plain.push_str(rest);
-    if parts.is_empty() {
-        return HeaderValue::from_str(&plain).ok().map(Template::Fixed);
-    }
-    if !plain.is_empty() {
-        parts.push(Part::Text(plain.into()));
-    }
-    Some(Template::Parts(parts))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How do APIs come into force?
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use turnpike_proto::config::v1::resource::Resource as Any;
@@ -7,6 +8,7 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 use super::entry::{Entry, Refusal};
 use super::plan::Plan;
 use crate::compile::{ApiPlan, BackendTlsPlan, EndpointPlan, Named, broken_api, compile_api};
+use crate::map::Map;
 use crate::problem::Problems;
 use crate::resource::ResourceKey;
 
@@ -45,6 +47,12 @@ impl Entry for Arc<ApiPlan> {
             let known = plan.backend_tls.get(&tls.id).map_or(0, |(users, _)| *users);
             plan.backend_tls.insert(tls.id, (known + 1, Arc::clone(tls)));
         }
+        if let Some(jwt) = &self.backend_jwt {
+            count(&mut plan.jwt_fields, &jwt.header, true);
+            if jwt.enabled {
+                count(&mut plan.jwt_algorithms, &jwt.algorithm, true);
+            }
+        }
         plan.apis.insert(Self::clone(self).id.clone(), Self::clone(self));
         Ok(())
     }
@@ -57,6 +65,12 @@ impl Entry for Arc<ApiPlan> {
                     plan.backend_tls.insert(tls.id, (users - 1, tls));
                 }
                 _ => {}
+            }
+        }
+        if let Some(jwt) = &self.backend_jwt {
+            count(&mut plan.jwt_fields, &jwt.header, false);
+            if jwt.enabled {
+                count(&mut plan.jwt_algorithms, &jwt.algorithm, false);
             }
         }
         plan.apis.remove(key.id());
@@ -75,4 +89,13 @@ impl Entry for Arc<ApiPlan> {
 /// How an API's gateway and its servers make sure of each other, where it is not as everywhere.
 fn tls_of(api: &ApiPlan) -> impl Iterator<Item = &Arc<BackendTlsPlan>> {
     api.endpoints().filter_map(|endpoint: &Arc<EndpointPlan>| endpoint.tls.as_ref())
+}
+
+/// Counts one more user of `key`, or one less: what nobody uses any more is gone.
+fn count<K: Clone + Eq + Hash>(users: &mut Map<K, usize>, key: &K, more: bool) {
+    let known = users.get(key).copied().unwrap_or_default();
+    match if more { known.saturating_add(1) } else { known.saturating_sub(1) } {
+        0 => drop(users.remove(key)),
+        left => drop(users.insert(key.clone(), left)),
+    }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderName;
 use imbl::OrdMap;
 use rustls_pki_types::CertificateDer;
 use turnpike_proto::config::v1::Rejected;
@@ -48,6 +49,10 @@ pub struct Plan {
     pub(super) certificates: OrdMap<Arc<str>, CertificateEntry>,
     /// By id, with how many endpoints use it.
     pub(super) backend_tls: Map<[u8; 32], (usize, Arc<BackendTlsPlan>)>,
+    /// Fields that carry JWTs to backends, with how many APIs say so.
+    pub(super) jwt_fields: Map<HeaderName, usize>,
+    /// What such JWTs are signed with, with how many APIs say so.
+    pub(super) jwt_algorithms: Map<jose::Algorithm, usize>,
     /// One pool for all plans that follow each other.
     pub(super) alike: Arc<Alike>,
 }
@@ -83,6 +88,8 @@ impl Plan {
             rights: new_map(),
             certificates: OrdMap::new(),
             backend_tls: new_map(),
+            jwt_fields: new_map(),
+            jwt_algorithms: new_map(),
             alike: Arc::default(),
         }
     }
@@ -176,6 +183,17 @@ impl Plan {
     /// Every kind of TLS to backends that an endpoint asks for.
     pub fn backend_tls(&self) -> impl ExactSizeIterator<Item = &Arc<BackendTlsPlan>> {
         self.backend_tls.values().map(|(_, tls)| tls)
+    }
+
+    /// The fields in which backends of some API are told who calls. No client says them, whichever
+    /// API it calls.
+    pub fn jwt_fields(&self) -> impl ExactSizeIterator<Item = &HeaderName> {
+        self.jwt_fields.keys()
+    }
+
+    /// The algorithms by which backends of some API are told who calls.
+    pub fn jwt_algorithms(&self) -> impl ExactSizeIterator<Item = jose::Algorithm> {
+        self.jwt_algorithms.keys().copied()
     }
 
     /// Authorities that are believed of backends.

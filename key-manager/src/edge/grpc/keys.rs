@@ -7,11 +7,12 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tonic::{Request, Response, Status};
 use turnpike_proto::identity::v1::keys_server::Keys;
 use turnpike_proto::identity::v1::{
-    KeySet, ListKeysRequest, ListKeysResponse, MissingKeyRequest, MissingKeyResponse, ProviderKeys,
-    RevokeKeyRequest, RotateKeysRequest, WatchKeysRequest, WatchProviderKeysRequest,
+    EnrolGatewayKeysRequest, EnrolGatewayKeysResponse, KeySet, ListKeysRequest, ListKeysResponse,
+    MissingKeyRequest, MissingKeyResponse, ProviderKeys, RevokeKeyRequest, RotateKeysRequest,
+    WatchGatewayKeysRequest, WatchKeysRequest, WatchProviderKeysRequest,
 };
 
-use super::{caller, status, to_proto};
+use super::{caller, gateway_keys, status, to_proto};
 use crate::endpoint::Authority;
 use crate::issue::{Ring, Wish};
 
@@ -88,6 +89,23 @@ impl Keys for KeySets {
         let MissingKeyRequest { key_manager, kid } = request.into_inner();
         self.authority.federation.missing(&key_manager, &kid);
         Ok(Response::new(MissingKeyResponse {}))
+    }
+
+    async fn enrol_gateway_keys(
+        &self,
+        request: Request<EnrolGatewayKeysRequest>,
+    ) -> Result<Response<EnrolGatewayKeysResponse>, Status> {
+        gateway_keys::enrol(&self.authority, request).await?;
+        Ok(Response::new(EnrolGatewayKeysResponse {}))
+    }
+
+    type WatchGatewayKeysStream = gateway_keys::Sets;
+
+    async fn watch_gateway_keys(
+        &self,
+        _request: Request<WatchGatewayKeysRequest>,
+    ) -> Result<Response<Self::WatchGatewayKeysStream>, Status> {
+        Ok(Response::new(gateway_keys::watch(self.authority.clone(), &self.shutdown)))
     }
 
     async fn rotate(

@@ -8,6 +8,7 @@ mod caller;
 mod clients;
 mod credentials;
 mod forward;
+mod gateway_keys;
 mod introspection;
 mod keys;
 mod open;

@@ -64,7 +64,9 @@ fn allowed(service: &str) -> Allow {
         "Keys" => Allow::only(&["admin", "control-plane"])
             .method("Watch", &["gateway"])
             .method("WatchProviders", &["gateway"])
-            .method("Missing", &["gateway"]),
+            .method("Missing", &["gateway"])
+            .method("EnrolGatewayKeys", &["gateway"])
+            .method("WatchGatewayKeys", &["gateway"]),
         "Revocations" => Allow::only(&["gateway"]).method("Revoke", &["admin", "control-plane"]),
         "Clients" | "Users" | "Audit" | "Providers" => Allow::only(&["admin", "control-plane"]),
         _ => Allow::only(&[]),
@@ -96,6 +98,8 @@ mod tests {
         check("Keys/List", "admin control-plane");
         check("Keys/WatchProviders", "gateway");
         check("Keys/Missing", "gateway");
+        check("Keys/EnrolGatewayKeys", "gateway");
+        check("Keys/WatchGatewayKeys", "gateway");
         check("Keys/Rotate", "admin control-plane");
         check("Keys/Revoke", "admin control-plane");
         check("Revocations/Watch", "gateway");

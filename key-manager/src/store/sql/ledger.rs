@@ -10,7 +10,8 @@ pub(super) async fn read(database: &Database) -> Result<Ledger, StoreError> {
     database
         .read(|| async {
             let row = sqlx::query(
-                "SELECT epoch, head, key_version, longest_seconds, client_version
+                "SELECT epoch, head, key_version, longest_seconds, client_version,
+                        gateway_key_version
                  FROM ledger WHERE ledger_id = 1",
             )
             .fetch_one(database.reader())
@@ -27,6 +28,7 @@ fn ledger(row: &AnyRow) -> Result<Ledger, StoreError> {
         key_version: unsigned(row.try_get(2)?),
         longest_seconds: row.try_get(3)?,
         client_version: unsigned(row.try_get(4)?),
+        gateway_key_version: unsigned(row.try_get(5)?),
     })
 }
 
@@ -51,6 +53,16 @@ pub(super) async fn change_client(change: &mut Change) -> Result<(), sqlx::Error
     sqlx::query("UPDATE ledger SET client_version = client_version + 1 WHERE ledger_id = 1")
         .execute(&mut **change)
         .await?;
+    Ok(())
+}
+
+/// Says that a key of a gateway has come or gone.
+pub(super) async fn change_gateway_keys(change: &mut Change) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE ledger SET gateway_key_version = gateway_key_version + 1 WHERE ledger_id = 1",
+    )
+    .execute(&mut **change)
+    .await?;
     Ok(())
 }
 

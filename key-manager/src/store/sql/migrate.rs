@@ -115,6 +115,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "directory_roles",
         text: include_str!("../../../migrations/0019_directory_roles.sql"),
     },
+    Migration {
+        version: 20,
+        name: "gateway_keys",
+        text: include_str!("../../../migrations/0020_gateway_keys.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

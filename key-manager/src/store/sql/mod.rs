@@ -16,6 +16,7 @@ mod codes;
 mod consents;
 mod devices;
 mod families;
+mod gateway_keys;
 mod keys;
 mod ledger;
 mod links;

@@ -9,17 +9,17 @@ use super::database::{Config, Database};
 use super::migrate::migrate;
 use super::url::DatabaseUrl;
 use super::{
-    attempts, audit, authenticators, clients, codes, consents, devices, families, keys, ledger,
-    links, passkeys, pushed, revocations, sessions, used, users,
+    attempts, audit, authenticators, clients, codes, consents, devices, families, gateway_keys,
+    keys, ledger, links, passkeys, pushed, revocations, sessions, used, users,
 };
 use crate::domain::{
     ClientId, Entry, LiveToken, Profile, Revocation, Roles, Scopes, User, UserName,
 };
 use crate::store::{
-    AuditHead, AuditLine, Chain, Failures, Grant, Joined, KeyChange, Ledger, Note, Noted, Rotation,
-    Slower, Store, StoreError, StoredAuthenticator, StoredClient, StoredCode, StoredConsent,
-    StoredDevice, StoredFamily, StoredKey, StoredPasskey, StoredPush, StoredSecret, StoredSession,
-    StoredUser, Use, Used,
+    AuditHead, AuditLine, Chain, Failures, GatewayKey, Grant, Joined, KeyChange, Ledger, Note,
+    Noted, Room, Rotation, Slower, Store, StoreError, StoredAuthenticator, StoredClient,
+    StoredCode, StoredConsent, StoredDevice, StoredFamily, StoredKey, StoredPasskey, StoredPush,
+    StoredSecret, StoredSession, StoredUser, Use, Used,
 };
 
 /// The contract on SQLite or PostgreSQL. Cloning shares the connections.
@@ -122,6 +122,21 @@ impl Store for SqlStore {
 
     async fn change_keys(&self, version: u64, changes: &[KeyChange]) -> Result<bool, StoreError> {
         keys::change(&self.0, version, changes).await
+    }
+
+    async fn enrol_gateway_keys(
+        &self,
+        instance: &str,
+        keys: &[GatewayKey],
+        now: i64,
+        expires_at: i64,
+        room: Room,
+    ) -> Result<bool, StoreError> {
+        gateway_keys::enrol(&self.0, instance, keys, (now, expires_at), room).await
+    }
+
+    async fn gateway_keys(&self, now: i64) -> Result<Vec<GatewayKey>, StoreError> {
+        gateway_keys::all(&self.0, now).await
     }
 
     async fn user(&self, id: &str) -> Result<Option<StoredUser>, StoreError> {
@@ -496,6 +511,7 @@ impl Store for SqlStore {
         gone = gone.saturating_add(devices::sweep(&self.0, now).await?);
         gone = gone.saturating_add(families::sweep(&self.0, now).await?);
         gone = gone.saturating_add(sessions::sweep(&self.0, now).await?);
+        gone = gone.saturating_add(gateway_keys::sweep(&self.0, now).await?);
         gone = gone.saturating_add(attempts::sweep(&self.0, now).await?);
         Ok(gone.saturating_add(used::sweep(&self.0, now).await?))
     }
