@@ -7,7 +7,9 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::Value;
+use chassis::Host;
 use tempfile::TempDir;
+use tonic::transport::Channel;
 
 use crate::engines::{Etcd, Postgres};
 use crate::process::{Process, program};
@@ -191,6 +193,12 @@ impl Stack {
             _ => self.ports.collector,
         };
         format!("https://127.0.0.1:{port}")
+    }
+
+    /// A channel to the gRPC port of a service with the certificate of `caller`.
+    pub fn channel(&self, caller: &'static str, name: &str) -> Channel {
+        let host = Host::development(caller, self.folder()).expect("a host");
+        chassis::rpc::channel(&host.tls, &self.rpc(name), name).expect("a channel")
     }
 
     /// The `iss` of the key manager's tokens, below which its endpoints are.

@@ -63,14 +63,21 @@ async fn sign(authority: &Authority, client: &Client, said: &Value) -> Result<Re
     Ok(reply::private_text(signed, SIGNED))
 }
 
-/// For a gateway, which may hear about every token.
+/// For a gateway, which may hear about every token: the token, and all that is said of it as a JSON object.
 pub async fn introspect_for_gateway(
     authority: &Authority,
     token: &str,
-) -> Result<Option<LiveToken>, StoreError> {
+) -> Result<Option<(LiveToken, String)>, StoreError> {
     let found = live(authority, token).await?;
     authority.meter.introspected(found.is_some());
-    Ok(found)
+    Ok(found.map(|token| {
+        let mut said = shown(&token);
+        // With the family a gateway can end what it remembers before it asks again.
+        if let Some(family) = &token.family {
+            said["km"]["fam"] = json!(family);
+        }
+        (token, said.to_string())
+    }))
 }
 
 pub(super) async fn live(

@@ -79,7 +79,7 @@ async fn a_token_is_bound_to_the_key_of_the_proof_and_says_so() {
                 assert_eq!(body(&shown)["cnf"], json!({ "jkt": key.kid() }));
                 assert_eq!(body(&shown)["token_type"], "DPoP");
                 let seen = introspect_for_gateway(&stand.authority, &token).await;
-                let seen = seen.expect("an answer").expect("a token").confirmation;
+                let seen = seen.expect("an answer").expect("a token").0.confirmation;
                 assert_eq!((seen.key.as_deref(), seen.certificate), (Some(key.kid()), None));
             }
         }

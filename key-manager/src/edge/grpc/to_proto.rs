@@ -121,8 +121,8 @@ fn revocation(revocation: Revocation) -> proto::Revocation {
     }
 }
 
-pub(super) fn introspected(token: Option<LiveToken>) -> proto::IntrospectResponse {
-    let Some(token) = token else { return proto::IntrospectResponse::default() };
+pub(super) fn introspected(found: Option<(LiveToken, String)>) -> proto::IntrospectResponse {
+    let Some((token, claims)) = found else { return proto::IntrospectResponse::default() };
     proto::IntrospectResponse {
         active: true,
         client_id: token.client_id,
@@ -138,7 +138,7 @@ pub(super) fn introspected(token: Option<LiveToken>) -> proto::IntrospectRespons
         roles: token.roles,
         allowed_ips: token.restrictions.networks,
         allowed_domains: token.restrictions.domains,
-        claims: String::new(),
+        claims,
     }
 }
 
