@@ -9,16 +9,16 @@ use super::{address, status, to_proto};
 use crate::endpoint::{Authority, authenticate_for_gateway};
 
 #[derive(Debug)]
-pub(super) struct Shown(Authority);
+pub(super) struct Recognition(Authority);
 
-impl Shown {
+impl Recognition {
     pub(super) const fn new(authority: Authority) -> Self {
         Self(authority)
     }
 }
 
 #[tonic::async_trait]
-impl Credentials for Shown {
+impl Credentials for Recognition {
     async fn authenticate(
         &self,
         request: Request<AuthenticateRequest>,

@@ -19,7 +19,7 @@ use turnpike_proto::identity::v1::users_server::UsersServer;
 
 use super::audit::Record;
 use super::clients::Registry;
-use super::credentials::Shown;
+use super::credentials::Recognition;
 use super::forward::Forwarded;
 use super::introspection::Inspection;
 use super::keys::KeySets;
@@ -47,7 +47,7 @@ pub async fn rpc(
     let services = Services::new(DESCRIPTORS)
         .add(allowed("TokenEndpoint"), forwarded)
         .add(allowed("Introspection"), inspection)
-        .add(allowed("Credentials"), CredentialsServer::new(Shown::new(parts())))
+        .add(allowed("Credentials"), CredentialsServer::new(Recognition::new(parts())))
         .add(allowed("Keys"), keys)
         .add(allowed("Revocations"), revoked)
         .add(allowed("Clients"), registry)
