@@ -4,15 +4,13 @@
 //! API's ways to show them that is shown whole is judged; when that is not good, no other way is tried.
 //! Where an operation asks for none, none is looked at, and all fields go on to the backend.
 
-use std::borrow::Cow;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use plan::{ApiKeyPlan, CallerRightsPlan, ConsumerPlan, KeyType, RestrictionPlan, SchemeSet};
-use serde_json::Value;
+use plan::{ApiKeyPlan, CallerRightsPlan, SchemeSet};
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
+use super::caller::Caller;
 use crate::credentials::{
     self, Grounds, Known, Password, People, Proofs, Question, Shown, Token, Verified,
 };
@@ -23,15 +21,6 @@ use crate::received::Received;
 use crate::router::Matched;
 use crate::rpc::{introspection, passwords};
 use crate::worker::Worker;
-
-/// Proof that the caller is known, as far as the operation wants to know them.
-#[derive(Clone, Debug, Default)]
-pub struct Caller {
-    token: Option<Rc<Known>>,
-    api_key: Option<Arc<ApiKeyPlan>>,
-    person: Option<Arc<passwords::Person>>,
-    certificate: Option<Arc<CallerRightsPlan>>,
-}
 
 /// How far a caller is known without asking anybody.
 #[derive(Debug)]
@@ -276,120 +265,5 @@ fn refused(refused: TokenRefused) -> Fault {
     match refused {
         TokenRefused::NoKeys => Fault::KeyManagerAway(Box::new(refused)),
         refused => Fault::InvalidToken(refused),
-    }
-}
-
-impl Caller {
-    /// The token that was shown; `None` where none is asked for.
-    pub const fn token(&self) -> Option<&Rc<Known>> {
-        self.token.as_ref()
-    }
-
-    /// The API key that was shown.
-    pub const fn api_key(&self) -> Option<&Arc<ApiKeyPlan>> {
-        self.api_key.as_ref()
-    }
-
-    /// Who showed a password.
-    pub const fn person(&self) -> Option<&Arc<passwords::Person>> {
-        self.person.as_ref()
-    }
-
-    /// What the certificate that was shown is good for.
-    pub const fn certificate(&self) -> Option<&Arc<CallerRightsPlan>> {
-        self.certificate.as_ref()
-    }
-
-    /// Whether nobody is known: the operation asks for nobody.
-    pub const fn is_anybody(&self) -> bool {
-        self.token.is_none()
-            && self.api_key.is_none()
-            && self.person.is_none()
-            && self.certificate.is_none()
-    }
-
-    /// The client, or the API key, that stands for an application.
-    pub fn consumer(&self) -> Option<Arc<ConsumerPlan>> {
-        let of_key = || self.api_key.as_ref().map(|key| Arc::clone(&key.consumer));
-        match &self.token {
-            Some(token) => token.consumer(),
-            None => of_key(),
-        }
-    }
-
-    /// The subject of the token, or the person; empty: there is none.
-    pub fn user(&self) -> &str {
-        let of_token = self.token.as_ref().and_then(|token| token.claims().subject.as_deref());
-        let person = self.person.as_ref().map(|person| &*person.subject);
-        of_token.or(person).unwrap_or_default()
-    }
-
-    /// Whether a person calls, and not an application for itself.
-    pub fn is_person(&self) -> bool {
-        match (&self.token, &self.person) {
-            (Some(token), _) => !token.is_of_application(),
-            (None, person) => person.is_some(),
-        }
-    }
-
-    /// Which backends are reached, as far as the credential says so.
-    pub fn key_type(&self) -> Option<KeyType> {
-        let certificate = self.certificate.as_ref().map(|rights| rights.key_type);
-        self.consumer().map(|consumer| consumer.key_type).or(certificate)
-    }
-
-    /// Where the credentials may be used; each of these has to hold.
-    pub fn restrictions(&self) -> impl Iterator<Item = &RestrictionPlan> {
-        let token = self.token.as_ref().and_then(|token| token.restriction());
-        token.into_iter().chain(self.api_key.as_ref().map(|key| &key.restriction))
-    }
-
-    /// Whom the credentials name: a person, or a client that acts for itself.
-    pub fn subject(&self) -> Option<&str> {
-        Some(self.user()).filter(|user| !user.is_empty())
-    }
-
-    /// The client, or the API key, that stands for an application, whether or not it is known.
-    pub fn client_id(&self) -> Option<&str> {
-        match &self.token {
-            Some(token) => token.consumer_key(),
-            None => self.api_key.as_ref().map(|key| &*key.consumer.consumer_key),
-        }
-    }
-
-    /// What the credentials allow by themselves; what people may is decided by each API.
-    pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        let token = self.token.iter().flat_map(|token| &token.claims().scopes).map(String::as_str);
-        let key = self.api_key.iter().flat_map(|key| &key.scopes).map(|scope| &**scope);
-        let rights = self.certificate.iter().flat_map(|rights| &rights.scopes);
-        token.chain(key).chain(rights.map(|scope| &**scope))
-    }
-
-    /// When the first of the credentials ends, in Unix seconds; `None`: none does by itself.
-    pub fn ends_at(&self) -> Option<i64> {
-        let token = self.token.as_ref().map(|token| token.ends_at());
-        let key = self.api_key.as_ref().map(|key| key.ends_at);
-        token.into_iter().chain(key).min()
-    }
-
-    /// What the credential says under this name.
-    pub fn claim(&self, name: &str) -> Option<Cow<'_, Value>> {
-        let claims = self.token()?.claims();
-        let text = |text: &str| Cow::Owned(Value::from(text));
-        let time = |seconds: i64| Cow::Owned(Value::from(seconds));
-        match name {
-            "aud" if claims.audience_is_list => {
-                Some(Cow::Owned(Value::from(claims.audience.as_slice())))
-            }
-            "aud" => claims.audience.first().map(|one| text(one)),
-            "exp" => Some(time(claims.expires_at)),
-            "nbf" => claims.not_before.map(time),
-            "iat" => claims.issued_at.map(time),
-            "scope" => Some(text(&claims.scopes.join(" "))),
-            _ => match claims.other.get(name) {
-                Some(value) => Some(Cow::Borrowed(value)),
-                None => claims.text(name).map(text),
-            },
-        }
     }
 }

@@ -14,7 +14,7 @@ use plan::{
 use turnpike_proto::config::v1::lifecycle;
 use turnpike_proto::config::v1::subscription_spec::State;
 
-use super::authenticate::Caller;
+use super::caller::Caller;
 use crate::credentials::{is_for_gateway, left_over};
 use crate::fault::{Fault, NotThere, TokenRefused};
 use crate::received::Received;

@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod authorize;
+mod caller;
 mod choose;
 mod cors;
 mod draw;
@@ -9,8 +10,9 @@ mod metadata;
 mod mirror;
 mod throttle;
 
-pub use authenticate::{Asks, Caller, Means, Seen, ask, authenticate};
+pub use authenticate::{Asks, Means, Seen, ask, authenticate};
 pub use authorize::{CopyPermit, Permit, authorize};
+pub use caller::Caller;
 pub use choose::choose;
 pub use cors::{Shared, Sharing, check_socket, share};
 pub use metadata::{asked_about, describe, place};
