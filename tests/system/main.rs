@@ -4,6 +4,7 @@ mod backend_jwt;
 mod bad_input;
 mod change;
 mod connector;
+mod open_ends;
 mod outages;
 mod refusals;
 mod story;
