@@ -6,7 +6,7 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, audit, backend, import, people, resources, revocations, rpc,
+    alerts, analytics, apply, audit, backend, blocks, import, people, resources, revocations, rpc,
     signing_keys, subscriptions, tokens, up,
 };
 
@@ -47,6 +47,10 @@ pub(crate) enum Command {
     Import(import::Source),
     /// Allow an application to call an API
     Subscribe(subscriptions::Subscribe),
+    /// Turn away the calls of a subscription, or of an application, a user, a client or an address
+    Block(blocks::Block),
+    /// Let in again what was blocked
+    Unblock(blocks::Unblock),
     /// Clients of applications
     #[command(subcommand)]
     Keys(Keys),
@@ -108,6 +112,10 @@ mod tests {
             "turnpike delete Tier Gold",
             "turnpike import openapi f --name n --version 1 --context /c --endpoint http://e",
             "turnpike subscribe --app a --api n:1 --tier Gold",
+            "turnpike block s --production-only --wait all",
+            "turnpike block --app a --ip 10.0.0.0/8 --for 1h --reason r",
+            "turnpike unblock s",
+            "turnpike unblock --user u",
             "turnpike keys generate --app a --type sandbox --key-manager k",
             "turnpike token --app a --grant client_credentials --scope s",
             "turnpike keys generate --app a --allow-ip 10.0.0.0/8 --allow-ip ::1 --allow-domain *.a",

@@ -13,6 +13,7 @@ mod apply;
 mod arguments;
 mod audit;
 mod backend;
+mod blocks;
 mod client_secrets;
 mod clients;
 mod failure;
@@ -80,6 +81,8 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
             import::openapi(connection, asked).await?
         }
         Command::Subscribe(asked) => subscriptions::subscribe(connection, asked).await?,
+        Command::Block(asked) => blocks::block(connection, &clock, asked).await?,
+        Command::Unblock(asked) => blocks::unblock(connection, asked).await?,
         Command::Keys(applications::Keys::Generate(asked)) => {
             applications::generate(connection, home, asked).await?
         }

@@ -11,7 +11,7 @@ use crate::rpc::{self, Kind, Name};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Get {
     #[arg(
-        help = "Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate or Secret"
+        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, KeyManager, GatewayGroup, Certificate or Secret"
     )]
     kind: String,
     /// One of them: NAME, or NAME:VERSION of an API; all of them otherwise
@@ -21,7 +21,7 @@ pub(crate) struct Get {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Delete {
     #[arg(
-        help = "Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate or Secret"
+        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, KeyManager, GatewayGroup, Certificate or Secret"
     )]
     kind: String,
     /// NAME, or NAME:VERSION of an API
@@ -119,6 +119,17 @@ fn columns(kind: &str) -> &'static [Column] {
         }
         "Certificate" => &[("USE", "/spec/use", "listener"), ("HOSTS", "/spec/hosts", "-")],
         "Secret" => &[("SHA-256", "/spec/sha256", "-")],
+        "DenyPolicy" => &[
+            ("APIS", "/spec/apis", "all"),
+            ("APPLICATIONS", "/spec/applications", "all"),
+            ("USERS", "/spec/users", "all"),
+            ("CLIENTS", "/spec/clients", "all"),
+            ("ADDRESSES", "/spec/addresses", "all"),
+            ("BUT NOT", "/spec/notAddresses", "-"),
+            ("UNTIL", "/spec/expiresAt", "-"),
+            ("DISABLED", "/spec/disabled", "false"),
+            ("REASON", "/spec/reason", "-"),
+        ],
         _ => &[],
     }
 }

@@ -6,19 +6,23 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::header::{HOST, USER_AGENT};
+use http::header::{HOST, ORIGIN, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Version};
 use plan::{ApiPlan, ApplicationPlan, ConsumerPlan, KeyType, OperationPlan, SubscriptionPlan};
 
 use crate::body::{BodyError, Intake};
+use crate::certificate::ClientCertificate;
 use crate::credentials::Known;
 use crate::fault::{Class, Fault};
+use crate::handlers::Caller;
 use crate::hex::hex;
 use crate::interim::Interim;
+use crate::open_calls::{OpenCall, Terms, pages};
 use crate::proxies::Proxies;
 use crate::received::Peer;
 use crate::rpc::passwords::Person;
@@ -49,8 +53,15 @@ pub struct Account {
     agent: Option<HeaderValue>,
     version: Version,
     client: IpAddr,
+    certificate: Option<Rc<ClientCertificate>>,
+    origin: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
     /// The API and the operation that were called.
     pub called: Option<(Arc<ApiPlan>, Arc<OperationPlan>)>,
+    /// Who calls, as far as they had to be known.
+    pub caller: Option<Caller>,
+    /// The call as one that may have to end; absent: nobody's right was looked at.
+    pub open: Option<OpenCall>,
     /// The token that was shown.
     pub token: Option<Rc<Known>>,
     /// The client, or the API key, of the application that calls.
@@ -114,6 +125,8 @@ impl Account {
         account.target = parts.uri.path_and_query().cloned();
         account.host = parts.headers.get(HOST).cloned();
         account.agent = parts.headers.get(USER_AGENT).cloned();
+        account.origin = parts.headers.get(ORIGIN).cloned();
+        account.referer = parts.headers.get(REFERER).cloned();
         account.intake = intake;
         account
     }
@@ -135,7 +148,12 @@ impl Account {
             agent: None,
             version,
             client: peer.client,
+            certificate: peer.certificate.clone(),
+            origin: None,
+            referer: None,
             called: None,
+            caller: None,
+            open: None,
             token: None,
             consumer: None,
             person: None,
@@ -252,6 +270,31 @@ impl Account {
             self.fault = Some((ANSWER_BROKE_OFF, Class::Target));
             self.worker.cells.faults.target.add(1);
         }
+    }
+
+    /// Whether the call may not go on, and why; said once. It is then written down as refused.
+    pub fn poll_ended(&mut self, cx: &Context<'_>) -> Poll<Fault> {
+        let (Some(open), Some((api, operation)), Some(caller)) =
+            (&self.open, &self.called, &self.caller)
+        else {
+            return Poll::Pending;
+        };
+        let terms = || Terms {
+            api: Arc::clone(api),
+            operation: Arc::clone(operation),
+            caller: caller.clone(),
+            client: self.client,
+            certificate: self.certificate.clone(),
+            pages: pages(self.origin.as_ref(), self.referer.as_ref()),
+            asked_until: None,
+        };
+        let Poll::Ready(fault) = self.worker.poll_ended(open, cx, terms) else {
+            return Poll::Pending;
+        };
+        tracing::debug!(code = fault.row().code, cause = %fault, "open call ended");
+        self.worker.cells.ended.add(1);
+        self.refused(&fault);
+        Poll::Ready(fault)
     }
 
     /// So much has passed in both directions since HTTP was left.

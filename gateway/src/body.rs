@@ -48,6 +48,9 @@ pub enum BodyError {
     /// Whoever sends the request sends it too slowly.
     #[error("the request body comes too slowly")]
     TooSlow,
+    /// Whoever asked would not be let in any more.
+    #[error("the call may not go on")]
+    Ended,
     /// The backend stopped or broke the framing.
     #[error("the body of the answer broke off")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -143,6 +143,8 @@ pub struct Cells {
     pub unproxied: Cell,
     /// Calls that were let go of for want of time or memory.
     pub shed: Cell,
+    /// Calls that had begun to be answered and were ended for want of a right.
+    pub ended: Cell,
     /// TLS handshakes that failed.
     pub handshakes_failed: Cell,
     /// HTTP/2 connections that were ended for the frames that they sent.
@@ -350,6 +352,11 @@ impl Scraped for Collector {
                 "gateway_calls_shed",
                 "Calls answered 503 because there was more to do than could be done",
                 self.sum(|c| &c.shed),
+            ),
+            (
+                "gateway_calls_ended",
+                "Calls that were broken off because they would not be let in any more",
+                self.sum(|c| &c.ended),
             ),
             (
                 "gateway_tls_handshakes_failed",

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderName;
 use plan::{KeyManagerPlan, Plan};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::fault::TokenRefused;
 use crate::identity::is_identity;
@@ -125,28 +127,38 @@ impl Generation {
 
 /// The place where the generation in force is swapped.
 #[derive(Debug)]
-pub struct Current(ArcSwap<Generation>);
+pub struct Current {
+    generation: ArcSwap<Generation>,
+    moved: Notify,
+}
 
 impl Current {
     /// Starts with `first`.
     pub fn new(first: Generation) -> Self {
-        Self(ArcSwap::from_pointee(first))
+        Self { generation: ArcSwap::from_pointee(first), moved: Notify::new() }
     }
 
     /// The generation in force.
     pub fn load(&self) -> Arc<Generation> {
-        self.0.load_full()
+        self.generation.load_full()
     }
 
     /// Puts `next` in force for every call that starts from now on. The old one comes back so
     /// that its memory can be freed away from the workers, once its last call has ended.
     pub fn swap(&self, next: Generation) -> Arc<Generation> {
-        self.0.swap(Arc::new(next))
+        let before = self.generation.swap(Arc::new(next));
+        self.moved.notify_waiters();
+        before
+    }
+
+    /// Ready when another generation was put in force since this was called.
+    pub fn moved(&self) -> Notified<'_> {
+        self.moved.notified()
     }
 
     /// Whether `known` is still the generation in force. Costs a few nanoseconds and writes to no
     /// memory that workers share.
     pub fn is(&self, known: &Arc<Generation>) -> bool {
-        Arc::ptr_eq(&self.0.load(), known)
+        Arc::ptr_eq(&self.generation.load(), known)
     }
 }

@@ -20,11 +20,13 @@ pub mod upstream;
 
 pub mod policies;
 
-pub mod handlers;
-
 pub mod access_log;
 pub mod account;
 pub mod worker;
+
+pub mod open_calls;
+
+pub mod handlers;
 
 pub mod credentials;
 pub mod router;

@@ -5,10 +5,12 @@
 //! when the last byte of its answer is gone, or whenever it is dropped before.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::ops::DerefMut;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use http::header::{ALLOW, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, ORIGIN, REFERER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Response};
 
@@ -21,8 +23,9 @@ use crate::certificate::ClientCertificate;
 use crate::compression;
 use crate::credentials;
 use crate::fault::{self, Blame, Fault, Format};
-use crate::handlers::{self, Fields, Means, Permit, Seen, Shared, Sharing};
+use crate::handlers::{self, Fields, Permit, Seen, Shared, Sharing, Whence};
 use crate::interim::Interim;
+use crate::open_calls::{OpenCall, Terms, pages};
 use crate::policies::{self, Facts};
 use crate::received::{Peer, Received};
 use crate::router::{self, Found, Matched};
@@ -162,9 +165,10 @@ async fn serve(
     account.called = Some((matched.api().clone(), matched.operation().clone()));
     fits(&matched, worker, &body, account)?;
 
-    let now_unix = account.opened_us().div_euclid(1_000_000);
+    let (client, now_unix) = (received.peer.client, account.opened_us().div_euclid(1_000_000));
+    handlers::deny_place(&generation.plan, &matched, client, now_unix)?;
     let open = matched.is_open();
-    let means = Means::of(worker, &generation, now_unix);
+    let means = worker.means(&generation, now_unix);
     let caller = match handlers::authenticate(&matched, received, means)? {
         Seen::Caller(caller) => caller,
         // Boxed, so that the future of other calls stays small.
@@ -176,7 +180,10 @@ async fn serve(
     account.token = caller.token().cloned();
     account.person = caller.person().cloned();
     account.consumer = caller.consumer();
-    let permit = handlers::authorize(&generation.plan, matched, caller, received)?;
+    account.caller = Some(caller.clone());
+    let whence = Whence { client, headers: &received.headers };
+    let permit = handlers::authorize(&generation.plan, matched, caller, whence)?;
+    handlers::deny_caller(&generation.plan, &permit, client, now_unix)?;
     let permit = handlers::choose(permit, received, account.name);
     account.application = permit.application().cloned().zip(permit.key_type());
     account.subscription = permit.subscription().cloned();
@@ -194,21 +201,48 @@ async fn serve(
         account.throttled();
     }
 
-    let name = account.text;
+    let (name, open) = (account.text, OpenCall::new(&worker.open_calls));
     let mut response = if let Some(rules) = &permit.matched().operation().cache {
         let inbound = Inbound { worker, generation: &generation, received, body, account };
         // Boxed, so that the future of other calls stays small.
-        Box::pin(caching::serve(rules, &permit, admission, inbound)).await?
+        let answer = Box::pin(caching::serve(rules, &permit, admission, inbound));
+        unless_ended(worker, &open, &permit, received, answer).await?
     } else {
         let outbound = Outbound { worker, generation: &generation, received, body, account };
-        upstream::call(&permit, admission, outbound).await?.into_response()
+        let answer = pin!(upstream::call(&permit, admission, outbound));
+        unless_ended(worker, &open, &permit, received, answer).await?.into_response()
     };
+    account.open = Some(open);
     let facts = Facts { received, permit: &permit, name: &name };
     policies::change_answer(&facts, response.headers_mut());
     if let Some(compression) = &permit.matched().home().compression {
         compression::compress(compression, &worker.encoders, received, &mut response);
     }
     Ok(response)
+}
+
+/// The answer, unless the call may not be made any more before it begins.
+async fn unless_ended<T>(
+    worker: &Worker,
+    open: &OpenCall,
+    permit: &Permit<'_>,
+    received: &Received,
+    mut answer: Pin<impl DerefMut<Target = impl Future<Output = Result<T, Fault>>>>,
+) -> Result<T, Fault> {
+    let terms = || Terms {
+        api: Arc::clone(permit.matched().api()),
+        operation: Arc::clone(permit.matched().operation()),
+        caller: permit.caller().clone(),
+        client: received.peer.client,
+        certificate: received.peer.certificate.clone(),
+        pages: pages(received.headers.get(ORIGIN), received.headers.get(REFERER)),
+        asked_until: None,
+    };
+    poll_fn(|cx| {
+        let polled = answer.as_mut().poll(cx);
+        if polled.is_pending() { worker.poll_ended(open, cx, terms).map(Err) } else { polled }
+    })
+    .await
 }
 
 /// Whether the body may be as long as it says; a length that is not said is watched while it comes.

@@ -6,11 +6,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use cache::{Flights, Store};
 use chassis::clock::Clock;
 use chassis::task::Tasks;
+use tokio::sync::futures::Notified;
 
 use crate::access_log::Lines;
 use crate::alarm::Alarms;
@@ -20,10 +22,13 @@ use crate::cells::Cells;
 use crate::certificate::Told;
 use crate::compression::Encoders;
 use crate::copies::Copies;
-use crate::credentials::{People, Proofs, Revocations, Tokens};
+use crate::credentials::{Grounds, People, Proofs, Revocations, Tokens};
 use crate::date::imf;
+use crate::fault::Fault;
 use crate::generation::{Current, Generation};
+use crate::handlers::{self, Means};
 use crate::http1::FieldNames;
+use crate::open_calls::{Asked, OpenCall, OpenCalls, Terms};
 use crate::overload::Gate;
 use crate::proxies::Proxies;
 use crate::received::Bounds;
@@ -59,6 +64,8 @@ pub struct Worker {
     pub pool: Rc<Pool>,
     /// Connections of HTTP/2 to backends.
     pub channels: Channels,
+    /// Calls that last.
+    pub open_calls: Rc<OpenCalls>,
     /// Deadlines.
     pub alarms: Rc<Alarms>,
     /// Numbers.
@@ -129,6 +136,63 @@ impl Worker {
         let since = instant.saturating_duration_since(at).as_micros();
         unix_us.saturating_add(i64::try_from(since).unwrap_or(i64::MAX))
     }
+
+    /// What callers are judged by at this time.
+    pub fn grounds<'w>(&'w self, generation: &'w Generation, now_unix: i64) -> Grounds<'w> {
+        Grounds {
+            generation,
+            revocations: &self.revocations,
+            tokens: &self.tokens,
+            cells: &self.cells,
+            missing: &self.missing_keys,
+            now_unix,
+        }
+    }
+
+    /// The same for every kind of credential.
+    pub fn means<'w>(&'w self, generation: &'w Generation, now_unix: i64) -> Means<'w> {
+        let grounds = self.grounds(generation, now_unix);
+        let (proofs, people, proxies) = (&self.proofs, &self.people, &self.proxies);
+        Means { grounds, proofs, people, proxies }
+    }
+
+    /// Ends the open calls that may not go on; to be called every tick, and when something has moved.
+    pub fn look_at_open_calls(self: &Rc<Self>) {
+        let (generation, now_unix) = (self.in_force.load(), self.now_unix());
+        let grounds = self.grounds(&generation, now_unix);
+        for asked in self.open_calls.look(grounds, || self.clock.instant()) {
+            // What comes of it stands among the tokens that are known, where the calls look for it.
+            drop(self.tasks.spawn_local("ask again", Rc::clone(self).ask_again(asked)));
+        }
+    }
+
+    async fn ask_again(self: Rc<Self>, (token, question): Asked) {
+        let generation = self.in_force.load();
+        let grounds = self.grounds(&generation, self.now_unix());
+        let asked = handlers::ask_again((&token, question), &self.introspection, grounds);
+        if let Err(fault) = asked.await {
+            tracing::debug!(cause = %fault, "an issuer does not stand by its token any more");
+        }
+    }
+
+    /// The time of the last tick, in seconds since the Unix epoch.
+    fn now_unix(&self) -> i64 {
+        self.wall.get().1.div_euclid(1_000_000)
+    }
+
+    /// Whether an open call has to end, and why; said once. `terms` are what it was let in by.
+    pub fn poll_ended(
+        &self,
+        call: &OpenCall,
+        cx: &Context<'_>,
+        terms: impl FnOnce() -> Terms,
+    ) -> Poll<Fault> {
+        call.poll(cx, || {
+            let (mut terms, generation) = (terms(), self.in_force.load());
+            terms.judge(self.grounds(&generation, self.now_unix()))?;
+            Ok(terms)
+        })
+    }
 }
 
 /// A generation, counted twice: the inner count is shared by workers, the outer is not.
@@ -156,6 +220,11 @@ impl InForce {
             *held = Rc::new(self.current.load());
         }
         Rc::clone(&held)
+    }
+
+    /// Ready when another one was put in force since this was called.
+    pub fn moved(&self) -> Notified<'_> {
+        self.current.moved()
     }
 }
 

@@ -5,6 +5,7 @@ mod bad_input;
 mod change;
 mod connector;
 mod credentials;
+mod open_ends;
 mod outages;
 mod refusals;
 mod story;

@@ -31,7 +31,11 @@ impl Kind {
         let wanted = plain(word);
         let meant = |kind: &&Self| {
             let name = plain(kind.name());
-            wanted == name || wanted == format!("{name}s")
+            let plural = match name.strip_suffix('y') {
+                Some(stem) => format!("{stem}ies"),
+                None => format!("{name}s"),
+            };
+            wanted == name || wanted == plural
         };
         if let Some(kind) = kinds.iter().find(meant) {
             return Ok(kind.clone());
@@ -108,6 +112,8 @@ mod tests {
         check("api-products", "ApiProducts");
         check("gatewaygroup", "GatewayGroups");
         check("SECRET", "Secrets");
+        check("deny-policies", "DenyPolicies");
+        check("denypolicy", "DenyPolicies");
     }
 
     #[test]

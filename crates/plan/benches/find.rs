@@ -6,7 +6,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use plan::{Kind, Object, OperationMatch, Plan, Resource, ResourceKey, read_document};
+use plan::{
+    Kind, Object, OperationMatch, Plan, Resource, ResourceKey, Visit, Visitor, read_document,
+};
 
 const LOOKUPS: usize = 200_000;
 
@@ -14,6 +16,53 @@ fn main() {
     for (apis, operations) in [(1, 10), (1, 1_000), (100, 10), (1_000, 100)] {
         measure(apis, operations);
     }
+    for policies in [1, 100, 10_000] {
+        measure_denials(policies);
+    }
+}
+
+/// A call that none of so many policies refuses, each about a network, a range, a user or a client.
+fn measure_denials(policies: usize) {
+    let mut yaml = String::new();
+    for n in 0..policies {
+        let (high, low) = (n / 256 % 256, n % 256);
+        let what = match n % 4 {
+            0 => format!("addresses: [10.{high}.{low}.0/24]"),
+            1 => format!("addresses: [10.{high}.{low}.1-10.{high}.{low}.200]"),
+            2 => format!("users: [user{n}]"),
+            _ => format!("clients: [client{n}]"),
+        };
+        let head = "apiVersion: turnpike/v1, kind: DenyPolicy";
+        yaml.extend([
+            "---\n{",
+            head,
+            ", metadata: {name: ",
+            &format!("d{n}}}, spec: {{{what}}}}}\n"),
+        ]);
+    }
+    let (read, problems) = read_document(&yaml, "");
+    assert!(problems.is_empty(), "{problems:?}");
+    let all: Vec<_> = read
+        .into_iter()
+        .chain(resources(0, 1))
+        .filter_map(Object::new)
+        .map(|object| (object.key().clone(), object.bytes().clone()))
+        .collect();
+    let started = now();
+    let (plan, rejected) = Plan::empty().replaced(&all);
+    let built_us = started.elapsed().as_micros();
+    assert!(rejected.is_empty(), "{rejected:?}");
+    let Some(api) = plan.api("api0:1.0") else { return };
+    let denied = per_lookup(|n| {
+        let octet = u8::try_from(n % 256).unwrap_or_default();
+        let address = std::net::IpAddr::from([192, 0, 2, octet]);
+        let visit = Visit { called: api, home: api, address, now_unix: 0 };
+        let visitor =
+            Visitor { application: Some("shop"), client: Some("nobody"), users: &["ann", "7"] };
+        let found = plan.denied_place(&visit).or_else(|| plan.denied_caller(&visit, &visitor));
+        assert!(black_box(found).is_none());
+    });
+    eprintln!("{policies:>7} deny policies: asked {denied} ns, build {built_us} us");
 }
 
 fn measure(apis: usize, operations: usize) {

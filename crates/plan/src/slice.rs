@@ -157,14 +157,18 @@ impl<'o> Scope<'o> {
             // Listeners and backend authorities are a gateway's own business; what it shows to
             // backends it gets for the APIs that it serves.
             Some(Kind::Certificate) => !is_for_backends(object) || self.referred(key),
+            // Small, and a gateway that lacks one would let calls through.
+            Some(Kind::DenyPolicy) => true,
             None => false,
         }
     }
 
-    /// Whether anything that is wanted names it. Nothing refers in circles.
+    /// Whether anything that is wanted names it. Nothing refers in circles. Whoever is only refused
+    /// is not needed for that.
     fn referred(&self, key: &ResourceKey) -> bool {
         self.objects
             .referrers(key)
+            .filter(|referrer| referrer.kind() != Some(Kind::DenyPolicy))
             .filter_map(|referrer| self.objects.get(referrer))
             .any(|referrer| self.wants(referrer))
     }

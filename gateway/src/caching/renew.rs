@@ -17,7 +17,7 @@ use super::serve::{Call, key, question};
 use crate::account::Account;
 use crate::body::Body;
 use crate::fault::Fault;
-use crate::handlers::{self, Admission, Means, Seen};
+use crate::handlers::{self, Admission, Seen, Whence};
 use crate::received::Received;
 use crate::router;
 use crate::upstream::Outbound;
@@ -69,11 +69,12 @@ impl Renewal {
         let router::Found::Operation(matched) = router::find(hit, received)? else {
             return Ok(());
         };
-        let means = Means::of(worker, generation, now.div_euclid(1000));
+        let means = worker.means(generation, now.div_euclid(1000));
         let seen = handlers::authenticate(&matched, received, means)?;
         // Where an issuer would have to be asked, the next call renews.
         let Seen::Caller(caller) = seen else { return Ok(()) };
-        let permit = handlers::authorize(&generation.plan, matched, caller, received)?;
+        let whence = Whence { client: received.peer.client, headers: &received.headers };
+        let permit = handlers::authorize(&generation.plan, matched, caller, whence)?;
         // The same name draws the same variant. A condition on a field that is not sent here may
         // lead to another one, whose answers are not what others wait for.
         let permit = handlers::choose(permit, received, *name);

@@ -43,7 +43,7 @@ pub enum Verified {
 /// Verifies `token`, or recognises it. The signature is checked once; the end, the revocations, the
 /// keys in force and whether its issuer still stands by it are looked at on every call.
 pub fn verify(token: &str, grounds: Grounds<'_>) -> Result<Verified, TokenRefused> {
-    let Grounds { generation, revocations, tokens, cells, now_unix, .. } = grounds;
+    let Grounds { generation, tokens, cells, now_unix, .. } = grounds;
     let known = tokens.borrow().get(token);
     let known = if let Some(known) = known.filter(|known| known.enter(generation)) {
         cells.tokens_known.add(1);
@@ -58,10 +58,7 @@ pub fn verify(token: &str, grounds: Grounds<'_>) -> Result<Verified, TokenRefuse
         known.enter(generation);
         known
     };
-    if !known.lasts(now_unix) {
-        return Err(TokenRefused::Refused(jose::Refusal::Expired));
-    }
-    known.is_alive(revocations)?;
+    known.stands(grounds)?;
     match known.to_ask(now_unix) {
         Some(question) => Ok(Verified::Ask(question)),
         None => Ok(Verified::Good(known)),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use jose::{Algorithm, Claims, KeySet};
 use plan::{ConsumerPlan, KeyManagerPlan, RestrictionPlan};
 
+use super::bearer_jwt::Grounds;
 use super::bound::{Bound, restriction};
 use super::word::Question;
 use crate::fault::TokenRefused;
@@ -140,13 +141,28 @@ impl Known {
         self.ends_at
     }
 
+    /// The token itself: a secret.
+    pub fn text(&self) -> &str {
+        &self.token
+    }
+
+    /// Whether it has neither run out nor been revoked. Of a token that says nothing by itself, its
+    /// end is known only while its issuer's word counts.
+    pub fn stands(&self, grounds: Grounds<'_>) -> Result<(), TokenRefused> {
+        let known = self.keys.is_some() || grounds.now_unix < self.vouched_until.get();
+        if known && !self.lasts(grounds.now_unix) {
+            return Err(TokenRefused::Refused(jose::Refusal::Expired));
+        }
+        self.is_alive(grounds.revocations)
+    }
+
     /// Whether it ends later than `now_unix`.
-    pub(super) const fn lasts(&self, now_unix: i64) -> bool {
+    const fn lasts(&self, now_unix: i64) -> bool {
         now_unix < self.ends_at
     }
 
     /// Takes note of the generation. False: it has to be verified anew.
-    pub(super) fn enter(&self, generation: &Generation) -> bool {
+    pub fn enter(&self, generation: &Generation) -> bool {
         if self.generation.get() == generation.number {
             return true;
         }
@@ -175,7 +191,7 @@ impl Known {
     }
 
     /// What its issuer has to be asked now, if anything.
-    pub(super) fn to_ask(self: &Rc<Self>, now_unix: i64) -> Option<Question> {
+    pub fn to_ask(self: &Rc<Self>, now_unix: i64) -> Option<Question> {
         let asked = self.key_manager.introspection?;
         let by_itself = self.keys.is_some();
         if by_itself && !asked.jwt || now_unix < self.vouched_until.get() {

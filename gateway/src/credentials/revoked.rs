@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use jose::Claims;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use turnpike_proto::identity::v1::Revocation;
 use turnpike_proto::identity::v1::revocation::What;
 
@@ -25,6 +27,7 @@ pub struct Revocations {
     version: AtomicU64,
     fresh_us: AtomicI64,
     writer: Mutex<()>,
+    moved: Notify,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -95,6 +98,11 @@ impl Revocations {
         self.version.load(Ordering::Acquire)
     }
 
+    /// Ready when the version has moved since this was called.
+    pub fn moved(&self) -> Notified<'_> {
+        self.moved.notified()
+    }
+
     /// Whether the token with these claims has ended.
     pub fn is_revoked(&self, issuer: &str, claims: &Claims) -> bool {
         let view = self.view.load();
@@ -135,6 +143,7 @@ impl Revocations {
         // INVARIANT: the view is stored before the version moves, so whoever sees the new version
         // also sees the new view.
         self.version.fetch_add(1, Ordering::Release);
+        self.moved.notify_waiters();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, ()> {

@@ -117,6 +117,7 @@ impl Fault {
             Self::Throttled { limit, .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, limit.code(), "Message throttled out", Throttled)
             }
+            Self::Denied { .. } => (StatusCode::FORBIDDEN, 900_805, "Message blocked", Throttled),
             Self::NotKept => (StatusCode::GATEWAY_TIMEOUT, 504, "Gateway Timeout", Other),
             Self::Overloaded { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, 700_702, "Overloaded", Other)
@@ -224,6 +225,7 @@ mod tests {
             ("Throttled: application burst", throttled(Limit::ApplicationBurst)),
             ("Throttled: subscription", throttled(Limit::Subscription)),
             ("Throttled: subscription burst", throttled(Limit::SubscriptionBurst)),
+            ("Denied", Fault::Denied { policy: "cause".into() }),
             ("NotKept", Fault::NotKept),
             ("Overloaded", Fault::Overloaded { retry_after_s: 1 }),
             ("BackendUnreachable", Fault::BackendUnreachable(cause())),
@@ -267,6 +269,7 @@ mod tests {
                 | Fault::SubscriptionInactive
                 | Fault::MissingScope { .. }
                 | Fault::Throttled { .. }
+                | Fault::Denied { .. }
                 | Fault::NotKept
                 | Fault::Overloaded { .. }
                 | Fault::BackendUnreachable(_)

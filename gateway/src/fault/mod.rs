@@ -2,6 +2,7 @@
 
 mod challenge;
 mod code;
+mod farewell;
 mod format;
 mod grpc;
 mod reason;
@@ -9,6 +10,7 @@ mod render;
 
 pub use challenge::challenges;
 pub use code::{Blame, Class, Row};
+pub use farewell::{farewell, trailers};
 pub use format::Format;
 pub use reason::{
     BadRequest, CredentialRefused, Fault, Limit, NotThere, ProofRefused, TokenRefused,

@@ -84,6 +84,9 @@ pub enum Fault {
     /// The subscription waits for approval or was not approved.
     #[error("The subscription to the API is inactive")]
     SubscriptionInactive,
+    /// A `DenyPolicy` turns the call away. Which one is nobody's business but the log's.
+    #[error("You have been blocked from accessing the resource")]
+    Denied { policy: std::sync::Arc<str> },
     /// The token lacks every one of these scopes, separated by spaces.
     #[error("The access token does not allow you to access the requested resource")]
     MissingScope { scopes: String },

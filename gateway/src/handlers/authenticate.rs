@@ -11,16 +11,15 @@ use plan::{ApiKeyPlan, CallerRightsPlan, SchemeSet};
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
 use super::caller::Caller;
+use crate::certificate::ClientCertificate;
 use crate::credentials::{
     self, Grounds, Known, Password, People, Proofs, Question, Shown, Token, Verified,
 };
 use crate::fault::{CredentialRefused, Fault, TokenRefused};
-use crate::generation::Generation;
 use crate::proxies::Proxies;
 use crate::received::Received;
 use crate::router::Matched;
 use crate::rpc::{introspection, passwords};
-use crate::worker::Worker;
 
 /// How far a caller is known without asking anybody.
 #[derive(Debug)]
@@ -52,22 +51,6 @@ pub struct Means<'w> {
     pub proxies: &'w Proxies,
 }
 
-impl<'w> Means<'w> {
-    /// Those of a worker.
-    pub fn of(worker: &'w Worker, generation: &'w Generation, now_unix: i64) -> Self {
-        let grounds = Grounds {
-            generation,
-            revocations: &worker.revocations,
-            tokens: &worker.tokens,
-            cells: &worker.cells,
-            missing: &worker.missing_keys,
-            now_unix,
-        };
-        let (proofs, people, proxies) = (&worker.proofs, &worker.people, &worker.proxies);
-        Self { grounds, proofs, people, proxies }
-    }
-}
-
 /// Looks at the credentials that `matched` asks for.
 pub fn authenticate<'r>(
     matched: &Matched<'_>,
@@ -79,7 +62,7 @@ pub fn authenticate<'r>(
     }
     let security = &matched.api().security;
     let shown = credentials::shown(&received.headers, security).map_err(Fault::BadRequest)?;
-    let certificate = certificate(matched, received, means.grounds);
+    let certificate = certificate(matched, received.peer.certificate.as_ref(), means.grounds);
     let all = schemes(&shown, certificate.is_some());
     let way = security.alternatives.iter().find(|way| all.has_all(**way));
     let way = *way.ok_or_else(|| missing(matched, received, certificate.is_some()))?;
@@ -174,14 +157,13 @@ fn schemes(shown: &Shown<'_>, certificate: bool) -> SchemeSet {
 
 /// What the caller's certificate is good for here. One that is not good counts as none: browsers and
 /// service meshes show theirs to everybody.
-fn certificate(
+pub(super) fn certificate(
     matched: &Matched<'_>,
-    received: &Received,
+    shown: Option<&Rc<ClientCertificate>>,
     grounds: Grounds<'_>,
 ) -> Option<Arc<CallerRightsPlan>> {
     let callers = matched.api().security.callers.as_ref()?;
-    let shown = received.peer.certificate.as_ref()?;
-    shown.rights(&matched.api().security, callers, &grounds.generation.plan, grounds.now_unix)
+    shown?.rights(&matched.api().security, callers, &grounds.generation.plan, grounds.now_unix)
 }
 
 /// Nothing that is asked for is shown; a certificate that is not good is told apart from none.
@@ -204,13 +186,17 @@ fn api_key(key: &str, grounds: Grounds<'_>) -> Result<Arc<ApiKeyPlan>, Fault> {
     Ok(Arc::clone(known))
 }
 
+/// A good token of an issuer that another API trusts is no token here, and nobody is asked about it.
+pub(super) fn trusts(matched: &Matched<'_>, key_manager: &str) -> bool {
+    matched.api().key_managers.iter().any(|trusted| **trusted == *key_manager)
+}
+
 fn token_seen(
     matched: &Matched<'_>,
     token: Token<'_>,
     grounds: Grounds<'_>,
 ) -> Result<Verified, Fault> {
-    // A good token of an issuer that another API trusts is no token here, and nobody is asked about it.
-    let trusts = |name: &str| matched.api().key_managers.iter().any(|trusted| **trusted == *name);
+    let trusts = |name: &str| trusts(matched, name);
     let seen = credentials::verify(token.text, grounds).map_err(refused)?;
     let trusted = match &seen {
         Verified::Good(known) => trusts(known.key_manager()),
@@ -261,7 +247,7 @@ fn prove(
 }
 
 /// Nobody can say of a token that it is bad where the keys to judge it are missing.
-fn refused(refused: TokenRefused) -> Fault {
+pub(super) fn refused(refused: TokenRefused) -> Fault {
     match refused {
         TokenRefused::NoKeys => Fault::KeyManagerAway(Box::new(refused)),
         refused => Fault::InvalidToken(refused),

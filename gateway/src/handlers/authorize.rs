@@ -3,10 +3,11 @@
 //! The application behind the credential, its subscription, where it may be used, the operation's scopes
 //! and the backend for the type of its key. A `Permit` is the proof; `upstream` does not move without one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::HeaderName;
 use http::header::{ORIGIN, REFERER};
+use http::{HeaderMap, HeaderName};
 use plan::{
     ApplicationPlan, ConsumerPlan, EndpointPlan, KeyType, Plan, SubscriptionPlan, Unfit,
     VariantPlan, Wants,
@@ -42,12 +43,21 @@ pub struct CopyPermit {
     mirror: Arc<EndpointPlan>,
 }
 
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Whence<'a> {
+    /// The address of the client.
+    pub client: IpAddr,
+    /// Fields that say which page it is made by.
+    pub headers: &'a HeaderMap,
+}
+
 /// Asks for the caller's rights.
 pub fn authorize<'g>(
     plan: &'g Plan,
     matched: Matched<'g>,
     caller: Caller,
-    received: &Received,
+    whence: Whence<'_>,
 ) -> Result<Permit<'g>, Fault> {
     let home = matched.home();
     if caller.is_anybody() {
@@ -60,7 +70,7 @@ pub fn authorize<'g>(
     check_kind(&matched, &caller)?;
     let consumer = caller.consumer();
     let subscription = subscription(plan, &matched, &caller, consumer.as_deref())?;
-    restrict(&caller, consumer.as_deref(), received)?;
+    restrict(&caller, consumer.as_deref(), whence)?;
     let scopes = &matched.operation().scopes;
     if !scopes.is_empty() && !scopes.iter().any(|scope| has(&matched, &caller, scope)) {
         return Err(Fault::MissingScope { scopes: scopes.join(" ") });
@@ -123,7 +133,7 @@ fn subscription<'g>(
 fn restrict(
     caller: &Caller,
     consumer: Option<&ConsumerPlan>,
-    received: &Received,
+    whence: Whence<'_>,
 ) -> Result<(), Fault> {
     let of_application = consumer.and_then(|it| it.application.restriction.as_deref());
     for restriction in caller.restrictions().chain(of_application) {
@@ -131,10 +141,10 @@ fn restrict(
             continue;
         }
         let fields = [ORIGIN, REFERER].into_iter();
-        let fields = fields.flat_map(|name| received.headers.get_all(name));
+        let fields = fields.flat_map(|name| whence.headers.get_all(name));
         // What is no plain text names no page.
         let pages = fields.map(|value| value.to_str().unwrap_or_default());
-        restriction.check(received.peer.client, pages).map_err(|unfit| {
+        restriction.check(whence.client, pages).map_err(|unfit| {
             Fault::Restricted(match unfit {
                 Unfit::Address => NotThere::Address,
                 Unfit::Page => NotThere::Page,

@@ -64,6 +64,17 @@ impl Caller {
         of_token.or(person).unwrap_or_default()
     }
 
+    /// Everything that the user is called: the subject, and the names that key managers give to it.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        let names = self.token.iter().flat_map(|token| {
+            let named = |claim: &str| token.claims().text(claim);
+            let subject = token.claims().subject.as_deref();
+            [subject, named("username"), named("preferred_username")]
+        });
+        let person = self.person.iter().flat_map(|one| [Some(&*one.subject), Some(&*one.name)]);
+        names.chain(person).flatten()
+    }
+
     /// Whether a person calls, and not an application for itself.
     pub fn is_person(&self) -> bool {
         match (&self.token, &self.person) {

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -155,6 +156,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
         tokens: RefCell::new(Tokens::new(settings.credentials.cache)),
         pool: Rc::new(pool),
         channels,
+        open_calls: Rc::default(),
         alarms,
         cells,
         recorder: context.recording.recorder(),
@@ -283,7 +285,7 @@ impl Drop for Watch {
 }
 
 /// Waits until no connection is open. Those without a call are kept for so long as `idle`.
-async fn emptied(worker: &Worker, watch: &Watch, clock: &Clock, idle: Duration) {
+async fn emptied(worker: &Rc<Worker>, watch: &Watch, clock: &Clock, idle: Duration) {
     let left = |worker: &Worker| worker.cells.connections.get() == 0;
     tokio::select! {
         () = ticking(worker, watch, left) => return,
@@ -295,12 +297,13 @@ async fn emptied(worker: &Worker, watch: &Watch, clock: &Clock, idle: Duration) 
 }
 
 /// Moves the worker's time until `over` says that it is enough.
-async fn ticking(worker: &Worker, watch: &Watch, over: impl Fn(&Worker) -> bool) {
+async fn ticking(worker: &Rc<Worker>, watch: &Watch, over: impl Fn(&Worker) -> bool) {
     let mut ticks = 0_u32;
     loop {
         let now = worker.clock.instant();
         worker.set_wall(now);
         worker.alarms.tick(now);
+        worker.open_calls.tick();
         watch.tick(worker, now);
         worker.lines.flush();
         if ticks.is_multiple_of(SWEEP_TICKS) {
@@ -312,6 +315,21 @@ async fn ticking(worker: &Worker, watch: &Watch, over: impl Fn(&Worker) -> bool)
         if over(worker) {
             return;
         }
-        worker.clock.sleep(TICK).await;
+        until_tick(worker).await;
+    }
+}
+
+/// Waits for the next tick. What ends calls meanwhile does not wait for it.
+async fn until_tick(worker: &Rc<Worker>) {
+    let mut tick = pin!(worker.clock.sleep(TICK));
+    loop {
+        // Asked for before it is looked, so that nothing moves unseen in between.
+        let (revoked, swapped) = (worker.revocations.moved(), worker.in_force.moved());
+        worker.look_at_open_calls();
+        tokio::select! {
+            () = &mut tick => return,
+            () = revoked => {}
+            () = swapped => {}
+        }
     }
 }

@@ -81,6 +81,26 @@ pub fn find<'g>(hit: Hit<'g>, received: &'g Received) -> Result<Found<'g>, Fault
     }
 }
 
+/// Finds what an open call is made to in the configuration as it is now.
+pub fn find_again<'g>(
+    plan: &'g Plan,
+    api: &ApiPlan,
+    operation: &OperationPlan,
+) -> Result<Matched<'g>, Fault> {
+    let api = plan.api(&api.id).filter(|now| now.is_served()).ok_or(Fault::NoApi)?;
+    if api.broken.is_some() {
+        return Err(Fault::ApiNotReady);
+    }
+    if api.lifecycle == State::Blocked {
+        return Err(Fault::ApiBlocked);
+    }
+    let operation = api.like(operation).ok_or(Fault::NoOperation)?;
+    if let Some(member) = &operation.member {
+        check_member(member)?;
+    }
+    Ok(Matched { api, operation, rest: "" })
+}
+
 /// Whether an API serves its operations in a product.
 fn check_member(member: &ApiPlan) -> Result<(), Fault> {
     match member.lifecycle {

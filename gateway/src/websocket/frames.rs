@@ -47,6 +47,8 @@ struct Head {
 pub enum CloseCode {
     /// Whoever says it is about to stop.
     GoingAway = 1001,
+    /// Whoever says it does not let the other side go on.
+    Policy = 1008,
     /// Whoever says it takes no message that is so long.
     TooLong = 1009,
     /// Whoever says it met what it cannot go on with.

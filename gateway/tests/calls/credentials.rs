@@ -279,3 +279,32 @@ async fn a_challenge_says_where_more_is_told() {
         check(&stand, &target, "", "404 404").await;
     }
 }
+
+/// A call that waits with the API key `k1` is answered with `fault` once its line says `now`.
+async fn check_ended(now: &str, fault: &str) {
+    let resources = resources("schemes: [api_key]");
+    let stand = Stand::start(&resources).await;
+    let mut waiting = stand.client().await;
+    let fields = format!("apikey: {KEY}\r\n");
+    waiting.say(&crate::stand::request("GET /stock/1.0/never", &fields, "")).await;
+    stand.until("gateway_backend_connections", 1).await;
+    let line = resources.lines().find(|line| line.contains("id: k1")).unwrap();
+    stand.publish(&resources.replace(line, now));
+    assert_eq!(waiting.hear().await.fault(), fault);
+}
+
+#[tokio::test]
+async fn an_api_key_that_is_gone_or_bound_elsewhere_ends_what_is_open_with_it() {
+    check_ended("", "401 900901").await;
+    let key = sum(KEY);
+    check_ended(
+        &format!("    - {{ id: k1, sha256: \"{key}\", allowedIps: [192.0.2.0/24] }}"),
+        "403 900908",
+    )
+    .await;
+    check_ended(
+        &format!("    - {{ id: k1, sha256: \"{key}\", expiresAt: \"2020-01-01T00:00:00Z\" }}"),
+        "401 900901",
+    )
+    .await;
+}

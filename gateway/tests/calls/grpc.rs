@@ -268,6 +268,7 @@ impl tower_service::Service<http::Request<tonic::body::Body>> for Server {
 /// A client of the service behind the gateway.
 struct Peer {
     stand: Stand,
+    address: std::net::SocketAddr,
     grpc: tonic::client::Grpc<Channel>,
 }
 
@@ -277,18 +278,22 @@ fn method(path: &'static str) -> PathAndQuery {
 
 impl Peer {
     async fn start() -> Self {
+        Self::of(SERVICE).await
+    }
+
+    async fn of(resources: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tonic::transport::Server::builder()
             .add_service(Server)
             .serve_with_incoming(TcpListenerStream::new(listener));
-        let stand = Stand::start(&SERVICE.replace("GRPC/", &format!("{address}/"))).await;
+        let stand = Stand::start(&resources.replace("GRPC/", &format!("{address}/"))).await;
         stand.host.tasks.spawn("backend", serving);
         let gateway = format!("http://{}", stand.serving.http()[0]);
         let channel = Channel::from_shared(gateway).unwrap().connect().await.unwrap();
         let mut grpc = tonic::client::Grpc::new(channel);
         grpc.ready().await.unwrap();
-        Self { stand, grpc }
+        Self { stand, address, grpc }
     }
 
     async fn unary<A, B>(
@@ -488,6 +493,35 @@ async fn a_stream_may_rest_longer_than_the_timeout() {
         asks.send(output(1)).unwrap();
         assert_eq!(size(&answers.message().await.unwrap().unwrap()), 1);
     }
+}
+
+/// A stream of a caller who has a subscription ends with `expected` when `change` comes.
+async fn check_ended(change: &str, expected: Code) {
+    let resources = SERVICE.replacen("  security: { schemes: [none] }\n", "", 1)
+        + "---\n{ apiVersion: turnpike/v1, kind: Application, metadata: { name: shop }, spec: { keys: [ { consumerKey: live } ] } }\n"
+        + "---\n{ apiVersion: turnpike/v1, kind: Subscription, metadata: { name: s }, spec: { application: shop, api: 'test:1.0' } }\n";
+    let mut peer = Peer::of(&resources).await;
+    let (asks, asking) = mpsc::unbounded_channel();
+    let mut ask = Request::new(UnboundedReceiverStream::new(asking));
+    let token = format!("Bearer {}", peer.stand.token("live", &serde_json::json!({})));
+    ask.metadata_mut().insert("authorization", token.parse().unwrap());
+    let mut answers = peer.duplex(ask).await.unwrap().into_inner();
+    asks.send(output(1)).unwrap();
+    assert_eq!(size(&answers.message().await.unwrap().unwrap()), 1);
+    let address = peer.address;
+    let filled = resources.replace("GRPC/", &format!("{address}/"));
+    peer.stand.publish(&format!("{filled}---\n{change}\n"));
+    let end = tokio::time::timeout(LIMIT, answers.message()).await.expect("an end in time");
+    let status = end.expect_err("nobody takes it for whole");
+    assert_eq!(status.code(), expected, "{status:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_may_not_go_on_ends_with_a_status() {
+    let denied = "{ apiVersion: turnpike/v1, kind: DenyPolicy, metadata: { name: d }, spec: { clients: [live] } }";
+    check_ended(denied, Code::PermissionDenied).await;
+    let blocked = "{ apiVersion: turnpike/v1, kind: Subscription, metadata: { name: s }, spec: { application: shop, api: 'test:1.0', state: BLOCKED } }";
+    check_ended(blocked, Code::Unauthenticated).await;
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ mod cors;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod deny;
+#[cfg(test)]
 mod edge;
 #[cfg(test)]
 mod endpoint_security;
@@ -47,6 +49,8 @@ mod interim;
 mod limits;
 #[cfg(test)]
 mod mirror;
+#[cfg(test)]
+mod open_ends;
 #[cfg(test)]
 mod origin;
 #[cfg(test)]

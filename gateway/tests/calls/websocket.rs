@@ -165,12 +165,12 @@ async fn open(stand: &Stand, path: &str) -> Client {
     client
 }
 
-async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, what).await.expect("in time")
 }
 
 /// A frame as a client sends it, masked with zeros.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
         length @ 0..126 => frame.push(0x80 | u8::try_from(length).unwrap()),
@@ -355,7 +355,7 @@ async fn a_gateway_that_stops_says_goodbye_to_both_between_frames() {
 
 /// The code of the close frame, masked or not, that `bytes` are.
 #[track_caller]
-fn code(bytes: &[u8]) -> u16 {
+pub(crate) fn code(bytes: &[u8]) -> u16 {
     assert_eq!(bytes[0], 0x88, "{bytes:?}");
     let masked = bytes[1] & 0x80 != 0;
     let (mask, code) =

@@ -71,6 +71,7 @@ service_of_kind!(key_managers_server::KeyManagers, KeyManager, ListKeyManagersRe
 service_of_kind!(gateway_groups_server::GatewayGroups, GatewayGroup, ListGatewayGroupsResponse);
 service_of_kind!(certificates_server::Certificates, Certificate, ListCertificatesResponse);
 service_of_kind!(secrets_server::Secrets, Secret, ListSecretsResponse);
+service_of_kind!(deny_policies_server::DenyPolicies, DenyPolicy, ListDenyPoliciesResponse);
 
 fn one(desk: &Desk, kind: Kind, request: &GetRequest) -> Result<Any, Status> {
     let key = key(kind, &request.name, &request.version);

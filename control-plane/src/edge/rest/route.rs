@@ -37,7 +37,7 @@ pub(in crate::edge) const ROUTES: &[(Method, &str, Operation)] = &[
 ];
 
 /// How kinds are called in paths.
-pub(super) const PLURALS: [(Kind, &str); 9] = [
+pub(super) const PLURALS: [(Kind, &str); 10] = [
     (Kind::Api, "apis"),
     (Kind::ApiProduct, "api-products"),
     (Kind::Application, "applications"),
@@ -47,6 +47,7 @@ pub(super) const PLURALS: [(Kind, &str); 9] = [
     (Kind::GatewayGroup, "gateway-groups"),
     (Kind::Certificate, "certificates"),
     (Kind::Secret, "secrets"),
+    (Kind::DenyPolicy, "deny-policies"),
 ];
 
 /// An operation and what its path says.

@@ -197,8 +197,13 @@ fn check_reference(
 ) {
     let to = &reference.to;
     let Some(kind) = to.kind().filter(|_| !to.id().is_empty()) else { return };
+    let of_policy = from.kind() == Some(Kind::DenyPolicy);
+    let as_product = || after.get(&ResourceKey::of_id(Kind::ApiProduct, to.id()));
     match after.get(to) {
         None if is_built_in(to) => {}
+        // What a policy names is an API or a product; the API is asked about for both.
+        None if of_policy && kind == Kind::ApiProduct => {}
+        None if of_policy && kind == Kind::Api && as_product().is_some() => {}
         None => {
             let known = after.of_kind(kind).take(10_000).map(|object| object.key().id());
             let built_in: &[&str] = match kind {

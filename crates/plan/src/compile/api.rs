@@ -206,6 +206,17 @@ impl ApiPlan {
         &self.operations
     }
 
+    /// Its operation that is called as `operation` is, which may be of an earlier form of it.
+    pub fn like(&self, operation: &OperationPlan) -> Option<&Arc<OperationPlan>> {
+        let asks = |one: &OperationPlan| one.asks.as_ref().map(|asks| asks.spelling.clone());
+        let like = |own: &&Arc<OperationPlan>| {
+            own.method == operation.method
+                && own.path == operation.path
+                && asks(own) == asks(operation)
+        };
+        self.operations.iter().find(like)
+    }
+
     /// The methods of what follows the context, whatever else its operations ask for: sorted, with
     /// HEAD where there is GET, and `*` where every method is served.
     pub fn methods(&self, rest: &str) -> Vec<&str> {

@@ -29,6 +29,8 @@ pub struct ApiKeyPlan {
     pub restriction: RestrictionPlan,
     /// When it ends, in seconds since the Unix epoch; `i64::MAX`: never.
     pub ends_at: i64,
+    /// The SHA-256 of the key, by which it is found.
+    pub digest: [u8; 32],
 }
 
 /// What an API key says by itself.

@@ -3,6 +3,7 @@
 //! Each kind is checked and compiled by the same function, so that what admission accepts is what
 //! gateways run. What it takes to know other resources stands in `admission` and `table`.
 
+mod address;
 mod alike;
 mod api;
 mod api_key;
@@ -16,6 +17,7 @@ mod certificate;
 mod claim_names;
 mod cors;
 mod credential;
+mod deny;
 mod head;
 mod host;
 mod key_manager;
@@ -52,6 +54,7 @@ pub use certificate::{ClientAuthority, ListenerCertificate, key_digest};
 pub use claim_names::ClaimNames;
 pub use cors::CorsPlan;
 pub use credential::{AwsPlan, CredentialPlan};
+pub use deny::{DenyPlan, Visit, Visitor};
 pub use key_manager::{IntrospectionPlan, KeyManagerPlan};
 pub use mirror::MirrorPlan;
 pub use named::SecretText;
@@ -68,12 +71,14 @@ pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
 pub use template::{Part, Variable};
 pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 
+pub(crate) use address::{Family, Network, above, number};
 pub(crate) use alike::Alike;
 pub(crate) use api::{MAX_DEFINITION_BYTES, broken_api, compile_api};
 pub(crate) use backend::check_access;
 pub(crate) use certificate::{
     Authority, CertificateForm, check_pair, compile_certificate, read_private_key, validity,
 };
+pub(crate) use deny::compile_deny;
 pub(crate) use host::{GroupPlan, compile_group, selects};
 pub(crate) use key_manager::{built_in_resident, compile_key_manager, is_of_resident};
 pub(crate) use named::Named;

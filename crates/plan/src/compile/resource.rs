@@ -6,6 +6,7 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::api::compile_api;
 use super::certificate::compile_certificate;
+use super::deny::compile_deny;
 use super::head::{check_head, required};
 use super::host::compile_group;
 use super::key_manager::compile_key_manager;
@@ -41,6 +42,7 @@ pub(crate) fn compile_resource(resource: &Resource, problems: &mut Problems) {
         Any::KeyManager(one) => drop(compile_key_manager(key.name(), one, problems)),
         Any::GatewayGroup(one) => drop(compile_group(key.name(), one, problems)),
         Any::Certificate(one) => drop(compile_certificate(one, problems)),
+        Any::DenyPolicy(one) => drop(compile_deny(key.name(), one, problems)),
         Any::Secret(one) => {
             let at = At::ROOT;
             let at = at.name("spec");

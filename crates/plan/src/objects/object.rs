@@ -83,7 +83,7 @@ impl Object {
 
     /// The same, with nothing but its bytes at hand where there are many of its kind.
     pub(crate) fn folded(mut self) -> Self {
-        let many = [Kind::Api, Kind::Application, Kind::Subscription];
+        let many = [Kind::Api, Kind::Application, Kind::Subscription, Kind::DenyPolicy];
         if self.is_readable() && self.key.kind().is_some_and(|kind| many.contains(&kind)) {
             self.form = Form::Folded;
         }

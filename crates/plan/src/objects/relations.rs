@@ -6,8 +6,9 @@
 use turnpike_proto::config::v1::endpoint_security::Scheme;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{
-    ApiProductSpec, ApiSpec, ApplicationSpec, CallerRights, CertificateSpec, Endpoint,
-    KeyManagerSpec, Mirror, ProductApi, ProviderClient, Resource, Security, SubscriptionSpec,
+    ApiProductSpec, ApiSpec, ApplicationSpec, CallerRights, CertificateSpec, DenyPolicySpec,
+    Endpoint, KeyManagerSpec, Mirror, ProductApi, ProviderClient, Resource, Security,
+    SubscriptionSpec,
 };
 
 use crate::resource::{Kind, ResourceKey, metadata};
@@ -41,6 +42,7 @@ pub(crate) fn references(resource: &Resource) -> Vec<Reference> {
         Some(Any::Subscription(one)) => one.spec.as_ref().map(of_subscription),
         Some(Any::Certificate(one)) => one.spec.as_ref().map(of_certificate),
         Some(Any::KeyManager(one)) => one.spec.as_ref().map(of_key_manager),
+        Some(Any::DenyPolicy(one)) => one.spec.as_ref().map(of_deny),
         _ => None,
     }
     .unwrap_or_default()
@@ -188,6 +190,22 @@ fn of_certificate(spec: &CertificateSpec) -> Vec<Reference> {
     let named = (!spec.key_secret.is_empty())
         .then(|| reference(Kind::Secret, &spec.key_secret, "spec.keySecret"));
     named.into_iter().collect()
+}
+
+/// An entry may name an API or a product, which have no name in common: it refers to both, so that
+/// neither is removed under it. Which of them is missing is asked once, with the first.
+fn of_deny(spec: &DenyPolicySpec) -> Vec<Reference> {
+    let api = |(index, id): (usize, &String)| {
+        let field = format!("spec.apis[{index}]");
+        [Kind::Api, Kind::ApiProduct].map(|kind| reference(kind, id, field.clone()))
+    };
+    let application = |(index, name): (usize, &String)| {
+        reference(Kind::Application, name, format!("spec.applications[{index}]"))
+    };
+    // `name:*` may stand there before the first version does.
+    let one = |(_, id): &(usize, &String)| id.contains(':') && !id.ends_with(":*");
+    let apis = spec.apis.iter().enumerate().filter(one).flat_map(api);
+    apis.chain(spec.applications.iter().enumerate().map(application)).collect()
 }
 
 /// The secrets with which our own key manager asks a provider.

@@ -25,6 +25,7 @@ pub fn kind(resource: &Resource) -> Option<Kind> {
         Any::GatewayGroup(_) => Kind::GatewayGroup,
         Any::Certificate(_) => Kind::Certificate,
         Any::Secret(_) => Kind::Secret,
+        Any::DenyPolicy(_) => Kind::DenyPolicy,
     })
 }
 
@@ -40,6 +41,7 @@ pub fn metadata(resource: &Resource) -> Option<&Metadata> {
         Any::GatewayGroup(one) => one.metadata.as_ref(),
         Any::Certificate(one) => one.metadata.as_ref(),
         Any::Secret(one) => one.metadata.as_ref(),
+        Any::DenyPolicy(one) => one.metadata.as_ref(),
     }
 }
 
@@ -60,6 +62,7 @@ fn head(resource: &mut Resource) -> Option<(&mut String, &mut String, &mut Optio
         Any::GatewayGroup(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::Certificate(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::Secret(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::DenyPolicy(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
     })
 }
 
@@ -75,6 +78,7 @@ pub(crate) fn stated(resource: &Resource) -> Option<(&str, &str)> {
         Any::GatewayGroup(one) => (&one.api_version, &one.kind),
         Any::Certificate(one) => (&one.api_version, &one.kind),
         Any::Secret(one) => (&one.api_version, &one.kind),
+        Any::DenyPolicy(one) => (&one.api_version, &one.kind),
     })
 }
 

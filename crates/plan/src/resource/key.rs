@@ -30,11 +30,13 @@ pub enum Kind {
     Subscription,
     /// A certificate.
     Certificate,
+    /// Calls that are refused.
+    DenyPolicy,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Tier,
         Self::Secret,
         Self::GatewayGroup,
@@ -44,6 +46,7 @@ impl Kind {
         Self::Application,
         Self::Subscription,
         Self::Certificate,
+        Self::DenyPolicy,
     ];
 
     /// Its name, as `kind` says it.
@@ -58,6 +61,7 @@ impl Kind {
             Self::Application => "Application",
             Self::Subscription => "Subscription",
             Self::Certificate => "Certificate",
+            Self::DenyPolicy => "DenyPolicy",
         }
     }
 
@@ -81,12 +85,18 @@ impl FromStr for Kind {
         let singular = |kind: &Self| {
             text.eq_ignore_ascii_case(kind.name())
                 || text.strip_suffix('s').is_some_and(|one| one.eq_ignore_ascii_case(kind.name()))
+                || text.strip_suffix("ies").is_some_and(|stem| is_with_y(stem, kind.name()))
         };
         Self::ALL.into_iter().find(singular).ok_or_else(|| UnknownKey::Kind {
             given: shown(text),
             suggestion: did_you_mean(nearest(text, Self::ALL.map(Self::name))),
         })
     }
+}
+
+/// Whether a name is this stem and `y`: `policies` is the plural of `policy`.
+fn is_with_y(stem: &str, name: &str) -> bool {
+    name.strip_suffix('y').is_some_and(|own| own.eq_ignore_ascii_case(stem))
 }
 
 /// Why a text is no key.

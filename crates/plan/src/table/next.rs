@@ -15,7 +15,7 @@ use super::others::CertificateEntry;
 use super::plan::Plan;
 use super::products::ProductEntry;
 use super::subscribers::ApplicationEntry;
-use crate::compile::{ApiPlan, GroupPlan, KeyManagerPlan, SubscriptionPlan, TierPlan};
+use crate::compile::{ApiPlan, DenyPlan, GroupPlan, KeyManagerPlan, SubscriptionPlan, TierPlan};
 use crate::objects::Object;
 use crate::resource::{Kind, ResourceKey};
 
@@ -109,6 +109,7 @@ impl Plan {
                 Kind::Application => settle::<ApplicationEntry>(self, &keys),
                 Kind::Subscription => settle::<Arc<SubscriptionPlan>>(self, &keys),
                 Kind::Certificate => settle::<CertificateEntry>(self, &keys),
+                Kind::DenyPolicy => settle::<Arc<DenyPlan>>(self, &keys),
             }
         }
         self.settle_unreadable(&of(None));
@@ -151,6 +152,10 @@ mod fault_tests;
 #[cfg(test)]
 #[path = "history_tests.rs"]
 mod history_tests;
+
+#[cfg(test)]
+#[path = "denials_tests.rs"]
+mod denials_tests;
 
 #[cfg(test)]
 #[path = "probe.rs"]

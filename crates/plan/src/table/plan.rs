@@ -11,6 +11,7 @@ use imbl::OrdMap;
 use rustls_pki_types::CertificateDer;
 use turnpike_proto::config::v1::Rejected;
 
+use super::denials::Denials;
 use super::others::CertificateEntry;
 use super::subscribers::ApplicationEntry;
 use crate::compile::{
@@ -46,6 +47,7 @@ pub struct Plan {
     pub(super) subscriptions: Map<Arc<str>, Arc<SubscriptionPlan>>,
     /// By application, then by `name:version` of the API.
     pub(super) rights: Map<Arc<str>, Map<Arc<str>, Arc<SubscriptionPlan>>>,
+    pub(super) denials: Denials,
     pub(super) certificates: OrdMap<Arc<str>, CertificateEntry>,
     /// By id, with how many endpoints use it.
     pub(super) backend_tls: Map<[u8; 32], (usize, Arc<BackendTlsPlan>)>,
@@ -86,6 +88,7 @@ impl Plan {
             api_keys: new_map(),
             subscriptions: new_map(),
             rights: new_map(),
+            denials: Denials::none(),
             certificates: OrdMap::new(),
             backend_tls: new_map(),
             jwt_fields: new_map(),

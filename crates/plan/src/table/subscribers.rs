@@ -72,6 +72,7 @@ impl Entry for ApplicationEntry {
                 scopes: key.scopes.clone(),
                 restriction: key.restriction.clone(),
                 ends_at: key.ends_at,
+                digest: key.digest,
             };
             plan.api_keys.insert(key.digest, Arc::new(known));
         }

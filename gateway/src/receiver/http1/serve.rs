@@ -210,7 +210,15 @@ async fn send(
     mut outgoing: Outgoing,
     account: &mut Account,
 ) -> io::Result<Option<Vec<u8>>> {
-    let sent = poll_fn(|cx| poll_send(wire, &mut outgoing, account, cx)).await;
+    let sent = poll_fn(|cx| {
+        let sent = poll_send(wire, &mut outgoing, account, cx);
+        if sent.is_pending() && account.poll_ended(cx).is_ready() {
+            // Broken off, so that nobody takes it for whole.
+            return Poll::Ready(Err(io::ErrorKind::PermissionDenied.into()));
+        }
+        sent
+    })
+    .await;
     account.response_bytes = outgoing.body_bytes();
     let Some(error) = sent? else { return Ok(Some(outgoing.into_output())) };
     // Nothing of it was said yet, so what went wrong can be.
@@ -226,6 +234,8 @@ fn answer_broke(error: BodyError) -> Fault {
         BodyError::TooLarge => Fault::BodyTooLarge,
         BodyError::TooSlow => Fault::RequestTimeout,
         BodyError::Client(cause) => Fault::IncompleteBody(cause),
+        // Only HTTP/2 says so, of an answer that has begun.
+        ended @ BodyError::Ended => Fault::IncompleteBody(Box::new(ended)),
         BodyError::Backend(cause) => match cause.downcast_ref::<SendError>() {
             Some(SendError::Timeout) => Fault::BackendTimeout,
             _ => Fault::BackendProtocol(cause),

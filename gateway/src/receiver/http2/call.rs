@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
@@ -19,10 +20,13 @@ use super::stall::Stall;
 use super::upgraded;
 use crate::account::Account;
 use crate::body::{Body, BodyError, Intake};
-use crate::fault::{BadRequest, Fault, Format, render};
+use crate::fault::{BadRequest, Fault, Format, render, trailers};
 use crate::identity::REQUEST_ID;
 use crate::pipeline;
 use crate::trailers::welcome;
+
+/// Shorter answers are over before anybody could end them.
+const LONG: u64 = 256 * 1024;
 
 /// Answers one request. The client is given up with `stall`.
 pub(in super::super) async fn call(
@@ -65,8 +69,17 @@ pub(in super::super) async fn call(
             drop(visit.tasks.spawn_local("tunnel", work));
             response.map(|_| Outgoing::new(Body::Empty, None, stall, attending))
         }
-        (body, _) => response.map(|_| Outgoing::new(body, Some(account), stall, attending)),
+        (body, _) => {
+            let mut outgoing = Outgoing::new(body, Some(account), stall, attending);
+            outgoing.grpc = is_grpc(&response);
+            response.map(|_| outgoing)
+        }
     })
+}
+
+fn is_grpc<B>(answer: &Response<B>) -> bool {
+    let media = answer.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    media.is_some_and(|media| media.starts_with(b"application/grpc"))
 }
 
 /// Whether it has none of what the library lets pass: values that begin or end with white space,
@@ -140,6 +153,8 @@ pub(in super::super) struct Outgoing {
     /// None of what has become a tunnel.
     account: Option<Account>,
     stall: Rc<Stall>,
+    /// Whether its end is told in trailers.
+    grpc: bool,
     _attending: Attending,
 }
 
@@ -148,7 +163,22 @@ impl Outgoing {
         stall.answered();
         // The library asks for a part when the client has room for it.
         stall.awaits_reading((!body.is_empty()).then_some(0));
-        Self { body, account, stall, _attending: attending }
+        Self { body, account, stall, grpc: false, _attending: attending }
+    }
+}
+
+impl Outgoing {
+    /// How the body ends, if its call may not go on. Of an answer that comes without a pause it is
+    /// asked once it has become long.
+    fn ended(&mut self, waits: bool, cx: &Context<'_>) -> Option<Result<Frame<Bytes>, BodyError>> {
+        let account = self.account.as_mut()?;
+        if !waits && account.response_bytes < LONG {
+            return None;
+        }
+        let Poll::Ready(fault) = account.poll_ended(cx) else { return None };
+        // What the backend still has to say is said to nobody.
+        self.body = Body::Empty;
+        Some(if self.grpc { Ok(Frame::trailers(trailers(&fault))) } else { Err(BodyError::Ended) })
     }
 }
 
@@ -167,6 +197,9 @@ impl http_body::Body for Outgoing {
             _ => None,
         };
         this.stall.awaits_reading(part);
+        if let Some(end) = this.ended(frame.is_pending(), cx) {
+            return Poll::Ready(Some(end));
+        }
         let frame = ready!(frame);
         match (&frame, &mut this.account) {
             (Some(Ok(frame)), Some(account)) => {

@@ -15,7 +15,7 @@ use super::way::{Event, Way};
 use crate::account::Account;
 use crate::alarm::Alarm;
 use crate::body::{BodyError, Tunnel};
-use crate::fault::Fault;
+use crate::fault::{Fault, farewell};
 use crate::websocket::CloseCode;
 use crate::worker::Worker;
 
@@ -60,6 +60,9 @@ pub(in crate::receiver) async fn relay<N: AsyncRead + AsyncWrite + Unpin>(
         limit: worker.alarms.alarm(),
         limited: false,
     };
+    if let Some(open) = &account.open {
+        open.lasts();
+    }
     poll_fn(|cx| relay.poll(worker, &mut ends, account, cx)).await;
 }
 
@@ -82,6 +85,11 @@ impl Relay {
         let Ends { near, far } = ends;
         if worker.draining.get() && !self.limited {
             self.close(CloseCode::GoingAway, "the gateway stops");
+        }
+        if !self.limited
+            && let Poll::Ready(fault) = account.poll_ended(cx)
+        {
+            self.close(CloseCode::Policy, farewell(&fault));
         }
         loop {
             let up = self.up.poll(near, far, cx);
