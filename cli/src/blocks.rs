@@ -1,6 +1,6 @@
 //! `turnpike block` and `turnpike unblock`: who may not call for now?
 //!
-//! A subscription has a state of its own. Anybody else is turned away by a DenyPolicy, whose name
+//! A subscription has a state of its own. Anybody else is turned away by a `DenyPolicy`, whose name
 //! says whom it is about, so that the same words that block also lift.
 
 use std::time::Duration;

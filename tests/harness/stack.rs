@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use serde_json::Value;
 use chassis::Host;
+use serde_json::Value;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 

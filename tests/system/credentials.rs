@@ -9,9 +9,7 @@ use harness::{Backend, Engines, Stack, eventually};
 use tonic::transport::Channel;
 use turnpike_proto::identity::v1::clients_client::ClientsClient;
 use turnpike_proto::identity::v1::users_client::UsersClient;
-use turnpike_proto::identity::v1::{
-    CreateUserRequest, RegisterClientRequest, SetPasswordRequest,
-};
+use turnpike_proto::identity::v1::{CreateUserRequest, RegisterClientRequest, SetPasswordRequest};
 
 /// An API that takes keys, passwords and tokens.
 fn api(backend: &str) -> String {
@@ -56,8 +54,11 @@ async fn becomes(stack: &Stack, path: &str, field: (&str, &str), expected: &str)
 async fn an_api_key_is_good_from_its_making_to_its_end() {
     let backend = Backend::start("orders").await;
     let stack = Stack::start(Engines::Embedded).await;
-    let published =
-        [api(&backend.url()), application("shop", &[]), subscription("shop", "orders", "Unlimited")];
+    let published = [
+        api(&backend.url()),
+        application("shop", &[]),
+        subscription("shop", "orders", "Unlimited"),
+    ];
     stack.apply(&published.concat()).await;
     let made = ["keys", "api-key", "--app", "shop", "--scope", "orders.read", "--expires", "30d"];
     let made = stack.turnpike(&made).await;

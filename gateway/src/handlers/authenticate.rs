@@ -4,6 +4,7 @@
 //! API's ways to show them that is shown whole is judged; when that is not good, no other way is tried.
 //! Where an operation asks for none, none is looked at, and all fields go on to the backend.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};

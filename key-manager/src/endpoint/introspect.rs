@@ -73,8 +73,9 @@ pub async fn introspect_for_gateway(
     Ok(found.map(|token| {
         let mut said = shown(&token);
         // With the family a gateway can end what it remembers before it asks again.
-        if let Some(family) = &token.family {
-            said["km"]["fam"] = json!(family);
+        if let (Some(map), Some(family)) = (said.as_object_mut(), &token.family) {
+            let ours = map.entry("km").or_insert_with(|| json!({}));
+            ours.as_object_mut().map(|ours| ours.insert("fam".to_owned(), json!(family)));
         }
         (token, said.to_string())
     }))
