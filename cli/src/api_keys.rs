@@ -7,8 +7,8 @@ use serde_json::json;
 use turnpike_proto::admin::v1::application_keys_client::ApplicationKeysClient;
 use turnpike_proto::admin::v1::{GenerateApiKeyRequest, RevokeApiKeyRequest};
 
-use crate::applications::KeyType;
 use crate::failure::Failure;
+use crate::key_type::KeyType;
 use crate::output::Report;
 use crate::{rpc, span};
 

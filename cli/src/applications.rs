@@ -1,13 +1,14 @@
 //! `turnpike keys …`: with which client does an application get its tokens?
 
 use chassis::config::Secret;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::json;
 use turnpike_proto::admin::v1::GenerateKeyRequest;
 use turnpike_proto::admin::v1::application_keys_client::ApplicationKeysClient;
 
 use crate::clients::{Client, Home};
 use crate::failure::Failure;
+use crate::key_type::KeyType;
 use crate::output::Report;
 use crate::{api_keys, rpc};
 
@@ -67,21 +68,6 @@ pub(crate) struct Which {
     /// Name of the key manager
     #[arg(long, value_name = "KEY-MANAGER", default_value = "resident")]
     pub(crate) key_manager: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KeyType {
-    Production,
-    Sandbox,
-}
-
-impl KeyType {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Production => "production",
-            Self::Sandbox => "sandbox",
-        }
-    }
 }
 
 pub(crate) async fn generate(

@@ -20,6 +20,7 @@ mod failure;
 mod gateways;
 mod https;
 mod import;
+mod key_type;
 mod output;
 mod people;
 mod providers;

@@ -45,7 +45,9 @@ async fn person(stack: &Stack, name: &str, password: &str, claims: &str) -> Stri
 /// Waits until a call is judged so.
 async fn becomes(stack: &Stack, path: &str, field: (&str, &str), expected: &str) {
     eventually(expected, Duration::from_secs(5), async || {
-        (verdict(stack, path, field).await == expected).then_some(())
+        let said = verdict(stack, path, field).await;
+        println!("{path}: {said}");
+        (said == expected).then_some(())
     })
     .await;
 }
@@ -113,7 +115,7 @@ async fn an_opaque_token_is_good_until_it_is_revoked() {
     let client = clients.register(asked).await.unwrap().into_inner();
     let published = [
         api(&backend.url()),
-        application("shop", &[&client.client_id]),
+        application("shop", &[&format!("resident/{}", client.client_id)]),
         subscription("shop", "orders", "Unlimited"),
     ];
     stack.apply(&published.concat()).await;

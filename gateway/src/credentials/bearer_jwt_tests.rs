@@ -175,11 +175,11 @@ fn a_token_that_is_used_stays_when_another_has_to_leave() {
 }
 
 #[test]
-fn a_token_that_is_bound_to_a_key_is_no_bearer_token() {
+fn a_token_that_is_bound_to_something_unknown_is_good_for_nobody() {
     let stand = Stand::new();
     let claims = json!({
         "iss": ISSUER, "sub": "ann", "client_id": "c", "jti": "j",
-        "iat": NOW - 10, "exp": NOW + 60, "aud": "any", "cnf": { "jkt": "thumbprint" },
+        "iat": NOW - 10, "exp": NOW + 60, "aud": "any", "cnf": { "kid": "k" },
     });
     let token = stand.key.sign("at+jwt", &claims).unwrap();
     assert_eq!(stand.judge(&token, NOW), "Bound");
