@@ -41,6 +41,10 @@ pub fn challenges(fault: &Fault, security: &SecurityPlan, metadata: &str) -> Vec
     if security.schemes.has(Scheme::ApiKey) {
         all.push("ApiKey realm=\"Turnpike\"".to_owned());
     }
+    // There is no scheme for certificates, and a 401 has a challenge (RFC 9110 §15.5.2).
+    if security.schemes.has(Scheme::MutualTls) {
+        all.push("MutualTLS realm=\"Turnpike\"".to_owned());
+    }
     all
 }
 
@@ -109,7 +113,7 @@ mod tests {
             &missing,
             &[token, basic, key],
         );
-        check(&[Scheme::MutualTls], false, &missing, &[]);
+        check(&[Scheme::MutualTls], false, &missing, &["MutualTLS realm=\"Turnpike\""]);
         check(&[Scheme::Oauth2], false, &Fault::NotSubscribed, &[]);
     }
 

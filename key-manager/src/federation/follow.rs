@@ -1,7 +1,6 @@
 //! How does the circle of providers follow what the control plane says?
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::{Backoff, Host};
 use tonic::transport::Channel;
@@ -10,9 +9,6 @@ use turnpike_proto::config::v1::ProviderSet;
 use super::circle::Federation;
 use super::disk::Disk;
 use crate::rpc::{ProviderSets, from_proto};
-
-/// A burst of news is written down once.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Puts in force what the last run knew, and follows the control plane until shutdown; without one,
 /// there are no providers.
@@ -77,7 +73,8 @@ async fn hear(
     }
 }
 
-/// Writes the keys down whenever they have changed.
+/// Writes the keys down as soon as they have changed: what gateways were told is known at the next start,
+/// however this one ends. What changes while it writes is written together.
 async fn keep(federation: Federation, disk: Arc<Disk>, host: Host) {
     let mut news = federation.news();
     let mut kept = disk.keys();
@@ -90,6 +87,5 @@ async fn keep(federation: Federation, disk: Arc<Disk>, host: Host) {
                 tracing::warn!(%error, "keys of providers are not on disk");
             }
         }
-        host.clock.sleep(PAUSE).await;
     }
 }
