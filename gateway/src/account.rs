@@ -13,11 +13,10 @@ use http::header::{HOST, ORIGIN, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Version};
-use plan::{ApiPlan, ApplicationPlan, ConsumerPlan, KeyType, OperationPlan, SubscriptionPlan};
+use plan::{ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
 
 use crate::body::{BodyError, Intake};
 use crate::certificate::ClientCertificate;
-use crate::credentials::Known;
 use crate::fault::{Class, Fault};
 use crate::handlers::Caller;
 use crate::hex::hex;
@@ -25,7 +24,6 @@ use crate::interim::Interim;
 use crate::open_calls::{OpenCall, Terms, pages};
 use crate::proxies::Proxies;
 use crate::received::Peer;
-use crate::rpc::passwords::Person;
 use crate::sender::Lane;
 use crate::servers::{Load, Room};
 use crate::usage::Call;
@@ -62,12 +60,6 @@ pub struct Account {
     pub caller: Option<Caller>,
     /// The call as one that may have to end; absent: nobody's right was looked at.
     pub open: Option<OpenCall>,
-    /// The token that was shown.
-    pub token: Option<Rc<Known>>,
-    /// The client, or the API key, of the application that calls.
-    pub consumer: Option<Arc<ConsumerPlan>>,
-    /// Who showed a password.
-    pub person: Option<Arc<Person>>,
     /// The application that called.
     pub application: Option<(Arc<ApplicationPlan>, KeyType)>,
     /// What it may call by.
@@ -154,9 +146,6 @@ impl Account {
             called: None,
             caller: None,
             open: None,
-            token: None,
-            consumer: None,
-            person: None,
             application: None,
             subscription: None,
             from_cache: false,
@@ -379,10 +368,7 @@ impl Account {
         let api = self.called.as_ref().map(|(api, _)| api.as_ref());
         let operation = self.called.as_ref().map(|(_, operation)| operation.as_ref());
         let application = self.application.as_ref().map(|(application, _)| application.as_ref());
-        let token = self.token.as_deref();
-        let consumer = self.consumer.as_ref().map(|consumer| &*consumer.consumer_key);
-        let subject = token.and_then(|token| token.claims().subject.as_deref());
-        let person = self.person.as_ref().map(|person| &*person.subject);
+        let caller = self.caller.as_ref();
         Call {
             at_us: self.opened_us(),
             request_id: self.name,
@@ -396,8 +382,8 @@ impl Account {
             host: self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
             application: application.map_or("", |application| &application.name),
             application_owner: application.map_or("", |application| &application.owner),
-            consumer_key: token.and_then(Known::consumer_key).or(consumer).unwrap_or_default(),
-            user: subject.or(person).unwrap_or_default(),
+            consumer_key: caller.and_then(Caller::client_id).unwrap_or_default(),
+            user: caller.map_or("", Caller::user),
             tier: self.subscription.as_ref().map_or("", |subscription| &subscription.tier),
             key_type: match self.application {
                 Some((_, KeyType::Production)) => "production",

@@ -6,7 +6,6 @@
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
@@ -15,6 +14,8 @@ use plan::{CallerRightsPlan, CallersPlan, Plan, SecurityPlan};
 use rustls::server::ParsedCertificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+
+use crate::digest::sha256;
 
 /// The fields of RFC 9440.
 pub const CLIENT_CERT: &str = "client-cert";
@@ -102,13 +103,7 @@ impl ClientCertificate {
 
     /// Its SHA-256 (`x5t#S256`, RFC 8705 section 3.1).
     pub fn thumbprint(&self) -> &[u8; 32] {
-        self.thumbprint.get_or_init(|| {
-            let mut sum = [0; 32];
-            // SHA-256 has as many bytes.
-            let digest = digest(&SHA256, &self.leaf);
-            sum.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-            sum
-        })
+        self.thumbprint.get_or_init(|| sha256([&*self.leaf]))
     }
 
     /// What it is good for at an API with this `security`; `None`: for nothing. The same connection

@@ -72,6 +72,7 @@ pub mod fault;
 pub mod body;
 pub mod certificate;
 pub mod date;
+pub mod digest;
 pub mod escape;
 pub mod hex;
 pub mod trace;

@@ -177,9 +177,6 @@ async fn serve(
             Box::pin(handlers::ask(*asks, &matched, received, whom, means)).await?
         }
     };
-    account.token = caller.token().cloned();
-    account.person = caller.person().cloned();
-    account.consumer = caller.consumer();
     account.caller = Some(caller.clone());
     let whence = Whence { client, headers: &received.headers };
     let permit = handlers::authorize(&generation.plan, matched, caller, whence)?;

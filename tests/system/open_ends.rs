@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use chassis::Host;
 use harness::Stack;
 use harness::resources::application;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -99,12 +98,6 @@ async fn open_socket(stack: &Stack, token: &str) -> TcpStream {
     open(stack, "/sockets/1.0.0/x", token, asks, "101").await
 }
 
-/// The client of the key manager that the command line is.
-fn key_manager(stack: &Stack) -> Channel {
-    let host = Host::development("admin", stack.folder()).expect("certificates");
-    chassis::rpc::channel(&host.tls, &stack.rpc("key-manager"), "key-manager").expect("a channel")
-}
-
 async fn revoke(key_manager: &Channel, token: &str) {
     let request = RevokeRequest { what: Some(What::Token(token.to_owned())) };
     let answer = RevocationsClient::new(key_manager.clone()).revoke(request).await;
@@ -131,7 +124,7 @@ async fn what_is_open_ends_when_its_token_is_revoked_or_its_subscription_blocked
         let token = stack.token("shop").await;
         sockets.push((open_socket(&stack, &token).await, token));
     }
-    let key_manager = key_manager(&stack);
+    let key_manager = stack.channel("admin", "key-manager");
     let mut took = Vec::new();
     for (socket, token) in &mut sockets {
         let start = Instant::now();

@@ -164,6 +164,12 @@ impl Meter {
         State { quota, rate }
     }
 
+    /// The meter for these limits that goes on counting: this one, where they are its own.
+    #[must_use]
+    pub fn under(self: &Arc<Self>, config: MeterConfig) -> Arc<Self> {
+        if self.config() == config { Arc::clone(self) } else { Arc::new(self.reconfigured(config)) }
+    }
+
     /// A meter with other limits that is as used as this one. Holds that are out stay with the
     /// old meter.
     #[must_use]

@@ -7,11 +7,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::revoked::Revocations;
+use crate::digest::sha256;
 use crate::rpc::passwords::Person;
 
 /// People that one worker remembers.
@@ -68,10 +68,7 @@ impl People {
         if !fits || both.chars().any(char::is_control) {
             return None;
         }
-        let mut context = Context::new(&SHA256);
-        context.update(&self.salt);
-        context.update(both.as_bytes());
-        let digest = context.finish().as_ref().try_into().ok()?;
+        let digest = sha256([&self.salt, both.as_bytes()]);
         Some(Password { name: name.to_owned(), password: password.to_owned(), digest })
     }
 

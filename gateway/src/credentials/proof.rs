@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Uri};
 use jose::Algorithm;
 use serde_json::{Map, Value};
 
+use crate::digest::sha256;
 use crate::fault::ProofRefused;
 use crate::received::Received;
 
@@ -75,7 +75,7 @@ impl Proofs {
         if made > now_unix.saturating_add(SKEW) || until < now_unix {
             return Err(ProofRefused::Time);
         }
-        let hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()));
+        let hash = URL_SAFE_NO_PAD.encode(sha256([token.as_bytes()]));
         if text(claims, "ath")? != hash {
             return Err(ProofRefused::Token);
         }
@@ -141,9 +141,9 @@ fn is_here(htu: &str, scheme: &str, authority: &str, received: &Received) -> boo
 
 /// Names the use of a proof.
 fn name(thumbprint: &str, jti: &str) -> [u8; 16] {
-    let digest = digest(&SHA256, [thumbprint, " ", jti].concat().as_bytes());
+    let digest = sha256([thumbprint.as_bytes(), b" ", jti.as_bytes()]);
     let mut name = [0; 16];
-    name.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    name.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
     name
 }
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn claims() -> Value {
-        let hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, TOKEN.as_bytes()));
+        let hash = URL_SAFE_NO_PAD.encode(sha256([TOKEN.as_bytes()]));
         json!({
             "jti": "1", "htm": "GET", "htu": "https://api.example/orders/1",
             "iat": NOW, "ath": hash

@@ -92,8 +92,7 @@ mod tests {
     #[track_caller]
     fn check(schemes: &[Scheme], bound: bool, fault: &Fault, expected: &[&str]) {
         let mut security = SecurityPlan::clone(&SecurityPlan::usual());
-        let sets = schemes.iter().map(|scheme| SchemeSet::of(*scheme));
-        security.schemes = sets.fold(SchemeSet::NONE, SchemeSet::with);
+        security.schemes = schemes.iter().map(|scheme| SchemeSet::of(*scheme)).collect();
         security.sender_constrained = bound;
         let said = challenges(fault, &Arc::new(security), "M");
         assert_eq!(said, expected);

@@ -7,7 +7,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use plan::{ApiKeyPlan, CallerRightsPlan, SchemeSet};
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
@@ -16,6 +15,7 @@ use crate::certificate::ClientCertificate;
 use crate::credentials::{
     self, Grounds, Known, Password, People, Proofs, Question, Shown, Token, Verified,
 };
+use crate::digest::sha256;
 use crate::fault::{CredentialRefused, Fault, TokenRefused};
 use crate::proxies::Proxies;
 use crate::received::Received;
@@ -109,12 +109,7 @@ pub async fn ask(
 ) -> Result<Caller, Fault> {
     let Asks { mut caller, token, password } = asks;
     if let Some((token, question)) = token {
-        let name = Arc::clone(&question.key_manager().name);
-        let word = issuers.ask(name, token.text.to_owned(), question.cache_seconds()).await;
-        let word = word.map_err(|error| Fault::KeyManagerAway(Box::new(error)))?;
-        let Grounds { generation, revocations, tokens, now_unix, .. } = means.grounds;
-        let known = question.settle(token.text, &word, generation, revocations, tokens, now_unix);
-        let known = known.map_err(refused)?;
+        let known = settled((token.text, question), issuers, means.grounds).await?;
         prove(matched, received, token, &known, means)?;
         caller.token = Some(known);
     }
@@ -144,6 +139,20 @@ pub async fn ask(
     Ok(caller)
 }
 
+/// The token, as its issuer says that it is.
+pub(super) async fn settled(
+    (token, question): (&str, Question),
+    issuers: &introspection::Handle,
+    grounds: Grounds<'_>,
+) -> Result<Rc<Known>, Fault> {
+    let name = Arc::clone(&question.key_manager().name);
+    let word = issuers.ask(name, token.to_owned(), question.cache_seconds()).await;
+    let word = word.map_err(|error| Fault::KeyManagerAway(Box::new(error)))?;
+    let Grounds { generation, revocations, tokens, now_unix, .. } = grounds;
+    let known = question.settle(token, &word, generation, revocations, tokens, now_unix);
+    known.map_err(refused)
+}
+
 /// The kinds of credential that a request shows.
 fn schemes(shown: &Shown<'_>, certificate: bool) -> SchemeSet {
     let all = [
@@ -152,8 +161,7 @@ fn schemes(shown: &Shown<'_>, certificate: bool) -> SchemeSet {
         (shown.api_key.is_some(), Scheme::ApiKey),
         (certificate, Scheme::MutualTls),
     ];
-    let here = all.into_iter().filter(|(here, _)| *here);
-    here.fold(SchemeSet::NONE, |all, (_, scheme)| all.with(SchemeSet::of(scheme)))
+    SchemeSet::of_those(all)
 }
 
 /// What the caller's certificate is good for here. One that is not good counts as none: browsers and
@@ -178,8 +186,7 @@ fn missing(matched: &Matched<'_>, received: &Received, certificate: bool) -> Fau
 
 fn api_key(key: &str, grounds: Grounds<'_>) -> Result<Arc<ApiKeyPlan>, Fault> {
     let refused = |why| Fault::InvalidCredential(why);
-    let sum: Result<[u8; 32], _> = digest(&SHA256, key.as_bytes()).as_ref().try_into();
-    let known = sum.ok().and_then(|sum| grounds.generation.plan.api_key(&sum));
+    let known = grounds.generation.plan.api_key(&sha256([key.as_bytes()]));
     let known = known.ok_or(refused(CredentialRefused::ApiKey))?;
     if known.ends_at <= grounds.now_unix {
         return Err(refused(CredentialRefused::ApiKeyExpired));

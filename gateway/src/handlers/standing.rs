@@ -4,12 +4,11 @@
 //! out or was revoked, and, in another generation, whether anybody still stands behind it.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use plan::SchemeSet;
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
-use super::authenticate::{certificate, refused, trusts};
+use super::authenticate::{certificate, refused, settled, trusts};
 use super::caller::Caller;
 use crate::certificate::ClientCertificate;
 use crate::credentials::{self, Grounds, Known, Question, Verified};
@@ -35,12 +34,7 @@ pub async fn ask_again(
     issuers: &introspection::Handle,
     grounds: Grounds<'_>,
 ) -> Result<(), Fault> {
-    let name = Arc::clone(&question.key_manager().name);
-    let word = issuers.ask(name, token.to_owned(), question.cache_seconds()).await;
-    let word = word.map_err(|error| Fault::KeyManagerAway(Box::new(error)))?;
-    let Grounds { generation, revocations, tokens, now_unix, .. } = grounds;
-    let known = question.settle(token, &word, generation, revocations, tokens, now_unix);
-    known.map(drop).map_err(refused)
+    settled((token, question), issuers, grounds).await.map(drop)
 }
 
 impl Caller {
@@ -109,8 +103,7 @@ impl Caller {
             (self.api_key.is_some(), Scheme::ApiKey),
             (self.certificate.is_some(), Scheme::MutualTls),
         ];
-        let here = all.into_iter().filter(|(here, _)| *here);
-        here.fold(SchemeSet::NONE, |all, (_, scheme)| all.with(SchemeSet::of(scheme)))
+        SchemeSet::of_those(all)
     }
 }
 

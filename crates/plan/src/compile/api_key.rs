@@ -8,14 +8,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use turnpike_proto::config::v1::ApiKey;
 
 use super::head::has_control;
-use super::operation::is_scope;
+use super::operation::check_scopes;
 use super::restriction::{RestrictionPlan, compile_restriction};
 use super::subscriber::{ConsumerPlan, KeyType, compile_key_type};
 use crate::problem::{At, Problems, shown};
 use crate::resource::is_name;
 
 const MAX_KEYS: usize = 1_000;
-const MAX_SCOPES: usize = 100;
 const MAX_LABEL_BYTES: usize = 100;
 
 /// An API key, ready to be recognised.
@@ -84,16 +83,7 @@ fn compile(key: &ApiKey, at: &At<'_>, problems: &mut Problems) -> Option<ApiKeyF
         problems.add(&at.name("sha256"), reason, "let `turnpike keys api-key` make a key");
     }
     let key_type = compile_key_type(key.r#type, &at.name("type"), problems);
-    let list = at.name("scopes");
-    if key.scopes.len() > MAX_SCOPES {
-        problems.add(&list, format!("there are {}, at most {MAX_SCOPES}", key.scopes.len()), "");
-    }
-    for (index, scope) in key.scopes.iter().enumerate() {
-        if !is_scope(scope) {
-            let reason = format!("`{}` is no scope (RFC 6749 section 3.3)", shown(scope));
-            problems.add(&list.index(index), reason, "");
-        }
-    }
+    check_scopes(&key.scopes, &at.name("scopes"), problems);
     if key.label.len() > MAX_LABEL_BYTES || has_control(&key.label) {
         let reason = format!("a label is one line of at most {MAX_LABEL_BYTES} bytes");
         problems.add(&at.name("label"), reason, "");

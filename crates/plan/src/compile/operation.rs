@@ -141,16 +141,7 @@ fn compile(
         Auth::Any
     });
     let scopes = at.name("scopes");
-    if operation.scopes.len() > MAX_SCOPES {
-        let reason = format!("there are {}, at most {MAX_SCOPES}", operation.scopes.len());
-        problems.add(&scopes, reason, "");
-    }
-    for (index, scope) in operation.scopes.iter().enumerate() {
-        if !is_scope(scope) {
-            let reason = format!("`{}` is no scope (RFC 6749 section 3.3)", shown(scope));
-            problems.add(&scopes.index(index), reason, "leave out spaces, quotes and backslashes");
-        }
-    }
+    check_scopes(&operation.scopes, &scopes, problems);
     if auth == Auth::None && !operation.scopes.is_empty() {
         problems.add(&scopes, "an open operation asks for no scopes", "leave them out");
     }
@@ -194,6 +185,17 @@ fn check_method(method: &str, at: &At<'_>, problems: &mut Problems) {
         format!("`{}` is no method", shown(method))
     };
     problems.add(at, reason, suggestion);
+}
+
+/// Whether these are scopes, and not too many.
+pub(crate) fn check_scopes(scopes: &[String], at: &At<'_>, problems: &mut Problems) {
+    if scopes.len() > MAX_SCOPES {
+        problems.add(at, format!("there are {}, at most {MAX_SCOPES}", scopes.len()), "");
+    }
+    for (index, scope) in scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
+        let reason = format!("`{}` is no scope (RFC 6749 section 3.3)", shown(scope));
+        problems.add(&at.index(index), reason, "leave out spaces, quotes and backslashes");
+    }
 }
 
 /// RFC 6749 §3.3, `scope-token`.

@@ -214,11 +214,7 @@ impl Plan {
 }
 
 fn carried_over(old: Option<&Arc<Meter>>, limits: MeterConfig) -> Arc<Meter> {
-    match old {
-        Some(old) if old.config() == limits => Arc::clone(old),
-        Some(old) => Arc::new(old.reconfigured(limits)),
-        None => Arc::new(Meter::new(limits)),
-    }
+    old.map_or_else(|| Arc::new(Meter::new(limits)), |old| old.under(limits))
 }
 
 type Nested<V> = Map<Arc<str>, Map<Arc<str>, V>>;

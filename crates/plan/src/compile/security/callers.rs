@@ -16,7 +16,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::compile::certificate::{CertificateForm, ClientAuthority, spki_digest};
 use crate::compile::host::{HostPattern, parse_host};
 use crate::compile::named::Named;
-use crate::compile::operation::is_scope;
+use crate::compile::operation::check_scopes;
 use crate::compile::subscriber::{KeyType, compile_key_type};
 use crate::compile::tier::USUAL_PRIORITY;
 use crate::objects::or_default;
@@ -25,7 +25,6 @@ use crate::problem::{At, Problems, shown};
 const MAX_CERTIFICATES: usize = 1_000;
 const MAX_AUTHORITIES: usize = 64;
 const MAX_NAMES: usize = 64;
-const MAX_SCOPES: usize = 100;
 
 /// Whose certificates are good for an interface.
 #[derive(Clone, Debug, Default)]
@@ -109,11 +108,7 @@ impl CallersPlan {
         for rights in known.chain(self.authorities.iter_mut().map(|rule| &mut rule.rights)) {
             let before = old.all().find(|old| old.place == rights.place);
             if let (Some(before), Some(rights)) = (before, Arc::get_mut(rights)) {
-                rights.meter = if before.meter.config() == rights.meter.config() {
-                    Arc::clone(&before.meter)
-                } else {
-                    Arc::new(before.meter.reconfigured(rights.meter.config()))
-                };
+                rights.meter = before.meter.under(rights.meter.config());
             }
         }
     }
@@ -274,16 +269,7 @@ fn compile_rights(
 ) -> Arc<CallerRightsPlan> {
     let rights = rights.cloned().unwrap_or_default();
     let key_type = compile_key_type(rights.r#type, &at.name("type"), problems);
-    let list = at.name("scopes");
-    if rights.scopes.len() > MAX_SCOPES {
-        problems.add(&list, format!("there are {}, at most {MAX_SCOPES}", rights.scopes.len()), "");
-    }
-    for (index, scope) in rights.scopes.iter().enumerate() {
-        if !is_scope(scope) {
-            let reason = format!("`{}` is no scope (RFC 6749 section 3.3)", shown(scope));
-            problems.add(&list.index(index), reason, "");
-        }
-    }
+    check_scopes(&rights.scopes, &at.name("scopes"), problems);
     let tier = or_default(&rights.tier, "Unlimited");
     let found = named.tier(tier, Level::Subscription, &at.name("tier"), problems);
     let (meter, priority) = found

@@ -95,7 +95,7 @@ pub(crate) fn compile_security(
         return SecurityPlan::usual();
     };
     let alternatives = compile_alternatives(security, at, problems);
-    let schemes = alternatives.iter().fold(SchemeSet::NONE, |all, set| all.with(*set));
+    let schemes: SchemeSet = alternatives.iter().copied().collect();
     let header = match security.header.as_str() {
         "" => AUTHORIZATION,
         name => field(name, &at.name("header"), problems).unwrap_or(AUTHORIZATION),
@@ -167,8 +167,8 @@ fn compile_alternatives(
                 problems.add(&here, reason, suggestion);
                 Vec::new()
             });
-            let named = sets.iter().fold(SchemeSet::NONE, |all, set| all.with(*set));
-            if !schemes.is_empty() && each.fold(SchemeSet::NONE, SchemeSet::with) != named {
+            let named: SchemeSet = sets.iter().copied().collect();
+            if !schemes.is_empty() && each.collect::<SchemeSet>() != named {
                 let suggestion = "leave `schemes` out, or name the same ones";
                 problems.add(&here, "it does not name the same schemes as `schemes`", suggestion);
             }
@@ -182,7 +182,7 @@ fn compile_alternatives(
         _ if open => Vec::new(),
         _ if schemes.is_empty() => vec![SchemeSet::of(Scheme::Oauth2)],
         Required::Any => each.collect(),
-        Required::All => vec![each.fold(SchemeSet::NONE, SchemeSet::with)],
+        Required::All => vec![each.collect()],
     }
 }
 

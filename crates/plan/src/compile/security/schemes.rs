@@ -25,6 +25,11 @@ impl SchemeSet {
         Self(1 << (scheme as u8))
     }
 
+    /// Those that are so.
+    pub fn of_those(all: impl IntoIterator<Item = (bool, Scheme)>) -> Self {
+        all.into_iter().filter(|(so, _)| *so).map(|(_, scheme)| Self::of(scheme)).collect()
+    }
+
     /// Those of both.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
@@ -44,6 +49,13 @@ impl SchemeSet {
     /// Whether there is none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+}
+
+/// Those of all of them.
+impl FromIterator<SchemeSet> for SchemeSet {
+    fn from_iter<I: IntoIterator<Item = Self>>(sets: I) -> Self {
+        sets.into_iter().fold(Self::NONE, Self::with)
     }
 }
 
