@@ -12,7 +12,7 @@ use super::follower::Follower;
 use super::reader::{Cursor, ReadError, Reader, SIGN_OF_LIFE};
 use super::view::View;
 use crate::domain::{ClientId, Ended, Entry, FORGET_MARGIN_SECONDS, LiveToken, Profile, Roles};
-use crate::store::{Noted, Store, StoreError};
+use crate::store::{Ledger, Noted, Store, StoreError};
 
 #[derive(Clone, Debug)]
 pub struct RevocationLog {
@@ -56,10 +56,10 @@ impl RevocationLog {
 
     /// Ends every token of a client until now. `None`: there is no such client.
     pub async fn end_client(&self, id: &ClientId) -> Result<Option<u64>, StoreError> {
-        if self.store.client(id).await?.is_none() {
-            return Ok(None);
-        }
-        let entry = self.all_until_now(|now| Ended::Client(id.clone(), now)).await?;
+        let Some(client) = self.store.client(id).await? else { return Ok(None) };
+        let ended_until = client.client.ended_until;
+        let entry = self.all_of_client(ended_until, |until| Ended::Client(id.clone(), until));
+        let entry = entry.await?;
         self.append(entry).await
     }
 
@@ -96,7 +96,7 @@ impl RevocationLog {
         if !disabled {
             return self.store.disable_user(id, None).await;
         }
-        let entry = self.all_until_now(|now| Ended::Subject(id.to_owned(), now)).await?;
+        let entry = self.all_of_person(id).await?;
         let changed = self.store.disable_user(id, Some(&entry)).await?;
         self.follower.nudge();
         Ok(changed)
@@ -134,7 +134,7 @@ impl RevocationLog {
         if !ends {
             return Ok(None);
         }
-        self.all_until_now(|now| Ended::Subject(id.to_owned(), now)).await.map(Some)
+        self.all_of_person(id).await.map(Some)
     }
 
     /// Replaces a password; every token of the person ends, and every session but `keep`. `false`:
@@ -145,7 +145,7 @@ impl RevocationLog {
         password: &str,
         keep: &str,
     ) -> Result<bool, StoreError> {
-        let entry = self.all_until_now(|now| Ended::Subject(id.to_owned(), now)).await?;
+        let entry = self.all_of_person(id).await?;
         let changed = self.store.change_password(id, password, &entry, keep).await?;
         self.follower.nudge();
         Ok(changed)
@@ -155,13 +155,17 @@ impl RevocationLog {
     /// `None`: there is neither.
     pub async fn end_subject(&self, subject: &str) -> Result<Option<u64>, StoreError> {
         let client = match ClientId::parse(subject) {
-            Ok(id) => self.store.client(&id).await?.is_some(),
-            Err(_) => false,
+            Ok(id) => self.store.client(&id).await?,
+            Err(_) => None,
         };
-        if !client && self.store.user(subject).await?.is_none() {
-            return Ok(None);
-        }
-        let entry = self.all_until_now(|now| Ended::Subject(subject.to_owned(), now)).await?;
+        let entry = match client {
+            Some(known) => {
+                let what = |until| Ended::Subject(subject.to_owned(), until);
+                self.all_of_client(known.client.ended_until, what).await?
+            }
+            None if self.store.user(subject).await?.is_none() => return Ok(None),
+            None => self.all_of_person(subject).await?,
+        };
         self.append(entry).await
     }
 
@@ -226,17 +230,50 @@ impl RevocationLog {
         self.store.forget(now).await
     }
 
+    /// The end of everything of a client of which everything had ended `before` already.
+    async fn all_of_client(
+        &self,
+        before: i64,
+        what: impl Fn(i64) -> Ended,
+    ) -> Result<Entry, StoreError> {
+        let ledger = self.store.ledger().await?;
+        let until = self.after([before, ledger.person_ended_until]);
+        Ok(self.all(&ledger, until, what(until)))
+    }
+
+    /// The end of everything of a person.
+    async fn all_of_person(&self, id: &str) -> Result<Entry, StoreError> {
+        let known = self.store.user(id).await?;
+        let before = known.map_or(0, |known| known.user.ended_until);
+        let ledger = self.store.ledger().await?;
+        let until = self.after([before, ledger.client_ended_until]);
+        Ok(self.all(&ledger, until, Ended::Subject(id.to_owned(), until)))
+    }
+
+    /// Now, and later where something had ended in this second `before` already: what was issued since
+    /// then is dated ahead, and is meant as well.
+    fn after(&self, before: [i64; 2]) -> i64 {
+        let now = self.clock.unix_seconds();
+        let last = before.into_iter().filter(|before| *before >= now).max();
+        last.map_or(now, |last| last.saturating_add(1))
+    }
+
     async fn all_until_now(&self, what: impl Fn(i64) -> Ended) -> Result<Entry, StoreError> {
         let now = self.clock.unix_seconds();
         // Read now, not as last seen: another process may just have allowed longer lives.
-        let longest = self.store.ledger().await?.longest_seconds;
+        let ledger = self.store.ledger().await?;
+        Ok(self.all(&ledger, now, what(now)))
+    }
+
+    /// A line about what was issued until then.
+    fn all(&self, ledger: &Ledger, until: i64, what: Ended) -> Entry {
         // A token may be dated one second ahead, see `issue::access_token`.
-        let last_end = now.saturating_add(longest).saturating_add(1);
-        Ok(Entry {
+        let last_end = until.saturating_add(ledger.longest_seconds).saturating_add(1);
+        Entry {
             issuer: self.issuer.clone(),
-            what: what(now),
+            what,
             forget_after: last_end.saturating_add(FORGET_MARGIN_SECONDS),
-        })
+        }
     }
 
     async fn append(&self, entry: Entry) -> Result<Option<u64>, StoreError> {

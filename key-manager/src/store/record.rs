@@ -170,6 +170,10 @@ pub struct Ledger {
     pub gateway_key_version: u64,
     /// The longest life that an access token was ever allowed by a process on this store.
     pub longest_seconds: i64,
+    /// Until when, in Unix seconds, everything of any one client ended last. 0: none ever did.
+    pub client_ended_until: i64,
+    /// The same of a person.
+    pub person_ended_until: i64,
 }
 
 /// What happened, before it has its place in the audit log. Nothing here is a secret.

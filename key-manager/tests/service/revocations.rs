@@ -232,6 +232,27 @@ async fn every_token_of_a_client_ends_and_the_next_one_is_good() {
 }
 
 #[tokio::test]
+async fn who_is_ended_twice_in_a_second_loses_what_was_issued_in_between() {
+    each(async |scratch| {
+        let stand = Stand::on(&scratch).await;
+        let ann = stand.client(&[]).await;
+        let (log, id) = (&stand.authority.log, &ann.client.id);
+        log.end_client(id).await.expect("ended");
+        let first = stand.token(&ann).await;
+        log.end_client(id).await.expect("ended");
+        let second = stand.token(&ann).await;
+        log.end_subject(id.as_str()).await.expect("ended");
+        let last = stand.token(&ann).await;
+        // Of another second than all of them.
+        stand.pass(10);
+        assert!(!stand.active(&ann, &first).await);
+        assert!(!stand.active(&ann, &second).await);
+        assert!(stand.active(&ann, &last).await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_line_is_forgotten_when_no_token_that_it_names_can_be_alive() {
     each(async |scratch| {
         let stand = Stand::on(&scratch).await;

@@ -54,6 +54,30 @@ async fn a_password_gives_tokens_like_a_login() {
 }
 
 #[tokio::test]
+async fn what_is_issued_between_two_ends_in_a_second_ends_with_the_second_one() {
+    each(async |scratch| {
+        let stand = stand(&scratch).await;
+        let (ann, client) = (stand.person().await, stand.register(old()).await);
+        let log = &stand.authority.log;
+        let token = async || ask(&stand, &client, "ann", PASSWORD).await;
+        log.end_client(&client.client.id).await.expect("ended");
+        let first = token().await;
+        log.end_subject(&ann.id).await.expect("ended");
+        let second = token().await;
+        log.end_client(&client.client.id).await.expect("ended");
+        let last = token().await;
+        // Nobody else is dated ahead for it.
+        let other = stand.client(&[]).await;
+        assert_eq!(part(&stand.token(&other).await, 1)["iat"], BEGIN);
+        stand.pass(10);
+        assert!(!stand.active(&client, &first).await, "by the end of the person");
+        assert!(!stand.active(&client, &second).await, "by the second end of the client");
+        assert!(stand.active(&client, &last).await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn guesses_count_as_at_a_login_and_nobody_learns_who_is_here() {
     let scratch = Scratch::sqlite();
     let stand = stand(&scratch).await;

@@ -11,7 +11,7 @@ pub(super) async fn read(database: &Database) -> Result<Ledger, StoreError> {
         .read(|| async {
             let row = sqlx::query(
                 "SELECT epoch, head, key_version, longest_seconds, client_version,
-                        gateway_key_version
+                        gateway_key_version, client_ended_until, person_ended_until
                  FROM ledger WHERE ledger_id = 1",
             )
             .fetch_one(database.reader())
@@ -29,6 +29,8 @@ fn ledger(row: &AnyRow) -> Result<Ledger, StoreError> {
         longest_seconds: row.try_get(3)?,
         client_version: unsigned(row.try_get(4)?),
         gateway_key_version: unsigned(row.try_get(5)?),
+        client_ended_until: row.try_get(6)?,
+        person_ended_until: row.try_get(7)?,
     })
 }
 
@@ -53,6 +55,33 @@ pub(super) async fn change_client(change: &mut Change) -> Result<(), sqlx::Error
     sqlx::query("UPDATE ledger SET client_version = client_version + 1 WHERE ledger_id = 1")
         .execute(&mut **change)
         .await?;
+    Ok(())
+}
+
+/// Says that everything of a client has ended until then.
+pub(super) async fn end_client(change: &mut Change, until: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE ledger
+         SET client_version = client_version + 1,
+             client_ended_until = CASE WHEN client_ended_until < $1 THEN $1
+                                       ELSE client_ended_until END
+         WHERE ledger_id = 1",
+    )
+    .bind(until)
+    .execute(&mut **change)
+    .await?;
+    Ok(())
+}
+
+/// Says that everything of a person has ended until then.
+pub(super) async fn end_person(change: &mut Change, until: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE ledger SET person_ended_until = $1
+         WHERE ledger_id = 1 AND person_ended_until < $1",
+    )
+    .bind(until)
+    .execute(&mut **change)
+    .await?;
     Ok(())
 }
 

@@ -120,6 +120,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "gateway_keys",
         text: include_str!("../../../migrations/0020_gateway_keys.sql"),
     },
+    Migration {
+        version: 21,
+        name: "last_ends",
+        text: include_str!("../../../migrations/0021_last_ends.sql"),
+    },
 ];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -136,7 +136,7 @@ async fn note_end(change: &mut Change, client_id: &str, until: i64) -> Result<()
             .bind(client_id)
             .execute(&mut **change)
             .await?;
-    if noted.rows_affected() > 0 { ledger::change_client(change).await } else { Ok(()) }
+    if noted.rows_affected() > 0 { ledger::end_client(change, until).await } else { Ok(()) }
 }
 
 pub(super) async fn range(

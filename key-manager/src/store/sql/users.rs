@@ -7,7 +7,7 @@ use sqlx::{Any, Row as _};
 use super::database::{Change, Database};
 use super::failure::is_new;
 use super::families::{self, Of};
-use super::revocations;
+use super::{ledger, revocations};
 use crate::domain::{Ended, Entry, Profile, Roles, User, UserName};
 use crate::store::{Joined, StoreError, StoredUser};
 
@@ -332,12 +332,13 @@ pub(super) async fn note_end(change: &mut Change, id: &str, until: i64) -> Resul
 }
 
 async fn note_until(change: &mut Change, id: &str, until: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE person SET ended_until = $1 WHERE user_id = $2 AND ended_until < $1")
-        .bind(until)
-        .bind(id)
-        .execute(&mut **change)
-        .await?;
-    Ok(())
+    let noted =
+        sqlx::query("UPDATE person SET ended_until = $1 WHERE user_id = $2 AND ended_until < $1")
+            .bind(until)
+            .bind(id)
+            .execute(&mut **change)
+            .await?;
+    if noted.rows_affected() > 0 { ledger::end_person(change, until).await } else { Ok(()) }
 }
 
 async fn end_sessions(change: &mut Change, id: &str) -> Result<(), sqlx::Error> {
