@@ -20,6 +20,9 @@ use crate::rpc::passwords::Person;
 type Map<V> =
     imbl::GenericHashMap<Arc<str>, V, ahash::RandomState, imbl::shared_ptr::DefaultSharedPtr>;
 
+/// How much later than the beginning of a call its caller may be looked at.
+const MOST_AHEAD_SECONDS: i64 = 60;
+
 /// The revocations in force, one for all workers.
 #[derive(Debug, Default)]
 pub struct Revocations {
@@ -65,20 +68,33 @@ impl Revocations {
         self.change(|view| revocations.iter().for_each(|one| view.add(one)));
     }
 
-    /// Forgets everything: the log has started anew and will be told from its start.
-    pub fn reset(&self) {
-        self.fresh_us.store(0, Ordering::Relaxed);
-        self.change(|view| *view = View::default());
+    /// Puts another log in the place of the one that was applied, at once: whoever looks sees one of
+    /// them whole.
+    pub fn replace(&self, revocations: &[Revocation]) {
+        self.change(|view| {
+            *view = View::default();
+            for one in revocations {
+                view.add(one);
+            }
+        });
     }
 
     /// Says that everything revoked until `unix_us` has been applied.
     pub fn fresh_until(&self, unix_us: i64) {
-        self.fresh_us.fetch_max(unix_us, Ordering::Relaxed);
+        // Also back: what a clock said that was ahead for a while is not good for later.
+        self.fresh_us.store(unix_us, Ordering::Relaxed);
     }
 
     /// Until when the view is complete, microseconds since the Unix epoch; 0: never was.
     pub fn as_of(&self) -> i64 {
         self.fresh_us.load(Ordering::Relaxed)
+    }
+
+    /// Whether it may lack what was revoked more than `seconds` before `now_unix`.
+    pub fn is_older_than(&self, seconds: i64, now_unix: i64) -> bool {
+        let as_of = self.as_of().div_euclid(1_000_000);
+        // By a clock that was turned back nobody can say how old it is.
+        !(-MOST_AHEAD_SECONDS..=seconds).contains(&now_unix.saturating_sub(as_of))
     }
 
     /// Drops what names only tokens that are past their end by now.
@@ -208,8 +224,8 @@ mod tests {
         revocations.prune(pruned_at);
         assert_eq!(revocations.is_revoked(ISSUER, &claims(token)), revoked);
         assert!(!revocations.is_revoked("https://other.example", &claims(token)));
-        revocations.reset();
-        assert!(!revocations.is_revoked(ISSUER, &claims(token)), "after a reset");
+        revocations.replace(&[]);
+        assert!(!revocations.is_revoked(ISSUER, &claims(token)), "of another log");
     }
 
     fn entry(text: &str) -> Revocation {
@@ -282,6 +298,19 @@ mod tests {
     #[test]
     fn a_token_without_issue_time_falls_under_every_mark() {
         check("client:c<=10", 0, "a c ann", true);
+    }
+
+    #[test]
+    fn its_age_is_counted_from_the_last_word_and_not_known_by_a_clock_that_went_back() {
+        let revocations = Revocations::new();
+        assert!(revocations.is_older_than(86_400, 1_000_000), "nothing was ever heard");
+        revocations.fresh_until(1_000_999_999);
+        for (now, old) in [(1_000, false), (1_005, false), (1_006, true), (940, false), (939, true)]
+        {
+            assert_eq!(revocations.is_older_than(5, now), old, "at {now}");
+        }
+        revocations.fresh_until(900_000_000);
+        assert!(revocations.is_older_than(5, 1_000), "a clock that was ahead is not believed");
     }
 
     #[test]

@@ -132,8 +132,8 @@ pub enum Fault {
     /// Nothing signs what the backend is to be told of the caller.
     #[error("The gateway cannot tell the back end who calls")]
     NoBackendJwt(#[source] Cause),
-    /// A token request, or a token that somebody has to be asked about, while the key manager or the
-    /// provider behind it cannot be reached.
+    /// A token request, or a credential that somebody has to be asked about, while the key manager or
+    /// the provider behind it cannot be reached.
     #[error("The key manager cannot be reached")]
     KeyManagerAway(#[source] Cause),
 }
@@ -174,6 +174,12 @@ pub enum TokenRefused {
     /// Its key manager is not in use.
     #[error("the key manager of the token is not in use")]
     Disabled,
+    /// It may have been revoked: nothing was heard of revocations for longer than the API allows.
+    #[error("whether the credential was revoked is not known")]
+    NotHeard,
+    /// Its issuer was asked, and what it says cannot be read.
+    #[error("what the issuer says cannot be read")]
+    Unintelligible,
     /// Its issuer was asked, and says that it is not good.
     #[error("the issuer says that the token is not good")]
     Inactive,

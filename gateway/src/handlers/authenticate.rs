@@ -11,6 +11,7 @@ use plan::{ApiKeyPlan, CallerRightsPlan, SchemeSet};
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
 use super::caller::Caller;
+use super::heard::check_heard;
 use crate::certificate::ClientCertificate;
 use crate::credentials::{
     self, Grounds, Known, Password, People, Proofs, Question, Shown, Token, Verified,
@@ -94,6 +95,7 @@ pub fn authenticate<'r>(
         }
     }
     if asks.token.is_none() && asks.password.is_none() {
+        check_heard(security, &asks.caller, means.grounds)?;
         return Ok(Seen::Caller(asks.caller));
     }
     Ok(Seen::Asks(Box::new(asks)))
@@ -136,6 +138,7 @@ pub async fn ask(
         };
         caller.person = Some(person);
     }
+    check_heard(&matched.api().security, &caller, means.grounds)?;
     Ok(caller)
 }
 
@@ -254,10 +257,12 @@ fn prove(
     Ok(())
 }
 
-/// Nobody can say of a token that it is bad where the keys to judge it are missing.
+/// Nobody can say of a token that it is bad where the keys to judge it are missing, or its issuer's word.
 pub(super) fn refused(refused: TokenRefused) -> Fault {
     match refused {
-        TokenRefused::NoKeys => Fault::KeyManagerAway(Box::new(refused)),
+        TokenRefused::NoKeys | TokenRefused::NotHeard | TokenRefused::Unintelligible => {
+            Fault::KeyManagerAway(Box::new(refused))
+        }
         refused => Fault::InvalidToken(refused),
     }
 }

@@ -7,6 +7,7 @@ mod choose;
 mod cors;
 mod deny;
 mod draw;
+mod heard;
 mod metadata;
 mod mirror;
 mod standing;

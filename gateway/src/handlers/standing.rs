@@ -5,11 +5,12 @@
 
 use std::rc::Rc;
 
-use plan::SchemeSet;
+use plan::{SchemeSet, SecurityPlan};
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
 use super::authenticate::{certificate, refused, settled, trusts};
 use super::caller::Caller;
+use super::heard::check_heard;
 use crate::certificate::ClientCertificate;
 use crate::credentials::{self, Grounds, Known, Question, Verified};
 use crate::fault::{CredentialRefused, Fault, TokenRefused};
@@ -64,14 +65,15 @@ impl Caller {
             person: self.person.clone(),
             certificate: certificate.transpose()?,
         };
-        caller.stands(grounds)?;
+        caller.stands(&matched.api().security, grounds)?;
         let has = caller.schemes();
         let enough = matched.api().security.alternatives.iter().any(|way| has.has_all(*way));
         if enough { Ok(caller) } else { Err(Fault::MissingCredentials) }
     }
 
-    /// Whether the credentials of an open call have neither run out nor been revoked.
-    pub fn stands(&self, grounds: Grounds<'_>) -> Result<Standing, Fault> {
+    /// Whether the credentials of an open call have neither run out nor been revoked, and the API that
+    /// is called finds that well enough known.
+    pub fn stands(&self, security: &SecurityPlan, grounds: Grounds<'_>) -> Result<Standing, Fault> {
         let refused_as = |why| Err(Fault::InvalidCredential(why));
         if self.api_key.as_ref().is_some_and(|key| key.ends_at <= grounds.now_unix) {
             return refused_as(CredentialRefused::ApiKeyExpired);
@@ -79,6 +81,7 @@ impl Caller {
         if self.person.as_ref().is_some_and(|person| grounds.revocations.has_ended(person)) {
             return refused_as(CredentialRefused::Password);
         }
+        check_heard(security, self, grounds)?;
         let Some(token) = &self.token else { return Ok(Standing::Good) };
         token.stands(grounds).map_err(refused)?;
         if token.to_ask(grounds.now_unix).is_none() {

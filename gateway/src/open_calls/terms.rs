@@ -35,8 +35,9 @@ pub struct Terms {
     pub certificate: Option<Rc<ClientCertificate>>,
     /// The fields that say which page it is made by.
     pub pages: HeaderMap,
-    /// Until when the issuer of the token may take to stand by it again; `None`: nobody was asked.
-    pub asked_until: Option<i64>,
+    /// Until when the issuer of the token may take to stand by it again, and when it was asked last;
+    /// `None`: nobody was asked.
+    pub asked_until: Option<(i64, i64)>,
 }
 
 /// A token whose issuer has to be asked again.
@@ -66,7 +67,7 @@ impl Terms {
 
     /// Asks what time and revocations change.
     pub(super) fn check(&mut self, grounds: Grounds<'_>) -> Result<Option<Asked>, Fault> {
-        let (token, question) = match self.caller.stands(grounds)? {
+        let (token, question) = match self.caller.stands(&self.api.security, grounds)? {
             Standing::Question(token, question) => (token, question),
             Standing::Good => return Ok(None),
             Standing::Anew(caller) => {
@@ -74,13 +75,14 @@ impl Terms {
                 return Ok(None);
             }
         };
-        match self.asked_until {
-            None => {
-                self.asked_until = Some(grounds.now_unix.saturating_add(PATIENCE_SECONDS));
-                Ok(Some((token, question)))
-            }
-            Some(until) if grounds.now_unix < until => Ok(None),
-            Some(_) => Err(Fault::InvalidToken(TokenRefused::Inactive)),
+        let now = grounds.now_unix;
+        let until = self.asked_until.map_or(now.saturating_add(PATIENCE_SECONDS), |asked| asked.0);
+        match self.asked_until.replace((until, now)) {
+            Some((_, last)) if now == last => Ok(None),
+            // It may have been away for a moment only.
+            asked if asked.is_none() || now < until => Ok(Some((token, question))),
+            // Nobody has said that it is bad.
+            _ => Err(Fault::KeyManagerAway(Box::new(TokenRefused::NotHeard))),
         }
     }
 

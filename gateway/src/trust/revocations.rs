@@ -1,8 +1,8 @@
 //! Which tokens ended before their time, and how old is that knowledge?
 //!
 //! The key manager's log is followed with a cursor. What can still matter is kept on disk with the
-//! cursor, within a second of a change and at the end, so that a gateway that starts while the key
-//! manager is away still refuses what was revoked.
+//! cursor, at once after a change, within a second where changes come thick and fast, and at the end,
+//! so that a gateway that starts while the key manager is away still refuses what was revoked.
 
 use std::io;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use chassis::Host;
 use chassis::backoff::Backoff;
 use chassis::readiness::Condition;
 use imbl::OrdMap;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
 use prost::Message as _;
 use tokio::sync::watch;
 use turnpike_proto::identity::v1::{Revocation, WatchRevocationsResponse};
@@ -24,9 +26,13 @@ use crate::snapshot::{Keeping, Shelf, ShelfError};
 /// The condition of readiness that the log was heard or the key manager is known to be away.
 pub const REVOCATIONS: &str = "revocations of the key manager";
 /// Between two writings, at least.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(50);
 /// A sign of life comes every second; without one for so long the stream counts as lost.
 const SILENCE: Duration = Duration::from_secs(5);
+/// Between two tries to hear it. Whoever can be heard again is heard soon: what was revoked meanwhile is
+/// let in until then.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1_500);
 const PRUNE_EVERY_SECONDS: i64 = 60;
 
 /// Why kept bytes are no log.
@@ -55,7 +61,10 @@ pub struct RevocationFollower {
     kept: watch::Sender<Arc<Log>>,
     host: Host,
     log: Log,
+    /// `log` is another one than what is in force, and not whole yet.
+    begins_anew: bool,
     pruned_at: i64,
+    as_of: Gauge,
 }
 
 impl RevocationFollower {
@@ -78,7 +87,9 @@ impl RevocationFollower {
         let keeping = keeping.run(keep, host.clock.clone(), host.tasks.clone());
         host.tasks.spawn("revocations-disk", keeping);
         let pruned_at = host.clock.unix_seconds();
-        Self { key_manager, revocations, kept, host, log, pruned_at }
+        let as_of = host.metrics.register(figure);
+        as_of.set(log.as_of_us.div_euclid(1_000_000));
+        Self { key_manager, revocations, kept, host, log, begins_anew: false, pruned_at, as_of }
     }
 
     /// Runs until the process is asked to stop, and keeps what is known then.
@@ -92,7 +103,7 @@ impl RevocationFollower {
     }
 
     async fn follow(&mut self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE);
         let mut outage =
             Outage::of("key manager (revocations)", "the view of revocations grows old");
         let heard = self.host.ready.condition(REVOCATIONS);
@@ -116,29 +127,43 @@ impl RevocationFollower {
             let part = part.map_err(|_| key_manager::silent())??;
             backoff.reset();
             outage.over();
-            self.take(part);
-            heard.green();
+            if self.take(part) {
+                heard.green();
+            }
         }
     }
 
-    fn take(&mut self, part: WatchRevocationsResponse) {
+    /// Whether everything is known with this part.
+    fn take(&mut self, part: WatchRevocationsResponse) -> bool {
         let mut changed = !part.revocations.is_empty();
         if part.epoch != self.log.epoch {
-            self.revocations.reset();
             self.log = Log { epoch: part.epoch, ..Log::default() };
-            changed = true;
+            self.begins_anew = true;
         }
         self.log.sequence = part.sequence;
-        self.log.as_of_us = self.host.clock.unix_us();
-        self.revocations.apply(&part.revocations);
-        self.revocations.fresh_until(self.log.as_of_us);
+        if !self.begins_anew {
+            self.revocations.apply(&part.revocations);
+        }
         for revocation in part.revocations {
             self.log.entries.insert(revocation.sequence, revocation);
         }
+        if part.more {
+            // Nobody knows yet what the rest names, and half of another log is worse than the one before.
+            return false;
+        }
+        if std::mem::take(&mut self.begins_anew) {
+            let all: Vec<Revocation> = self.log.entries.values().cloned().collect();
+            self.revocations.replace(&all);
+            changed = true;
+        }
+        self.log.as_of_us = self.host.clock.unix_us();
+        self.revocations.fresh_until(self.log.as_of_us);
+        self.as_of.set(self.log.as_of_us.div_euclid(1_000_000));
         self.prune();
         if changed {
             self.keep();
         }
+        true
     }
 
     fn prune(&mut self) {
@@ -154,8 +179,19 @@ impl RevocationFollower {
     }
 
     fn keep(&self) {
+        if self.begins_anew {
+            return;
+        }
         self.kept.send_replace(Arc::new(self.log.clone()));
     }
+}
+
+/// How old the knowledge is, as others see it.
+fn figure(registry: &mut Registry) -> Gauge {
+    let (as_of, unit) = (Gauge::default(), Unit::Seconds);
+    let told = "Until when every revocation is known, Unix time; 0: never was";
+    registry.register_with_unit("revocations_known_timestamp", told, unit, as_of.clone());
+    as_of
 }
 
 fn write(shelf: &mut Shelf, log: &Log) -> Result<(), ShelfError> {
@@ -168,6 +204,7 @@ impl Log {
             epoch: self.epoch.clone(),
             sequence: self.sequence,
             revocations: self.entries.values().cloned().collect(),
+            more: false,
         };
         to.write_all(&self.as_of_us.to_le_bytes())?;
         to.write_all(&message.encode_to_vec())

@@ -164,6 +164,11 @@ async fn log(ground: &Ground) -> Log {
 
 impl Log {
     async fn says(&self, epoch: &str, sequence: u64, ended: &[&str]) {
+        self.says_part(epoch, sequence, ended, false).await;
+    }
+
+    /// A part of the log, after which there may be more.
+    async fn says_part(&self, epoch: &str, sequence: u64, ended: &[&str], more: bool) {
         let entry = |(at, jti): (u64, &&str)| wire::Revocation {
             sequence: at,
             issuer: ISSUER.to_owned(),
@@ -176,6 +181,7 @@ impl Log {
             epoch: epoch.to_owned(),
             sequence,
             revocations: (first..).zip(ended).map(entry).collect(),
+            more,
         };
         self.tell.send(Ok(part)).await.expect("a gateway that listens");
     }
@@ -264,6 +270,32 @@ async fn another_epoch_of_the_log_forgets_the_one_before() {
     told.says("e2", 1, &["b"]).await;
     until("the other log", || is_revoked(&revocations, "b").then_some(())).await;
     assert!(!is_revoked(&revocations, "a"));
+    stop(&host).await;
+    told.peer.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_revoked_stays_so_until_another_log_is_known_whole() {
+    let ground = Ground::new();
+    let told = log(&ground).await;
+    let (revocations, host) = follow(&ground, told.peer.address, &ground.path().join("gw"));
+    told.says("e1", 1, &["a"]).await;
+    until("the revocation", || is_revoked(&revocations, "a").then_some(())).await;
+    let known = revocations.as_of();
+    told.says_part("e1", 2, &["b"], true).await;
+    until("the part", || is_revoked(&revocations, "b").then_some(())).await;
+    assert_eq!(revocations.as_of(), known, "what has not come yet may name anything");
+
+    told.says_part("e2", 1, &["c"], true).await;
+    // Heard of only when the part before has been taken.
+    told.says_part("e2", 2, &["d"], false).await;
+    let seen = until("the other log", || {
+        let seen = ["a", "c", "d"].map(|jti| is_revoked(&revocations, jti));
+        assert!(seen == [true, false, false] || seen == [false, true, true], "half: {seen:?}");
+        (!seen[0]).then_some(seen)
+    });
+    assert_eq!(seen.await, [false, true, true]);
+    assert!(revocations.as_of() > known);
     stop(&host).await;
     told.peer.ends().await;
 }

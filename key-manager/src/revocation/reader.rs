@@ -33,6 +33,8 @@ pub struct Batch {
     pub epoch: String,
     pub sequence: u64,
     pub revocations: Vec<Revocation>,
+    /// The log goes on after it.
+    pub more: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +111,8 @@ impl Reader {
         self.cursor.sequence = last.filter(|_| full).unwrap_or(ledger.head);
         self.greeted = true;
         let Cursor { epoch, sequence } = self.cursor.clone();
-        Ok(Some(Batch { epoch, sequence, revocations }))
+        let more = sequence < ledger.head;
+        Ok(Some(Batch { epoch, sequence, revocations, more }))
     }
 
     /// The watcher says it knows more than the log. Either our view is old, or the store was
@@ -126,6 +129,6 @@ impl Reader {
 
     fn sign_of_life(&self) -> Batch {
         let Cursor { epoch, sequence } = self.cursor.clone();
-        Batch { epoch, sequence, revocations: Vec::new() }
+        Batch { epoch, sequence, revocations: Vec::new(), more: false }
     }
 }

@@ -115,7 +115,7 @@ mod tests {
         };
         let revocations: Vec<_> = (1..).zip(entries).map(line).collect();
         let sequence = u64::try_from(revocations.len()).expect("a number");
-        view.learn(Batch { epoch: "e".to_owned(), sequence, revocations });
+        view.learn(Batch { epoch: "e".to_owned(), sequence, revocations, more: false });
         view
     }
 

@@ -47,6 +47,25 @@ Api/g:1.0: spec.tiers[1]: there is no Tier `A`
 }
 
 #[test]
+fn an_api_says_how_old_knowledge_of_revocations_may_be_and_what_happens_then() {
+    insta::assert_snapshot!(
+        said("
+        api a 1.0 /a + security: {revocations: {beyond: refuse, maxAge: 86400s}}
+        api b 1.0 /b + security: {revocations: {maxAge: 5s}}
+        api c 1.0 /c + security: {revocations: {beyond: refuse, maxAge: 0.5s}}
+        api d 1.0 /d + security: {revocations: {beyond: refuse, maxAge: 86401s}}
+        api e 1.0 /e + security: {schemes: [api_key], revocations: {beyond: refuse}}
+        "),
+        @"
+Api/b:1.0: spec.security.revocations.maxAge: nothing happens beyond it; add `beyond: refuse`, or leave it out
+Api/c:1.0: spec.security.revocations.maxAge: it is from 1s to 24h; leave it out for 5s
+Api/d:1.0: spec.security.revocations.maxAge: it is from 1s to 24h; leave it out for 5s
+Api/e:1.0: spec.security.revocations: nothing is asked for that the key manager revokes; leave it out
+"
+    );
+}
+
+#[test]
 fn a_backend_is_a_plain_url() {
     let said = |urls: &str| {
         let text = format!(

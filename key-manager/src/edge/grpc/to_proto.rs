@@ -77,6 +77,7 @@ pub(super) fn batch(batch: Batch) -> proto::WatchRevocationsResponse {
         epoch: batch.epoch,
         sequence: batch.sequence,
         revocations: batch.revocations.into_iter().map(revocation).collect(),
+        more: batch.more,
     }
 }
 

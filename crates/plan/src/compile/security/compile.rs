@@ -2,17 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 use jose::Algorithm;
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 use turnpike_proto::config::v1::credentials_required::Rule as Required;
-use turnpike_proto::config::v1::{ApiKeyPlaces as Places, ApiScope, Security};
+use turnpike_proto::config::v1::revocation_age::Beyond;
+use turnpike_proto::config::v1::{ApiKeyPlaces as Places, ApiScope, RevocationAge, Security};
 
 use super::callers::{CallersPlan, compile_callers};
 use super::schemes::{SchemeSet, parse_expression};
 use crate::compile::api::unknown;
+use crate::compile::backend::positive;
 use crate::compile::head::{check_description, has_control};
 use crate::compile::key_manager::compile_algorithms;
 use crate::compile::named::Named;
@@ -23,6 +26,9 @@ use crate::problem::{At, Problems, shown};
 const MAX_AUDIENCES: usize = 100;
 const MAX_SCOPES: usize = 200;
 const MAX_ROLES: usize = 100;
+/// How old knowledge of revocations may be where that counts and nobody says otherwise.
+const REVOCATION_AGE: Duration = Duration::from_secs(5);
+const MOST_REVOCATION_AGE: Duration = Duration::from_hours(24);
 /// Where API keys are shown unless somebody says otherwise.
 const API_KEY: &str = "apikey";
 
@@ -45,6 +51,9 @@ pub struct SecurityPlan {
     pub algorithms: Vec<Algorithm>,
     /// Only tokens that are bound to a key or a certificate are taken.
     pub sender_constrained: bool,
+    /// How old, in seconds, the knowledge of what the resident key manager has revoked may be; `None`:
+    /// however old.
+    pub revocation_age: Option<i64>,
 }
 
 /// Where API keys are shown.
@@ -70,6 +79,7 @@ static USUAL: LazyLock<Arc<SecurityPlan>> = LazyLock::new(|| {
         audiences: Vec::new(),
         algorithms: Vec::new(),
         sender_constrained: false,
+        revocation_age: None,
     })
 });
 
@@ -122,6 +132,9 @@ pub(crate) fn compile_security(
     if security.sender_constrained && !schemes.has(Scheme::Oauth2) {
         problems.add(&at.name("senderConstrained"), "tokens are not asked for", "leave it out");
     }
+    let age = security.revocations.as_ref();
+    let revocation_age =
+        age.and_then(|age| compile_revocation_age(age, schemes, &at.name("revocations"), problems));
     Arc::new(SecurityPlan {
         schemes,
         alternatives,
@@ -131,7 +144,36 @@ pub(crate) fn compile_security(
         audiences: security.audiences.iter().map(|one| one.as_str().into()).collect(),
         algorithms,
         sender_constrained: security.sender_constrained,
+        revocation_age,
     })
+}
+
+fn compile_revocation_age(
+    age: &RevocationAge,
+    schemes: SchemeSet,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Option<i64> {
+    if !schemes.has(Scheme::Oauth2) && !schemes.has(Scheme::Basic) {
+        problems.add(at, "nothing is asked for that the key manager revokes", "leave it out");
+    }
+    match Beyond::try_from(age.beyond) {
+        Ok(Beyond::Refuse) => {}
+        Ok(Beyond::Accept) => {
+            if age.max_age.is_some() {
+                let suggestion = "add `beyond: refuse`, or leave it out";
+                problems.add(&at.name("maxAge"), "nothing happens beyond it", suggestion);
+            }
+            return None;
+        }
+        Err(_) => problems.add(&at.name("beyond"), unknown(age.beyond), ""),
+    }
+    let given = age.max_age.as_ref().map(|given| positive(given, MOST_REVOCATION_AGE));
+    let given = given.unwrap_or(Some(REVOCATION_AGE)).filter(|given| given.as_secs() > 0);
+    if given.is_none() {
+        problems.add(&at.name("maxAge"), "it is from 1s to 24h", "leave it out for 5s");
+    }
+    given.map(|given| i64::try_from(given.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn compile_alternatives(
