@@ -426,11 +426,13 @@ impl Trust {
             host.clone(),
         );
         let (clock, tasks) = (&host.clock, &host.tasks);
+        let ended = Arc::clone(revocations);
+        let has_ended = Box::new(move |person: &passwords::Person| ended.has_ended(person));
         Ok(Self {
             followers: Some((keys, providers, revoked)),
             token_endpoint: token_endpoint::Handle::start(channel.clone(), clock.clone(), tasks),
             introspection: introspection::Handle::start(channel.clone(), clock.clone(), tasks),
-            passwords: passwords::Handle::start(channel.clone(), clock.clone(), tasks),
+            passwords: passwords::Handle::start(channel.clone(), has_ended, clock.clone(), tasks),
             missing_keys: missing_keys::Handle::start(channel, clock.clone(), tasks),
             key_manager: Some(key_manager),
         })

@@ -170,8 +170,11 @@ impl Worker {
         let generation = self.in_force.load();
         let grounds = self.grounds(&generation, self.now_unix());
         let asked = handlers::ask_again((&token, question), &self.introspection, grounds);
-        if let Err(fault) = asked.await {
-            tracing::debug!(cause = %fault, "an issuer does not stand by its token any more");
+        match asked.await {
+            Ok(()) => self.open_calls.stand_by(&token),
+            Err(Fault::InvalidToken(why)) => self.open_calls.end_token(&token, &why),
+            // Others may still hear of it before the calls have waited for too long.
+            Err(fault) => tracing::debug!(cause = %fault, "an issuer does not say what it thinks"),
         }
     }
 

@@ -81,7 +81,7 @@ fn read(
     now_unix: i64,
 ) -> Result<Claims, TokenRefused> {
     let mut said: Map<String, Value> =
-        serde_json::from_str(said).map_err(|_| TokenRefused::Inactive)?;
+        serde_json::from_str(said).map_err(|_| TokenRefused::Unintelligible)?;
     said.remove("active");
     // Both may be left out (RFC 7662 section 2.2): it was the issuer who was asked, and a token that
     // does not say its end is asked about again.

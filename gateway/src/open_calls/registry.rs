@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::terms::{Asked, Terms};
 use crate::credentials::Grounds;
-use crate::fault::Fault;
+use crate::fault::{Fault, TokenRefused};
 
 /// Looking takes at most one part in so many of a worker's time.
 const REST: u32 = 9;
@@ -121,6 +121,24 @@ impl OpenCalls {
         let took = clock().saturating_duration_since(start);
         self.rests_until.set((took > Duration::from_millis(1)).then(|| start + took * REST));
         asked
+    }
+
+    /// The issuer of this token stands by it.
+    pub fn stand_by(&self, token: &str) {
+        self.slots.borrow_mut().each(|terms| {
+            if terms.caller.token().is_some_and(|known| known.text() == token) {
+                terms.asked_until = None;
+            }
+            Some(Ok(()))
+        });
+    }
+
+    /// Ends the calls that were let in by this token: its issuer says that it is not good.
+    pub fn end_token(&self, token: &str, why: &TokenRefused) {
+        self.slots.borrow_mut().each(|terms| {
+            let theirs = terms.caller.token().is_some_and(|known| known.text() == token);
+            Some(if theirs { Err(Fault::InvalidToken(why.clone())) } else { Ok(()) })
+        });
     }
 }
 

@@ -42,8 +42,8 @@ pub trait Inquiry: fmt::Debug + Send + Sync + 'static {
     fn digest(question: &Self::Question) -> [u8; 32];
     /// Who is left alone when there is no answer.
     fn whom(question: &Self::Question) -> Arc<str>;
-    /// Until when an answer counts, in microseconds since the Unix epoch.
-    fn until_us(word: &Self::Word) -> i64;
+    /// Until when an answer counts, in microseconds since the Unix epoch, as it is known now.
+    fn until_us(&self, word: &Self::Word) -> i64;
     /// Asks; `asked_us` is when.
     fn ask(
         &self,
@@ -164,7 +164,8 @@ impl<I: Inquiry> Asker<I> {
         let now_us = self.clock.unix_us();
         let mut state = self.lock();
         let Errand { question, answer } = errand;
-        if let Some(word) = state.kept.get(&digest).filter(|word| I::until_us(word) > now_us) {
+        let counts = |word: &&I::Word| self.inquiry.until_us(word) > now_us;
+        if let Some(word) = state.kept.get(&digest).filter(counts) {
             let _ = answer.send(Ok(word.clone()));
             return None;
         }
@@ -195,9 +196,9 @@ impl<I: Inquiry> Asker<I> {
         {
             let mut state = self.lock();
             match said {
-                Ok(word) if I::until_us(word) > now_us => {
+                Ok(word) if self.inquiry.until_us(word) > now_us => {
                     if state.kept.len() >= MOST_KEPT {
-                        state.kept.retain(|_, word| I::until_us(word) > now_us);
+                        state.kept.retain(|_, word| self.inquiry.until_us(word) > now_us);
                     }
                     if state.kept.len() < MOST_KEPT {
                         state.kept.insert(digest, word.clone());

@@ -72,7 +72,7 @@ impl Inquiry for Tokens {
         Arc::clone(&question.key_manager)
     }
 
-    fn until_us(word: &Word) -> i64 {
+    fn until_us(&self, word: &Word) -> i64 {
         word.until_us
     }
 
@@ -84,10 +84,12 @@ impl Inquiry for Tokens {
         let mut client = IntrospectionClient::new(self.channel.clone());
         let request = chassis::rpc::traced(Request::new(request));
         let said = client.introspect(request).await?.into_inner();
-        let microseconds = i64::from(question.cache_seconds).saturating_mul(1_000_000);
+        // By whole seconds, as workers count: what has run out for them is not given again here.
+        let asked_at = asked_us.div_euclid(1_000_000);
+        let until = asked_at.saturating_add(i64::from(question.cache_seconds));
         Ok(Word {
             claims: said.active.then(|| said.claims.into()),
-            until_us: asked_us.saturating_add(microseconds),
+            until_us: until.saturating_mul(1_000_000),
         })
     }
 }

@@ -49,10 +49,19 @@ pub struct Person {
 /// The way to the key manager.
 pub type Handle = asker::Handle<Passwords>;
 
+/// Whether what a person has shown has ended since.
+pub type HasEnded = Box<dyn Fn(&Person) -> bool + Send + Sync>;
+
 /// Questions about names and passwords.
-#[derive(Debug)]
 pub struct Passwords {
     channel: Channel,
+    has_ended: HasEnded,
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Passwords").field("channel", &self.channel).finish_non_exhaustive()
+    }
 }
 
 /// What has to be asked.
@@ -69,9 +78,10 @@ impl std::fmt::Debug for Question {
 }
 
 impl Handle {
-    /// Asks over `channel`, on the runtime that this is called on.
-    pub fn start(channel: Channel, clock: Clock, tasks: &Tasks) -> Self {
-        Self::run(Passwords { channel }, clock, tasks)
+    /// Asks over `channel`, on the runtime that this is called on. Of whom `has_ended` says so is asked
+    /// anew: the password may still be theirs.
+    pub fn start(channel: Channel, has_ended: HasEnded, clock: Clock, tasks: &Tasks) -> Self {
+        Self::run(Passwords { channel, has_ended }, clock, tasks)
     }
 
     /// Whether they belong together, for a client with this address.
@@ -100,10 +110,10 @@ impl Inquiry for Passwords {
     }
 
     /// What was wrong is not remembered: each try counts for the lockout.
-    fn until_us(word: &Word) -> i64 {
+    fn until_us(&self, word: &Word) -> i64 {
         match word {
-            Word::Right { until_us, .. } => *until_us,
-            Word::Wrong { .. } => i64::MIN,
+            Word::Right { person, until_us } if !(self.has_ended)(person) => *until_us,
+            Word::Right { .. } | Word::Wrong { .. } => i64::MIN,
         }
     }
 
