@@ -4,6 +4,8 @@
 //! TLS.
 
 #[cfg(test)]
+mod asked_again;
+#[cfg(test)]
 mod backend_jwt;
 #[cfg(test)]
 mod certificates;
@@ -12,9 +14,21 @@ mod directory;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod ground;
 #[cfg(test)]
+mod partners;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
 mod resources;
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod served;
+#[cfg(test)]
+mod shown;
 #[cfg(test)]
 mod sync;
 #[cfg(test)]
