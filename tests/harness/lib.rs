@@ -1,15 +1,18 @@
 //! How does a test speak to a whole running system?
 //!
-//! `Stack` starts the real programs on free loopback ports, `Turnpike` is the command line, and
-//! `Alone` and `KeyManager` start one of them, and `App`, `Backend`, `Load` and `Issuer` are the people around them. Nothing waits by sleeping:
+//! `Stack` starts the real programs on free loopback ports, `Gateway` is a further one, `Alone` and
+//! `KeyManager` start one of them, and `Client`, `Backend`, `Load` and `Issuer` are the people around
+//! them; a `Link` is what lies between two programs. Nothing waits by sleeping:
 //! `eventually` asks until the answer is right or the deadline is over.
 
 pub mod alone;
 pub mod backend;
 pub mod client;
 pub mod engines;
+pub mod gateway;
 pub mod issuer;
 pub mod key_manager;
+pub mod link;
 pub mod load;
 pub mod process;
 pub mod resources;
@@ -19,8 +22,10 @@ pub mod traces;
 pub use alone::Alone;
 pub use backend::Backend;
 pub use client::{Answer, Client};
+pub use gateway::Gateway;
 pub use issuer::Issuer;
 pub use key_manager::KeyManager;
+pub use link::{Cable, Link};
 pub use load::Load;
 pub use stack::{Engines, Stack};
 

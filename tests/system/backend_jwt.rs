@@ -1,37 +1,13 @@
 //! Does a backend believe any gateway of a fleet by the key set of any other?
 
-use std::fs;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
-use harness::process::{Process, program};
 use harness::resources::{application, subscription, tier};
-use harness::{Backend, Client, Stack, eventually, free_port};
+use harness::{Backend, Client, Gateway, Stack, eventually};
 use serde_json::Value;
 
 const JWKS: &str = "/.well-known/turnpike/backend-jwks";
-
-/// A second gateway in the system of `stack`.
-fn second(stack: &Stack) -> (Process, SocketAddr) {
-    let [http, https, operations] = [(); 3].map(|()| free_port());
-    let folder = stack.folder().display();
-    let config = format!(
-        "[service]\ndata = \"{folder}/second\"\nid = \"second\"\n\
-         [pki]\ndirectory = \"{folder}/pki\"\n[operations]\nlisten = \"127.0.0.1:{operations}\"\n\
-         [receiver]\nhttp = [\"127.0.0.1:{http}\"]\nhttps = [\"127.0.0.1:{https}\"]\nworkers = 1\n\
-         [control_plane]\naddress = \"{}\"\n[key_manager]\naddress = \"{}\"\n\
-         [collector]\naddress = \"off\"\n",
-        stack.rpc("control-plane"),
-        stack.rpc("key-manager"),
-    );
-    let path = stack.folder().join("second.toml");
-    fs::write(&path, config).expect("a configuration file");
-    let mut command = Command::new(program("gateway"));
-    command.arg("--config").arg(path);
-    let log = stack.folder().join("second.log");
-    (Process::start("gateway", &mut command, &log), SocketAddr::from(([127, 0, 0, 1], http)))
-}
 
 /// What a JWT says, if it verifies by the key set of the gateway at `address`.
 async fn verified(jwt: &str, address: SocketAddr) -> Option<Value> {
@@ -49,7 +25,8 @@ async fn verified(jwt: &str, address: SocketAddr) -> Option<Value> {
 async fn a_jwt_of_one_gateway_verifies_by_the_key_set_of_another() {
     let backend = Backend::start("orders").await;
     let mut stack = Stack::start_uncounted(&[]).await;
-    let (_process, other) = second(&stack);
+    let second = Gateway::beside(&stack, "second").await;
+    let other = second.http();
     let api = format!(
         r#"---
 apiVersion: turnpike/v1

@@ -1,12 +1,18 @@
 //! Do the real programs work together, and does each survive without the others?
 
+mod after_restarts;
 mod backend_jwt;
 mod bad_input;
 mod change;
 mod connector;
 mod credentials;
+mod cut_off;
+mod fleet;
 mod open_ends;
+mod open_everywhere;
 mod outages;
 mod refusals;
+mod refused_everywhere;
 mod story;
+mod streams;
 mod tracing;

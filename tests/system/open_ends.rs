@@ -6,53 +6,16 @@ use std::time::{Duration, Instant};
 use harness::Stack;
 use harness::resources::application;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tonic::transport::Channel;
 use turnpike_proto::identity::v1::RevokeRequest;
 use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
 use turnpike_proto::identity::v1::revoke_request::What;
 
+use crate::streams::{backend, head, soon};
+
 /// How many sockets are ended, each by the end of its own token.
 const SOCKETS: usize = 20;
-/// Longer than anything here takes.
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// A backend that agrees to be a WebSocket and keeps still, or begins to tell events.
-async fn backend() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let head = head(&mut stream).await;
-                let answer = if head.to_lowercase().contains("upgrade: websocket") {
-                    // What the key of the handshake has to be answered with (RFC 6455 section 1.3).
-                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-                     Connection: Upgrade\r\n\
-                     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-                } else {
-                    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
-                     Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
-                };
-                stream.write_all(answer.as_bytes()).await.expect("a gateway");
-                let _ = stream.read_to_end(&mut Vec::new()).await;
-            });
-        }
-    });
-    address
-}
-
-async fn head(stream: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(soon(stream.read_u8()).await.expect("a whole head"));
-    }
-    String::from_utf8_lossy(&head).into_owned()
-}
-
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LIMIT, what).await.expect("in time")
-}
 
 fn resources(backend: SocketAddr) -> String {
     let api = |name: &str, kind: &str| {
@@ -74,7 +37,7 @@ async fn ask(stack: &Stack, path: &str, token: &str, fields: &str) -> (TcpStream
         "GET {path} HTTP/1.1\r\nHost: api.example\r\nAuthorization: Bearer {token}\r\n{fields}\r\n"
     );
     stream.write_all(request.as_bytes()).await.expect("a gateway");
-    let head = head(&mut stream).await;
+    let head = soon(head(&mut stream)).await.expect("a whole head");
     (stream, head.split(' ').nth(1).unwrap_or_default().to_owned())
 }
 

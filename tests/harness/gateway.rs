@@ -1,0 +1,90 @@
+//! Further gateways of a system: what reaches one of them has to reach all.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::{Process, program};
+use crate::{Client, Stack, eventually, free_port};
+
+/// A gateway beside that of a `Stack`; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    name: String,
+    process: Option<Process>,
+    http: SocketAddr,
+    operations: SocketAddr,
+    config: PathBuf,
+    log: PathBuf,
+}
+
+impl Gateway {
+    /// Starts one and waits until it is ready. It believes what its callers say of whom they speak for
+    /// (`X-Forwarded-For`).
+    pub async fn beside(stack: &Stack, name: &str) -> Self {
+        Self::through(stack, name, &stack.rpc("key-manager")).await
+    }
+
+    /// The same, where the key manager is reached at an address of its own.
+    pub async fn through(stack: &Stack, name: &str, key_manager: &str) -> Self {
+        let [http, https, operations] = [(); 3].map(|()| local(free_port()));
+        let folder = stack.folder();
+        let config = format!(
+            "[service]\ndata = \"{folder}/{name}\"\nid = \"{name}\"\n\
+             [pki]\ndirectory = \"{folder}/pki\"\n[operations]\nlisten = \"{operations}\"\n\
+             [receiver]\nhttp = [\"{http}\"]\nhttps = [\"{https}\"]\nworkers = 2\n\
+             trusted_proxies = [\"127.0.0.0/8\"]\n\
+             [control_plane]\naddress = \"{}\"\n[key_manager]\naddress = \"{key_manager}\"\n\
+             [collector]\naddress = \"off\"\n",
+            stack.rpc("control-plane"),
+            folder = folder.display(),
+        );
+        let path = folder.join(format!("{name}.toml"));
+        fs::write(&path, config).expect("a configuration file");
+        let log = folder.join(format!("{name}.log"));
+        let name = name.to_owned();
+        let mut gateway = Self { name, process: None, http, operations, config: path, log };
+        gateway.restart().await;
+        gateway
+    }
+
+    /// Ends as a power cut would.
+    pub fn kill(&mut self) {
+        self.process.take().expect("a running gateway").kill();
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn restart(&mut self) {
+        let mut command = Command::new(program("gateway"));
+        command.arg("--config").arg(&self.config);
+        self.process = Some(Process::start(&self.name, &mut command, &self.log));
+        let operations = self.operations;
+        eventually(&format!("{} is ready", self.name), Duration::from_secs(30), || async move {
+            let asked =
+                Client::new(operations).try_call("GET", "/readyz", &[], bytes::Bytes::new()).await;
+            asked.is_ok_and(|answer| answer.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Where calls go in clear text.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Its operations port.
+    pub fn operations(&self) -> SocketAddr {
+        self.operations
+    }
+
+    /// A caller in front of it.
+    pub fn client(&self) -> Client {
+        Client::new(self.http)
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
