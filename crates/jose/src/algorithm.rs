@@ -9,11 +9,11 @@ use std::str::FromStr;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
-    ECDSA_P384_SHA384_FIXED_SIGNING, ED25519, EcdsaSigningAlgorithm, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
-    RSA_PKCS1_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
-    RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaParameters, RsaSignatureEncoding,
-    VerificationAlgorithm,
+    ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED, ECDSA_P521_SHA512_FIXED_SIGNING,
+    ED25519, EcdsaSigningAlgorithm, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA256,
+    RSA_PSS_SHA384, RSA_PSS_SHA512, RsaParameters, RsaSignatureEncoding, VerificationAlgorithm,
 };
 
 /// A JWS signature algorithm.
@@ -23,6 +23,8 @@ pub enum Algorithm {
     ES256,
     /// ECDSA on P-384 with SHA-384.
     ES384,
+    /// ECDSA on P-521 with SHA-512.
+    ES512,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RS256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
@@ -44,6 +46,7 @@ pub enum Algorithm {
 pub(crate) enum Family {
     P256,
     P384,
+    P521,
     Rsa,
     Ed25519,
 }
@@ -51,15 +54,16 @@ pub(crate) enum Family {
 /// A name that is no algorithm of this crate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not an accepted signature algorithm; accepted are ES256, ES384, RS256, RS384, RS512, PS256, PS384, PS512, EdDSA"
+    "`{0}` is not an accepted signature algorithm; accepted are ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, EdDSA"
 )]
 pub struct UnknownAlgorithm(pub String);
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ES256,
         Self::ES384,
+        Self::ES512,
         Self::RS256,
         Self::RS384,
         Self::RS512,
@@ -74,6 +78,7 @@ impl Algorithm {
         match self {
             Self::ES256 => "ES256",
             Self::ES384 => "ES384",
+            Self::ES512 => "ES512",
             Self::RS256 => "RS256",
             Self::RS384 => "RS384",
             Self::RS512 => "RS512",
@@ -88,6 +93,7 @@ impl Algorithm {
         match self {
             Self::ES256 => Family::P256,
             Self::ES384 => Family::P384,
+            Self::ES512 => Family::P521,
             Self::EdDSA => Family::Ed25519,
             _ => Family::Rsa,
         }
@@ -98,6 +104,7 @@ impl Algorithm {
         match self {
             Self::ES256 => Some(&ECDSA_P256_SHA256_FIXED),
             Self::ES384 => Some(&ECDSA_P384_SHA384_FIXED),
+            Self::ES512 => Some(&ECDSA_P521_SHA512_FIXED),
             Self::EdDSA => Some(&ED25519),
             _ => None,
         }
@@ -119,6 +126,7 @@ impl Algorithm {
         match self {
             Self::ES256 => Some(&ECDSA_P256_SHA256_FIXED_SIGNING),
             Self::ES384 => Some(&ECDSA_P384_SHA384_FIXED_SIGNING),
+            Self::ES512 => Some(&ECDSA_P521_SHA512_FIXED_SIGNING),
             _ => None,
         }
     }

@@ -172,7 +172,8 @@ impl Claims {
 fn text(map: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Refusal> {
     match map.remove(name) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
+        // Names end up in logs and fields, where a control character means something.
+        Some(Value::String(text)) if !text.contains(char::is_control) => Ok(Some(text)),
         Some(_) => Err(Refusal::Claim(name)),
     }
 }

@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::Algorithm;
 use crate::algorithm::Family;
-use crate::encoding::{decode, encode};
+use crate::encoding::{decode, encode, parse_strictly};
+use crate::weak;
 
 /// The largest key set that is read, in bytes.
 pub(crate) const MAX_SET_BYTES: usize = 1024 * 1024;
@@ -26,6 +27,14 @@ pub enum KeySetError {
     /// Not JSON.
     #[error("it is not JSON (line {line}, column {column})")]
     Json {
+        /// Where the parser stopped.
+        line: usize,
+        /// Where the parser stopped.
+        column: usize,
+    },
+    /// JSON in which an object says a name twice, so that it has two meanings.
+    #[error("a name stands twice in an object (line {line}, column {column})")]
+    Twice {
         /// Where the parser stopped.
         line: usize,
         /// Where the parser stopped.
@@ -103,8 +112,15 @@ impl KeySet {
         if json.len() > MAX_SET_BYTES {
             return Err(KeySetError::TooLarge);
         }
-        let value: Value = serde_json::from_str(json)
-            .map_err(|error| KeySetError::Json { line: error.line(), column: error.column() })?;
+        let value = parse_strictly(json.as_bytes()).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            // The grammar holds, so the names do not.
+            if error.is_data() {
+                KeySetError::Twice { line, column }
+            } else {
+                KeySetError::Json { line, column }
+            }
+        })?;
         let list = value.get("keys").and_then(Value::as_array).ok_or(KeySetError::Shape)?;
         if list.len() > MAX_KEYS {
             return Err(KeySetError::TooLarge);
@@ -118,13 +134,13 @@ impl KeySet {
     }
 
     /// The key for a token's `kid` and `alg`. A token without `kid` is served only where exactly
-    /// one key fits its algorithm.
+    /// one key fits its algorithm, and so is a `kid` that several keys go by (RFC 7517 §4.5): which of
+    /// them is meant would be a guess. The same key may stand there twice.
     pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
-        let mut fitting = self.keys.iter().filter(|key| key.fits(algorithm));
-        match kid {
-            Some(kid) => fitting.find(|key| key.kid.as_deref() == Some(kid)),
-            None => fitting.next().filter(|_| fitting.next().is_none()),
-        }
+        let named = |key: &&Key| kid.is_none() || key.kid.as_deref() == kid;
+        let mut fitting = self.keys.iter().filter(|key| key.fits(algorithm)).filter(named);
+        let found = fitting.next()?;
+        fitting.all(|other| other.thumbprint == found.thumbprint).then_some(found)
     }
 
     /// Every usable key.
@@ -158,6 +174,7 @@ fn parse_key(jwk: &Map<String, Value>, position: usize) -> Result<Option<Key>, K
         ("RSA", _) => Family::Rsa,
         ("EC", Some("P-256")) => Family::P256,
         ("EC", Some("P-384")) => Family::P384,
+        ("EC", Some("P-521")) => Family::P521,
         ("OKP", Some("Ed25519")) => Family::Ed25519,
         _ => return Ok(None),
     };
@@ -197,11 +214,19 @@ fn rsa_verifiers(
     let e = bytes(jwk, "e").ok_or("`e` is not base64url")?;
     // Some writers keep the sign byte of ASN.1; the number is the same.
     let (n, e) = (without_zeros(&n), without_zeros(&e));
-    if !(256..=1024).contains(&n.len()) {
+    // The highest bit of the 2048 has to be set, or they are fewer.
+    let short = n.len() < 256 || (n.len() == 256 && n.first().is_some_and(|top| *top < 0x80));
+    if short || n.len() > 1024 {
         return Err("an RSA key has 2048 to 8192 bits");
+    }
+    if n.last().is_some_and(|low| low % 2 == 0) {
+        return Err("`n` is no modulus");
     }
     if e.len() > 4 || e == [1] || e.last().is_none_or(|low| low % 2 == 0) {
         return Err("`e` is no public exponent");
+    }
+    if weak::is_roca(n) {
+        return Err("its modulus is of a kind that can be factored (CVE-2017-15361)");
     }
     let components = RsaPublicKeyComponents { n, e };
     let parse = |algorithm: &Algorithm| {
@@ -219,9 +244,16 @@ fn curve_verifiers(
 ) -> Result<Verifiers, &'static str> {
     let x = bytes(jwk, "x").ok_or("`x` is not base64url")?;
     let point = match family {
+        Family::Ed25519 if weak::is_small_order(&x) => {
+            return Err("anybody can sign under its point");
+        }
         Family::Ed25519 if x.len() == 32 => x,
-        Family::P256 | Family::P384 => {
-            let size = if family == Family::P256 { 32 } else { 48 };
+        Family::P256 | Family::P384 | Family::P521 => {
+            let size = match family {
+                Family::P256 => 32,
+                Family::P384 => 48,
+                _ => 66,
+            };
             let y = bytes(jwk, "y").ok_or("`y` is not base64url")?;
             if x.len() != size || y.len() != size {
                 return Err("`x` and `y` have the wrong length for the curve");

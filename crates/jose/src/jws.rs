@@ -39,7 +39,7 @@ pub enum Refusal {
     /// The signature does not hold.
     #[error("the token's signature is wrong")]
     Signature,
-    /// A claim has the wrong type.
+    /// A claim has the wrong type, or is a name with control characters.
     #[error("the token's claim `{0}` has the wrong type")]
     Claim(&'static str),
     /// There is no `exp`.

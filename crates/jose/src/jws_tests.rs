@@ -281,7 +281,8 @@ fn a_token_without_kid_needs_a_set_with_one_fitting_key() {
 
 #[test]
 fn every_algorithm_agrees_with_another_implementation() {
-    for algorithm in Algorithm::ALL {
+    // The other one has no ES512; RFC 7515 A.4 stands for it in `tests/vectors`.
+    for algorithm in Algorithm::ALL.into_iter().filter(|one| *one != Algorithm::ES512) {
         let key = SigningKey::generate(algorithm).unwrap();
         let token = key.sign("at+jwt", &claims()).unwrap();
         let expect = Expectation { algorithms: vec![algorithm], ..expect() };

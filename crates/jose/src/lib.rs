@@ -16,12 +16,13 @@ mod mac;
 mod proof;
 mod public;
 mod signing;
+mod weak;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claims::{Claims, Expectation};
 pub use jwk::{Key, KeySet, KeySetError};
 pub use jws::{Refusal, algorithm, issuer_unverified, verify};
 pub use mac::verify_hs256;
-pub use proof::{Proof, verify_proof};
+pub use proof::{Freshness, PROOF_ALGORITHMS, Proof, ProofMisfit, token_hash, verify_proof};
 pub use public::{PublicHalf, signed};
 pub use signing::{SigningError, SigningKey};

@@ -25,6 +25,7 @@ impl PublicHalf {
         let (curve, bytes) = match algorithm {
             Algorithm::ES256 => ("P-256", 32),
             Algorithm::ES384 => ("P-384", 48),
+            Algorithm::ES512 => ("P-521", 66),
             _ => return None,
         };
         let (x, y) = point.strip_prefix(&[4])?.split_at_checked(bytes)?;
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_public_half_is_read_back_and_says_what_is_signed() {
-        for name in ["ES256", "ES384", "RS256", "PS256", "EdDSA"] {
+        for name in ["ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA"] {
             check(name);
         }
     }

@@ -26,7 +26,8 @@ fn check(algorithm: Algorithm) {
 
 #[test]
 fn a_kept_key_is_the_same_key() {
-    for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::RS256, Algorithm::EdDSA] {
+    use Algorithm::{ES256, ES384, ES512, EdDSA, RS256};
+    for algorithm in [ES256, ES384, ES512, RS256, EdDSA] {
         check(algorithm);
     }
 }

@@ -16,7 +16,7 @@ pub use bound::Bound;
 pub use config::Config;
 pub use known::{Known, Tokens};
 pub use person::{Password, People};
-pub use proof::{ALGORITHMS, Proofs};
+pub use proof::Proofs;
 pub use query::with_key_in_field;
 pub use revoked::Revocations;
 pub use shown::{Shown, Token, is_for_gateway, left_over, shown};

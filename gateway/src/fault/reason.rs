@@ -250,18 +250,9 @@ pub enum ProofRefused {
     /// Its signature, type or algorithm is wrong.
     #[error("it does not verify")]
     Refused(#[from] jose::Refusal),
-    /// A claim is missing or malformed.
-    #[error("its claim `{0}` is missing or malformed")]
-    Claim(&'static str),
-    /// It is for another method.
-    #[error("it is for another method")]
-    Method,
-    /// It is for another address.
-    #[error("it is for another address")]
-    Address,
-    /// It was not made just now.
-    #[error("it was not made just now")]
-    Time,
+    /// It was not made for this call, or not now.
+    #[error(transparent)]
+    Misfit(#[from] jose::ProofMisfit),
     /// It is of another key.
     #[error("it is of another key")]
     Key,

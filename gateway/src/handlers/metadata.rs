@@ -10,7 +10,6 @@ use serde::Serialize;
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
 use crate::body::Body;
-use crate::credentials::ALGORITHMS;
 use crate::fault::Fault;
 use crate::generation::Generation;
 use crate::proxies::Proxies;
@@ -63,7 +62,9 @@ pub fn describe(
         authorization_servers: issuers.collect(),
         scopes_supported: scopes(api),
         bearer_methods_supported: ["header"],
-        dpop_signing_alg_values_supported: ALGORITHMS.map(jose::Algorithm::name).to_vec(),
+        dpop_signing_alg_values_supported: jose::PROOF_ALGORITHMS
+            .map(jose::Algorithm::name)
+            .to_vec(),
         // They are taken, which is what this says; others are, too, unless the API says otherwise.
         tls_client_certificate_bound_access_tokens: true,
     };

@@ -9,4 +9,4 @@ mod proof;
 
 pub use confirm::{BindError, confirm};
 pub use nonce::Nonces;
-pub use proof::{PROOF_ALGORITHMS, Possession, ProofError, ProofRules};
+pub use proof::{Possession, ProofError, ProofRules};

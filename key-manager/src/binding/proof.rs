@@ -1,25 +1,17 @@
 //! Does this proof show that its sender holds a key, here and now? (RFC 9449 section 4.3)
+//!
+//! What is said of every proof is asked in `jose`; here are our addresses, our nonces and the memory of
+//! what was used.
 
-use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
-use jose::Algorithm;
-use serde_json::{Map, Value};
+use jose::{Freshness, PROOF_ALGORITHMS, ProofMisfit};
 use url::Url;
 
 use super::nonce::Nonces;
 use crate::domain::ClientId;
 use crate::store::{Store, StoreError, Use, Used};
-
-/// How proofs may be signed.
-pub const PROOF_ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::ES256, Algorithm::ES384, Algorithm::PS256, Algorithm::EdDSA];
-
-/// The longest proof, in bytes: an RSA key of 8192 bits and its signature fit three times.
-const LONGEST: usize = 8 * 1024;
-/// The longest `jti`, in bytes.
-const LONGEST_JTI: usize = 256;
 
 /// What holds for every proof.
 #[derive(Debug)]
@@ -55,14 +47,8 @@ pub enum ProofError {
     Several,
     #[error("the DPoP proof does not hold: {0}")]
     Refused(#[from] jose::Refusal),
-    #[error("the claim `{0}` of the DPoP proof is missing or malformed")]
-    Claim(&'static str),
-    #[error("the DPoP proof is for another method")]
-    Method,
-    #[error("the DPoP proof is for another address")]
-    Address,
-    #[error("the DPoP proof was not made just now")]
-    Time,
+    #[error("the DPoP proof is none for this request: {0}")]
+    Misfit(#[from] ProofMisfit),
     /// With the nonce to be used.
     #[error("the DPoP proof needs the nonce that is given with this answer")]
     Nonce(String),
@@ -77,8 +63,7 @@ pub enum ProofError {
 impl Possession {
     /// Whether it was made for `token` (RFC 9449 section 4.2).
     pub fn is_for(&self, token: &str) -> bool {
-        let hash = digest::digest(&digest::SHA256, token.as_bytes());
-        self.token.as_deref() == Some(URL_SAFE_NO_PAD.encode(hash).as_str())
+        self.token.as_deref() == Some(jose::token_hash(token).as_str())
     }
 }
 
@@ -97,38 +82,19 @@ impl ProofRules {
         if fields.next().is_some() {
             return Err(ProofError::Several);
         }
-        let text = field.to_str().ok().filter(|text| text.len() <= LONGEST);
-        let proof = jose::verify_proof(text.unwrap_or_default(), &PROOF_ALGORITHMS)?;
-        let claims = &proof.claims;
-        if take(claims, "htm")? != method {
-            return Err(ProofError::Method);
-        }
-        if !self.is_here(take(claims, "htu")?, name) {
-            return Err(ProofError::Address);
-        }
-        let made = claims.get("iat").and_then(Value::as_i64).ok_or(ProofError::Claim("iat"))?;
-        let until = made.saturating_add(i64::from(self.window_seconds));
-        let latest = now.saturating_add(i64::from(self.skew_seconds));
-        if made > latest || until.saturating_add(i64::from(self.skew_seconds)) < now {
-            return Err(ProofError::Time);
-        }
-        let jti = take(claims, "jti")?;
-        if !(1..=LONGEST_JTI).contains(&jti.len()) {
-            return Err(ProofError::Claim("jti"));
-        }
+        let text = field.to_str().unwrap_or_default();
+        let proof = jose::verify_proof(text, &PROOF_ALGORITHMS)?;
+        let fresh =
+            Freshness { window_seconds: self.window_seconds, skew_seconds: self.skew_seconds };
+        let until = proof.fits(method, |htu| self.is_here(htu, name), fresh, now)?;
         if let Some(nonces) = &self.nonces {
-            let given = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
+            let given = proof.text("nonce").unwrap_or_default();
             if !nonces.accepts(given, now) {
                 return Err(ProofError::Nonce(nonces.current(now)));
             }
         }
-        let token = claims.get("ath").and_then(Value::as_str).map(str::to_owned);
-        let digest = digest::digest(
-            &digest::SHA256,
-            &[proof.thumbprint.as_bytes(), b" ", jti.as_bytes()].concat(),
-        );
-        let name = URL_SAFE_NO_PAD.encode(digest);
-        let until = until.saturating_add(i64::from(self.skew_seconds));
+        let token = proof.text("ath").ok().map(str::to_owned);
+        let name = URL_SAFE_NO_PAD.encode(proof.name().ok_or(ProofMisfit::Claim("jti"))?);
         Ok(Some(Possession { key: proof.thumbprint, token, name, until }))
     }
 
@@ -157,10 +123,6 @@ impl ProofRules {
         let Some(htu) = plain(htu) else { return false };
         self.bases.iter().any(|base| plain(&format!("{base}/{name}")).as_ref() == Some(&htu))
     }
-}
-
-fn take<'c>(claims: &'c Map<String, Value>, name: &'static str) -> Result<&'c str, ProofError> {
-    claims.get(name).and_then(Value::as_str).ok_or(ProofError::Claim(name))
 }
 
 /// An address in its normal form (RFC 3986 section 6.2.2), without query and fragment.

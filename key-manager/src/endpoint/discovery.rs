@@ -2,12 +2,11 @@
 //!
 //! One document under both names, and only what works.
 
-use jose::Algorithm;
+use jose::{Algorithm, PROOF_ALGORITHMS};
 use serde_json::{Value, json};
 
 use super::response::Mode;
 use super::{Authority, Mfa, PasskeyUse, Reply, SignUp, reply};
-use crate::binding::PROOF_ALGORITHMS;
 use crate::client_auth::ASSERTION_ALGORITHMS;
 use crate::domain::{AuthMethod, LoginMethod, Profile, ResponseType, TokenAlgorithm};
 use crate::grant::{GrantKind, PKCE_METHOD};

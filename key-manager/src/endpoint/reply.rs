@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use jose::Algorithm;
+use jose::{Algorithm, PROOF_ALGORITHMS};
 use serde_json::{Value, json};
 
 use super::bound::NONCE;
 use super::{Refusal, Reply};
-use crate::binding::{PROOF_ALGORITHMS, ProofError};
+use crate::binding::ProofError;
 use crate::rpc::PENDING;
 
 /// The longest text of a refusal; part of it may be the client's own.

@@ -124,8 +124,8 @@ fn a_key_manager_has_keys_that_verify() {
     };
     insta::assert_snapshot!(said("{issuer: '', jwks: '{', algorithms: [HS256, ES257, RS256, RS256], clockSkewSeconds: 301}"), @"
 KeyManager/okta: spec.issuer: an issuer is the `iss` of the tokens, at most 2048 bytes; write it as the tokens do
-KeyManager/okta: spec.algorithms[0]: `HS256` is not an accepted signature algorithm; accepted are ES256, ES384, RS256, RS384, RS512, PS256, PS384, PS512, EdDSA; did you mean `ES256`?
-KeyManager/okta: spec.algorithms[1]: `ES257` is not an accepted signature algorithm; accepted are ES256, ES384, RS256, RS384, RS512, PS256, PS384, PS512, EdDSA; did you mean `ES256`?
+KeyManager/okta: spec.algorithms[0]: `HS256` is not an accepted signature algorithm; accepted are ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, EdDSA; did you mean `ES256`?
+KeyManager/okta: spec.algorithms[1]: `ES257` is not an accepted signature algorithm; accepted are ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, EdDSA; did you mean `ES256`?
 KeyManager/okta: spec.algorithms[3]: the algorithm stands twice; keep one of them
 KeyManager/okta: spec.jwks: it is not JSON (line 1, column 1)
 KeyManager/okta: spec.clockSkewSeconds: 301 seconds are too far, at most 300; set the clocks
