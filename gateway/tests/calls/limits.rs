@@ -1,5 +1,7 @@
 //! How often may one call, and what is told about it?
 
+use serde_json::json;
+
 use crate::stand::Stand;
 
 const RESOURCES: &str = r#"
@@ -47,6 +49,22 @@ async fn each_limit_answers_with_its_own_number() {
     check("Pace", "Unlimited", ["200", "200", "429 900807", "429 900807"]).await;
     check("Unlimited", "Two", ["200", "200", "429 900803", "429 900803"]).await;
     check("Unlimited", "Unlimited", ["200"; 4]).await;
+}
+
+#[tokio::test]
+async fn the_users_of_an_application_share_its_limits() {
+    for (tiers, number) in
+        [(("Unlimited", "Two"), "429 900803"), (("Pace", "Unlimited"), "429 900807")]
+    {
+        let stand = Stand::start(&resources(tiers.0, tiers.1, "BACKEND/base")).await;
+        for (user, expected) in [("ann", "200"), ("ben", "200"), ("cid", number), ("ann", number)] {
+            let token = stand.token("live", &json!({ "sub": user }));
+            let fields = format!("authorization: Bearer {token}\r\n");
+            let answer = stand.call("GET /orders/1.0/echo", &fields, "").await;
+            let shown = if answer.status == 200 { "200".to_owned() } else { answer.fault() };
+            assert_eq!(shown, expected, "{tiers:?} {user}");
+        }
+    }
 }
 
 #[tokio::test]

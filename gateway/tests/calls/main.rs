@@ -34,6 +34,8 @@ mod events;
 #[cfg(test)]
 mod floods;
 #[cfg(test)]
+mod forgeries;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod grpc;
@@ -45,6 +47,8 @@ mod http2_backend;
 mod identity;
 #[cfg(test)]
 mod interim;
+#[cfg(test)]
+mod introspector;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

@@ -26,6 +26,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::backend::Backend;
+use crate::introspector::Introspector;
 
 pub(crate) const ISSUER: &str = "https://127.0.0.1:9453/oauth2";
 /// An API that asks for nothing.
@@ -50,7 +51,7 @@ pub(crate) struct Stand {
     pub(crate) serving: Serving,
     pub(crate) store: Arc<cache::Store>,
     certificates: Arc<Certificates>,
-    key: SigningKey,
+    pub(crate) key: SigningKey,
     data: TempDir,
 }
 
@@ -71,6 +72,20 @@ impl Stand {
         resources: &str,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
+        Self::built(memory, resources, change, None).await
+    }
+
+    /// The same as [`Stand::start`] where somebody is asked about tokens.
+    pub(crate) async fn asking(resources: &str, introspector: Introspector) -> Self {
+        Self::built(Memory::default(), resources, |_| {}, Some(introspector)).await
+    }
+
+    async fn built(
+        memory: Memory,
+        resources: &str,
+        change: impl FnOnce(&mut Settings),
+        introspector: Option<Introspector>,
+    ) -> Self {
         let memory = Arc::new(memory);
         let data = TempDir::new().unwrap();
         let host = Host::development("gateway", data.path()).unwrap();
@@ -87,6 +102,10 @@ impl Stand {
             settings.receiver.client_authorities =
                 data.path().join("pki/ca.pem").to_string_lossy().into_owned();
         }
+        let introspection = match introspector {
+            Some(introspector) => introspector.serve(&host, data.path()).await,
+            None => introspection::Handle::off(),
+        };
         let signers = signers(&host, &current.load().plan).await;
         let (certificates, shown) = receiver::tls(&settings.receiver, &host).unwrap();
         certificates.follow(&current.load().plan);
@@ -96,7 +115,7 @@ impl Stand {
             tls: shown,
             store: Arc::clone(&store),
             token_endpoint: token_endpoint::Handle::off(),
-            introspection: introspection::Handle::off(),
+            introspection,
             passwords: passwords::Handle::off(),
             proofs: Arc::default(),
             missing_keys: missing_keys::Handle::off(),
