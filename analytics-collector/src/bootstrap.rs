@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::Host;
-use chassis::rpc::{Allow, Services};
+use chassis::rpc::Services;
 use tokio::sync::Notify;
 use turnpike_proto::usage::v1::alerts_server::AlertsServer;
 use turnpike_proto::usage::v1::analytics_server::AnalyticsServer;
@@ -18,7 +18,7 @@ use turnpike_proto::usage::v1::signals_server::SignalsServer;
 use crate::alert::{Alarm, History, Rate, rate};
 use crate::config::Config;
 use crate::edge::from_event::Desk;
-use crate::edge::{AlertsService, AnalyticsService, CollectorService, SignalsService};
+use crate::edge::{AlertsService, AnalyticsService, CollectorService, SignalsService, allowed};
 use crate::enrich::{Addresses, Geo};
 use crate::metrics::Metrics;
 use crate::report::minutes::{MINUTE_US, minutes};
@@ -159,12 +159,11 @@ fn services(
     let alerts = AlertsService { alarm, clock: clock.clone(), shutdown: shutdown.clone() };
     let collector = CollectorService { desk, intake, metrics, clock, shutdown };
     let collector = CollectorServer::new(collector).max_decoding_message_size(LARGEST_BATCH);
-    let readers = || Allow::only(&["admin", "control-plane"]);
     Services::new(turnpike_proto::DESCRIPTORS)
-        .add(Allow::only(&["gateway", "key-manager"]), collector)
-        .add(Allow::only(&["key-manager"]), SignalsServer::new(signals))
-        .add(readers(), AnalyticsServer::new(analytics))
-        .add(readers(), AlertsServer::new(alerts))
+        .add(allowed("Collector"), collector)
+        .add(allowed("Signals"), SignalsServer::new(signals))
+        .add(allowed("Analytics"), AnalyticsServer::new(analytics))
+        .add(allowed("Alerts"), AlertsServer::new(alerts))
 }
 
 fn micros(span: Duration) -> i64 {

@@ -7,6 +7,7 @@ mod change;
 mod connector;
 mod credentials;
 mod cut_off;
+mod doors;
 mod fleet;
 mod open_ends;
 mod open_everywhere;

@@ -1,11 +1,12 @@
 //! What do gateways and people ask of the collector, and how are they answered?
 //!
 //! `collect` takes batches; `analytics` answers questions; `alerts` shows what was raised;
-//! `signals` takes what services noticed themselves.
+//! `signals` takes what services noticed themselves. `callers` is the table of who may ask.
 //! `from_event`, `from_filter` and `to_proto` are the only places that know the messages.
 
 pub mod alerts;
 pub mod analytics;
+pub mod callers;
 pub mod collect;
 pub mod from_event;
 pub mod from_filter;
@@ -17,5 +18,6 @@ mod edge_tests;
 
 pub use alerts::AlertsService;
 pub use analytics::AnalyticsService;
+pub use callers::allowed;
 pub use collect::CollectorService;
 pub use signals::SignalsService;

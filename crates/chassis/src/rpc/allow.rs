@@ -26,6 +26,12 @@ impl Allow {
         Self { callers: Callers::Anyone, methods: Vec::new() }
     }
 
+    /// Only these methods, each for services of these names: one that is added later is nobody's until
+    /// it has a row.
+    pub fn methods(rows: &[(&'static str, &[&'static str])]) -> Self {
+        rows.iter().fold(Self::only(&[]), |allow, (method, names)| allow.method(method, names))
+    }
+
     /// For one method (`Revoke`), only services of these names, whatever else is said.
     #[must_use]
     pub fn method(mut self, method: &'static str, names: &[&'static str]) -> Self {
@@ -59,6 +65,17 @@ mod tests {
         check(&allow, "admin Watch", false);
         check(&Allow::only(&[]), "gateway Watch", false);
         check(&Allow::anyone(), "admin Check", true);
+    }
+
+    #[test]
+    fn a_method_without_a_row_is_nobodys() {
+        let allow = Allow::methods(&[("Watch", &["gateway"]), ("Revoke", &["admin", "gateway"])]);
+        check(&allow, "gateway Watch", true);
+        check(&allow, "admin Watch", false);
+        check(&allow, "admin Revoke", true);
+        for caller in ["gateway", "admin", ""] {
+            check(&allow, &format!("{caller} Added"), false);
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What do gateways, the control plane and administrators ask over gRPC?
 //!
-//! One file per service of `identity.v1`; `open` puts them behind the table of who may call what.
+//! One file per service of `identity.v1`; `open` puts them behind the table of `callers`.
 
 mod address;
 mod audit;
 mod caller;
+mod callers;
 mod clients;
 mod credentials;
 mod forward;
