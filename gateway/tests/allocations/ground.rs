@@ -19,6 +19,8 @@ use gateway::sender::Backends;
 use jose::{Algorithm, KeySet, SigningKey};
 use plan::Plan;
 use serde_json::{Value, json};
+use turnpike_proto::identity::v1::Revocation;
+use turnpike_proto::identity::v1::revocation::What;
 
 const ISSUER: &str = "https://id.example";
 pub(crate) const NOW: i64 = 1_800_000_000;
@@ -121,6 +123,13 @@ impl Ground {
         let grounds = Grounds { generation, revocations, tokens, cells, missing, now_unix: NOW };
         let Self { proofs, people, proxies, .. } = self;
         Means { grounds, proofs, people, proxies }
+    }
+
+    /// Ends another token.
+    pub(crate) fn end(&self, jti: &str) {
+        let what = Some(What::Jti(jti.to_owned()));
+        let issuer = ISSUER.to_owned();
+        self.revocations.apply(&[Revocation { issuer, what, ..Revocation::default() }]);
     }
 
     pub(crate) fn verified(&self) -> u64 {

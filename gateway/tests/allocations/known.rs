@@ -39,6 +39,20 @@ fn an_api_key_takes_nothing_from_the_heap() {
 }
 
 #[test]
+fn what_has_ended_is_looked_up_without_the_heap() {
+    let ground = Ground::new();
+    let bearer = format!("Bearer {}", ground.token(&json!({ "km": { "fam": "f" } })));
+    let received = received("/orders/1.0/echo", &[("authorization", &bearer)]);
+    ground.judge(&received);
+    for number in 0..100 {
+        ground.end(&format!("other {number}"));
+        let asked = measure(|| ground.judge(&received));
+        assert_eq!((asked.count_total, asked.bytes_total), (0, 0), "after {number}");
+    }
+    assert_eq!((ground.verified(), ground.known()), (1, 100));
+}
+
+#[test]
 fn the_first_call_is_counted() {
     let ground = Ground::new();
     let bearer = format!("Bearer {}", ground.token(&json!({})));
