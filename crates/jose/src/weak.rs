@@ -1,8 +1,8 @@
 //! Is this public key one under which others than its holder can sign?
 //!
 //! Two kinds look like any other key and are worth nothing: RSA moduli of the broken key generation
-//! of CVE-2017-15361 (ROCA), which can be factored, and Ed25519 points of small order (RFC 8032
-//! §5.1.7, RFC 9449 would take them as "possession"), under which one signature fits every message.
+//! of CVE-2017-15361 (ROCA), which can be factored, and Ed25519 points of small order, under which one
+//! signature fits every message: anybody could show that they "hold" such a key.
 
 /// The primes of the fingerprint of CVE-2017-15361 (Nemec et al., CCS 2017, §3) that have remainders
 /// which are no power of 65537; the others say nothing. A sound modulus passes all of them with a
