@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 
 use harness::Client;
 use harness::stack::{Engines, SERVICES, Stack};
+use http::uri::PathAndQuery;
 use tonic::client::Grpc;
-use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 
-/// Which service answers the methods of a package; the last two are answered by programs of the operator.
+/// Which service answers the methods of a package; `None`: a program of the operator.
 fn server(service: &str) -> Option<&'static str> {
     let (package, name) = service.rsplit_once('.')?;
     match package {
@@ -98,7 +98,7 @@ async fn an_operations_port_shows_this_and_no_more() {
     for name in SERVICES {
         let mut client = Client::new(stack.operations(name));
         for path in paths {
-            let status = client.get(path).await.status;
+            let status = client.get(path).await.status.as_u16();
             if status == 200 {
                 writeln!(shown, "{name} GET {path} {status}").expect("a line");
             } else {
@@ -107,7 +107,7 @@ async fn an_operations_port_shows_this_and_no_more() {
             for method in ["POST", "PUT", "DELETE", "PATCH"] {
                 let changes =
                     matches!((method, path), ("PUT", "/loglevel") | ("POST", "/cache/purge"));
-                let status = client.call(method, path, &[], "").await.status;
+                let status = client.call(method, path, &[], "").await.status.as_u16();
                 // What changes something refuses an empty order.
                 let refused = if changes { matches!(status, 400 | 404) } else { status >= 404 };
                 assert!(refused, "{name} {method} {path} {status}");

@@ -35,6 +35,9 @@ pub enum Error {
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
+    /// Nothing is said; that would end the log without a word.
+    #[error("nothing is said; write directives like `info,gateway=debug`, or `off`")]
+    Nothing,
     /// Another subscriber is already installed.
     #[error("telemetry is already installed in this process")]
     Installed,

@@ -36,6 +36,9 @@ pub fn level() -> String {
 
 /// Puts other directives in force, at once and until the process ends.
 pub fn set_level(directives: &str) -> Result<(), Error> {
+    if directives.trim().is_empty() {
+        return Err(Error::Nothing);
+    }
     let filter = filter(directives)?;
     if let Some(level) = LEVEL.get() {
         (level.replace)(filter);
@@ -122,5 +125,13 @@ mod tests {
         check("INFO name=x\nINFO forged\r\n", "INFO name=x\\nINFO forged\\r\n");
         check("\u{1b}[31m\u{9b}\u{7}\n", "\\u{1b}[31m\\u{9b}\\u{7}\n");
         check("no end", "no end");
+    }
+
+    #[test]
+    fn an_empty_order_does_not_end_the_log() {
+        for nothing in ["", " ", "\n"] {
+            assert!(matches!(set_level(nothing), Err(Error::Nothing)), "{nothing:?}");
+        }
+        assert!(set_level("no=such=level").is_err());
     }
 }
