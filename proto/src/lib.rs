@@ -34,6 +34,22 @@ pub mod identity {
     }
 }
 
+/// What makes a JWT of the key manager a test key (`identity/v1/test_keys.proto`), and no access token.
+pub mod test_key {
+    /// Its `typ`.
+    pub const TYPE: &str = "turnpike-test+jwt";
+    /// Its `aud`.
+    pub const AUDIENCE: &str = "urn:turnpike:test-key";
+    /// The claim with all that is said of a test key alone, an object.
+    pub const CLAIM: &str = "turnpike_test";
+    /// In that claim: the list of the APIs that it opens, each `name:version`. Absent: every one.
+    pub const APIS: &str = "apis";
+    /// In that claim: `true` where it reaches the sandbox backends. Absent: those for production.
+    pub const SANDBOX: &str = "sandbox";
+    /// In that claim: `true` where it only explains. Absent: calls are made with it.
+    pub const EXPLAIN_ONLY: &str = "explain_only";
+}
+
 /// Usage events, statistics and alerts.
 pub mod usage {
     /// The first version; see `turnpike/usage/v1`.

@@ -6,8 +6,8 @@ use chassis::clock::Clock;
 use tonic::{Request, Response, Status};
 use turnpike_proto::usage::v1::analytics_server::Analytics;
 use turnpike_proto::usage::v1::{
-    ErrorsRequest, ErrorsResponse, GeographyRequest, GeographyResponse, LatencyRequest,
-    LatencyResponse, UsageRequest, UsageResponse,
+    ErrorsRequest, ErrorsResponse, GeographyRequest, GeographyResponse, LastUsedRequest,
+    LastUsedResponse, LatencyRequest, LatencyResponse, UsageRequest, UsageResponse,
 };
 
 use super::from_event::Desk;
@@ -74,6 +74,16 @@ impl Analytics for AnalyticsService {
         let rows = rows.into_iter().map(to_proto::geography).collect();
         let attribution = self.desk.geo.attribution().to_owned();
         Ok(Response::new(GeographyResponse { rows, attribution }))
+    }
+
+    async fn last_used(
+        &self,
+        request: Request<LastUsedRequest>,
+    ) -> Result<Response<LastUsedResponse>, Status> {
+        let keys = from_filter::keys(request.into_inner())?;
+        let answer = report::last_used::last_used(&self.reader, &keys, self.clock.unix_us());
+        let rows = self.timed(answer).await?.into_iter().map(to_proto::last_used).collect();
+        Ok(Response::new(LastUsedResponse { rows }))
     }
 }
 

@@ -6,12 +6,14 @@ use prost_types::{Duration, Timestamp};
 use tonic::Status;
 use turnpike_proto::usage::v1;
 
-use crate::report::{Filter, Interval};
+use crate::report::{Filter, Interval, Keys};
 use crate::store::Window;
 
 const SECOND_US: i64 = 1_000_000;
 const HOUR_US: i64 = 3600 * SECOND_US;
 const LONGEST_NAME: usize = 256;
+/// The most keys that one question is about.
+const MOST_KEYS: usize = 1000;
 
 /// The filter of a question; absent: everything of the last hour.
 pub fn filter(filter: Option<v1::Filter>, now_us: i64) -> Result<Filter, Status> {
@@ -38,6 +40,21 @@ pub fn filter(filter: Option<v1::Filter>, now_us: i64) -> Result<Filter, Status>
     let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let (api, application) = (named(api), named(&application));
     Ok(Filter { window: Window { since_us, until_us }, api, api_version, application })
+}
+
+/// The keys that a question is about.
+pub fn keys(asked: v1::LastUsedRequest) -> Result<Keys, Status> {
+    let v1::LastUsedRequest { application, keys } = asked;
+    if application.is_empty() || application.len() > LONGEST_NAME {
+        return Err(refused("application", "is no name"));
+    }
+    if keys.is_empty() || keys.len() > MOST_KEYS {
+        return Err(refused("keys", "are none, or more than 1000"));
+    }
+    if keys.iter().any(|key| key.is_empty() || key.len() > LONGEST_NAME) {
+        return Err(refused("keys", "has one that no key is called"));
+    }
+    Ok(Keys { application, keys })
 }
 
 /// The interval of a question; absent: the whole time.
@@ -125,6 +142,24 @@ mod tests {
         check("1 2 :1 -", "filter.api has no name in front of the colon");
         check("1 9223372036854775 - -", "filter.until is no instant");
         check(&format!("1 2 - {}", "x".repeat(257)), "filter.application is longer than any name");
+    }
+
+    #[test]
+    fn keys_are_asked_for_by_their_application() {
+        let said = |application: &str, count: usize, key: &str| {
+            let (application, keys) = (application.to_owned(), vec![key.to_owned(); count]);
+            let asked = v1::LastUsedRequest { application, keys };
+            keys_of(asked).map_err(|status| status.message().to_owned())
+        };
+        assert_eq!(said("shop", 2, "k"), Ok(2));
+        assert_eq!(said("", 2, "k"), Err("application is no name".into()));
+        assert_eq!(said("shop", 0, "k"), Err("keys are none, or more than 1000".into()));
+        assert_eq!(said("shop", 1001, "k"), Err("keys are none, or more than 1000".into()));
+        assert_eq!(said("shop", 1, ""), Err("keys has one that no key is called".into()));
+    }
+
+    fn keys_of(asked: v1::LastUsedRequest) -> Result<usize, Status> {
+        keys(asked).map(|keys| keys.keys.len())
     }
 
     #[test]

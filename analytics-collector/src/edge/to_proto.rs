@@ -8,6 +8,7 @@ use crate::alert;
 use crate::report::ReportError;
 use crate::report::errors::ErrorRow;
 use crate::report::geography::GeographyRow;
+use crate::report::last_used::LastUse;
 use crate::report::latency::LatencyRow;
 use crate::report::usage::UsageRow;
 use crate::store::QueryError;
@@ -61,6 +62,11 @@ pub fn geography(row: GeographyRow) -> v1::GeographyRow {
     let known = !row.country.is_empty();
     let country = if known { row.country } else { "unknown".to_owned() };
     v1::GeographyRow { country, api: row.api, calls: row.calls, addresses: row.addresses }
+}
+
+/// Last calls.
+pub fn last_used(row: LastUse) -> v1::LastUsedRow {
+    v1::LastUsedRow { key: row.key, at: Some(timestamp(row.at_us)) }
 }
 
 /// An alert.

@@ -10,7 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Filter, Interval, ReportError, errors, geography, latency, minutes, usage};
+use super::{
+    Filter, Interval, Keys, ReportError, errors, geography, last_used, latency, minutes, usage,
+};
 use crate::event::Row;
 use crate::fixture::{Dice, MINUTE_US, NOW_US, Place, call, put, reader};
 use crate::store::{Probe, Reader, Store, Window, keep};
@@ -32,6 +34,7 @@ fn calls(count: u64) -> Vec<Row> {
             let decades = u32::try_from(dice.roll(7)).unwrap();
             row.total_us = dice.roll(10_u64.pow(1 + decades));
             row.backend_us = if dice.roll(3) == 0 { 0 } else { row.total_us / 2 };
+            row.consumer_key = dice.pick(&["one", "two", "three"]).to_owned();
             row.request_bytes = dice.roll(1000);
             row.response_bytes = dice.roll(100_000);
             row.country = dice.pick(&["DE", "US", "ZZ", ""]).to_owned();
@@ -265,4 +268,25 @@ async fn sums_beyond_all_bounds_are_the_largest_number() {
     put(&store, "e", 1, vec![row.clone(), row]);
     let rows = usage::usage(&reader(&store), &filter("1 0 - - -"), Interval(None)).await.unwrap();
     assert_eq!(rows[0].request_bytes, u64::MAX);
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_is_that_by_its_application() {
+    let world = world(3_000);
+    for (application, asked) in
+        [("shop", "one three never"), ("app", "two"), ("nobody", "one"), ("shop", "x'OR'1'='1")]
+    {
+        let keys: Vec<String> = asked.split(' ').map(str::to_owned).collect();
+        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+        for row in &world.calls {
+            if row.application == application && keys.contains(&row.consumer_key) {
+                let last = expected.entry(row.consumer_key.clone()).or_insert(row.at_us);
+                *last = row.at_us.max(*last);
+            }
+        }
+        let keys = Keys { application: application.to_owned(), keys };
+        let said = last_used::last_used(&world.reader, &keys, NOW_US).await.unwrap();
+        let said: BTreeMap<_, _> = said.into_iter().map(|use_| (use_.key, use_.at_us)).collect();
+        assert_eq!(said, expected, "{application} {asked}");
+    }
 }

@@ -43,6 +43,7 @@ pub(super) const SERVICES: &[Row] = &[
         &["Generate", "GenerateApiKey", "RevokeApiKey"],
         Who::Admin,
     ),
+    ("turnpike.admin.v1.TestKeys", &["Generate"], Who::Admin),
     ("turnpike.config.v1.ConfigSync", &["Sync"], Who::Gateway),
     ("turnpike.config.v1.Providers", &["Watch"], Who::KeyManager),
 ];

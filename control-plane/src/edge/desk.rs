@@ -8,15 +8,15 @@ use plan::{Kind, Resource, ResourceKey};
 use prost_types::Timestamp;
 use turnpike_proto::admin::v1::{
     ApplyResponse, Change, GatewayState, GenerateApiKeyRequest, GenerateApiKeyResponse,
-    GenerateKeyRequest, GenerateKeyResponse, ListGatewaysResponse, RevokeApiKeyRequest,
-    RevokeApiKeyResponse, WaitResponse, change,
+    GenerateKeyRequest, GenerateKeyResponse, GenerateTestKeyRequest, GenerateTestKeyResponse,
+    ListGatewaysResponse, RevokeApiKeyRequest, RevokeApiKeyResponse, WaitResponse, change,
 };
 
 use crate::catalog::State;
 use crate::distribute::{GatewayRow, Gateways, wait};
 use crate::manage::{
-    self, Changed, Clients, ManageError, Manager, NewApiKey, NewKey, Page, PageRequest, Removal,
-    Restrictions, Wanted,
+    self, Changed, Clients, ManageError, Manager, NewApiKey, NewKey, NewTestKey, Page, PageRequest,
+    Removal, Restrictions, Wanted,
 };
 use crate::store::Revision;
 
@@ -192,6 +192,25 @@ impl Desk {
         let now = self.now();
         let revision = manage::revoke_api_key(&self.manager, &application, &id, now).await?;
         Ok(RevokeApiKeyResponse { revision })
+    }
+
+    /// Makes a test key that lasts as long as `lifetime`; none: as long as test keys do.
+    pub(super) async fn generate_test_key(
+        &self,
+        request: GenerateTestKeyRequest,
+        lifetime: Option<Duration>,
+        asked_by: String,
+    ) -> Result<GenerateTestKeyResponse, ManageError> {
+        let wanted = NewTestKey {
+            apis: request.apis,
+            sandbox: request.sandbox,
+            explain_only: request.explain_only,
+            asked_by,
+            lifetime,
+        };
+        let made = manage::generate_test_key(&self.manager, &*self.clients, wanted).await?;
+        let expires_at = Some(Timestamp { seconds: made.expires_at, nanos: 0 });
+        Ok(GenerateTestKeyResponse { key: made.key.expose().to_owned(), expires_at })
     }
 
     fn now(&self) -> Timestamp {

@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use plan::{Kind, Problem, Resource, ResourceKey};
 use turnpike_proto::config::v1::key_type::Type as KeyType;
@@ -29,6 +30,8 @@ pub trait Clients: fmt::Debug + Send + Sync + 'static {
     async fn find(&self, key_manager: &str, client_id: &str) -> Result<(), ClientsError>;
     /// Removes it again.
     async fn remove(&self, key_manager: &str, client_id: &str) -> Result<(), ClientsError>;
+    /// Makes a test key.
+    async fn test_key(&self, wanted: NewTestKey) -> Result<TestKey, ClientsError>;
 }
 
 /// Why the key manager did not do it.
@@ -82,6 +85,30 @@ impl fmt::Debug for ClientKey {
             .field("consumer_key", &self.consumer_key)
             .finish_non_exhaustive()
     }
+}
+
+/// A test key to make.
+#[derive(Clone, Debug)]
+pub struct NewTestKey {
+    /// The APIs and products that it opens, `name:version`; empty: every one.
+    pub apis: Vec<String>,
+    /// Whether it reaches the sandbox backends.
+    pub sandbox: bool,
+    /// Whether it only explains.
+    pub explain_only: bool,
+    /// Who asks for it.
+    pub asked_by: String,
+    /// How long it lasts; none: as long as test keys do.
+    pub lifetime: Option<Duration>,
+}
+
+/// A test key that was made; nobody else has it.
+#[derive(Debug)]
+pub struct TestKey {
+    /// The key.
+    pub key: chassis::Secret,
+    /// When it ends, in Unix seconds.
+    pub expires_at: i64,
 }
 
 /// For whom.

@@ -42,7 +42,7 @@ pub enum ManageError {
     #[error("the change could not be prepared")]
     Record(#[source] RecordError),
     /// The key manager.
-    #[error("the key manager did not register the client")]
+    #[error("the key manager did not do its part")]
     KeyManager(#[source] super::application_keys::ClientsError),
     /// Admission panicked; the request is refused and the process goes on.
     #[error("the change could not be checked")]

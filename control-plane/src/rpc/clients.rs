@@ -7,9 +7,12 @@ use serde::Deserialize;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use turnpike_proto::identity::v1::clients_client::ClientsClient;
-use turnpike_proto::identity::v1::{FindClientRequest, RegisterClientRequest, RemoveClientRequest};
+use turnpike_proto::identity::v1::test_keys_client::TestKeysClient;
+use turnpike_proto::identity::v1::{
+    FindClientRequest, IssueTestKeyRequest, RegisterClientRequest, RemoveClientRequest,
+};
 
-use crate::manage::{ClientKey, Clients, ClientsError, NewClient};
+use crate::manage::{ClientKey, Clients, ClientsError, NewClient, NewTestKey, TestKey};
 
 /// A provider that is asked for a client may take its time.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -71,6 +74,19 @@ impl Clients for KeyManagerClients {
         let mut clients = ClientsClient::new(self.channel.clone());
         clients.remove(prepared(request)).await.map_err(meaning)?;
         Ok(())
+    }
+
+    async fn test_key(&self, wanted: NewTestKey) -> Result<TestKey, ClientsError> {
+        let NewTestKey { apis, sandbox, explain_only, asked_by, lifetime } = wanted;
+        // Less than a second is none, and none means the usual.
+        let seconds = lifetime.map_or(0, |lifetime| lifetime.as_secs().max(1));
+        let lifetime_seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        let request =
+            IssueTestKeyRequest { apis, sandbox, explain_only, asked_by, lifetime_seconds };
+        let mut keys = TestKeysClient::new(self.channel.clone());
+        let made = keys.issue(prepared(request)).await.map_err(meaning)?.into_inner();
+        let expires_at = made.expires_at.map_or(0, |at| at.seconds);
+        Ok(TestKey { key: Secret::new(made.key), expires_at })
     }
 }
 

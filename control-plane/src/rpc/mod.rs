@@ -1,4 +1,5 @@
-//! Which services does the control plane call? The key manager, for the clients of applications.
+//! Which services does the control plane call? The key manager, for the clients of
+//! applications and for test keys.
 
 mod clients;
 

@@ -17,7 +17,7 @@ use crate::domain::{LiveToken, ScopeRegistry};
 use crate::federation::Federation;
 use crate::fraud::Fraud;
 use crate::grant::{Grants, Means, RefreshRules, Trust};
-use crate::issue::{Keeper, Origin, Ring, TokenRules, recognise};
+use crate::issue::{Keeper, Origin, Ring, TokenRules, recognise, recognise_test_key};
 use crate::lockout::{Lockout, LockoutRules};
 use crate::meter::Meter;
 use crate::registration::Policy;
@@ -123,6 +123,11 @@ impl Authority {
     /// Reads an access token of ours back that is alive, apart from revocation.
     pub fn recognise(&self, token: &str) -> Option<LiveToken> {
         recognise(token, self.origin(&self.keeper.ring()), self.clock.unix_seconds())
+    }
+
+    /// Reads a test key of ours back that is alive, apart from revocation: no access token is one.
+    pub fn recognise_test_key(&self, key: &str) -> Option<LiveToken> {
+        recognise_test_key(key, self.origin(&self.keeper.ring()), self.clock.unix_seconds())
     }
 
     /// What a grant may use, for a request of `peer`.

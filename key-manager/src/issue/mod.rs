@@ -11,6 +11,7 @@ mod recognise;
 mod ring;
 mod rotation;
 mod signer;
+mod test_key;
 
 pub use access_token::{AccessToken, Order, Source, TokenRules, issue};
 pub use claims::cnf;
@@ -23,3 +24,4 @@ pub use recognise::{Hint, hint, identity, recognise};
 pub use ring::Ring;
 pub use rotation::Wish;
 pub use signer::Signer;
+pub use test_key::{TestKey, TestKeyOrder, issue_test_key, recognise_test_key};

@@ -84,7 +84,7 @@ fn ours(claims: &Map<String, Value>) -> Option<LiveToken> {
 }
 
 /// What the keys of the ring may have signed.
-fn expectation(issuer: &str) -> Expectation {
+pub(super) fn expectation(issuer: &str) -> Expectation {
     let algorithms = TokenAlgorithm::ALL.map(signature).to_vec();
     Expectation { algorithms, ..Expectation::access_token(issuer) }
 }

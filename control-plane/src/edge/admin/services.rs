@@ -24,6 +24,7 @@ use turnpike_proto::admin::v1::key_managers_server::KeyManagersServer;
 use turnpike_proto::admin::v1::publish_server::PublishServer;
 use turnpike_proto::admin::v1::secrets_server::SecretsServer;
 use turnpike_proto::admin::v1::subscriptions_server::SubscriptionsServer;
+use turnpike_proto::admin::v1::test_keys_server::TestKeysServer;
 use turnpike_proto::admin::v1::tiers_server::TiersServer;
 use turnpike_proto::config::v1::config_sync_server::ConfigSyncServer;
 use turnpike_proto::config::v1::providers_server::ProvidersServer;
@@ -67,7 +68,8 @@ pub fn services(
     );
     let services = admin(services, token, PublishServer::new(desk.clone()));
     let services = admin(services, token, GatewaysServer::new(desk.clone()));
-    admin(services, token, ApplicationKeysServer::new(desk.clone()))
+    let services = admin(services, token, ApplicationKeysServer::new(desk.clone()));
+    admin(services, token, TestKeysServer::new(desk.clone()))
 }
 
 /// Adds a service for administrators.

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use chassis::rpc::peer;
 use tonic::{Request, Response, Status};
 use turnpike_proto::admin::v1::application_keys_server::ApplicationKeys;
 use turnpike_proto::admin::v1::apply_server::Apply;
 use turnpike_proto::admin::v1::gateways_server::Gateways;
 use turnpike_proto::admin::v1::publish_server::Publish;
+use turnpike_proto::admin::v1::test_keys_server::TestKeys;
 use turnpike_proto::admin::v1::{
     ApplyRequest, ApplyResponse, GenerateApiKeyRequest, GenerateApiKeyResponse, GenerateKeyRequest,
-    GenerateKeyResponse, ListGatewaysRequest, ListGatewaysResponse, RevokeApiKeyRequest,
-    RevokeApiKeyResponse, WaitRequest, WaitResponse, wait_for,
+    GenerateKeyResponse, GenerateTestKeyRequest, GenerateTestKeyResponse, ListGatewaysRequest,
+    ListGatewaysResponse, RevokeApiKeyRequest, RevokeApiKeyResponse, WaitRequest, WaitResponse,
+    wait_for,
 };
 
 use crate::edge::desk::{ApplyOptions, Desk, wait_limit};
@@ -84,6 +87,22 @@ impl ApplicationKeys for Desk {
     ) -> Result<Response<RevokeApiKeyResponse>, Status> {
         let revoked = self.revoke_api_key(request.into_inner()).await;
         revoked.map(Response::new).map_err(|error| status::of(&error))
+    }
+}
+
+#[tonic::async_trait]
+impl TestKeys for Desk {
+    async fn generate(
+        &self,
+        request: Request<GenerateTestKeyRequest>,
+    ) -> Result<Response<GenerateTestKeyResponse>, Status> {
+        // Who shows the administrator's token is known by no other name.
+        let asked_by = peer(&request).map_or_else(|| "token".to_owned(), ToString::to_string);
+        let request = request.into_inner();
+        let refuse = |_| Status::invalid_argument("`lifetime` is not a span of time");
+        let lifetime = request.lifetime.map(Duration::try_from).transpose().map_err(refuse)?;
+        let made = self.generate_test_key(request, lifetime, asked_by).await;
+        made.map(Response::new).map_err(|error| status::of(&error))
     }
 }
 

@@ -30,6 +30,8 @@ const SERVICES: &[(&str, &[Row])] = &[
         ],
     ),
     ("Revocations", &[("Watch", GATEWAY), ("Revoke", ADMIN)]),
+    // Whether the APIs are there, and who asks, the control plane has looked at.
+    ("TestKeys", &[("Issue", &["control-plane"])]),
     (
         "Clients",
         &[
@@ -121,6 +123,7 @@ mod tests {
         Providers/List: admin control-plane
         Revocations/Revoke: admin control-plane
         Revocations/Watch: gateway
+        TestKeys/Issue: control-plane
         TokenEndpoint/Forward: gateway
         Users/Approve: admin control-plane
         Users/Create: admin control-plane

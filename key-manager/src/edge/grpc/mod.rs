@@ -16,6 +16,7 @@ mod open;
 mod providers;
 mod revocations;
 mod status;
+mod test_keys;
 mod to_proto;
 mod users;
 

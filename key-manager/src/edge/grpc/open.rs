@@ -14,6 +14,7 @@ use turnpike_proto::identity::v1::introspection_server::IntrospectionServer;
 use turnpike_proto::identity::v1::keys_server::KeysServer;
 use turnpike_proto::identity::v1::providers_server::ProvidersServer;
 use turnpike_proto::identity::v1::revocations_server::RevocationsServer;
+use turnpike_proto::identity::v1::test_keys_server::TestKeysServer;
 use turnpike_proto::identity::v1::token_endpoint_server::TokenEndpointServer;
 use turnpike_proto::identity::v1::users_server::UsersServer;
 
@@ -26,6 +27,7 @@ use super::introspection::Inspection;
 use super::keys::KeySets;
 use super::providers::Providing;
 use super::revocations::Revoked;
+use super::test_keys::Trials;
 use super::users::People;
 use crate::endpoint::Authority;
 
@@ -52,6 +54,7 @@ pub async fn rpc(
         .add(allowed("Keys"), keys)
         .add(allowed("Revocations"), revoked)
         .add(allowed("Clients"), registry)
+        .add(allowed("TestKeys"), TestKeysServer::new(Trials::new(parts())))
         .add(allowed("Users"), people)
         .add(allowed("Providers"), ProvidersServer::new(Providing::new(parts())))
         .add(allowed("Audit"), AuditServer::new(Record::new(parts())));

@@ -1,0 +1,30 @@
+//! How does whoever answers for an API get to try it out?
+//!
+//! The key manager signs; here it is looked at whether the APIs are there, so that no key waits for one
+//! that somebody makes later under the same name.
+
+use plan::{Kind, ResourceKey};
+
+use super::application_keys::{Clients, NewTestKey, TestKey};
+use super::change::Manager;
+use super::error::ManageError;
+use super::read::get;
+
+/// Has a test key made for APIs that are there.
+pub async fn generate_test_key(
+    manager: &Manager,
+    clients: &dyn Clients,
+    wanted: NewTestKey,
+) -> Result<TestKey, ManageError> {
+    for id in &wanted.apis {
+        let api = ResourceKey::of_id(Kind::Api, id);
+        if let Err(missing) = get(manager.catalog(), &api) {
+            let product = ResourceKey::of_id(Kind::ApiProduct, id);
+            get(manager.catalog(), &product).map_err(|_| missing)?;
+        }
+    }
+    let (apis, asked_by) = (wanted.apis.join(" "), wanted.asked_by.clone());
+    let made = clients.test_key(wanted).await.map_err(ManageError::KeyManager)?;
+    tracing::info!(by = asked_by, apis, expires_at = made.expires_at, "test key made");
+    Ok(made)
+}
