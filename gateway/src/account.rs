@@ -123,6 +123,16 @@ impl Account {
         account
     }
 
+    /// Nobody has called: it was only asked what would become of a call.
+    pub const fn explained(&mut self) {
+        self.subject = Subject::Own;
+    }
+
+    /// The address of the client.
+    pub const fn client(&self) -> IpAddr {
+        self.client
+    }
+
     /// Opens the record of something that came and is no request.
     pub fn of_no_request(worker: &Rc<Worker>, peer: &Peer, version: Version) -> Self {
         let opened = worker.clock.instant();

@@ -1,4 +1,4 @@
-//! Which fields do backends take as a word of the gateway?
+//! Which fields do backends take as a word of the gateway, or are a word to it?
 //!
 //! In the dash and in the underscore form: some servers read both as one.
 
@@ -10,9 +10,18 @@ pub const MIRRORED: &str = "x-turnpike-mirrored";
 /// The field that names a call, to backends and to clients.
 pub const REQUEST_ID: &str = "x-request-id";
 
+/// The field in which a test key is shown.
+pub const TEST_KEY: &str = "turnpike-test-key";
+
+/// The field by which whoever shows a test key asks how a call was judged; the answer has it, too.
+pub const DEBUG: &str = "turnpike-debug";
+
+/// The field by which whoever shows a test key asks how a call would be judged.
+pub const EXPLAIN: &str = "turnpike-explain";
+
 /// Whether backends take the field called `name` (in lower case) as a word of the gateway.
 pub fn is_identity(name: &str) -> bool {
-    const IDENTITY: [&str; 8] = [
+    const IDENTITY: [&str; 11] = [
         "x-jwt-assertion",
         REQUEST_ID,
         "x-real-ip",
@@ -21,9 +30,12 @@ pub fn is_identity(name: &str) -> bool {
         CLIENT_CERT_CHAIN,
         X_WSO2_CLIENT_CERTIFICATE,
         MIRRORED,
+        TEST_KEY,
+        DEBUG,
+        EXPLAIN,
     ];
     // Nearly every name fails here.
-    if !matches!(name.as_bytes(), [b'x' | b'f', ..] | [b'c', b'l', ..]) {
+    if !matches!(name.as_bytes(), [b'x' | b'f', ..] | [b'c', b'l', ..] | [b't', b'u', ..]) {
         return false;
     }
     starts_like(name, "x-forwarded-") || IDENTITY.iter().any(|known| is_like(name, known))
@@ -67,6 +79,10 @@ mod tests {
             "x-wso2-client-certificate",
             "x-turnpike-mirrored",
             "x_turnpike_mirrored",
+            "turnpike-test-key",
+            "turnpike_test_key",
+            "turnpike-debug",
+            "turnpike-explain",
         ] {
             check(name, true);
         }
@@ -82,6 +98,8 @@ mod tests {
             "from",
             "x-request",
             "accept",
+            "turn",
+            "turnpike-tests",
         ] {
             check(name, false);
         }

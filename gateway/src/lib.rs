@@ -14,6 +14,8 @@ pub mod receiver;
 
 pub mod pipeline;
 
+pub mod explain;
+
 pub mod caching;
 
 pub mod upstream;

@@ -22,6 +22,7 @@ use crate::caching::{self, Inbound};
 use crate::certificate::ClientCertificate;
 use crate::compression;
 use crate::credentials;
+use crate::explain::{self, View};
 use crate::fault::{self, Blame, Fault, Format};
 use crate::handlers::{self, Fields, Permit, Seen, Shared, Sharing, Whence};
 use crate::interim::Interim;
@@ -79,25 +80,20 @@ pub fn answer(
         account.trace = trace;
     }
     async move {
-        let (mut fields, mut sharing) = (Fields::default(), None);
+        let (mut fields, mut sharing, mut view) = (Fields::default(), None, None);
         let mut response = match &received {
             Err(unfit) => refused(&unfit.fault, Format::for_request(&unfit.headers), account),
             Ok(received) => {
                 let span = span(received, account);
                 // Pinned here and not moved into a wrapper: it is large, and there is one per call.
                 let served = {
-                    let told = Told { fields: &mut fields, sharing: &mut sharing };
+                    let told = Told { fields: &mut fields, sharing: &mut sharing, view: &mut view };
                     let mut served = pin!(serve(worker, received, body, account, told));
                     poll_fn(|cx| span.in_scope(|| served.as_mut().poll(cx))).await
                 };
                 match served {
                     Ok(response) => response,
-                    Err(fault) => {
-                        let format = Format::for_request(&received.headers);
-                        let mut response = refused(&fault, format, account);
-                        challenge(&fault, received, account, &mut response);
-                        response
-                    }
+                    Err(fault) => refusal(&fault, received, account, view.as_deref_mut()),
                 }
             }
         };
@@ -112,6 +108,9 @@ pub fn answer(
         if let Some(cookie) = account.cookie.take() {
             headers.append(SET_COOKIE, cookie);
         }
+        if let Some(view) = view {
+            explain::tell(&view, account, &mut response);
+        }
         response
     }
 }
@@ -120,6 +119,8 @@ pub fn answer(
 struct Told<'a> {
     fields: &'a mut Fields,
     sharing: &'a mut Option<Sharing>,
+    /// How the call is judged, where somebody may look.
+    view: &'a mut Option<Box<View>>,
 }
 
 async fn serve(
@@ -141,11 +142,14 @@ async fn serve(
         return Box::pin(upstream::hand_over(&worker.token_endpoint, received, body)).await;
     }
     let generation = worker.in_force.load();
-    let mut hit = router::find_api(&generation.plan, received)?;
+    let (client, now_unix) = (received.peer.client, account.opened_us().div_euclid(1_000_000));
+    let means = worker.means(&generation, now_unix);
+    let trial = handlers::trial(received, means.grounds)?;
+    let mut hit = explain::find_api(&generation, received, trial.as_deref(), told.view)?;
     let moved = credentials::with_key_in_field(received, &hit.api.security)?;
     let received = match &moved {
         Some(moved) => {
-            hit = router::find_api(&generation.plan, moved)?;
+            hit = explain::find_api(&generation, moved, trial.as_deref(), told.view)?;
             &**moved
         }
         None => received,
@@ -165,11 +169,13 @@ async fn serve(
     account.called = Some((matched.api().clone(), matched.operation().clone()));
     fits(&matched, worker, &body, account)?;
 
-    let (client, now_unix) = (received.peer.client, account.opened_us().div_euclid(1_000_000));
     handlers::deny_place(&generation.plan, &matched, client, now_unix)?;
     let open = matched.is_open();
-    let means = worker.means(&generation, now_unix);
-    let caller = match handlers::authenticate(&matched, received, means)? {
+    let seen = match &trial {
+        None => handlers::authenticate(&matched, received, means)?,
+        Some(trial) => trial.authenticate(&matched, received, means)?,
+    };
+    let caller = match seen {
         Seen::Caller(caller) => caller,
         // Boxed, so that the future of other calls stays small.
         Seen::Asks(asks) => {
@@ -196,6 +202,13 @@ async fn serve(
     account.over_quota = admission.over_quota();
     if admission.is_bound() {
         account.throttled();
+    }
+    if let Some(view) = told.view {
+        view.permitted(&permit);
+        if view.explains() {
+            // The admission is dropped unsettled and gives its room back.
+            return Ok(Response::new(Body::Empty));
+        }
     }
 
     let (name, open) = (account.text, OpenCall::new(&worker.open_calls));
@@ -280,6 +293,24 @@ fn options(methods: &str) -> Response<Body> {
     if let Ok(methods) = HeaderValue::try_from(methods) {
         response.headers_mut().insert(ALLOW, methods);
     }
+    response
+}
+
+/// The answer to a call that is refused; where it is only explained, nobody was refused anything.
+fn refusal(
+    fault: &Fault,
+    received: &Received,
+    account: &mut Account,
+    mut view: Option<&mut View>,
+) -> Response<Body> {
+    if let Some(view) = &mut view {
+        view.refused(fault, account);
+    }
+    if view.is_some_and(|view| view.explains()) {
+        return Response::new(Body::Empty);
+    }
+    let mut response = refused(fault, Format::for_request(&received.headers), account);
+    challenge(fault, received, account, &mut response);
     response
 }
 

@@ -9,6 +9,7 @@ mod proof;
 mod query;
 pub mod revoked;
 mod shown;
+mod test_key;
 mod word;
 
 pub use bearer_jwt::{Grounds, Verified, verify};
@@ -20,4 +21,5 @@ pub use proof::Proofs;
 pub use query::with_key_in_field;
 pub use revoked::Revocations;
 pub use shown::{Shown, Token, is_for_gateway, left_over, shown};
+pub use test_key::TestKey;
 pub use word::Question;

@@ -155,6 +155,8 @@ pub enum BadRequest {
     Authorization,
     /// There is more than one API key.
     ApiKey,
+    /// There is more than one test key.
+    TestKey,
     /// It asks for a WebSocket, and not as one asks.
     WebSocket,
 }
@@ -228,6 +230,9 @@ pub enum CredentialRefused {
     /// The certificate is good for nothing here.
     #[error("the certificate is not one of those that the API takes")]
     Certificate,
+    /// The test key is not good, or for another API.
+    #[error("the test key is not good for this API")]
+    TestKey,
 }
 
 /// Why a credential may not be used from where it is.
@@ -290,6 +295,7 @@ impl fmt::Display for BadRequest {
             Self::Target => "the request target is not a path",
             Self::Authorization => "more than one credential of a kind",
             Self::ApiKey => "more than one API key",
+            Self::TestKey => "more than one test key",
             Self::WebSocket => "it is no WebSocket handshake",
         })
     }

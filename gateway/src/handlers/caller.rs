@@ -7,7 +7,7 @@ use std::sync::Arc;
 use plan::{ApiKeyPlan, CallerRightsPlan, ConsumerPlan, KeyType, RestrictionPlan};
 use serde_json::Value;
 
-use crate::credentials::Known;
+use crate::credentials::{Known, TestKey};
 use crate::rpc::passwords;
 
 /// Proof that the caller is known, as far as the operation wants to know them.
@@ -17,9 +17,21 @@ pub struct Caller {
     pub(super) api_key: Option<Arc<ApiKeyPlan>>,
     pub(super) person: Option<Arc<passwords::Person>>,
     pub(super) certificate: Option<Arc<CallerRightsPlan>>,
+    /// Alone, if at all.
+    pub(super) test_key: Option<Rc<TestKey>>,
 }
 
 impl Caller {
+    /// Somebody who tries the API out.
+    pub(super) fn testing(key: Rc<TestKey>) -> Self {
+        Self { test_key: Some(key), ..Self::default() }
+    }
+
+    /// The test key that the call is made with, in place of all that the API asks for.
+    pub const fn test_key(&self) -> Option<&Rc<TestKey>> {
+        self.test_key.as_ref()
+    }
+
     /// The token that was shown; `None` where none is asked for.
     pub const fn token(&self) -> Option<&Rc<Known>> {
         self.token.as_ref()
@@ -46,6 +58,7 @@ impl Caller {
             && self.api_key.is_none()
             && self.person.is_none()
             && self.certificate.is_none()
+            && self.test_key.is_none()
     }
 
     /// The client, or the API key, that stands for an application.
@@ -57,11 +70,12 @@ impl Caller {
         }
     }
 
-    /// The subject of the token, or the person; empty: there is none.
+    /// The subject of the token, the person, or who has asked for the test key; empty: there is none.
     pub fn user(&self) -> &str {
         let of_token = self.token.as_ref().and_then(|token| token.claims().subject.as_deref());
         let person = self.person.as_ref().map(|person| &*person.subject);
-        of_token.or(person).unwrap_or_default()
+        let tester = self.test_key.as_ref().map(|key| key.subject());
+        of_token.or(person).or(tester).unwrap_or_default()
     }
 
     /// Everything that the user is called: the subject, and the names that key managers give to it.
@@ -72,7 +86,8 @@ impl Caller {
             [subject, named("username"), named("preferred_username")]
         });
         let person = self.person.iter().flat_map(|one| [Some(&*one.subject), Some(&*one.name)]);
-        names.chain(person).flatten()
+        let tester = self.test_key.iter().map(|key| Some(key.subject()));
+        names.chain(person).chain(tester).flatten()
     }
 
     /// Whether a person calls, and not an application for itself.
@@ -86,7 +101,8 @@ impl Caller {
     /// Which backends are reached, as far as the credential says so.
     pub fn key_type(&self) -> Option<KeyType> {
         let certificate = self.certificate.as_ref().map(|rights| rights.key_type);
-        self.consumer().map(|consumer| consumer.key_type).or(certificate)
+        let test_key = self.test_key.as_ref().map(|key| key.key_type());
+        self.consumer().map(|consumer| consumer.key_type).or(certificate).or(test_key)
     }
 
     /// Where the credentials may be used; each of these has to hold.
@@ -120,7 +136,8 @@ impl Caller {
     pub fn ends_at(&self) -> Option<i64> {
         let token = self.token.as_ref().map(|token| token.ends_at());
         let key = self.api_key.as_ref().map(|key| key.ends_at);
-        token.into_iter().chain(key).min()
+        let test_key = self.test_key.as_ref().map(|key| key.ends_at());
+        token.into_iter().chain(key).chain(test_key).min()
     }
 
     /// What the credential says under this name.

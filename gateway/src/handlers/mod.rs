@@ -12,6 +12,7 @@ mod metadata;
 mod mirror;
 mod standing;
 mod throttle;
+mod trial;
 
 pub use authenticate::{Asks, Means, Seen, ask, authenticate};
 pub use authorize::{CopyPermit, Permit, Whence, authorize};
@@ -23,3 +24,4 @@ pub use metadata::{asked_about, describe, place};
 pub use mirror::mirror;
 pub use standing::{Standing, ask_again};
 pub use throttle::{Admission, Fields, admit};
+pub use trial::{Trial, trial};

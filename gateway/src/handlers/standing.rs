@@ -11,6 +11,7 @@ use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 use super::authenticate::{certificate, refused, settled, trusts};
 use super::caller::Caller;
 use super::heard::check_heard;
+use super::trial::Trial;
 use crate::certificate::ClientCertificate;
 use crate::credentials::{self, Grounds, Known, Question, Verified};
 use crate::fault::{CredentialRefused, Fault, TokenRefused};
@@ -47,6 +48,10 @@ impl Caller {
         shown: Option<&Rc<ClientCertificate>>,
         grounds: Grounds<'_>,
     ) -> Result<Self, Fault> {
+        if let Some(key) = &self.test_key {
+            key.again(grounds).map_err(|_| Trial::refused())?;
+            return Ok(self.clone());
+        }
         if matched.is_open() {
             return Ok(Self::default());
         }
@@ -64,6 +69,7 @@ impl Caller {
             api_key: api_key.transpose()?,
             person: self.person.clone(),
             certificate: certificate.transpose()?,
+            test_key: None,
         };
         caller.stands(&matched.api().security, grounds)?;
         let has = caller.schemes();
@@ -82,6 +88,9 @@ impl Caller {
             return refused_as(CredentialRefused::Password);
         }
         check_heard(security, self, grounds)?;
+        if let Some(key) = &self.test_key {
+            key.stands(grounds).map_err(|_| Trial::refused())?;
+        }
         let Some(token) = &self.token else { return Ok(Standing::Good) };
         token.stands(grounds).map_err(refused)?;
         if token.to_ask(grounds.now_unix).is_none() {

@@ -23,8 +23,8 @@ const USUAL_BYTES: usize = 128;
 #[derive(Debug)]
 pub struct Admission {
     subscription: Option<Hold>,
-    /// Of those who show a certificate.
-    certificate: Option<Hold>,
+    /// Of those who show a certificate or a test key.
+    credential: Option<Hold>,
     application: Option<Hold>,
 }
 
@@ -37,15 +37,22 @@ pub struct Fields {
 
 /// Asks the limits. What they say about themselves goes into `fields`, also when one refuses.
 pub fn admit(permit: &Permit<'_>, now_us: u64, fields: &mut Fields) -> Result<Admission, Fault> {
+    let caller = permit.caller();
+    let tested = caller.test_key().map(|_| permit.matched().api().test_meter());
     let meters = Meters {
         subscription: permit.subscription().map(|subscription| &subscription.meter),
-        certificate: permit.caller().certificate().map(|rights| &rights.meter),
+        credential: caller.certificate().map(|rights| &rights.meter).or(tested),
         application: permit.application().map(|application| &application.meter),
     };
     let admission = hold(meters, now_us);
+    let names = if tested.is_some() {
+        ("test-key", "test-key-burst")
+    } else {
+        ("certificate", "certificate-burst")
+    };
     for (meter, quota, burst) in [
         (meters.subscription, "subscription", "subscription-burst"),
-        (meters.certificate, "certificate", "certificate-burst"),
+        (meters.credential, names.0, names.1),
         (meters.application, "application", "application-burst"),
     ] {
         let Some(meter) = meter.filter(|meter| !meter.is_unlimited()) else { continue };
@@ -60,7 +67,7 @@ pub fn admit(permit: &Permit<'_>, now_us: u64, fields: &mut Fields) -> Result<Ad
 #[derive(Clone, Copy, Default)]
 struct Meters<'m> {
     subscription: Option<&'m Arc<Meter>>,
-    certificate: Option<&'m Arc<Meter>>,
+    credential: Option<&'m Arc<Meter>>,
     application: Option<&'m Arc<Meter>>,
 }
 
@@ -75,28 +82,28 @@ fn hold(meters: Meters<'_>, now_us: u64) -> Result<Admission, Fault> {
     let narrow = || refused(Limit::Subscription, Limit::SubscriptionBurst);
     let subscription = take(meters.subscription).map_err(narrow())?;
     // Leaving here drops the holds above, and they give their room back.
-    let certificate = take(meters.certificate).map_err(narrow())?;
+    let credential = take(meters.credential).map_err(narrow())?;
     let application =
         take(meters.application).map_err(refused(Limit::Application, Limit::ApplicationBurst))?;
-    Ok(Admission { subscription, certificate, application })
+    Ok(Admission { subscription, credential, application })
 }
 
 impl Admission {
     /// Makes the call count; to be said once the backend has the request.
     pub fn settle(self) {
-        let narrow = self.subscription.into_iter().chain(self.certificate);
+        let narrow = self.subscription.into_iter().chain(self.credential);
         narrow.chain(self.application).for_each(Hold::settle);
     }
 
     /// Whether any limit was asked.
     pub const fn is_bound(&self) -> bool {
-        self.subscription.is_some() || self.certificate.is_some() || self.application.is_some()
+        self.subscription.is_some() || self.credential.is_some() || self.application.is_some()
     }
 
     /// Whether a quota was used up and the call passes all the same.
     pub fn over_quota(&self) -> bool {
         let over = |hold: &Option<Hold>| hold.as_ref().is_some_and(Hold::over_quota);
-        over(&self.subscription) || over(&self.certificate) || over(&self.application)
+        over(&self.subscription) || over(&self.credential) || over(&self.application)
     }
 }
 
@@ -157,7 +164,7 @@ mod tests {
 
     fn both<'m>(subscription: &'m Arc<Meter>, application: &'m Arc<Meter>) -> Meters<'m> {
         let (subscription, application) = (Some(subscription), Some(application));
-        Meters { subscription, application, certificate: None }
+        Meters { subscription, application, credential: None }
     }
 
     /// Makes `calls` calls at once and names what became of each: "ok" or the number.

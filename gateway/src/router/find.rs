@@ -46,6 +46,19 @@ pub fn find_api<'g>(plan: &'g Plan, received: &'g Received) -> Result<Hit<'g>, F
     plan.find(received.host_name(), received.path()).ok_or(Fault::NoApi)
 }
 
+/// Finds the API for somebody who may test those that it `opens`, which need not be published yet.
+pub fn find_api_for_test<'g>(
+    plan: &'g Plan,
+    received: &'g Received,
+    opens: impl Fn(&ApiPlan) -> bool,
+) -> Result<Hit<'g>, Fault> {
+    let hit = plan.find_unpublished(received.host_name(), received.path()).ok_or(Fault::NoApi)?;
+    if hit.api.lifecycle == State::Created && !opens(hit.api) {
+        return Err(Fault::NoApi);
+    }
+    Ok(hit)
+}
+
 /// Finds the operation of the API.
 pub fn find<'g>(hit: Hit<'g>, received: &'g Received) -> Result<Found<'g>, Fault> {
     let path = received.path();
@@ -81,13 +94,18 @@ pub fn find<'g>(hit: Hit<'g>, received: &'g Received) -> Result<Found<'g>, Fault
     }
 }
 
-/// Finds what an open call is made to in the configuration as it is now.
+/// Finds what an open call is made to in the configuration as it is now; `for_test`: by somebody who
+/// may test it.
 pub fn find_again<'g>(
     plan: &'g Plan,
     api: &ApiPlan,
     operation: &OperationPlan,
+    for_test: bool,
 ) -> Result<Matched<'g>, Fault> {
-    let api = plan.api(&api.id).filter(|now| now.is_served()).ok_or(Fault::NoApi)?;
+    let served = |now: &&Arc<ApiPlan>| {
+        now.is_served() || (for_test && now.lifecycle == State::Created)
+    };
+    let api = plan.api(&api.id).filter(served).ok_or(Fault::NoApi)?;
     if api.broken.is_some() {
         return Err(Fault::ApiNotReady);
     }

@@ -2,4 +2,4 @@
 
 mod find;
 
-pub use find::{Found, Kept, Matched, find, find_again, find_api};
+pub use find::{Found, Kept, Matched, find, find_again, find_api, find_api_for_test};

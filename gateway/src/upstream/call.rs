@@ -46,7 +46,7 @@
 //!
 //! ```compile_fail,E0451
 //! let admission = gateway::handlers::Admission {
-//!     subscription: None, certificate: None, application: None,
+//!     subscription: None, credential: None, application: None,
 //! };
 //! ```
 

@@ -32,6 +32,8 @@ mod endpoint_security;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod floods;
 #[cfg(test)]
 mod forgeries;
@@ -75,6 +77,8 @@ mod sick_backends;
 mod smuggling;
 #[cfg(test)]
 mod stand;
+#[cfg(test)]
+mod test_keys;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]

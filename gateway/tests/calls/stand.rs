@@ -178,6 +178,11 @@ impl Stand {
         self.key.sign("at+jwt", &claims).unwrap()
     }
 
+    /// A JWT of this type, signed as tokens are.
+    pub(crate) fn signed(&self, typ: &str, claims: &serde_json::Value) -> String {
+        self.key.sign(typ, claims).unwrap()
+    }
+
     pub(crate) fn bearer(&self, client: &str) -> String {
         format!("authorization: Bearer {}\r\n", self.token(client, &json!({})))
     }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use throttle::{Meter, MeterConfig, Rate};
 use turnpike_proto::config::v1::api_type::Type as ApiType;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::{Api, ApiSpec, Definition};
@@ -28,6 +30,9 @@ use crate::router::{Asked, Bare, Match, Trie, check_context, served_paths};
 
 /// The longest definition, in bytes.
 pub(crate) const MAX_DEFINITION_BYTES: usize = 4 * 1024 * 1024;
+/// So many calls in a second may be made with test keys: enough for somebody who looks, and not for one
+/// who serves others with it.
+const TESTS_PER_SECOND: u64 = 10;
 /// The most names in one list of an API.
 const MAX_NAMES: usize = 100;
 
@@ -81,6 +86,8 @@ pub struct ApiPlan {
     pub backend_jwt: Option<Arc<BackendJwtPlan>>,
     /// Why its calls answer 503; `None`: it is sound.
     pub broken: Option<Arc<str>>,
+    /// How often it was tried out; made when it is for the first time.
+    pub(super) tests: OnceLock<Arc<Meter>>,
     pub(super) operations: Vec<Arc<OperationPlan>>,
     pub(super) trie: Trie,
 }
@@ -133,6 +140,7 @@ impl ApiPlan {
             limits: RequestLimitsPlan::default(),
             backend_jwt: None,
             broken: None,
+            tests: OnceLock::new(),
             operations: Vec::new(),
             trie: Trie::default(),
         }
@@ -182,8 +190,17 @@ impl ApiPlan {
         self.count_on(old)
     }
 
-    /// Goes on counting the calls of those who show certificates.
+    /// How often it may be tried out, by all who do.
+    pub fn test_meter(&self) -> &Arc<Meter> {
+        self.tests.get_or_init(|| {
+            let rate = Rate::new(TESTS_PER_SECOND, Duration::from_secs(1)).ok();
+            Arc::new(Meter::new(MeterConfig { rate, ..MeterConfig::UNLIMITED }))
+        })
+    }
+
+    /// Goes on counting the calls of those who show certificates or test keys.
     pub(crate) fn count_on(mut self, old: &Self) -> Self {
+        self.tests.clone_from(&old.tests);
         if let Some(new) = Arc::get_mut(&mut self.security)
             && let (Some(new), Some(old)) = (new.callers.as_mut(), old.security.callers.as_ref())
         {
@@ -332,6 +349,7 @@ pub(crate) fn compile_api(
         limits,
         backend_jwt: backend_jwt.map(Arc::new),
         broken: None,
+        tests: OnceLock::new(),
         operations,
         trie,
     })

@@ -36,11 +36,12 @@ impl Default for Contexts {
 
 impl Contexts {
     /// The API that serves `path`, and what follows its context and version. `allowed` says
-    /// whether an API is served here at all (its virtual hosts).
+    /// whether an API is served here at all (its virtual hosts), `served` whether it is at this time.
     pub(crate) fn find<'p, 'r>(
         &'p self,
         path: &'r str,
         allowed: impl Fn(&ApiPlan) -> bool,
+        served: impl Fn(&ApiPlan) -> bool,
     ) -> Option<(&'p Arc<ApiPlan>, &'r str)> {
         if !path.starts_with('/') {
             return None;
@@ -52,13 +53,13 @@ impl Contexts {
             if *in_use == 0 {
                 continue;
             }
-            let (served, rest) = path.split_at_checked(*end)?;
-            if let Some(api) = self.served.get(served).filter(|api| allowed(api)) {
-                return api.is_served().then_some((api, rest));
+            let (place, rest) = path.split_at_checked(*end)?;
+            if let Some(api) = self.served.get(place).filter(|api| allowed(api)) {
+                return served(api).then_some((api, rest));
             }
         }
         let root = self.served.get("").filter(|api| allowed(api))?;
-        root.is_served().then_some((root, path))
+        served(root).then_some((root, path))
     }
 
     /// Puts an API in its places, unless another one has one of them.

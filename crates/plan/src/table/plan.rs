@@ -10,6 +10,7 @@ use http::HeaderName;
 use imbl::OrdMap;
 use rustls_pki_types::CertificateDer;
 use turnpike_proto::config::v1::Rejected;
+use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 
 use super::denials::Denials;
 use super::others::CertificateEntry;
@@ -119,7 +120,15 @@ impl Plan {
 
     /// The API for a host (with or without a port) and a path (without query).
     pub fn find<'p>(&'p self, host: &str, path: &'p str) -> Option<Hit<'p>> {
-        let (api, rest) = self.contexts.find(path, |api| self.allows(api, host))?;
+        let served = ApiPlan::is_served;
+        let (api, rest) = self.contexts.find(path, |api| self.allows(api, host), served)?;
+        Some(Hit { api, rest })
+    }
+
+    /// The same for somebody who may look at APIs that are not published yet.
+    pub fn find_unpublished<'p>(&'p self, host: &str, path: &'p str) -> Option<Hit<'p>> {
+        let there = |api: &ApiPlan| api.is_served() || api.lifecycle == Lifecycle::Created;
+        let (api, rest) = self.contexts.find(path, |api| self.allows(api, host), there)?;
         Some(Hit { api, rest })
     }
 
