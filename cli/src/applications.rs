@@ -10,7 +10,7 @@ use crate::clients::{Client, Home};
 use crate::failure::Failure;
 use crate::key_type::KeyType;
 use crate::output::Report;
-use crate::{api_keys, rpc};
+use crate::{api_keys, key_list, rpc, test_keys};
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Keys {
@@ -22,6 +22,10 @@ pub(crate) enum Keys {
     ApiKey(api_keys::Make),
     /// End an API key
     RevokeApiKey(api_keys::Revoke),
+    /// Show the keys of an application, and when each was used last
+    List(key_list::List),
+    /// Make a key with which an API is tried out, without an application; it is shown once
+    TestKey(test_keys::Make),
 }
 
 #[derive(Args, Clone, Debug)]

@@ -6,8 +6,8 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, audit, backend, blocks, import, people, resources, revocations, rpc,
-    signing_keys, subscriptions, tokens, up,
+    alerts, analytics, apply, audit, backend, blocks, explain, import, people, resources,
+    revocations, rpc, signing_keys, subscriptions, tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
@@ -51,7 +51,7 @@ pub(crate) enum Command {
     Block(blocks::Block),
     /// Let in again what was blocked
     Unblock(blocks::Unblock),
-    /// Clients of applications
+    /// Clients and keys of applications, and keys for trying APIs out
     #[command(subcommand)]
     Keys(Keys),
     /// Show how third-party key managers are doing
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     /// Applications in which people log in
     #[command(subcommand)]
     Client(people::Client),
+    /// Show what would become of a call, and which rule decides
+    Explain(explain::Explain),
     /// Show what each gateway serves
     Gateways,
     /// Ask what happened
@@ -133,6 +135,10 @@ mod tests {
             "turnpike key rotate --at-once",
             "turnpike key revoke -_kid",
             "turnpike gateways -o yaml",
+            "turnpike keys test-key --api n:1 --api m:2 --expires 15m --type sandbox",
+            "turnpike keys list --app a",
+            "turnpike explain GET /orders/1.0/x -H a:b --gateway https://g",
+            "turnpike explain POST https://g/x -H a:b -H c:d -o json",
             "turnpike analytics usage --api n --app a --since 1h --interval 1m",
             "turnpike analytics geo",
             "turnpike alerts watch",
@@ -153,6 +159,11 @@ mod tests {
         check("turnpike user claims id --claim email", false);
         check("turnpike client add shop", false);
         check("turnpike apply", false);
+        check("turnpike keys test-key", false);
+        check("turnpike keys test-key --api n", false);
+        check("turnpike explain GET", false);
+        check("turnpike explain HEAD /x", false);
+        check("turnpike explain GET /x -H a", false);
         check("turnpike", false);
     }
 }

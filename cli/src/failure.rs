@@ -12,6 +12,7 @@ use turnpike_proto::config::v1::Problem;
 use crate::addresses::AddressesError;
 use crate::backend::BackendError;
 use crate::clients::ClientsError;
+use crate::explain::ExplainError;
 use crate::output::{Report, note};
 use crate::rpc::{CallError, ConnectionError, UnknownKind};
 use crate::tokens::TokenError;
@@ -46,6 +47,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Token(Box<TokenError>),
     #[error(transparent)]
+    Explain(#[from] ExplainError),
+    #[error(transparent)]
     Up(#[from] UpError),
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -77,6 +80,7 @@ impl Failure {
             Self::Kind(_)
             | Self::Name { .. }
             | Self::NothingToApply
+            | Self::Explain(ExplainError::Url(..))
             | Self::Up(UpError::Offset(_)) => 2,
             _ => 1,
         }

@@ -16,10 +16,12 @@ mod backend;
 mod blocks;
 mod client_secrets;
 mod clients;
+mod explain;
 mod failure;
 mod gateways;
 mod https;
 mod import;
+mod key_list;
 mod key_type;
 mod output;
 mod people;
@@ -30,6 +32,7 @@ mod rpc;
 mod signing_keys;
 mod span;
 mod subscriptions;
+mod test_keys;
 mod tokens;
 mod up;
 
@@ -96,6 +99,11 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Keys(applications::Keys::RevokeApiKey(asked)) => {
             api_keys::revoke(connection, asked).await?
         }
+        Command::Keys(applications::Keys::List(asked)) => key_list::list(connection, asked).await?,
+        Command::Keys(applications::Keys::TestKey(asked)) => {
+            test_keys::make(connection, asked).await?
+        }
+        Command::Explain(asked) => explain::explain(connection, &clock, asked).await?,
         Command::KeyManagers => providers::list(connection).await?,
         Command::Token(options) => tokens::token(connection, home, &clock, options).await?,
         Command::Revoke(asked) => revocations::revoke(connection, asked).await?,

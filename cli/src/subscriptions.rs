@@ -107,7 +107,7 @@ pub(crate) async fn find(
     }))
 }
 
-fn versioned(text: &str) -> Result<String, &'static str> {
+pub(crate) fn versioned(text: &str) -> Result<String, &'static str> {
     match text.split_once(':') {
         Some((name, version)) if !name.is_empty() && !version.is_empty() => Ok(text.to_owned()),
         _ => Err("write it as NAME:VERSION, for example orders:1.0.0"),

@@ -238,6 +238,7 @@ impl Stack {
             .env("TURNPIKE_SERVER", self.rpc("control-plane"))
             .env("TURNPIKE_KEY_MANAGER", self.rpc("key-manager"))
             .env("TURNPIKE_ANALYTICS", self.rpc("analytics-collector"))
+            .env("TURNPIKE_GATEWAY", format!("http://{}", self.gateway()))
             .env(
                 "TURNPIKE_TOKEN_ENDPOINT",
                 format!("https://127.0.0.1:{}/oauth2/token", self.ports.https),

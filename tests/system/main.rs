@@ -16,4 +16,5 @@ mod refusals;
 mod refused_everywhere;
 mod story;
 mod streams;
+mod test_keys;
 mod tracing;
