@@ -135,9 +135,12 @@ fn application(caller: Option<&Caller>) -> Facts {
     let consumer = caller.and_then(Caller::consumer);
     let application = consumer.as_ref().map(|consumer| &consumer.application);
     let asked = caller.is_some_and(has_application);
+    // Gateways hear of applications that have a subscription to what they serve.
+    let unknown = "no application with a subscription at this gateway has this client";
     Facts::of(
         asked,
         [
+            ("unknown", (asked && application.is_none()).then(|| unknown.to_owned())),
             ("name", application.map(|application| application.name.to_string())),
             ("owner", application.map(|application| application.owner.to_string())),
             ("tier", application.map(|application| application.tier.to_string())),
