@@ -1,13 +1,16 @@
 //! Who may try an API out with a test key, and with what that is not confused?
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use turnpike_proto::identity::v1::Revocation;
 use turnpike_proto::identity::v1::revocation::What;
 use turnpike_proto::test_key::{AUDIENCE, TYPE};
 
 use crate::stand::{Answer, ISSUER, Stand};
+use crate::websocket::{ASKS, Sockets, ask, code, frame, soon};
 
 /// One API in each state of life; operations that ask for scopes, for people, for nobody.
 pub(crate) const RESOURCES: &str = r#"
@@ -194,10 +197,52 @@ async fn a_revoked_test_key_is_refused_from_its_next_call_on() {
     let key = stand.signed(TYPE, &claims(&stand, &orders(), &json!({ "jti": "gone" })));
     let key = format!("turnpike-test-key: {key}\r\n");
     check(&stand, "/orders/1.0/echo", &key, "200").await;
+    revoke(&stand);
+    check(&stand, "/orders/1.0/echo", &key, "401 900901").await;
+}
+
+/// Ends the key with the identifier `gone`.
+fn revoke(stand: &Stand) {
     let what = Some(What::Jti("gone".to_owned()));
     let entry = Revocation { issuer: ISSUER.to_owned(), what, ..Revocation::default() };
     stand.revocations.apply(&[entry]);
-    check(&stand, "/orders/1.0/echo", &key, "401 900901").await;
+}
+
+const SOCKET: &str = r#"
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: ws, version: "1.0" }
+spec:
+  context: /ws
+  lifecycle: CREATED
+  type: WS
+  endpoints: { production: { urls: ["http://SOCKETS"] } }
+"#;
+
+#[tokio::test]
+async fn a_socket_of_an_unpublished_api_goes_on_until_its_test_key_is_revoked() {
+    let sockets = Sockets::start().await;
+    let resources = SOCKET.replace("SOCKETS", &sockets.address.to_string());
+    let stand = Stand::start(&resources).await;
+    let said = json!({ "apis": ["ws:1.0"] });
+    let key = stand.signed(TYPE, &claims(&stand, &said, &json!({ "jti": "gone" })));
+    let fields = format!("{ASKS}turnpike-test-key: {key}\r\n");
+    let (mut socket, answer) = ask(&stand, "/ws/1.0/echo", &fields).await;
+    assert_eq!(answer.status, 101, "{answer:?}");
+    // Another generation, in which everything is asked anew.
+    let other = "---\n{ apiVersion: turnpike/v1, kind: Application, metadata: { name: other }, spec: {} }\n";
+    stand.publish(&format!("{resources}{other}"));
+    let quiet = tokio::time::timeout(Duration::from_millis(150), socket.0.read_u8()).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+    let hello = frame(0x82, b"hello");
+    socket.0.write_all(&hello).await.unwrap();
+    let mut heard = vec![0; hello.len()];
+    soon(socket.0.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(heard, hello);
+    revoke(&stand);
+    let mut goodbye = vec![0; 4];
+    soon(socket.0.read_exact(&mut goodbye)).await.unwrap();
+    assert_eq!(code(&goodbye), 1008);
 }
 
 #[tokio::test]

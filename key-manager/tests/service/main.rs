@@ -130,6 +130,8 @@ mod sign_up;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod test_keys;
+#[cfg(test)]
 mod themes;
 #[cfg(test)]
 mod wishes;

@@ -112,6 +112,33 @@ fn virtual_hosts_restrict_the_groups_that_have_some() {
 }
 
 #[test]
+fn what_is_not_published_is_found_by_those_who_test_it() {
+    let plan = plan(
+        "
+        api a 1 /a + lifecycle: CREATED
+        api b 1 /b + lifecycle: RETIRED
+        api c 1 /c
+        ",
+    );
+    let found = |path: &'static str| {
+        let hit = plan.find_unpublished("any", path);
+        hit.map_or_else(|| "nothing".to_owned(), |hit| format!("{} {}", hit.api.id, hit.rest))
+    };
+    check(&plan, "/a/1/x", "nothing");
+    assert_eq!(found("/a/1/x"), "a:1 /x");
+    assert_eq!(found("/b/1/x"), "nothing");
+    assert_eq!(found("/c/1/x"), "c:1 /x");
+}
+
+#[test]
+fn how_often_an_api_was_tried_out_stays_known_when_it_changes() {
+    let plan = plan("api a 1 /a");
+    let meter = std::sync::Arc::clone(plan.api("a:1").unwrap().test_meter());
+    let changed = changed(&plan, "api a 1 /a + lifecycle: PROTOTYPED");
+    assert!(std::sync::Arc::ptr_eq(&meter, changed.api("a:1").unwrap().test_meter()));
+}
+
+#[test]
 fn operations_are_found_below_the_api() {
     let plan = plan(
         "api a 1 /a + operations: [{method: GET, path: '/{id}', scopes: [r], id: one}, {method: GET, path: /open, auth: none}]",
