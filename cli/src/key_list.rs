@@ -9,7 +9,6 @@ use clap::Args;
 use prost_types::Timestamp;
 use serde_json::{Value, json};
 use turnpike_proto::config::v1::key_type::Type;
-use turnpike_proto::config::v1::resource::Resource as AnyResource;
 use turnpike_proto::config::v1::{ApiKey, ApplicationKey, ApplicationSpec};
 use turnpike_proto::usage::v1::LastUsedRequest;
 use turnpike_proto::usage::v1::analytics_client::AnalyticsClient;
@@ -17,7 +16,7 @@ use turnpike_proto::usage::v1::analytics_client::AnalyticsClient;
 use crate::failure::Failure;
 use crate::gateways::time;
 use crate::output::{Cell, Report, Table, note};
-use crate::rpc::{self, Kind, Name};
+use crate::{resources, rpc};
 
 /// The most keys that the collector is asked about at a time.
 const AT_A_TIME: usize = 1000;
@@ -44,7 +43,7 @@ struct Key {
 }
 
 pub(crate) async fn list(connection: &rpc::Options, asked: &List) -> Result<Report, Failure> {
-    let keys = keys(application(connection, &asked.app).await?);
+    let keys = keys(resources::application(connection, &asked.app).await?);
     let ids: Vec<String> = keys.iter().map(|key| key.id.clone()).collect();
     let used = match last_used(connection, &asked.app, &ids).await {
         Ok(used) => Some(used),
@@ -56,16 +55,6 @@ pub(crate) async fn list(connection: &rpc::Options, asked: &List) -> Result<Repo
     Ok(report(&asked.app, &keys, used.as_ref()))
 }
 
-async fn application(connection: &rpc::Options, name: &str) -> Result<ApplicationSpec, Failure> {
-    let kind = Kind::parse("Application")?;
-    let named = Name { name: name.to_owned(), version: String::new() };
-    let found = rpc::get(&connection.control_plane()?, &kind, &named).await?;
-    let Some(AnyResource::Application(application)) = found.and_then(|found| found.resource) else {
-        return Err(Failure::Missing { key: format!("Application/{name}") });
-    };
-    Ok(application.spec.unwrap_or_default())
-}
-
 async fn last_used(
     connection: &rpc::Options,
     application: &str,
@@ -74,8 +63,7 @@ async fn last_used(
     let wire = connection.analytics()?;
     let mut used = HashMap::new();
     for ids in ids.chunks(AT_A_TIME) {
-        let request =
-            LastUsedRequest { application: application.to_owned(), keys: ids.to_vec() };
+        let request = LastUsedRequest { application: application.to_owned(), keys: ids.to_vec() };
         let answer = AnalyticsClient::new(wire.channel()).last_used(request).await;
         let rows = answer.map_err(|status| wire.error(status))?.into_inner().rows;
         used.extend(rows.into_iter().filter_map(|row| Some((row.key, row.at?))));
@@ -118,8 +106,18 @@ fn keys(spec: ApplicationSpec) -> Vec<Key> {
 
 /// `used` is absent where nobody could say.
 fn report(application: &str, keys: &[Key], used: Option<&HashMap<String, Timestamp>>) -> Report {
-    let heads =
-        ["ID", "KIND", "TYPE", "KEY MANAGER", "SCOPES", "MADE", "ENDS", "FROM", "LAST USED", "LABEL"];
+    let heads = [
+        "ID",
+        "KIND",
+        "TYPE",
+        "KEY MANAGER",
+        "SCOPES",
+        "MADE",
+        "ENDS",
+        "FROM",
+        "LAST USED",
+        "LABEL",
+    ];
     let mut table = Table::new("no keys", &heads);
     let mut values = Vec::with_capacity(keys.len());
     for key in keys {
@@ -161,7 +159,8 @@ mod tests {
     use crate::output::Part;
 
     fn spec() -> ApplicationSpec {
-        let client = ApplicationKey { consumer_key: "live".to_owned(), ..ApplicationKey::default() };
+        let client =
+            ApplicationKey { consumer_key: "live".to_owned(), ..ApplicationKey::default() };
         let key = ApiKey {
             id: "k1".to_owned(),
             sha256: "never shown".to_owned(),

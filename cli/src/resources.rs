@@ -2,7 +2,8 @@
 
 use clap::Args;
 use serde_json::{Value, json};
-use turnpike_proto::config::v1::Resource;
+use turnpike_proto::config::v1::resource::Resource as AnyResource;
+use turnpike_proto::config::v1::{ApplicationSpec, Resource};
 
 use crate::failure::Failure;
 use crate::output::{Cell, Report, Table};
@@ -60,6 +61,20 @@ pub(crate) async fn find(
 ) -> Result<Option<Value>, Failure> {
     let found: Option<Resource> = rpc::get(&connection.control_plane()?, kind, name).await?;
     Ok(found.as_ref().map(plan::to_json))
+}
+
+/// What an application says of itself.
+pub(crate) async fn application(
+    connection: &rpc::Options,
+    name: &str,
+) -> Result<ApplicationSpec, Failure> {
+    let kind = Kind::parse("Application")?;
+    let named = Name { name: name.to_owned(), version: String::new() };
+    let found = rpc::get(&connection.control_plane()?, &kind, &named).await?;
+    let Some(AnyResource::Application(application)) = found.and_then(|found| found.resource) else {
+        return Err(missing(&kind, name));
+    };
+    Ok(application.spec.unwrap_or_default())
 }
 
 fn parse_name(kind: &Kind, text: &str) -> Result<Name, Failure> {

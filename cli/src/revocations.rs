@@ -6,14 +6,14 @@
 use clap::Args;
 use serde_json::{Value, json};
 use turnpike_proto::config::v1::ApplicationKey;
-use turnpike_proto::config::v1::resource::Resource as AnyResource;
 use turnpike_proto::identity::v1::RevokeRequest;
 use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
 use turnpike_proto::identity::v1::revoke_request::What;
 
 use crate::failure::Failure;
 use crate::output::Report;
-use crate::rpc::{self, Kind, Name, Wire};
+use crate::resources;
+use crate::rpc::{self, Wire};
 
 /// The key manager whose tokens can be ended here.
 const RESIDENT: &str = "resident";
@@ -72,7 +72,7 @@ async fn end(wire: &Wire, what: What) -> Result<u64, Failure> {
 }
 
 async fn application_tokens(connection: &rpc::Options, name: &str) -> Result<Report, Failure> {
-    let (ours, theirs) = parted(keys(connection, name).await?);
+    let (ours, theirs) = parted(resources::application(connection, name).await?.keys);
     let wire = connection.key_manager()?;
     let mut ended = Vec::new();
     for client in ours {
@@ -80,17 +80,6 @@ async fn application_tokens(connection: &rpc::Options, name: &str) -> Result<Rep
         ended.push((client, sequence));
     }
     Ok(report(name, &ended, &theirs))
-}
-
-async fn keys(connection: &rpc::Options, name: &str) -> Result<Vec<ApplicationKey>, Failure> {
-    let missing = || Failure::Missing { key: format!("Application/{name}") };
-    let kind = Kind::parse("Application")?;
-    let named = Name { name: name.to_owned(), version: String::new() };
-    let found = rpc::get(&connection.control_plane()?, &kind, &named).await?;
-    let Some(AnyResource::Application(application)) = found.and_then(|found| found.resource) else {
-        return Err(missing());
-    };
-    Ok(application.spec.map(|spec| spec.keys).unwrap_or_default())
 }
 
 /// Those of the resident key manager, each once, and the others.

@@ -48,7 +48,9 @@ pub(crate) async fn make(connection: &rpc::Options, asked: &Make) -> Result<Repo
     Ok(Report::new(value)
         .text(format!("key   {}", made.key))
         .text(format!("ends  {}", time(ends)))
-        .text("The key is shown here and never again; `turnpike revoke KEY` ends it before its time.")
+        .text(
+            "The key is shown here and never again; `turnpike revoke KEY` ends it before its time.",
+        )
         .text(format!("Call with: -H '{FIELD}: {}'", made.key)))
 }
 

@@ -23,7 +23,7 @@ use crate::certificate::ClientCertificate;
 use crate::compression;
 use crate::credentials;
 use crate::explain::{self, View};
-use crate::fault::{self, Blame, Fault, Format};
+use crate::fault::{self, Blame, Causes, Fault, Format};
 use crate::handlers::{self, Fields, Permit, Seen, Shared, Sharing, Whence};
 use crate::interim::Interim;
 use crate::open_calls::{OpenCall, Terms, pages};
@@ -339,21 +339,6 @@ fn challenge(fault: &Fault, received: &Received, account: &Account, response: &m
         if let Ok(value) = HeaderValue::try_from(challenge) {
             response.headers_mut().append(WWW_AUTHENTICATE, value);
         }
-    }
-}
-
-/// A fault with what lies behind it, for the log.
-struct Causes<'a>(&'a Fault);
-
-impl std::fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }
 

@@ -84,6 +84,7 @@ async fn a_call_is_explained_by_the_gateway_that_would_serve_it() {
     assert_eq!(explained(&stack, "/nothing", &[&bearer]).await, "api 404");
     let url = format!("http://{}/orders/1.0.0/items/1", stack.gateway());
     assert_eq!(explained(&stack, &url, &[&bearer]).await, "");
+    assert_eq!(backend.calls(), 0, "a call that was only explained");
 }
 
 /// The key with this identifier among those of an application.

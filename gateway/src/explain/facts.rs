@@ -153,9 +153,10 @@ fn subscription(view: &View, caller: Option<&Caller>) -> Facts {
     let found = consumer.as_ref().zip(view.api.as_ref()).and_then(|(consumer, api)| {
         view.generation.plan.subscription(&consumer.application.name, &api.id)
     });
-    let free = view.api.as_ref().is_some_and(|api| {
-        api.subscriptionless || api.lifecycle == Lifecycle::Prototyped
-    });
+    let free = view
+        .api
+        .as_ref()
+        .is_some_and(|api| api.subscriptionless || api.lifecycle == Lifecycle::Prototyped);
     let asked = found.is_some() || (caller.is_some_and(has_application) && !free);
     Facts::of(
         asked,

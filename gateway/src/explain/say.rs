@@ -98,7 +98,8 @@ pub(super) fn document(view: &View, steps: &[Step], response: &mut Response<Body
             "message": message, "reason": reason,
         })
     });
-    let answers = if view.target.is_some() && view.refusal.is_none() { "backend" } else { "gateway" };
+    let answers =
+        if view.target.is_some() && view.refusal.is_none() { "backend" } else { "gateway" };
     let allowed = view.refusal.is_none();
     let document =
         json!({ "allowed": allowed, "answers": answers, "refusal": refusal, "stages": steps });

@@ -8,7 +8,7 @@ use plan::{ApiPlan, EndpointPlan};
 
 use super::stage::{Known, Stage, origin};
 use crate::account::Account;
-use crate::fault::Fault;
+use crate::fault::{Causes, Fault};
 use crate::handlers::{Caller, Permit};
 use crate::worker::Held;
 
@@ -86,7 +86,7 @@ impl View {
             status: row.status.as_u16(),
             code: row.code,
             message: row.message,
-            reason: with_causes(fault),
+            reason: Causes(fault).to_string(),
             policy,
         });
     }
@@ -96,15 +96,4 @@ impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("View").field("explains", &self.explains).finish_non_exhaustive()
     }
-}
-
-/// A fault and what lies behind it.
-fn with_causes(fault: &Fault) -> String {
-    let mut said = fault.to_string();
-    let mut cause = std::error::Error::source(fault);
-    while let Some(error) = cause {
-        said = format!("{said}: {error}");
-        cause = error.source();
-    }
-    said
 }

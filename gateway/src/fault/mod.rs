@@ -1,5 +1,6 @@
 //! Which answers does the gateway give in its own name?
 
+mod causes;
 mod challenge;
 mod code;
 mod farewell;
@@ -8,6 +9,7 @@ mod grpc;
 mod reason;
 mod render;
 
+pub use causes::Causes;
 pub use challenge::challenges;
 pub use code::{Blame, Class, Row};
 pub use farewell::{farewell, trailers};

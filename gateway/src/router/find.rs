@@ -102,9 +102,8 @@ pub fn find_again<'g>(
     operation: &OperationPlan,
     for_test: bool,
 ) -> Result<Matched<'g>, Fault> {
-    let served = |now: &&Arc<ApiPlan>| {
-        now.is_served() || (for_test && now.lifecycle == State::Created)
-    };
+    let served =
+        |now: &&Arc<ApiPlan>| now.is_served() || (for_test && now.lifecycle == State::Created);
     let api = plan.api(&api.id).filter(served).ok_or(Fault::NoApi)?;
     if api.broken.is_some() {
         return Err(Fault::ApiNotReady);

@@ -72,7 +72,8 @@ fn of<'d>(document: &'d Value, stage: &str) -> (&'d str, &'d Value) {
 #[tokio::test]
 async fn whoever_answers_for_the_api_sees_how_a_call_was_judged() {
     let stand = stand("PUBLISHED").await;
-    let key = format!("{}turnpike-debug: 1\r\n", test_key(&stand, &json!({ "apis": ["orders:1.0"] })));
+    let key =
+        format!("{}turnpike-debug: 1\r\n", test_key(&stand, &json!({ "apis": ["orders:1.0"] })));
     let answer = stand.call("GET /orders/1.0/echo", &key, "").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let said = told(&answer);
@@ -89,7 +90,8 @@ async fn whoever_answers_for_the_api_sees_how_a_call_was_judged() {
 #[tokio::test]
 async fn they_see_why_a_consumer_is_refused() {
     let stand = stand("PUBLISHED").await;
-    let key = format!("{}turnpike-debug: 1\r\n", test_key(&stand, &json!({ "apis": ["orders:1.0"] })));
+    let key =
+        format!("{}turnpike-debug: 1\r\n", test_key(&stand, &json!({ "apis": ["orders:1.0"] })));
     let fields = format!("{key}{}", stand.bearer("live"));
     let answer = stand.call("GET /orders/1.0/scoped", &fields, "").await;
     assert_eq!(verdict(&answer), "403 900910");
@@ -132,13 +134,17 @@ async fn nobody_else_sees_any_of_it() {
 
 #[tokio::test]
 async fn an_explanation_calls_no_backend_and_uses_no_limit_up() {
-    let stand = Stand::start(&format!("{}{LIMITED}", RESOURCES.replace("LIFECYCLE", "PUBLISHED"))).await;
+    let stand =
+        Stand::start(&format!("{}{LIMITED}", RESOURCES.replace("LIFECYCLE", "PUBLISHED"))).await;
     let bearer = stand.bearer("live");
     for _ in 0..5 {
         let document = explained(&stand, "/few/1.0/echo", &bearer, "allowed by backend").await;
         assert_eq!(of(&document, "subscription").1["tier"], "One");
         // As the call itself would be told: of the one that it may make, none is left behind it.
-        assert!(of(&document, "limits").1["left"].as_str().unwrap().contains(";r=0"), "{document:#}");
+        assert!(
+            of(&document, "limits").1["left"].as_str().unwrap().contains(";r=0"),
+            "{document:#}"
+        );
         assert_eq!(of(&document, "backend").0, "passed");
         assert!(of(&document, "backend").1["asked"].is_null());
     }
@@ -150,7 +156,8 @@ async fn an_explanation_calls_no_backend_and_uses_no_limit_up() {
 
 #[tokio::test]
 async fn an_explanation_names_the_rule_that_refuses() {
-    let stand = Stand::start(&format!("{}{LIMITED}", RESOURCES.replace("LIFECYCLE", "CREATED"))).await;
+    let stand =
+        Stand::start(&format!("{}{LIMITED}", RESOURCES.replace("LIFECYCLE", "CREATED"))).await;
     let bearer = stand.bearer("live");
     explained(&stand, "/nowhere/1.0", &bearer, "api 404").await;
     let created = explained(&stand, "/orders/1.0/echo", &bearer, "api 404").await;

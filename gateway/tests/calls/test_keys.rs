@@ -94,7 +94,8 @@ async fn a_test_key_needs_no_application_no_subscription_and_no_scope() {
 #[tokio::test]
 async fn the_backend_sees_nothing_of_a_test_key() {
     let stand = stand("PUBLISHED").await;
-    let fields = format!("{}turnpike-debug: 1\r\nturnpike_test_key: x\r\n", test_key(&stand, &orders()));
+    let fields =
+        format!("{}turnpike-debug: 1\r\nturnpike_test_key: x\r\n", test_key(&stand, &orders()));
     for path in ["/echo", "/free"] {
         let answer = stand.call(&format!("GET /orders/1.0{path}"), &fields, "").await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -285,10 +286,42 @@ async fn an_api_is_tried_out_ten_times_a_second_and_others_have_their_own_limits
     for _ in 0..15 {
         for key in [test_key(&stand, &orders()), test_key(&stand, &orders())] {
             let answer = stand.call("GET /orders/1.0/echo", &key, "").await;
-            assert!(answer.field("ratelimit-policy").unwrap().starts_with("\"test-key"), "{answer:?}");
+            assert!(
+                answer.field("ratelimit-policy").unwrap().starts_with("\"test-key"),
+                "{answer:?}"
+            );
             ended += usize::from(verdict(&answer) == "429 900807");
         }
     }
     assert!(ended >= 1, "30 calls were let through");
     check(&stand, "/orders/1.0/echo", &stand.bearer("live"), "200").await;
+}
+
+const PRODUCT: &str = r#"
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: stock, version: "1" }
+spec:
+  context: /stock
+  lifecycle: CREATED
+  endpoints: { production: { urls: ["http://BACKEND/base"] } }
+  operations: [ { method: GET, path: /echo } ]
+---
+apiVersion: turnpike/v1
+kind: ApiProduct
+metadata: { name: shop, version: "1" }
+spec: { context: /shop, lifecycle: CREATED, apis: [ { name: stock, version: "1" } ] }
+"#;
+
+#[tokio::test]
+async fn a_test_key_for_a_product_opens_the_product_and_not_its_apis() {
+    let stand = Stand::start(PRODUCT).await;
+    let key = test_key(&stand, &json!({ "apis": ["shop:1"] }));
+    check(&stand, "/shop/1/echo", &key, "200").await;
+    check(&stand, "/stock/1/echo", &key, "404 404").await;
+    check(&stand, "/shop/1/echo", "", "404 404").await;
+    let explained = format!("{key}turnpike-explain: 1\r\n");
+    let answer = stand.call("GET /shop/1/echo", &explained, "").await;
+    let document: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(document["stages"][1]["facts"]["member"], "stock:1", "{document:#}");
 }

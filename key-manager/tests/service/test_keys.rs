@@ -1,5 +1,6 @@
 //! Are test keys made for those who may have them, and for nothing else?
 
+use tonic::Code;
 use turnpike_proto::identity::v1::audit_client::AuditClient;
 use turnpike_proto::identity::v1::introspection_client::IntrospectionClient;
 use turnpike_proto::identity::v1::revocations_client::RevocationsClient;
@@ -8,7 +9,6 @@ use turnpike_proto::identity::v1::test_keys_client::TestKeysClient;
 use turnpike_proto::identity::v1::{
     IntrospectRequest, IssueTestKeyRequest, ListAuditRequest, RevokeRequest,
 };
-use tonic::Code;
 
 use crate::databases::{Scratch, each};
 use crate::rpc::Running;
