@@ -55,7 +55,7 @@ pub(crate) enum ExplainError {
 struct Said {
     answers: String,
     refusal: Option<Refusal>,
-    stages: Vec<Stage>,
+    stages: Vec<Step>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,7 +67,7 @@ struct Refusal {
 }
 
 #[derive(Debug, Deserialize)]
-struct Stage {
+struct Step {
     stage: String,
     verdict: String,
     facts: Map<String, Value>,
@@ -127,7 +127,7 @@ fn report(asked: &Explain, url: &Url, document: Value, said: &Said) -> Report {
         None => format!("allowed; the {} answers", said.answers),
     };
     let mut table = Table::new("no stages", &["STAGE", "VERDICT", "FACTS"]);
-    for Stage { stage, verdict, facts } in &said.stages {
+    for Step { stage, verdict, facts } in &said.stages {
         let facts = facts.iter().map(|(name, value)| match value {
             Value::String(text) => format!("{name}={text}"),
             other => format!("{name}={other}"),

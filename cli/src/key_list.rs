@@ -29,7 +29,7 @@ pub(crate) struct List {
 }
 
 /// A key, whatever it is.
-struct Key {
+struct Listed {
     id: String,
     kind: &'static str,
     r#type: i32,
@@ -71,11 +71,11 @@ async fn last_used(
     Ok(used)
 }
 
-fn keys(spec: ApplicationSpec) -> Vec<Key> {
+fn keys(spec: ApplicationSpec) -> Vec<Listed> {
     let clients = spec.keys.into_iter().map(|client| {
         let ApplicationKey { key_manager, r#type, consumer_key } = client;
         let resident = key_manager.is_empty();
-        Key {
+        Listed {
             id: consumer_key,
             kind: "client",
             r#type,
@@ -89,7 +89,7 @@ fn keys(spec: ApplicationSpec) -> Vec<Key> {
     });
     let api_keys = spec.api_keys.into_iter().map(|key| {
         let ApiKey { id, r#type, scopes, allowed_ips, allowed_domains, .. } = key;
-        Key {
+        Listed {
             id,
             kind: "api key",
             r#type,
@@ -105,7 +105,7 @@ fn keys(spec: ApplicationSpec) -> Vec<Key> {
 }
 
 /// `used` is absent where nobody could say.
-fn report(application: &str, keys: &[Key], used: Option<&HashMap<String, Timestamp>>) -> Report {
+fn report(application: &str, keys: &[Listed], used: Option<&HashMap<String, Timestamp>>) -> Report {
     let heads = [
         "ID",
         "KIND",
