@@ -152,6 +152,9 @@ async fn an_explanation_calls_no_backend_and_uses_no_limit_up() {
     let answer = stand.call("GET /few/1.0/echo", &bearer, "").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     explained(&stand, "/few/1.0/echo", &bearer, "limits 900804").await;
+    // Nor is it counted as a call, or as one that was refused.
+    stand.until("gateway_calls_total{class=\"2xx\"}", 1).await;
+    assert_eq!(stand.number("gateway_faults_total{type=\"THROTTLED\"}"), 0);
 }
 
 #[tokio::test]
