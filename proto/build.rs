@@ -12,9 +12,12 @@ use prost::Message as _;
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut files = Vec::new();
-    find(Path::new("turnpike"), &mut files)?;
+    // Our own packages, and those parts of others that are spoken here.
+    for folder in ["turnpike", "envoy", "google"] {
+        find(Path::new(folder), &mut files)?;
+        println!("cargo:rerun-if-changed={folder}");
+    }
     files.sort();
-    println!("cargo:rerun-if-changed=turnpike");
 
     let descriptors = protox::Compiler::new(["."])?
         .include_imports(true)

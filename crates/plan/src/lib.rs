@@ -25,13 +25,14 @@ pub use admission::{Admitted, Change, admit};
 pub use compile::{
     ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendJwtPlan, BackendTlsPlan,
     BackendUrl, Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan, ClaimNames,
-    ClaimPlan, ClientAuthority, CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan, DenyPlan,
-    EjectionPlan, EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, IntrospectionPlan,
-    KeyManagerPlan, KeyType, ListenerCertificate, MirrorPlan, OAuth2Plan, OperationMatch,
-    OperationPlan, Part, PoliciesPlan, RequestLimitsPlan, RestrictionPlan, RetryPlan, SchemeSet,
-    ScopeRoles, SecretText, SecurityPlan, ServerPlan, SplitBy, StickyPlan, SubscriptionPlan,
-    Template, TokenPattern, USUAL_PRIORITY, Unfit, Variable, VariantPlan, VariantsPlan, Visit,
-    Visitor, Wants, key_digest,
+    ClaimPlan, ClientAuthority, CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan,
+    DecisionPointPlan, DenyPlan, EjectionPlan, EndpointPlan, HashBy, HeaderRules, HealthCheckPlan,
+    IntrospectionPlan, KeyManagerPlan, KeyType, ListenerCertificate, MirrorPlan, OAuth2Plan,
+    OnFailure, OperationMatch, OperationPlan, Part, PoliciesPlan, Protocol, RequestLimitsPlan,
+    RestrictionPlan, RetryPlan, SchemeSet, ScopeRoles, SecretText, SecurityPlan, ServerPlan,
+    ShownFields, SplitBy, StickyPlan, SubscriptionPlan, Template, TokenPattern, USUAL_PRIORITY,
+    Unfit, Variable, VariantPlan, VariantsPlan, Visit, Visitor, Wants, belongs_to_gateway,
+    key_digest,
 };
 pub use document::{from_json, read_document};
 pub use objects::{Object, Objects, StateHash};

@@ -6,7 +6,8 @@ use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::tier_spec::Level;
 use turnpike_proto::config::v1::{
-    Api, Endpoint, KeyManager, KeyManagerSpec, Mirror, Problem, SubscriptionSpec,
+    Api, Endpoint, ExternalAuthorization, KeyManager, KeyManagerSpec, Mirror, Problem,
+    SubscriptionSpec,
 };
 
 use crate::compile::{
@@ -95,6 +96,8 @@ fn check_callers(after: &Objects, api: &Api, problems: &mut Problems) {
     }
 }
 
+type Asked<'s> = Option<&'s ExternalAuthorization>;
+
 /// Whether the certificates and secrets that an API's endpoints name are what they should be. What
 /// is wrong with the endpoints by themselves, and what is missing, is told elsewhere.
 fn check_backends(after: &Objects, api: &Api, problems: &mut Problems) {
@@ -129,14 +132,17 @@ fn check_backends(after: &Objects, api: &Api, problems: &mut Problems) {
         check(at.name("production"), choice.production.as_ref());
         check(at.name("sandbox"), choice.sandbox.as_ref());
     }
-    let mut check_mirror = |at: At<'_>, mirror: Option<&Mirror>| {
-        let at = at.name("mirror");
-        check(at.name("endpoint"), mirror.and_then(|mirror| mirror.endpoint.as_ref()));
+    let mut check_own = |at: At<'_>, mirror: Option<&Mirror>, asked: Asked<'_>| {
+        let here = at.name("mirror");
+        check(here.name("endpoint"), mirror.and_then(|mirror| mirror.endpoint.as_ref()));
+        let here = at.name("externalAuthorization");
+        check(here.name("endpoint"), asked.and_then(|asked| asked.endpoint.as_ref()));
     };
-    check_mirror(at, spec.mirror.as_ref());
+    check_own(at, spec.mirror.as_ref(), spec.external_authorization.as_ref());
     let list = at.name("operations");
     for (index, operation) in spec.operations.iter().enumerate() {
-        check_mirror(list.index(index), operation.mirror.as_ref());
+        let asked = operation.external_authorization.as_ref();
+        check_own(list.index(index), operation.mirror.as_ref(), asked);
     }
 }
 

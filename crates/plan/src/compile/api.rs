@@ -15,10 +15,12 @@ use super::backend::{EndpointPlan, compile_endpoint};
 use super::backend_jwt::{BackendJwtPlan, check_field, compile_backend_jwt};
 use super::caching::{CompressionPlan, compile_cache, compile_compression, revision};
 use super::cors::{CorsPlan, compile_cors};
+use super::decision_point::{DecisionPointPlan, refuse_entitlement};
 use super::head::{check_description, required};
-use super::mirror::{MirrorPlan, Mirrors};
+use super::mirror::MirrorPlan;
 use super::named::Named;
-use super::operation::{Caching, OperationPlan, compile_operations};
+use super::operation::{Caching, OperationPlan, Own, compile_operations};
+use super::places::{Places, Whose};
 use super::policies::Kept;
 use super::request_limits::{RequestLimitsPlan, compile_request_limits};
 use super::security::{ScopeRoles, SecurityPlan, compile_scopes, compile_security};
@@ -78,6 +80,9 @@ pub struct ApiPlan {
     pub variants: Option<Arc<VariantsPlan>>,
     /// Where copies of its calls go; operations name them by their places.
     pub mirrors: Vec<MirrorPlan>,
+    /// Who is asked whether its calls may be made; operations name them by their places. Of a
+    /// product: at most one, which is asked about all of its calls.
+    pub decision_points: Vec<DecisionPointPlan>,
     /// How its answers are compressed; `None`: they are not.
     pub compression: Option<Arc<CompressionPlan>>,
     /// How large each of its calls may be.
@@ -136,6 +141,7 @@ impl ApiPlan {
             cors: None,
             variants: None,
             mirrors: Vec::new(),
+            decision_points: Vec::new(),
             compression: None,
             limits: RequestLimitsPlan::default(),
             backend_jwt: None,
@@ -161,11 +167,13 @@ impl ApiPlan {
         !matches!(self.lifecycle, Lifecycle::Created | Lifecycle::Retired)
     }
 
-    /// Every endpoint that its calls, or copies of them, may go to.
+    /// Every endpoint that its calls, copies of them, or questions about them may go to.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<EndpointPlan>> {
         let variants = self.variants.iter().flat_map(|variants| variants.endpoints());
         let mirrors = self.mirrors.iter().map(|mirror| &mirror.endpoint);
-        [&self.production, &self.sandbox].into_iter().flatten().chain(variants).chain(mirrors)
+        let asked = self.decision_points.iter().map(|point| &point.endpoint);
+        let own = [&self.production, &self.sandbox].into_iter().flatten();
+        own.chain(variants).chain(mirrors).chain(asked)
     }
 
     /// Shares with `old`, an earlier form of the same API, the endpoints that did not change: what
@@ -187,6 +195,12 @@ impl ApiPlan {
                 new.endpoint.clone_from(&old.endpoint);
             }
         }
+        for new in &mut self.decision_points {
+            let like = |old: &&DecisionPointPlan| old.endpoint == new.endpoint;
+            if let Some(old) = old.decision_points.iter().find(like) {
+                new.endpoint.clone_from(&old.endpoint);
+            }
+        }
         self.count_on(old)
     }
 
@@ -199,7 +213,7 @@ impl ApiPlan {
     }
 
     /// Goes on counting the calls of those who show certificates or test keys.
-    pub(crate) fn count_on(mut self, old: &Self) -> Self {
+    fn count_on(mut self, old: &Self) -> Self {
         self.tests.clone_from(&old.tests);
         if let Some(new) = Arc::get_mut(&mut self.security)
             && let (Some(new), Some(old)) = (new.callers.as_mut(), old.security.callers.as_ref())
@@ -312,10 +326,15 @@ pub(crate) fn compile_api(
     let compression =
         compression.map(|it| compile_compression(it, &at.name("compression"), problems));
     let policies = Kept::of(spec.policies.as_ref(), &at.name("policies"), problems);
-    let mut mirrors = Mirrors::of(spec.mirror.as_ref(), named, &at.name("mirror"), problems);
+    let (whose, asked) = (Whose { key, named }, spec.external_authorization.as_ref());
+    let mut own = Own {
+        mirrors: Places::of(spec.mirror.as_ref(), whose, &at.name("mirror"), problems),
+        decision_points: Places::of(asked, whose, &at.name("externalAuthorization"), problems),
+    };
+    refuse_entitlement(spec.entitlement.as_ref(), &at.name("entitlement"), problems);
     let list = at.name("operations");
     let (operations, trie) =
-        compile_operations(&spec.operations, &policies, caching, &mut mirrors, &list, problems);
+        compile_operations(&spec.operations, &policies, caching, &mut own, &list, problems);
     let at = at.name("backendJwt");
     let backend_jwt = compile_backend_jwt(spec.backend_jwt.as_ref(), &at, problems);
     if let Some(backend_jwt) = &backend_jwt {
@@ -344,7 +363,8 @@ pub(crate) fn compile_api(
         sandbox,
         cors,
         variants,
-        mirrors: mirrors.into_all(),
+        mirrors: own.mirrors.into_all(),
+        decision_points: own.decision_points.into_all(),
         compression: compression.map(Arc::new),
         limits,
         backend_jwt: backend_jwt.map(Arc::new),

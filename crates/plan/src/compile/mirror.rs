@@ -6,10 +6,9 @@ use turnpike_proto::config::v1::Mirror;
 
 use super::backend::{EndpointPlan, compile_endpoint};
 use super::named::Named;
+use super::places::{Placed, Places, Whose};
 use crate::problem::{At, Problems};
 
-/// The most mirrors of one API, those of its operations included.
-const MAX_MIRRORS: usize = 100;
 /// The longest body that is copied, in bytes, unless the mirror says otherwise.
 const USUAL_BODY: u64 = 64 * 1024;
 /// The longest body that may be copied, in bytes: it is held until the mirror has it.
@@ -27,69 +26,38 @@ pub struct MirrorPlan {
 }
 
 /// The mirrors of one API, while it is compiled.
-pub(crate) struct Mirrors<'n> {
-    named: Named<'n>,
-    all: Vec<MirrorPlan>,
-    /// The place of the one that holds where an operation says nothing.
-    of_api: Option<usize>,
-}
+pub(crate) type Mirrors<'n> = Places<'n, MirrorPlan>;
 
-impl<'n> Mirrors<'n> {
-    /// Begins with what the API says.
-    pub(crate) fn of(
-        mirror: Option<&Mirror>,
-        named: Named<'n>,
+impl Placed for MirrorPlan {
+    type Written = Mirror;
+
+    const MANY: &'static str = "mirrors";
+
+    fn off() -> Mirror {
+        Mirror { off: true, ..Mirror::default() }
+    }
+
+    fn is_off(written: &Mirror) -> bool {
+        written.off
+    }
+
+    fn compile(
+        mirror: &Mirror,
+        whose: Whose<'_>,
         at: &At<'_>,
         problems: &mut Problems,
-    ) -> Self {
-        let mut mirrors = Self { named, all: Vec::new(), of_api: None };
-        mirrors.of_api = mirror.and_then(|mirror| mirrors.add(mirror, at, problems));
-        mirrors
-    }
-
-    /// The place of the mirror of an operation that says `own`; `None`: it has none.
-    pub(crate) fn place(
-        &mut self,
-        own: Option<&Mirror>,
-        at: &At<'_>,
-        problems: &mut Problems,
-    ) -> Option<usize> {
-        match own {
-            Some(own) => self.add(own, at, problems),
-            None => self.of_api,
-        }
-    }
-
-    /// All of them, each at its place.
-    pub(crate) fn into_all(self) -> Vec<MirrorPlan> {
-        self.all
-    }
-
-    fn add(&mut self, mirror: &Mirror, at: &At<'_>, problems: &mut Problems) -> Option<usize> {
-        if self.all.len() == MAX_MIRRORS {
-            let reason = format!("an API has at most {MAX_MIRRORS} mirrors");
-            problems.add(at, reason, "let operations share the one of the API");
-            return None;
-        }
-        self.all.push(compile_mirror(mirror, self.named, at, problems)?);
-        Some(self.all.len() - 1)
+    ) -> Option<Self> {
+        compile_mirror(mirror, whose.named, at, problems)
     }
 }
 
-/// The plan; `None` where no copies are made.
+/// The plan; `None` where something is wrong, which is told.
 fn compile_mirror(
     mirror: &Mirror,
     named: Named<'_>,
     at: &At<'_>,
     problems: &mut Problems,
 ) -> Option<MirrorPlan> {
-    if mirror.off {
-        if *mirror != (Mirror { off: true, ..Mirror::default() }) {
-            let reason = "nothing else stands beside `off: true`";
-            problems.add(at, reason, "leave out `off`, or everything else");
-        }
-        return None;
-    }
     let percent = mirror.percent.unwrap_or(100);
     if percent > 100 {
         let suggestion = "write a number from 0 to 100";

@@ -9,6 +9,7 @@ use turnpike_proto::config::v1::operation::Auth;
 
 use super::api::{ApiPlan, unknown};
 use super::caching::compile_cache;
+use super::decision_point::DecisionPoints;
 use super::matching::compile_match;
 use super::mirror::Mirrors;
 use super::policies::{Kept, PoliciesPlan};
@@ -39,6 +40,9 @@ pub struct OperationPlan {
     /// The place of its mirror among those of the API whose backends serve it; `None`: its calls
     /// are not copied.
     pub mirror: Option<usize>,
+    /// The place of its decision point among those of the API whose backends serve it; `None`: none
+    /// is asked.
+    pub decision_point: Option<usize>,
     /// In a product: the API that it comes from, whose backends serve it.
     pub member: Option<Arc<ApiPlan>>,
     /// What a call has to carry besides.
@@ -78,12 +82,18 @@ pub(crate) struct Caching<'a> {
     pub(crate) revision: u64,
 }
 
+/// What operations share with their API, or have for themselves.
+pub(crate) struct Own<'n> {
+    pub(crate) mirrors: Mirrors<'n>,
+    pub(crate) decision_points: DecisionPoints<'n>,
+}
+
 /// The operations in their order, and the trie that finds them.
 pub(crate) fn compile_operations(
     operations: &[Operation],
     of_api: &Kept,
     caching: Caching<'_>,
-    mirrors: &mut Mirrors<'_>,
+    own: &mut Own<'_>,
     at: &At<'_>,
     problems: &mut Problems,
 ) -> (Vec<Arc<OperationPlan>>, Trie) {
@@ -99,7 +109,11 @@ pub(crate) fn compile_operations(
     for (index, operation) in operations.iter().enumerate() {
         let here = at.index(index);
         let mut plan = compile(operation, of_api, caching, &here, problems);
-        plan.mirror = mirrors.place(operation.mirror.as_ref(), &here.name("mirror"), problems);
+        let mirror = operation.mirror.as_ref();
+        plan.mirror = own.mirrors.place(mirror, &here.name("mirror"), problems);
+        let (asked, at) =
+            (operation.external_authorization.as_ref(), here.name("externalAuthorization"));
+        plan.decision_point = own.decision_points.place(asked, &at, problems);
         let template = match Template::parse(&operation.path, &mut constraints) {
             Ok(template) => template,
             Err((reason, suggestion)) => {
@@ -126,6 +140,13 @@ pub(crate) fn compile_operations(
         list.push(Arc::new(plan));
     }
     (list, Trie::packed(&growing))
+}
+
+/// An operation that anybody may call and nothing is done to.
+pub(crate) fn open_operation(method: &str, path: &str) -> OperationPlan {
+    let (method, path) = (method.to_owned(), path.to_owned());
+    let open = Operation { method, path, auth: Auth::None.into(), ..Operation::default() };
+    compile(&open, &Kept::default(), Caching::default(), &At::ROOT, &mut Problems::default())
 }
 
 fn compile(
@@ -160,6 +181,7 @@ fn compile(
             None => caching.rules.cloned(),
         },
         mirror: None,
+        decision_point: None,
         member: None,
         asks: None,
     }

@@ -209,8 +209,8 @@ fn name(text: &str, at: &At<'_>, problems: &mut Problems) -> Option<HeaderName> 
 }
 
 /// Fields that end at each hop (RFC 9110 §7.6.1), that say where a message ends or for whom it is,
-/// and that the gateway acts upon itself.
-pub(crate) fn belongs_to_gateway(name: &str) -> bool {
+/// and that the gateway acts upon itself. `name` is in lower case.
+pub fn belongs_to_gateway(name: &str) -> bool {
     matches!(
         name,
         "host"

@@ -11,9 +11,11 @@ use turnpike_proto::config::v1::{ApiProduct, ApiProductSpec, ProductApi};
 
 use super::api::{ApiPlan, Place, check_names, names_or, unknown};
 use super::cors::compile_cors;
+use super::decision_point::DecisionPoints;
 use super::head::{check_description, required};
 use super::named::Named;
 use super::operation::{MAX_OPERATIONS, OperationPlan};
+use super::places::{Places, Whose};
 use super::security::{compile_scopes, compile_security};
 use crate::problem::{At, Problems, did_you_mean, nearest, shown};
 use crate::resource::{ResourceKey, is_name};
@@ -96,6 +98,7 @@ pub(crate) fn compile_product(
     let security = compile_security(spec.security.as_ref(), named, &at.name("security"), problems);
     let scopes = compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
+    let decision_points = decision_points(spec, Whose { key, named }, &at, problems);
     if !problems.is_empty() {
         return None;
     }
@@ -106,6 +109,7 @@ pub(crate) fn compile_product(
         key_managers: names_or(&spec.key_managers, "resident"),
         tiers: names_or(&spec.tiers, "Unlimited"),
         cors,
+        decision_points: decision_points.into_all(),
         operations: taken.operations,
         trie: Trie::packed(&taken.growing),
         ..ApiPlan::at(key, &place(product, spec))
@@ -122,6 +126,17 @@ pub(crate) fn broken_product(
     check_context(&spec.context).ok()?;
     key.version()?;
     Some(ApiPlan { broken: Some(reason.into()), ..ApiPlan::at(key, &place(product, spec)) })
+}
+
+/// Who is asked about the calls of the product.
+fn decision_points<'n>(
+    spec: &ApiProductSpec,
+    whose: Whose<'n>,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> DecisionPoints<'n> {
+    let at = at.name("externalAuthorization");
+    Places::of(spec.external_authorization.as_ref(), whose, &at, problems)
 }
 
 fn place<'p>(product: &'p ApiProduct, spec: &'p ApiProductSpec) -> Place<'p> {

@@ -7,8 +7,8 @@ use turnpike_proto::config::v1::endpoint_security::Scheme;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{
     ApiProductSpec, ApiSpec, ApplicationSpec, CallerRights, CertificateSpec, DenyPolicySpec,
-    Endpoint, KeyManagerSpec, Mirror, ProductApi, ProviderClient, Resource, Security,
-    SubscriptionSpec,
+    Endpoint, ExternalAuthorization, KeyManagerSpec, Mirror, ProductApi, ProviderClient, Resource,
+    Security, SubscriptionSpec,
 };
 
 use crate::resource::{Kind, ResourceKey, metadata};
@@ -73,13 +73,24 @@ fn of_api(spec: &ApiSpec) -> Vec<Reference> {
         endpoint(&format!("{at}mirror.endpoint"), mirror.and_then(|it| it.endpoint.as_ref()))
     };
     all.extend(of_mirror(spec.mirror.as_ref(), ""));
+    all.extend(of_decision_point(spec.external_authorization.as_ref(), ""));
     for (index, operation) in spec.operations.iter().enumerate() {
-        // There may be thousands, and hardly any has a mirror of its own.
-        if let Some(mirror) = &operation.mirror {
-            all.extend(of_mirror(Some(mirror), &format!("operations[{index}].")));
+        let asked = operation.external_authorization.as_ref();
+        // There may be thousands, and hardly any has a mirror or a decision point of its own.
+        if operation.mirror.is_some() || asked.is_some() {
+            let at = format!("operations[{index}].");
+            all.extend(of_mirror(operation.mirror.as_ref(), &at));
+            all.extend(of_decision_point(asked, &at));
         }
     }
     all
+}
+
+/// What is named by who is asked about the calls of what stands at `at` below `spec`.
+fn of_decision_point(asked: Option<&ExternalAuthorization>, at: &str) -> Vec<Reference> {
+    let endpoint = asked.and_then(|asked| asked.endpoint.as_ref());
+    let at = format!("spec.{at}externalAuthorization.endpoint");
+    endpoint.map(|endpoint| of_endpoint(endpoint, &at)).unwrap_or_default()
 }
 
 fn of_product(spec: &ApiProductSpec) -> Vec<Reference> {
@@ -89,7 +100,9 @@ fn of_product(spec: &ApiProductSpec) -> Vec<Reference> {
     };
     let lists = of_lists(&spec.key_managers, &spec.tiers, &spec.gateways);
     let security = of_security(spec.security.as_ref());
-    spec.apis.iter().enumerate().map(member).chain(lists).chain(security).collect()
+    let asked = of_decision_point(spec.external_authorization.as_ref(), "");
+    let members = spec.apis.iter().enumerate().map(member);
+    members.chain(lists).chain(security).chain(asked).collect()
 }
 
 /// The certificates of callers, and the tiers that limit them.

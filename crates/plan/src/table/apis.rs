@@ -43,10 +43,7 @@ impl Entry for Arc<ApiPlan> {
             let reason = format!("its path is served by {}", taken.0.key);
             Refusal::at("spec.context", reason)
         })?;
-        for tls in tls_of(self) {
-            let known = plan.backend_tls.get(&tls.id).map_or(0, |(users, _)| *users);
-            plan.backend_tls.insert(tls.id, (known + 1, Arc::clone(tls)));
-        }
+        link_tls(plan, self);
         if let Some(jwt) = &self.backend_jwt {
             count(&mut plan.jwt_fields, &jwt.header, true);
             if jwt.enabled {
@@ -59,14 +56,7 @@ impl Entry for Arc<ApiPlan> {
 
     fn unlink(&self, plan: &mut Plan, key: &ResourceKey) {
         plan.contexts.remove(self);
-        for tls in tls_of(self) {
-            match plan.backend_tls.remove(&tls.id) {
-                Some((users, tls)) if users > 1 => {
-                    plan.backend_tls.insert(tls.id, (users - 1, tls));
-                }
-                _ => {}
-            }
-        }
+        unlink_tls(plan, self);
         if let Some(jwt) = &self.backend_jwt {
             count(&mut plan.jwt_fields, &jwt.header, false);
             if jwt.enabled {
@@ -89,6 +79,26 @@ impl Entry for Arc<ApiPlan> {
 /// How an API's gateway and its servers make sure of each other, where it is not as everywhere.
 fn tls_of(api: &ApiPlan) -> impl Iterator<Item = &Arc<BackendTlsPlan>> {
     api.endpoints().filter_map(|endpoint: &Arc<EndpointPlan>| endpoint.tls.as_ref())
+}
+
+/// Takes note of how `api`'s servers are made sure of.
+pub(super) fn link_tls(plan: &mut Plan, api: &ApiPlan) {
+    for tls in tls_of(api) {
+        let known = plan.backend_tls.get(&tls.id).map_or(0, |(users, _)| *users);
+        plan.backend_tls.insert(tls.id, (known + 1, Arc::clone(tls)));
+    }
+}
+
+/// Forgets how `api`'s servers are made sure of, where no others are made sure of so.
+pub(super) fn unlink_tls(plan: &mut Plan, api: &ApiPlan) {
+    for tls in tls_of(api) {
+        match plan.backend_tls.remove(&tls.id) {
+            Some((users, tls)) if users > 1 => {
+                plan.backend_tls.insert(tls.id, (users - 1, tls));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Counts one more user of `key`, or one less: what nobody uses any more is gone.

@@ -98,9 +98,11 @@ impl Plan {
         }
     }
 
-    /// The endpoints of all APIs that are served; one that several share comes for each of them.
+    /// The endpoints of all APIs and products that are served; one that several share comes for
+    /// each of them.
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<EndpointPlan>> {
-        self.apis.values().filter(|api| api.is_served()).flat_map(|api| api.endpoints())
+        let all = self.apis.values().chain(self.products.values());
+        all.filter(|api| api.is_served()).flat_map(|api| api.endpoints())
     }
 
     /// All APIs, in whichever state.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use turnpike_proto::config::v1::resource::Resource as Any;
 
+use super::apis::{link_tls, unlink_tls};
 use super::entry::{Entry, Refusal};
 use super::plan::Plan;
 use crate::compile::{ApiPlan, Named, broken_product, compile_product};
@@ -29,7 +30,7 @@ impl Entry for ProductEntry {
         let compiled = compile_product(key, product, &members, named, problems);
         Ok(compiled.map(|product| {
             let product = match plan.products.get(key.id()) {
-                Some(old) => product.count_on(old),
+                Some(old) => product.sharing(old),
                 None => product,
             };
             Self(Arc::new(product))
@@ -51,12 +52,14 @@ impl Entry for ProductEntry {
             let reason = format!("its path is served by {}", taken.0.key);
             Refusal::at("spec.context", reason)
         })?;
+        link_tls(plan, &self.0);
         plan.products.insert(Arc::clone(&self.0.id), Arc::clone(&self.0));
         Ok(())
     }
 
     fn unlink(&self, plan: &mut Plan, key: &ResourceKey) {
         plan.contexts.remove(&self.0);
+        unlink_tls(plan, &self.0);
         plan.products.remove(key.id());
     }
 
