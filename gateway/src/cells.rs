@@ -87,6 +87,21 @@ pub struct Cached {
     pub bypass: Cell,
 }
 
+/// What those said who decide about calls outside.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    /// The call may be made.
+    pub permitted: Cell,
+    /// It may not.
+    pub denied: Cell,
+    /// There was no decision, and the call was refused.
+    pub failed: Cell,
+    /// There was no decision, and the call was made all the same.
+    pub let_pass: Cell,
+    /// How long they took, those that failed included.
+    pub took: Spans,
+}
+
 /// What became of copies of calls.
 #[derive(Debug, Default)]
 pub struct Copied {
@@ -122,6 +137,8 @@ pub struct Cells {
     pub faults: Faults,
     /// Calls that the cache was asked about.
     pub cache: Cached,
+    /// Calls that were decided about outside.
+    pub decisions: Decisions,
     /// Calls that were to be copied to a mirror.
     pub copies: Copied,
     /// Messages that were too long.
@@ -249,6 +266,25 @@ impl Collector {
         Ok(())
     }
 
+    fn decided(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut decisions = out.encode_descriptor(
+            "gateway_external_decisions",
+            "Questions to decision points outside, by what came of them",
+            None,
+            MetricType::Counter,
+        )?;
+        for (result, number) in [
+            ("permitted", self.sum(|cells| &cells.decisions.permitted)),
+            ("denied", self.sum(|cells| &cells.decisions.denied)),
+            ("failed", self.sum(|cells| &cells.decisions.failed)),
+            ("let_pass", self.sum(|cells| &cells.decisions.let_pass)),
+        ] {
+            let labels = [("result", result)];
+            ConstCounter::new(number).encode(decisions.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     fn copied(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let mut copies = out.encode_descriptor(
             "gateway_mirror_copies",
@@ -321,12 +357,16 @@ impl Scraped for Collector {
         self.calls(&mut out)?;
         self.faults(&mut out)?;
         self.cached(&mut out)?;
+        self.decided(&mut out)?;
         self.copied(&mut out)?;
         self.too_long(&mut out)?;
         let help = "How long calls took, first byte in to last byte out";
         self.spans(&mut out, "gateway_call_duration", help, |cells| &cells.total)?;
         let help = "How long the backend's part of calls took";
         self.spans(&mut out, "gateway_backend_duration", help, |cells| &cells.backend)?;
+        let help = "How long decision points outside took";
+        let name = "gateway_external_decision_duration";
+        self.spans(&mut out, name, help, |cells| &cells.decisions.took)?;
         for (name, help, number) in [
             (
                 "gateway_connections_accepted",

@@ -18,6 +18,8 @@ pub mod explain;
 
 pub mod caching;
 
+pub mod decisions;
+
 pub mod upstream;
 
 pub mod policies;

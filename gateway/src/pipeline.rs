@@ -22,6 +22,7 @@ use crate::caching::{self, Inbound};
 use crate::certificate::ClientCertificate;
 use crate::compression;
 use crate::credentials;
+use crate::decisions;
 use crate::explain::{self, View};
 use crate::fault::{self, Blame, Causes, Fault, Format};
 use crate::handlers::{self, Fields, Permit, Seen, Shared, Sharing, Whence};
@@ -187,6 +188,16 @@ async fn serve(
     let whence = Whence { client, headers: &received.headers };
     let permit = handlers::authorize(&generation.plan, matched, caller, whence)?;
     handlers::deny_caller(&generation.plan, &permit, client, now_unix)?;
+    let mut decided = None;
+    if permit.matched().is_decided_outside() {
+        let call = decisions::Call { worker, generation: &generation, received, account };
+        // Boxed, so that the future of other calls stays small.
+        decided = Some(Box::pin(decisions::decide(&permit, call)).await?);
+    }
+    let (received, permit) = match &decided {
+        Some(decided) => decided.change(received, permit),
+        None => (received, permit),
+    };
     let permit = handlers::choose(permit, received, account.name);
     account.application = permit.application().cloned().zip(permit.key_type());
     account.subscription = permit.subscription().cloned();
@@ -225,6 +236,9 @@ async fn serve(
     account.open = Some(open);
     let facts = Facts { received, permit: &permit, name: &name };
     policies::change_answer(&facts, response.headers_mut());
+    if let Some(decided) = &decided {
+        decided.change_answer(response.headers_mut());
+    }
     if let Some(compression) = &permit.matched().home().compression {
         compression::compress(compression, &worker.encoders, received, &mut response);
     }
@@ -330,7 +344,8 @@ fn refused(fault: &Fault, format: Format, account: &mut Account) -> Response<Bod
 /// Says what the API that was called wants to be shown.
 fn challenge(fault: &Fault, received: &Received, account: &Account, response: &mut Response<Body>) {
     let Some((api, _)) = &account.called else { return };
-    if !response.headers().contains_key(WWW_AUTHENTICATE) {
+    if matches!(fault, Fault::NotPermitted(_)) || !response.headers().contains_key(WWW_AUTHENTICATE)
+    {
         return;
     }
     response.headers_mut().remove(WWW_AUTHENTICATE);

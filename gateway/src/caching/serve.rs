@@ -92,6 +92,8 @@ pub async fn serve(
                 admission.settle();
                 return Ok(call.hit(&kept, outbound.account, &worker.cells.cache.stale));
             }
+            // Nobody but who changed it says what would be asked for behind its client's back.
+            Fit::Renew if permit.is_changed() => (Some(kept), Forwarded::Stale),
             Fit::Renew => {
                 let answer = call.hit(&kept, outbound.account, &worker.cells.cache.stale);
                 renew(&call, admission);

@@ -118,6 +118,11 @@ impl Fault {
                 (StatusCode::TOO_MANY_REQUESTS, limit.code(), "Message throttled out", Throttled)
             }
             Self::Denied { .. } => (StatusCode::FORBIDDEN, 900_805, "Message blocked", Throttled),
+            Self::NotPermitted(_) => (StatusCode::FORBIDDEN, 700_710, "Not permitted", Auth),
+            Self::Undecided(_) => (StatusCode::FORBIDDEN, 700_711, "Not decided", Auth),
+            Self::DecisionPointAway(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, 700_712, "Service Unavailable", Target)
+            }
             Self::NotKept => (StatusCode::GATEWAY_TIMEOUT, 504, "Gateway Timeout", Other),
             Self::Overloaded { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, 700_702, "Overloaded", Other)
@@ -158,6 +163,8 @@ impl Fault {
             | Self::Overloaded { .. }
             | Self::BackendBusy
             | Self::NoBackendJwt(_)
+            | Self::Undecided(_)
+            | Self::DecisionPointAway(_)
             | Self::KeyManagerAway(_) => Blame::Gateway,
             Self::BackendUnreachable(_)
             | Self::BackendConnectTimeout
@@ -226,6 +233,9 @@ mod tests {
             ("Throttled: subscription", throttled(Limit::Subscription)),
             ("Throttled: subscription burst", throttled(Limit::SubscriptionBurst)),
             ("Denied", Fault::Denied { policy: "cause".into() }),
+            ("NotPermitted", Fault::NotPermitted(None)),
+            ("Undecided", Fault::Undecided(cause())),
+            ("DecisionPointAway", Fault::DecisionPointAway(cause())),
             ("NotKept", Fault::NotKept),
             ("Overloaded", Fault::Overloaded { retry_after_s: 1 }),
             ("BackendUnreachable", Fault::BackendUnreachable(cause())),
@@ -270,6 +280,9 @@ mod tests {
                 | Fault::MissingScope { .. }
                 | Fault::Throttled { .. }
                 | Fault::Denied { .. }
+                | Fault::NotPermitted(_)
+                | Fault::Undecided(_)
+                | Fault::DecisionPointAway(_)
                 | Fault::NotKept
                 | Fault::Overloaded { .. }
                 | Fault::BackendUnreachable(_)

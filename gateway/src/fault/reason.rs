@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The reason for an answer of the gateway's own.
@@ -87,6 +90,15 @@ pub enum Fault {
     /// A `DenyPolicy` turns the call away. Which one is nobody's business but the log's.
     #[error("You have been blocked from accessing the resource")]
     Denied { policy: std::sync::Arc<str> },
+    /// Who decides about the call outside does not permit it; with words of theirs, if they have some.
+    #[error("You are not permitted to make this call")]
+    NotPermitted(Option<Box<Worded>>),
+    /// Nobody could decide about the call.
+    #[error("It could not be decided whether you may make this call")]
+    Undecided(#[source] Cause),
+    /// The same, where the call may be made later.
+    #[error("It cannot be decided at the moment whether you may make this call")]
+    DecisionPointAway(#[source] Cause),
     /// The token lacks every one of these scopes, separated by spaces.
     #[error("The access token does not allow you to access the requested resource")]
     MissingScope { scopes: String },
@@ -136,6 +148,17 @@ pub enum Fault {
     /// the provider behind it cannot be reached.
     #[error("The key manager cannot be reached")]
     KeyManagerAway(#[source] Cause),
+}
+
+/// A refusal in the words of whoever decided.
+#[derive(Debug)]
+pub struct Worded {
+    /// 400 to 599.
+    pub status: StatusCode,
+    /// Fields of the answer.
+    pub headers: HeaderMap,
+    /// Its body; empty: the gateway's own.
+    pub body: Bytes,
 }
 
 /// What is wrong with a request.

@@ -8,22 +8,30 @@ use std::fmt::Write as _;
 use http::header::{
     ALLOW, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
 };
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 
 use super::challenge::bearer;
 use super::code::{Class, Row};
 use super::format::Format;
 use super::grpc;
-use super::reason::{CredentialRefused, Fault};
+use super::reason::{CredentialRefused, Fault, Worded};
 use crate::body::Body;
 use crate::date::{Date, time_of_day};
 
 /// The answer that tells `fault`; `now_unix` is the time in seconds.
 pub fn render(fault: &Fault, format: Format, now_unix: i64) -> Response<Body> {
-    let row = fault.row();
-    let mut answer = match format {
-        Format::Grpc => trailers_only(fault, row),
-        _ => with_body(fault, row, format, now_unix),
+    let mut row = fault.row();
+    let worded = match fault {
+        Fault::NotPermitted(worded) => worded.as_deref(),
+        _ => None,
+    };
+    if let Some(worded) = worded {
+        row.status = worded.status;
+    }
+    let mut answer = match (format, worded) {
+        (Format::Grpc, _) => trailers_only(fault, row),
+        (_, Some(worded)) => in_words(worded, fault, row, format, now_unix),
+        (_, None) => with_body(fault, row, format, now_unix),
     };
     let headers = answer.headers_mut();
     match fault {
@@ -56,6 +64,34 @@ pub fn render(fault: &Fault, format: Format, now_unix: i64) -> Response<Body> {
         && let Ok(challenge) = HeaderValue::try_from(challenge)
     {
         headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    answer
+}
+
+/// The answer that somebody else words, as far as they do. A client of gRPC reads no other words
+/// than a status.
+fn in_words(
+    worded: &Worded,
+    fault: &Fault,
+    row: Row,
+    format: Format,
+    now_unix: i64,
+) -> Response<Body> {
+    let mut answer = with_body(fault, row, format, now_unix);
+    let headers = answer.headers_mut();
+    let kept = worded.body.is_empty().then(|| headers.remove(CONTENT_TYPE)).flatten();
+    headers.clone_from(&worded.headers);
+    if let Some(kept) = kept {
+        headers.insert(CONTENT_TYPE, kept);
+    } else if !headers.contains_key(CONTENT_TYPE) {
+        // Nobody is to guess that it is a page.
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    }
+    if row.status == StatusCode::UNAUTHORIZED && !headers.contains_key(WWW_AUTHENTICATE) {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Turnpike\""));
+    }
+    if !worded.body.is_empty() {
+        *answer.body_mut() = Body::full(worded.body.clone());
     }
     answer
 }

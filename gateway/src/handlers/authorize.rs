@@ -4,13 +4,14 @@
 //! and the backend for the type of its key. A `Permit` is the proof; `upstream` does not move without one.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{ORIGIN, REFERER};
 use http::{HeaderMap, HeaderName};
 use plan::{
-    ApplicationPlan, ConsumerPlan, EndpointPlan, KeyType, Plan, SubscriptionPlan, Unfit,
-    VariantPlan, Wants,
+    ApplicationPlan, ConsumerPlan, DecisionPointPlan, EndpointPlan, KeyType, Plan,
+    SubscriptionPlan, Unfit, VariantPlan, Wants,
 };
 use turnpike_proto::config::v1::lifecycle;
 use turnpike_proto::config::v1::subscription_spec::State;
@@ -30,6 +31,8 @@ pub struct Permit<'g> {
     subscription: Option<&'g Arc<SubscriptionPlan>>,
     endpoint: &'g Arc<EndpointPlan>,
     variant: Option<&'g VariantPlan>,
+    /// Names of fields that hold what the backend is told, and no credential for the gateway.
+    given: Option<Rc<[HeaderName]>>,
 }
 
 /// A permit for a copy of a call, which may be made when the call itself is over. It is for the
@@ -41,6 +44,7 @@ pub struct CopyPermit {
     consumer: Option<Arc<ConsumerPlan>>,
     subscription: Option<Arc<SubscriptionPlan>>,
     mirror: Arc<EndpointPlan>,
+    given: Option<Rc<[HeaderName]>>,
 }
 
 /// Where a call comes from.
@@ -63,7 +67,15 @@ pub fn authorize<'g>(
     if caller.is_anybody() || caller.test_key().is_some() {
         let endpoint = endpoint(&matched, caller.key_type())?;
         let (consumer, subscription, variant) = (None, None, None);
-        return Ok(Permit { matched, caller, consumer, subscription, endpoint, variant });
+        return Ok(Permit {
+            matched,
+            caller,
+            consumer,
+            subscription,
+            endpoint,
+            variant,
+            given: None,
+        });
     }
     check_kind(&matched, &caller)?;
     let consumer = caller.consumer();
@@ -74,7 +86,8 @@ pub fn authorize<'g>(
         return Err(Fault::MissingScope { scopes: scopes.join(" ") });
     }
     let endpoint = endpoint(&matched, caller.key_type())?;
-    Ok(Permit { matched, caller, consumer, subscription, endpoint, variant: None })
+    let (variant, given) = (None, None);
+    Ok(Permit { matched, caller, consumer, subscription, endpoint, variant, given })
 }
 
 /// The backends for a type of key.
@@ -217,7 +230,50 @@ impl<'g> Permit<'g> {
             caller: self.caller.clone(),
             consumer: self.consumer.clone(),
             subscription: self.subscription.cloned(),
+            given: self.given.clone(),
         })
+    }
+
+    /// The permit to ask `point` about the call. It is for its servers and for nothing else, and
+    /// carries nothing of the call.
+    pub fn to_ask<'p>(&self, point: &'p DecisionPointPlan) -> Permit<'p> {
+        Permit {
+            matched: Matched::question(point),
+            caller: Caller::default(),
+            consumer: None,
+            subscription: None,
+            endpoint: &point.endpoint,
+            variant: None,
+            given: None,
+        }
+    }
+
+    /// The same for `now`, which is the request `before` as somebody has changed it who may. The
+    /// fields called as in `given` hold what they want to tell the backend.
+    pub fn changed<'h>(
+        self,
+        before: &Received,
+        now: &'h Received,
+        given: &Rc<[HeaderName]>,
+    ) -> Permit<'h>
+    where
+        'g: 'h,
+    {
+        let Self { caller, consumer, .. } = self;
+        Permit {
+            matched: self.matched.with_query(before, now),
+            caller,
+            consumer,
+            subscription: self.subscription,
+            endpoint: self.endpoint,
+            variant: self.variant,
+            given: Some(Rc::clone(given)),
+        }
+    }
+
+    /// Whether the request is not the one that its client sent.
+    pub const fn is_changed(&self) -> bool {
+        self.given.is_some()
     }
 
     /// What is called.
@@ -242,15 +298,18 @@ impl<'g> Permit<'g> {
 
     /// Whether a field called `name` (in lower case) holds a credential that was for the gateway.
     pub fn takes(&self, name: &str) -> bool {
-        !self.matched.is_open() && is_for_gateway(&self.matched.api().security, name)
+        let given = |given: &Rc<[HeaderName]>| given.iter().any(|given| *given == *name);
+        !self.matched.is_open()
+            && is_for_gateway(&self.matched.api().security, name)
+            && !self.given.as_ref().is_some_and(given)
     }
 
     /// What such a field holds besides, for the backend.
     pub fn left_over(&self, received: &Received) -> Option<(&'g HeaderName, String)> {
-        if self.matched.is_open() {
+        let security = &self.matched.api().security;
+        if !self.takes(security.header.as_str()) {
             return None;
         }
-        let security = &self.matched.api().security;
         Some((&security.header, left_over(&received.headers, security)?))
     }
 
@@ -285,6 +344,7 @@ impl CopyPermit {
             subscription: self.subscription.as_ref(),
             endpoint: &self.mirror,
             variant: None,
+            given: self.given.clone(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plan::{ApiPlan, EndpointPlan};
+use plan::{ApiPlan, EndpointPlan, OperationPlan};
 use serde::Serialize;
 
 use crate::servers::{Group, Registry, Target};
@@ -97,14 +97,25 @@ fn ends(api: &ApiPlan) -> impl Iterator<Item = End<'_>> {
         Some(End { name, variant, operation: None, plan: plan.as_ref()? })
     });
     let mirrors = api.mirrors.iter().enumerate().map(|(place, mirror)| {
-        let mut copied = api.operations().iter().filter(move |one| one.mirror == Some(place));
-        let operation = match (copied.next(), copied.next()) {
-            (Some(only), None) => Some(format!("{} {}", only.method, only.path)),
-            _ => None,
-        };
+        let operation = only(api, |one| one.mirror == Some(place));
         End { name: "mirror", variant: None, operation, plan: &mirror.endpoint }
     });
-    backends.chain(mirrors)
+    let asked = api.decision_points.iter().enumerate().map(|(place, point)| {
+        let own =
+            move |one: &OperationPlan| one.member.is_none() && one.decision_point == Some(place);
+        let operation = only(api, own);
+        End { name: "externalAuthorization", variant: None, operation, plan: &point.endpoint }
+    });
+    backends.chain(mirrors).chain(asked)
+}
+
+/// The operation of which this is true, if it is true of one alone.
+fn only(api: &ApiPlan, is: impl Fn(&OperationPlan) -> bool) -> Option<String> {
+    let mut found = api.operations().iter().filter(|one| is(one));
+    match (found.next(), found.next()) {
+        (Some(only), None) => Some(format!("{} {}", only.method, only.path)),
+        _ => None,
+    }
 }
 
 fn servers(endpoint: &EndpointPlan, group: Option<&Group>, now_ms: u64) -> Vec<Server> {

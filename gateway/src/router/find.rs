@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use http::Method;
-use plan::{ApiPlan, Asked, Hit, MirrorPlan, OperationMatch, OperationPlan, Plan, Wants};
+use plan::{
+    ApiPlan, Asked, DecisionPointPlan, Hit, MirrorPlan, OperationMatch, OperationPlan, Plan, Wants,
+};
 use turnpike_proto::config::v1::lifecycle::State;
 
 use crate::fault::Fault;
@@ -157,6 +159,37 @@ impl<'g> Matched<'g> {
     /// Where copies of calls of the operation go; `None`: nowhere.
     pub fn mirror(&self) -> Option<&'g MirrorPlan> {
         self.home().mirrors.get(self.operation.mirror?)
+    }
+
+    /// Whether anybody outside decides about calls of the operation.
+    pub fn is_decided_outside(&self) -> bool {
+        let operation = self.operation;
+        operation.decision_point.is_some()
+            || (operation.member.is_some() && !self.api.decision_points.is_empty())
+    }
+
+    /// Who outside decides about calls of the operation, in the order in which they are asked: for
+    /// the product that is called, and for the API that serves it. `None`: it is not at hand.
+    pub fn decision_points(&self) -> impl Iterator<Item = Option<&'g DecisionPointPlan>> + use<'g> {
+        let bundled = self.operation.member.is_some();
+        let of_product = bundled.then(|| self.api.decision_points.first()).flatten();
+        let own = self.operation.decision_point;
+        let own = own.map(|place| self.home().decision_points.get(place));
+        of_product.map(Some).into_iter().chain(own)
+    }
+
+    /// The question that `point` is asked, as a call.
+    pub fn question(point: &'g DecisionPointPlan) -> Self {
+        Self { api: &point.api, operation: &point.question, rest: point.path() }
+    }
+
+    /// The same of `now`, which is the request `before` with another query.
+    pub fn with_query<'h>(self, before: &Received, now: &'h Received) -> Matched<'h>
+    where
+        'g: 'h,
+    {
+        let start = before.target().len().saturating_sub(self.rest.len());
+        Matched { rest: now.target().get(start..).unwrap_or_default(), ..self }
     }
 
     /// The same for longer; `received` is the request that was looked at.

@@ -10,6 +10,7 @@ mod cookie;
 mod copy;
 mod entrance;
 mod forwarded;
+mod inquiry;
 mod key_manager;
 mod mirror;
 mod offer;
@@ -21,4 +22,5 @@ mod verdict;
 mod websocket;
 
 pub use call::{Outbound, Reply, call};
+pub use inquiry::{Heard, Inquiry, inquire};
 pub use key_manager::{hand_over, is_for_key_manager};

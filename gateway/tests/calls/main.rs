@@ -24,6 +24,12 @@ mod cors;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod decision_failures;
+#[cfg(test)]
+mod decision_point;
+#[cfg(test)]
+mod decisions;
+#[cfg(test)]
 mod deny;
 #[cfg(test)]
 mod edge;
