@@ -25,6 +25,8 @@
 #   need_grpc_interop        the client and the server of the gRPC interop cases, afterwards in
 #                            $TURNPIKE_GRPC_INTEROP; without a Go that can build them, a warning, and
 #                            the variable stays empty
+#   need_opa                 Open Policy Agent, afterwards in $TURNPIKE_OPA; without a Go that can
+#                            build it, a warning, and the variable stays empty
 #   need_testssl             testssl.sh, afterwards in $TURNPIKE_TESTSSL; a failure is a warning, and
 #                            the variable stays empty
 #   build_environment        exports CARGO_TARGET_DIR, DUCKDB_LIB_DIR and LD_LIBRARY_PATH
@@ -59,6 +61,9 @@ h2spec_module='github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible'
 # Apache-2.0. Both of one version: the client knows what the server answers.
 grpc_interop_module='google.golang.org/grpc/interop'
 grpc_interop_version='v1.84.0'
+
+# Apache-2.0.
+opa_module='github.com/open-policy-agent/opa@v1.22.3'
 
 # Autobahn's own runner takes Python 2, which Debian 12 no longer has. This one is MIT and runs
 # Autobahn's case files, which are Apache-2.0 and inside, under Python 3.
@@ -391,6 +396,20 @@ need_grpc_interop() {
     fi
     say "warning: no gRPC interop cases; it takes Go 1.25 or newer (https://go.dev/dl) to build them"
     TURNPIKE_GRPC_INTEROP=
+}
+
+need_opa() {
+    export TURNPIKE_OPA=$turnpike_cache/opa/opa
+    [ -x "$TURNPIKE_OPA" ] && return 0
+    local go
+    go=$(command -v go || command -v /usr/local/go/bin/go) || go=
+    if [ -n "$go" ]; then
+        say "building $opa_module into $turnpike_cache/opa"
+        GOBIN=$turnpike_cache/opa GOFLAGS=-mod=mod CGO_ENABLED=0 \
+            "$go" install -ldflags='-s -w' "$opa_module" >&2 && return 0
+    fi
+    say "warning: no Open Policy Agent; it takes Go 1.26 or newer (https://go.dev/dl) to build it"
+    TURNPIKE_OPA=
 }
 
 # Debian names the program without its ending.

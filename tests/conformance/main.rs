@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod decisions;
+#[cfg(test)]
 mod federation;
 #[cfg(test)]
 mod federation_ground;
