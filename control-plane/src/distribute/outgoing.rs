@@ -39,7 +39,7 @@ impl Outgoing {
 pub(super) fn delta(from: StateHash, base: &Objects, target: &SliceState) -> Outgoing {
     let (upserts, deletes) = base.difference(target.objects());
     let deletes = deletes.iter().map(ToString::to_string).collect();
-    made(Some(from), upserts.iter(), deletes, target)
+    made(Some(from), upserts.into_iter(), deletes, target)
 }
 
 /// Everything.
@@ -57,16 +57,16 @@ pub(super) fn current(target: &SliceState) -> SyncResponse {
     SyncResponse { message: Some(message) }
 }
 
-fn made<'o>(
+fn made(
     from: Option<StateHash>,
-    upserts: impl Iterator<Item = &'o Arc<Object>>,
+    upserts: impl Iterator<Item = Arc<Object>>,
     deletes: Vec<String>,
     target: &SliceState,
 ) -> Outgoing {
     let mut chunks: Vec<Vec<wire::Object>> = vec![Vec::new()];
     let mut room = PART_BYTES;
     for object in upserts {
-        let object = on_wire(object);
+        let object = on_wire(&object);
         let size = object.key.len() + object.resource.len();
         if size > room && chunks.last().is_some_and(|chunk| !chunk.is_empty()) {
             chunks.push(Vec::new());

@@ -56,7 +56,7 @@ impl Service for Providers {
 }
 
 fn set(objects: &Objects) -> ProviderSet {
-    let read = |object: &Arc<plan::Object>| match object.resource()?.into_owned().resource? {
+    let read = |object: Arc<plan::Object>| match object.resource()?.into_owned().resource? {
         Any::KeyManager(one) => Some(one),
         _ => None,
     };

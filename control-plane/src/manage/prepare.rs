@@ -12,7 +12,7 @@ use crate::catalog::State;
 
 /// The resource with what its writer could not know.
 pub(super) fn completed(mut resource: Resource, state: &State) -> Resource {
-    let stored = plan::key(&resource).and_then(|key: ResourceKey| state.objects.get(&key).cloned());
+    let stored = plan::key(&resource).and_then(|key: ResourceKey| state.objects.get(&key));
     let stored = stored.as_ref().and_then(|object| object.resource());
     let stored = stored.as_ref().and_then(|resource| resource.resource.as_ref());
     if let (Some(Any::Api(new)), Some(Any::Api(old))) = (&mut resource.resource, stored) {

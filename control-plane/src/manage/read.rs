@@ -66,15 +66,15 @@ pub fn list(catalog: &Catalog, kind: Kind, wanted: &PageRequest) -> Result<Page,
                 .iter()
                 .all(|(name, value)| labels.is_some_and(|labels| labels.get(name) == Some(value)))
         })
-        .map(|object| object.key());
-    let (mut items, mut room, mut last) = (Vec::new(), PAGE_BYTES, None);
+        .map(|object| object.key().clone());
+    let (mut items, mut room, mut last) = (Vec::new(), PAGE_BYTES, None::<ResourceKey>);
     let mut next = String::new();
     for key in &mut found {
-        let Some(item) = listed(&state, key) else { continue };
+        let Some(item) = listed(&state, &key) else { continue };
         let left = room.checked_sub(item.encoded_len());
         // One resource may be larger than a page and then stands alone.
-        if let Some(last) = last.filter(|_| items.len() >= size || left.is_none()) {
-            next = URL_SAFE_NO_PAD.encode(ResourceKey::id(last));
+        if let Some(last) = last.as_ref().filter(|_| items.len() >= size || left.is_none()) {
+            next = URL_SAFE_NO_PAD.encode(last.id());
             break;
         }
         room = left.unwrap_or(0);

@@ -2,15 +2,20 @@
 //!
 //! `cargo bench -p plan --bench subscribers`: 10,000 applications with a client each, 1,000 APIs, and
 //! 1,000,000 subscriptions of one tier. The memory is what the process holds more than before, with the
-//! objects as they came (the hash of the state is made of them), their indices and their meters.
+//! objects as they are stored (the hash of the state is made of them) and what refers to what; and then
+//! again when each has been called once, with all their forms and meters. A look-up is what a gateway
+//! does with a call of a client that it has not seen: it has the client's identifier as text, and the API
+//! from its path.
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use plan::{Plan, Resource};
+use bytes::Bytes;
+use plan::{ApiPlan, Plan, Resource, ResourceKey};
 use turnpike_proto::config::v1 as proto;
 use turnpike_proto::config::v1::resource::Resource as Any;
+use turnpike_proto::config::v1::subscription_spec::State;
 
 const APIS: usize = 1_000;
 const APPLICATIONS: usize = 10_000;
@@ -31,47 +36,105 @@ fn main() {
     put(&mut plan, applications, application);
     let before = resident_bytes();
     let each = subscriptions / applications;
-    put(&mut plan, subscriptions, |n| subscription(n / each, n % each * (apis / each)));
+    let makes = |n: usize| subscription(n / each, n % each * (apis / each));
+    let started = Instant::now();
+    put(&mut plan, subscriptions, makes);
+    let seconds = started.elapsed().as_secs_f32();
     let taken = resident_bytes().saturating_sub(before);
-    let started = Instant::now();
-    for n in 0..LOOKUPS / scale {
-        // Far apart in memory from one to the next.
-        let n = n.wrapping_mul(2_654_435_761) % subscriptions;
-        let (client, api) = (format_client(n / each), format_api(n % each * (apis / each)));
-        let consumer = plan.consumer("resident", &client);
-        let found = consumer.and_then(|it| plan.subscription(&it.application.name, &api));
-        assert!(black_box(found).is_some(), "{client} {api}");
-    }
-    let with_names = started.elapsed().as_nanos() / (LOOKUPS / scale) as u128;
-    let started = Instant::now();
-    for n in 0..LOOKUPS / scale {
-        let n = n.wrapping_mul(2_654_435_761) % subscriptions;
-        let (client, api) = (format_client(n / each), format_api(n % each * (apis / each)));
-        black_box((client, api));
-    }
-    let names = started.elapsed().as_nanos() / (LOOKUPS / scale) as u128;
     eprintln!(
-        "{subscriptions} subscriptions: {} MB, {} bytes each; client and subscription found in {} ns",
+        "{subscriptions} subscriptions: {} MB, {} bytes each, put in force in {seconds:.1} s",
         taken / 1_000_000,
         taken / subscriptions as u64,
-        with_names.saturating_sub(names),
     );
+    let called: Vec<_> = (0..apis).filter_map(|n| plan.api(&format_api(n)).cloned()).collect();
+    let look = |n: usize, found: &dyn Fn(&str, &ApiPlan) -> bool| {
+        // Far apart in memory from one to the next.
+        let n = n.wrapping_mul(2_654_435_761) % subscriptions;
+        let client = format_client(n / each);
+        let api = called.get(n % each * (apis / each));
+        assert!(api.is_some_and(|api| found(&client, api)), "{client} {n}");
+    };
+    let right = |client: &str, api: &ApiPlan| {
+        let consumer = plan.consumer("resident", client);
+        let found = consumer.and_then(|it| plan.right(&it.application, api));
+        // Its state is what a gateway looks at first.
+        black_box(found).is_some_and(|it| black_box(it.state) == State::Unblocked)
+    };
+    let looking = |count: usize| {
+        let with_names = nanos_each(count, |n| look(n, &right));
+        let names =
+            nanos_each(count, |n| look(n, &|client, api| !black_box((client, api)).0.is_empty()));
+        with_names.saturating_sub(names)
+    };
+    // The numbers come around after as many: each is called once.
+    let first = looking(subscriptions);
+    let taken = resident_bytes().saturating_sub(before);
+    eprintln!(
+        "each called once: {} MB, {} bytes each; a first call found its own in {first} ns",
+        taken / 1_000_000,
+        taken / subscriptions as u64,
+    );
+    let found = looking(LOOKUPS / scale);
+    eprintln!("client and subscription found in {found} ns");
+    measure_changes(&plan, subscriptions, makes);
+}
+
+/// How long changes take among so many: blocking one, and a batch, and as many new ones.
+fn measure_changes(plan: &Plan, subscriptions: usize, makes: impl Fn(usize) -> Any) {
+    let changed = |n: usize| {
+        let mut any = makes(n.wrapping_mul(2_654_435_761) % subscriptions);
+        if let Any::Subscription(one) = &mut any
+            && let Some(spec) = &mut one.spec
+        {
+            spec.state = State::Blocked.into();
+        }
+        any
+    };
+    let fresh = |n: usize| {
+        let mut any = makes(n);
+        if let Any::Subscription(one) = &mut any
+            && let (Some(spec), Some(metadata)) = (&mut one.spec, &mut one.metadata)
+        {
+            spec.application = format!("new{n}");
+            metadata.name = format!("new-{n}");
+        }
+        any
+    };
+    let batch = BATCH.min(subscriptions);
+    for (what, count, make) in [
+        ("one blocked", 1, &changed as &dyn Fn(usize) -> Any),
+        ("a batch blocked", batch, &changed),
+        ("a batch added", batch, &fresh),
+    ] {
+        let upserts: Vec<_> = (0..count).filter_map(|n| stored(make(n))).collect();
+        let started = Instant::now();
+        let (next, rejected) = plan.next(&upserts, &[]);
+        let us = started.elapsed().as_micros();
+        assert!(rejected.is_empty(), "{:?}", rejected.first());
+        drop(black_box(next));
+        eprintln!("{what}: {count} in {us} us");
+    }
+}
+
+fn nanos_each(count: usize, ask: impl Fn(usize)) -> u128 {
+    let started = Instant::now();
+    (0..count).for_each(ask);
+    started.elapsed().as_nanos() / count as u128
 }
 
 fn put(plan: &mut Plan, count: usize, make: impl Fn(usize) -> Any) {
     let all: Vec<usize> = (0..count).collect();
     for batch in all.chunks(BATCH) {
-        let upserts: Vec<_> = batch
-            .iter()
-            .filter_map(|n| {
-                let resource = Resource { resource: Some(make(*n)) };
-                Some((plan::key(&resource)?, plan::encode(&resource)))
-            })
-            .collect();
+        let upserts: Vec<_> = batch.iter().filter_map(|n| stored(make(*n))).collect();
         let (next, rejected) = plan.next(&upserts, &[]);
         assert!(rejected.is_empty(), "{:?}", rejected.first());
         *plan = next;
     }
+}
+
+fn stored(any: Any) -> Option<(ResourceKey, Bytes)> {
+    let resource = Resource { resource: Some(any) };
+    Some((plan::key(&resource)?, plan::encode(&resource)))
 }
 
 fn format_client(n: usize) -> String {
@@ -135,7 +198,10 @@ fn subscription(application: usize, api: usize) -> Any {
         tier: "Gold".to_owned(),
         ..proto::SubscriptionSpec::default()
     };
+    // As it is stored, with what is implied written out.
     Any::Subscription(proto::Subscription {
+        api_version: "turnpike/v1".to_owned(),
+        kind: "Subscription".to_owned(),
         metadata: Some(named(format!("s-{application}-{api}"), "")),
         spec: Some(spec),
         ..proto::Subscription::default()

@@ -12,7 +12,9 @@ mod document;
 pub mod files;
 #[cfg(test)]
 mod fixtures;
+mod hash_trie;
 mod map;
+mod names;
 mod objects;
 pub mod openapi;
 mod problem;

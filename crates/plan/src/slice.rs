@@ -60,7 +60,7 @@ impl Slice {
         let scope = Scope::new(all, labels);
         let mut objects = Objects::new();
         for object in all.iter().filter(|object| scope.wants(object)) {
-            objects.insert(stripped(object));
+            objects.insert(stripped(&object));
         }
         Self { all: all.clone(), labels: labels.clone(), objects }
     }
@@ -83,8 +83,8 @@ impl Slice {
         for key in touched(&before, &after, changed.collect()) {
             match all.get(&key).filter(|object| after.wants(object)) {
                 Some(object) => {
-                    let object = stripped(object);
-                    if objects.get(&key).is_none_or(|held| *held != object) {
+                    let object = stripped(&object);
+                    if objects.get(&key).is_none_or(|held| held != object) {
                         objects.insert(object);
                     }
                 }
@@ -113,10 +113,10 @@ fn touched(
             open.extend(named.filter(|key| !is_called(key)));
         }
         let wanted =
-            |scope: &Scope<'_>| scope.objects.get(&key).is_some_and(|object| scope.wants(object));
+            |scope: &Scope<'_>| scope.objects.get(&key).is_some_and(|object| scope.wants(&object));
         if is_called(&key) && wanted(before) != wanted(after) {
-            open.extend(before.objects.referrers(&key).cloned());
-            open.extend(after.objects.referrers(&key).cloned());
+            open.extend(before.objects.referrers(&key));
+            open.extend(after.objects.referrers(&key));
         }
     }
     seen
@@ -140,7 +140,7 @@ impl<'o> Scope<'o> {
     fn new(objects: &'o Objects, labels: &BTreeMap<String, String>) -> Self {
         let scope = Self { objects, groups: groups(objects, labels), open_to_all: false };
         let called = objects.of_kind(Kind::Api).chain(objects.of_kind(Kind::ApiProduct));
-        let open_to_all = called.into_iter().any(|one| scope.wants_called(one, true));
+        let open_to_all = called.into_iter().any(|one| scope.wants_called(&one, true));
         Self { open_to_all, ..scope }
     }
 
@@ -169,8 +169,8 @@ impl<'o> Scope<'o> {
         self.objects
             .referrers(key)
             .filter(|referrer| referrer.kind() != Some(Kind::DenyPolicy))
-            .filter_map(|referrer| self.objects.get(referrer))
-            .any(|referrer| self.wants(referrer))
+            .filter_map(|referrer| self.objects.get(&referrer))
+            .any(|referrer| self.wants(&referrer))
     }
 
     /// Gateways ask no provider: what key managers name is for our own key manager alone.
@@ -178,8 +178,8 @@ impl<'o> Scope<'o> {
         self.objects
             .referrers(key)
             .filter(|referrer| referrer.kind() != Some(Kind::KeyManager))
-            .filter_map(|referrer| self.objects.get(referrer))
-            .any(|referrer| self.wants(referrer))
+            .filter_map(|referrer| self.objects.get(&referrer))
+            .any(|referrer| self.wants(&referrer))
     }
 
     /// The APIs of a product are in all groups of the product.
@@ -213,7 +213,7 @@ impl<'o> Scope<'o> {
             "" => ResourceKey::of_id(Kind::Api, &spec.api),
             product => ResourceKey::of_id(Kind::ApiProduct, product),
         };
-        self.objects.get(&called).is_some_and(|one| self.wants_called(one, false))
+        self.objects.get(&called).is_some_and(|one| self.wants_called(&one, false))
     }
 }
 

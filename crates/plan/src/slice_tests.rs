@@ -96,7 +96,7 @@ fn definition_texts_stay_behind_and_their_hash_does_not() {
     let shown = crate::to_json(&a.resource().unwrap()).to_string();
     assert!(!shown.contains("openapi") && shown.contains("sha256"), "{shown}");
     let b: ResourceKey = "Api/b:1".parse().unwrap();
-    assert!(Arc::ptr_eq(all.get(&b).unwrap(), slice.get(&b).unwrap()));
+    assert!(Arc::ptr_eq(&all.get(&b).unwrap(), &slice.get(&b).unwrap()));
 }
 
 #[test]

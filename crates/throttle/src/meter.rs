@@ -12,7 +12,7 @@ use crate::rate::Pace;
 use crate::{Quota, Rate};
 
 /// The limits of a subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MeterConfig {
     /// The allowed pace. `None`: any.
     pub rate: Option<Rate>,

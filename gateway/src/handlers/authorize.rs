@@ -141,7 +141,7 @@ fn subscription<'g>(
     if consumer.application.broken.is_some() {
         return Err(Fault::ApiNotReady);
     }
-    let found = plan.subscription(&consumer.application.name, &api.id);
+    let found = plan.right(&consumer.application, api);
     if free && found.is_none() {
         return Ok(None);
     }

@@ -103,7 +103,7 @@ fn read(
         return None;
     };
     let change = match before.get(object.key()) {
-        Some(stored) if stored == &object => Change::Unchanged,
+        Some(stored) if stored == object => Change::Unchanged,
         Some(_) => Change::Updated,
         None => Change::Created,
     };
@@ -121,12 +121,12 @@ fn read(
 /// of a subscription that nobody touched.
 fn check_changes(before: &Objects, admitted: &Admitted, found: &mut Vec<Problem>) {
     let changed = admitted.upserts.iter().map(|object| object.key());
-    let mut touched: BTreeSet<&ResourceKey> = changed.clone().collect();
+    let mut touched: BTreeSet<ResourceKey> = changed.clone().cloned().collect();
     for key in changed {
         touched.extend(admitted.objects.referrers(key));
     }
     for key in touched {
-        found.extend(check_together(before, &admitted.objects, key));
+        found.extend(check_together(before, &admitted.objects, &key));
     }
     for key in &admitted.deletes {
         found.extend(check_deleted(&admitted.objects, key));
@@ -137,7 +137,7 @@ fn check_changes(before: &Objects, admitted: &Admitted, found: &mut Vec<Problem>
 /// one, is that one.
 fn with_kept_secret(before: &Objects, mut resource: Resource) -> Resource {
     let stored = key(&resource)
-        .and_then(|key| before.get(&key).cloned())
+        .and_then(|key| before.get(&key))
         .and_then(|object| object.resource().map(Cow::into_owned));
     if let (Some(Any::Secret(given)), Some(Any::Secret(stored))) =
         (resource.resource.as_mut(), stored.and_then(|stored| stored.resource))

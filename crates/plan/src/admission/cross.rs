@@ -21,11 +21,12 @@ use crate::resource::{Kind, ResourceKey};
 /// Everything about one resource that takes knowing others.
 pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKey) -> Vec<Problem> {
     let mut problems = Problems::of(key.as_str(), "");
-    let Some(resource) = after.get(key).and_then(|object| object.resource()) else {
+    let held = after.get(key);
+    let Some(resource) = held.as_ref().and_then(|object| object.resource()) else {
         return Vec::new();
     };
     for claim in claims(&resource) {
-        if let Some(other) = after.claimants(&claim.thing).find(|other| *other != key) {
+        if let Some(other) = after.claimants(&claim.thing).find(|other| other != key) {
             let reason = format!("{} is taken by {other}", claim.thing);
             problems.add_at(&claim.field, reason, "choose another one");
         }
@@ -43,7 +44,8 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
         Some(Any::ApiProduct(product)) if problems.is_empty() => {
             let members = |id: &str| {
                 let api = ResourceKey::of_id(Kind::Api, id);
-                match after.get(&api)?.resource()?.resource.as_ref()? {
+                let held = after.get(&api)?;
+                match held.resource()?.resource.as_ref()? {
                     Any::Api(one) => {
                         let mut own = Problems::default();
                         compile_api(&api, one, Named::NONE, &mut own).map(Arc::new)
@@ -183,9 +185,9 @@ fn check_patterns(
 /// Whether something still refers to a resource that is to be removed.
 pub(super) fn check_deleted(after: &Objects, key: &ResourceKey) -> Vec<Problem> {
     let mut problems = Problems::of(key.as_str(), "");
-    let mut referrers = after.referrers(key);
-    if let Some(first) = referrers.next().filter(|_| !is_built_in(key)) {
-        let reason = match referrers.count() {
+    let first = after.referrers(key).min();
+    if let Some(first) = first.filter(|_| !is_built_in(key)) {
+        let reason = match after.referrers(key).count().saturating_sub(1) {
             0 => format!("{first} refers to it"),
             1 => format!("{first} and one other refer to it"),
             more => format!("{first} and {more} others refer to it"),
@@ -211,7 +213,8 @@ fn check_reference(
         None if of_policy && kind == Kind::ApiProduct => {}
         None if of_policy && kind == Kind::Api && as_product().is_some() => {}
         None => {
-            let known = after.of_kind(kind).take(10_000).map(|object| object.key().id());
+            let known: Vec<_> = after.of_kind(kind).take(10_000).collect();
+            let known = known.iter().map(|object| object.key().id());
             let built_in: &[&str] = match kind {
                 Kind::Tier => &["Unlimited"],
                 Kind::KeyManager => &["resident"],
@@ -251,7 +254,8 @@ fn check_offer(
         "" => (ResourceKey::of_id(Kind::Api, &subscription.api), "spec.api"),
         product => (ResourceKey::of_id(Kind::ApiProduct, product), "spec.apiProduct"),
     };
-    let held = after.get(&api).and_then(|object| object.resource());
+    let held = after.get(&api);
+    let held = held.as_ref().and_then(|object| object.resource());
     let offer = match held.as_ref().and_then(|held| held.resource.as_ref()) {
         Some(Any::Api(one)) => one.spec.as_ref().map(|spec| (&spec.tiers, spec.lifecycle)),
         Some(Any::ApiProduct(one)) => one.spec.as_ref().map(|spec| (&spec.tiers, spec.lifecycle)),
@@ -276,7 +280,7 @@ fn check_offer(
         }
         _ => None,
     };
-    let is_new = before.get(key).and_then(|object| is_same(object)) != Some(true);
+    let is_new = before.get(key).and_then(|object| is_same(&object)) != Some(true);
     let closed = match Lifecycle::try_from(lifecycle) {
         Ok(state @ (Lifecycle::Deprecated | Lifecycle::Retired)) => Some(state),
         _ => None,

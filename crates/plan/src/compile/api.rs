@@ -93,6 +93,8 @@ pub struct ApiPlan {
     pub broken: Option<Arc<str>>,
     /// How often it was tried out; made when it is for the first time.
     pub(super) tests: OnceLock<Arc<Meter>>,
+    /// By which rights to call it are found; 0: by none.
+    pub(crate) number: u32,
     pub(super) operations: Vec<Arc<OperationPlan>>,
     pub(super) trie: Trie,
 }
@@ -147,6 +149,7 @@ impl ApiPlan {
             backend_jwt: None,
             broken: None,
             tests: OnceLock::new(),
+            number: 0,
             operations: Vec::new(),
             trie: Trie::default(),
         }
@@ -230,6 +233,11 @@ impl ApiPlan {
             alike.share(endpoint);
         }
         self
+    }
+
+    /// The same, as the one whose rights are found by this number.
+    pub(crate) fn numbered(self, number: u32) -> Self {
+        Self { number, ..self }
     }
 
     /// Its operations, in the order of the resource.
@@ -370,6 +378,7 @@ pub(crate) fn compile_api(
         backend_jwt: backend_jwt.map(Arc::new),
         broken: None,
         tests: OnceLock::new(),
+        number: 0,
         operations,
         trie,
     })

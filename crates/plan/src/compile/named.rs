@@ -110,7 +110,7 @@ impl<'o> Named<'o> {
 
     fn find(self, kind: Kind, name: &str, at: &At<'_>, problems: &mut Problems) -> Option<&'o Any> {
         let key = ResourceKey::of_id(kind, name);
-        let found = self.0?.get(&key).and_then(|object| object.at_hand()?.resource.as_ref());
+        let found = self.0?.at_hand(&key).and_then(|resource| resource.resource.as_ref());
         if found.is_none() {
             problems.add(at, format!("there is no {kind}/{name}"), "");
         }

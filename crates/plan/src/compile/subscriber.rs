@@ -44,6 +44,8 @@ pub(super) fn compile_key_type(number: i32, at: &At<'_>, problems: &mut Problems
 pub struct ApplicationPlan {
     /// Its name.
     pub name: Arc<str>,
+    /// By which its rights are found.
+    pub(crate) number: u32,
     /// Who answers for it; empty: nobody is named.
     pub owner: Arc<str>,
     /// The tier that limits all its calls.
@@ -63,6 +65,8 @@ pub struct ConsumerPlan {
     pub application: Arc<ApplicationPlan>,
     /// Which backends it reaches.
     pub key_type: KeyType,
+    /// The key manager of the client; empty: it is an API key.
+    pub key_manager: Arc<str>,
     /// The client identifier, or that of the API key.
     pub consumer_key: Arc<str>,
 }

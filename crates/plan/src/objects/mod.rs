@@ -3,8 +3,10 @@
 mod hash;
 mod index;
 mod object;
+mod packed;
 mod relations;
 mod set;
+mod subscriptions;
 
 pub use hash::StateHash;
 pub use object::Object;

@@ -16,8 +16,12 @@ pub struct Object {
     key: ResourceKey,
     bytes: Bytes,
     form: Form,
-    hash: StateHash,
+    /// Kept where it takes long to make.
+    hash: Option<Box<StateHash>>,
 }
+
+/// The hash of more bytes is kept.
+const LONG: usize = 4096;
 
 /// What the bytes say, as far as it is kept.
 #[derive(Clone)]
@@ -35,17 +39,23 @@ impl Object {
     /// A resource that is about to be stored; `None` while it has no key.
     pub fn new(resource: Resource) -> Option<Self> {
         let (key, bytes) = (key(&resource)?, encode(&resource));
-        let hash = StateHash::of(key.as_str(), &bytes);
+        let hash = kept_hash(&key, &bytes);
         Some(Self { key, bytes, form: Form::Read(Box::new(resource)), hash })
     }
 
     /// A resource as another service sent it. Also one that cannot be read, or that calls itself
     /// something else: it is held, counts in the hash, and is reported as rejected.
     pub fn from_wire(named: ResourceKey, bytes: Bytes) -> Self {
-        let hash = StateHash::of(named.as_str(), &bytes);
+        let hash = kept_hash(&named, &bytes);
         let read = decode(&bytes).ok().filter(|resource| key(resource).as_ref() == Some(&named));
         let form = read.map_or(Form::Unreadable, |resource| Form::Read(Box::new(resource)));
         Self { key: named, bytes, form, hash }
+    }
+
+    /// One that was held packed, and whether it can be read.
+    pub(super) const fn packed(key: ResourceKey, bytes: Bytes, readable: bool) -> Self {
+        let form = if readable { Form::Folded } else { Form::Unreadable };
+        Self { key, bytes, form, hash: None }
     }
 
     /// Its key.
@@ -83,7 +93,7 @@ impl Object {
 
     /// The same, with nothing but its bytes at hand where there are many of its kind.
     pub(crate) fn folded(mut self) -> Self {
-        let many = [Kind::Api, Kind::Application, Kind::Subscription, Kind::DenyPolicy];
+        let many = [Kind::Api, Kind::Application, Kind::DenyPolicy];
         if self.is_readable() && self.key.kind().is_some_and(|kind| many.contains(&kind)) {
             self.form = Form::Folded;
         }
@@ -91,8 +101,13 @@ impl Object {
     }
 
     pub(crate) fn hash(&self) -> StateHash {
-        self.hash
+        let made = || StateHash::of(self.key.as_str(), &self.bytes);
+        self.hash.as_deref().copied().unwrap_or_else(made)
     }
+}
+
+fn kept_hash(key: &ResourceKey, bytes: &Bytes) -> Option<Box<StateHash>> {
+    (bytes.len() > LONG).then(|| Box::new(StateHash::of(key.as_str(), bytes)))
 }
 
 impl PartialEq for Object {

@@ -8,17 +8,21 @@ use std::fmt;
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use turnpike_proto::config::v1::Resource;
 
 use super::hash::StateHash;
 use super::index::Index;
 use super::object::Object;
 use super::relations::{claims, references};
+use super::subscriptions::Subscriptions;
 use crate::resource::{Kind, ResourceKey};
 
 /// A set of objects with its hash. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Objects {
+    /// All but subscriptions.
     map: OrdMap<ResourceKey, Arc<Object>>,
+    subscriptions: Subscriptions,
     referrers: Index<ResourceKey>,
     claimants: Index<Arc<str>>,
     hash: StateHash,
@@ -32,32 +36,47 @@ impl Objects {
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.map.len()
+        self.map.len() + self.subscriptions.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.map.is_empty()
+        self.len() == 0
     }
 
     /// One of them.
-    pub fn get(&self, key: &ResourceKey) -> Option<&Arc<Object>> {
-        self.map.get(key)
+    pub fn get(&self, key: &ResourceKey) -> Option<Arc<Object>> {
+        if is_packed(key) {
+            return self.subscriptions.get(key).map(Arc::new);
+        }
+        self.map.get(key).cloned()
+    }
+
+    /// What a Secret or a Certificate says; `None` where it is not there or cannot be read.
+    pub(crate) fn at_hand(&self, key: &ResourceKey) -> Option<&Resource> {
+        self.map.get(key)?.at_hand()
     }
 
     /// All, by kind and then by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Object>> {
-        self.map.values()
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Object>> {
+        // No name is empty, so this is where subscriptions would begin.
+        let here = ResourceKey::of_id(Kind::Subscription, "");
+        let before = self.map.range(..here.clone()).map(|(_, object)| Arc::clone(object));
+        let after = self.map.range(here..).map(|(_, object)| Arc::clone(object));
+        before.chain(self.subscriptions.iter().map(Arc::new)).chain(after)
     }
 
     /// All of a kind, by name.
-    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = Arc<Object>> {
         // No name is empty, so this is before the first.
         let first = ResourceKey::of_id(kind, "");
-        self.map
+        let others = self
+            .map
             .range(first..)
-            .map(|(_, object)| object)
-            .take_while(move |object| object.key().kind() == Some(kind))
+            .map(|(_, object)| Arc::clone(object))
+            .take_while(move |object| object.key().kind() == Some(kind));
+        let subscriptions = (kind == Kind::Subscription).then(|| self.subscriptions.iter());
+        subscriptions.into_iter().flatten().map(Arc::new).chain(others)
     }
 
     /// The hash of all.
@@ -65,19 +84,33 @@ impl Objects {
         self.hash
     }
 
-    /// The resources that name `key`.
-    pub fn referrers(&self, key: &ResourceKey) -> impl Iterator<Item = &ResourceKey> {
+    /// The resources that name `key`: by name, and then the subscriptions among them in no order.
+    pub fn referrers(&self, key: &ResourceKey) -> impl Iterator<Item = ResourceKey> {
+        self.other_referrers(key).cloned().chain(self.subscriptions_naming(key))
+    }
+
+    pub(crate) fn subscriptions_naming(
+        &self,
+        key: &ResourceKey,
+    ) -> impl Iterator<Item = ResourceKey> {
+        self.subscriptions.naming(key)
+    }
+
+    /// The same without the subscriptions, of which there may be many.
+    pub(crate) fn other_referrers(&self, key: &ResourceKey) -> impl Iterator<Item = &ResourceKey> {
         self.referrers.get(key)
     }
 
-    pub(crate) fn claimants(&self, thing: &str) -> impl Iterator<Item = &ResourceKey> {
-        self.claimants.get(thing)
+    pub(crate) fn claimants(&self, thing: &str) -> impl Iterator<Item = ResourceKey> {
+        self.subscriptions.claimants(thing).chain(self.claimants.get(thing).cloned())
     }
 
     /// Adds or replaces one; the one that was there comes back.
     pub fn insert(&mut self, object: Arc<Object>) -> Option<Arc<Object>> {
         let before = self.link(&object);
-        self.map.insert(object.key().clone(), object);
+        if !is_packed(object.key()) {
+            self.map.insert(object.key().clone(), object);
+        }
         before
     }
 
@@ -85,14 +118,18 @@ impl Objects {
     /// kind.
     pub(crate) fn insert_folded(&mut self, object: Object) {
         self.link(&object);
-        self.map.insert(object.key().clone(), Arc::new(object.folded()));
+        if !is_packed(object.key()) {
+            self.map.insert(object.key().clone(), Arc::new(object.folded()));
+        }
     }
 
     /// Takes out what is in the way of `object`, and notes what it names and claims.
     fn link(&mut self, object: &Object) -> Option<Arc<Object>> {
         let before = self.remove(object.key());
         self.hash = self.hash.plus(object.hash());
-        if let Some(resource) = object.resource() {
+        if is_packed(object.key()) {
+            self.subscriptions.insert(object);
+        } else if let Some(resource) = object.resource() {
             for reference in references(&resource) {
                 self.referrers.enter(reference.to, object.key());
             }
@@ -105,6 +142,11 @@ impl Objects {
 
     /// Takes one out.
     pub fn remove(&mut self, key: &ResourceKey) -> Option<Arc<Object>> {
+        if is_packed(key) {
+            let object = self.subscriptions.remove(key)?;
+            self.hash = self.hash.minus(object.hash());
+            return Some(Arc::new(object));
+        }
         let object = self.map.remove(key)?;
         self.hash = self.hash.minus(object.hash());
         if let Some(resource) = object.resource() {
@@ -146,14 +188,21 @@ impl Objects {
                 }
             }
         }
+        let (changed, gone) = self.subscriptions.difference(&after.subscriptions);
+        upserts.extend(changed.into_iter().map(Arc::new));
+        deletes.extend(gone);
         (upserts, deletes.into_iter().collect())
     }
 }
 
 impl fmt::Debug for Objects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Objects({}, {})", self.map.len(), self.hash)
+        write!(f, "Objects({}, {})", self.len(), self.hash)
     }
+}
+
+fn is_packed(key: &ResourceKey) -> bool {
+    key.kind() == Some(Kind::Subscription)
 }
 
 #[cfg(test)]

@@ -5,18 +5,20 @@ use crate::fixtures::objects;
 
 #[test]
 fn the_hash_does_not_depend_on_the_order_or_the_way() {
-    let lines = ["tier A subscription 1/1", "tier B subscription 2/1", "app x"];
+    let lines = ["tier A subscription 1/1", "tier B subscription 2/1", "app x", "sub s x a:1 A"];
     let forward = objects(&lines.join("\n"));
     let backward = objects(&lines.iter().rev().copied().collect::<Vec<_>>().join("\n"));
     assert_eq!(forward.hash(), backward.hash());
-    let mut detour = objects(&format!("tier A subscription 9/9\n{}\napp y", lines.join("\n")));
+    let mut detour =
+        objects(&format!("tier A subscription 9/9\nsub s y b:1 B\n{}\napp y", lines.join("\n")));
     detour.remove(&"Application/y".parse().unwrap());
     assert_eq!(detour.hash(), forward.hash());
-    for key in ["Tier/A", "Tier/B", "Application/x", "Application/x"] {
+    for key in ["Tier/A", "Tier/B", "Application/x", "Application/x", "Subscription/s"] {
         detour.remove(&key.parse().unwrap());
     }
     assert_eq!(detour.hash(), StateHash::default());
     assert!(detour.is_empty() && detour.referrers.is_empty() && detour.claimants.is_empty());
+    assert!(detour.subscriptions.is_clean());
 }
 
 #[test]
@@ -47,13 +49,41 @@ fn kinds_are_listed_apart_and_by_name() {
 
 #[test]
 fn the_difference_leads_from_one_set_to_the_other() {
-    let before = objects("app a\napp b\ntier T subscription 1/1");
-    let after = objects("app b\ntier T subscription 2/1\napp c");
+    let before = objects("app a\napp b\ntier T subscription 1/1\nsub s a x:1 T\nsub t a y:1 T");
+    let after = objects("app b\ntier T subscription 2/1\napp c\nsub t a z:1 T\nsub u a y:1 T");
     let (upserts, deletes) = before.difference(&after);
     let keys: Vec<&str> = upserts.iter().map(|object| object.key().as_str()).collect();
-    assert_eq!(keys, ["Tier/T", "Application/c"]);
-    assert_eq!(deletes, ["Application/a".parse().unwrap()]);
+    assert_eq!(keys, ["Tier/T", "Application/c", "Subscription/t", "Subscription/u"]);
+    assert_eq!(deletes, ["Application/a", "Subscription/s"].map(|key| key.parse().unwrap()));
     let mut moved = before;
     moved.apply(upserts, &deletes);
     assert_eq!(moved.hash(), after.hash());
+}
+
+#[test]
+fn whoever_names_a_thing_or_claims_it_is_known() {
+    let mut all = objects(
+        "app a + tier: B\nsub s a x:1 G\nsub t a y:1 S\nsub u b x:1 G\ndeny d + applications: [a]",
+    );
+    let check = |all: &Objects, key: &str, said: &[&str]| {
+        let mut keys: Vec<String> =
+            all.referrers(&key.parse().unwrap()).map(|key| key.to_string()).collect();
+        keys.sort();
+        assert_eq!(keys, said, "{key}");
+    };
+    check(&all, "Application/a", &["DenyPolicy/d", "Subscription/s", "Subscription/t"]);
+    check(&all, "Api/x:1", &["Subscription/s", "Subscription/u"]);
+    check(&all, "Tier/S", &["Subscription/t"]);
+    check(&all, "Tier/B", &["Application/a"]);
+    let thing = "the subscription of application a to API x:1";
+    let claimants =
+        |all: &Objects| all.claimants(thing).map(|key| key.to_string()).collect::<Vec<_>>();
+    assert_eq!(claimants(&all), ["Subscription/s"]);
+    let unreadable = Object::from_wire("Subscription/s".parse().unwrap(), "x".into());
+    assert!(!unreadable.is_readable());
+    all.insert(Arc::new(unreadable));
+    assert!(claimants(&all).is_empty());
+    check(&all, "Api/x:1", &["Subscription/u"]);
+    let held = all.get(&"Subscription/s".parse().unwrap()).unwrap();
+    assert!(!held.is_readable() && all.len() == 5);
 }

@@ -21,13 +21,13 @@ impl Entry for Arc<ApiPlan> {
     ) -> Result<Option<Self>, Refusal> {
         let Any::Api(api) = object else { return Ok(None) };
         let compiled = compile_api(key, api, Named::among(&plan.objects), problems);
-        Ok(compiled.map(|api| {
-            let api = match plan.apis.get(key.id()) {
-                Some(old) => api.sharing(old),
-                None => api,
-            };
-            Self::new(api.alike(&plan.alike))
-        }))
+        let Some(api) = compiled else { return Ok(None) };
+        let api = match plan.apis.get(key.id()) {
+            Some(old) => api.sharing(old),
+            None => api,
+        };
+        let api = api.alike(&plan.alike).numbered(plan.api_number(key.id())?);
+        Ok(Some(Self::new(api)))
     }
 
     fn current(plan: &Plan, key: &ResourceKey) -> Option<Self> {
@@ -70,9 +70,10 @@ impl Entry for Arc<ApiPlan> {
         self.broken.is_some()
     }
 
-    fn stand_in(_: &Plan, key: &ResourceKey, object: &Any, reason: &Arc<str>) -> Option<Self> {
+    fn stand_in(plan: &Plan, key: &ResourceKey, object: &Any, reason: &Arc<str>) -> Option<Self> {
         let Any::Api(api) = object else { return None };
-        broken_api(key, api, reason).map(Self::new)
+        let number = plan.api_number(key.id()).ok()?;
+        broken_api(key, api, reason).map(|api| Self::new(api.numbered(number)))
     }
 }
 

@@ -100,8 +100,8 @@ pub(super) fn settle<E: Entry>(plan: &mut Plan, keys: &[ResourceKey]) {
 
 fn compile<E: Entry>(plan: &Plan, key: &ResourceKey) -> Result<E, Refusal> {
     let unreadable = || Refusal::at("", "it cannot be read as what it is called");
-    let object =
-        plan.objects.get(key).and_then(|object| object.resource()).ok_or_else(unreadable)?;
+    let object = plan.objects.get(key).ok_or_else(unreadable)?;
+    let object = object.resource().ok_or_else(unreadable)?;
     let any = object.resource.as_ref().ok_or_else(unreadable)?;
     let mut problems = Problems::default();
     if let Some(form) = E::compile(plan, key, any, &mut problems)? {

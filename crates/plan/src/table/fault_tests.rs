@@ -57,6 +57,31 @@ Subscription/s spec.tier: there is no tier Gold of level subscription (serving n
 }
 
 #[test]
+fn two_subscriptions_do_not_join_the_same_two() {
+    let gold = "tier Gold subscription 2/60\nsub s shop a:1 Gold";
+    let first = changed(&changed(&Plan::empty(), gold), "sub t shop a:1 Gold");
+    insta::assert_snapshot!(rejected(&first), @"Subscription/t spec.api: Subscription/s joins the same application and API already (serving none)");
+    assert_eq!(&*first.subscription("shop", "a:1").unwrap().name, "s");
+    let moved = changed(&first, "sub t shop b:1 Gold");
+    let back = changed(&moved, "sub t shop a:1 Gold");
+    insta::assert_snapshot!(rejected(&back), @"Subscription/t spec.api: Subscription/s joins the same application and API already (serving previous)");
+    assert_eq!(&*back.subscription("shop", "b:1").unwrap().name, "t");
+    let free = without(&back, &["Subscription/s"]);
+    assert_eq!(rejected(&free), "");
+    assert_eq!(&*free.subscription("shop", "a:1").unwrap().name, "t");
+    assert!(free.subscription("shop", "b:1").is_none());
+}
+
+#[test]
+fn a_subscription_keeps_its_limits_when_its_tier_goes() {
+    let first = changed(&Plan::empty(), "tier Gold subscription 2/60\nsub s shop a:1 Gold");
+    let second = without(&first, &["Tier/Gold"]);
+    insta::assert_snapshot!(rejected(&second), @"Subscription/s spec.tier: there is no tier Gold of level subscription (serving previous)");
+    let held = second.subscription("shop", "a:1").unwrap();
+    assert!(held.broken.is_none() && held.meter.config().quota.is_some());
+}
+
+#[test]
 fn two_apis_may_swap_their_contexts_in_one_change() {
     let first = plan("api a 1 /a\napi b 1 /b");
     let swapped = changed(&first, "api a 1 /b\napi b 1 /a");

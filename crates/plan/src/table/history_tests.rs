@@ -149,5 +149,6 @@ proptest! {
         let (empty, told) = plan.next(&[], &keys);
         prop_assert!(told.is_empty());
         prop_assert_eq!(observed(&empty), observed(&Plan::empty()));
+        prop_assert!(empty.rights.is_clean() && empty.consumers.is_empty());
     }
 }

@@ -4,9 +4,11 @@ mod apis;
 mod denials;
 mod entry;
 mod next;
+mod numbers;
 mod others;
 mod plan;
 mod products;
+mod rights;
 mod subscribers;
 
 pub use plan::{Hit, Plan};

@@ -14,9 +14,9 @@ use super::entry::settle;
 use super::others::CertificateEntry;
 use super::plan::Plan;
 use super::products::ProductEntry;
-use super::subscribers::ApplicationEntry;
-use crate::compile::{ApiPlan, DenyPlan, GroupPlan, KeyManagerPlan, SubscriptionPlan, TierPlan};
-use crate::objects::Object;
+use super::subscribers::{ApplicationEntry, SubscriptionEntry};
+use crate::compile::{ApiPlan, DenyPlan, GroupPlan, KeyManagerPlan, TierPlan};
+use crate::objects::{Object, Objects};
 use crate::resource::{Kind, ResourceKey};
 
 impl Plan {
@@ -42,11 +42,12 @@ impl Plan {
         }
         let mut open: Vec<ResourceKey> = dirty.iter().cloned().collect();
         while let Some(key) = open.pop() {
-            let held = self.objects.referrers(&key).chain(next.objects.referrers(&key));
-            for referrer in held.filter(|referrer| self.is_made_of(referrer, &key)) {
-                if dirty.insert(referrer.clone()) {
-                    open.push(referrer.clone());
-                }
+            for held in [&self.objects, &next.objects] {
+                self.each_made_of(held, &key, |referrer| {
+                    if dirty.insert(referrer.clone()) {
+                        open.push(referrer);
+                    }
+                });
             }
         }
         next.settle_all(&dirty);
@@ -62,9 +63,8 @@ impl Plan {
         let gone: Vec<ResourceKey> = self
             .objects
             .iter()
-            .map(|object| object.key())
+            .map(|object| object.key().clone())
             .filter(|key| !wanted.contains(key))
-            .cloned()
             .collect();
         let differs = |(key, bytes): &&(ResourceKey, Bytes)| {
             self.objects.get(key).is_none_or(|held| held.bytes() != bytes)
@@ -73,10 +73,20 @@ impl Plan {
         self.next(&changed, &gone)
     }
 
+    /// The resources whose compiled form is made with that of `key`.
+    fn each_made_of(&self, held: &Objects, key: &ResourceKey, mut found: impl FnMut(ResourceKey)) {
+        let others = held.other_referrers(key);
+        others.filter(|referrer| self.is_made_of(referrer, key)).cloned().for_each(&mut found);
+        // Of what else they name, thousands of subscriptions need not hear.
+        if key.kind() == Some(Kind::Tier) {
+            held.subscriptions_naming(key).for_each(found);
+        }
+    }
+
     /// Whether the compiled form of one is made with the other.
     fn is_made_of(&self, referrer: &ResourceKey, key: &ResourceKey) -> bool {
         match (referrer.kind(), key.kind()) {
-            (Some(Kind::Application | Kind::Subscription), Some(Kind::Tier))
+            (Some(Kind::Application), Some(Kind::Tier))
             | (Some(Kind::Certificate | Kind::Api), Some(Kind::Secret))
             | (Some(Kind::Api | Kind::ApiProduct), Some(Kind::Certificate))
             | (Some(Kind::ApiProduct), Some(Kind::Api)) => true,
@@ -107,7 +117,7 @@ impl Plan {
                 Kind::Api => settle::<Arc<ApiPlan>>(self, &keys),
                 Kind::ApiProduct => settle::<ProductEntry>(self, &keys),
                 Kind::Application => settle::<ApplicationEntry>(self, &keys),
-                Kind::Subscription => settle::<Arc<SubscriptionPlan>>(self, &keys),
+                Kind::Subscription => settle::<SubscriptionEntry>(self, &keys),
                 Kind::Certificate => settle::<CertificateEntry>(self, &keys),
                 Kind::DenyPolicy => settle::<Arc<DenyPlan>>(self, &keys),
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::probe::{changed, check, plan, stored};
+use super::probe::{changed, check, plan, stored, without};
 use super::*;
 use crate::fixtures::admitted;
 use crate::{OperationMatch, Wants, slice};
@@ -208,6 +208,82 @@ fn counters_survive_every_change_that_keeps_their_owner() {
     assert_eq!(room(&wider), (9, 9));
     call(&first);
     assert_eq!(room(&first), (1, 0), "the old generation counts by itself");
+}
+
+#[test]
+fn calls_that_come_while_the_next_plan_is_made_count_for_it() {
+    let first = plan(SHOP);
+    // Nobody has called yet: there is no meter that the next plans could take over.
+    let other = changed(&first, "app web");
+    let blocked = changed(&first, "sub shop-orders shop orders:1.0 Gold + state: BLOCKED");
+    let wider = changed(&first, "tier Gold subscription 10/60");
+    call(&first);
+    assert_eq!(room(&other), (2, 1));
+    assert_eq!(room(&blocked), (2, 1));
+    assert_eq!(room(&wider), (2, 10), "other limits take over what was counted when they came");
+}
+
+#[test]
+fn another_subscription_counts_from_the_start() {
+    let first = plan(SHOP);
+    call(&first);
+    let gone = without(&first, &["Subscription/shop-orders"]);
+    assert!(gone.subscription("shop", "orders:1.0").is_none());
+    let again = changed(&gone, "sub shop-orders shop orders:1.0 Gold");
+    assert_eq!(room(&again), (2, 2));
+    let renamed = changed(&gone, "sub other shop orders:1.0 Gold");
+    assert_eq!(room(&renamed), (2, 2));
+    assert_eq!(&*renamed.subscription("shop", "orders:1.0").unwrap().name, "other");
+    assert_eq!(room(&first), (2, 1));
+}
+
+#[test]
+fn rights_are_found_by_what_a_call_has_at_hand() {
+    let first =
+        plan(&format!("{SHOP}\napi orders 2.0 /orders\napp web + keys: [{{consumerKey: w}}]"));
+    let called = |plan: &Plan, client: &str, api: &str| {
+        let consumer = plan.consumer("resident", client).unwrap();
+        let found = plan.right(&consumer.application, plan.api(api).unwrap());
+        found.map(|it| it.name.to_string()).unwrap_or_default()
+    };
+    assert_eq!(called(&first, "abc", "orders:1.0"), "shop-orders");
+    assert_eq!(called(&first, "abc", "orders:2.0"), "");
+    assert_eq!(called(&first, "w", "orders:1.0"), "");
+    // Application and API come and go, and what joins them stays.
+    let touched = changed(
+        &first,
+        "app shop + description: x, keys: [{consumerKey: abc}]\napi orders 1.0 /moved + tiers: [Gold]",
+    );
+    assert_eq!(called(&touched, "abc", "orders:1.0"), "shop-orders");
+    let alone = without(&touched, &["Application/shop", "Api/orders:1.0"]);
+    assert!(alone.subscription("shop", "orders:1.0").is_some());
+    let back = changed(&alone, "app shop + keys: [{consumerKey: abc}]\napi orders 1.0 /orders");
+    assert_eq!(called(&back, "abc", "orders:1.0"), "shop-orders");
+    // What an older plan knew of them means nobody else in a newer one.
+    let old = first.consumer("resident", "abc").unwrap();
+    let none = without(&alone, &["Subscription/shop-orders"]);
+    let others = changed(
+        &none,
+        "app new + keys: [{consumerKey: abc}]\napi new 1.0 /new\nsub n new new:1.0 Gold",
+    );
+    assert_eq!(called(&others, "abc", "new:1.0"), "n");
+    let (api, was) = (others.api("new:1.0").unwrap(), first.api("orders:1.0").unwrap());
+    assert!(others.right(&old.application, api).is_none());
+    let new = others.consumer("resident", "abc").unwrap();
+    assert!(others.right(&new.application, was).is_none());
+}
+
+#[test]
+fn two_subscriptions_to_what_is_not_there_yet_wait_for_the_same() {
+    let gold = "tier Gold subscription 2/60";
+    let first =
+        changed(&Plan::empty(), &format!("{gold}\nsub a shop x:1 Gold\nsub b shop y:1 Gold"));
+    let second = changed(&first, "app shop + keys: [{consumerKey: abc}]\napi x 1 /x\napi y 1 /y");
+    let application = &second.consumer("resident", "abc").unwrap().application;
+    for (api, name) in [("x:1", "a"), ("y:1", "b")] {
+        let found = second.right(application, second.api(api).unwrap()).unwrap();
+        assert_eq!((&*found.name, found.meter.config().quota.is_some()), (name, true));
+    }
 }
 
 #[test]

@@ -170,8 +170,8 @@ impl Entry for CertificateEntry {
         };
         let value = plan
             .objects
-            .get(&ResourceKey::of_id(Kind::Secret, &secret))
-            .and_then(|object| match object.at_hand()?.resource.as_ref()? {
+            .at_hand(&ResourceKey::of_id(Kind::Secret, &secret))
+            .and_then(|resource| match resource.resource.as_ref()? {
                 Any::Secret(secret) => Some(secret.spec.as_ref()?.value.as_str()),
                 _ => None,
             })

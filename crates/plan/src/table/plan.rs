@@ -14,13 +14,15 @@ use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 
 use super::denials::Denials;
 use super::others::CertificateEntry;
-use super::subscribers::ApplicationEntry;
+use super::rights::{Pair, Rights};
+use super::subscribers::{ApplicationEntry, ConsumerEntry};
 use crate::compile::{
-    Alike, ApiKeyPlan, ApiPlan, BackendTlsPlan, ClientAuthority, ConsumerPlan, EndpointPlan,
-    GroupPlan, KeyManagerPlan, ListenerCertificate, SubscriptionPlan, TierPlan, built_in_resident,
-    is_of_resident,
+    Alike, ApiKeyPlan, ApiPlan, ApplicationPlan, BackendTlsPlan, ClientAuthority, ConsumerPlan,
+    EndpointPlan, GroupPlan, KeyManagerPlan, ListenerCertificate, SubscriptionPlan, TierPlan,
+    built_in_resident, is_of_resident,
 };
-use crate::map::{Map, new_map};
+use crate::hash_trie::{HashTrie, Hashed as _};
+use crate::map::{Map, hash_of, new_map};
 use crate::objects::Objects;
 use crate::resource::ResourceKey;
 use crate::router::Contexts;
@@ -41,13 +43,11 @@ pub struct Plan {
     pub(super) key_managers: Map<Arc<str>, Arc<KeyManagerPlan>>,
     pub(super) issuers: Map<Arc<str>, Arc<KeyManagerPlan>>,
     pub(super) applications: Map<Arc<str>, ApplicationEntry>,
-    /// By key manager, then by consumer key.
-    pub(super) consumers: Map<Arc<str>, Map<Arc<str>, Arc<ConsumerPlan>>>,
+    /// By key manager and consumer key.
+    pub(super) consumers: HashTrie<ConsumerEntry>,
     /// By the digest of the key.
     pub(super) api_keys: Map<[u8; 32], Arc<ApiKeyPlan>>,
-    pub(super) subscriptions: Map<Arc<str>, Arc<SubscriptionPlan>>,
-    /// By application, then by `name:version` of the API.
-    pub(super) rights: Map<Arc<str>, Map<Arc<str>, Arc<SubscriptionPlan>>>,
+    pub(super) rights: Rights,
     pub(super) denials: Denials,
     pub(super) certificates: OrdMap<Arc<str>, CertificateEntry>,
     /// By id, with how many endpoints use it.
@@ -85,10 +85,9 @@ impl Plan {
             key_managers: new_map(),
             issuers: new_map(),
             applications: new_map(),
-            consumers: new_map(),
+            consumers: HashTrie::default(),
             api_keys: new_map(),
-            subscriptions: new_map(),
-            rights: new_map(),
+            rights: Rights::none(),
             denials: Denials::none(),
             certificates: OrdMap::new(),
             backend_tls: new_map(),
@@ -176,7 +175,9 @@ impl Plan {
 
     /// Whose client this is.
     pub fn consumer(&self, key_manager: &str, consumer_key: &str) -> Option<&Arc<ConsumerPlan>> {
-        self.consumers.get(key_manager)?.get(consumer_key)
+        let hash = hash_of(&(key_manager, consumer_key));
+        let is_it = |it: &&ConsumerEntry| it.hash() == hash && it.is(key_manager, consumer_key);
+        self.consumers.near(hash).iter().find(is_it).map(|it| &it.plan)
     }
 
     /// The API key with this SHA-256.
@@ -184,9 +185,19 @@ impl Plan {
         self.api_keys.get(digest)
     }
 
-    /// The right of an application to call an API, by its `name:version`.
+    /// The right of an application to call an API or a product.
+    pub fn right(
+        &self,
+        application: &ApplicationPlan,
+        api: &ApiPlan,
+    ) -> Option<&Arc<SubscriptionPlan>> {
+        let pair = Pair { application: application.number, api: api.number };
+        self.rights.find(pair, &application.name, &api.id)
+    }
+
+    /// The same by names, the API's as `name:version`, for whoever has nothing else.
     pub fn subscription(&self, application: &str, api: &str) -> Option<&Arc<SubscriptionPlan>> {
-        self.rights.get(application)?.get(api)
+        self.rights.find_named(application, api)
     }
 
     /// Certificates for listeners, by name.

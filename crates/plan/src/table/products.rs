@@ -28,13 +28,12 @@ impl Entry for ProductEntry {
         let members = |id: &str| plan.apis.get(id).cloned();
         let named = Named::among(&plan.objects);
         let compiled = compile_product(key, product, &members, named, problems);
-        Ok(compiled.map(|product| {
-            let product = match plan.products.get(key.id()) {
-                Some(old) => product.sharing(old),
-                None => product,
-            };
-            Self(Arc::new(product))
-        }))
+        let Some(product) = compiled else { return Ok(None) };
+        let product = match plan.products.get(key.id()) {
+            Some(old) => product.sharing(old),
+            None => product,
+        };
+        Ok(Some(Self(Arc::new(product.numbered(plan.api_number(key.id())?)))))
     }
 
     fn current(plan: &Plan, key: &ResourceKey) -> Option<Self> {
@@ -67,8 +66,10 @@ impl Entry for ProductEntry {
         self.0.broken.is_some()
     }
 
-    fn stand_in(_: &Plan, key: &ResourceKey, object: &Any, reason: &Arc<str>) -> Option<Self> {
+    fn stand_in(plan: &Plan, key: &ResourceKey, object: &Any, reason: &Arc<str>) -> Option<Self> {
         let Any::ApiProduct(product) = object else { return None };
-        broken_product(key, product, reason).map(|plan| Self(Arc::new(plan)))
+        let number = plan.api_number(key.id()).ok()?;
+        let product = broken_product(key, product, reason)?;
+        Some(Self(Arc::new(product.numbered(number))))
     }
 }

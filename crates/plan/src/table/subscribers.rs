@@ -11,12 +11,15 @@ use turnpike_proto::config::v1::subscription_spec::State;
 use turnpike_proto::config::v1::tier_spec::Level;
 
 use super::entry::{Entry, Refusal};
+use super::numbers::fresh;
 use super::plan::Plan;
+use super::rights::{Grant, Pair, Terms, made};
 use crate::compile::{
-    ApiKeyPlan, ApplicationForm, ApplicationPlan, ConsumerPlan, SubscriptionPlan, USUAL_PRIORITY,
+    ApiKeyPlan, ApplicationForm, ApplicationPlan, ConsumerPlan, USUAL_PRIORITY,
     compile_application, compile_subscription,
 };
-use crate::map::{Map, new_map};
+use crate::hash_trie::Hashed;
+use crate::map::hash_of;
 use crate::problem::Problems;
 use crate::resource::ResourceKey;
 
@@ -39,7 +42,8 @@ impl Entry for ApplicationEntry {
         let limits = plan.limits(&form.tier, Level::Application)?;
         let old = Self::current(plan, key);
         let meter = carried_over(old.as_ref().map(|old| &old.plan.meter), limits);
-        Ok(Some(Self::new(key, form, meter, None)))
+        let number = plan.application_number(key.id())?;
+        Ok(Some(Self::new(key, number, form, meter, None)))
     }
 
     fn current(plan: &Plan, key: &ResourceKey) -> Option<Self> {
@@ -65,6 +69,7 @@ impl Entry for ApplicationEntry {
             let consumer = ConsumerPlan {
                 application: Arc::clone(&self.plan),
                 key_type: key.key_type,
+                key_manager: Arc::default(),
                 consumer_key: Arc::clone(&key.id),
             };
             let known = ApiKeyPlan {
@@ -80,10 +85,10 @@ impl Entry for ApplicationEntry {
             let consumer = ConsumerPlan {
                 application: Arc::clone(&self.plan),
                 key_type: key.key_type,
+                key_manager: Arc::clone(&key.key_manager),
                 consumer_key: Arc::clone(&key.consumer_key),
             };
-            let (outer, inner) = (&key.key_manager, &key.consumer_key);
-            put(&mut plan.consumers, outer, inner, Arc::new(consumer));
+            plan.consumers.insert(ConsumerEntry::new(Arc::new(consumer)));
         }
         plan.applications.insert(Arc::clone(&self.plan.name), self.clone());
         Ok(())
@@ -91,7 +96,8 @@ impl Entry for ApplicationEntry {
 
     fn unlink(&self, plan: &mut Plan, key: &ResourceKey) {
         for key in &self.form.keys {
-            take(&mut plan.consumers, &key.key_manager, &key.consumer_key);
+            let (manager, client) = (&*key.key_manager, &*key.consumer_key);
+            plan.consumers.remove(hash_of(&(manager, client)), |it| it.is(manager, client));
         }
         for key in &self.form.api_keys {
             plan.api_keys.remove(&key.digest);
@@ -103,23 +109,26 @@ impl Entry for ApplicationEntry {
         self.plan.broken.is_some()
     }
 
-    fn stand_in(_: &Plan, key: &ResourceKey, object: &Any, reason: &Arc<str>) -> Option<Self> {
+    fn stand_in(plan: &Plan, key: &ResourceKey, object: &Any, reason: &Arc<str>) -> Option<Self> {
         let Any::Application(application) = object else { return None };
         let form = compile_application(application, &mut Problems::default())?;
         let meter = Arc::new(Meter::new(MeterConfig::UNLIMITED));
-        Some(Self::new(key, form, meter, Some(Arc::clone(reason))))
+        let number = plan.application_number(key.id()).ok()?;
+        Some(Self::new(key, number, form, meter, Some(Arc::clone(reason))))
     }
 }
 
 impl ApplicationEntry {
     fn new(
         key: &ResourceKey,
+        number: u32,
         form: ApplicationForm,
         meter: Arc<Meter>,
         broken: Option<Arc<str>>,
     ) -> Self {
         let plan = Arc::new(ApplicationPlan {
             name: key.name().into(),
+            number,
             owner: Arc::clone(&form.owner),
             tier: Arc::clone(&form.tier),
             meter,
@@ -130,7 +139,38 @@ impl ApplicationEntry {
     }
 }
 
-impl Entry for Arc<SubscriptionPlan> {
+/// A client in force.
+#[derive(Clone, Debug)]
+pub(super) struct ConsumerEntry {
+    hash: u32,
+    pub(super) plan: Arc<ConsumerPlan>,
+}
+
+impl ConsumerEntry {
+    fn new(plan: Arc<ConsumerPlan>) -> Self {
+        Self { hash: hash_of(&(&*plan.key_manager, &*plan.consumer_key)), plan }
+    }
+
+    pub(super) fn is(&self, key_manager: &str, consumer_key: &str) -> bool {
+        *self.plan.consumer_key == *consumer_key && *self.plan.key_manager == *key_manager
+    }
+}
+
+impl Hashed for ConsumerEntry {
+    fn hash(&self) -> u32 {
+        self.hash
+    }
+}
+
+/// A subscription in force.
+#[derive(Clone)]
+pub(super) struct SubscriptionEntry {
+    grant: Grant,
+    /// Whether it is not another form of one that was there.
+    is_new: bool,
+}
+
+impl Entry for SubscriptionEntry {
     fn compile(
         plan: &Plan,
         key: &ResourceKey,
@@ -139,64 +179,80 @@ impl Entry for Arc<SubscriptionPlan> {
     ) -> Result<Option<Self>, Refusal> {
         let Any::Subscription(subscription) = object else { return Ok(None) };
         let Some(form) = compile_subscription(subscription, problems) else { return Ok(None) };
-        let limits = plan.limits(&form.tier, Level::Subscription)?;
-        let old = Self::current(plan, key);
-        // Another application or API is another subscription, whatever it is called.
-        let same = |old: &&Self| old.application == form.application && old.api == form.api;
-        let meter = carried_over(old.as_ref().filter(same).map(|old| &old.meter), limits);
-        Ok(Some(Self::new(SubscriptionPlan {
-            name: key.name().into(),
-            application: form.application,
-            api: form.api,
-            state: form.state,
+        let terms = Arc::new(Terms {
+            limits: plan.limits(&form.tier, Level::Subscription)?,
             priority: plan.priority(&form.tier),
             tier: form.tier,
-            meter,
-            broken: None,
-        })))
+            state: form.state,
+        });
+        let (application, api) = (form.application, form.api);
+        // Another application or API is another subscription, whatever it is called.
+        let same = |old: &Grant| old.application == application && old.api == api;
+        let old = plan.rights.of_name(key.id()).filter(same);
+        let (is_new, old) = (old.is_none(), old.filter(|old| !old.is_broken()));
+        let form = old.and_then(|old| {
+            if old.terms == terms {
+                return old.form;
+            }
+            // Under the same limits the calls of the plan before count as well, so there has to be a
+            // meter for both; under others only what was counted until now counts.
+            let shared = || plan.subscription(&application, &api).map(Arc::clone);
+            let form = if old.terms.limits == terms.limits { shared() } else { old.form }?;
+            let meter = Some(form.meter.under(terms.limits));
+            Some(made(key.name(), &application, &api, &terms, meter, None))
+        });
+        Ok(Some(Self { grant: Grant { application, api, terms, form }, is_new }))
     }
 
     fn current(plan: &Plan, key: &ResourceKey) -> Option<Self> {
-        plan.subscriptions.get(key.id()).cloned()
+        Some(Self { grant: plan.rights.of_name(key.id())?, is_new: false })
     }
 
-    fn link(&self, plan: &mut Plan, _: &ResourceKey) -> Result<(), Refusal> {
-        if let Some(other) = plan.subscription(&self.application, &self.api) {
-            let reason =
-                format!("Subscription/{} joins the same application and API already", other.name);
-            return Err(Refusal::at("spec.api", reason));
-        }
-        put(&mut plan.rights, &self.application, &self.api, Self::clone(self));
-        plan.subscriptions.insert(Arc::clone(&self.name), Self::clone(self));
-        Ok(())
+    fn link(&self, plan: &mut Plan, key: &ResourceKey) -> Result<(), Refusal> {
+        let pair = Pair {
+            application: plan.application_number(&self.grant.application)?,
+            api: plan.api_number(&self.grant.api)?,
+        };
+        plan.rights.insert(key.id(), pair, &self.grant, self.is_new)
     }
 
     fn unlink(&self, plan: &mut Plan, key: &ResourceKey) {
-        take(&mut plan.rights, &self.application, &self.api);
-        plan.subscriptions.remove(key.id());
+        plan.rights.remove(key.id());
     }
 
     fn is_broken(&self) -> bool {
-        self.broken.is_some()
+        self.grant.is_broken()
     }
 
     fn stand_in(_: &Plan, key: &ResourceKey, object: &Any, reason: &Arc<str>) -> Option<Self> {
         let Any::Subscription(subscription) = object else { return None };
         let spec = subscription.spec.as_ref()?;
-        Some(Self::new(SubscriptionPlan {
-            name: key.name().into(),
-            application: spec.application.as_str().into(),
-            api: spec.api.as_str().into(),
-            state: State::try_from(spec.state).unwrap_or(State::Blocked),
+        let (application, api) = (spec.application.as_str().into(), spec.api.as_str().into());
+        let terms = Arc::new(Terms {
             tier: spec.tier.as_str().into(),
+            limits: MeterConfig::UNLIMITED,
             priority: USUAL_PRIORITY,
-            meter: Arc::new(Meter::new(MeterConfig::UNLIMITED)),
-            broken: Some(Arc::clone(reason)),
-        }))
+            state: State::try_from(spec.state).unwrap_or(State::Blocked),
+        });
+        let broken = Some(Arc::clone(reason));
+        let form = Some(made(key.name(), &application, &api, &terms, None, broken));
+        Some(Self { grant: Grant { application, api, terms, form }, is_new: true })
     }
 }
 
 impl Plan {
+    /// The number of an application, also of one that only subscriptions name.
+    fn application_number(&self, name: &str) -> Result<u32, Refusal> {
+        let held = || self.applications.get(name).map(|entry| entry.plan.number);
+        self.rights.applications.number(name).or_else(held).map_or_else(fresh, Ok)
+    }
+
+    /// The number of an API or a product, also of one that only subscriptions name.
+    pub(super) fn api_number(&self, id: &str) -> Result<u32, Refusal> {
+        let held = || self.api(id).map(|api| api.number);
+        self.rights.apis.number(id).or_else(held).map_or_else(fresh, Ok)
+    }
+
     fn priority(&self, tier: &str) -> u8 {
         self.tiers.get(tier).map_or(USUAL_PRIORITY, |tier| tier.priority)
     }
@@ -215,22 +271,4 @@ impl Plan {
 
 fn carried_over(old: Option<&Arc<Meter>>, limits: MeterConfig) -> Arc<Meter> {
     old.map_or_else(|| Arc::new(Meter::new(limits)), |old| old.under(limits))
-}
-
-type Nested<V> = Map<Arc<str>, Map<Arc<str>, V>>;
-
-fn put<V: Clone>(map: &mut Nested<V>, outer: &Arc<str>, inner: &Arc<str>, value: V) {
-    let mut entries = map.get(outer).cloned().unwrap_or_else(new_map);
-    entries.insert(Arc::clone(inner), value);
-    map.insert(Arc::clone(outer), entries);
-}
-
-fn take<V: Clone>(map: &mut Nested<V>, outer: &Arc<str>, inner: &Arc<str>) {
-    let Some(mut entries) = map.get(outer).cloned() else { return };
-    entries.remove(inner);
-    if entries.is_empty() {
-        map.remove(outer);
-    } else {
-        map.insert(Arc::clone(outer), entries);
-    }
 }
