@@ -49,15 +49,15 @@ pub fn get(catalog: &Catalog, key: &ResourceKey) -> Result<Resource, ManageError
 /// A page of a kind.
 pub fn list(catalog: &Catalog, kind: Kind, wanted: &PageRequest) -> Result<Page, ManageError> {
     let state = current(catalog)?;
-    let after = after(kind, &wanted.token)?;
+    // No name is empty: an empty one is before the first.
+    let after = after(kind, &wanted.token)?.unwrap_or_else(|| ResourceKey::of_id(kind, ""));
     let size = match wanted.size {
         0 => PAGE,
         size => size.min(LARGEST_PAGE),
     };
     let mut found = state
         .objects
-        .of_kind(kind)
-        .skip_while(|object| after.as_ref().is_some_and(|after| object.key() <= after))
+        .after(&after)
         .filter(|object| {
             let resource = object.resource();
             let labels = resource.as_deref().and_then(plan::metadata).map(|m| &m.labels);

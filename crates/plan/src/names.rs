@@ -22,13 +22,12 @@ pub(crate) struct Names {
 impl Names {
     /// Keeps a text; `None` where all numbers are taken.
     pub(crate) fn add(&mut self, text: &str) -> Option<u32> {
-        let number = match self.free.pop_back() {
-            Some(number) => number,
-            None => {
-                let number = self.next;
-                self.next = number.checked_add(1)?;
-                number
-            }
+        let number = if let Some(number) = self.free.pop_back() {
+            number
+        } else {
+            let number = self.next;
+            self.next = number.checked_add(1)?;
+            number
         };
         self.set(number, text);
         Some(number)
@@ -52,13 +51,16 @@ impl Names {
 
     fn set(&mut self, number: u32, text: &str) {
         let (piece, place) = place(number);
-        let mut texts = self.pieces.get(piece).map_or_else(Vec::new, |it| runs(it).collect());
+        let mut texts = Vec::with_capacity(TOGETHER);
+        texts.extend(self.pieces.get(piece).into_iter().flat_map(|piece| runs(piece)));
         texts.resize(texts.len().max(place + 1), b"");
         if let Some(kept) = texts.get_mut(place) {
             *kept = text.as_bytes();
         }
-        let mut bytes = Vec::new();
-        texts.into_iter().for_each(|text| put_run(&mut bytes, text));
+        let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len() + 2).sum());
+        for text in texts {
+            put_run(&mut bytes, text);
+        }
         let bytes: Arc<[u8]> = bytes.into();
         match self.pieces.get_mut(piece) {
             Some(known) => *known = bytes,

@@ -3,6 +3,7 @@
 //! In order of their names, some tens to a piece of memory. Persistent: a copy costs nothing, a change
 //! the size of one piece. Bytes that are asked for are a view into their piece.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,11 +12,11 @@ use imbl::OrdMap;
 use crate::names::{put_run, take_run};
 
 /// A piece with more entries is parted,
-const MOST_ENTRIES: usize = 64;
+const MOST_ENTRIES: usize = 32;
 /// and so is one with more bytes, so that a change stays small; one entry may be larger.
 const MOST_BYTES: usize = 8 * 1024;
 /// A piece with fewer entries is joined with the next one, where the two are few enough.
-const FEW_ENTRIES: usize = 16;
+const FEW_ENTRIES: usize = 8;
 
 /// Entries by name: each has bytes and a number.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +59,16 @@ impl Packed {
         self.pieces.values().flat_map(|piece| entries(piece).map(|entry| entry.unpacked(piece)))
     }
 
+    /// Those whose names come after this one.
+    pub(super) fn after(&self, name: &str) -> impl Iterator<Item = Unpacked> {
+        let first = self.pieces.get_prev(name).map(|(first, _)| Arc::clone(first));
+        let from = first.as_deref().map_or(Bound::Unbounded, Bound::Included);
+        let pieces = self.pieces.range::<_, str>((from, Bound::Unbounded));
+        let all = pieces.flat_map(|(_, piece)| entries(piece).map(move |entry| (entry, piece)));
+        let later = all.skip_while(move |(entry, _)| entry.name <= name);
+        later.map(|(entry, piece)| entry.unpacked(piece))
+    }
+
     /// Adds or replaces one.
     pub(super) fn insert(&mut self, name: &str, number: u32, bytes: &[u8]) {
         let known = self.pieces.get_prev(name).or_else(|| self.pieces.get_min().map(both));
@@ -65,7 +76,7 @@ impl Packed {
             || (Arc::from(name), Bytes::new()),
             |(first, piece)| (Arc::clone(first), piece.clone()),
         );
-        let mut list: Vec<Entry<'_>> = entries(&piece).collect();
+        let mut list = listed(&piece);
         let entry = Entry { name, number, bytes };
         match list.binary_search_by(|known| known.name.cmp(name)) {
             Ok(at) => {
@@ -85,11 +96,11 @@ impl Packed {
     pub(super) fn remove(&mut self, name: &str) -> Option<Unpacked> {
         let (first, piece) = self.pieces.get_prev(name)?;
         let (first, piece) = (Arc::clone(first), piece.clone());
-        let mut list: Vec<Entry<'_>> = entries(&piece).collect();
+        let mut list = listed(&piece);
         let at = list.binary_search_by(|known| known.name.cmp(name)).ok()?;
         let taken = list.remove(at).unpacked(&piece);
         self.len -= 1;
-        let next = self.pieces.range::<_, str>((after(&first), std::ops::Bound::Unbounded)).next();
+        let next = self.pieces.range::<_, str>((after(&first), Bound::Unbounded)).next();
         let next = next.map(|(first, piece)| (Arc::clone(first), piece.clone()));
         if list.len() < FEW_ENTRIES
             && let Some((next, following)) = &next
@@ -134,7 +145,7 @@ impl Packed {
                 }
             }
         }
-        let mut old = old.into_iter().flat_map(|piece| entries(piece)).peekable();
+        let mut old = old.into_iter().flat_map(entries).peekable();
         let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
         for piece in new {
             for entry in entries(piece) {
@@ -164,20 +175,31 @@ fn both<A, B>(pair: &(A, B)) -> (&A, &B) {
     (&pair.0, &pair.1)
 }
 
-fn after(name: &Arc<str>) -> std::ops::Bound<&str> {
-    std::ops::Bound::Excluded(name)
+fn after(name: &Arc<str>) -> Bound<&str> {
+    Bound::Excluded(name)
 }
 
 /// As [`entries`] reads them.
 fn piece(list: &[Entry<'_>]) -> Bytes {
-    let mut bytes = Vec::new();
+    let size = |entry: &Entry<'_>| {
+        let lengths = prost::length_delimiter_len(entry.name.len())
+            + prost::length_delimiter_len(entry.bytes.len());
+        entry.name.len() + entry.bytes.len() + lengths + size_of::<u32>()
+    };
+    let mut bytes = Vec::with_capacity(list.iter().map(size).sum());
     for entry in list {
         put_run(&mut bytes, entry.name.as_bytes());
         bytes.extend_from_slice(&entry.number.to_le_bytes());
         put_run(&mut bytes, entry.bytes);
     }
-    bytes.shrink_to_fit();
     bytes.into()
+}
+
+/// With room for one more.
+fn listed(piece: &Bytes) -> Vec<Entry<'_>> {
+    let mut list = Vec::with_capacity(MOST_ENTRIES + 1);
+    list.extend(entries(piece));
+    list
 }
 
 fn entries(piece: &Bytes) -> impl Iterator<Item = Entry<'_>> {
@@ -207,6 +229,11 @@ mod tests {
             packed.iter().map(|it| (it.name, (it.number, it.bytes.to_vec()))).collect();
         assert_eq!(all, held.clone().into_iter().collect::<Vec<_>>());
         assert_eq!(packed.len(), held.len());
+        for name in held.keys().cloned().chain([String::new(), "n2x".to_owned(), "z".to_owned()]) {
+            let later: Vec<String> = packed.after(&name).map(|it| it.name).collect();
+            let expected = held.keys().filter(|key| **key > name).cloned();
+            assert_eq!(later, expected.collect::<Vec<_>>(), "after {name}");
+        }
         for (name, (number, bytes)) in held {
             let found = packed.get(name).unwrap();
             assert_eq!((found.number, &found.bytes[..]), (*number, &bytes[..]));

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -76,6 +77,15 @@ impl Objects {
             .map(|(_, object)| Arc::clone(object))
             .take_while(move |object| object.key().kind() == Some(kind));
         let subscriptions = (kind == Kind::Subscription).then(|| self.subscriptions.iter());
+        subscriptions.into_iter().flatten().map(Arc::new).chain(others)
+    }
+
+    /// Those of the kind of `key` that come after it, by name.
+    pub fn after<'s>(&'s self, key: &'s ResourceKey) -> impl Iterator<Item = Arc<Object>> {
+        let range = (Bound::Excluded(key), Bound::Unbounded);
+        let others = self.map.range::<_, ResourceKey>(range).map(|(_, object)| Arc::clone(object));
+        let others = others.take_while(move |object| object.key().kind() == key.kind());
+        let subscriptions = is_packed(key).then(|| self.subscriptions.after(key));
         subscriptions.into_iter().flatten().map(Arc::new).chain(others)
     }
 

@@ -70,6 +70,11 @@ impl Subscriptions {
         self.packed.iter().map(unpacked)
     }
 
+    /// Those after this one, by name.
+    pub(super) fn after(&self, key: &ResourceKey) -> impl Iterator<Item = Object> {
+        self.packed.after(key.id()).map(unpacked)
+    }
+
     /// Adds one that is not there yet.
     pub(super) fn insert(&mut self, object: &Object) {
         let name = object.key().id();
@@ -77,9 +82,14 @@ impl Subscriptions {
         let number = resource.as_ref().and_then(|_| self.names.add(name)).unwrap_or(UNREADABLE);
         if let Some(resource) = resource.filter(|_| number != UNREADABLE) {
             for reference in references(&resource) {
-                let mut naming = self.naming.get(&reference.to).cloned().unwrap_or_default();
-                naming.insert(Number(number));
-                self.naming.insert(reference.to, naming);
+                match self.naming.get_mut(&reference.to) {
+                    Some(naming) => naming.insert(Number(number)),
+                    None => {
+                        let mut naming = HashTrie::default();
+                        naming.insert(Number(number));
+                        self.naming.insert(reference.to, naming);
+                    }
+                }
             }
             for claim in claims(&resource) {
                 self.claimants.insert(Claimant { hash: hash_of(&*claim.thing), number });

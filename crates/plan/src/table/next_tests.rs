@@ -217,8 +217,10 @@ fn calls_that_come_while_the_next_plan_is_made_count_for_it() {
     let other = changed(&first, "app web");
     let blocked = changed(&first, "sub shop-orders shop orders:1.0 Gold + state: BLOCKED");
     let wider = changed(&first, "tier Gold subscription 10/60");
+    let again = changed(&first, "tier Gold subscription 2/60 + description: x");
     call(&first);
     assert_eq!(room(&other), (2, 1));
+    assert_eq!(room(&again), (2, 1));
     assert_eq!(room(&blocked), (2, 1));
     assert_eq!(room(&wider), (2, 10), "other limits take over what was counted when they came");
 }

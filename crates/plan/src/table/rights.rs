@@ -129,7 +129,7 @@ impl Rights {
         let terms = self.terms.thing(right.terms)?;
         let name = self.names.get(right.name);
         let make = || made(name, application, api, terms, None, None);
-        Some(right.form.get_or_init(|| self.firsts.first(right, name, make)))
+        Some(right.form.get_or_init(|| self.firsts.first(pair, terms, name, make)))
     }
 
     /// The same by names.
@@ -149,11 +149,12 @@ impl Rights {
     /// What is put in under this name; its form where a call, or whoever put it in, has made it.
     pub(super) fn of_name(&self, name: &str) -> Option<Grant> {
         let right = self.right(self.pair_of(name)?)?;
+        let (pair, terms) = (right.pair, self.terms.thing(right.terms)?);
         Some(Grant {
-            application: self.applications.thing(right.pair.application)?.clone(),
-            api: self.apis.thing(right.pair.api)?.clone(),
-            terms: self.terms.thing(right.terms)?.clone(),
-            form: right.form.get().cloned().or_else(|| self.firsts.known(right, name)),
+            application: Arc::clone(self.applications.thing(pair.application)?),
+            api: Arc::clone(self.apis.thing(pair.api)?),
+            terms: Arc::clone(terms),
+            form: right.form.get().cloned().or_else(|| self.firsts.known(pair, terms, name)),
         })
     }
 
@@ -178,7 +179,7 @@ impl Rights {
         self.applications.enter(&grant.application, pair.application);
         self.apis.enter(&grant.api, pair.api);
         if is_new {
-            self.firsts.forget(&right);
+            self.firsts.forget(pair, &grant.terms);
         }
         self.by_pair.insert(right);
         self.by_name.insert(NamedPair { hash: hash_of(name), pair });
@@ -252,7 +253,7 @@ const FIRST_SWEEP: usize = 64;
 struct Firsts([Mutex<Place>; PLACES]);
 
 struct Place {
-    forms: HashMap<(Pair, u32), Arc<SubscriptionPlan>, RandomState>,
+    forms: HashMap<(Pair, Arc<Terms>), Arc<SubscriptionPlan>, RandomState>,
     sweep_at: usize,
 }
 
@@ -267,35 +268,36 @@ impl Firsts {
     /// The form that was made first, which may be now.
     fn first(
         &self,
-        right: &Right,
+        pair: Pair,
+        terms: &Arc<Terms>,
         name: &str,
         make: impl Fn() -> Arc<SubscriptionPlan>,
     ) -> Arc<SubscriptionPlan> {
         let found = |place: &mut Place| {
             place.sweep();
-            let form = place.forms.entry((right.pair, right.terms)).or_insert_with(&make);
+            let form = place.forms.entry((pair, Arc::clone(terms))).or_insert_with(&make);
             // An older plan may have one between the same two under another name.
             if *form.name != *name {
                 *form = make();
             }
             Arc::clone(form)
         };
-        self.at(right, found).unwrap_or_else(&make)
+        self.at(pair, found).unwrap_or_else(&make)
     }
 
     /// The form, where one was made.
-    fn known(&self, right: &Right, name: &str) -> Option<Arc<SubscriptionPlan>> {
-        let found = |place: &mut Place| place.forms.get(&(right.pair, right.terms)).cloned();
-        self.at(right, found).flatten().filter(|form| *form.name == *name)
+    fn known(&self, pair: Pair, terms: &Arc<Terms>, name: &str) -> Option<Arc<SubscriptionPlan>> {
+        let found = |place: &mut Place| place.forms.get(&(pair, Arc::clone(terms))).cloned();
+        self.at(pair, found).flatten().filter(|form| *form.name == *name)
     }
 
     /// What was made for another subscription, which was there before, is not this one's.
-    fn forget(&self, right: &Right) {
-        self.at(right, |place| place.forms.remove(&(right.pair, right.terms)));
+    fn forget(&self, pair: Pair, terms: &Arc<Terms>) {
+        self.at(pair, |place| place.forms.remove(&(pair, Arc::clone(terms))));
     }
 
-    fn at<R>(&self, right: &Right, ask: impl FnOnce(&mut Place) -> R) -> Option<R> {
-        let place = self.0.get(right.pair.hash() as usize % PLACES)?;
+    fn at<R>(&self, pair: Pair, ask: impl FnOnce(&mut Place) -> R) -> Option<R> {
+        let place = self.0.get(pair.hash() as usize % PLACES)?;
         Some(ask(&mut place.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }

@@ -85,7 +85,7 @@ impl Entry for ApplicationEntry {
             let consumer = ConsumerPlan {
                 application: Arc::clone(&self.plan),
                 key_type: key.key_type,
-                key_manager: Arc::clone(&key.key_manager),
+                key_manager: plan.shared_name(&key.key_manager),
                 consumer_key: Arc::clone(&key.consumer_key),
             };
             plan.consumers.insert(ConsumerEntry::new(Arc::new(consumer)));
@@ -251,6 +251,12 @@ impl Plan {
     pub(super) fn api_number(&self, id: &str) -> Result<u32, Refusal> {
         let held = || self.api(id).map(|api| api.number);
         self.rights.apis.number(id).or_else(held).map_or_else(fresh, Ok)
+    }
+
+    /// The name of a key manager; one text for all of its clients, where it is there.
+    fn shared_name(&self, key_manager: &Arc<str>) -> Arc<str> {
+        let held = self.key_manager(key_manager).map(|held| &held.name);
+        Arc::clone(held.unwrap_or(key_manager))
     }
 
     fn priority(&self, tier: &str) -> u8 {
