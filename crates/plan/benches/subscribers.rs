@@ -48,14 +48,14 @@ fn main() {
         taken / 1_000_000,
         taken / subscriptions as u64,
     );
-    let scale = Scale { scale, apis, each, subscriptions };
+    let scale = Scale { divisor: scale, apis, each, subscriptions };
     measure_lookups(&plan, &scale, before);
     measure_changes(&plan, subscriptions, makes);
 }
 
 struct Scale {
     /// How much less than everything it is.
-    scale: usize,
+    divisor: usize,
     apis: usize,
     /// How many subscriptions an application has.
     each: usize,
@@ -95,7 +95,7 @@ fn measure_lookups(plan: &Plan, scale: &Scale, before: u64) {
         taken / scale.subscriptions as u64,
     );
     // Other work on the machine makes a round longer and never shorter.
-    let mut rounds: Vec<u128> = (0..ROUNDS).map(|_| looking(LOOKUPS / scale.scale)).collect();
+    let mut rounds: Vec<u128> = (0..ROUNDS).map(|_| looking(LOOKUPS / scale.divisor)).collect();
     rounds.sort_unstable();
     let at = |place: usize| rounds.get(place).copied().unwrap_or_default();
     let (best, middle) = (at(0), at(ROUNDS / 2));
@@ -229,7 +229,6 @@ fn subscription(application: usize, api: usize) -> Any {
         kind: "Subscription".to_owned(),
         metadata: Some(named(format!("s-{application}-{api}"), "")),
         spec: Some(spec),
-        ..proto::Subscription::default()
     })
 }
 

@@ -82,14 +82,13 @@ impl Subscriptions {
         let number = resource.as_ref().and_then(|_| self.names.add(name)).unwrap_or(UNREADABLE);
         if let Some(resource) = resource.filter(|_| number != UNREADABLE) {
             for reference in references(&resource) {
-                match self.naming.get_mut(&reference.to) {
-                    Some(naming) => naming.insert(Number(number)),
-                    None => {
-                        let mut naming = HashTrie::default();
-                        naming.insert(Number(number));
-                        self.naming.insert(reference.to, naming);
-                    }
+                if let Some(naming) = self.naming.get_mut(&reference.to) {
+                    naming.insert(Number(number));
+                    continue;
                 }
+                let mut naming = HashTrie::default();
+                naming.insert(Number(number));
+                self.naming.insert(reference.to, naming);
             }
             for claim in claims(&resource) {
                 self.claimants.insert(Claimant { hash: hash_of(&*claim.thing), number });
