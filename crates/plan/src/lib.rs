@@ -9,6 +9,7 @@
 mod admission;
 mod compile;
 mod document;
+mod expression;
 pub mod files;
 #[cfg(test)]
 mod fixtures;
@@ -25,18 +26,19 @@ mod table;
 
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
-    ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendJwtPlan, BackendTlsPlan,
-    BackendUrl, Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan, ClaimNames,
-    ClaimPlan, ClientAuthority, CompressionPlan, ConsumerPlan, CorsPlan, CredentialPlan,
-    DecisionPointPlan, DenyPlan, EjectionPlan, EndpointPlan, HashBy, HeaderRules, HealthCheckPlan,
-    IntrospectionPlan, KeyManagerPlan, KeyType, ListenerCertificate, MirrorPlan, OAuth2Plan,
-    OnFailure, OperationMatch, OperationPlan, Part, PoliciesPlan, Protocol, RequestLimitsPlan,
-    RestrictionPlan, RetryPlan, SchemeSet, ScopeRoles, SecretText, SecurityPlan, ServerPlan,
-    ShownFields, SplitBy, StickyPlan, SubscriptionPlan, Template, TokenPattern, USUAL_PRIORITY,
-    Unfit, Variable, VariantPlan, VariantsPlan, Visit, Visitor, Wants, belongs_to_gateway,
-    key_digest,
+    AccessPlan, ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendJwtPlan,
+    BackendTlsPlan, BackendUrl, Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan,
+    ClaimNames, ClaimPlan, ClaimRule, ClientAuthority, CompressionPlan, ConditionPlan,
+    ConsumerPlan, CorsPlan, CredentialPlan, CsrfPlan, DecisionPointPlan, DenyPlan, EjectionPlan,
+    EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, IntrospectionPlan, KeyManagerPlan, KeyType,
+    ListenerCertificate, MirrorPlan, OAuth2Plan, OnFailure, OperationMatch, OperationPlan, Part,
+    PoliciesPlan, Protocol, RequestLimitsPlan, RestrictionPlan, RetryPlan, SchemeSet, ScopeRoles,
+    SecretText, SecurityPlan, ServerPlan, ShownFields, SplitBy, StickyPlan, SubscriptionPlan,
+    Template, TokenPattern, USUAL_PRIORITY, Unfit, Variable, VariantPlan, VariantsPlan, Visit,
+    Visitor, Wants, belongs_to_gateway, key_digest,
 };
 pub use document::{from_json, read_document};
+pub use expression::{EvaluationError, Expression, Fact, Facts, Wanted};
 pub use objects::{Object, Objects, StateHash};
 pub use problem::describe;
 pub use resource::{

@@ -10,6 +10,7 @@ use turnpike_proto::config::v1::api_type::Type as ApiType;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::{Api, ApiSpec, Definition};
 
+use super::access::attach;
 use super::alike::Alike;
 use super::backend::{EndpointPlan, compile_endpoint};
 use super::backend_jwt::{BackendJwtPlan, check_field, compile_backend_jwt};
@@ -341,8 +342,9 @@ pub(crate) fn compile_api(
     };
     refuse_entitlement(spec.entitlement.as_ref(), &at.name("entitlement"), problems);
     let list = at.name("operations");
-    let (operations, trie) =
+    let (mut operations, trie) =
         compile_operations(&spec.operations, &policies, caching, &mut own, &list, problems);
+    attach(&mut operations, spec, security.is_open(), &at, problems);
     let at = at.name("backendJwt");
     let backend_jwt = compile_backend_jwt(spec.backend_jwt.as_ref(), &at, problems);
     if let Some(backend_jwt) = &backend_jwt {

@@ -3,6 +3,7 @@
 //! Each kind is checked and compiled by the same function, so that what admission accepts is what
 //! gateways run. What it takes to know other resources stands in `admission` and `table`.
 
+mod access;
 mod address;
 mod alike;
 mod api;
@@ -27,6 +28,7 @@ mod mirror;
 mod named;
 mod oauth2;
 mod operation;
+mod origin;
 mod places;
 mod policies;
 mod product;
@@ -44,6 +46,7 @@ mod token_pattern;
 mod variant;
 mod wire;
 
+pub use access::{AccessPlan, ClaimRule, ConditionPlan, CsrfPlan};
 pub use api::{ApiPlan, OperationMatch};
 pub use api_key::ApiKeyPlan;
 pub use backend::EndpointPlan;

@@ -1,5 +1,6 @@
 //! What is an operation to a gateway?
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use cache::Rules;
 use turnpike_proto::config::v1::Operation;
 use turnpike_proto::config::v1::operation::Auth;
 
+use super::access::AccessPlan;
 use super::api::{ApiPlan, unknown};
 use super::caching::compile_cache;
 use super::decision_point::DecisionPoints;
@@ -14,7 +16,7 @@ use super::matching::compile_match;
 use super::mirror::Mirrors;
 use super::policies::{Kept, PoliciesPlan};
 use crate::problem::{At, Problems, shown};
-use crate::router::{Conditions, Constraints, Growing, Template, Trie};
+use crate::router::{Conditions, Constraints, Growing, Parameters, Template, Trie};
 
 /// The most operations of one API.
 pub(crate) const MAX_OPERATIONS: usize = 10_000;
@@ -45,8 +47,21 @@ pub struct OperationPlan {
     pub decision_point: Option<usize>,
     /// In a product: the API that it comes from, whose backends serve it.
     pub member: Option<Arc<ApiPlan>>,
+    /// What a call has to fulfil besides, what the API and the product ask for included; `None`:
+    /// nothing.
+    pub access: Option<Arc<AccessPlan>>,
     /// What a call has to carry besides.
     pub(crate) asks: Option<Arc<Conditions>>,
+    /// Those of its path that `access` names.
+    pub(super) parameters: Parameters,
+}
+
+impl OperationPlan {
+    /// What its path's parameter called `name` is in a call for `path`, which is below the context;
+    /// decoded. `None`: nobody has asked for it when the operation was published, or it is no text.
+    pub fn parameter<'p>(&self, name: &str, path: &'p str) -> Option<Cow<'p, str>> {
+        self.parameters.find(name, path)
+    }
 }
 
 /// Whom an operation asks for.
@@ -183,7 +198,9 @@ fn compile(
         mirror: None,
         decision_point: None,
         member: None,
+        access: None,
         asks: None,
+        parameters: Parameters::default(),
     }
 }
 

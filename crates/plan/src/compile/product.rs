@@ -9,6 +9,7 @@ use std::sync::Arc;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::{ApiProduct, ApiProductSpec, ProductApi};
 
+use super::access::{attach_besides, compile_access};
 use super::api::{ApiPlan, Place, check_names, names_or, unknown};
 use super::cors::compile_cors;
 use super::decision_point::DecisionPoints;
@@ -46,6 +47,7 @@ pub(crate) fn check_product(product: &ApiProduct, problems: &mut Problems) {
     compile_security(spec.security.as_ref(), Named::NONE, &at.name("security"), problems);
     compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
+    compile_access(spec.access.as_ref(), &at.name("access"), problems);
     let list = at.name("apis");
     if spec.apis.is_empty() || spec.apis.len() > MAX_APIS {
         let reason = format!("there are {}, from 1 to {MAX_APIS}", spec.apis.len());
@@ -98,6 +100,7 @@ pub(crate) fn compile_product(
     let security = compile_security(spec.security.as_ref(), named, &at.name("security"), problems);
     let scopes = compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
+    attach_besides(&mut taken.operations, spec, security.is_open(), &at, problems);
     let decision_points = decision_points(spec, Whose { key, named }, &at, problems);
     if !problems.is_empty() {
         return None;

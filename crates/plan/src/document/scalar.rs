@@ -112,6 +112,25 @@ fn number_of<N: TryFrom<i128>>(number: i128, value: fn(N) -> Value) -> Result<Va
     })
 }
 
+/// A text, a number or a truth value, whichever it is. A number is kept as a double, so a whole one
+/// that has no double of its own is refused.
+pub(crate) fn any(tree: Tree) -> Result<prost_types::Value, Wrong> {
+    const EXACT: u64 = 1 << 53;
+    let kind = match tree {
+        Tree::Text(text) => prost_types::value::Kind::StringValue(text),
+        Tree::Bool(value) => prost_types::value::Kind::BoolValue(value),
+        Tree::Number(number) => {
+            let whole = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64());
+            if whole.is_some_and(|whole| whole > EXACT) {
+                return Err(Wrong::expected("a number up to 2^53", &Tree::Number(number)));
+            }
+            prost_types::value::Kind::NumberValue(number.as_f64().unwrap_or_default())
+        }
+        other => return Err(Wrong::expected("a text, a number or a truth value", &other)),
+    };
+    Ok(prost_types::Value { kind: Some(kind) })
+}
+
 /// proto3 JSON: seconds with a `s`, for example `30s` or `0.5s`.
 pub(crate) fn duration(tree: &Tree) -> Result<prost_types::Duration, Wrong> {
     let expected = || Wrong::expected("a duration in seconds like `30s` or `0.5s`", tree);

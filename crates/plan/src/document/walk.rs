@@ -83,6 +83,7 @@ fn single(kind: &Kind, tree: Tree, at: &At<'_>, problems: &mut Problems) -> Opti
         Kind::Message(inner) => match inner.full_name() {
             "google.protobuf.Duration" => scalar::duration(&tree).map(|value| wrap(inner, &value)),
             "google.protobuf.Timestamp" => timestamp(&tree).map(|value| wrap(inner, &value)),
+            "google.protobuf.Value" => scalar::any(tree).map(|value| wrap(inner, &value)),
             _ => return message(inner, tree, at, problems).map(Value::Message),
         },
         _ => scalar::read(kind, tree).map(Some),

@@ -138,7 +138,7 @@ fn read_segment<'t>(
 }
 
 /// Where the brace that is open at the start closes; braces of the constraint are counted.
-fn closing(text: &str) -> Option<usize> {
+pub(super) fn closing(text: &str) -> Option<usize> {
     let (mut depth, mut escaped) = (0_usize, false);
     text.bytes().position(|byte| {
         let plain = !escaped;
