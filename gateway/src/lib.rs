@@ -24,6 +24,8 @@ pub mod upstream;
 
 pub mod policies;
 
+pub mod conditions;
+
 pub mod access_log;
 pub mod account;
 pub mod worker;

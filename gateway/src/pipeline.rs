@@ -21,6 +21,7 @@ use crate::body::{Body, Intake};
 use crate::caching::{self, Inbound};
 use crate::certificate::ClientCertificate;
 use crate::compression;
+use crate::conditions::{self, Asked};
 use crate::credentials;
 use crate::decisions;
 use crate::explain::{self, View};
@@ -188,6 +189,8 @@ async fn serve(
     let whence = Whence { client, headers: &received.headers };
     let permit = handlers::authorize(&generation.plan, matched, caller, whence)?;
     handlers::deny_caller(&generation.plan, &permit, client, now_unix)?;
+    let (proxies, size, at_us) = (&worker.proxies, body.length(), account.opened_us());
+    conditions::check(&permit, Asked { received, proxies, size, at_us })?;
     let mut decided = None;
     if permit.matched().is_decided_outside() {
         let call = decisions::Call { worker, generation: &generation, received, account };

@@ -45,7 +45,7 @@ pub use resource::{
     Kind, ResourceKey, UnknownKey, decode, encode, key, kind, metadata, metadata_mut, to_json,
     to_yaml,
 };
-pub use router::Asked;
+pub use router::{Asked, query_values};
 pub use slice::{Slice, groups, slice};
 pub use table::{Hit, Plan};
 pub use turnpike_proto::config::v1::api_type::Type as ApiType;

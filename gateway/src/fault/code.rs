@@ -96,8 +96,14 @@ impl Fault {
             Self::NoEndpoint { .. } => {
                 (StatusCode::FORBIDDEN, 900_901, "Invalid Credentials", Auth)
             }
-            Self::NotSubscribed | Self::Restricted(_) => {
+            Self::NotSubscribed
+            | Self::Restricted(_)
+            | Self::ClaimNotFulfilled(_)
+            | Self::ConditionNotFulfilled { .. } => {
                 (StatusCode::FORBIDDEN, 900_908, "Resource forbidden", Auth)
+            }
+            Self::CrossSite(_) => {
+                (StatusCode::FORBIDDEN, 900_426, "Cross-site request rejected", Auth)
             }
             Self::SubscriptionBlocked => (
                 StatusCode::UNAUTHORIZED,
@@ -197,7 +203,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fault::{BadRequest, CredentialRefused, NotThere, TokenRefused};
+    use crate::fault::{
+        BadRequest, ClaimRefused, ConditionRefused, CredentialRefused, CrossSite, NotThere,
+        TokenRefused,
+    };
 
     /// One fault of each kind, with the name of its row in the document.
     fn every_fault() -> Vec<(&'static str, Fault)> {
@@ -228,6 +237,15 @@ mod tests {
             ("SubscriptionBlocked", Fault::SubscriptionBlocked),
             ("SubscriptionInactive", Fault::SubscriptionInactive),
             ("MissingScope", Fault::MissingScope { scopes: String::new() }),
+            ("ClaimNotFulfilled", Fault::ClaimNotFulfilled(ClaimRefused::NoToken)),
+            (
+                "ConditionNotFulfilled",
+                Fault::ConditionNotFulfilled {
+                    message: None,
+                    cause: ConditionRefused::False("cause".into()),
+                },
+            ),
+            ("CrossSite", Fault::CrossSite(CrossSite::Site)),
             ("Throttled: application", throttled(Limit::Application)),
             ("Throttled: application burst", throttled(Limit::ApplicationBurst)),
             ("Throttled: subscription", throttled(Limit::Subscription)),
@@ -278,6 +296,9 @@ mod tests {
                 | Fault::SubscriptionBlocked
                 | Fault::SubscriptionInactive
                 | Fault::MissingScope { .. }
+                | Fault::ClaimNotFulfilled(_)
+                | Fault::ConditionNotFulfilled { .. }
+                | Fault::CrossSite(_)
                 | Fault::Throttled { .. }
                 | Fault::Denied { .. }
                 | Fault::NotPermitted(_)

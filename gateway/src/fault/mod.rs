@@ -15,6 +15,7 @@ pub use code::{Blame, Class, Row};
 pub use farewell::{farewell, trailers};
 pub use format::Format;
 pub use reason::{
-    BadRequest, CredentialRefused, Fault, Limit, NotThere, ProofRefused, TokenRefused, Worded,
+    BadRequest, ClaimRefused, ConditionRefused, CredentialRefused, CrossSite, Fault, Limit,
+    NotThere, ProofRefused, TokenRefused, Worded,
 };
 pub use render::render;

@@ -1,10 +1,12 @@
 //! Why did the gateway, and not the backend, answer a call?
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use plan::{ClaimRule, EvaluationError};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -102,6 +104,19 @@ pub enum Fault {
     /// The token lacks every one of these scopes, separated by spaces.
     #[error("The access token does not allow you to access the requested resource")]
     MissingScope { scopes: String },
+    /// The token does not say what the operation asks for. Which claim it is about is for the log.
+    #[error("The access token does not say what the resource asks for")]
+    ClaimNotFulfilled(#[source] ClaimRefused),
+    /// A condition of the operation does not hold. Its owner may have written what the caller is told.
+    #[error("{}", .message.as_deref().unwrap_or("The call does not fulfil what the resource asks for"))]
+    ConditionNotFulfilled {
+        message: Option<Arc<str>>,
+        #[source]
+        cause: ConditionRefused,
+    },
+    /// A page of another site made a browser send the call.
+    #[error("The call comes from a web page of another site")]
+    CrossSite(#[source] CrossSite),
     /// A limit is used up.
     #[error("You have exceeded your quota. You can access API after {} seconds", .retry_after_us.div_ceil(1_000_000))]
     Throttled { limit: Limit, retry_after_us: u64 },
@@ -267,6 +282,45 @@ pub enum NotThere {
     /// The page, or there is none.
     #[error("the call is on none of the pages")]
     Page,
+}
+
+/// Why claims are not what they should be.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ClaimRefused {
+    /// Who calls has shown no token.
+    #[error("claims are asked for, and no token was shown")]
+    NoToken,
+    /// A rule is not fulfilled.
+    #[error("the claim `{}` is not what it should be", .0.name)]
+    Rule(Arc<ClaimRule>),
+}
+
+/// Why a condition does not hold; the first text is the expression.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConditionRefused {
+    /// It is false.
+    #[error("`{0}` is not true")]
+    False(Arc<str>),
+    /// It cannot be said what it is.
+    #[error("it cannot be said whether `{0}` is true")]
+    Unclear(Arc<str>, #[source] EvaluationError),
+}
+
+/// Why a call is taken for one that a page of another site has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CrossSite {
+    /// The browser says so.
+    #[error("the browser says that it is of another site")]
+    Site,
+    /// The page is of another origin.
+    #[error("the page is of another origin")]
+    Page,
+    /// There is no page, and one is required.
+    #[error("the call names no page")]
+    NoPage,
+    /// A field that tells it stands twice, or is no text.
+    #[error("what the call says of its page cannot be read")]
+    Unclear,
 }
 
 /// Why the proof of a key does not hold (RFC 9449 section 4.3).

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use jose::Claims;
 use plan::{ApiKeyPlan, CallerRightsPlan, ConsumerPlan, KeyType, RestrictionPlan};
 use serde_json::Value;
 
@@ -142,22 +143,26 @@ impl Caller {
 
     /// What the credential says under this name.
     pub fn claim(&self, name: &str) -> Option<Cow<'_, Value>> {
-        let claims = self.token()?.claims();
-        let text = |text: &str| Cow::Owned(Value::from(text));
-        let time = |seconds: i64| Cow::Owned(Value::from(seconds));
-        match name {
-            "aud" if claims.audience_is_list => {
-                Some(Cow::Owned(Value::from(claims.audience.as_slice())))
-            }
-            "aud" => claims.audience.first().map(|one| text(one)),
-            "exp" => Some(time(claims.expires_at)),
-            "nbf" => claims.not_before.map(time),
-            "iat" => claims.issued_at.map(time),
-            "scope" => Some(text(&claims.scopes.join(" "))),
-            _ => match claims.other.get(name) {
-                Some(value) => Some(Cow::Borrowed(value)),
-                None => claims.text(name).map(text),
-            },
+        said(self.token()?.claims(), name)
+    }
+}
+
+/// What a token says under this name, those of its claims included that are kept apart.
+pub fn said<'c>(claims: &'c Claims, name: &str) -> Option<Cow<'c, Value>> {
+    let text = |text: &str| Cow::Owned(Value::from(text));
+    let time = |seconds: i64| Cow::Owned(Value::from(seconds));
+    match name {
+        "aud" if claims.audience_is_list => {
+            Some(Cow::Owned(Value::from(claims.audience.as_slice())))
         }
+        "aud" => claims.audience.first().map(|one| text(one)),
+        "exp" => Some(time(claims.expires_at)),
+        "nbf" => claims.not_before.map(time),
+        "iat" => claims.issued_at.map(time),
+        "scope" => Some(text(&claims.scopes.join(" "))),
+        _ => match claims.other.get(name) {
+            Some(value) => Some(Cow::Borrowed(value)),
+            None => claims.text(name).map(text),
+        },
     }
 }

@@ -16,7 +16,7 @@ mod trial;
 
 pub use authenticate::{Asks, Means, Seen, ask, authenticate};
 pub use authorize::{CopyPermit, Permit, Whence, authorize};
-pub use caller::Caller;
+pub use caller::{Caller, said};
 pub use choose::choose;
 pub use cors::{Shared, Sharing, check_socket, share};
 pub use deny::{deny_caller, deny_place};

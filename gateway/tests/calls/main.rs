@@ -18,6 +18,8 @@ mod callers;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]
+mod conditions;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod cors;

@@ -89,7 +89,10 @@ impl Condition {
         let mut test = |value: &[u8]| self.test.holds(value);
         let found = match self.part {
             Part::Field => call.field(&self.name, &mut test),
-            Part::Parameter => parameter(call.query().unwrap_or_default(), &self.name, &mut test),
+            Part::Parameter => {
+                let mut values = query_values(call.query().unwrap_or_default(), &self.name);
+                values.any(|value| test(&value))
+            }
             Part::Cookie => call.field("cookie", &mut |line| cookie(line, &self.name, &mut test)),
         };
         found == wanted
@@ -117,10 +120,10 @@ impl Test {
 }
 
 /// The values of a query's parameter, decoded as HTML forms write them.
-fn parameter(query: &str, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-    query.split('&').any(|pair| {
+pub fn query_values<'q>(query: &'q str, name: &str) -> impl Iterator<Item = Cow<'q, [u8]>> {
+    query.split('&').filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        *decoded(key) == *name.as_bytes() && test(&decoded(value))
+        (*decoded(key) == *name.as_bytes()).then(|| decoded(value))
     })
 }
 

@@ -9,7 +9,7 @@ mod segment;
 mod template;
 mod trie;
 
-pub use condition::Asked;
+pub use condition::{Asked, query_values};
 pub(crate) use condition::{Bare, Condition, Conditions, Part, Test};
 pub(crate) use contexts::{Contexts, check_context, served_paths};
 pub(crate) use grow::Growing;

@@ -1,0 +1,10 @@
+//! Does a call that may be made fulfil what its operation asks for besides?
+//!
+//! Rules about claims, expressions, and the check of calls that pages of other sites make. All of
+//! them were compiled when they were published; an operation without any costs one look.
+
+mod check;
+mod csrf;
+mod facts;
+
+pub use check::{Asked, check};
