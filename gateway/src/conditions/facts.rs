@@ -141,7 +141,7 @@ impl CallerFacts<'_> {
     }
 
     fn scopes(&self) -> Vec<Cow<'_, str>> {
-        let token = self.claims.iter().flat_map(|claims| &claims.scopes).map(|it| it.as_str());
+        let token = self.claims.iter().flat_map(|claims| &claims.scopes).map(String::as_str);
         let key = self.api_key.iter().flat_map(|key| &key.scopes).map(|it| &**it);
         let rights = self.certificate.iter().flat_map(|rights| &rights.scopes).map(|it| &**it);
         token.chain(key).chain(rights).map(Cow::Borrowed).collect()

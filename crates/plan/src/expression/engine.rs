@@ -71,16 +71,12 @@ struct Answers<'e> {
 
 impl Answers<'_> {
     fn pay(&self, cost: usize) -> Option<()> {
-        match self.left.load(Ordering::Relaxed).checked_sub(cost) {
-            Some(left) => {
-                self.left.store(left, Ordering::Relaxed);
-                Some(())
-            }
-            None => {
-                self.spent.store(true, Ordering::Relaxed);
-                None
-            }
-        }
+        let Some(left) = self.left.load(Ordering::Relaxed).checked_sub(cost) else {
+            self.spent.store(true, Ordering::Relaxed);
+            return None;
+        };
+        self.left.store(left, Ordering::Relaxed);
+        Some(())
     }
 }
 

@@ -190,6 +190,7 @@ pub(super) fn environment() -> Env {
     env
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the engine calls it so")]
 fn matches<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let [text, pattern] = two(MATCHES, &operands)?;
     let text = text.downcast_ref::<CelString<'_>>().map(CelString::inner);
@@ -198,6 +199,7 @@ fn matches<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Exec
     Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text))))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the engine calls it so")]
 fn in_network<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let [address, network] = two(IN_NETWORK, &operands)?;
     let address = address.downcast_ref::<CelString<'_>>().map(CelString::inner);

@@ -3,6 +3,8 @@
 //! The tree is walked once. What it names of a call becomes one identifier each, whose meaning stands
 //! in a list; what is unknown, can never hold, or could run long, is told with its place.
 
+use std::fmt::Write as _;
+
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, SourceInfo, operators};
 
 use super::functions::{IN_NETWORK, MATCHES, Network, Pattern, TYPES, of_function};
@@ -280,7 +282,10 @@ fn spelled(steps: &[&str]) -> String {
                 name.push('.');
                 name.push_str(step);
             }
-            _ => name.push_str(&format!("[{step:?}]")),
+            _ => {
+                // Writing to a String does not fail.
+                let _ = write!(name, "[{step:?}]");
+            }
         }
     }
     name

@@ -4,6 +4,7 @@
 //! nobody's interest.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use regex::{Regex, RegexBuilder};
 
@@ -107,7 +108,8 @@ fn group(pieces: &[Piece<'_>], place: usize) -> Option<Regex> {
             Piece::Literal(text) => pattern.push_str(&regex::escape(text)),
             Piece::Parameter(_, constraint) => {
                 let name = if index == place { format!("P<{WANTED}>") } else { ":".to_owned() };
-                pattern.push_str(&format!("(?{name}{})", constraint.unwrap_or(".+")));
+                // Writing to a String does not fail.
+                let _ = write!(pattern, "(?{name}{})", constraint.unwrap_or(".+"));
             }
         }
     }

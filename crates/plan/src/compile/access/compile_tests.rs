@@ -13,14 +13,13 @@ fn asked(short: &str, id: &str) -> Result<Vec<String>, String> {
     let operations = plan.api(id).unwrap().operations().iter();
     Ok(operations
         .map(|one| {
-            let mut said = one.path.to_string();
+            let mut said = vec![one.path.to_string()];
             if let Some(access) = &one.access {
-                access.claims.iter().for_each(|rule| said.push_str(&format!(" {}", rule.name)));
-                let conditions = access.conditions.iter();
-                conditions.for_each(|it| said.push_str(&format!(" {}", it.when.source())));
-                said.push_str(&" csrf".repeat(access.csrf.len()));
+                said.extend(access.claims.iter().map(|rule| rule.name.to_string()));
+                said.extend(access.conditions.iter().map(|it| it.when.source().to_string()));
+                said.extend(access.csrf.iter().map(|_| "csrf".to_owned()));
             }
-            said
+            said.join(" ")
         })
         .collect())
 }
