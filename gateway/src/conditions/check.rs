@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use plan::{AccessPlan, ConditionPlan, Expression};
+use plan::{AccessPlan, ConditionPlan};
 
 use super::csrf;
 use super::facts::CallFacts;
@@ -59,7 +59,7 @@ fn claims(access: &AccessPlan, permit: &Permit<'_>) -> Result<(), Fault> {
 }
 
 fn holds(condition: &ConditionPlan, facts: &CallFacts<'_>) -> Result<(), Fault> {
-    let when = || Arc::clone(Expression::source(&condition.when));
+    let when = || Arc::clone(condition.when.source());
     let cause = match condition.when.holds(facts) {
         Ok(true) => return Ok(()),
         Ok(false) => ConditionRefused::False(when()),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -308,4 +309,70 @@ fn what_an_expression_names_is_known_when_it_is_published() {
     let parsed = parse("has(claims.a) && request.params.id == claims.b.c").unwrap();
     let wanted: Vec<String> = parsed.wanted().map(|wanted| format!("{wanted:?}")).collect();
     assert_eq!(wanted, ["Claim([\"a\"])", "Parameter(\"id\")", "Claim([\"b\", \"c\"])"]);
+}
+
+/// Pieces of expressions, right and wrong.
+const PIECES: [&str; 44] = [
+    "claims",
+    "request",
+    ".headers",
+    "['x-tenant']",
+    ".tenant",
+    ".groups",
+    ".level",
+    "[0]",
+    "[-1]",
+    "'a'",
+    "\"b\"",
+    "1",
+    "-1",
+    "2u",
+    "0.5",
+    "1e9",
+    "9223372036854775807",
+    "true",
+    "null",
+    "x",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    "?",
+    ",",
+    " == ",
+    " != ",
+    " < ",
+    " in ",
+    " + ",
+    " - ",
+    " * ",
+    " / ",
+    " % ",
+    " && ",
+    " || ",
+    "!",
+    ".exists(x, ",
+    "has(",
+    "timestamp('2026-01-01T00:00:00Z')",
+];
+
+proptest! {
+    #[test]
+    fn no_expression_breaks_the_reader_or_the_engine(
+        pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..24),
+        wild in ".{0,60}",
+    ) {
+        for text in [pieces.concat(), wild] {
+            match parse(&text) {
+                Ok(parsed) => {
+                    prop_assert_ne!(parsed.holds(&Call(claims())), Err(EvaluationError::Broken));
+                    prop_assert!(parsed.holds(&Call(Value::Null)) != Err(EvaluationError::Broken));
+                }
+                Err(told) => prop_assert!(!told.contains("the reader broke off"), "{}: {}", text, told),
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Which conditions operations have, and what is refused.
 
 use crate::fixtures::{lines, resources};
-use crate::{Objects, Plan, admit};
+use crate::{Objects, Plan, admit, read_document, to_yaml};
 
 /// What the operations of the API or product `id` ask for: names of claims, then expressions.
 fn asked(short: &str, id: &str) -> Result<Vec<String>, String> {
@@ -112,4 +112,14 @@ fn what_is_wrong_is_told_with_its_place() {
     refused(&one(&many), "spec.access.conditions: there are 17, at most 16");
     let many = format!("claims: [{}]", vec!["{name: x, absent: true}"; 33].join(", "));
     refused(&one(&many), "spec.access.claims: there are 33, at most 32");
+}
+
+#[test]
+fn what_is_shown_of_it_is_read_back() {
+    let rules = "{name: a, equals: true}, {name: b, anyOf: [x, 3, 0.5]}, {name: c, atLeast: 0}, \
+                 {name: d, equals: ''}";
+    let resource = resources(&format!("api a 1 /a + access: {{claims: [{rules}], csrf: {{}}}}"));
+    let (again, problems) = read_document(&to_yaml(&resource[0]), "a.yaml");
+    assert!(problems.is_empty(), "{}", lines(&problems));
+    assert_eq!(again, resource);
 }
