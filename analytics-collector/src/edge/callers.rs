@@ -16,7 +16,13 @@ const SERVICES: &[(&str, &[Row])] = &[
     ("Signals", &[("Report", &["key-manager"])]),
     (
         "Analytics",
-        &[("Usage", READERS), ("Latency", READERS), ("Errors", READERS), ("Geography", READERS)],
+        &[
+            ("Usage", READERS),
+            ("Latency", READERS),
+            ("Errors", READERS),
+            ("Geography", READERS),
+            ("LastUsed", READERS),
+        ],
     ),
     ("Alerts", &[("List", READERS), ("Watch", READERS)]),
 ];
@@ -58,6 +64,7 @@ mod tests {
         Alerts/Watch: admin control-plane
         Analytics/Errors: admin control-plane
         Analytics/Geography: admin control-plane
+        Analytics/LastUsed: admin control-plane
         Analytics/Latency: admin control-plane
         Analytics/Usage: admin control-plane
         Collector/Collect: gateway key-manager
