@@ -21,9 +21,8 @@ pub(super) fn check_heard(
 ) -> Result<(), Fault> {
     let Some(most) = security.revocation_age else { return Ok(()) };
     let resident = caller.token().is_some_and(|token| token.key_manager() == RESIDENT);
-    if (resident || caller.person().is_some())
-        && grounds.revocations.is_older_than(most, grounds.now_unix)
-    {
+    let ours = resident || caller.person().is_some() || caller.test_key().is_some();
+    if ours && grounds.revocations.is_older_than(most, grounds.now_unix) {
         return Err(refused(TokenRefused::NotHeard));
     }
     Ok(())

@@ -87,12 +87,14 @@ impl Caller {
         if self.person.as_ref().is_some_and(|person| grounds.revocations.has_ended(person)) {
             return refused_as(CredentialRefused::Password);
         }
-        check_heard(security, self, grounds)?;
         if let Some(key) = &self.test_key {
             key.stands(grounds).map_err(|_| Trial::refused())?;
         }
+        if let Some(token) = &self.token {
+            token.stands(grounds).map_err(refused)?;
+        }
+        check_heard(security, self, grounds)?;
         let Some(token) = &self.token else { return Ok(Standing::Good) };
-        token.stands(grounds).map_err(refused)?;
         if token.to_ask(grounds.now_unix).is_none() {
             return Ok(Standing::Good);
         }

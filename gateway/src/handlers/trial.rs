@@ -11,6 +11,7 @@ use turnpike_proto::config::v1::lifecycle::State;
 
 use super::authenticate::{Means, Seen, authenticate, certificate};
 use super::caller::Caller;
+use super::heard::check_heard;
 use crate::credentials::{self, Grounds, TestKey};
 use crate::fault::{BadRequest, CredentialRefused, Fault, TokenRefused};
 use crate::identity::{DEBUG, EXPLAIN, TEST_KEY};
@@ -95,7 +96,9 @@ impl Trial {
             None => false,
         };
         if let Some(key) = key.filter(|_| with_key) {
-            return Ok(Seen::Caller(Caller::testing(Rc::clone(key))));
+            let caller = Caller::testing(Rc::clone(key));
+            check_heard(&api.security, &caller, means.grounds)?;
+            return Ok(Seen::Caller(caller));
         }
         if api.lifecycle == State::Created {
             return Err(Fault::NoApi);
