@@ -51,6 +51,8 @@ struct CallerFacts<'a> {
     person: Option<&'a Person>,
     certificate: Option<&'a CallerRightsPlan>,
     is_person: bool,
+    /// Whether a test key stands in for all that the API asks for.
+    tests: bool,
     user: Option<&'a str>,
     client_id: Option<&'a str>,
 }
@@ -76,6 +78,7 @@ impl<'a> CallFacts<'a> {
                 person: caller.person().map(|person| &**person),
                 certificate: caller.certificate().map(|rights| &**rights),
                 is_person: caller.is_person(),
+                tests: caller.test_key().is_some(),
                 user: caller.subject(),
                 client_id: caller.client_id(),
             },
@@ -119,7 +122,9 @@ impl<'a> CallFacts<'a> {
 
 impl CallerFacts<'_> {
     const fn kind(&self) -> &'static str {
-        if self.is_person {
+        if self.tests {
+            "tester"
+        } else if self.is_person {
             "person"
         } else if self.claims.is_some() || self.api_key.is_some() {
             "application"
@@ -136,6 +141,7 @@ impl CallerFacts<'_> {
             (self.api_key.is_some(), "api_key"),
             (self.person.is_some(), "basic"),
             (self.certificate.is_some(), "mutual_tls"),
+            (self.tests, "test_key"),
         ];
         all.into_iter().filter(|(shown, _)| *shown).map(|(_, name)| name.into()).collect()
     }
@@ -256,6 +262,7 @@ mod tests {
             person: Some(&person),
             certificate: None,
             is_person: true,
+            tests: false,
             user: Some("7"),
             client_id: None,
         };

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::stand::{LIMIT, Stand, request};
+use crate::test_keys::test_key;
 use crate::tls::{Stranger, asks, client, connect};
 use crate::websocket::ASKS;
 
@@ -188,6 +189,23 @@ async fn an_api_key_says_nothing_that_a_rule_asks_for() {
         (r#""api_key" in caller.credentials || claims.tenant == "x""#, "200"),
     ] {
         stand.publish(&resources(any, &format!("conditions: [{{ when: '{when}' }}]"), "", ""));
+        bare(&stand, ECHO, &key, expected).await;
+    }
+}
+
+#[tokio::test]
+async fn a_test_key_is_a_credential_of_its_own() {
+    let stand = Stand::start(&resources(TOKENS, "", "", "")).await;
+    let key = test_key(&stand, &json!({ "apis": ["orders:1.0"] }));
+    bare(&stand, ECHO, &key, "200").await;
+    for (access, expected) in [
+        ("claims: [{ name: act, absent: true }]", REFUSED),
+        ("conditions: [{ when: '!has(claims.act)' }]", REFUSED),
+        (r#"conditions: [{ when: 'caller.kind == "tester"' }]"#, "200"),
+        (r#"conditions: [{ when: 'caller.credentials == ["test_key"]' }]"#, "200"),
+        (r#"conditions: [{ when: '"turnpike-test-key" in request.headers' }]"#, REFUSED),
+    ] {
+        stand.publish(&resources(TOKENS, access, "", ""));
         bare(&stand, ECHO, &key, expected).await;
     }
 }

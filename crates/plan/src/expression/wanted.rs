@@ -31,7 +31,7 @@ pub enum Wanted {
     Parameter(Box<str>),
     /// What the token says: the name of a claim, and the names of members of objects inside.
     Claim(Box<[Box<str>]>),
-    /// `person`, `application`, `certificate` or `anybody`.
+    /// `person`, `application`, `certificate`, `tester` or `anybody`.
     CallerKind,
     /// The subject of the token, or of the person who shows a password.
     User,
@@ -39,7 +39,7 @@ pub enum Wanted {
     Roles,
     /// What the credentials allow by themselves.
     Scopes,
-    /// The kinds of credential that were shown, as `security.schemes` calls them.
+    /// The kinds of credential that were shown, as `security.schemes` calls them; `test_key` besides.
     Credentials,
     /// The consumer key, or the identifier of the API key.
     ClientId,
