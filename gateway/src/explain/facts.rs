@@ -1,7 +1,7 @@
 //! What is there to say about each stage of a call?
 
 use http::HeaderMap;
-use plan::{ApiPlan, KeyType, OperationPlan, Wants};
+use plan::{AccessPlan, ApiPlan, DecisionPointPlan, EndpointPlan, KeyType, OperationPlan, Wants};
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 
@@ -55,6 +55,8 @@ pub(super) fn facts(stage: Stage, view: &View, account: &Account, headers: &Head
             let asked = view.generation.plan.denies();
             Facts::of(asked, [("policy", policy.map(str::to_owned))])
         }
+        Stage::Conditions => conditions(operation),
+        Stage::Decision => decision(view, operation),
         Stage::Limits => {
             let left = text("ratelimit");
             Facts::of(left.is_some(), [("policy", text("ratelimit-policy")), ("left", left)])
@@ -175,19 +177,55 @@ fn scopes(operation: Option<&OperationPlan>, caller: Option<&Caller>) -> Facts {
     Facts::of(asked, [("wanted", wanted), ("had", had)])
 }
 
+fn conditions(operation: Option<&OperationPlan>) -> Facts {
+    let access = operation.and_then(|operation| operation.access.as_deref());
+    let count = |of: fn(&AccessPlan) -> usize| {
+        access.map(of).filter(|count| *count > 0).map(|count| count.to_string())
+    };
+    Facts::of(
+        access.is_some(),
+        [
+            ("csrf", count(|access| access.csrf.len())),
+            ("claims", count(|access| access.claims.len())),
+            ("conditions", count(|access| access.conditions.len())),
+        ],
+    )
+}
+
+fn decision(view: &View, operation: Option<&OperationPlan>) -> Facts {
+    let member = operation.and_then(|operation| operation.member.as_ref());
+    let of_product = view.api.as_ref().filter(|_| member.is_some());
+    let of_product = of_product.and_then(|api| api.decision_points.first());
+    let home = member.or(view.api.as_ref());
+    let own = operation.and_then(|operation| operation.decision_point);
+    let own = home.zip(own).and_then(|(home, place)| home.decision_points.get(place));
+    let asked: Vec<_> = of_product.into_iter().chain(own).collect();
+    let each = |of: &dyn Fn(&DecisionPointPlan) -> String| {
+        let all: Vec<_> = asked.iter().map(|point| of(point)).collect();
+        Some(all.join(" "))
+    };
+    Facts::of(
+        !asked.is_empty(),
+        [
+            ("protocol", each(&|point| point.protocol.as_str_name().to_owned())),
+            ("servers", each(&|point| servers(&point.endpoint))),
+        ],
+    )
+}
+
+/// The servers of an endpoint, the first of them where there are many.
+fn servers(endpoint: &EndpointPlan) -> String {
+    let scheme = |tls: bool| if tls { "https" } else { "http" };
+    let shown = endpoint.servers.iter().take(MOST_SERVERS).map(|server| {
+        let at = &server.url;
+        format!("{}://{}{}", scheme(at.tls), at.authority, at.base)
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
 fn backend(view: &View, account: &Account) -> Facts {
     let target = view.target.as_ref();
-    let servers = target.map(|target| {
-        let servers = target.endpoint.servers.iter().take(MOST_SERVERS);
-        let url = |tls: bool| if tls { "https" } else { "http" };
-        let all: Vec<String> = servers
-            .map(|server| {
-                let at = &server.url;
-                format!("{}://{}{}", url(at.tls), at.authority, at.base)
-            })
-            .collect();
-        all.join(" ")
-    });
+    let servers = target.map(|target| servers(&target.endpoint));
     let asked = account.backend.as_ref().map(|asked| asked.authority().to_owned());
     let kind = |sandbox: bool| if sandbox { "sandbox" } else { "production" };
     Facts::of(

@@ -14,6 +14,8 @@ pub(super) enum Stage {
     Restriction,
     Scopes,
     Deny,
+    Conditions,
+    Decision,
     Limits,
     Cache,
     Backend,
@@ -41,7 +43,7 @@ pub(super) enum Known {
 }
 
 impl Stage {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Api,
         Self::Operation,
         Self::Credential,
@@ -50,6 +52,8 @@ impl Stage {
         Self::Restriction,
         Self::Scopes,
         Self::Deny,
+        Self::Conditions,
+        Self::Decision,
         Self::Limits,
         Self::Cache,
         Self::Backend,
@@ -66,6 +70,8 @@ impl Stage {
             Self::Restriction => "restriction",
             Self::Scopes => "scopes",
             Self::Deny => "deny",
+            Self::Conditions => "conditions",
+            Self::Decision => "decision",
             Self::Limits => "limits",
             Self::Cache => "cache",
             Self::Backend => "backend",
@@ -114,8 +120,16 @@ pub(super) const fn origin(fault: &Fault, known: Known) -> (Stage, Option<Stage>
         // Asked before anybody looks at a credential, and once more when the caller is known.
         Fault::Denied { .. } if nobody => (Stage::Deny, Some(Stage::Operation)),
         Fault::Denied { .. } => (Stage::Deny, Some(Stage::Scopes)),
+        Fault::ClaimNotFulfilled(_) | Fault::ConditionNotFulfilled { .. } | Fault::CrossSite(_) => {
+            (Stage::Conditions, Some(Stage::Deny))
+        }
+        Fault::NotPermitted(_) | Fault::Undecided(_) | Fault::DecisionPointAway(_) => {
+            (Stage::Decision, Some(Stage::Conditions))
+        }
         Fault::NoEndpoint { .. } => (Stage::Backend, Some(Stage::Scopes)),
-        Fault::Throttled { .. } | Fault::Overloaded { .. } => (Stage::Limits, Some(Stage::Deny)),
+        Fault::Throttled { .. } | Fault::Overloaded { .. } => {
+            (Stage::Limits, Some(Stage::Decision))
+        }
         Fault::NotKept => (Stage::Cache, Some(Stage::Limits)),
         _ => (Stage::Backend, Some(Stage::Cache)),
     }
@@ -124,7 +138,7 @@ pub(super) const fn origin(fault: &Fault, known: Known) -> (Stage, Option<Stage>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{NotThere, TokenRefused};
+    use crate::fault::{ClaimRefused, CrossSite, NotThere, TokenRefused};
 
     /// `passed` is the last stage before, `-` for none.
     #[track_caller]
@@ -147,6 +161,10 @@ mod tests {
         check(&elsewhere, Known::Application, "restriction", "subscription");
         let scope = Fault::MissingScope { scopes: String::new() };
         check(&scope, Known::Application, "scopes", "restriction");
+        let claim = Fault::ClaimNotFulfilled(ClaimRefused::NoToken);
+        check(&claim, Known::Caller, "conditions", "deny");
+        check(&Fault::CrossSite(CrossSite::Site), Known::Nobody, "conditions", "deny");
+        check(&Fault::NotPermitted(None), Known::Application, "decision", "conditions");
         check(&Fault::NoEndpoint { key_type: "sandbox" }, Known::Caller, "backend", "scopes");
         check(&Fault::BackendTimeout, Known::Caller, "backend", "cache");
     }
