@@ -23,6 +23,7 @@ spec:
       - addHeader: { name: Accept, value: text/plain }
       - removeHeader: { name: X-Secret }
       - setHeader: { name: X-User, value: "${user.name}" }
+      - setHeader: { name: X-Team, value: "${token.claims.team}" }
       - setHeader: { name: X-From, value: "${client.address} ${request.id}" }
       - removeHeader: { name: X-Forwarded-For }
     response:
@@ -112,12 +113,18 @@ async fn answers_of_the_gateway_itself_are_left_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_name_in_a_token_makes_no_field_of_its_own() {
+async fn a_claim_in_a_token_makes_no_field_of_its_own() {
     let stand = Stand::start(RULES).await;
-    let token = stand.token("shop-key", &json!({ "sub": "ann\r\nx-admin: 1", "iss": ISSUER }));
-    let fields = format!("authorization: Bearer {token}\r\n");
+    let says = |claims: serde_json::Value| {
+        format!("authorization: Bearer {}\r\n", stand.token("shop-key", &claims))
+    };
+    let fields = says(json!({ "team": "sales\r\nx-admin: 1", "iss": ISSUER }));
     let answer = stand.call("GET /ruled/1.0/echo", &fields, "").await;
-    check(&answer, &["+x-user: annx-admin: 1", "-x-admin"], &[]);
+    check(&answer, &["+x-team: salesx-admin: 1", "-x-admin"], &[]);
+    // Nobody is called so.
+    let fields = says(json!({ "sub": "ann\r\nx-admin: 1", "iss": ISSUER }));
+    let answer = stand.call("GET /ruled/1.0/echo", &fields, "").await;
+    assert_eq!(answer.fault(), "401 900901");
 }
 
 const TRAILED: &str = r#"

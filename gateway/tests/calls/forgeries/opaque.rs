@@ -97,7 +97,7 @@ async fn what_an_issuer_says_has_to_fit() {
         ("not yet", json!({ "nbf": now + 600, "client_id": "live" }), REFUSED),
         ("no client", json!({ "sub": "ann" }), REFUSED),
         ("a client of nobody", json!({ "client_id": "none" }), "403 900908"),
-        ("a list", json!([{ "client_id": "live" }]), REFUSED),
+        ("a list", json!([{ "client_id": "live" }]), "503 101503"),
         ("a subject that is none", json!({ "sub": ["ann"], "client_id": "live" }), REFUSED),
         (
             "bound to what is unknown",
