@@ -18,7 +18,7 @@ use plan::{ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
 use crate::body::{BodyError, Intake};
 use crate::certificate::ClientCertificate;
 use crate::fault::{Class, Fault};
-use crate::handlers::Caller;
+use crate::handlers::{Caller, Owing};
 use crate::hex::hex;
 use crate::interim::Interim;
 use crate::open_calls::{OpenCall, Terms, pages};
@@ -66,6 +66,8 @@ pub struct Account {
     pub subscription: Option<Arc<SubscriptionPlan>>,
     /// Whether the answer is one that was kept, with or without asking whether it still holds.
     pub from_cache: bool,
+    /// What limits wait to be told.
+    pub owing: Owing,
     /// Whether a quota was used up and the call passed all the same.
     pub over_quota: bool,
     /// The backend that was asked.
@@ -159,6 +161,7 @@ impl Account {
             application: None,
             subscription: None,
             from_cache: false,
+            owing: Owing::default(),
             over_quota: false,
             backend: None,
             backend_asked: None,
@@ -318,6 +321,8 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         self.backend_done();
+        let request_bytes = self.intake.as_ref().map_or(0, |intake| intake.read());
+        self.owing.came_to(request_bytes, self.response_bytes);
         if self.subject != Subject::Call {
             return;
         }

@@ -160,6 +160,8 @@ pub struct Cells {
     pub unproxied: Cell,
     /// Calls that were let go of for want of time or memory.
     pub shed: Cell,
+    /// Calls that limits which are only tried would have refused.
+    pub shadow: Cell,
     /// Calls that had begun to be answered and were ended for want of a right.
     pub ended: Cell,
     /// TLS handshakes that failed.
@@ -392,6 +394,11 @@ impl Scraped for Collector {
                 "gateway_calls_shed",
                 "Calls answered 503 because there was more to do than could be done",
                 self.sum(|c| &c.shed),
+            ),
+            (
+                "gateway_shadow_refusals",
+                "Calls that passed and would have been refused by a limit that is only tried",
+                self.sum(|c| &c.shadow),
             ),
             (
                 "gateway_calls_ended",

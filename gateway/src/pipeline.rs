@@ -211,9 +211,12 @@ async fn serve(
         Box::pin(make_way(worker, &permit)).await?;
     }
 
-    let admission =
-        handlers::admit(&permit, account.marked_us().max(0).cast_unsigned(), told.fields)?;
+    let (now_us, length) = (account.marked_us().max(0).cast_unsigned(), body.length());
+    let admission = handlers::admit(&permit, now_us, length.unwrap_or(0), told.fields)?;
     account.over_quota = admission.over_quota();
+    if admission.shadow() {
+        worker.cells.shadow.add(1);
+    }
     if admission.is_bound() {
         account.throttled();
     }

@@ -176,7 +176,7 @@ fn named(name: String, version: &str) -> proto::Metadata {
 
 fn tier() -> Any {
     let per = Some(prost_types::Duration { seconds: 60, nanos: 0 });
-    let quota = Some(proto::Quota { requests: 1_000, per });
+    let quota = Some(proto::Quota { requests: 1_000, per, ..proto::Quota::default() });
     let spec = Some(proto::TierSpec { quota, ..proto::TierSpec::default() });
     Any::Tier(proto::Tier {
         metadata: Some(named("Gold".to_owned(), "")),

@@ -1,55 +1,63 @@
-//! How many calls fit into a window?
+//! How much fits into a window that ends at a stated moment?
 //!
-//! Fixed windows aligned to the Unix epoch. The number of the window and the count in it share one
-//! atomic word, so a window that turns while threads count cannot lose or double a call.
+//! The number of the window and the count in it share one atomic word, so a window that turns while
+//! threads count cannot lose or double anything.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use crate::{LimitError, check};
-
-/// Windows have to be numbered until here: 2242, in microseconds.
-const LAST_US: u64 = 1 << 53;
+use crate::span::{Kind, LAST_US};
+use crate::{Granted, LimitError, Span};
 
 /// A window that starts further ahead was written by a clock that has been set back since.
 const CLOCK_SET_BACK_US: u64 = 60_000_000;
 
-/// A number of calls per fixed window.
+/// An amount per stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Quota {
-    requests: u64,
-    per_us: u64,
+    amount: u64,
+    span: Span,
+    /// How many low bits of a window's word are its count. Its number needs the fewer bits the longer
+    /// the window is.
+    bits: u32,
 }
 
 impl Quota {
-    /// `requests` is at least 1; `per` is 1 ms to 400 days.
-    pub fn new(requests: u64, per: Duration) -> Result<Self, LimitError> {
-        Ok(Self { requests, per_us: check(requests, per)? })
+    /// `amount` is at least 1, and at most what can be counted in such a stretch: 2^30 for a second,
+    /// 2^47 for a day, 2^40 for a sixteenth of a rolling one.
+    pub fn new(amount: u64, span: Span) -> Result<Self, LimitError> {
+        if amount == 0 {
+            return Err(LimitError::Nothing);
+        }
+        let bits = (span.number(LAST_US) + 1).leading_zeros();
+        let quota = Self { amount, span, bits };
+        if amount > quota.most() {
+            return Err(LimitError::TooMuch);
+        }
+        Ok(quota)
     }
 
-    /// Calls per window.
-    pub const fn requests(self) -> u64 {
-        self.requests
+    /// Units per stretch.
+    pub const fn amount(self) -> u64 {
+        self.amount
     }
 
-    /// The window, in microseconds.
-    pub const fn per_us(self) -> u64 {
-        self.per_us
+    /// The stretch.
+    pub const fn span(self) -> Span {
+        self.span
     }
 
-    /// How many low bits of the word are the count. The window's number needs the fewer bits the
-    /// longer the window is; what is left counts beyond any number of calls that fit into it.
-    const fn count_bits(self) -> u32 {
-        (LAST_US / self.per_us + 1).leading_zeros()
+    /// The highest count.
+    const fn most(self) -> u64 {
+        match self.span.kind() {
+            Kind::Rolling { .. } => crate::rolling::MOST,
+            Kind::Fixed { .. } | Kind::Calendar { .. } => (1 << self.bits) - 1,
+        }
     }
 }
 
-/// A quota at work.
+/// A quota at work whose windows follow each other.
 #[derive(Debug)]
-pub(crate) struct Window {
-    quota: Quota,
-    word: AtomicU64,
-}
+pub(crate) struct Window(AtomicU64);
 
 #[derive(Clone, Copy)]
 struct Count {
@@ -57,92 +65,120 @@ struct Count {
     used: u64,
 }
 
+const fn unpack(word: u64, bits: u32) -> Count {
+    Count { window: word >> bits, used: word & ((1 << bits) - 1) }
+}
+
+const fn pack(count: Count, bits: u32) -> u64 {
+    (count.window << bits) | count.used
+}
+
 impl Window {
-    pub(crate) const fn new(quota: Quota) -> Self {
-        Self { quota, word: AtomicU64::new(0) }
-    }
-
-    pub(crate) const fn quota(&self) -> Quota {
-        self.quota
-    }
-
-    const fn max_count(&self) -> u64 {
-        (1 << self.quota.count_bits()) - 1
-    }
-
-    const fn unpack(&self, word: u64) -> Count {
-        Count { window: word >> self.quota.count_bits(), used: word & self.max_count() }
-    }
-
-    const fn pack(&self, count: Count) -> u64 {
-        (count.window << self.quota.count_bits()) | count.used
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
     }
 
     /// What counts at `now`. A thread whose time is a little old stays in the newer window; a
     /// clock that was set back by more than that starts afresh.
-    fn at(&self, word: u64, now_us: u64) -> Count {
-        let there = self.unpack(word);
-        let window = now_us.min(LAST_US) / self.quota.per_us;
-        let newest = now_us.saturating_add(CLOCK_SET_BACK_US).min(LAST_US) / self.quota.per_us;
-        if (window..=newest.max(window + 1)).contains(&there.window) {
+    fn at(word: u64, quota: Quota, now_us: u64) -> Count {
+        let there = unpack(word, quota.bits);
+        let window = quota.span.number(now_us);
+        let newest = || quota.span.number(now_us.saturating_add(CLOCK_SET_BACK_US)).max(window + 1);
+        if there.window == window || (there.window > window && there.window <= newest()) {
             there
         } else {
             Count { window, used: 0 }
         }
     }
 
-    /// Takes one call's room, or says in how many microseconds the next window starts. With
-    /// `beyond` the call is counted although the quota is used up, and the answer is `Ok(true)`.
-    pub(crate) fn take(&self, now_us: u64, beyond: bool) -> Result<(u64, bool), u64> {
-        let mut word = self.word.load(Ordering::Acquire);
+    /// Takes room for `units`, or says in how many microseconds the next window starts. What is not
+    /// known yet (0) fits while one more would. With `beyond` they are counted although they do not
+    /// fit, and the answer is `Ok(_, true)`.
+    pub(crate) fn take(
+        &self,
+        quota: Quota,
+        now_us: u64,
+        units: u64,
+        beyond: bool,
+    ) -> Result<(u64, bool), u64> {
+        let bits = quota.bits;
+        let mut word = self.0.load(Ordering::Acquire);
         loop {
-            let count = self.at(word, now_us);
-            let over = count.used >= self.quota.requests.min(self.max_count());
+            let count = Self::at(word, quota, now_us);
+            let over = count.used.saturating_add(units.max(1)) > quota.amount;
             if over && !beyond {
-                return Err(self.until_next(count.window, now_us));
+                return Err(until(quota, count.window, now_us));
             }
-            let used = (count.used + 1).min(self.max_count());
-            let next = self.pack(Count { window: count.window, used });
-            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+            let used = count.used.saturating_add(units).min(quota.most());
+            let next = pack(Count { window: count.window, used }, bits);
+            match self.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Ok((count.window, over)),
                 Err(now_there) => word = now_there,
             }
         }
     }
 
-    /// Gives back the room of a call that was counted in `window` and did not happen. Nothing to
-    /// give when the window is over.
-    pub(crate) fn give_back(&self, window: u64) {
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-            let count = self.unpack(word);
-            (count.window == window && count.used > 0)
-                .then(|| self.pack(Count { window, used: count.used - 1 }))
+    /// Takes as many units as `share` says of what is left, and says when the window ends.
+    pub(crate) fn grant(&self, quota: Quota, now_us: u64, share: impl Fn(u64) -> u64) -> Granted {
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            let count = Self::at(word, quota, now_us);
+            let left = quota.amount.saturating_sub(count.used);
+            let units = share(left).min(left);
+            let next = pack(Count { window: count.window, used: count.used + units }, quota.bits);
+            match self.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => {
+                    let ends_us = until(quota, count.window, now_us);
+                    let again_us = if units == 0 { ends_us } else { 0 };
+                    return Granted {
+                        units,
+                        left: left - units,
+                        place: count.window,
+                        ends_us,
+                        again_us,
+                    };
+                }
+                Err(now_there) => word = now_there,
+            }
+        }
+    }
+
+    /// What was taken as `units` in `window` came to `actual`. Nothing changes when the window is over.
+    pub(crate) fn settle(&self, quota: Quota, window: u64, units: u64, actual: u64) {
+        if units == actual {
+            return;
+        }
+        let bits = quota.bits;
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+            let count = unpack(word, bits);
+            let used = count.used.saturating_sub(units).saturating_add(actual).min(quota.most());
+            (count.window == window).then(|| pack(Count { window, used }, bits))
         });
     }
 
-    /// Calls that still fit, and the microseconds until the window ends.
-    pub(crate) fn state(&self, now_us: u64) -> (u64, u64) {
-        let count = self.at(self.word.load(Ordering::Acquire), now_us);
-        let remaining = self.quota.requests.saturating_sub(count.used);
-        (remaining, self.until_next(count.window, now_us))
+    /// Units that still fit, and the microseconds until the window ends.
+    pub(crate) fn state(&self, quota: Quota, now_us: u64) -> (u64, u64) {
+        let count = Self::at(self.0.load(Ordering::Acquire), quota, now_us);
+        (quota.amount.saturating_sub(count.used), until(quota, count.window, now_us))
     }
 
-    fn until_next(&self, window: u64, now_us: u64) -> u64 {
-        ((window + 1) * self.quota.per_us).saturating_sub(now_us).max(1)
+    /// Nothing is used any more.
+    pub(crate) fn reset(&self) {
+        self.0.store(0, Ordering::Release);
     }
 
-    /// The same use under another quota: what was used in the window that was counted last counts
-    /// in the new window that holds its start.
-    pub(crate) fn reconfigured(&self, quota: Quota, latest_us: u64) -> Self {
-        let count = self.at(self.word.load(Ordering::Acquire), latest_us);
-        let next = Self::new(quota);
-        let window = if quota.per_us == self.quota.per_us {
-            count.window
-        } else {
-            latest_us.min(LAST_US) / quota.per_us
-        };
-        let used = count.used.min(next.max_count());
-        next.word.store(next.pack(Count { window, used }), Ordering::Release);
-        next
+    /// What was used in the window that `now` lies in.
+    pub(crate) fn used(&self, quota: Quota, now_us: u64) -> u64 {
+        Self::at(self.0.load(Ordering::Acquire), quota, now_us).used
     }
+
+    /// A window in which `used` units are used.
+    pub(crate) fn filled(quota: Quota, used: u64, now_us: u64) -> Self {
+        let count = Count { window: quota.span.number(now_us), used: used.min(quota.most()) };
+        Self(AtomicU64::new(pack(count, quota.bits)))
+    }
+}
+
+fn until(quota: Quota, window: u64, now_us: u64) -> u64 {
+    quota.span.end_us(window).saturating_sub(now_us).max(1)
 }

@@ -1,35 +1,38 @@
 //! How fast may calls come?
 //!
 //! The generic cell rate algorithm: one number, the theoretical arrival time (TAT) of the next
-//! call if all came evenly. A call is admitted while the TAT is not too far ahead, and moves it by
-//! one increment. `requests` may come at once; the room returns evenly over `per`.
+//! unit if all came evenly. Units are admitted while the TAT is not too far ahead, and each moves it by
+//! one increment. As many as the rate says may come at once; the room returns evenly.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{LimitError, check};
+use crate::{Granted, LimitError, period_us};
 
 /// A TAT further ahead than a full meter, and by more than this, was written by a clock that has
 /// been set back since. A thread that was paused between reading the clock and asking is no such
 /// clock, hence the minute.
 const CLOCK_SET_BACK_NS: u64 = 60_000_000_000;
 
-/// A pace: `requests` spread evenly over `per`, where up to `requests` may come at once.
+/// A pace: `amount` units spread evenly over a period, where up to `amount` may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
-    requests: u64,
+    amount: u64,
     per_us: u64,
 }
 
 impl Rate {
-    /// `requests` is at least 1; `per` is 1 ms to 400 days.
-    pub fn new(requests: u64, per: Duration) -> Result<Self, LimitError> {
-        Ok(Self { requests, per_us: check(requests, per)? })
+    /// `amount` is at least 1; `per` is 1 ms to 400 days.
+    pub fn new(amount: u64, per: Duration) -> Result<Self, LimitError> {
+        if amount == 0 {
+            return Err(LimitError::Nothing);
+        }
+        Ok(Self { amount, per_us: period_us(per)? })
     }
 
-    /// Calls per period, and at once.
-    pub const fn requests(self) -> u64 {
-        self.requests
+    /// Units per period, and at once.
+    pub const fn amount(self) -> u64 {
+        self.amount
     }
 
     /// The period, in microseconds.
@@ -37,21 +40,20 @@ impl Rate {
         self.per_us
     }
 
-    /// Nanoseconds per call, rounded up so that rounding never admits more.
+    /// Nanoseconds per unit, rounded up so that rounding never admits more.
     const fn increment_ns(self) -> u64 {
-        self.per_us.saturating_mul(1_000).div_ceil(self.requests)
+        self.per_us.saturating_mul(1_000).div_ceil(self.amount)
     }
 
     /// How far ahead the TAT is when nothing fits any more.
     const fn full_ns(self) -> u64 {
-        self.increment_ns().saturating_mul(self.requests)
+        self.increment_ns().saturating_mul(self.amount)
     }
 }
 
 /// A rate at work.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    rate: Rate,
     /// In nanoseconds, so that rates of thousands per second are not rounded away.
     tat_ns: AtomicU64,
     /// The time of the latest admission, in nanoseconds. INVARIANT: raised before the TAT moves.
@@ -59,34 +61,73 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) const fn new(rate: Rate) -> Self {
-        Self { rate, tat_ns: AtomicU64::new(0), latest_ns: AtomicU64::new(0) }
+    pub(crate) const fn new() -> Self {
+        Self { tat_ns: AtomicU64::new(0), latest_ns: AtomicU64::new(0) }
     }
 
-    pub(crate) const fn rate(&self) -> Rate {
-        self.rate
-    }
-
-    /// Takes one call's room, or says in how many microseconds there will be some.
-    pub(crate) fn take(&self, now_us: u64) -> Result<(), u64> {
+    /// Takes room for `units`, or says in how many microseconds there will be some. What is not known
+    /// yet (0) fits while one more would.
+    pub(crate) fn take(&self, rate: Rate, now_us: u64, units: u64) -> Result<(), u64> {
         let now = now_us.saturating_mul(1_000);
-        let (increment, full) = (self.rate.increment_ns(), self.rate.full_ns());
+        let (increment, full) = (rate.increment_ns(), rate.full_ns());
+        let wanted = increment.saturating_mul(units.max(1));
         let mut seen = self.tat_ns.load(Ordering::Acquire);
         loop {
             let tat = seen.max(now);
-            let next = tat.saturating_add(increment);
-            let over = (next - now).saturating_sub(full);
-            if over > CLOCK_SET_BACK_NS.saturating_add(increment) {
+            if (tat - now).saturating_sub(full) > CLOCK_SET_BACK_NS {
                 self.heal(seen, now, full);
                 return Err(increment.div_ceil(1_000));
             }
+            let over = tat.saturating_add(wanted).saturating_sub(now).saturating_sub(full);
             if over > 0 {
                 return Err(over.div_ceil(1_000));
             }
             self.latest_ns.fetch_max(now, Ordering::AcqRel);
+            let next = tat.saturating_add(increment.saturating_mul(units));
             match self.tat_ns.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)
             {
                 Ok(_) => return Ok(()),
+                Err(now_there) => seen = now_there,
+            }
+        }
+    }
+
+    /// Takes as many units as `share` says of those that fit now.
+    pub(crate) fn grant(&self, rate: Rate, now_us: u64, share: impl Fn(u64) -> u64) -> Granted {
+        let now = now_us.saturating_mul(1_000);
+        let (increment, full) = (rate.increment_ns(), rate.full_ns());
+        let mut seen = self.tat_ns.load(Ordering::Acquire);
+        loop {
+            let tat = seen.max(now);
+            let ahead = tat - now;
+            if ahead.saturating_sub(full) > CLOCK_SET_BACK_NS {
+                self.heal(seen, now, full);
+            }
+            let left = full.saturating_sub(ahead) / increment;
+            let units = share(left).min(left);
+            if units == 0 {
+                let again = ahead.saturating_add(increment).saturating_sub(full).div_ceil(1_000);
+                return Granted {
+                    units: 0,
+                    left,
+                    place: 0,
+                    ends_us: u64::MAX,
+                    again_us: again.max(1),
+                };
+            }
+            self.latest_ns.fetch_max(now, Ordering::AcqRel);
+            let next = tat.saturating_add(increment.saturating_mul(units));
+            match self.tat_ns.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => {
+                    return Granted {
+                        units,
+                        left: left - units,
+                        place: 0,
+                        ends_us: u64::MAX,
+                        again_us: 0,
+                    };
+                }
                 Err(now_there) => seen = now_there,
             }
         }
@@ -101,40 +142,61 @@ impl Pace {
         self.latest_ns.store(now, Ordering::Release);
     }
 
-    /// Gives back the room of a call that was admitted at `taken_us` and did not happen.
+    /// What was taken as `units` at `taken_us` came to `actual`.
+    pub(crate) fn settle(&self, rate: Rate, taken_us: u64, units: u64, actual: u64) {
+        if actual < units {
+            self.give_back(rate, taken_us, units - actual);
+        } else if actual > units {
+            // Debts are paid within a minute beyond a full meter at most: a longer one could not be
+            // told from a clock that was set back.
+            let more = rate.increment_ns().saturating_mul(actual - units);
+            let _ = self.tat_ns.fetch_update(Ordering::AcqRel, Ordering::Acquire, |tat| {
+                let latest = self.latest_ns.load(Ordering::Acquire);
+                let most = latest.saturating_add(rate.full_ns()).saturating_add(CLOCK_SET_BACK_NS);
+                Some(
+                    tat.max(taken_us.saturating_mul(1_000)).saturating_add(more).min(most.max(tat)),
+                )
+            });
+        }
+    }
+
+    /// Gives back the room of units that were admitted at `taken_us` and did not happen.
     ///
-    /// Without that call the TAT would be one increment lower, less the time that the meter would
-    /// have been idle. That time is at most what lies between that call and the latest admission,
-    /// so giving back the increment less that time never admits more than the rate.
-    pub(crate) fn give_back(&self, taken_us: u64) {
+    /// Without them the TAT would be their increments lower, less the time that the meter would
+    /// have been idle. That time is at most what lies between their admission and the latest one,
+    /// so giving back the increments less that time never admits more than the rate.
+    fn give_back(&self, rate: Rate, taken_us: u64, units: u64) {
         let taken = taken_us.saturating_mul(1_000);
-        let increment = self.rate.increment_ns();
+        let increments = rate.increment_ns().saturating_mul(units);
         // A failed exchange means another admission or return: the latest time is read anew.
         let _ = self.tat_ns.fetch_update(Ordering::AcqRel, Ordering::Acquire, |tat| {
             let since = self.latest_ns.load(Ordering::Acquire).saturating_sub(taken);
-            let room = increment.saturating_sub(since);
+            let room = increments.saturating_sub(since);
             (room > 0).then(|| tat.saturating_sub(room))
         });
     }
 
-    /// Calls that fit now, and the microseconds until all `requests` fit.
-    pub(crate) fn state(&self, now_us: u64) -> (u64, u64) {
+    /// Units that fit now, and the microseconds until as many as the rate says fit.
+    pub(crate) fn state(&self, rate: Rate, now_us: u64) -> (u64, u64) {
         let now = now_us.saturating_mul(1_000);
-        let ahead =
-            self.tat_ns.load(Ordering::Acquire).saturating_sub(now).min(self.rate.full_ns());
-        let remaining = (self.rate.full_ns() - ahead) / self.rate.increment_ns();
-        (remaining, ahead.div_ceil(1_000))
+        let ahead = self.tat_ns.load(Ordering::Acquire).saturating_sub(now);
+        let remaining = rate.full_ns().saturating_sub(ahead) / rate.increment_ns();
+        (remaining, ahead.min(rate.full_ns().saturating_add(CLOCK_SET_BACK_NS)).div_ceil(1_000))
     }
 
-    /// The same use under another rate: as many calls are open as were at the latest admission.
-    pub(crate) fn reconfigured(&self, rate: Rate) -> Self {
+    /// Nothing is used any more.
+    pub(crate) fn reset(&self) {
+        self.tat_ns.store(0, Ordering::Release);
+    }
+
+    /// The same use under another rate: as many units are open as were at the latest admission.
+    pub(crate) fn reconfigured(&self, old: Rate, rate: Rate) -> Self {
         let latest = self.latest_ns.load(Ordering::Acquire);
         let ahead = self.tat_ns.load(Ordering::Acquire).saturating_sub(latest);
-        let scaled = u128::from(ahead) * u128::from(rate.increment_ns())
-            / u128::from(self.rate.increment_ns());
+        let scaled =
+            u128::from(ahead) * u128::from(rate.increment_ns()) / u128::from(old.increment_ns());
         let ahead = u64::try_from(scaled).unwrap_or(u64::MAX).min(rate.full_ns());
         Self {
-            rate,
             tat_ns: AtomicU64::new(latest.saturating_add(ahead)),
             latest_ns: AtomicU64::new(latest),
         }

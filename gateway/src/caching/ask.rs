@@ -41,7 +41,7 @@ pub(super) async fn ask(
             Seat::Alone => {}
             Seat::Follows(follower) => {
                 if let Some(brought) = brought(call, follower).await {
-                    admission.settle();
+                    outbound.account.owing = admission.settle();
                     call.worker.cells.cache.collapsed.add(1);
                     outbound.account.from_cache = true;
                     let mut response = call.shown(&brought, false);

@@ -24,9 +24,9 @@ use crate::upstream::Outbound;
 use crate::worker::{Held, Worker};
 
 /// Starts to renew, unless somebody does already.
-pub(super) fn renew(call: &Call<'_>, admission: Admission) {
+pub(super) fn renew(call: &Call<'_>, admission: Admission, account: &mut Account) {
     let Seat::Leads(leader) = call.worker.flights.board(&call.key) else {
-        admission.settle();
+        account.owing = admission.settle();
         return;
     };
     let mut received = call.received.clone();

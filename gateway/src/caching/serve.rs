@@ -85,18 +85,18 @@ pub async fn serve(
         Found::Others => (None, Forwarded::VaryMiss),
         Found::Kept(kept) => match kept.fit(&call.question.said, now) {
             Fit::Fresh => {
-                admission.settle();
+                outbound.account.owing = admission.settle();
                 return Ok(call.hit(&kept, outbound.account, &worker.cells.cache.hit));
             }
             Fit::Stale => {
-                admission.settle();
+                outbound.account.owing = admission.settle();
                 return Ok(call.hit(&kept, outbound.account, &worker.cells.cache.stale));
             }
             // Nobody but who changed it says what would be asked for behind its client's back.
             Fit::Renew if permit.is_changed() => (Some(kept), Forwarded::Stale),
             Fit::Renew => {
                 let answer = call.hit(&kept, outbound.account, &worker.cells.cache.stale);
-                renew(&call, admission);
+                renew(&call, admission, outbound.account);
                 return Ok(answer);
             }
             Fit::Ask if kept.left(now) > 0 => (Some(kept), Forwarded::Request),

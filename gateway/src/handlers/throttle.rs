@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use throttle::{Full, Hold, LimitKind, LimitState, Meter};
+use throttle::{Cost, Effect, Full, Hold, LimitState, Meter, Owed, Unit};
 
 use super::authorize::Permit;
 use crate::fault::{Fault, Limit};
@@ -28,6 +28,20 @@ pub struct Admission {
     application: Option<Hold>,
 }
 
+/// What the limits of a call wait to be told: how many bytes it came to.
+#[must_use = "limits of bytes count what the call came to"]
+#[derive(Debug, Default)]
+pub struct Owing(Option<Box<[Option<Owed>; 3]>>);
+
+impl Owing {
+    /// What passed in both directions.
+    pub fn came_to(&mut self, bytes_in: u64, bytes_out: u64) {
+        let cost = Cost { bytes_in, bytes_out, ..Cost::CALL };
+        let owed = self.0.take().into_iter().flat_map(|owed| *owed);
+        owed.flatten().for_each(|owed| owed.come_to(&cost));
+    }
+}
+
 /// What the `RateLimit-Policy` and `RateLimit` fields say (draft-ietf-httpapi-ratelimit-headers).
 #[derive(Debug, Default)]
 pub struct Fields {
@@ -36,7 +50,13 @@ pub struct Fields {
 }
 
 /// Asks the limits. What they say about themselves goes into `fields`, also when one refuses.
-pub fn admit(permit: &Permit<'_>, now_us: u64, fields: &mut Fields) -> Result<Admission, Fault> {
+/// `bytes_in` is what is known of the length of the body, 0 where nothing is.
+pub fn admit(
+    permit: &Permit<'_>,
+    now_us: u64,
+    bytes_in: u64,
+    fields: &mut Fields,
+) -> Result<Admission, Fault> {
     let caller = permit.caller();
     let tested = caller.test_key().map(|_| permit.matched().api().test_meter());
     let meters = Meters {
@@ -44,7 +64,7 @@ pub fn admit(permit: &Permit<'_>, now_us: u64, fields: &mut Fields) -> Result<Ad
         credential: caller.certificate().map(|rights| &rights.meter).or(tested),
         application: permit.application().map(|application| &application.meter),
     };
-    let admission = hold(meters, now_us);
+    let admission = hold(meters, now_us, &Cost { bytes_in, ..Cost::CALL });
     let names = if tested.is_some() {
         ("test-key", "test-key-burst")
     } else {
@@ -56,9 +76,15 @@ pub fn admit(permit: &Permit<'_>, now_us: u64, fields: &mut Fields) -> Result<Ad
         (meters.application, "application", "application-burst"),
     ] {
         let Some(meter) = meter.filter(|meter| !meter.is_unlimited()) else { continue };
-        let state = meter.state(now_us);
-        state.quota.into_iter().for_each(|state| fields.add(quota, state));
-        state.rate.into_iter().for_each(|state| fields.add(burst, state));
+        let mut place = 1;
+        for state in meter.state(now_us).filter(|state| state.limit.effect != Effect::Shadow) {
+            if state.limit.is_rate() {
+                fields.add(burst, 1, state);
+            } else {
+                fields.add(quota, place, state);
+                place += 1;
+            }
+        }
     }
     admission
 }
@@ -71,14 +97,14 @@ struct Meters<'m> {
     application: Option<&'m Arc<Meter>>,
 }
 
-fn hold(meters: Meters<'_>, now_us: u64) -> Result<Admission, Fault> {
+fn hold(meters: Meters<'_>, now_us: u64, cost: &Cost) -> Result<Admission, Fault> {
     let refused = |quota, burst| {
         move |full: Full| Fault::Throttled {
-            limit: if full.limit == LimitKind::Quota { quota } else { burst },
+            limit: if full.limit.is_rate() { burst } else { quota },
             retry_after_us: full.retry_after_us,
         }
     };
-    let take = |meter: Option<&Arc<Meter>>| meter.map(|meter| meter.hold(now_us)).transpose();
+    let take = |meter: Option<&Arc<Meter>>| meter.map(|meter| meter.hold(now_us, cost)).transpose();
     let narrow = || refused(Limit::Subscription, Limit::SubscriptionBurst);
     let subscription = take(meters.subscription).map_err(narrow())?;
     // Leaving here drops the holds above, and they give their room back.
@@ -89,10 +115,12 @@ fn hold(meters: Meters<'_>, now_us: u64) -> Result<Admission, Fault> {
 }
 
 impl Admission {
-    /// Makes the call count; to be said once the backend has the request.
-    pub fn settle(self) {
-        let narrow = self.subscription.into_iter().chain(self.credential);
-        narrow.chain(self.application).for_each(Hold::settle);
+    /// Makes the call count; to be said once the backend has the request. What comes back is for the
+    /// call's account, which knows in the end what passed.
+    pub fn settle(self) -> Owing {
+        let settle = |hold: Option<Hold>| hold.and_then(Hold::settle);
+        let owed = [settle(self.subscription), settle(self.credential), settle(self.application)];
+        Owing(owed.iter().any(Option::is_some).then(|| Box::new(owed)))
     }
 
     /// Whether any limit was asked.
@@ -102,14 +130,24 @@ impl Admission {
 
     /// Whether a quota was used up and the call passes all the same.
     pub fn over_quota(&self) -> bool {
-        let over = |hold: &Option<Hold>| hold.as_ref().is_some_and(Hold::over_quota);
-        over(&self.subscription) || over(&self.credential) || over(&self.application)
+        self.any(Hold::over_quota)
+    }
+
+    /// Whether a limit that is only tried would have refused the call.
+    pub fn shadow(&self) -> bool {
+        self.any(Hold::shadow)
+    }
+
+    fn any(&self, says: impl Fn(&Hold) -> bool) -> bool {
+        let holds = [&self.subscription, &self.credential, &self.application];
+        holds.into_iter().flatten().any(says)
     }
 }
 
 impl Fields {
-    fn add(&mut self, name: &str, state: LimitState) {
-        let policy = [(";q=", state.limit), (";w=", seconds(state.window_us))];
+    /// Of several of one name, all but the first carry their place.
+    fn add(&mut self, name: &str, place: u64, state: LimitState) {
+        let policy = [(";q=", state.limit.amount()), (";w=", seconds(state.limit.period_us()))];
         let limit = [(";r=", state.remaining), (";t=", seconds(state.reset_us))];
         for (field, numbers) in [(&mut self.policy, policy), (&mut self.limit, limit)] {
             if field.is_empty() {
@@ -119,11 +157,18 @@ impl Fields {
             }
             field.push('"');
             field.push_str(name);
+            if place > 1 {
+                field.push('-');
+                field.push_str(itoa::Buffer::new().format(place));
+            }
             field.push('"');
             for (key, number) in numbers {
                 field.push_str(key);
                 field.push_str(itoa::Buffer::new().format(number));
             }
+        }
+        if state.limit.unit != Unit::Requests {
+            self.policy.push_str(";qu=\"content-bytes\"");
         }
     }
 
@@ -145,7 +190,7 @@ const fn seconds(us: u64) -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use throttle::{MeterConfig, Quota, Rate};
+    use throttle::{Limit, Measure, MeterConfig, Quota, Rate, Span};
 
     use super::*;
 
@@ -157,9 +202,16 @@ mod tests {
             let (requests, per) = limit.split_once('/').unwrap();
             (requests.parse().unwrap(), Duration::from_secs(per.parse().unwrap()))
         });
-        let quota = limits.next().map(|(requests, per)| Quota::new(requests, per).unwrap());
+        let quota = limits.next().map(|(requests, per)| quota(requests, per));
         let rate = limits.next().map(|(requests, per)| Rate::new(requests, per).unwrap());
-        Arc::new(Meter::new(MeterConfig { rate, quota, stop_on_quota: true }))
+        let rate = rate.map(|rate| Limit::of_calls(Measure::Rate(rate)));
+        let limits: Vec<_> = quota.into_iter().chain(rate).collect();
+        Arc::new(Meter::new(MeterConfig::new(&limits).unwrap()))
+    }
+
+    fn quota(requests: u64, per: Duration) -> Limit {
+        let quota = Quota::new(requests, Span::fixed(per).unwrap()).unwrap();
+        Limit::of_calls(Measure::Quota(quota))
     }
 
     fn both<'m>(subscription: &'m Arc<Meter>, application: &'m Arc<Meter>) -> Meters<'m> {
@@ -172,9 +224,9 @@ mod tests {
     fn check(subscription: &str, application: &str, calls: usize, expected: &str) {
         let (subscription, application) = (meter(subscription), meter(application));
         let said: Vec<String> = (0..calls)
-            .map(|_| match hold(both(&subscription, &application), NOW_US) {
+            .map(|_| match hold(both(&subscription, &application), NOW_US, &Cost::CALL) {
                 Ok(admission) => {
-                    admission.settle();
+                    let _ = admission.settle();
                     "ok".to_owned()
                 }
                 Err(fault) => fault.row().code.to_string(),
@@ -200,30 +252,32 @@ mod tests {
     #[test]
     fn a_refused_call_takes_no_room_from_the_other_limits() {
         let (subscription, application) = (meter("2/60"), meter("1/60"));
-        hold(both(&subscription, &application), NOW_US).unwrap().settle();
-        hold(both(&subscription, &application), NOW_US).unwrap_err();
-        assert_eq!(subscription.state(NOW_US).quota.unwrap().remaining, 1);
+        hold(both(&subscription, &application), NOW_US, &Cost::CALL)
+            .unwrap()
+            .settle()
+            .came_to(0, 0);
+        hold(both(&subscription, &application), NOW_US, &Cost::CALL).unwrap_err();
+        let left: Vec<_> = subscription.state(NOW_US).map(|state| state.remaining).collect();
+        assert_eq!(left, [1]);
     }
 
     #[test]
     fn an_unsettled_call_gives_its_room_back() {
         let limit = meter("1/60");
         let alone = Meters { subscription: Some(&limit), ..Meters::default() };
-        drop(hold(alone, NOW_US).unwrap());
-        assert!(hold(alone, NOW_US).is_ok());
+        drop(hold(alone, NOW_US, &Cost::CALL).unwrap());
+        assert!(hold(alone, NOW_US, &Cost::CALL).is_ok());
     }
 
     #[test]
     fn the_fields_name_each_limit_with_its_window_and_what_is_left() {
         let mut fields = Fields::default();
-        let state = |remaining, reset_us| LimitState {
-            limit: 10,
-            remaining,
-            reset_us,
-            window_us: 60_000_000,
-        };
-        fields.add("subscription", state(3, 1_500_001));
-        fields.add("application", state(0, 1));
+        let limit = quota(10, Duration::from_mins(1));
+        let bytes = Limit { unit: Unit::BytesOut, ..limit };
+        let state = |remaining, reset_us| LimitState { limit, remaining, reset_us };
+        fields.add("subscription", 1, state(3, 1_500_001));
+        fields.add("subscription", 2, LimitState { limit: bytes, ..state(7, 1) });
+        fields.add("application", 1, state(0, 1));
         let shown: Vec<String> = fields
             .values()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -231,8 +285,8 @@ mod tests {
         assert_eq!(
             shown,
             [
-                r#"ratelimit-policy: "subscription";q=10;w=60, "application";q=10;w=60"#,
-                r#"ratelimit: "subscription";r=3;t=2, "application";r=0;t=1"#
+                r#"ratelimit-policy: "subscription";q=10;w=60, "subscription-2";q=10;w=60;qu="content-bytes", "application";q=10;w=60"#,
+                r#"ratelimit: "subscription";r=3;t=2, "subscription-2";r=7;t=1, "application";r=0;t=1"#
             ]
         );
     }

@@ -33,7 +33,7 @@ impl<'a> Books<'a> {
         self.account.asked(Rc::clone(lane));
         self.account.load = load;
         if let Some(admission) = self.admission.take() {
-            admission.settle();
+            self.account.owing = admission.settle();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use throttle::{Meter, MeterConfig, Rate};
+use throttle::{Limit, Measure, Meter, MeterConfig, Rate};
 use turnpike_proto::config::v1::api_type::Type as ApiType;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::{Api, ApiSpec, Definition};
@@ -211,8 +211,10 @@ impl ApiPlan {
     /// How often it may be tried out, by all who do.
     pub fn test_meter(&self) -> &Arc<Meter> {
         self.tests.get_or_init(|| {
-            let rate = Rate::new(TESTS_PER_SECOND, Duration::from_secs(1)).ok();
-            Arc::new(Meter::new(MeterConfig { rate, ..MeterConfig::UNLIMITED }))
+            let rate = Rate::new(TESTS_PER_SECOND, Duration::from_secs(1));
+            let limit = rate.map(|rate| Limit::of_calls(Measure::Rate(rate)));
+            let config = limit.and_then(|limit| MeterConfig::new(&[limit]));
+            Arc::new(Meter::new(config.unwrap_or_else(|_| MeterConfig::unlimited())))
         })
     }
 

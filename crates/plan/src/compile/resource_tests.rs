@@ -106,9 +106,9 @@ fn names_are_plain() {
 Tier/a/b: metadata.name: `a/b` is no name; use 1 to 128 letters, digits, `.`, `_` and `-`, a letter or digit first
 Tier/a/b: metadata.version: Tier has no versions; leave it out
 Tier/a/b: metadata.labels[""]: a label has a name; name and value have at most 256 bytes
-Tier/a/b: spec.burst.per: a burst is spread over 1 millisecond to 1 hour; write for example `1s`
 Tier/a/b: spec.quota.requests: at least one request is allowed; to refuse every call, block the subscription
-Tier/a/b: spec.quota.per: a quota's window is 1 second to 400 days; write for example `60s`
+Tier/a/b: spec.quota.per: a quota's window is 1 second to 400 days; write for example `60s`, or a `calendar`
+Tier/a/b: spec.burst.per: a burst is spread over 1 millisecond to 1 hour; write for example `1s`
 "#);
 }
 

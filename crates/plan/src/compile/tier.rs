@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use throttle::{MeterConfig, Quota, Rate};
+use throttle::{Effect, Limit, LimitError, Measure, MeterConfig, Period, Quota, Rate, Span, Unit};
+use turnpike_proto::config::v1 as proto;
+use turnpike_proto::config::v1::quota::{Direction, Period as Calendar};
 use turnpike_proto::config::v1::tier_spec::Level;
 use turnpike_proto::config::v1::{Tier, TierSpec};
 
@@ -11,10 +13,12 @@ use super::backend::positive;
 use super::head::{check_description, required};
 use crate::problem::{At, Problems};
 
+/// Beside `quota`.
+const MAX_QUOTAS: usize = 2;
 const DAY: Duration = Duration::from_hours(24);
 
 /// A tier, ready to be metered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TierPlan {
     pub(crate) level: Level,
     pub(crate) meter: MeterConfig,
@@ -40,31 +44,117 @@ pub(crate) fn compile_tier(name: &str, tier: &Tier, problems: &mut Problems) -> 
         Level::Subscription
     });
     let priority = compile_priority(spec, &at, problems);
-    let meter = MeterConfig {
-        rate: compile_burst(spec, &at, problems),
-        quota: compile_quota(spec, &at, problems),
-        stop_on_quota: spec.stop_on_quota_reached.unwrap_or(true),
-    };
+    let stops = spec.stop_on_quota_reached.unwrap_or(true);
+    let of_quotas = if stops { Effect::Refuse } else { Effect::Mark };
+    let effect = |usual| if spec.shadow { Effect::Shadow } else { usual };
+    let quotas = compile_quotas(spec, &at, problems).into_iter();
+    let quotas = quotas.map(|limit| Limit { effect: effect(of_quotas), ..limit });
+    let burst = compile_burst(spec, &at, problems).map(|burst| Limit {
+        effect: effect(Effect::Refuse),
+        ..Limit::of_calls(Measure::Rate(burst))
+    });
+    let limits: Vec<_> = quotas.chain(burst).collect();
+    let meter = MeterConfig::new(&limits).ok()?;
     problems.is_empty().then_some(TierPlan { level, meter, priority })
 }
 
-fn compile_quota(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Option<Quota> {
-    let quota = spec.quota.as_ref()?;
-    let at = at.name("quota");
-    check_requests(quota.requests, &at, problems);
-    let per = quota.per.as_ref().and_then(|per| positive(per, 400 * DAY));
-    let Some(per) = per.filter(|per| *per >= Duration::from_secs(1)) else {
-        let reason = "a quota's window is 1 second to 400 days";
-        problems.add(&at.name("per"), reason, "write for example `60s`");
-        return None;
+fn compile_quotas(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Vec<Limit> {
+    let list = at.name("quotas");
+    if spec.quotas.len() > MAX_QUOTAS {
+        let reason = format!("there are {}, at most {MAX_QUOTAS}", spec.quotas.len());
+        problems.add(&list, reason, "");
+        return Vec::new();
+    }
+    let first = spec.quota.as_ref();
+    let first = first.and_then(|quota| compile_quota(quota, &at.name("quota"), problems));
+    let further = spec.quotas.iter().enumerate();
+    let further: Vec<_> = further
+        .filter_map(|(index, quota)| compile_quota(quota, &list.index(index), problems))
+        .collect();
+    first.into_iter().chain(further).collect()
+}
+
+fn compile_quota(quota: &proto::Quota, at: &At<'_>, problems: &mut Problems) -> Option<Limit> {
+    let (unit, amount, field) = match (quota.requests, quota.bytes) {
+        (requests, 0) => (Unit::Requests, requests, "requests"),
+        (0, bytes) => (compile_direction(quota, at, problems), bytes, "bytes"),
+        _ => {
+            problems.add(at, "it counts calls and bytes", "write two quotas");
+            return None;
+        }
     };
-    Quota::new(quota.requests, per).ok()
+    if unit == Unit::Requests && quota.direction != 0 {
+        problems.add(&at.name("direction"), "calls have no direction", "it goes with `bytes`");
+    }
+    check_requests(amount, field, at, problems);
+    let span = compile_span(quota, at, problems)?;
+    match Quota::new(amount, span) {
+        Ok(quota) => {
+            let measure = Measure::Quota(quota);
+            Some(Limit { measure, unit, effect: Effect::Refuse })
+        }
+        Err(LimitError::TooMuch) => {
+            let reason = LimitError::TooMuch.to_string();
+            problems.add(&at.name(field), reason, "take a longer time");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn compile_direction(quota: &proto::Quota, at: &At<'_>, problems: &mut Problems) -> Unit {
+    match Direction::try_from(quota.direction) {
+        Ok(Direction::Both) => Unit::Bytes,
+        Ok(Direction::Request) => Unit::BytesIn,
+        Ok(Direction::Response) => Unit::BytesOut,
+        Err(_) => {
+            problems.add(&at.name("direction"), unknown(quota.direction), "");
+            Unit::Bytes
+        }
+    }
+}
+
+fn compile_span(quota: &proto::Quota, at: &At<'_>, problems: &mut Problems) -> Option<Span> {
+    let period = match Calendar::try_from(quota.calendar) {
+        Ok(Calendar::None) => None,
+        Ok(Calendar::Day) => Some(Period::Day),
+        Ok(Calendar::Week) => Some(Period::Week),
+        Ok(Calendar::Month) => Some(Period::Month),
+        Ok(Calendar::Year) => Some(Period::Year),
+        Err(_) => {
+            problems.add(&at.name("calendar"), unknown(quota.calendar), "");
+            return None;
+        }
+    };
+    let offset = quota.utc_offset_minutes;
+    let Some(period) = period else {
+        if offset != 0 {
+            let suggestion = "it goes with `calendar`";
+            problems.add(&at.name("utcOffsetMinutes"), "`per` knows no places", suggestion);
+        }
+        let per = quota.per.as_ref().and_then(|per| positive(per, 400 * DAY));
+        let Some(per) = per.filter(|per| *per >= Duration::from_secs(1)) else {
+            let reason = "a quota's window is 1 second to 400 days";
+            problems.add(&at.name("per"), reason, "write for example `60s`, or a `calendar`");
+            return None;
+        };
+        return if quota.rolling { Span::rolling(per) } else { Span::fixed(per) }.ok();
+    };
+    if quota.per.is_some() || quota.rolling {
+        problems.add(at, "it has a period of the calendar and another time", "keep one of them");
+    }
+    let span = i16::try_from(offset).ok().and_then(|it| Span::calendar(period, it).ok());
+    if span.is_none() {
+        let reason = format!("{offset} minutes are no place's, -720 to 840");
+        problems.add(&at.name("utcOffsetMinutes"), reason, "");
+    }
+    span
 }
 
 fn compile_burst(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Option<Rate> {
     let burst = spec.burst.as_ref()?;
     let at = at.name("burst");
-    check_requests(burst.requests, &at, problems);
+    check_requests(burst.requests, "requests", &at, problems);
     let per = burst.per.as_ref().and_then(|per| positive(per, Duration::from_hours(1)));
     let Some(per) = per.filter(|per| *per >= Duration::from_millis(1)) else {
         let reason = "a burst is spread over 1 millisecond to 1 hour";
@@ -84,9 +174,13 @@ fn compile_priority(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> u8
     })
 }
 
-fn check_requests(requests: u64, at: &At<'_>, problems: &mut Problems) {
-    if requests == 0 {
+fn check_requests(amount: u64, field: &str, at: &At<'_>, problems: &mut Problems) {
+    if amount == 0 {
         let suggestion = "to refuse every call, block the subscription";
-        problems.add(&at.name("requests"), "at least one request is allowed", suggestion);
+        problems.add(&at.name(field), "at least one request is allowed", suggestion);
     }
 }
+
+#[cfg(test)]
+#[path = "tier_tests.rs"]
+mod tests;

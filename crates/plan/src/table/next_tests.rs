@@ -181,14 +181,28 @@ fn callers_are_looked_up_by_their_key() {
 
 /// How many calls the application's and the subscription's meter still admit now.
 fn room(plan: &Plan) -> (u64, u64) {
-    let left = |meter: &throttle::Meter| meter.state(1_000).quota.map_or(99, |it| it.remaining);
+    let left = |meter: &throttle::Meter| {
+        let mut quotas = meter.state(1_000).filter(|state| !state.limit.is_rate());
+        quotas.next().map_or(99, |state| state.remaining)
+    };
     let application = &plan.consumer("resident", "abc").unwrap().application;
     (left(&application.meter), left(&plan.subscription("shop", "orders:1.0").unwrap().meter))
 }
 
 fn call(plan: &Plan) {
-    plan.subscription("shop", "orders:1.0").unwrap().meter.hold(1_000).unwrap().settle();
-    plan.consumer("resident", "abc").unwrap().application.meter.hold(1_000).unwrap().settle();
+    plan.subscription("shop", "orders:1.0")
+        .unwrap()
+        .meter
+        .hold(1_000, &throttle::Cost::CALL)
+        .unwrap()
+        .settle();
+    plan.consumer("resident", "abc")
+        .unwrap()
+        .application
+        .meter
+        .hold(1_000, &throttle::Cost::CALL)
+        .unwrap()
+        .settle();
 }
 
 #[test]
@@ -284,7 +298,7 @@ fn two_subscriptions_to_what_is_not_there_yet_wait_for_the_same() {
     let application = &second.consumer("resident", "abc").unwrap().application;
     for (api, name) in [("x:1", "a"), ("y:1", "b")] {
         let found = second.right(application, second.api(api).unwrap()).unwrap();
-        assert_eq!((&*found.name, found.meter.config().quota.is_some()), (name, true));
+        assert_eq!((&*found.name, !found.meter.is_unlimited()), (name, true));
     }
 }
 

@@ -27,11 +27,11 @@ impl Entry for TierPlan {
     }
 
     fn current(plan: &Plan, key: &ResourceKey) -> Option<Self> {
-        plan.tiers.get(key.id()).copied()
+        plan.tiers.get(key.id()).cloned()
     }
 
     fn link(&self, plan: &mut Plan, key: &ResourceKey) -> Result<(), Refusal> {
-        plan.tiers.insert(key.id().into(), *self);
+        plan.tiers.insert(key.id().into(), self.clone());
         Ok(())
     }
 

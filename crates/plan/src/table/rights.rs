@@ -235,7 +235,7 @@ pub(super) fn made(
         state: terms.state,
         tier: Arc::clone(&terms.tier),
         priority: terms.priority,
-        meter: meter.unwrap_or_else(|| Arc::new(Meter::new(terms.limits))),
+        meter: meter.unwrap_or_else(|| Arc::new(Meter::new(terms.limits.clone()))),
         broken,
     })
 }

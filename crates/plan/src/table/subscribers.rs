@@ -112,7 +112,7 @@ impl Entry for ApplicationEntry {
     fn stand_in(plan: &Plan, key: &ResourceKey, object: &Any, reason: &Arc<str>) -> Option<Self> {
         let Any::Application(application) = object else { return None };
         let form = compile_application(application, &mut Problems::default())?;
-        let meter = Arc::new(Meter::new(MeterConfig::UNLIMITED));
+        let meter = Arc::new(Meter::new(MeterConfig::unlimited()));
         let number = plan.application_number(key.id()).ok()?;
         Some(Self::new(key, number, form, meter, Some(Arc::clone(reason))))
     }
@@ -198,7 +198,7 @@ impl Entry for SubscriptionEntry {
             // meter for both; under others only what was counted until now counts.
             let shared = || plan.subscription(&application, &api).map(Arc::clone);
             let form = if old.terms.limits == terms.limits { shared() } else { old.form }?;
-            let meter = Some(form.meter.under(terms.limits));
+            let meter = Some(form.meter.under(&terms.limits));
             Some(made(key.name(), &application, &api, &terms, meter, None))
         });
         Ok(Some(Self { grant: Grant { application, api, terms, form }, is_new }))
@@ -230,7 +230,7 @@ impl Entry for SubscriptionEntry {
         let (application, api) = (spec.application.as_str().into(), spec.api.as_str().into());
         let terms = Arc::new(Terms {
             tier: spec.tier.as_str().into(),
-            limits: MeterConfig::UNLIMITED,
+            limits: MeterConfig::unlimited(),
             priority: USUAL_PRIORITY,
             state: State::try_from(spec.state).unwrap_or(State::Blocked),
         });
@@ -265,16 +265,21 @@ impl Plan {
 
     fn limits(&self, tier: &str, level: Level) -> Result<MeterConfig, Refusal> {
         if tier == "Unlimited" {
-            return Ok(MeterConfig::UNLIMITED);
+            return Ok(MeterConfig::unlimited());
         }
         let found = self.tiers.get(tier);
-        found.filter(|found| found.level == level).map(|found| found.meter).ok_or_else(|| {
-            let reason = format!("there is no tier {tier} of level {}", level.as_str_name());
-            Refusal::at("spec.tier", reason)
-        })
+        found.filter(|found| found.level == level).map(|found| found.meter.clone()).ok_or_else(
+            || {
+                let reason = format!("there is no tier {tier} of level {}", level.as_str_name());
+                Refusal::at("spec.tier", reason)
+            },
+        )
     }
 }
 
 fn carried_over(old: Option<&Arc<Meter>>, limits: MeterConfig) -> Arc<Meter> {
-    old.map_or_else(|| Arc::new(Meter::new(limits)), |old| old.under(limits))
+    match old {
+        Some(old) => old.under(&limits),
+        None => Arc::new(Meter::new(limits)),
+    }
 }

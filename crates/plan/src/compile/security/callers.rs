@@ -272,8 +272,10 @@ fn compile_rights(
     check_scopes(&rights.scopes, &at.name("scopes"), problems);
     let tier = or_default(&rights.tier, "Unlimited");
     let found = named.tier(tier, Level::Subscription, &at.name("tier"), problems);
-    let (meter, priority) = found
-        .map_or((MeterConfig::UNLIMITED, USUAL_PRIORITY), |found| (found.meter, found.priority));
+    let (meter, priority) = found.map_or_else(
+        || (MeterConfig::unlimited(), USUAL_PRIORITY),
+        |found| (found.meter.clone(), found.priority),
+    );
     Arc::new(CallerRightsPlan {
         place: place.into(),
         key_type,

@@ -1,0 +1,170 @@
+//! Which meter counts for this subject, and which one makes room when there are too many?
+//!
+//! Subjects come from outside (users, addresses, values of fields), so their number has a bound. At the
+//! bound the meter that is used least makes room; one whose limit is used up never does, because
+//! forgetting it would let its subject begin afresh. Where all are used up, who is new is refused.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::{Meter, MeterConfig};
+
+/// Parts with a lock of their own. Whoever calls often remembers its meter until that is retired, so
+/// locks are taken for subjects that come for the first time.
+const SHARDS: usize = 64;
+/// How many meters are looked at for one that nobody uses.
+const LOOKS: usize = 32;
+
+/// Meters with the same limits, one for each subject.
+#[derive(Debug)]
+pub struct Meters {
+    shards: Box<[Mutex<Shard>]>,
+    most: usize,
+}
+
+/// A digest of whom or what a meter is for. Two subjects with the same digest are the same one: take it
+/// from a function that nobody outside can aim at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Subject(pub [u8; 16]);
+
+/// Every meter is kept for a subject that has used up its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("as many subjects as can be counted have used up their limits")]
+pub struct Crowded;
+
+#[derive(Debug)]
+struct Shard {
+    config: MeterConfig,
+    places: HashMap<Subject, u32, BuildHasherDefault<Digested>>,
+    entries: Vec<(Subject, Arc<Meter>)>,
+    /// Where the search for room goes on.
+    hand: usize,
+}
+
+/// The hash of what is a digest already.
+#[derive(Clone, Copy, Debug, Default)]
+struct Digested(u64);
+
+impl Hasher for Digested {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+}
+
+impl Meters {
+    /// At most `most` meters, 64 at least, none of which is there yet.
+    pub fn new(config: &MeterConfig, most: usize) -> Self {
+        let shard = || {
+            let (places, entries) = (HashMap::default(), Vec::new());
+            Mutex::new(Shard { config: config.clone(), places, entries, hand: 0 })
+        };
+        let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
+        Self { shards, most: (most / SHARDS).max(1) }
+    }
+
+    /// The meter of a subject.
+    pub fn meter(&self, subject: Subject, now_us: u64) -> Result<Arc<Meter>, Crowded> {
+        let mut shard = self.shard(subject).ok_or(Crowded)?;
+        if let Some(meter) = shard.find(subject) {
+            return Ok(Arc::clone(meter));
+        }
+        let meter = Arc::new(Meter::new(shard.config.clone()));
+        let place = if shard.entries.len() < self.most {
+            shard.entries.push((subject, Arc::clone(&meter)));
+            shard.entries.len() - 1
+        } else {
+            let place = shard.room(now_us).ok_or(Crowded)?;
+            if let Some(entry) = shard.entries.get_mut(place) {
+                let (gone, retired) = std::mem::replace(entry, (subject, Arc::clone(&meter)));
+                retired.retire();
+                shard.places.remove(&gone);
+            }
+            place
+        };
+        shard.places.insert(subject, u32::try_from(place).unwrap_or(u32::MAX));
+        Ok(meter)
+    }
+
+    /// The meter of a subject that has one, without making one.
+    pub fn known(&self, subject: Subject) -> Option<Arc<Meter>> {
+        self.shard(subject)?.find(subject).cloned()
+    }
+
+    /// Puts every meter under new limits; what is used stays used.
+    pub fn configure(&self, config: &MeterConfig) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            shard.config = config.clone();
+            for (_, meter) in &mut shard.entries {
+                let next = meter.under(config);
+                if !Arc::ptr_eq(&next, meter) {
+                    std::mem::replace(meter, next).retire();
+                }
+            }
+        }
+    }
+
+    /// How many subjects are counted.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).entries.len()).sum()
+    }
+
+    /// Whether nobody is counted.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The part that a subject belongs to: there is one for each.
+    fn shard(&self, subject: Subject) -> Option<MutexGuard<'_, Shard>> {
+        let [first, ..] = subject.0;
+        self.shards.get(usize::from(first) % SHARDS).map(lock)
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shard {
+    fn find(&self, subject: Subject) -> Option<&Arc<Meter>> {
+        let place = usize::try_from(*self.places.get(&subject)?).ok()?;
+        self.entries.get(place).map(|(_, meter)| meter)
+    }
+
+    /// The place of a meter that may be forgotten: one that nobody uses, else the least used of those that
+    /// were looked at, else the first that is not used up.
+    fn room(&mut self, now_us: u64) -> Option<usize> {
+        let count = self.entries.len();
+        let mut best: Option<(u64, usize)> = None;
+        for looked in 0..count {
+            let place = (self.hand + looked) % count;
+            let (_, meter) = self.entries.get(place)?;
+            if meter.is_full(now_us) {
+                continue;
+            }
+            let used = meter.used_permille(now_us);
+            if best.is_none_or(|(least, _)| used < least) {
+                best = Some((used, place));
+            }
+            if used == 0 || (looked >= LOOKS && best.is_some()) {
+                break;
+            }
+        }
+        let (_, place) = best?;
+        self.hand = (place + 1) % count;
+        Some(place)
+    }
+}
+
+#[cfg(test)]
+#[path = "meters_tests.rs"]
+mod tests;

@@ -1,0 +1,175 @@
+//! What does this gateway have in hand of a limit that many share?
+//!
+//! Units that the authority has given away. Calls take them without asking anybody; half of them gone,
+//! the next portion is asked for, so that it is there in time. The size of a portion follows the pace of
+//! the calls. Time is the gateway's own and only differences of it count: clocks of others do not matter.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::Granted;
+
+/// How long a portion shall last.
+const LASTS_US: u64 = 50_000;
+/// The smallest portion that is wished for.
+const LEAST: u64 = 1;
+/// What nobody has taken for so long goes back.
+const IDLE_US: u64 = 1_000_000;
+/// Low bits of the word that are units; above them stands the number of the portion's window.
+const UNIT_BITS: u32 = 48;
+const UNITS: u64 = (1 << UNIT_BITS) - 1;
+
+/// Units in hand. Shared by the workers of a gateway.
+#[derive(Debug, Default)]
+pub struct Reserve {
+    /// Which window of the authority they are of (its low bits), and how many.
+    word: AtomicU64,
+    /// Until when they may be used.
+    ends_us: AtomicU64,
+    /// Until when there is nothing to be had.
+    empty_until_us: AtomicU64,
+    /// When they were granted, and where; to give some of them back.
+    granted_us: AtomicU64,
+    place: AtomicU64,
+    /// Whether somebody is asking.
+    asking: AtomicBool,
+    /// How many were taken since `since_us`, for the pace.
+    taken: AtomicU64,
+    since_us: AtomicU64,
+    latest_us: AtomicU64,
+    /// The size of the latest portion.
+    portion: AtomicU64,
+}
+
+/// There are not enough units in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Short {
+    /// More may be had: ask, or wait for who asks.
+    Ask,
+    /// The limit is used up for so many microseconds.
+    UsedUp {
+        /// When to come again.
+        retry_after_us: u64,
+    },
+}
+
+impl Reserve {
+    /// Takes units, if so many are in hand.
+    pub fn take(&self, now_us: u64, units: u64) -> Result<(), Short> {
+        let mut word = self.word.load(Ordering::Acquire);
+        while now_us < self.ends_us.load(Ordering::Acquire) && word & UNITS >= units {
+            // A portion of another window has another number: no old unit is taken as a new one.
+            let less = word - units;
+            match self.word.compare_exchange_weak(word, less, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => {
+                    self.taken.fetch_add(units, Ordering::Relaxed);
+                    self.latest_us.store(now_us, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(now_there) => word = now_there,
+            }
+        }
+        let empty_us = self.empty_until_us.load(Ordering::Acquire).saturating_sub(now_us);
+        if empty_us > 0 { Err(Short::UsedUp { retry_after_us: empty_us }) } else { Err(Short::Ask) }
+    }
+
+    /// Puts back units of a call that did not happen, if they may still be used.
+    pub fn give_back(&self, now_us: u64, units: u64) {
+        if now_us < self.ends_us.load(Ordering::Acquire) {
+            let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+                ((word & UNITS).saturating_add(units) <= UNITS).then(|| word + units)
+            });
+        }
+    }
+
+    /// How many units to ask for, if it is time to and nobody does; `needed` is what a call that waits
+    /// needs. Whoever gets a number has to ask, and to say what came of it by [`granted`](Self::granted)
+    /// or [`failed`](Self::failed).
+    pub fn asks(&self, now_us: u64, needed: u64) -> Option<u64> {
+        let ends_us = self.ends_us.load(Ordering::Acquire);
+        let in_hand = if now_us < ends_us { self.word.load(Ordering::Acquire) & UNITS } else { 0 };
+        let enough = self.portion.load(Ordering::Relaxed) / 2;
+        if in_hand > enough && in_hand >= needed {
+            return None;
+        }
+        // Nobody has called: nothing is needed.
+        let still = needed == 0 && self.taken.load(Ordering::Relaxed) == 0;
+        if still
+            || now_us < self.empty_until_us.load(Ordering::Acquire)
+            || self.asking.swap(true, Ordering::AcqRel)
+        {
+            return None;
+        }
+        let since_us = now_us.saturating_sub(self.since_us.swap(now_us, Ordering::AcqRel)).max(1);
+        let taken = self.taken.swap(0, Ordering::AcqRel);
+        let pace = u128::from(taken) * u128::from(LASTS_US) / u128::from(since_us);
+        let pace = u64::try_from(pace).unwrap_or(UNITS);
+        // What was short grows quickly; what lies about shrinks.
+        let portion = self.portion.load(Ordering::Relaxed);
+        let grown = if in_hand == 0 && taken > 0 { portion.saturating_mul(2) } else { 0 };
+        let wanted =
+            pace.max(grown.min(pace.saturating_mul(4))).max(LEAST).max(needed).min(UNITS / 4);
+        Some(wanted)
+    }
+
+    /// The answer to what was asked at `asked_us`. What it displaces is to be put back: where it was
+    /// counted, when it was granted, how many units.
+    pub fn granted(&self, asked_us: u64, now_us: u64, granted: Granted) -> Option<(u64, u64, u64)> {
+        let mut displaced = None;
+        let ends_us = asked_us.saturating_add(granted.ends_us);
+        if granted.units == 0 {
+            let again_us = asked_us.saturating_add(granted.again_us).max(now_us.saturating_add(1));
+            self.empty_until_us.store(again_us, Ordering::Release);
+        } else {
+            let window = granted.place << UNIT_BITS;
+            let mut word = self.word.load(Ordering::Acquire);
+            loop {
+                let (old, same) = (word & UNITS, word & !UNITS == window);
+                let in_hand = if same { old } else { 0 };
+                let next = window | in_hand.saturating_add(granted.units).min(UNITS);
+                match self.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire) {
+                    Ok(_) => {
+                        let of = (
+                            self.place.load(Ordering::Acquire),
+                            self.granted_us.load(Ordering::Acquire),
+                        );
+                        displaced = (!same && old > 0).then_some((of.0, of.1, old));
+                        break;
+                    }
+                    Err(now_there) => word = now_there,
+                }
+            }
+            self.place.store(granted.place, Ordering::Release);
+            self.granted_us.store(asked_us, Ordering::Release);
+            self.ends_us.store(ends_us, Ordering::Release);
+            self.empty_until_us.store(0, Ordering::Release);
+        }
+        self.portion.store(granted.units, Ordering::Relaxed);
+        self.asking.store(false, Ordering::Release);
+        displaced
+    }
+
+    /// There was no answer.
+    pub fn failed(&self) {
+        self.asking.store(false, Ordering::Release);
+    }
+
+    /// Takes out what nobody has used for a while, to be put back: where it was counted, when it was
+    /// granted, how many units.
+    pub fn idle(&self, now_us: u64) -> Option<(u64, u64, u64)> {
+        let still = now_us.saturating_sub(self.latest_us.load(Ordering::Relaxed)) >= IDLE_US;
+        if still && now_us < self.ends_us.load(Ordering::Acquire) { self.all() } else { None }
+    }
+
+    /// Takes out everything, as `idle` does: at the end of the gateway.
+    pub fn all(&self) -> Option<(u64, u64, u64)> {
+        let (place, granted_us) =
+            (self.place.load(Ordering::Acquire), self.granted_us.load(Ordering::Acquire));
+        let word = self.word.fetch_and(!UNITS, Ordering::AcqRel);
+        let units = if word & !UNITS == place << UNIT_BITS { word & UNITS } else { 0 };
+        (units > 0).then_some((place, granted_us, units))
+    }
+}
+
+#[cfg(test)]
+#[path = "reserve_tests.rs"]
+mod tests;
