@@ -11,6 +11,12 @@ const RESOURCES: &str = r#"
 ---
 { apiVersion: turnpike/v1, kind: Tier, metadata: { name: Marked }, spec: { quota: { requests: 1, per: 3600s }, stopOnQuotaReached: false } }
 ---
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Tried }, spec: { quota: { requests: 1, per: 3600s }, shadow: true } }
+---
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Sent }, spec: { quota: { bytes: 10, direction: request, calendar: year } } }
+---
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Got }, spec: { quota: { requests: 9, per: 3600s, rolling: true }, quotas: [ { bytes: 100000, direction: response, calendar: year } ] } }
+---
 { apiVersion: turnpike/v1, kind: Tier, metadata: { name: Two }, spec: { level: application, quota: { requests: 2, per: 3600s } } }
 ---
 apiVersion: turnpike/v1
@@ -19,7 +25,7 @@ metadata: { name: orders, version: "1.0" }
 spec:
   context: /orders
   lifecycle: PUBLISHED
-  tiers: [Three, Pace, Marked, Unlimited]
+  tiers: [Three, Pace, Marked, Tried, Sent, Got, Unlimited]
   endpoints: { production: { urls: ["http://URL"] } }
 ---
 { apiVersion: turnpike/v1, kind: Application, metadata: { name: shop }, spec: { tier: APPLICATION, keys: [ { consumerKey: live } ] } }
@@ -70,6 +76,45 @@ async fn the_users_of_an_application_share_its_limits() {
 #[tokio::test]
 async fn a_quota_that_does_not_stop_lets_calls_pass() {
     check("Marked", "Unlimited", ["200"; 4]).await;
+}
+
+#[tokio::test]
+async fn a_limit_that_is_only_tried_refuses_nobody_and_is_counted() {
+    let stand = Stand::start(&resources("Tried", "Unlimited", "BACKEND/base")).await;
+    let bearer = stand.bearer("live");
+    for _ in 0..3 {
+        let answer = stand.call("GET /orders/1.0/echo", &bearer, "").await;
+        assert_eq!((answer.status, answer.field("ratelimit")), (200, None));
+    }
+    assert_eq!(stand.number("gateway_shadow_refusals_total"), 2);
+}
+
+#[tokio::test]
+async fn bytes_that_are_sent_count_and_a_body_that_does_not_fit_is_refused() {
+    let stand = Stand::start(&resources("Sent", "Unlimited", "BACKEND/base")).await;
+    let bearer = stand.bearer("live");
+    for (body, expected) in [("123456", 200), ("12345", 429), ("1234", 200), ("", 429)] {
+        let answer = stand.call("POST /orders/1.0/echo", &bearer, body).await;
+        assert_eq!(answer.status, expected, "{body}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_of_answers_count_when_they_have_passed() {
+    let stand = Stand::start(&resources("Got", "Unlimited", "BACKEND/base")).await;
+    let bearer = stand.bearer("live");
+    let left = |answer: &crate::stand::Answer| {
+        let state = answer.field("ratelimit").unwrap().to_owned();
+        let (_, bytes) = state.split_once("\"subscription-2\";r=").unwrap();
+        bytes.split(';').next().unwrap().parse::<usize>().unwrap()
+    };
+    let first = stand.call("GET /orders/1.0/echo", &bearer, "").await;
+    assert_eq!(left(&first), 100_000);
+    let policy =
+        "\"subscription\";q=9;w=3600, \"subscription-2\";q=100000;w=31622400;qu=\"content-bytes\"";
+    assert_eq!(first.field("ratelimit-policy"), Some(policy));
+    let second = stand.call("GET /orders/1.0/echo", &bearer, "").await;
+    assert_eq!(left(&second), 100_000 - first.body.len());
 }
 
 #[tokio::test]
