@@ -80,6 +80,16 @@ fn measure_lookups(plan: &Plan, scale: &Scale, before: u64) {
         // Its state is what a gateway looks at first.
         black_box(found).is_some_and(|it| black_box(it.state) == State::Unblocked)
     };
+    let known: Vec<_> = (0..scale.subscriptions / scale.each)
+        .filter_map(|n| plan.consumer("resident", &format_client(n)).cloned())
+        .collect();
+    let held = |n: usize| {
+        let n = n.wrapping_mul(2_654_435_761) % scale.subscriptions;
+        let consumer = known.get(n / scale.each);
+        let api = called.get(n % scale.each * (scale.apis / scale.each));
+        let found = consumer.zip(api).and_then(|(it, api)| plan.right(&it.application, api));
+        assert!(black_box(found).is_some_and(|it| black_box(it.state) == State::Unblocked), "{n}");
+    };
     let looking = |count: usize| {
         let with_names = nanos_each(count, |n| look(n, &right));
         let names =
@@ -97,10 +107,19 @@ fn measure_lookups(plan: &Plan, scale: &Scale, before: u64) {
     // Other work on the machine makes a round longer and never shorter.
     let mut rounds: Vec<u128> = (0..ROUNDS).map(|_| looking(LOOKUPS / scale.divisor)).collect();
     rounds.sort_unstable();
+    tell("client and subscription", &rounds);
+    // A gateway that knows the token has its application at hand.
+    let mut rounds: Vec<u128> =
+        (0..ROUNDS).map(|_| nanos_each(LOOKUPS / scale.divisor, held)).collect();
+    rounds.sort_unstable();
+    tell("subscription of an application to an API", &rounds);
+}
+
+fn tell(what: &str, rounds: &[u128]) {
     let at = |place: usize| rounds.get(place).copied().unwrap_or_default();
     let (best, middle) = (at(0), at(ROUNDS / 2));
     eprintln!(
-        "client and subscription found in {best} ns in the best of {ROUNDS} rounds, {middle} in the middle one"
+        "{what} found in {best} ns in the best of {ROUNDS} rounds, {middle} in the middle one"
     );
 }
 

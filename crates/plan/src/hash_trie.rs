@@ -7,16 +7,13 @@
 
 use std::sync::Arc;
 
-/// How many children a branch has; a place among them takes four bits of the hash.
-const WIDTH: usize = 16;
-const BITS: u32 = 4;
-/// Below this, no bits are left to tell entries apart.
-const DEEPEST: u32 = u32::BITS / BITS;
-
 /// What can be put in place by a hash. Different entries may have the same one.
 pub(crate) trait Hashed: Clone {
     /// How many entries a leaf holds before it becomes a branch.
     const FULL: usize = 32;
+    /// How many bits of the hash choose among the children of a branch: the more, the fewer branches lie
+    /// on the way to an entry, and the more memory a trie of few entries takes. 4 or 8.
+    const BITS: u32 = 4;
 
     /// Evenly spread.
     fn hash(&self) -> u32;
@@ -32,7 +29,7 @@ pub(crate) struct HashTrie<E> {
 #[derive(Clone, Debug)]
 enum Node<E> {
     Leaf(Arc<[E]>),
-    Branch(Arc<[Node<E>; WIDTH]>),
+    Branch(Arc<[Node<E>]>),
 }
 
 impl<E> Default for HashTrie<E> {
@@ -46,7 +43,9 @@ impl<E> HashTrie<E> {
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
+}
 
+impl<E: Hashed> HashTrie<E> {
     /// The few entries among which those of this hash are.
     pub(crate) fn near(&self, hash: u32) -> &[E] {
         let (mut node, mut depth) = (&self.root, 0);
@@ -54,13 +53,15 @@ impl<E> HashTrie<E> {
             match node {
                 Node::Leaf(entries) => return entries,
                 Node::Branch(children) => {
-                    let Some(child) = children.get(place(hash, depth)) else { return &[] };
+                    let Some(child) = children.get(place::<E>(hash, depth)) else { return &[] };
                     (node, depth) = (child, depth + 1);
                 }
             }
         }
     }
+}
 
+impl<E> HashTrie<E> {
     /// All, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &E> {
         let mut open = vec![&self.root];
@@ -97,24 +98,26 @@ impl<E: Hashed> Node<E> {
     fn put(&mut self, depth: u32, entry: E) {
         match self {
             Self::Branch(children) => {
-                let place = place(entry.hash(), depth);
+                let place = place::<E>(entry.hash(), depth);
                 if let Some(child) = Arc::make_mut(children).get_mut(place) {
                     child.put(depth + 1, entry);
                 }
             }
             Self::Leaf(entries) => {
                 let all = entries.iter().cloned().chain(std::iter::once(entry));
-                if entries.len() < E::FULL || depth >= DEEPEST {
+                // Below this, no bits are left to tell entries apart.
+                if entries.len() < E::FULL || depth >= u32::BITS / E::BITS {
                     *entries = all.collect();
                     return;
                 }
-                let mut parts: [Vec<E>; WIDTH] = std::array::from_fn(|_| Vec::new());
+                let mut parts = vec![Vec::new(); 1 << E::BITS];
                 for entry in all {
-                    if let Some(part) = parts.get_mut(place(entry.hash(), depth)) {
+                    if let Some(part) = parts.get_mut(place::<E>(entry.hash(), depth)) {
                         part.push(entry);
                     }
                 }
-                *self = Self::Branch(Arc::new(parts.map(|part| Self::Leaf(part.into()))));
+                let leaves = parts.into_iter().map(|part| Self::Leaf(part.into()));
+                *self = Self::Branch(leaves.collect());
             }
         }
     }
@@ -122,7 +125,7 @@ impl<E: Hashed> Node<E> {
     fn take(&mut self, depth: u32, hash: u32, is_it: &impl Fn(&E) -> bool) {
         match self {
             Self::Branch(children) => {
-                if let Some(child) = Arc::make_mut(children).get_mut(place(hash, depth)) {
+                if let Some(child) = Arc::make_mut(children).get_mut(place::<E>(hash, depth)) {
                     child.take(depth + 1, hash, is_it);
                 }
                 if let Some(few) = Self::few(children) {
@@ -138,7 +141,7 @@ impl<E: Hashed> Node<E> {
     }
 
     /// The entries below a branch, where they are so few that one leaf holds them well.
-    fn few(children: &[Self; WIDTH]) -> Option<Arc<[E]>> {
+    fn few(children: &[Self]) -> Option<Arc<[E]>> {
         let mut all = 0;
         for child in children {
             let Self::Leaf(entries) = child else { return None };
@@ -153,9 +156,9 @@ impl<E: Hashed> Node<E> {
 }
 
 /// Which child of a branch; the high bits first.
-const fn place(hash: u32, depth: u32) -> usize {
-    let left = hash.unbounded_shl(depth * BITS);
-    (left >> (u32::BITS - BITS)) as usize
+const fn place<E: Hashed>(hash: u32, depth: u32) -> usize {
+    let left = hash.unbounded_shl(depth * E::BITS);
+    (left >> (u32::BITS - E::BITS)) as usize
 }
 
 #[cfg(test)]

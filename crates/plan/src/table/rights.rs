@@ -76,6 +76,9 @@ pub(super) struct Grant {
 }
 
 impl Hashed for Right {
+    // Each call looks for one of them.
+    const BITS: u32 = 8;
+
     fn hash(&self) -> u32 {
         self.pair.hash()
     }
