@@ -28,6 +28,8 @@ def resources(sc, backend, routes, jwks):
             spec["policies"] = _RULES
         yield kind("Api", f"api{i}", spec, version="v1")
     yield kind("KeyManager", "bench", {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": json.dumps(jwks)})
+    # Whose issuer is known: of a token of nobody it can be said that it is bad.
+    yield kind("KeyManager", "resident", {"issuer": "https://resident.bench", "audiences": [AUDIENCE], "jwks": json.dumps(jwks)})
     limits = {"quota": {"requests": str(NEVER * 3600), "per": "3600s"}, "burst": {"requests": str(NEVER), "per": "1s"}}
     yield kind("Tier", "Bench", limits if sc.limit else {})
     for i in range(CLIENTS if sc.jwt else 0):
