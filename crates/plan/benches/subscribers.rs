@@ -109,7 +109,7 @@ fn measure_lookups(plan: &Plan, scale: &Scale, before: u64) {
     rounds.sort_unstable();
     tell("client and subscription", &rounds);
     // A gateway that knows the token has its application at hand.
-    let mut rounds = |what: &str, is_it: fn(&SubscriptionPlan) -> bool| {
+    let rounds = |what: &str, is_it: fn(&SubscriptionPlan) -> bool| {
         let round = |_| nanos_each(LOOKUPS / scale.divisor, |n| held(n, is_it));
         let mut rounds: Vec<u128> = (0..ROUNDS).map(round).collect();
         rounds.sort_unstable();
