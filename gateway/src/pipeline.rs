@@ -144,7 +144,8 @@ async fn serve(
         return Box::pin(upstream::hand_over(&worker.token_endpoint, received, body)).await;
     }
     let generation = worker.in_force.load();
-    let (client, now_unix) = (received.peer.client, account.opened_us().div_euclid(1_000_000));
+    let (client, opened_us, length) = (received.peer.client, account.opened_us(), body.length());
+    let now_unix = opened_us.div_euclid(1_000_000);
     let means = worker.means(&generation, now_unix);
     let trial = handlers::trial(received, means.grounds)?;
     let mut hit = explain::find_api(&generation, received, trial.as_deref(), told.view)?;
@@ -169,7 +170,7 @@ async fn serve(
         Found::Methods(methods) => return Ok(options(&methods)),
     };
     account.called = Some((matched.api().clone(), matched.operation().clone()));
-    fits(&matched, worker, &body, account)?;
+    fits(&matched, worker, length, account)?;
 
     handlers::deny_place(&generation.plan, &matched, client, now_unix)?;
     let open = matched.is_open();
@@ -189,8 +190,8 @@ async fn serve(
     let whence = Whence { client, headers: &received.headers };
     let permit = handlers::authorize(&generation.plan, matched, caller, whence)?;
     handlers::deny_caller(&generation.plan, &permit, client, now_unix)?;
-    let (proxies, size, at_us) = (&worker.proxies, body.length(), account.opened_us());
-    conditions::check(&permit, Asked { received, proxies, size, at_us })?;
+    let asked = Asked { received, proxies: &worker.proxies, size: length, at_us: opened_us };
+    conditions::check(&permit, asked)?;
     let mut decided = None;
     if permit.matched().is_decided_outside() {
         let call = decisions::Call { worker, generation: &generation, received, account };
@@ -211,7 +212,7 @@ async fn serve(
         Box::pin(make_way(worker, &permit)).await?;
     }
 
-    let (now_us, length) = (account.marked_us().max(0).cast_unsigned(), body.length());
+    let now_us = account.marked_us().max(0).cast_unsigned();
     let admission = handlers::admit(&permit, now_us, length.unwrap_or(0), told.fields)?;
     account.over_quota = admission.over_quota();
     if admission.shadow() {
@@ -279,13 +280,13 @@ async fn unless_ended<T>(
 fn fits(
     matched: &Matched<'_>,
     worker: &Worker,
-    body: &Body,
+    length: Option<u64>,
     account: &Account,
 ) -> Result<(), Fault> {
     let Some(intake) = account.intake() else { return Ok(()) };
     let most = matched.home().limits.max_request_bytes.unwrap_or(worker.bounds.body_bytes);
     intake.limit(most);
-    if body.length().is_some_and(|length| length > most) {
+    if length.is_some_and(|length| length > most) {
         return Err(Fault::BodyTooLarge);
     }
     Ok(())

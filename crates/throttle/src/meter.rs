@@ -136,8 +136,8 @@ impl Limit {
     }
 
     /// Whether a counter of the one goes on as one of the other.
-    const fn counts_like(&self, other: &Self) -> bool {
-        self.unit as u8 == other.unit as u8 && self.is_rate() == other.is_rate()
+    fn counts_like(&self, other: &Self) -> bool {
+        self.unit == other.unit && self.is_rate() == other.is_rate()
     }
 }
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::{Granted, Quota};
 
 /// Slots: the sixteenths that a stretch touches.
-const SLOTS: u64 = 17;
 const PLACES: usize = 17;
+const SLOTS: u64 = PLACES as u64;
 /// Low bits of a slot's word that are its count; above them stand the low bits of its number.
 const COUNT_BITS: u32 = 40;
 /// The highest count of a slot.
