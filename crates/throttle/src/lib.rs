@@ -16,6 +16,7 @@ mod quota;
 mod rate;
 mod reserve;
 mod rolling;
+mod sharing;
 mod span;
 mod split;
 
@@ -26,6 +27,7 @@ pub use meters::{Crowded, Meters, Subject};
 pub use quota::Quota;
 pub use rate::Rate;
 pub use reserve::{Reserve, Short};
+pub use sharing::{Authority, OnFailure, Sharing, Strategy};
 pub use span::{Period, Span};
 pub use split::split;
 

@@ -11,7 +11,7 @@ use crate::quota::Window;
 use crate::rate::Pace;
 use crate::rolling::Ring;
 use crate::span::Kind;
-use crate::{Cost, Granted, LimitError, Quota, Rate, Unit};
+use crate::{Cost, Granted, LimitError, Quota, Rate, Sharing, Unit};
 
 /// The most limits of one meter.
 pub(crate) const MOST_LIMITS: usize = 4;
@@ -20,7 +20,10 @@ const NOT_TAKEN: u64 = u64::MAX;
 
 /// The limits of a subject, in the order in which they are asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MeterConfig(Arc<[Limit]>);
+pub struct MeterConfig {
+    limits: Arc<[Limit]>,
+    sharing: Sharing,
+}
 
 /// One limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,19 +95,33 @@ enum Counter {
 }
 
 impl MeterConfig {
-    /// At most four limits.
+    /// At most four limits, which each gateway counts for itself.
     pub fn new(limits: &[Limit]) -> Result<Self, LimitError> {
-        if limits.len() > MOST_LIMITS { Err(LimitError::TooMany) } else { Ok(Self(limits.into())) }
+        if limits.len() > MOST_LIMITS {
+            return Err(LimitError::TooMany);
+        }
+        Ok(Self { limits: limits.into(), sharing: Sharing::default() })
     }
 
     /// No limits.
     pub fn unlimited() -> Self {
-        Self(Arc::default())
+        Self { limits: Arc::default(), sharing: Sharing::default() }
+    }
+
+    /// The same limits, counted together as `sharing` says.
+    #[must_use]
+    pub fn shared(self, sharing: Sharing) -> Self {
+        Self { sharing, ..self }
     }
 
     /// The limits.
     pub fn limits(&self) -> &[Limit] {
-        &self.0
+        &self.limits
+    }
+
+    /// How gateways count them together.
+    pub const fn sharing(&self) -> Sharing {
+        self.sharing
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use throttle::{Effect, Limit, LimitError, Measure, MeterConfig, Period, Quota, Rate, Span, Unit};
+use throttle::{
+    Authority, Effect, Limit, LimitError, Measure, MeterConfig, OnFailure, Period, Quota, Rate,
+    Sharing, Span, Strategy, Unit,
+};
 use turnpike_proto::config::v1 as proto;
+use turnpike_proto::config::v1::counting::{Authority as Who, Failure, Strategy as How};
 use turnpike_proto::config::v1::quota::{Direction, Period as Calendar};
 use turnpike_proto::config::v1::tier_spec::Level;
 use turnpike_proto::config::v1::{Tier, TierSpec};
@@ -54,7 +58,8 @@ pub(crate) fn compile_tier(name: &str, tier: &Tier, problems: &mut Problems) -> 
         ..Limit::of_calls(Measure::Rate(burst))
     });
     let limits: Vec<_> = quotas.chain(burst).collect();
-    let meter = MeterConfig::new(&limits).ok()?;
+    let sharing = compile_counting(spec.counting.as_ref(), &at.name("counting"), problems);
+    let meter = MeterConfig::new(&limits).ok()?.shared(sharing);
     problems.is_empty().then_some(TierPlan { level, meter, priority })
 }
 
@@ -162,6 +167,54 @@ fn compile_burst(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Optio
         return None;
     };
     Rate::new(burst.requests, per).ok()
+}
+
+fn compile_counting(
+    counting: Option<&proto::Counting>,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Sharing {
+    let Some(counting) = counting else { return Sharing::default() };
+    let (how, who) = (How::try_from(counting.strategy), Who::try_from(counting.authority));
+    let strategy = match (how, who) {
+        (Ok(How::InProcess), Ok(Who::ControlPlane)) => Strategy::InProcess,
+        (Ok(How::Split), Ok(Who::ControlPlane)) => Strategy::Split,
+        (Ok(How::Lease), Ok(Who::ControlPlane)) => Strategy::Lease(Authority::ControlPlane),
+        (Ok(How::Lease), Ok(Who::Store)) => Strategy::Lease(Authority::Store),
+        (Ok(How::Strict), Ok(Who::Store)) => Strategy::Strict,
+        (Ok(How::Strict), Ok(Who::ControlPlane)) => {
+            let reason = "the control plane is not asked call by call";
+            problems.add(at, reason, "write `authority: store`, or `strategy: lease`");
+            Strategy::default()
+        }
+        (Ok(How::InProcess | How::Split), Ok(Who::Store)) => {
+            let reason = "nobody is asked, so there is no authority";
+            problems.add(&at.name("authority"), reason, "it goes with `lease` and `strict`");
+            Strategy::default()
+        }
+        (Err(_), _) => {
+            problems.add(&at.name("strategy"), unknown(counting.strategy), "");
+            Strategy::default()
+        }
+        (_, Err(_)) => {
+            problems.add(&at.name("authority"), unknown(counting.authority), "");
+            Strategy::default()
+        }
+    };
+    let on_failure = Failure::try_from(counting.on_failure).unwrap_or_else(|_| {
+        problems.add(&at.name("onFailure"), unknown(counting.on_failure), "");
+        Failure::Local
+    });
+    if on_failure != Failure::Local && strategy.authority().is_none() {
+        let reason = "nobody is asked who could fail";
+        problems.add(&at.name("onFailure"), reason, "it goes with `lease` and `strict`");
+    }
+    let on_failure = match on_failure {
+        Failure::Local => OnFailure::Local,
+        Failure::Open => OnFailure::Open,
+        Failure::Closed => OnFailure::Closed,
+    };
+    Sharing { strategy, on_failure }
 }
 
 fn compile_priority(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> u8 {

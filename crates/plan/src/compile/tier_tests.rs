@@ -76,3 +76,24 @@ fn what_cannot_be_counted_is_refused() {
     );
     check("quotas: [{}, {}, {}]", "spec.quotas: there are 3, at most 2");
 }
+
+#[test]
+fn gateways_count_together_where_somebody_counts() {
+    let counted =
+        |counting: &str| format!("burst: {{requests: 1, per: 1s}}, counting: {{{counting}}}");
+    for good in ["", "strategy: split", "strategy: lease, onFailure: closed"] {
+        check(&counted(good), "Refuse rate 1 Requests in 1 s");
+    }
+    for good in ["strategy: lease, authority: store", "strategy: strict, authority: store"] {
+        check(&counted(good), "Refuse rate 1 Requests in 1 s");
+    }
+    check(
+        &counted("strategy: strict"),
+        "spec.counting: the control plane is not asked call by call",
+    );
+    check(
+        &counted("strategy: split, authority: store"),
+        "spec.counting.authority: nobody is asked, so there is no authority",
+    );
+    check(&counted("onFailure: open"), "spec.counting.onFailure: nobody is asked who could fail");
+}
