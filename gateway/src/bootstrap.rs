@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::credentials::Revocations;
 use crate::generation::{Current, Generation};
 use crate::handover::{HandoverError, Offer, Taken};
+use crate::limits::Ways;
 use crate::operations::{self, Sources};
 use crate::overload::{self, Descriptors, Memory, descriptors};
 use crate::receiver::{self, Listen, Serving, Settings, WorkerContext};
@@ -99,6 +100,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     host.tasks.spawn("memory", overload::watch(Arc::clone(&memory), host.clone()));
     let context = WorkerContext {
         memory,
+        limits: Ways::default(),
         access_log: AccessLog::start(&config.access_log, &host).context("access_log.file")?,
         watched: Arc::clone(&watched),
         current: Arc::clone(&configuration.current),

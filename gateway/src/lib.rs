@@ -64,6 +64,7 @@ pub mod hops;
 pub mod http1;
 pub mod identity;
 pub mod interim;
+pub mod limits;
 pub mod one_hop;
 pub mod overload;
 pub mod proxies;

@@ -26,7 +26,7 @@ use crate::credentials;
 use crate::decisions;
 use crate::explain::{self, View};
 use crate::fault::{self, Blame, Causes, Fault, Format};
-use crate::handlers::{self, Fields, Permit, Seen, Shared, Sharing, Whence};
+use crate::handlers::{self, Demands, Fields, Permit, Room, Seen, Shared, Sharing, Whence};
 use crate::interim::Interim;
 use crate::open_calls::{OpenCall, Terms, pages};
 use crate::policies::{self, Facts};
@@ -213,12 +213,20 @@ async fn serve(
     }
 
     let now_us = account.marked_us().max(0).cast_unsigned();
-    let admission = handlers::admit(&permit, now_us, length.unwrap_or(0), told.fields)?;
+    let demands = Demands::of(&permit, length.unwrap_or(0));
+    let admission = match demands.hold(&worker.desk, now_us) {
+        Ok(Room::Now(admission)) => Ok(admission),
+        // Boxed, so that the future of other calls stays small.
+        Ok(Room::Asks(asks)) => Box::pin(demands.wait(asks, &worker.desk, &worker.clock)).await,
+        Err(fault) => Err(fault),
+    };
+    demands.tell(now_us, told.fields);
+    let admission = admission?;
     account.over_quota = admission.over_quota();
     if admission.shadow() {
         worker.cells.shadow.add(1);
     }
-    if admission.is_bound() {
+    if demands.are_any() {
         account.throttled();
     }
     if let Some(view) = told.view {

@@ -28,6 +28,7 @@ use crate::fault::Fault;
 use crate::generation::{Current, Generation};
 use crate::handlers::{self, Means};
 use crate::http1::FieldNames;
+use crate::limits::Desk;
 use crate::open_calls::{Asked, OpenCall, OpenCalls, Terms};
 use crate::overload::Gate;
 use crate::proxies::Proxies;
@@ -44,6 +45,8 @@ use crate::watched::Watched;
 pub struct Worker {
     /// The time.
     pub clock: Clock,
+    /// The way to units of limits that gateways share.
+    pub desk: Desk,
     /// The configuration in force.
     pub in_force: InForce,
     /// What has ended before its time.

@@ -16,20 +16,26 @@ mod quota;
 mod rate;
 mod reserve;
 mod rolling;
+mod shared;
 mod sharing;
 mod span;
 mod split;
+mod subject;
 
 pub use cost::{Cost, Unit};
 pub use grant::{Granted, portion};
-pub use meter::{Effect, Full, Hold, Limit, LimitState, Measure, Meter, MeterConfig, Owed};
-pub use meters::{Crowded, Meters, Subject};
+pub use meter::{
+    Effect, Full, Hold, Limit, LimitState, Measure, Meter, MeterConfig, Owed, Refused,
+};
+pub use meters::{Crowded, Meters};
 pub use quota::Quota;
 pub use rate::Rate;
-pub use reserve::{Reserve, Short};
+pub use reserve::{Back, Reserve, Short};
+pub use shared::{Seen, Wanted};
 pub use sharing::{Authority, OnFailure, Sharing, Strategy};
 pub use span::{Period, Span};
 pub use split::split;
+pub use subject::Subject;
 
 /// Why numbers make no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

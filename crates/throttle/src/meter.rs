@@ -6,17 +6,25 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use crate::quota::Window;
 use crate::rate::Pace;
 use crate::rolling::Ring;
+use crate::shared::{Seen, Shared, Wanted};
 use crate::span::Kind;
-use crate::{Cost, Granted, LimitError, Quota, Rate, Sharing, Unit};
+use crate::{
+    Back, Cost, Granted, LimitError, Quota, Rate, Sharing, Short, Strategy, Subject, Unit,
+};
 
 /// The most limits of one meter.
 pub(crate) const MOST_LIMITS: usize = 4;
-/// In the place of a window: nothing was taken.
+/// In the place of a window: nothing was taken,
 const NOT_TAKEN: u64 = u64::MAX;
+/// or it was taken out of what the authority has given away.
+const LEASED: u64 = u64::MAX - 1;
+/// Parts follow the demand about as often as this.
+const NO_PART_US: u64 = 1_000_000;
 
 /// The limits of a subject, in the order in which they are asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +74,21 @@ pub struct Full {
     pub retry_after_us: u64,
 }
 
+/// Why a call has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A limit is used up.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// Nothing of a shared limit is in hand, and more may be had from its authority: see
+    /// [`Meter::asks`].
+    #[error("the authority of limit {index} has to be asked")]
+    Short {
+        /// Which of the meter's limits.
+        index: usize,
+    },
+}
+
 /// How full one limit is; what the `RateLimit` fields say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitState {
@@ -85,6 +108,8 @@ pub struct Meter {
     /// The latest time that somebody asked, for `reconfigured`.
     latest_us: AtomicU64,
     retired: AtomicBool,
+    /// Absent: this gateway counts for itself.
+    shared: Option<Box<Shared>>,
 }
 
 #[derive(Debug)]
@@ -129,6 +154,15 @@ impl Limit {
     /// A limit of calls that refuses.
     pub const fn of_calls(measure: Measure) -> Self {
         Self { measure, unit: Unit::Requests, effect: Effect::Refuse }
+    }
+
+    /// The same limit of so many units, at least one.
+    fn of(self, amount: u64) -> Self {
+        let measure = match self.measure {
+            Measure::Rate(rate) => Measure::Rate(rate.of(amount)),
+            Measure::Quota(quota) => Measure::Quota(quota.of(amount)),
+        };
+        Self { measure, ..self }
     }
 
     /// How many units fit.
@@ -255,10 +289,31 @@ const fn is_rolling(quota: Quota) -> bool {
 }
 
 impl Meter {
-    /// An unused meter.
+    /// An unused meter whose limits this gateway counts for itself, whatever the configuration says.
     pub fn new(config: MeterConfig) -> Self {
         let counters = config.limits().iter().map(Counter::new).collect();
-        Self { config, counters, latest_us: AtomicU64::new(0), retired: AtomicBool::new(false) }
+        let (latest_us, retired) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { config, counters, latest_us, retired, shared: None }
+    }
+
+    /// An unused meter for limits that are counted as the configuration says; `name` is asked for where
+    /// they are shared.
+    pub fn named(config: MeterConfig, name: impl FnOnce() -> Subject) -> Self {
+        let is_shared =
+            config.sharing().strategy != Strategy::InProcess && !config.limits().is_empty();
+        let shared = is_shared.then(|| Box::new(Shared::new(name(), config.limits())));
+        Self { shared, ..Self::new(config) }
+    }
+
+    /// Its name among those who share it; `None`: nobody does.
+    pub fn name(&self) -> Option<Subject> {
+        self.shared.as_ref().map(|shared| shared.name)
+    }
+
+    /// Whether units have to be asked for.
+    fn leased(&self) -> Option<&Shared> {
+        let shared = self.shared.as_deref()?;
+        self.config.sharing().strategy.authority().map(|_| shared)
     }
 
     /// Its limits.
@@ -282,29 +337,36 @@ impl Meter {
 
     /// Takes the room of one call, or says which limit has none. What the call costs in the end is said
     /// when it is settled; a limit whose part of it is 0 has room while one more unit fits.
-    pub fn hold(self: &Arc<Self>, now_us: u64, cost: &Cost) -> Result<Hold, Full> {
+    pub fn hold(self: &Arc<Self>, now_us: u64, cost: &Cost) -> Result<Hold, Refused> {
         if self.is_unlimited() {
-            return Ok(Hold { taken: None, over_quota: false, shadow: false });
+            return Ok(Hold::nothing());
         }
         // Only `reconfigured` reads it, to find the current window: a lost race costs nothing.
         if self.latest_us.load(Ordering::Relaxed) < now_us {
             self.latest_us.store(now_us, Ordering::Relaxed);
         }
+        if let Some(shared) = &self.shared {
+            shared.demanded();
+        }
         let (mut places, mut over_quota, mut shadow) = ([NOT_TAKEN; MOST_LIMITS], false, false);
         for ((limit, counter), index) in self.each().zip(0..) {
-            let units = cost.of(limit.unit);
-            let taken = counter.take(limit, now_us, units, limit.effect == Effect::Mark);
+            let taken = self.take(index, limit, counter, now_us, cost.of(limit.unit));
             match (taken, limit.effect) {
                 (Ok((place, over)), _) => {
                     over_quota |= over;
-                    if let Some(here) = places.get_mut::<usize>(index) {
+                    if let Some(here) = places.get_mut(index) {
                         *here = place;
                     }
                 }
-                (Err(_), Effect::Shadow) => shadow = true,
-                (Err(retry_after_us), _) => {
+                (Err(Short::UsedUp { .. }), Effect::Shadow) => shadow = true,
+                (Err(short), _) => {
                     self.settle(&places, now_us, cost, &Cost::default());
-                    return Err(Full { limit: *limit, retry_after_us });
+                    return Err(match short {
+                        Short::Ask => Refused::Short { index },
+                        Short::UsedUp { retry_after_us } => {
+                            Refused::Full(Full { limit: *limit, retry_after_us })
+                        }
+                    });
                 }
             }
         }
@@ -312,13 +374,134 @@ impl Meter {
         Ok(Hold { taken, over_quota, shadow })
     }
 
+    /// Takes room of one limit: where it was counted, and whether it went beyond.
+    fn take(
+        &self,
+        index: usize,
+        limit: &Limit,
+        counter: &Counter,
+        now_us: u64,
+        units: u64,
+    ) -> Result<(u64, bool), Short> {
+        let marks = limit.effect == Effect::Mark;
+        let Some(shared) = self.leased() else {
+            let limit = match self.own_part(index) {
+                None => *limit,
+                // Calls of others use it up.
+                Some(0) if !marks => return Err(Short::UsedUp { retry_after_us: NO_PART_US }),
+                Some(part) => limit.of(part),
+            };
+            let taken = counter.take(&limit, now_us, units, marks);
+            return taken.map_err(|retry_after_us| Short::UsedUp { retry_after_us });
+        };
+        match shared.take(index, now_us, units) {
+            Ok(()) => Ok((LEASED, false)),
+            // It passes all the same, and counts.
+            Err(Short::UsedUp { .. }) if marks => {
+                shared.owe(index, units);
+                Ok((LEASED, true))
+            }
+            Err(short) => Err(short),
+        }
+    }
+
+    /// Split: the part of this gateway.
+    fn own_part(&self, index: usize) -> Option<u64> {
+        self.shared.as_ref()?.part(index)
+    }
+
     fn settle(&self, places: &[u64; MOST_LIMITS], at_us: u64, cost: &Cost, actual: &Cost) {
-        for ((limit, counter), place) in self.each().zip(places) {
-            if *place != NOT_TAKEN {
-                let (units, actual) = (cost.of(limit.unit), actual.of(limit.unit));
-                counter.settle(limit, *place, at_us, units, actual);
+        for (((limit, counter), place), index) in self.each().zip(places).zip(0..) {
+            let (units, actual) = (cost.of(limit.unit), actual.of(limit.unit));
+            match (*place, self.leased()) {
+                (NOT_TAKEN, _) => {}
+                (LEASED, Some(shared)) => shared.settle(index, at_us, units, actual),
+                (place, _) => counter.settle(limit, place, at_us, units, actual),
             }
         }
+    }
+
+    /// Whether units should be asked for ahead, so that they are there in time: said after a hold, and
+    /// cheap. `None`: all is well, or nobody is asked.
+    pub fn low(&self, now_us: u64) -> Option<usize> {
+        let shared = self.leased()?;
+        // Who is asked call by call is not asked ahead.
+        if self.config.sharing().strategy == Strategy::Strict {
+            return None;
+        }
+        (0..self.counters.len()).find(|index| shared.is_low(*index, now_us))
+    }
+
+    /// What to ask the authority of the limit at `index` for, if it is time to and nobody does; `needed`
+    /// is what a call that waits needs of it. Whoever gets an answer to this has to ask, and to tell what
+    /// came of it by [`granted`](Self::granted) or [`failed`](Self::failed).
+    pub fn asks(&self, index: usize, now_us: u64, needed: u64) -> Option<Wanted> {
+        self.leased()?.asks(index, now_us, needed)
+    }
+
+    /// What was used of the limit at `index` beyond what was in hand and has not been told yet; it counts
+    /// as told from now on, unless [`failed`](Self::failed) gives it back.
+    pub fn owes(&self, index: usize) -> Option<Wanted> {
+        self.leased()?.owes(index)
+    }
+
+    /// The answer to what was asked at `asked_us`; wakes who waits for it. What it displaces has to be put
+    /// back.
+    pub fn granted(
+        &self,
+        index: usize,
+        asked_us: u64,
+        now_us: u64,
+        granted: Granted,
+    ) -> Option<Back> {
+        self.leased()?.granted(index, asked_us, now_us, granted)
+    }
+
+    /// There was no answer to `wanted`; wakes who waits for one.
+    pub fn failed(&self, index: usize, wanted: Wanted) {
+        if let Some(shared) = self.leased() {
+            shared.failed(index, wanted);
+        }
+    }
+
+    /// Takes out of what is in hand of the limit at `index` what nobody has used for a while, or all of
+    /// it: to be put back.
+    pub fn back(&self, index: usize, now_us: u64, all: bool) -> Option<Back> {
+        self.leased()?.back(index, now_us, all)
+    }
+
+    /// The answers so far, for [`poll_answer`](Self::poll_answer).
+    pub fn seen(&self) -> Seen {
+        self.leased().map(Shared::seen).unwrap_or_default()
+    }
+
+    /// Ready when there was an answer since `seen`; `false`: there was none to be had.
+    pub fn poll_answer(&self, seen: Seen, cx: &Context<'_>) -> Poll<bool> {
+        self.leased().map_or(Poll::Ready(false), |shared| shared.poll_answer(seen, cx))
+    }
+
+    /// Says which part of the limit at `index` is this gateway's, where gateways split it. 0: none.
+    pub fn set_part(&self, index: usize, units: u64) {
+        if let Some(shared) = &self.shared {
+            shared.set_part(index, units);
+        }
+    }
+
+    /// How many calls there were since the last time that somebody asked this, let in or not. 0 where
+    /// nobody shares the meter.
+    pub fn demand(&self) -> u64 {
+        self.shared.as_ref().map_or(0, |shared| shared.demand())
+    }
+
+    /// The meter that counts while the authority cannot be reached: this gateway's part, where
+    /// `gateways` share the limits, by its own counters.
+    pub fn stand_in(&self, gateways: u64) -> Option<&Arc<Self>> {
+        let part = |limit: &Limit| limit.of(limit.amount() / gateways.max(1));
+        let make = || {
+            let limits = self.config.limits().iter().map(part).collect();
+            Self::new(MeterConfig { limits, sharing: Sharing::default() })
+        };
+        self.leased().map(|shared| shared.stand_in(make))
     }
 
     /// Gives away a part of what is left of the limit at `index`, to be used elsewhere: it counts as used
@@ -328,17 +511,28 @@ impl Meter {
         found.map_or(Granted::NOTHING, |(limit, counter)| counter.grant(limit, now_us, share))
     }
 
-    /// Takes back units of a grant that nobody has used; `granted_us` is when it was given.
-    pub fn put_back(&self, index: usize, place: u64, granted_us: u64, units: u64) {
+    /// Takes back units of a grant that nobody has used.
+    pub fn put_back(&self, index: usize, back: Back) {
         if let Some((limit, counter)) = self.each().nth(index) {
-            counter.settle(limit, place, granted_us, units, 0);
+            counter.settle(limit, back.place, back.granted_us, back.units, 0);
         }
+    }
+
+    /// Counts units that were used elsewhere without having been given away.
+    pub fn charge(&self, index: usize, now_us: u64, units: u64) {
+        let Some((limit, counter)) = self.each().nth(index) else { return };
+        let place = counter.grant(limit, now_us, |_| 0).place;
+        counter.settle(limit, place, now_us, 0, units);
     }
 
     /// How full each limit is, in their order; takes nothing.
     pub fn state(&self, now_us: u64) -> impl Iterator<Item = LimitState> {
-        self.each().map(move |(limit, counter)| {
-            let (remaining, reset_us) = counter.state(limit, now_us);
+        self.each().zip(0..).map(move |((limit, counter), index)| {
+            let part = self.own_part(index).map(|part| limit.of(part));
+            let (remaining, reset_us) = match self.leased() {
+                Some(shared) => shared.state(index, limit, now_us),
+                None => counter.state(&part.unwrap_or(*limit), now_us),
+            };
             LimitState { limit: *limit, remaining, reset_us }
         })
     }
@@ -360,6 +554,9 @@ impl Meter {
 
     /// Nothing is used any more. Holds that are out give nothing back to the windows that begin now.
     pub fn reset(&self) {
+        if let Some(shared) = self.leased() {
+            shared.reset();
+        }
         for counter in &self.counters {
             match counter {
                 Counter::Pace(pace) => pace.reset(),
@@ -369,17 +566,26 @@ impl Meter {
         }
     }
 
-    /// The meter for these limits that goes on counting: this one, where they are its own.
+    /// The meter for these limits that goes on counting: this one, where they are its own. `name` is
+    /// asked for as by [`named`](Self::named).
     #[must_use]
-    pub fn under(self: &Arc<Self>, config: &MeterConfig) -> Arc<Self> {
-        if self.config == *config { Arc::clone(self) } else { Arc::new(self.reconfigured(config)) }
+    pub fn under(
+        self: &Arc<Self>,
+        config: &MeterConfig,
+        name: impl FnOnce() -> Subject,
+    ) -> Arc<Self> {
+        if self.config == *config {
+            Arc::clone(self)
+        } else {
+            Arc::new(self.reconfigured(config, name))
+        }
     }
 
     /// A meter with other limits that is as used as this one: each limit takes over the first that counts
     /// the same unit in the same way and is not taken over yet. Holds that are out stay with the old
     /// meter.
     #[must_use]
-    pub fn reconfigured(&self, config: &MeterConfig) -> Self {
+    pub fn reconfigured(&self, config: &MeterConfig, name: impl FnOnce() -> Subject) -> Self {
         let latest_us = self.latest_us.load(Ordering::Relaxed);
         let mut old: Vec<_> = self.each().collect();
         let counters = config.limits().iter().map(|limit| {
@@ -391,9 +597,8 @@ impl Meter {
         });
         Self {
             counters: counters.collect(),
-            config: config.clone(),
             latest_us: AtomicU64::new(latest_us),
-            retired: AtomicBool::new(false),
+            ..Self::named(config.clone(), name)
         }
     }
 
@@ -440,6 +645,11 @@ impl Owed {
 }
 
 impl Hold {
+    /// The room of a call that nobody counts.
+    pub const fn nothing() -> Self {
+        Self { taken: None, over_quota: false, shadow: false }
+    }
+
     /// Makes the call count as what it was held for, and tells what is owed besides.
     pub fn settle(mut self) -> Option<Owed> {
         self.taken.take().filter(|taken| taken.meter.counts_late()).map(Owed)

@@ -38,7 +38,19 @@ fn meter(limits: &[Limit]) -> Arc<Meter> {
 }
 
 fn one(meter: &Arc<Meter>, now_us: u64) -> Result<Hold, Full> {
-    meter.hold(now_us, &Cost::CALL)
+    held(meter, now_us, &Cost::CALL)
+}
+
+fn held(meter: &Arc<Meter>, now_us: u64, cost: &Cost) -> Result<Hold, Full> {
+    meter.hold(now_us, cost).map_err(|refused| match refused {
+        Refused::Full(full) => full,
+        Refused::Short { index } => panic!("nobody can be asked about limit {index}"),
+    })
+}
+
+/// Nobody shares it.
+fn nameless() -> Subject {
+    panic!("a meter that nobody shares has no name")
 }
 
 fn remaining(meter: &Meter, now_us: u64) -> Vec<u64> {
@@ -169,17 +181,17 @@ fn new_limits_take_over_the_counts() {
     let old = meter(&[quota(5, 60_000), rate(2, 1_000)]);
     check(&old, "0 0", "..");
     let next = config(&[quota(3, 60_000), rate(4, 1_000)]);
-    let new = Arc::new(old.reconfigured(&next));
+    let new = Arc::new(old.reconfigured(&next, nameless));
     assert_eq!(*new.config(), next);
     check(&new, "0 0", ".q");
-    check(&Arc::new(new.reconfigured(&config(&[quota(3, 3_600_000)]))), "0", "q");
-    check(&Arc::new(new.reconfigured(&config(&[rolling(3, 3_600_000)]))), "0", "q");
+    check(&Arc::new(new.reconfigured(&config(&[quota(3, 3_600_000)]), nameless)), "0", "q");
+    check(&Arc::new(new.reconfigured(&config(&[rolling(3, 3_600_000)]), nameless)), "0", "q");
     let bytes = Limit { unit: Unit::Bytes, ..quota(3, 60_000) };
-    check(&Arc::new(new.reconfigured(&config(&[bytes]))), "0 0", "..");
+    check(&Arc::new(new.reconfigured(&config(&[bytes]), nameless)), "0 0", "..");
     let rolled = meter(&[rolling(2, 1_000)]);
     check(&rolled, "0 0", "..");
-    check(&Arc::new(rolled.reconfigured(&config(&[rolling(3, 1_000)]))), "0 0", ".q");
-    check(&Arc::new(rolled.reconfigured(&config(&[quota(3, 1_000)]))), "0 0", ".q");
+    check(&Arc::new(rolled.reconfigured(&config(&[rolling(3, 1_000)]), nameless)), "0 0", ".q");
+    check(&Arc::new(rolled.reconfigured(&config(&[quota(3, 1_000)]), nameless)), "0 0", ".q");
 }
 
 #[test]
@@ -243,7 +255,7 @@ fn units_are_told_apart() {
     let hold = meter.hold(START, &known).unwrap();
     hold.settle_as(&Cost { bytes_out: 30, events: 1, ..known });
     assert_eq!(remaining(&meter, START), [40, 60, 1]);
-    let full = meter.hold(START, &known).unwrap_err();
+    let full = held(&meter, START, &known).unwrap_err();
     assert_eq!(full.limit.unit, Unit::BytesIn);
     assert_eq!(remaining(&meter, START), [40, 60, 1]);
 }
@@ -254,7 +266,7 @@ fn a_debt_blocks_until_it_is_paid_back() {
     let big = Cost { bytes_out: 30, ..Cost::CALL };
     let meter = bytes(rate(10, 1_000));
     meter.hold(START, &Cost::CALL).unwrap().settle_as(&big);
-    let full = meter.hold(START, &Cost::CALL).unwrap_err();
+    let full = one(&meter, START).unwrap_err();
     assert_eq!(full.retry_after_us, 2_100_000);
     assert!(meter.hold(START + 2_100_000, &Cost::CALL).is_ok());
     // A day's debt of a pace is forgiven but for a minute; quotas forget nothing before their time.
@@ -472,7 +484,7 @@ proptest! {
                 .map(|(_, cost)| cost)
                 .sum();
             prop_assert_eq!(remaining(&meter, now), [amount - used]);
-            match meter.hold(now, &Cost { cost, ..Cost::CALL }) {
+            match held(&meter, now, &Cost { cost, ..Cost::CALL }) {
                 Ok(hold) if settles => {
                     let _ = hold.settle();
                     settled.push((now, cost));
@@ -483,7 +495,7 @@ proptest! {
                 Err(full) => {
                     prop_assert!(used + cost.max(1) > amount);
                     // Coming again then is enough, unless it is more than ever fits.
-                    let later = Arc::new(meter.reconfigured(&config(&[Limit { effect: Effect::Mark, ..limit }])));
+                    let later = Arc::new(meter.reconfigured(&config(&[Limit { effect: Effect::Mark, ..limit }]), nameless));
                     let hold = later.hold(now + full.retry_after_us, &Cost { cost, ..Cost::CALL });
                     prop_assert!(hold.is_ok_and(|hold| !hold.over_quota()) || cost > amount);
                 }

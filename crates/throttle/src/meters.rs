@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Meter, MeterConfig};
+use crate::{Meter, MeterConfig, Subject};
 
 /// Parts with a lock of their own. Whoever calls often remembers its meter until that is retired, so
 /// locks are taken for subjects that come for the first time.
@@ -22,11 +22,6 @@ pub struct Meters {
     shards: Box<[Mutex<Shard>]>,
     most: usize,
 }
-
-/// A digest of whom or what a meter is for. Two subjects with the same digest are the same one: take it
-/// from a function that nobody outside can aim at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Subject(pub [u8; 16]);
 
 /// Every meter is kept for a subject that has used up its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +72,7 @@ impl Meters {
         if let Some(meter) = shard.find(subject) {
             return Ok(Arc::clone(meter));
         }
-        let meter = Arc::new(Meter::new(shard.config.clone()));
+        let meter = Arc::new(Meter::named(shard.config.clone(), || subject));
         let place = if shard.entries.len() < self.most {
             shard.entries.push((subject, Arc::clone(&meter)));
             shard.entries.len() - 1
@@ -104,8 +99,8 @@ impl Meters {
         for shard in &self.shards {
             let mut shard = lock(shard);
             shard.config = config.clone();
-            for (_, meter) in &mut shard.entries {
-                let next = meter.under(config);
+            for (subject, meter) in &mut shard.entries {
+                let next = meter.under(config, || *subject);
                 if !Arc::ptr_eq(&next, meter) {
                     std::mem::replace(meter, next).retire();
                 }

@@ -46,6 +46,11 @@ impl Quota {
         self.span
     }
 
+    /// The same stretch with so many units; at least one, and no more than there were.
+    pub(crate) fn of(self, amount: u64) -> Self {
+        Self { amount: amount.clamp(1, self.amount), ..self }
+    }
+
     /// The highest count.
     const fn most(self) -> u64 {
         match self.span.kind() {

@@ -45,6 +45,17 @@ impl Rate {
         self.per_us.saturating_mul(1_000).div_ceil(self.amount)
     }
 
+    /// The same pace of so many units; at least one.
+    pub(crate) fn of(self, amount: u64) -> Self {
+        Self { amount: amount.max(1), ..self }
+    }
+
+    /// Until all of it fits again where `remaining` fit now, in microseconds.
+    pub(crate) const fn until_whole_us(self, remaining: u64) -> u64 {
+        let used = self.amount.saturating_sub(remaining);
+        self.increment_ns().saturating_mul(used).div_ceil(1_000)
+    }
+
     /// How far ahead the TAT is when nothing fits any more.
     const fn full_ns(self) -> u64 {
         self.increment_ns().saturating_mul(self.amount)

@@ -14,6 +14,8 @@ const LASTS_US: u64 = 50_000;
 const LEAST: u64 = 1;
 /// What nobody has taken for so long goes back.
 const IDLE_US: u64 = 1_000_000;
+/// After so long an authority that had nothing is asked again: others may have put something back.
+const RECHECK_US: u64 = 100_000;
 /// Low bits of the word that are units; above them stands the number of the portion's window.
 const UNIT_BITS: u32 = 48;
 const UNITS: u64 = (1 << UNIT_BITS) - 1;
@@ -25,8 +27,10 @@ pub struct Reserve {
     word: AtomicU64,
     /// Until when they may be used.
     ends_us: AtomicU64,
-    /// Until when there is nothing to be had.
+    /// Until when the authority is not asked again, because it has nothing,
     empty_until_us: AtomicU64,
+    /// and when it will have something by what it said.
+    again_us: AtomicU64,
     /// When they were granted, and where; to give some of them back.
     granted_us: AtomicU64,
     place: AtomicU64,
@@ -38,6 +42,17 @@ pub struct Reserve {
     latest_us: AtomicU64,
     /// The size of the latest portion.
     portion: AtomicU64,
+}
+
+/// Units that go back to the authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Back {
+    /// Where they were counted.
+    pub place: u64,
+    /// When they were asked for, by the gateway's clock.
+    pub granted_us: u64,
+    /// How many.
+    pub units: u64,
 }
 
 /// There are not enough units in hand.
@@ -68,8 +83,29 @@ impl Reserve {
                 Err(now_there) => word = now_there,
             }
         }
-        let empty_us = self.empty_until_us.load(Ordering::Acquire).saturating_sub(now_us);
-        if empty_us > 0 { Err(Short::UsedUp { retry_after_us: empty_us }) } else { Err(Short::Ask) }
+        if now_us >= self.empty_until_us.load(Ordering::Acquire) {
+            return Err(Short::Ask);
+        }
+        let again_us = self.again_us.load(Ordering::Acquire);
+        Err(Short::UsedUp { retry_after_us: again_us.saturating_sub(now_us).max(1) })
+    }
+
+    /// How many units are in hand.
+    pub fn in_hand(&self, now_us: u64) -> u64 {
+        let good = now_us < self.ends_us.load(Ordering::Acquire);
+        if good { self.word.load(Ordering::Acquire) & UNITS } else { 0 }
+    }
+
+    /// Whether half of the latest portion is gone and nobody asks for the next one.
+    pub fn is_low(&self, now_us: u64) -> bool {
+        self.in_hand(now_us) <= self.portion.load(Ordering::Relaxed) / 2
+            && now_us >= self.empty_until_us.load(Ordering::Acquire)
+            && !self.asking.load(Ordering::Relaxed)
+    }
+
+    /// Forgets that there was nothing to be had.
+    pub fn ask_again(&self) {
+        self.empty_until_us.store(0, Ordering::Release);
     }
 
     /// Puts back units of a call that did not happen, if they may still be used.
@@ -85,8 +121,7 @@ impl Reserve {
     /// needs. Whoever gets a number has to ask, and to say what came of it by [`granted`](Self::granted)
     /// or [`failed`](Self::failed).
     pub fn asks(&self, now_us: u64, needed: u64) -> Option<u64> {
-        let ends_us = self.ends_us.load(Ordering::Acquire);
-        let in_hand = if now_us < ends_us { self.word.load(Ordering::Acquire) & UNITS } else { 0 };
+        let in_hand = self.in_hand(now_us);
         let enough = self.portion.load(Ordering::Relaxed) / 2;
         if in_hand > enough && in_hand >= needed {
             return None;
@@ -111,14 +146,15 @@ impl Reserve {
         Some(wanted)
     }
 
-    /// The answer to what was asked at `asked_us`. What it displaces is to be put back: where it was
-    /// counted, when it was granted, how many units.
-    pub fn granted(&self, asked_us: u64, now_us: u64, granted: Granted) -> Option<(u64, u64, u64)> {
+    /// The answer to what was asked at `asked_us`. What it displaces is to be put back.
+    pub fn granted(&self, asked_us: u64, now_us: u64, granted: Granted) -> Option<Back> {
         let mut displaced = None;
         let ends_us = asked_us.saturating_add(granted.ends_us);
         if granted.units == 0 {
             let again_us = asked_us.saturating_add(granted.again_us).max(now_us.saturating_add(1));
-            self.empty_until_us.store(again_us, Ordering::Release);
+            self.again_us.store(again_us, Ordering::Release);
+            let recheck_us = again_us.min(now_us.saturating_add(RECHECK_US));
+            self.empty_until_us.store(recheck_us, Ordering::Release);
         } else {
             let window = granted.place << UNIT_BITS;
             let mut word = self.word.load(Ordering::Acquire);
@@ -128,11 +164,7 @@ impl Reserve {
                 let next = window | in_hand.saturating_add(granted.units).min(UNITS);
                 match self.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => {
-                        let of = (
-                            self.place.load(Ordering::Acquire),
-                            self.granted_us.load(Ordering::Acquire),
-                        );
-                        displaced = (!same && old > 0).then_some((of.0, of.1, old));
+                        displaced = (!same && old > 0).then(|| self.back(old));
                         break;
                     }
                     Err(now_there) => word = now_there,
@@ -153,20 +185,26 @@ impl Reserve {
         self.asking.store(false, Ordering::Release);
     }
 
-    /// Takes out what nobody has used for a while, to be put back: where it was counted, when it was
-    /// granted, how many units.
-    pub fn idle(&self, now_us: u64) -> Option<(u64, u64, u64)> {
+    /// Takes out what nobody has used for a while, to be put back.
+    pub fn idle(&self, now_us: u64) -> Option<Back> {
         let still = now_us.saturating_sub(self.latest_us.load(Ordering::Relaxed)) >= IDLE_US;
         if still && now_us < self.ends_us.load(Ordering::Acquire) { self.all() } else { None }
     }
 
     /// Takes out everything, as `idle` does: at the end of the gateway.
-    pub fn all(&self) -> Option<(u64, u64, u64)> {
-        let (place, granted_us) =
-            (self.place.load(Ordering::Acquire), self.granted_us.load(Ordering::Acquire));
+    pub fn all(&self) -> Option<Back> {
+        let back = self.back(0);
         let word = self.word.fetch_and(!UNITS, Ordering::AcqRel);
-        let units = if word & !UNITS == place << UNIT_BITS { word & UNITS } else { 0 };
-        (units > 0).then_some((place, granted_us, units))
+        let units = if word & !UNITS == back.place << UNIT_BITS { word & UNITS } else { 0 };
+        (units > 0).then_some(Back { units, ..back })
+    }
+
+    fn back(&self, units: u64) -> Back {
+        Back {
+            place: self.place.load(Ordering::Acquire),
+            granted_us: self.granted_us.load(Ordering::Acquire),
+            units,
+        }
     }
 }
 

@@ -78,10 +78,9 @@ impl Fleet {
                 && at <= now
             {
                 gateway.answer = None;
-                if let Some((place, granted_us, units)) =
-                    gateway.reserve.granted(asked, here, granted)
-                {
-                    self.authority.put_back(0, place, granted_us - gateway.skew_us, units);
+                if let Some(back) = gateway.reserve.granted(asked, here, granted) {
+                    let granted_us = back.granted_us - gateway.skew_us;
+                    self.authority.put_back(0, Back { granted_us, ..back });
                 }
             }
             if let Some((asked, at, wanted)) = gateway.asked
@@ -110,8 +109,9 @@ impl Fleet {
             {
                 gateway.asked = Some((here, now + self.way_us, wanted));
             }
-            if let Some((place, granted_us, units)) = gateway.reserve.idle(here) {
-                self.authority.put_back(0, place, granted_us - gateway.skew_us, units);
+            if let Some(back) = gateway.reserve.idle(here) {
+                let granted_us = back.granted_us - gateway.skew_us;
+                self.authority.put_back(0, Back { granted_us, ..back });
             }
         }
     }

@@ -127,7 +127,7 @@ pub(super) const fn origin(fault: &Fault, known: Known) -> (Stage, Option<Stage>
             (Stage::Decision, Some(Stage::Conditions))
         }
         Fault::NoEndpoint { .. } => (Stage::Backend, Some(Stage::Scopes)),
-        Fault::Throttled { .. } | Fault::Overloaded { .. } => {
+        Fault::Throttled { .. } | Fault::NotCounted | Fault::Overloaded { .. } => {
             (Stage::Limits, Some(Stage::Decision))
         }
         Fault::NotKept => (Stage::Cache, Some(Stage::Limits)),

@@ -123,6 +123,9 @@ impl Fault {
             Self::Throttled { limit, .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, limit.code(), "Message throttled out", Throttled)
             }
+            Self::NotCounted => {
+                (StatusCode::SERVICE_UNAVAILABLE, 900_810, "Service Unavailable", Throttled)
+            }
             Self::Denied { .. } => (StatusCode::FORBIDDEN, 900_805, "Message blocked", Throttled),
             Self::NotPermitted(_) => (StatusCode::FORBIDDEN, 700_710, "Not permitted", Auth),
             Self::Undecided(_) => (StatusCode::FORBIDDEN, 700_711, "Not decided", Auth),
@@ -166,6 +169,7 @@ impl Fault {
     pub const fn blame(&self) -> Blame {
         match self {
             Self::ApiNotReady
+            | Self::NotCounted
             | Self::Overloaded { .. }
             | Self::BackendBusy
             | Self::NoBackendJwt(_)
@@ -250,6 +254,7 @@ mod tests {
             ("Throttled: application burst", throttled(Limit::ApplicationBurst)),
             ("Throttled: subscription", throttled(Limit::Subscription)),
             ("Throttled: subscription burst", throttled(Limit::SubscriptionBurst)),
+            ("NotCounted", Fault::NotCounted),
             ("Denied", Fault::Denied { policy: "cause".into() }),
             ("NotPermitted", Fault::NotPermitted(None)),
             ("Undecided", Fault::Undecided(cause())),
@@ -300,6 +305,7 @@ mod tests {
                 | Fault::ConditionNotFulfilled { .. }
                 | Fault::CrossSite(_)
                 | Fault::Throttled { .. }
+                | Fault::NotCounted
                 | Fault::Denied { .. }
                 | Fault::NotPermitted(_)
                 | Fault::Undecided(_)

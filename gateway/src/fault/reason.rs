@@ -120,6 +120,9 @@ pub enum Fault {
     /// A limit is used up.
     #[error("You have exceeded your quota. You can access API after {} seconds", .retry_after_us.div_ceil(1_000_000))]
     Throttled { limit: Limit, retry_after_us: u64 },
+    /// Nobody could be asked whether a limit has room, and it refuses then.
+    #[error("It cannot be told whether a limit has room. Try again later")]
+    NotCounted,
     /// The client wants an answer that was kept, and none is.
     #[error("No stored answer can be used, and the request asks for one with only-if-cached")]
     NotKept,

@@ -23,5 +23,5 @@ pub use deny::{deny_caller, deny_place};
 pub use metadata::{asked_about, describe, place};
 pub use mirror::mirror;
 pub use standing::{Standing, ask_again};
-pub use throttle::{Admission, Fields, Owing, admit};
+pub use throttle::{Admission, Demands, Fields, Owing, Room};
 pub use trial::{Trial, trial};

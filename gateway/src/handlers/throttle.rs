@@ -5,40 +5,39 @@
 
 use std::sync::Arc;
 
+use chassis::clock::Clock;
 use http::{HeaderName, HeaderValue};
-use throttle::{Cost, Effect, Full, Hold, LimitState, Meter, Owed, Unit};
+use smallvec::SmallVec;
+use throttle::{Cost, Effect, Full, Hold, LimitState, Meter, Owed, Refused, Unit};
 
 use super::authorize::Permit;
 use crate::fault::{Fault, Limit};
+use crate::limits::{self, Desk, NoRoom};
 
 static POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 static LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// How long a field about two limits usually is.
 const USUAL_BYTES: usize = 128;
+/// How many meters a call usually has; more of them take memory of their own.
+const USUAL: usize = 4;
 
 /// Proof that every limit had room for the call. `upstream` asks for it, so no call reaches a
 /// backend unthrottled.
 #[must_use = "an admission that is dropped unsettled gives its room back"]
 #[derive(Debug)]
-pub struct Admission {
-    subscription: Option<Hold>,
-    /// Of those who show a certificate or a test key.
-    credential: Option<Hold>,
-    application: Option<Hold>,
-}
+pub struct Admission(SmallVec<[Hold; USUAL]>);
 
 /// What the limits of a call wait to be told: how many bytes it came to.
 #[must_use = "limits of bytes count what the call came to"]
 #[derive(Debug, Default)]
-pub struct Owing(Option<Box<[Option<Owed>; 3]>>);
+pub struct Owing(Option<Box<[Owed]>>);
 
 impl Owing {
     /// What passed in both directions.
     pub fn came_to(&mut self, bytes_in: u64, bytes_out: u64) {
         let cost = Cost { bytes_in, bytes_out, ..Cost::CALL };
-        let owed = self.0.take().into_iter().flat_map(|owed| *owed);
-        owed.flatten().for_each(|owed| owed.come_to(&cost));
+        self.0.take().into_iter().flatten().for_each(|owed| owed.come_to(&cost));
     }
 }
 
@@ -49,98 +48,162 @@ pub struct Fields {
     limit: String,
 }
 
-/// Asks the limits. What they say about themselves goes into `fields`, also when one refuses.
-/// `bytes_in` is what is known of the length of the body, 0 where nothing is.
-pub fn admit(
-    permit: &Permit<'_>,
-    now_us: u64,
-    bytes_in: u64,
-    fields: &mut Fields,
-) -> Result<Admission, Fault> {
-    let caller = permit.caller();
-    let tested = caller.test_key().map(|_| permit.matched().api().test_meter());
-    let meters = Meters {
-        subscription: permit.subscription().map(|subscription| &subscription.meter),
-        credential: caller.certificate().map(|rights| &rights.meter).or(tested),
-        application: permit.application().map(|application| &application.meter),
-    };
-    let admission = hold(meters, now_us, &Cost { bytes_in, ..Cost::CALL });
-    let names = if tested.is_some() {
-        ("test-key", "test-key-burst")
-    } else {
-        ("certificate", "certificate-burst")
-    };
-    for (meter, quota, burst) in [
-        (meters.subscription, "subscription", "subscription-burst"),
-        (meters.credential, names.0, names.1),
-        (meters.application, "application", "application-burst"),
-    ] {
-        let Some(meter) = meter.filter(|meter| !meter.is_unlimited()) else { continue };
-        let mut place = 1;
-        for state in meter.state(now_us).filter(|state| state.limit.effect != Effect::Shadow) {
-            if state.limit.is_rate() {
-                fields.add(burst, 1, state);
-            } else {
-                fields.add(quota, place, state);
-                place += 1;
+/// What limits a call, in the order in which it is asked.
+#[derive(Debug)]
+pub struct Demands<'m> {
+    all: SmallVec<[Demand<'m>; USUAL]>,
+    cost: Cost,
+}
+
+/// One meter, and what it is for.
+#[derive(Clone, Copy, Debug)]
+struct Demand<'m> {
+    level: Level,
+    meter: &'m Arc<Meter>,
+}
+
+/// What a meter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Subscription,
+    /// Of those who show a certificate.
+    Certificate,
+    TestKey,
+    Application,
+}
+
+/// Whether a call may be made now.
+#[derive(Debug)]
+pub enum Room {
+    /// It may.
+    Now(Admission),
+    /// A limit that gateways share has to be asked about: see [`Demands::wait`].
+    Asks(Asks),
+}
+
+/// What a call has until its limits are asked about.
+#[derive(Debug)]
+pub struct Asks {
+    holds: SmallVec<[Hold; USUAL]>,
+}
+
+impl Level {
+    /// Its names in the fields: of its quotas, of its pace.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Subscription => ("subscription", "subscription-burst"),
+            Self::Certificate => ("certificate", "certificate-burst"),
+            Self::TestKey => ("test-key", "test-key-burst"),
+            Self::Application => ("application", "application-burst"),
+        }
+    }
+
+    const fn fault(self, full: Full) -> Fault {
+        let limit = match (self, full.limit.is_rate()) {
+            (Self::Application, false) => Limit::Application,
+            (Self::Application, true) => Limit::ApplicationBurst,
+            (_, false) => Limit::Subscription,
+            (_, true) => Limit::SubscriptionBurst,
+        };
+        Fault::Throttled { limit, retry_after_us: full.retry_after_us }
+    }
+}
+
+impl<'m> Demands<'m> {
+    /// What limits the call of `permit`. `bytes_in` is what is known of the length of its body, 0 where
+    /// nothing is.
+    pub fn of(permit: &'m Permit<'_>, bytes_in: u64) -> Self {
+        let mut demands = Self { all: SmallVec::new(), cost: Cost { bytes_in, ..Cost::CALL } };
+        let caller = permit.caller();
+        if let Some(subscription) = permit.subscription() {
+            demands.add(Level::Subscription, &subscription.meter);
+        }
+        if let Some(rights) = caller.certificate() {
+            demands.add(Level::Certificate, &rights.meter);
+        } else if caller.test_key().is_some() {
+            demands.add(Level::TestKey, permit.matched().api().test_meter());
+        }
+        if let Some(application) = permit.application() {
+            demands.add(Level::Application, &application.meter);
+        }
+        demands
+    }
+
+    fn add(&mut self, level: Level, meter: &'m Arc<Meter>) {
+        if !meter.is_unlimited() {
+            self.all.push(Demand { level, meter });
+        }
+    }
+
+    /// Whether any limit is asked.
+    pub fn are_any(&self) -> bool {
+        !self.all.is_empty()
+    }
+
+    /// Asks the limits.
+    pub fn hold(&self, desk: &Desk, now_us: u64) -> Result<Room, Fault> {
+        let mut holds = SmallVec::new();
+        for Demand { level, meter } in &self.all {
+            match meter.hold(now_us, &self.cost) {
+                Ok(hold) => {
+                    desk.ahead(meter, now_us);
+                    holds.push(hold);
+                }
+                // Leaving here drops the holds, and they give their room back.
+                Err(Refused::Full(full)) => return Err(level.fault(full)),
+                Err(Refused::Short { .. }) => return Ok(Room::Asks(Asks { holds })),
+            }
+        }
+        Ok(Room::Now(Admission(holds)))
+    }
+
+    /// Asks those limits that have not been asked yet, and waits for units of those that gateways share.
+    pub async fn wait(&self, asks: Asks, desk: &Desk, clock: &Clock) -> Result<Admission, Fault> {
+        let Asks { mut holds } = asks;
+        let until = clock.instant() + limits::PATIENCE;
+        for Demand { level, meter } in self.all.iter().skip(holds.len()) {
+            let hold = limits::hold(desk, clock, meter, &self.cost, until).await;
+            holds.push(hold.map_err(|no_room| match no_room {
+                NoRoom::Full(full) => level.fault(full),
+                NoRoom::Unknown => Fault::NotCounted,
+            })?);
+        }
+        Ok(Admission(holds))
+    }
+
+    /// Writes down how full the limits are.
+    pub fn tell(&self, now_us: u64, fields: &mut Fields) {
+        for Demand { level, meter } in &self.all {
+            let (quota, burst) = level.names();
+            let mut place = 1;
+            for state in meter.state(now_us).filter(|state| state.limit.effect != Effect::Shadow) {
+                if state.limit.is_rate() {
+                    fields.add(burst, 1, state);
+                } else {
+                    fields.add(quota, place, state);
+                    place += 1;
+                }
             }
         }
     }
-    admission
-}
-
-/// What limits a call.
-#[derive(Clone, Copy, Default)]
-struct Meters<'m> {
-    subscription: Option<&'m Arc<Meter>>,
-    credential: Option<&'m Arc<Meter>>,
-    application: Option<&'m Arc<Meter>>,
-}
-
-fn hold(meters: Meters<'_>, now_us: u64, cost: &Cost) -> Result<Admission, Fault> {
-    let refused = |quota, burst| {
-        move |full: Full| Fault::Throttled {
-            limit: if full.limit.is_rate() { burst } else { quota },
-            retry_after_us: full.retry_after_us,
-        }
-    };
-    let take = |meter: Option<&Arc<Meter>>| meter.map(|meter| meter.hold(now_us, cost)).transpose();
-    let narrow = || refused(Limit::Subscription, Limit::SubscriptionBurst);
-    let subscription = take(meters.subscription).map_err(narrow())?;
-    // Leaving here drops the holds above, and they give their room back.
-    let credential = take(meters.credential).map_err(narrow())?;
-    let application =
-        take(meters.application).map_err(refused(Limit::Application, Limit::ApplicationBurst))?;
-    Ok(Admission { subscription, credential, application })
 }
 
 impl Admission {
     /// Makes the call count; to be said once the backend has the request. What comes back is for the
     /// call's account, which knows in the end what passed.
     pub fn settle(self) -> Owing {
-        let settle = |hold: Option<Hold>| hold.and_then(Hold::settle);
-        let owed = [settle(self.subscription), settle(self.credential), settle(self.application)];
-        Owing(owed.iter().any(Option::is_some).then(|| Box::new(owed)))
-    }
-
-    /// Whether any limit was asked.
-    pub const fn is_bound(&self) -> bool {
-        self.subscription.is_some() || self.credential.is_some() || self.application.is_some()
+        let mut owed = self.0.into_iter().filter_map(Hold::settle).peekable();
+        Owing(owed.peek().is_some().then(|| owed.collect()))
     }
 
     /// Whether a quota was used up and the call passes all the same.
     pub fn over_quota(&self) -> bool {
-        self.any(Hold::over_quota)
+        self.0.iter().any(Hold::over_quota)
     }
 
     /// Whether a limit that is only tried would have refused the call.
     pub fn shadow(&self) -> bool {
-        self.any(Hold::shadow)
-    }
-
-    fn any(&self, says: impl Fn(&Hold) -> bool) -> bool {
-        let holds = [&self.subscription, &self.credential, &self.application];
-        holds.into_iter().flatten().any(says)
+        self.0.iter().any(Hold::shadow)
     }
 }
 
@@ -193,6 +256,7 @@ mod tests {
     use throttle::{Limit, Measure, MeterConfig, Quota, Rate, Span};
 
     use super::*;
+    use crate::limits::{Lane, Ways};
 
     const NOW_US: u64 = 1_700_000_000_000_000;
 
@@ -214,9 +278,23 @@ mod tests {
         Limit::of_calls(Measure::Quota(quota))
     }
 
-    fn both<'m>(subscription: &'m Arc<Meter>, application: &'m Arc<Meter>) -> Meters<'m> {
-        let (subscription, application) = (Some(subscription), Some(application));
-        Meters { subscription, application, credential: None }
+    /// One call.
+    fn hold(demands: &[(Level, &Arc<Meter>)]) -> Result<Admission, Fault> {
+        let mut all = Demands { all: SmallVec::new(), cost: Cost::CALL };
+        for (level, meter) in demands {
+            all.add(*level, meter);
+        }
+        match all.hold(&Desk::new(Ways::default(), Lane::off()), NOW_US)? {
+            Room::Now(admission) => Ok(admission),
+            Room::Asks(asks) => panic!("nobody can be asked: {asks:?}"),
+        }
+    }
+
+    fn both<'m>(
+        subscription: &'m Arc<Meter>,
+        application: &'m Arc<Meter>,
+    ) -> [(Level, &'m Arc<Meter>); 2] {
+        [(Level::Subscription, subscription), (Level::Application, application)]
     }
 
     /// Makes `calls` calls at once and names what became of each: "ok" or the number.
@@ -224,7 +302,7 @@ mod tests {
     fn check(subscription: &str, application: &str, calls: usize, expected: &str) {
         let (subscription, application) = (meter(subscription), meter(application));
         let said: Vec<String> = (0..calls)
-            .map(|_| match hold(both(&subscription, &application), NOW_US, &Cost::CALL) {
+            .map(|_| match hold(&both(&subscription, &application)) {
                 Ok(admission) => {
                     let _ = admission.settle();
                     "ok".to_owned()
@@ -252,11 +330,8 @@ mod tests {
     #[test]
     fn a_refused_call_takes_no_room_from_the_other_limits() {
         let (subscription, application) = (meter("2/60"), meter("1/60"));
-        hold(both(&subscription, &application), NOW_US, &Cost::CALL)
-            .unwrap()
-            .settle()
-            .came_to(0, 0);
-        hold(both(&subscription, &application), NOW_US, &Cost::CALL).unwrap_err();
+        hold(&both(&subscription, &application)).unwrap().settle().came_to(0, 0);
+        hold(&both(&subscription, &application)).unwrap_err();
         let left: Vec<_> = subscription.state(NOW_US).map(|state| state.remaining).collect();
         assert_eq!(left, [1]);
     }
@@ -264,9 +339,8 @@ mod tests {
     #[test]
     fn an_unsettled_call_gives_its_room_back() {
         let limit = meter("1/60");
-        let alone = Meters { subscription: Some(&limit), ..Meters::default() };
-        drop(hold(alone, NOW_US, &Cost::CALL).unwrap());
-        assert!(hold(alone, NOW_US, &Cost::CALL).is_ok());
+        drop(hold(&[(Level::Subscription, &limit)]).unwrap());
+        assert!(hold(&[(Level::Subscription, &limit)]).is_ok());
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::caretaker::{checking, resolving};
 use crate::cells::{Cells, Collector};
 use crate::credentials::{Proofs, Revocations};
 use crate::generation::Current;
+use crate::limits::Ways;
 use crate::overload::Memory;
 use crate::proxies::{NetworkError, Proxies};
 use crate::rpc::{introspection, missing_keys, passwords, token_endpoint};
@@ -34,6 +35,8 @@ use crate::watched::Watched;
 pub struct WorkerContext {
     /// The configuration in force.
     pub current: Arc<Current>,
+    /// The ways to the authorities of limits that gateways share.
+    pub limits: Ways,
     /// What has ended before its time.
     pub revocations: Arc<Revocations>,
     /// TLS towards clients, with ALPN for `h2` and `http/1.1`.

@@ -11,6 +11,7 @@ use gateway::assertions::{Keeper, Rules, Signers};
 use gateway::bearer::Bearers;
 use gateway::credentials::{self, Revocations};
 use gateway::generation::{Current, Generation, ResidentKeys};
+use gateway::limits::Ways;
 use gateway::overload::{self, Memory, Overload};
 use gateway::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use gateway::rpc::{introspection, missing_keys, passwords, token_endpoint};
@@ -110,6 +111,7 @@ impl Stand {
         let (certificates, shown) = receiver::tls(&settings.receiver, &host).unwrap();
         certificates.follow(&current.load().plan);
         let context = WorkerContext {
+            limits: Ways::default(),
             current: Arc::clone(&current),
             revocations: Arc::clone(&revocations),
             tls: shown,

@@ -24,7 +24,7 @@ use super::operation::{Caching, OperationPlan, Own, compile_operations};
 use super::places::{Places, Whose};
 use super::policies::Kept;
 use super::request_limits::{RequestLimitsPlan, compile_request_limits};
-use super::security::{ScopeRoles, SecurityPlan, compile_scopes, compile_security};
+use super::security::{ScopeRoles, SecurityPlan, compile_scopes, compile_security, security_of};
 use super::variant::{VariantsPlan, compile_variants};
 use super::wire::wired;
 use crate::problem::{At, Problems, shown};
@@ -224,7 +224,7 @@ impl ApiPlan {
         if let Some(new) = Arc::get_mut(&mut self.security)
             && let (Some(new), Some(old)) = (new.callers.as_mut(), old.security.callers.as_ref())
         {
-            new.count_on(old);
+            new.count_on(old, &self.id);
         }
         self
     }
@@ -324,6 +324,7 @@ pub(crate) fn compile_api(
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     let variants = compile_variants(spec.variants.as_ref(), named, &at.name("variants"), problems);
     let security = compile_security(spec.security.as_ref(), named, &at.name("security"), problems);
+    let security = security_of(key.id(), security);
     let scopes = compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     let limits = compile_request_limits(spec.limits.as_ref(), kind, &at.name("limits"), problems);
     let lifecycle = compile_lifecycle(spec, &at, problems);

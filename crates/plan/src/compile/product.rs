@@ -17,7 +17,7 @@ use super::head::{check_description, required};
 use super::named::Named;
 use super::operation::{MAX_OPERATIONS, OperationPlan};
 use super::places::{Places, Whose};
-use super::security::{compile_scopes, compile_security};
+use super::security::{compile_scopes, compile_security, security_of};
 use crate::problem::{At, Problems, did_you_mean, nearest, shown};
 use crate::resource::{ResourceKey, is_name};
 use crate::router::{Constraints, Growing, Template, Trie, check_context};
@@ -98,6 +98,7 @@ pub(crate) fn compile_product(
         problems.add(&list, reason, format!("choose at most {MAX_OPERATIONS}"));
     }
     let security = compile_security(spec.security.as_ref(), named, &at.name("security"), problems);
+    let security = security_of(key.id(), security);
     let scopes = compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     attach_besides(&mut taken.operations, spec, security.is_open(), &at, problems);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ahash::RandomState;
-use throttle::{Meter, MeterConfig};
+use throttle::{Meter, MeterConfig, Subject};
 use turnpike_proto::config::v1::subscription_spec::State;
 
 use super::entry::Refusal;
@@ -222,6 +222,11 @@ impl Rights {
     }
 }
 
+/// What the calls of an application to an API are counted under.
+pub(super) fn subscription_subject(application: &str, api: &str) -> Subject {
+    Subject::of("subscription", &[application, api])
+}
+
 /// A form: with this meter or with a new one, sound or not.
 pub(super) fn made(
     name: &str,
@@ -238,7 +243,10 @@ pub(super) fn made(
         state: terms.state,
         tier: Arc::clone(&terms.tier),
         priority: terms.priority,
-        meter: meter.unwrap_or_else(|| Arc::new(Meter::new(terms.limits.clone()))),
+        meter: meter.unwrap_or_else(|| {
+            let name = || subscription_subject(application, api);
+            Arc::new(Meter::named(terms.limits.clone(), name))
+        }),
         broken,
     })
 }

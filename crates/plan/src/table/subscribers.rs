@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use throttle::{Meter, MeterConfig};
+use throttle::{Meter, MeterConfig, Subject};
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::subscription_spec::State;
 use turnpike_proto::config::v1::tier_spec::Level;
@@ -13,7 +13,7 @@ use turnpike_proto::config::v1::tier_spec::Level;
 use super::entry::{Entry, Refusal};
 use super::numbers::fresh;
 use super::plan::Plan;
-use super::rights::{Grant, Pair, Terms, made};
+use super::rights::{Grant, Pair, Terms, made, subscription_subject};
 use crate::compile::{
     ApiKeyPlan, ApplicationForm, ApplicationPlan, ConsumerPlan, USUAL_PRIORITY,
     compile_application, compile_subscription,
@@ -41,7 +41,7 @@ impl Entry for ApplicationEntry {
         let Some(form) = compile_application(application, problems) else { return Ok(None) };
         let limits = plan.limits(&form.tier, Level::Application)?;
         let old = Self::current(plan, key);
-        let meter = carried_over(old.as_ref().map(|old| &old.plan.meter), limits);
+        let meter = carried_over(key.id(), old.as_ref().map(|old| &old.plan.meter), limits);
         let number = plan.application_number(key.id())?;
         Ok(Some(Self::new(key, number, form, meter, None)))
     }
@@ -198,7 +198,8 @@ impl Entry for SubscriptionEntry {
             // meter for both; under others only what was counted until now counts.
             let shared = || plan.subscription(&application, &api).map(Arc::clone);
             let form = if old.terms.limits == terms.limits { shared() } else { old.form }?;
-            let meter = Some(form.meter.under(&terms.limits));
+            let name = || subscription_subject(&application, &api);
+            let meter = Some(form.meter.under(&terms.limits, name));
             Some(made(key.name(), &application, &api, &terms, meter, None))
         });
         Ok(Some(Self { grant: Grant { application, api, terms, form }, is_new }))
@@ -277,9 +278,10 @@ impl Plan {
     }
 }
 
-fn carried_over(old: Option<&Arc<Meter>>, limits: MeterConfig) -> Arc<Meter> {
+fn carried_over(name: &str, old: Option<&Arc<Meter>>, limits: MeterConfig) -> Arc<Meter> {
+    let subject = || Subject::of("application", &[name]);
     match old {
-        Some(old) => old.under(&limits),
-        None => Arc::new(Meter::new(limits)),
+        Some(old) => old.under(&limits, subject),
+        None => Arc::new(Meter::named(limits, subject)),
     }
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
-use throttle::{Meter, MeterConfig};
+use throttle::{Meter, MeterConfig, Subject};
 use turnpike_proto::config::v1::tier_spec::Level;
 use turnpike_proto::config::v1::{CallerAuthority, CallerCertificate, CallerRights, MutualTls};
 use x509_parser::extensions::GeneralName;
@@ -103,13 +103,25 @@ impl CallersPlan {
     }
 
     /// Takes over what was counted for those who are still there with the same limits.
-    pub(crate) fn count_on(&mut self, old: &Self) {
+    pub(crate) fn count_on(&mut self, old: &Self, api: &str) {
         let known = self.known.iter_mut().map(|(_, rights)| rights);
         for rights in known.chain(self.authorities.iter_mut().map(|rule| &mut rule.rights)) {
             let before = old.all().find(|old| old.place == rights.place);
             if let (Some(before), Some(rights)) = (before, Arc::get_mut(rights)) {
-                rights.meter = before.meter.under(rights.meter.config());
+                let name = || subject(api, &rights.place);
+                rights.meter = before.meter.under(rights.meter.config(), name);
             }
+        }
+    }
+
+    /// Has them counted under the name of the API (`name:version`) that they may call, where gateways
+    /// count together.
+    pub(crate) fn count_as(&mut self, api: &str) {
+        let known = self.known.iter_mut().map(|(_, rights)| rights);
+        let all = known.chain(self.authorities.iter_mut().map(|rule| &mut rule.rights));
+        for rights in all.filter_map(Arc::get_mut) {
+            let config = rights.meter.config().clone();
+            rights.meter = Arc::new(Meter::named(config, || subject(api, &rights.place)));
         }
     }
 
@@ -117,6 +129,10 @@ impl CallersPlan {
         let known = self.known.iter().map(|(_, rights)| rights);
         known.chain(self.authorities.iter().map(|rule| &rule.rights))
     }
+}
+
+fn subject(api: &str, place: &str) -> Subject {
+    Subject::of("certificate", &[api, place])
 }
 
 impl NameRule {

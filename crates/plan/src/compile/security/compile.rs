@@ -95,6 +95,14 @@ impl SecurityPlan {
     }
 }
 
+/// The same as that of an API or a product (`name:version`), whose calls are counted under its name.
+pub(crate) fn security_of(api: &str, mut security: Arc<SecurityPlan>) -> Arc<SecurityPlan> {
+    if let Some(callers) = Arc::get_mut(&mut security).and_then(|it| it.callers.as_mut()) {
+        callers.count_as(api);
+    }
+    security
+}
+
 pub(crate) fn compile_security(
     security: Option<&Security>,
     named: Named<'_>,

@@ -8,4 +8,4 @@ pub use callers::{CallerRightsPlan, CallersPlan};
 pub use compile::{ApiKeyPlaces, ScopeRoles, SecurityPlan};
 pub use schemes::SchemeSet;
 
-pub(crate) use compile::{compile_scopes, compile_security};
+pub(crate) use compile::{compile_scopes, compile_security, security_of};

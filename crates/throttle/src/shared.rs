@@ -1,0 +1,246 @@
+//! What does a gateway know of the limits that it shares with others?
+//!
+//! For each limit what it has in hand (lease, strict) or which part is its own (split), and what the
+//! authority has said last. Whoever waits for an answer is woken by it; that takes a lock, which only
+//! those who wait and those who answer meet at.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::reserve::Back;
+use crate::{Granted, Limit, Measure, Meter, Reserve, Short, Subject};
+
+/// Nobody has said yet which part is this gateway's.
+const UNTOLD: u64 = u64::MAX;
+
+/// The shared side of a meter.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: Subject,
+    sides: Box<[Side]>,
+    /// Calls since the last look, let in or not.
+    demand: AtomicU64,
+    /// Answers so far, and those that were failures.
+    answers: AtomicU64,
+    failures: AtomicU64,
+    waiting: Mutex<VecDeque<Waker>>,
+    stand_in: OnceLock<Arc<Meter>>,
+}
+
+/// One limit's.
+#[derive(Debug)]
+struct Side {
+    reserve: Reserve,
+    /// Split: this gateway's part.
+    part: AtomicU64,
+    /// What was used beyond what was in hand, to be told.
+    owed: AtomicU64,
+    /// What was left for others at the last answer, and until when that counts.
+    left: AtomicU64,
+    told_until_us: AtomicU64,
+}
+
+/// What to ask the authority for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Units to be used from now on; 0: only `owed` is told.
+    pub units: u64,
+    /// Units that were used already, beyond what was in hand: they count in any case.
+    pub owed: u64,
+}
+
+/// Which answer somebody waits beyond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    answers: u64,
+    failures: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(name: Subject, limits: &[Limit]) -> Self {
+        let side = |limit: &Limit| Side {
+            reserve: Reserve::default(),
+            part: AtomicU64::new(UNTOLD),
+            owed: AtomicU64::new(0),
+            left: AtomicU64::new(limit.amount()),
+            told_until_us: AtomicU64::new(0),
+        };
+        Self {
+            name,
+            sides: limits.iter().map(side).collect(),
+            demand: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            stand_in: OnceLock::new(),
+        }
+    }
+
+    fn side(&self, index: usize) -> Option<&Side> {
+        self.sides.get(index)
+    }
+
+    /// Takes units out of what is in hand; of what is not known yet (0) one has to be there.
+    pub(crate) fn take(&self, index: usize, now_us: u64, units: u64) -> Result<(), Short> {
+        let Some(side) = self.side(index) else { return Ok(()) };
+        side.reserve.take(now_us, units.max(1))?;
+        if units == 0 {
+            side.reserve.give_back(now_us, 1);
+        }
+        Ok(())
+    }
+
+    /// What was taken as `units` came to `actual`.
+    pub(crate) fn settle(&self, index: usize, now_us: u64, units: u64, actual: u64) {
+        let Some(side) = self.side(index) else { return };
+        if actual < units {
+            side.reserve.give_back(now_us, units - actual);
+        } else if actual > units && side.reserve.take(now_us, actual - units).is_err() {
+            self.owe(index, actual - units);
+        }
+    }
+
+    /// Counts what nobody was asked for.
+    pub(crate) fn owe(&self, index: usize, units: u64) {
+        if let Some(side) = self.side(index) {
+            // Wrapping would take 2^64 units.
+            side.owed.fetch_add(units, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn asks(&self, index: usize, now_us: u64, needed: u64) -> Option<Wanted> {
+        let side = self.side(index)?;
+        let units = side.reserve.asks(now_us, needed)?;
+        Some(Wanted { units, owed: side.owed.swap(0, Ordering::AcqRel) })
+    }
+
+    /// What is owed, if anything: told without asking for more.
+    pub(crate) fn owes(&self, index: usize) -> Option<Wanted> {
+        let side = self.side(index)?;
+        let owed = side.owed.swap(0, Ordering::AcqRel);
+        (owed > 0).then_some(Wanted { units: 0, owed })
+    }
+
+    pub(crate) fn is_low(&self, index: usize, now_us: u64) -> bool {
+        self.side(index).is_some_and(|side| side.reserve.is_low(now_us))
+    }
+
+    pub(crate) fn granted(
+        &self,
+        index: usize,
+        asked_us: u64,
+        now_us: u64,
+        granted: Granted,
+    ) -> Option<Back> {
+        let side = self.side(index)?;
+        side.left.store(granted.left, Ordering::Relaxed);
+        let until = if granted.units == 0 { granted.again_us } else { granted.ends_us };
+        side.told_until_us.store(asked_us.saturating_add(until), Ordering::Relaxed);
+        let displaced = side.reserve.granted(asked_us, now_us, granted);
+        self.answers.fetch_add(1, Ordering::AcqRel);
+        self.wake();
+        displaced
+    }
+
+    /// There was no answer: what was owed still is.
+    pub(crate) fn failed(&self, index: usize, wanted: Wanted) {
+        if let Some(side) = self.side(index) {
+            side.owed.fetch_add(wanted.owed, Ordering::AcqRel);
+            side.reserve.failed();
+        }
+        self.failures.fetch_add(1, Ordering::AcqRel);
+        self.wake();
+    }
+
+    pub(crate) fn back(&self, index: usize, now_us: u64, all: bool) -> Option<Back> {
+        let reserve = &self.side(index)?.reserve;
+        if all { reserve.all() } else { reserve.idle(now_us) }
+    }
+
+    /// How many units of a limit are left, as far as it is known here, and until when.
+    pub(crate) fn state(&self, index: usize, limit: &Limit, now_us: u64) -> (u64, u64) {
+        let Some(side) = self.side(index) else { return (limit.amount(), 0) };
+        let until = side.told_until_us.load(Ordering::Relaxed).saturating_sub(now_us);
+        let left = if until == 0 { limit.amount() } else { side.left.load(Ordering::Relaxed) };
+        let remaining = left.saturating_add(side.reserve.in_hand(now_us)).min(limit.amount());
+        match limit.measure {
+            Measure::Rate(rate) => (remaining, rate.until_whole_us(remaining)),
+            Measure::Quota(_) => (remaining, until),
+        }
+    }
+
+    pub(crate) fn reset(&self) {
+        for side in &self.sides {
+            // It was given away before: the authority forgets that, too.
+            let _ = side.reserve.all();
+            side.reserve.ask_again();
+            side.owed.store(0, Ordering::Release);
+            side.told_until_us.store(0, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn set_part(&self, index: usize, units: u64) {
+        if let Some(side) = self.side(index) {
+            side.part.store(units.min(UNTOLD - 1), Ordering::Release);
+        }
+    }
+
+    /// This gateway's part of a limit; `None`: nobody has said.
+    pub(crate) fn part(&self, index: usize) -> Option<u64> {
+        let part = self.side(index)?.part.load(Ordering::Acquire);
+        (part != UNTOLD).then_some(part)
+    }
+
+    pub(crate) fn demanded(&self) {
+        self.demand.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn demand(&self) -> u64 {
+        self.demand.swap(0, Ordering::Relaxed)
+    }
+
+    pub(crate) fn stand_in(&self, make: impl FnOnce() -> Meter) -> &Arc<Meter> {
+        self.stand_in.get_or_init(|| Arc::new(make()))
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        Seen {
+            answers: self.answers.load(Ordering::Acquire),
+            failures: self.failures.load(Ordering::Acquire),
+        }
+    }
+
+    /// Ready when there was an answer since `seen`, and whether it was one: `false` is a failure.
+    pub(crate) fn poll_answer(&self, seen: Seen, cx: &Context<'_>) -> Poll<bool> {
+        let ready = || {
+            let now = self.seen();
+            if now.answers != seen.answers {
+                Poll::Ready(true)
+            } else if now.failures != seen.failures {
+                Poll::Ready(false)
+            } else {
+                Poll::Pending
+            }
+        };
+        if ready().is_pending() {
+            let mut waiting = self.waiting();
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push_back(cx.waker().clone());
+            }
+        }
+        // An answer may have come before the waker stood there.
+        ready()
+    }
+
+    /// Each looks for itself whether there is something for it.
+    fn wake(&self) {
+        let woken = std::mem::take(&mut *self.waiting());
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,94 @@
+//! What is asked of an authority, and on which way does it go?
+
+use std::sync::Arc;
+
+use throttle::{Back, Cost, Granted, Meter, Wanted};
+use tokio::sync::mpsc;
+
+/// A question about a meter. Dropped without an answer, it has failed: nobody waits for longer.
+#[derive(Debug)]
+pub struct Ask {
+    /// The meter; it has a name.
+    pub meter: Arc<Meter>,
+    /// What is asked.
+    pub question: Question,
+    /// When, in microseconds since the Unix epoch, by this gateway's clock.
+    pub asked_us: u64,
+    answered: bool,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Units of one limit, ahead of the calls that will use them.
+    Portion {
+        /// Which of the meter's limits.
+        index: usize,
+        /// How many.
+        wanted: Wanted,
+    },
+    /// What one call takes of all the meter's limits, or of none. Of what costs 0 yet, one unit has to
+    /// be there.
+    Call {
+        /// What it costs.
+        cost: Cost,
+    },
+}
+
+impl Ask {
+    /// Units of the limit at `index`.
+    pub const fn portion(meter: Arc<Meter>, index: usize, wanted: Wanted, asked_us: u64) -> Self {
+        let question = Question::Portion { index, wanted };
+        Self { meter, question, asked_us, answered: false }
+    }
+
+    /// What one call takes.
+    pub const fn call(meter: Arc<Meter>, cost: Cost, asked_us: u64) -> Self {
+        Self { meter, question: Question::Call { cost }, asked_us, answered: false }
+    }
+
+    /// The answer about the limit at `index`, which is the one that was asked about. What comes back has
+    /// to be put back at the authority. Where a call was asked for, each of the meter's limits is
+    /// answered, or only the one that has no room.
+    pub fn answer(&mut self, index: usize, now_us: u64, granted: Granted) -> Option<Back> {
+        self.answered = true;
+        self.meter.granted(index, self.asked_us, now_us, granted)
+    }
+}
+
+impl Drop for Ask {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        match self.question {
+            Question::Portion { index, wanted } => self.meter.failed(index, wanted),
+            Question::Call { .. } => self.meter.failed(0, Wanted::default()),
+        }
+    }
+}
+
+/// The way to an authority; closed where there is none.
+#[derive(Clone, Debug, Default)]
+pub struct Lane(Option<mpsc::Sender<Ask>>);
+
+impl Lane {
+    /// Nobody is there: every question fails.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// A way on which at most `room` questions wait, and its far end.
+    pub fn open(room: usize) -> (Self, mpsc::Receiver<Ask>) {
+        let (sender, asks) = mpsc::channel(room);
+        (Self(Some(sender)), asks)
+    }
+
+    /// Asks. A full way is as good as none.
+    pub fn put(&self, ask: Ask) {
+        if let Some(sender) = &self.0 {
+            // What is refused is dropped, and has failed.
+            let _ = sender.try_send(ask);
+        }
+    }
+}

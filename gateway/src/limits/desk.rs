@@ -1,0 +1,66 @@
+//! Who asks for units, and whom?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use throttle::{Authority, Cost, Meter, Strategy};
+
+use super::ask::{Ask, Lane};
+
+/// The ways to the authorities that workers share.
+#[derive(Clone, Debug, Default)]
+pub struct Ways {
+    /// To the control plane.
+    pub control_plane: Lane,
+    /// How many gateways share limits, as far as it is known; 0: nobody has said.
+    pub gateways: Arc<AtomicU64>,
+}
+
+/// A worker's way to units of limits that gateways share.
+#[derive(Debug)]
+pub struct Desk {
+    ways: Ways,
+    store: Lane,
+}
+
+impl Desk {
+    /// Asks over these ways, and the store over one of the worker's own.
+    pub const fn new(ways: Ways, store: Lane) -> Self {
+        Self { ways, store }
+    }
+
+    /// How many gateways share limits, at least one.
+    pub fn gateways(&self) -> u64 {
+        self.ways.gateways.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Asks ahead, where little is in hand: to be said after a hold.
+    pub fn ahead(&self, meter: &Arc<Meter>, now_us: u64) {
+        if let Some(index) = meter.low(now_us)
+            && let Some(wanted) = meter.asks(index, now_us, 0)
+        {
+            self.put(Ask::portion(Arc::clone(meter), index, wanted, now_us));
+        }
+    }
+
+    /// Asks for what a call needs that waits for the limit at `index`, unless somebody does already.
+    pub(super) fn ask(&self, meter: &Arc<Meter>, index: usize, cost: &Cost, now_us: u64) {
+        if meter.config().sharing().strategy == Strategy::Strict {
+            self.put(Ask::call(Arc::clone(meter), *cost, now_us));
+            return;
+        }
+        let unit = meter.config().limits().get(index).map(|limit| limit.unit);
+        let needed = unit.map_or(1, |unit| cost.of(unit).max(1));
+        if let Some(wanted) = meter.asks(index, now_us, needed) {
+            self.put(Ask::portion(Arc::clone(meter), index, wanted, now_us));
+        }
+    }
+
+    fn put(&self, ask: Ask) {
+        match ask.meter.config().sharing().strategy.authority() {
+            Some(Authority::ControlPlane) => self.ways.control_plane.put(ask),
+            Some(Authority::Store) => self.store.put(ask),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! How are units of shared limits had?
+//!
+//! A worker's desk asks ahead of the calls, and for calls that wait. Questions go over bounded lanes to
+//! those who know the way to an authority; a question that nobody answers fails, and the limit's own rule
+//! says what becomes of the call.
+
+mod ask;
+mod desk;
+mod wait;
+
+pub use ask::{Ask, Lane, Question};
+pub use desk::{Desk, Ways};
+pub use wait::{NoRoom, PATIENCE, hold};

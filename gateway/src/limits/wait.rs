@@ -1,0 +1,74 @@
+//! How does a call wait for its units, and what becomes of it when none come?
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chassis::clock::Clock;
+use throttle::{Cost, Effect, Full, Hold, Meter, OnFailure, Refused};
+
+use super::desk::Desk;
+
+/// How long a call waits for units, whatever the number of its limits.
+pub const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Why a call has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// A limit is used up.
+    Full(Full),
+    /// Nobody could be asked, and the limit is one that refuses then.
+    Unknown,
+}
+
+/// Takes the room of one call of a meter whose units are out; asks for them and waits `until` then.
+pub async fn hold(
+    desk: &Desk,
+    clock: &Clock,
+    meter: &Arc<Meter>,
+    cost: &Cost,
+    until: Instant,
+) -> Result<Hold, NoRoom> {
+    loop {
+        let now_us = clock.unix_us().max(0).cast_unsigned();
+        // Before anything is asked, so that no answer is missed.
+        let seen = meter.seen();
+        let index = match meter.hold(now_us, cost) {
+            Ok(hold) => return Ok(hold),
+            Err(Refused::Full(full)) => return Err(NoRoom::Full(full)),
+            Err(Refused::Short { index }) => index,
+        };
+        desk.ask(meter, index, cost, now_us);
+        let left = until.saturating_duration_since(clock.instant());
+        let answer = clock.timeout(left, poll_fn(|cx| meter.poll_answer(seen, cx)));
+        if !matches!(answer.await, Ok(true)) {
+            return without_answer(desk, meter, index, cost, now_us);
+        }
+    }
+}
+
+/// What the limit says for when nobody can be asked.
+fn without_answer(
+    desk: &Desk,
+    meter: &Arc<Meter>,
+    index: usize,
+    cost: &Cost,
+    now_us: u64,
+) -> Result<Hold, NoRoom> {
+    let config = meter.config();
+    // What is only tried refuses nobody.
+    if config.limits().get(index).is_some_and(|limit| limit.effect == Effect::Shadow) {
+        return Ok(Hold::nothing());
+    }
+    match config.sharing().on_failure {
+        OnFailure::Open => Ok(Hold::nothing()),
+        OnFailure::Closed => Err(NoRoom::Unknown),
+        OnFailure::Local => match meter.stand_in(desk.gateways()) {
+            Some(stand_in) => stand_in.hold(now_us, cost).map_err(|refused| match refused {
+                Refused::Full(full) => NoRoom::Full(full),
+                Refused::Short { .. } => NoRoom::Unknown,
+            }),
+            None => Err(NoRoom::Unknown),
+        },
+    }
+}
