@@ -14,7 +14,8 @@ use turnpike_proto::DESCRIPTORS;
 use crate::catalog::{Catalog, Figures, Follower};
 use crate::config::Config;
 use crate::distribute::{Gateways, Meters, Providers, Slices, Sync, keep};
-use crate::edge::{AdminToken, Desk, Rest, TokenError, services};
+use crate::edge::{AdminToken, Desk, Rest, Streams, TokenError, services};
+use crate::limits::{Share, Sharing};
 use crate::manage::Manager;
 use crate::rpc::KeyManagerClients;
 use crate::store::{self, MasterKey, SealError, StoreError};
@@ -86,9 +87,12 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         clients: Arc::new(clients),
         clock: host.clock.clone(),
     };
-    let sync = Sync::new(host.clone(), slices, gateways, meters);
-    let services =
-        services(chassis::rpc::Services::new(DESCRIPTORS), &desk, sync, providers, &token);
+    let streams = Streams {
+        sync: Sync::new(host.clone(), slices, gateways, meters),
+        share: Share::new(host.clone(), Arc::new(Sharing::default())),
+        providers,
+    };
+    let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, streams, &token);
     let rpc = chassis::rpc::serve(host, &config.rpc, services).await?;
     let rest = Rest::serve(host, &config.rest, desk, token).await?;
     Ok(Doors { rest, rpc, operations })

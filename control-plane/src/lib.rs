@@ -1,14 +1,15 @@
 //! What does the control plane consist of? From the binary down:
 //!
 //! `bootstrap` puts the parts together. `edge` speaks gRPC and REST with people and programs and
-//! decides who may; below it `manage` changes resources and `distribute` brings them to gateways.
-//! Both look at `catalog`, the resources in force, which follows `store`. `rpc` calls others.
+//! decides who may; below it `manage` changes resources, `distribute` brings them to gateways, and `limits`
+//! lets gateways count together. They look at `catalog`, the resources in force, which follows `store`. `rpc` calls others.
 
 pub mod bootstrap;
 pub mod catalog;
 pub mod config;
 pub mod distribute;
 pub mod edge;
+pub mod limits;
 pub mod manage;
 pub mod rpc;
 pub mod store;

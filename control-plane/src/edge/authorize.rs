@@ -45,6 +45,7 @@ pub(super) const SERVICES: &[Row] = &[
     ),
     ("turnpike.admin.v1.TestKeys", &["Generate"], Who::Admin),
     ("turnpike.config.v1.ConfigSync", &["Sync"], Who::Gateway),
+    ("turnpike.config.v1.LimitSync", &["Share"], Who::Gateway),
     ("turnpike.config.v1.Providers", &["Watch"], Who::KeyManager),
 ];
 

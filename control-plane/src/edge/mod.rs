@@ -12,7 +12,7 @@ mod rest;
 mod status;
 mod token;
 
-pub use admin::services;
+pub use admin::{Streams, services};
 pub use desk::Desk;
 pub use rest::Rest;
 pub use token::{AdminToken, TokenError};

@@ -9,6 +9,7 @@ pub mod control_plane;
 mod error;
 pub mod introspection;
 pub mod key_manager;
+pub mod limits;
 pub mod missing_keys;
 mod outage;
 pub mod passwords;

@@ -8,4 +8,4 @@ mod kinds;
 mod services;
 mod several;
 
-pub use services::services;
+pub use services::{Streams, services};

@@ -27,6 +27,7 @@ use turnpike_proto::admin::v1::subscriptions_server::SubscriptionsServer;
 use turnpike_proto::admin::v1::test_keys_server::TestKeysServer;
 use turnpike_proto::admin::v1::tiers_server::TiersServer;
 use turnpike_proto::config::v1::config_sync_server::ConfigSyncServer;
+use turnpike_proto::config::v1::limit_sync_server::LimitSyncServer;
 use turnpike_proto::config::v1::providers_server::ProvidersServer;
 
 use super::administrators::Administrators;
@@ -34,17 +35,31 @@ use crate::distribute::{Providers, Sync};
 use crate::edge::authorize::{Who, of_service};
 use crate::edge::desk::Desk;
 use crate::edge::token::AdminToken;
+use crate::limits::Share;
+
+/// What other services of ours follow.
+#[derive(Debug)]
+pub struct Streams {
+    /// The configuration of gateways.
+    pub sync: Sync,
+    /// What gateways count together.
+    pub share: Share,
+    /// Whom key managers ask.
+    pub providers: Providers,
+}
 
 /// The gRPC services of the control plane, added to `services`.
 pub fn services(
     services: Services,
     desk: &Desk,
-    sync: Sync,
-    providers: Providers,
+    streams: Streams,
     token: &Arc<AdminToken>,
 ) -> Services {
+    let Streams { sync, share, providers } = streams;
     let sync = ConfigSyncServer::new(sync).max_decoding_message_size(MESSAGE_BYTES);
     let services = services.add(callers_of(&sync), sync);
+    let share = LimitSyncServer::new(share).max_decoding_message_size(MESSAGE_BYTES);
+    let services = services.add(callers_of(&share), share);
     let providers = ProvidersServer::new(providers);
     let services = services.add(callers_of(&providers), providers);
     let services = admin(

@@ -1,0 +1,159 @@
+//! How does the gateway speak with its control plane about limits that it shares with others?
+//!
+//! One `LimitSync/Share` call at a time. `Line` keeps it: it comes back by itself after 10 ms to 15 s, and
+//! what is said while there is none is lost, which whoever says it is told.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chassis::Host;
+use chassis::backoff::Backoff;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Request, Status, Streaming};
+use turnpike_proto::config::v1::limit_sync_client::LimitSyncClient;
+use turnpike_proto::config::v1::{
+    ShareHello, ShareRequest, ShareResponse, ShareState, share_request, share_response,
+};
+
+use super::control_plane::Node;
+use super::error::RpcError;
+use super::outage::Outage;
+
+const SERVICE: &str = "control plane";
+/// Messages that may wait for the connection to take them.
+const UNDER_WAY: usize = 256;
+/// Messages that may wait for whoever hears them.
+const UNHEARD: usize = 256;
+
+/// What is heard from the control plane.
+#[derive(Debug)]
+pub enum Heard {
+    /// It can be spoken to.
+    Open,
+    /// It says something.
+    Message(share_response::Message),
+    /// It cannot be spoken to any more; what it was not heard to answer is not answered.
+    Closed,
+}
+
+/// Says things to the control plane; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Handle(Arc<Mutex<Option<mpsc::Sender<ShareRequest>>>>);
+
+/// Nobody listens, or not fast enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the control plane cannot be told now")]
+pub struct Unheard;
+
+impl Handle {
+    /// Says something on the call that is open. What was said before a call ends may not have arrived.
+    pub fn tell(&self, message: share_request::Message) -> Result<(), Unheard> {
+        let request = ShareRequest { message: Some(message) };
+        let line = self.line();
+        line.as_ref().ok_or(Unheard)?.try_send(request).map_err(|_| Unheard)
+    }
+
+    fn line(&self) -> MutexGuard<'_, Option<mpsc::Sender<ShareRequest>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the call open for as long as it is run.
+#[derive(Debug)]
+pub struct Line {
+    channel: Channel,
+    node: Node,
+    handle: Handle,
+    heard: mpsc::Sender<Heard>,
+    host: Host,
+}
+
+impl Line {
+    /// A line over `channel` as `node`; what is heard on it comes out of the receiver.
+    pub fn new(channel: Channel, node: Node, host: Host) -> (Self, Handle, mpsc::Receiver<Heard>) {
+        let (heard, hears) = mpsc::channel(UNHEARD);
+        let handle = Handle::default();
+        (Self { channel, node, handle: handle.clone(), heard, host }, handle, hears)
+    }
+
+    /// Runs until the process is asked to stop, or nobody hears any more. `state` says by which
+    /// configuration this gateway asks.
+    pub async fn run(self, state: impl Fn() -> ShareState + Send) {
+        let shutdown = self.host.shutdown.clone();
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = self.keep(state) => {}
+        }
+    }
+
+    async fn keep(&self, state: impl Fn() -> ShareState) {
+        let mut backoff = Backoff::new();
+        let mut outage =
+            Outage::of("control plane", "limits that it counts are counted as they say");
+        loop {
+            let ended = match self.open(state()).await {
+                Ok(answers) => self.listen(answers, &mut backoff, &mut outage).await,
+                Err(error) => error,
+            };
+            self.handle.line().take();
+            if self.heard.send(Heard::Closed).await.is_err() {
+                return;
+            }
+            outage.failed(&ended);
+            self.host.clock.sleep(backoff.next()).await;
+        }
+    }
+
+    /// Opens a call and says who this gateway is.
+    async fn open(&self, state: ShareState) -> Result<Streaming<ShareResponse>, RpcError> {
+        let hello = ShareHello {
+            node: self.node.name.clone(),
+            labels: self.node.labels.clone(),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            state: Some(state),
+        };
+        let (out, sent) = mpsc::channel(UNDER_WAY);
+        let hello = ShareRequest { message: Some(share_request::Message::Hello(hello)) };
+        // The greeting goes with the call: neither side waits for the other to begin.
+        out.try_send(hello).map_err(|_| RpcError::Ended { service: SERVICE })?;
+        let request = chassis::rpc::traced(Request::new(ReceiverStream::new(sent)));
+        let client = LimitSyncClient::new(self.channel.clone());
+        let answers =
+            client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).share(request).await;
+        let answers = answers.map_err(failed)?.into_inner();
+        *self.handle.line() = Some(out);
+        Ok(answers)
+    }
+
+    /// Hears what is said, until the call ends; says how it ended.
+    async fn listen(
+        &self,
+        mut answers: Streaming<ShareResponse>,
+        backoff: &mut Backoff,
+        outage: &mut Outage,
+    ) -> RpcError {
+        let unheard = || RpcError::Protocol { service: SERVICE, what: "more than can be heard" };
+        if self.heard.send(Heard::Open).await.is_err() {
+            return unheard();
+        }
+        loop {
+            let message = match answers.message().await {
+                Ok(Some(ShareResponse { message: Some(message) })) => message,
+                // Of a later version.
+                Ok(Some(ShareResponse { message: None })) => continue,
+                Ok(None) => return RpcError::Ended { service: SERVICE },
+                Err(status) => return failed(status),
+            };
+            backoff.reset();
+            outage.over();
+            if self.heard.send(Heard::Message(message)).await.is_err() {
+                return unheard();
+            }
+        }
+    }
+}
+
+fn failed(status: Status) -> RpcError {
+    RpcError::from_status(SERVICE, status)
+}
