@@ -13,6 +13,7 @@ class Scenario:
     note: str
     tokens: int = 0        # distinct JWTs in the load; 0: nobody checks one
     limit: bool = False    # subscription, limit per consumer, usage event (peers: limit and log line)
+    limits: str = ""       # four limits for each call, counted in this way, and no usage event; only the gateway
     headers: bool = False  # two request fields set, one removed; three answer fields set, one removed
     size: int = 128        # bytes of the answer
     post: int = 0          # bytes of the request body; 0: GET
@@ -44,6 +45,7 @@ _ALL = [
     Scenario("s2-hot", "S1 and JWT RS256, one token", tokens=1),
     Scenario("s2-10k", "S1 and JWT RS256, 10,000 tokens", tokens=TOKENS),
     Scenario("s3", "S2 with 10,000 tokens and subscription, limit, usage event", tokens=TOKENS, limit=True),
+    Scenario("s3-limits", "S2 with 10,000 tokens and four limits: quota and burst of subscription and application", tokens=TOKENS, limits="in_process"),
     Scenario("s4", "S3 and header rules, GET 16 KiB", tokens=TOKENS, limit=True, headers=True, size=16_384),
     Scenario("lat-s1", "S1, open loop at half of nginx's rate", rate=True),
 ]

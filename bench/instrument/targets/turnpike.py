@@ -14,6 +14,8 @@ _RULES = {
                  {"setHeader": {"name": "x-frame-options", "value": "DENY"}},
                  {"removeHeader": {"name": "server"}}],
 }
+# How the tiers of a scenario with four limits are counted.
+_COUNTING = {"in_process": {"strategy": "in_process"}}
 
 
 def resources(sc, backend, routes, jwks):
@@ -31,9 +33,13 @@ def resources(sc, backend, routes, jwks):
     # Whose issuer is known: of a token of nobody it can be said that it is bad.
     yield kind("KeyManager", "resident", {"issuer": "https://resident.bench", "audiences": [AUDIENCE], "jwks": json.dumps(jwks)})
     limits = {"quota": {"requests": str(NEVER * 3600), "per": "3600s"}, "burst": {"requests": str(NEVER), "per": "1s"}}
-    yield kind("Tier", "Bench", limits if sc.limit else {})
+    counted = limits | ({"counting": _COUNTING[sc.limits]} if sc.limits else {})
+    yield kind("Tier", "Bench", counted if sc.limit or sc.limits else {})
+    if sc.limits:
+        yield kind("Tier", "BenchOfApplications", {"level": "application", **counted})
+    tier = {"tier": "BenchOfApplications"} if sc.limits else {}
     for i in range(CLIENTS if sc.jwt else 0):
-        yield kind("Application", f"app{i}", {"keys": [{"keyManager": "bench", "consumerKey": f"client-{i}"}]})
+        yield kind("Application", f"app{i}", {"keys": [{"keyManager": "bench", "consumerKey": f"client-{i}"}], **tier})
         yield kind("Subscription", f"app{i}-api{i}", {"application": f"app{i}", "api": f"api{i}:v1", "tier": "Bench"})
 
 

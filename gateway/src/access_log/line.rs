@@ -45,6 +45,8 @@ struct Line<'a> {
     fault_code: u32,
     total_us: u64,
     backend_us: u64,
+    security_us: u64,
+    throttling_us: u64,
     request_bytes: u64,
     response_bytes: u64,
 }
@@ -88,6 +90,8 @@ pub(super) fn write(call: &Call<'_>, to: &mut Vec<u8>) {
         fault_code: call.fault_code,
         total_us: call.total_us,
         backend_us: call.backend_us,
+        security_us: call.security_us,
+        throttling_us: call.throttling_us,
         request_bytes: call.request_bytes,
         response_bytes: call.response_bytes,
     };
