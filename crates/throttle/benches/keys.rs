@@ -35,12 +35,20 @@ fn main() -> ExitCode {
         good &= fits;
         let verdict = if fits { "" } else { ", MORE THAN 200 MB A MILLION" };
         let each = taken * scale / KEYS;
-        eprintln!("{what}: {} keys in {} MB, {each} bytes each{verdict}", KEYS / scale, mega(taken));
+        eprintln!(
+            "{what}: {} keys in {} MB, {each} bytes each{verdict}",
+            KEYS / scale,
+            mega(taken)
+        );
     }
     drop(black_box(kept));
     let scale = usize::try_from(scale).unwrap_or(1);
     let forgotten = forgotten_by_strangers(ROOM / scale, STRANGERS / scale as u64);
-    eprintln!("{} strangers at {} keys: {forgotten} forgotten", STRANGERS / scale as u64, ROOM / scale);
+    eprintln!(
+        "{} strangers at {} keys: {forgotten} forgotten",
+        STRANGERS / scale as u64,
+        ROOM / scale
+    );
     if good && forgotten == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -95,7 +103,7 @@ fn forgotten_by_strangers(room: usize, strangers: u64) -> usize {
 
 fn calls(meters: &Meters, number: u64) -> bool {
     let Ok(meter) = meters.meter(subject(number), NOW_US) else { return false };
-    meter.hold(NOW_US, &Cost::CALL).map(|hold| hold.settle()).is_ok()
+    meter.hold(NOW_US, &Cost::CALL).map(throttle::Hold::settle).is_ok()
 }
 
 /// As a digest would have it: all bits of it differ from one to the next.

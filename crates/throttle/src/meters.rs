@@ -4,9 +4,9 @@
 //! bound the meter that is used least makes room; one whose limit is used up never does, because
 //! forgetting it would let its subject begin afresh. Where all are used up, who is new is refused.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashTable;
 
 use crate::{Meter, MeterConfig, Subject};
 
@@ -31,35 +31,18 @@ pub struct Crowded;
 #[derive(Debug)]
 struct Shard {
     config: MeterConfig,
-    places: HashMap<Subject, u32, BuildHasherDefault<Digested>>,
+    /// Where in `entries` a subject is; found by its digest, which is not kept a second time.
+    places: HashTable<u32>,
     entries: Vec<(Subject, Arc<Meter>)>,
     /// Where the search for room goes on.
     hand: usize,
-}
-
-/// The hash of what is a digest already.
-#[derive(Clone, Copy, Debug, Default)]
-struct Digested(u64);
-
-impl Hasher for Digested {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_usize(&mut self, _: usize) {}
 }
 
 impl Meters {
     /// At most `most` meters, 64 at least, none of which is there yet.
     pub fn new(config: &MeterConfig, most: usize) -> Self {
         let shard = || {
-            let (places, entries) = (HashMap::default(), Vec::new());
+            let (places, entries) = (HashTable::new(), Vec::new());
             Mutex::new(Shard { config: config.clone(), places, entries, hand: 0 })
         };
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
@@ -73,19 +56,7 @@ impl Meters {
             return Ok(Arc::clone(meter));
         }
         let meter = Arc::new(Meter::named(shard.config.clone(), || subject));
-        let place = if shard.entries.len() < self.most {
-            shard.entries.push((subject, Arc::clone(&meter)));
-            shard.entries.len() - 1
-        } else {
-            let place = shard.room(now_us).ok_or(Crowded)?;
-            if let Some(entry) = shard.entries.get_mut(place) {
-                let (gone, retired) = std::mem::replace(entry, (subject, Arc::clone(&meter)));
-                retired.retire();
-                shard.places.remove(&gone);
-            }
-            place
-        };
-        shard.places.insert(subject, u32::try_from(place).unwrap_or(u32::MAX));
+        shard.put(subject, Arc::clone(&meter), self.most, now_us).ok_or(Crowded)?;
         Ok(meter)
     }
 
@@ -125,14 +96,46 @@ impl Meters {
     }
 }
 
+/// A subject is a digest already: half of it is as good as all. Its first byte chose the part.
+#[expect(clippy::cast_possible_truncation, reason = "half of it")]
+const fn hash(subject: Subject) -> u64 {
+    u128::from_be_bytes(subject.0) as u64
+}
+
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shard {
     fn find(&self, subject: Subject) -> Option<&Arc<Meter>> {
-        let place = usize::try_from(*self.places.get(&subject)?).ok()?;
-        self.entries.get(place).map(|(_, meter)| meter)
+        let at = |place: &u32| self.entries.get(usize::try_from(*place).ok()?);
+        let is_it = |place: &u32| at(place).is_some_and(|(known, _)| *known == subject);
+        at(self.places.find(hash(subject), is_it)?).map(|(_, meter)| meter)
+    }
+
+    /// Keeps the meter of a subject that has none; nothing where there is no room.
+    fn put(&mut self, subject: Subject, meter: Arc<Meter>, most: usize, now_us: u64) -> Option<()> {
+        let place = if self.entries.len() < most {
+            self.entries.push((subject, meter));
+            u32::try_from(self.entries.len() - 1).ok()?
+        } else {
+            let place = self.room(now_us)?;
+            let entry = self.entries.get_mut(place)?;
+            let (gone, retired) = std::mem::replace(entry, (subject, meter));
+            retired.retire();
+            let place = u32::try_from(place).ok()?;
+            if let Ok(known) = self.places.find_entry(hash(gone), |known| *known == place) {
+                known.remove();
+            }
+            place
+        };
+        let entries = &self.entries;
+        let hash_at = |place: &u32| {
+            let known = usize::try_from(*place).ok().and_then(|place| entries.get(place));
+            known.map_or(0, |(subject, _)| hash(*subject))
+        };
+        self.places.insert_unique(hash(subject), place, hash_at);
+        Some(())
     }
 
     /// The place of a meter that may be forgotten: one that nobody uses, else the least used of those that
