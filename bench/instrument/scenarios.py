@@ -1,6 +1,6 @@
 """What is measured: the work that is asked for, and the load that is put on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TOKENS, CLIENTS = 10_000, 1000
 # Asked for each call and never reached.
@@ -45,8 +45,13 @@ _ALL = [
     Scenario("s2-hot", "S1 and JWT RS256, one token", tokens=1),
     Scenario("s2-10k", "S1 and JWT RS256, 10,000 tokens", tokens=TOKENS),
     Scenario("s3", "S2 with 10,000 tokens and subscription, limit, usage event", tokens=TOKENS, limit=True),
-    Scenario("s3-limits", "S2 with 10,000 tokens and four limits: quota and burst of subscription and application", tokens=TOKENS, limits="in_process"),
     Scenario("s4", "S3 and header rules, GET 16 KiB", tokens=TOKENS, limit=True, headers=True, size=16_384),
     Scenario("lat-s1", "S1, open loop at half of nginx's rate", rate=True),
 ]
 SCENARIOS = {s.name: s for s in _ALL}
+# S2 with 10,000 tokens and four limits for each call: quota and burst of the subscription and of the application.
+# Nothing else is switched on, so that what they cost more than S2 is what limits cost.
+LIMITED = {
+    "s3-limits": replace(SCENARIOS["s2-10k"], name="s3-limits", limits="in_process", note="each gateway counts for itself"),
+    "s3-limits-lease": replace(SCENARIOS["s2-10k"], name="s3-limits-lease", limits="lease", note="leases by Redis"),
+}

@@ -1,4 +1,4 @@
-"""What runs: a control plane, a Redis with a replica, a backend and as many gateways as are asked for."""
+"""What runs: a control plane, a Redis, a backend and as many gateways as are asked for."""
 
 import http.client
 import json
@@ -44,8 +44,9 @@ class Gateway:
 
 
 class Fleet:
-    def __init__(self, work, cache, programs, workers):
+    def __init__(self, work, cache, programs, workers, wanted):
         self.work, self.programs, self.workers = work, programs, workers
+        self.stored = any(STRATEGIES[name].get("authority") == "store" for name in wanted)
         self.tokens = make_tokens(f"{cache}/bench")
         self.processes = Processes(work)
         self.gateways, self.control = [], None
@@ -56,7 +57,8 @@ class Fleet:
 
     def start(self):
         self._backend()
-        self.start_redis()
+        if self.stored:
+            self.start_redis()
         self.start_control()
         self.publish({}, ())
 
@@ -89,7 +91,7 @@ http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
         """What it has counted is kept over restarts: every write is in the log before it is answered."""
         if not shutil.which("redis-server"):
             sys.exit("missing: redis-server (Debian package)")
-        self.redis = self._redis("redis", self.redis_port, "--appendonly", "yes", "--appendfsync", "everysec")
+        self.redis = self._redis("redis", self.redis_port, "--appendonly", "yes", "--appendfsync", "always")
 
     def start_replica(self):
         self.replica = self._redis("replica", self.replica_port, "--replicaof", "127.0.0.1", str(self.redis_port))
@@ -176,6 +178,19 @@ log = "warn"
     def kill(self, number):
         self.end(self.gateways[number].process, signal.SIGKILL)
 
+    def clock_ahead(self, number):
+        """By how many seconds a gateway's clock is ahead, as the log of its calls has it."""
+        before = time.time()
+        self._try(self.gateways[number])
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            with open(self.log_of(number), "rb") as log:
+                last = log.read().rstrip(b"\n").rsplit(b"\n", 1)[-1]
+            if last and abs((ahead := json.loads(last)["at_us"] / 1e6 - before) - round(ahead, 1)) < 0.05 and ahead > -0.05:
+                return ahead
+            time.sleep(0.1)
+        sys.exit(f"gateway {number} logs no calls")
+
     def revive(self, number, offset_s=0.0):
         self.gateways[number] = self._gateway(number, self.gateways[number].port, offset_s)
         self.until_served([self.gateways[number]])
@@ -205,7 +220,7 @@ address = "off"
 address = "off"
 [access_log]
 file = "{self.log_of(number)}"
-{self.store_section()}
+{self._store_section()}
 """)
         env = {}
         if offset_s:
@@ -214,8 +229,8 @@ file = "{self.log_of(number)}"
         process = self._spawn([f"{self.programs}/gateway", "--config", config], name, port, env)
         return Gateway(number, port, operations, process)
 
-    def store_section(self):
-        return ""
+    def _store_section(self):
+        return f'[limits.store]\nurls = ["redis://127.0.0.1:{self.redis_port}"]' if self.stored else ""
 
     def log_of(self, number):
         return f"{self.work}/calls-{number}.log"

@@ -189,12 +189,16 @@ class Runs:
         """One gateway's clock is 200 ms ahead."""
         self.fleet.kill(0)
         self.fleet.revive(0, 0.2)
+        ahead = self.fleet.clock_ahead(0)
+        if not 0.15 < ahead < 0.3:
+            raise SystemExit(f"the clock of a gateway is {ahead:.3f} s ahead and not 0.2")
         self.during(name, limit, seconds, count, some, [])
         self.fleet.kill(0)
         self.fleet.revive(0)
 
     def edges(self, name, limit, seconds, count, some):
         """Nothing but bursts of more than the limit, half before and half behind each border of windows."""
+        limit = limit if limit.pace else Limit(200, 2.0, False)
         self.set(limit, some)
         client = Caller(gateway.port for gateway in self.fleet.gateways)
         start, times = _next_edge(limit), []

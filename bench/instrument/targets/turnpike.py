@@ -15,7 +15,7 @@ _RULES = {
                  {"removeHeader": {"name": "server"}}],
 }
 # How the tiers of a scenario with four limits are counted.
-_COUNTING = {"in_process": {"strategy": "in_process"}}
+_COUNTING = {"in_process": {"strategy": "in_process"}, "lease": {"strategy": "lease", "authority": "store"}}
 
 
 def resources(sc, backend, routes, jwks):
@@ -55,6 +55,7 @@ def turnpike(run, sc):
             part, size, number = [], 0, number + 1
     write(f"{run.dir}/resources/{number}.yaml", "\n---\n".join(part))
     collector = f"https://127.0.0.1:{run.collector}" if sc.limit else ""
+    store = f'[limits.store]\nurls = ["redis://127.0.0.1:{run.redis}"]' if sc.limits == "lease" else ""
     plain, secure = (free_port(), run.port) if sc.tls else (run.port, free_port())
     write(f"{run.dir}/gateway.toml", f"""
 [service]
@@ -72,5 +73,6 @@ workers = 1
 max_connections_per_address = 20000
 [collector]
 address = "{collector}"
+{store}
 """)
     return [run.gateway, "--config", f"{run.dir}/gateway.toml", "--resources", f"{run.dir}/resources"]
