@@ -28,8 +28,12 @@ const NO_PART_US: u64 = 1_000_000;
 
 /// The limits of a subject, in the order in which they are asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MeterConfig {
-    limits: Arc<[Limit]>,
+pub struct MeterConfig(Arc<Terms>);
+
+/// Behind one pointer: there is a `MeterConfig` in each of a million meters.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Terms {
+    limits: Box<[Limit]>,
     sharing: Sharing,
 }
 
@@ -125,28 +129,32 @@ impl MeterConfig {
         if limits.len() > MOST_LIMITS {
             return Err(LimitError::TooMany);
         }
-        Ok(Self { limits: limits.into(), sharing: Sharing::default() })
+        Ok(Self::of(limits.into(), Sharing::default()))
     }
 
     /// No limits.
     pub fn unlimited() -> Self {
-        Self { limits: Arc::default(), sharing: Sharing::default() }
+        Self::of(Box::default(), Sharing::default())
     }
 
     /// The same limits, counted together as `sharing` says.
     #[must_use]
     pub fn shared(self, sharing: Sharing) -> Self {
-        Self { sharing, ..self }
+        Self::of(self.limits().into(), sharing)
+    }
+
+    fn of(limits: Box<[Limit]>, sharing: Sharing) -> Self {
+        Self(Arc::new(Terms { limits, sharing }))
     }
 
     /// The limits.
     pub fn limits(&self) -> &[Limit] {
-        &self.limits
+        &self.0.limits
     }
 
     /// How gateways count them together.
-    pub const fn sharing(&self) -> Sharing {
-        self.sharing
+    pub fn sharing(&self) -> Sharing {
+        self.0.sharing
     }
 }
 
@@ -499,7 +507,7 @@ impl Meter {
         let part = |limit: &Limit| limit.of(limit.amount() / gateways.max(1));
         let make = || {
             let limits = self.config.limits().iter().map(part).collect();
-            Self::new(MeterConfig { limits, sharing: Sharing::default() })
+            Self::new(MeterConfig::of(limits, Sharing::default()))
         };
         self.leased().map(|shared| shared.stand_in(make))
     }
