@@ -127,7 +127,8 @@ log = "warn"
         running = self.start_targets(sc)
         rows, order, rate = {t: [] for t in running}, list(running), None
         for process in () if self.args.check else running.values():
-            self.putter.put(replace(sc, rate=False), process.port, 1)
+            # Long enough for every token to have been looked at once: that is not what is measured.
+            self.putter.put(replace(sc, rate=False), process.port, 3 if sc.tokens > 1 else 1)
         if sc.rate and not self.args.check:
             reference = running.get("nginx") or next(iter(running.values()))
             full = self.putter.put(sc, reference.port, 3)

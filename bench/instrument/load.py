@@ -5,20 +5,18 @@ import re
 import subprocess
 
 from .material import write
-from .scenarios import CLIENTS
 
 _WRK = """
-local requests, n, i = {{}}, {requests}, 0
-local tokens = {{}}
-if {tokens} > 0 then for line in io.lines("{file}") do tokens[#tokens + 1] = line end end
+local requests, n, i = {{}}, 0, 0
 init = function()
   local body = {post} > 0 and string.rep("b", {post}) or nil
-  for k = 0, n - 1 do
-    -- Token k belongs to client k mod {clients}, which has subscribed to the API of that number.
-    local t = #tokens > 0 and (k % #tokens) or k
+  -- A route and a token, or none, to a line.
+  for line in io.lines("{file}") do
+    local route, token = line:match("^(%d+) (%S*)$")
     local h = {{ ["Accept"] = "application/json", ["X-Remove-Me"] = "1" }}
-    if #tokens > 0 then h["Authorization"] = "Bearer " .. tokens[t + 1] end
-    requests[k + 1] = wrk.format(body and "POST" or "GET", "/api" .. (t % {routes}) .. "/v1/{path}", h, body)
+    if token ~= "" then h["Authorization"] = "Bearer " .. token end
+    n = n + 1
+    requests[n] = wrk.format(body and "POST" or "GET", "/api" .. route .. "/v1/{path}", h, body)
   end
 end
 request = function() i = i % n + 1; return requests[i] end
@@ -40,12 +38,10 @@ class Load:
     def _wrk(self, sc, port, seconds):
         script = f"{self.folder}/{sc.name}.lua"
         if not os.path.exists(script):
-            file = f"{self.folder}/{sc.name}.tokens"
-            write(file, "\n".join(self.tokens[: sc.tokens]))
-            # Under TLS a request more costs its client more than its proxy; the routes are walked all the same.
-            requests = max(sc.tokens, 64 if sc.post > 4096 else min(sc.routes, 20_000))
-            write(script, _WRK.format(requests=requests, tokens=sc.tokens, file=file, post=sc.post, clients=CLIENTS,
-                                      routes=sc.routes, path=sc.file))
+            token = lambda n: self.tokens[n] if sc.jwt else ""
+            file = write(f"{self.folder}/{sc.name}.calls",
+                         "".join(f"{route} {token(n)}\n" for n, _, route in sc.calls))
+            write(script, _WRK.format(file=file, post=sc.post, path=sc.file))
         scheme = "https" if sc.tls else "http"
         argv = ["taskset", "-c", str(self.core), "wrk", "-t1", f"-c{sc.connections}", f"-d{seconds}s", "-s", script,
                 f"{scheme}://127.0.0.1:{port}"]

@@ -20,12 +20,21 @@ class Scenario:
     tls: bool = False
     http2: bool = False
     routes: int = 1000
+    called: int = 0        # how many of the routes are called; 0: all
     rate: bool = False     # open loop at half of what nginx can do; else as fast as it goes
     connections: int = 64
 
     @property
     def jwt(self):
         return self.tokens > 0
+
+    @property
+    def calls(self):
+        """Which token of which client calls which route, in the order of the calls, over and over."""
+        called, tokens = self.called or self.routes, max(self.tokens, 1)
+        # Under TLS a request more costs its client more than its proxy; the routes are walked all the same.
+        count = max(self.tokens, 64 if self.post > 4096 else min(called, 20_000))
+        return [(n % tokens, n % tokens % CLIENTS, n % called) for n in range(count)]
 
     @property
     def file(self):
@@ -42,8 +51,10 @@ _ALL = [
     Scenario("s1-h2", "S1 over h2 and TLS, 16 connections of 10 streams", tls=True, http2=True, connections=16),
     Scenario("routes-10", "S1 with 10 routes", routes=10),
     Scenario("routes-100k", "S1 with 100,000 routes", routes=100_000),
-    Scenario("s2-hot", "S1 and JWT RS256, one token", tokens=1),
-    Scenario("s2-10k", "S1 and JWT RS256, 10,000 tokens", tokens=TOKENS),
+    Scenario("s2-hot", "S1 and JWT RS256, one token, one route called", tokens=1, called=1),
+    Scenario("s2-10k-hot", "S1 and JWT RS256, 10,000 tokens, one route called", tokens=TOKENS, called=1),
+    Scenario("s2-walk", "S1 and JWT RS256, one token, 1,000 routes called", tokens=1),
+    Scenario("s2-10k", "S1 and JWT RS256, 10,000 tokens, 1,000 routes called", tokens=TOKENS),
     Scenario("s3", "S2 with 10,000 tokens and subscription, limit, usage event", tokens=TOKENS, limit=True),
     Scenario("s4", "S3 and header rules, GET 16 KiB", tokens=TOKENS, limit=True, headers=True, size=16_384),
     Scenario("lat-s1", "S1, open loop at half of nginx's rate", rate=True),

@@ -19,7 +19,7 @@ _COUNTING = {"in_process": {"strategy": "in_process"}, "lease": {"strategy": "le
 
 
 def resources(sc, backend, routes, jwks):
-    """One API per route; with tokens also an application and a subscription per client."""
+    """One API per route; with tokens also an application per client, and its subscriptions."""
     kind = lambda kind, name, spec, **more: {"apiVersion": "turnpike/v1", "kind": kind,
                                              "metadata": {"name": name, **more}, "spec": spec}
     for i in range(routes):
@@ -40,7 +40,10 @@ def resources(sc, backend, routes, jwks):
     tier = {"tier": "BenchOfApplications"} if sc.limits else {}
     for i in range(CLIENTS if sc.jwt else 0):
         yield kind("Application", f"app{i}", {"keys": [{"keyManager": "bench", "consumerKey": f"client-{i}"}], **tier})
-        yield kind("Subscription", f"app{i}-api{i}", {"application": f"app{i}", "api": f"api{i}:v1", "tier": "Bench"})
+    # To the API of its own number, by which targets are checked, and to each that it calls.
+    pairs = {(i, i) for i in range(CLIENTS)} | {(client, route) for _, client, route in sc.calls}
+    for client, route in sorted(pairs if sc.jwt else ()):
+        yield kind("Subscription", f"app{client}-api{route}", {"application": f"app{client}", "api": f"api{route}:v1", "tier": "Bench"})
 
 
 def turnpike(run, sc):
