@@ -130,7 +130,7 @@ impl Subscriptions {
     /// Those that claim `thing`.
     pub(super) fn claimants(&self, thing: &str) -> impl Iterator<Item = ResourceKey> {
         let hash = hash_of(thing);
-        let alike = self.claimants.near(hash).iter().filter(move |it| it.hash == hash);
+        let alike = self.claimants.alike(hash).filter(move |it| it.hash == hash);
         alike.map(|it| self.key(it.number)).filter(move |key| {
             let held = self.get(key);
             let resource = held.as_ref().and_then(Object::resource);

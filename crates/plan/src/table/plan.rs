@@ -176,8 +176,8 @@ impl Plan {
     /// Whose client this is.
     pub fn consumer(&self, key_manager: &str, consumer_key: &str) -> Option<&Arc<ConsumerPlan>> {
         let hash = hash_of(&(key_manager, consumer_key));
-        let is_it = |it: &&ConsumerEntry| it.hash() == hash && it.is(key_manager, consumer_key);
-        self.consumers.near(hash).iter().find(is_it).map(|it| &it.plan)
+        let is_it = |it: &ConsumerEntry| it.hash() == hash && it.is(key_manager, consumer_key);
+        self.consumers.find(hash, is_it).map(|it| &it.plan)
     }
 
     /// The API key with this SHA-256.

@@ -41,8 +41,9 @@ pub(super) struct Terms {
     pub(super) state: State,
 }
 
-/// A subscription as it is held.
+/// A subscription as it is held: two in a line of the processor's cache, and none in two lines.
 #[derive(Clone, Debug)]
+#[repr(align(32))]
 struct Right {
     pair: Pair,
     terms: u32,
@@ -201,12 +202,12 @@ impl Rights {
     }
 
     fn right(&self, pair: Pair) -> Option<&Right> {
-        self.by_pair.near(pair.hash()).iter().find(|right| right.pair == pair)
+        self.by_pair.find(pair.hash(), |right| right.pair == pair)
     }
 
     fn pair_of(&self, name: &str) -> Option<Pair> {
         let hash = hash_of(name);
-        let alike = self.by_name.near(hash).iter().filter(|it| it.hash == hash);
+        let alike = self.by_name.alike(hash).filter(|it| it.hash == hash);
         let is_it = |it: &&NamedPair| {
             self.right(it.pair).is_some_and(|right| self.names.get(right.name) == name)
         };
