@@ -15,7 +15,7 @@ use crate::catalog::{Catalog, Figures, Follower};
 use crate::config::Config;
 use crate::distribute::{Gateways, Meters, Providers, Slices, Sync, keep};
 use crate::edge::{AdminToken, Desk, Rest, Streams, TokenError, services};
-use crate::limits::{Share, Sharing};
+use crate::limits::{self, Keeper, Share, Sharing};
 use crate::manage::Manager;
 use crate::rpc::KeyManagerClients;
 use crate::store::{self, MasterKey, SealError, StoreError};
@@ -78,7 +78,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let desk = Desk {
         manager: Arc::new(Manager::new(
             store,
-            catalog,
+            catalog.clone(),
             master,
             host.clock.clone(),
             host.tasks.clone(),
@@ -87,9 +87,20 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         clients: Arc::new(clients),
         clock: host.clock.clone(),
     };
+    let sharing = Arc::new(Sharing::new(host.clock.clone(), catalog.clone()));
+    let (counters, is_shared) = store::open_counters(config.store, &config.etcd, &host.data)
+        .context("store of counters")?;
+    let keeper = Keeper {
+        host: host.clone(),
+        store: counters,
+        is_shared,
+        sharing: sharing.clone(),
+        figures: limits::Figures::new(&host.metrics),
+    };
+    host.tasks.spawn("limits", keeper.run());
     let streams = Streams {
         sync: Sync::new(host.clone(), slices, gateways, meters),
-        share: Share::new(host.clone(), Arc::new(Sharing::default())),
+        share: Share::new(host.clone(), sharing),
         providers,
     };
     let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, streams, &token);

@@ -4,6 +4,7 @@
 //! gateway that does not read what it is told loses its row, so that nobody waits for it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
@@ -19,6 +20,13 @@ pub(super) type Out = mpsc::Sender<Result<ShareResponse, Status>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Stream(u64);
 
+#[cfg(test)]
+impl Stream {
+    pub(super) const fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// The gateways that are there.
 #[derive(Debug, Default)]
 pub(super) struct Members {
@@ -28,10 +36,12 @@ pub(super) struct Members {
 
 #[derive(Debug)]
 struct Row {
-    node: String,
+    node: Arc<str>,
     out: Out,
     /// The configuration that it asks by.
     state: ShareState,
+    /// The number of its latest report.
+    report: u64,
     /// Dropped with the row: its session ends then.
     _held: watch::Sender<()>,
 }
@@ -44,13 +54,13 @@ impl Members {
         state: ShareState,
         out: Out,
     ) -> Option<(Stream, watch::Receiver<()>)> {
-        self.rows.retain(|_, row| row.node != node);
+        self.rows.retain(|_, row| *row.node != *node);
         if self.rows.len() >= MOST {
             return None;
         }
         self.latest = self.latest.saturating_add(1);
         let (stream, (held, ends)) = (Stream(self.latest), watch::channel(()));
-        self.rows.insert(stream, Row { node: node.to_owned(), out, state, _held: held });
+        self.rows.insert(stream, Row { node: node.into(), out, state, report: 0, _held: held });
         self.greet();
         Some((stream, ends))
     }
@@ -75,8 +85,8 @@ impl Members {
     }
 
     /// The name of the node behind a stream.
-    pub(super) fn node(&self, stream: Stream) -> Option<&str> {
-        self.rows.get(&stream).map(|row| row.node.as_str())
+    pub(super) fn node(&self, stream: Stream) -> Option<Arc<str>> {
+        self.rows.get(&stream).map(|row| Arc::clone(&row.node))
     }
 
     /// By which configuration a gateway asks.
@@ -88,6 +98,18 @@ impl Members {
     pub(super) fn set_state(&mut self, stream: Stream, state: ShareState) {
         if let Some(row) = self.rows.get_mut(&stream) {
             row.state = state;
+        }
+    }
+
+    /// The number of a gateway's latest report.
+    pub(super) fn report(&self, stream: Stream) -> u64 {
+        self.rows.get(&stream).map_or(0, |row| row.report)
+    }
+
+    /// A gateway has reported.
+    pub(super) fn set_report(&mut self, stream: Stream, report: u64) {
+        if let Some(row) = self.rows.get_mut(&stream) {
+            row.report = report;
         }
     }
 

@@ -27,6 +27,24 @@ pub enum Engine {
     Etcd,
 }
 
+/// Opens the store of what gateways have used of their limits, beside the resources: it changes all the time,
+/// and neither the history nor the revisions of resources shall. Whether other control planes write there, too,
+/// is told besides.
+pub fn open_counters(
+    config: Config,
+    etcd: &EtcdConfig,
+    data: &Path,
+) -> Result<(Arc<dyn Store>, bool), StoreError> {
+    Ok(match config.engine {
+        Engine::Embedded => (Arc::new(Embedded::open(&data.join("limits.redb"))?), false),
+        Engine::Etcd => {
+            let prefix = format!("{}-limits", etcd.prefix.trim_end_matches('/'));
+            let beside = EtcdConfig { prefix, ..etcd.clone() };
+            (Arc::new(Etcd::new(&beside, &data.join("etcd.limits"))?), true)
+        }
+    })
+}
+
 /// Opens the store. `data` is the directory of this control plane; etcd need not answer yet.
 pub fn open(config: Config, etcd: &EtcdConfig, data: &Path) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match config.engine {

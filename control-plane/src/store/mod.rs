@@ -12,7 +12,7 @@ mod layout;
 mod record;
 mod seal;
 
-pub use config::{Config, Engine, open};
+pub use config::{Config, Engine, open, open_counters};
 pub use contract::{
     Batch, Change, Entry, Event, Guard, Limits, Listing, Note, Position, Revision, Store,
     StoreError, Transaction, Watch,

@@ -61,6 +61,11 @@ impl Span {
         Ok(Self(Kind::Calendar { period, offset_minutes }))
     }
 
+    /// Whether it is the stretch before each moment.
+    pub const fn is_rolling(self) -> bool {
+        matches!(self.0, Kind::Rolling { .. })
+    }
+
     pub(crate) const fn kind(self) -> Kind {
         self.0
     }
