@@ -48,6 +48,7 @@ pub mod assertions;
 pub mod bearer;
 
 pub mod generation;
+pub mod limits;
 pub mod rpc;
 pub mod usage;
 

@@ -15,6 +15,7 @@ pub mod key_manager;
 pub mod link;
 pub mod load;
 pub mod process;
+pub mod redis;
 pub mod resources;
 pub mod stack;
 pub mod traces;
@@ -27,6 +28,7 @@ pub use issuer::Issuer;
 pub use key_manager::KeyManager;
 pub use link::{Cable, Link};
 pub use load::Load;
+pub use redis::Redis;
 pub use stack::{Engines, Stack};
 
 use std::future::Future;

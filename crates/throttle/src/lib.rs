@@ -33,7 +33,7 @@ pub use rate::Rate;
 pub use reserve::{Back, Reserve, Short};
 pub use shared::{Seen, Wanted};
 pub use sharing::{Authority, OnFailure, Sharing, Strategy};
-pub use span::{Period, Span};
+pub use span::{Borders, Period, Span};
 pub use split::split;
 pub use subject::Subject;
 

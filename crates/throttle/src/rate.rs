@@ -41,7 +41,7 @@ impl Rate {
     }
 
     /// Nanoseconds per unit, rounded up so that rounding never admits more.
-    const fn increment_ns(self) -> u64 {
+    pub const fn increment_ns(self) -> u64 {
         self.per_us.saturating_mul(1_000).div_ceil(self.amount)
     }
 
@@ -56,8 +56,8 @@ impl Rate {
         self.increment_ns().saturating_mul(used).div_ceil(1_000)
     }
 
-    /// How far ahead the TAT is when nothing fits any more.
-    const fn full_ns(self) -> u64 {
+    /// How far ahead the TAT is when nothing fits any more, in nanoseconds.
+    pub const fn full_ns(self) -> u64 {
         self.increment_ns().saturating_mul(self.amount)
     }
 }

@@ -39,6 +39,31 @@ pub enum Period {
     Year,
 }
 
+/// How who counts by another clock finds the stretch that holds a moment of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Borders {
+    /// One after the other from the Unix epoch.
+    Fixed {
+        /// Length in microseconds.
+        per_us: u64,
+    },
+    /// The 17 slots that hold the moment and what is before it.
+    Rolling {
+        /// Length of a slot in microseconds.
+        slot_us: u64,
+    },
+    /// Those of a calendar.
+    Calendar {
+        /// Of which length.
+        period: Period,
+        /// By whose clock.
+        offset_minutes: i16,
+        /// When the stretches before, at and after a moment end, in microseconds since the Unix epoch: a
+        /// clock that is less than one of them off finds its own among them.
+        ends_us: [u64; 3],
+    },
+}
+
 impl Span {
     /// One after the other, aligned to the Unix epoch. `per` is 1 ms to 400 days.
     pub fn fixed(per: Duration) -> Result<Self, LimitError> {
@@ -81,8 +106,28 @@ impl Span {
         }
     }
 
-    /// The number of the stretch that holds a moment. Later ones have higher numbers.
-    pub(crate) fn number(self, now_us: u64) -> u64 {
+    /// Whether it has no borders.
+    pub const fn is_rolling(self) -> bool {
+        matches!(self.0, Kind::Rolling { .. })
+    }
+
+    /// How to find stretches around `now_us`.
+    pub fn borders(self, now_us: u64) -> Borders {
+        match self.0 {
+            Kind::Fixed { per_us } => Borders::Fixed { per_us },
+            Kind::Rolling { per_us } => Borders::Rolling { slot_us: per_us.div_ceil(16) },
+            Kind::Calendar { period, offset_minutes } => {
+                let number = self.number(now_us);
+                let around = [number.saturating_sub(1), number, number.saturating_add(1)];
+                let ends_us = around.map(|number| self.end_us(number));
+                Borders::Calendar { period, offset_minutes, ends_us }
+            }
+        }
+    }
+
+    /// The number of the stretch that holds a moment, of a rolling one that of the slot. Later ones have
+    /// higher numbers.
+    pub fn number(self, now_us: u64) -> u64 {
         let now_us = now_us.min(LAST_US);
         match self.0 {
             Kind::Fixed { per_us } => now_us / per_us,
@@ -92,7 +137,7 @@ impl Span {
     }
 
     /// When the stretch of this number is over, in microseconds since the Unix epoch.
-    pub(crate) fn end_us(self, number: u64) -> u64 {
+    pub fn end_us(self, number: u64) -> u64 {
         match self.0 {
             Kind::Fixed { per_us } => number.saturating_add(1).saturating_mul(per_us),
             Kind::Rolling { per_us } => {
@@ -173,6 +218,18 @@ mod tests {
         check(span(Period::Month, 0), "2026-12-31T00:00:00Z", "2027-01-01T00:00:00Z");
         check(span(Period::Month, 840), "2026-12-31T10:00:00Z", "2027-01-31T10:00:00Z");
         check(span(Period::Year, 0), "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_clock_that_is_off_finds_its_month_among_three() {
+        let us = |text: &str| {
+            u64::try_from(DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros()).unwrap()
+        };
+        let span = Span::calendar(Period::Month, 60).unwrap();
+        let ends = ["2028-01-31T23:00:00Z", "2028-02-29T23:00:00Z", "2028-03-31T23:00:00Z"];
+        let borders = span.borders(us("2028-02-15T00:00:00Z"));
+        let ends_us = ends.map(us);
+        assert_eq!(borders, Borders::Calendar { period: Period::Month, offset_minutes: 60, ends_us });
     }
 
     #[test]

@@ -1,0 +1,10 @@
+//! Does a real Redis count as a meter counts, and what becomes of calls while it does not?
+
+#[cfg(test)]
+mod equal;
+#[cfg(test)]
+mod ground;
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "a file of the harness of the system tests")]
+#[path = "../../../tests/harness/redis.rs"]
+mod redis;
