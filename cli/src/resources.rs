@@ -12,7 +12,7 @@ use crate::rpc::{self, Kind, Name};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Get {
     #[arg(
-        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, KeyManager, GatewayGroup, Certificate or Secret"
+        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, CustomThrottle, KeyManager, GatewayGroup, Certificate or Secret"
     )]
     kind: String,
     /// One of them: NAME, or NAME:VERSION of an API; all of them otherwise
@@ -22,7 +22,7 @@ pub(crate) struct Get {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Delete {
     #[arg(
-        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, KeyManager, GatewayGroup, Certificate or Secret"
+        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, CustomThrottle, KeyManager, GatewayGroup, Certificate or Secret"
     )]
     kind: String,
     /// NAME, or NAME:VERSION of an API
@@ -144,6 +144,15 @@ fn columns(kind: &str) -> &'static [Column] {
             ("UNTIL", "/spec/expiresAt", "-"),
             ("DISABLED", "/spec/disabled", "false"),
             ("REASON", "/spec/reason", "-"),
+        ],
+        "CustomThrottle" => &[
+            ("APIS", "/spec/apis", "all"),
+            ("KEY", "/spec/key", "-"),
+            ("WHEN", "/spec/when", "always"),
+            ("QUOTA", "/spec/quota/requests", "-"),
+            ("PER", "/spec/quota/per", "-"),
+            ("BURST", "/spec/burst/requests", "-"),
+            ("DISABLED", "/spec/disabled", "false"),
         ],
         _ => &[],
     }

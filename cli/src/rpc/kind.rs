@@ -114,6 +114,7 @@ mod tests {
         check("SECRET", "Secrets");
         check("deny-policies", "DenyPolicies");
         check("denypolicy", "DenyPolicies");
+        check("custom-throttles", "CustomThrottles");
     }
 
     #[test]

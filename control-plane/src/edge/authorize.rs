@@ -35,6 +35,7 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.Certificates", CRUD, Who::Admin),
     ("turnpike.admin.v1.Secrets", CRUD, Who::Admin),
     ("turnpike.admin.v1.DenyPolicies", CRUD, Who::Admin),
+    ("turnpike.admin.v1.CustomThrottles", CRUD, Who::Admin),
     ("turnpike.admin.v1.Apply", &["Apply"], Who::Admin),
     ("turnpike.admin.v1.Publish", &["Wait"], Who::Admin),
     ("turnpike.admin.v1.Gateways", &["List"], Who::Admin),

@@ -27,9 +27,9 @@ mod table;
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
     AccessPlan, ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendJwtPlan,
-    BackendTlsPlan, BackendUrl, Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan,
+    BackendTlsPlan, BackendUrl, Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan, Carried,
     ClaimNames, ClaimPlan, ClaimRule, ClientAuthority, CompressionPlan, ConditionPlan,
-    ConsumerPlan, CorsPlan, CredentialPlan, CsrfPlan, DecisionPointPlan, DenyPlan, EjectionPlan,
+    ConsumerPlan, CorsPlan, Counters, CustomPlan, Keyed, LimitsPlan, ThrottlePlan, CredentialPlan, CsrfPlan, DecisionPointPlan, DenyPlan, EjectionPlan,
     EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, IntrospectionPlan, KeyManagerPlan, KeyType,
     ListenerCertificate, MirrorPlan, OAuth2Plan, OnFailure, OperationMatch, OperationPlan, Part,
     PoliciesPlan, Protocol, RequestLimitsPlan, RestrictionPlan, RetryPlan, SchemeSet, ScopeRoles,
@@ -38,7 +38,7 @@ pub use compile::{
     Visitor, Wants, belongs_to_gateway, key_digest,
 };
 pub use document::{from_json, read_document};
-pub use expression::{EvaluationError, Expression, Fact, Facts, Wanted};
+pub use expression::{EvaluationError, Expression, Fact, Facts, TextExpression, Wanted};
 pub use objects::{Object, Objects, StateHash};
 pub use problem::describe;
 pub use resource::{

@@ -158,7 +158,7 @@ impl<'o> Scope<'o> {
             // backends it gets for the APIs that it serves.
             Some(Kind::Certificate) => !is_for_backends(object) || self.referred(key),
             // Small, and a gateway that lacks one would let calls through.
-            Some(Kind::DenyPolicy) => true,
+            Some(Kind::DenyPolicy | Kind::CustomThrottle) => true,
             None => false,
         }
     }
@@ -168,7 +168,7 @@ impl<'o> Scope<'o> {
     fn referred(&self, key: &ResourceKey) -> bool {
         self.objects
             .referrers(key)
-            .filter(|referrer| referrer.kind() != Some(Kind::DenyPolicy))
+            .filter(|referrer| !is_of_all_gateways(referrer))
             .filter_map(|referrer| self.objects.get(&referrer))
             .any(|referrer| self.wants(&referrer))
     }
@@ -215,6 +215,11 @@ impl<'o> Scope<'o> {
         };
         self.objects.get(&called).is_some_and(|one| self.wants_called(&one, false))
     }
+}
+
+/// Whether it goes to every gateway, whatever it names.
+fn is_of_all_gateways(key: &ResourceKey) -> bool {
+    matches!(key.kind(), Some(Kind::DenyPolicy | Kind::CustomThrottle))
 }
 
 fn is_for_backends(certificate: &Object) -> bool {

@@ -4,7 +4,7 @@
 //! bound the meter that is used least makes room; one whose limit is used up never does, because
 //! forgetting it would let its subject begin afresh. Where all are used up, who is new is refused.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use hashbrown::HashTable;
 
@@ -16,10 +16,11 @@ const SHARDS: usize = 64;
 /// How many meters are looked at for one that nobody uses.
 const LOOKS: usize = 32;
 
-/// Meters with the same limits, one for each subject.
+/// Meters with the same limits, one for each subject. Takes hardly any memory before the first comes.
 #[derive(Debug)]
 pub struct Meters {
-    shards: Box<[Mutex<Shard>]>,
+    config: Mutex<MeterConfig>,
+    shards: OnceLock<Box<[Mutex<Shard>]>>,
     most: usize,
 }
 
@@ -41,12 +42,8 @@ struct Shard {
 impl Meters {
     /// At most `most` meters, 64 at least, none of which is there yet.
     pub fn new(config: &MeterConfig, most: usize) -> Self {
-        let shard = || {
-            let (places, entries) = (HashTable::new(), Vec::new());
-            Mutex::new(Shard { config: config.clone(), places, entries, hand: 0 })
-        };
-        let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
-        Self { shards, most: (most / SHARDS).max(1) }
+        let (config, shards) = (Mutex::new(config.clone()), OnceLock::new());
+        Self { config, shards, most: (most / SHARDS).max(1) }
     }
 
     /// The meter of a subject.
@@ -67,7 +64,11 @@ impl Meters {
 
     /// Puts every meter under new limits; what is used stays used.
     pub fn configure(&self, config: &MeterConfig) {
-        for shard in &self.shards {
+        if std::mem::replace(&mut *lock(&self.config), config.clone()) == *config {
+            return;
+        }
+        // Made here if they are not there: somebody may be about to, and has read what it was before.
+        for shard in self.shards() {
             let mut shard = lock(shard);
             shard.config = config.clone();
             for (subject, meter) in &mut shard.entries {
@@ -81,7 +82,7 @@ impl Meters {
 
     /// How many subjects are counted.
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).entries.len()).sum()
+        self.shards.get().into_iter().flatten().map(|shard| lock(shard).entries.len()).sum()
     }
 
     /// Whether nobody is counted.
@@ -92,7 +93,18 @@ impl Meters {
     /// The part that a subject belongs to: there is one for each.
     fn shard(&self, subject: Subject) -> Option<MutexGuard<'_, Shard>> {
         let [first, ..] = subject.0;
-        self.shards.get(usize::from(first) % SHARDS).map(lock)
+        self.shards().get(usize::from(first) % SHARDS).map(lock)
+    }
+
+    fn shards(&self) -> &[Mutex<Shard>] {
+        self.shards.get_or_init(|| {
+            let config = lock(&self.config).clone();
+            let shard = || {
+                let (places, entries) = (HashTable::new(), Vec::new());
+                Mutex::new(Shard { config: config.clone(), places, entries, hand: 0 })
+            };
+            std::iter::repeat_with(shard).take(SHARDS).collect()
+        })
     }
 }
 
@@ -102,8 +114,17 @@ const fn hash(subject: Subject) -> u64 {
     u128::from_be_bytes(subject.0) as u64
 }
 
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Meters {
+    /// Who remembers a meter looks for another one.
+    fn drop(&mut self) {
+        for shard in self.shards.get().into_iter().flatten() {
+            lock(shard).entries.iter().for_each(|(_, meter)| meter.retire());
+        }
+    }
+}
+
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shard {

@@ -83,3 +83,18 @@ fn new_limits_reach_every_meter_and_those_who_remember_one() {
     assert!(!passes(&meters, 0, NOW));
     assert!(passes(&meters, 1, NOW) && passes(&meters, 1, NOW) && !passes(&meters, 1, NOW));
 }
+
+#[test]
+fn who_remembers_a_meter_of_a_policy_that_is_gone_looks_again() {
+    let meters = with(4, &[1]);
+    let meter = meters.known(subject(0)).unwrap();
+    drop(meters);
+    assert!(meter.is_retired());
+}
+
+#[test]
+fn other_limits_hold_for_who_comes_later_whenever_they_were_said() {
+    let meters = Meters::new(&per_minute(3), 64);
+    meters.configure(&per_minute(1));
+    assert!(passes(&meters, 0, NOW) && !passes(&meters, 0, NOW));
+}

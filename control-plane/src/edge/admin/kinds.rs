@@ -1,7 +1,7 @@
 //! How are resources of one kind got, listed, put and deleted over gRPC?
 //!
 //! The services of all kinds are the same but for their types, which the generated code keeps
-//! apart; the macro writes down that sameness once instead of nine times.
+//! apart; the macro writes down that sameness once instead of eleven times.
 
 use plan::{Kind, Resource};
 use tonic::{Request, Response, Status};
@@ -72,6 +72,11 @@ service_of_kind!(gateway_groups_server::GatewayGroups, GatewayGroup, ListGateway
 service_of_kind!(certificates_server::Certificates, Certificate, ListCertificatesResponse);
 service_of_kind!(secrets_server::Secrets, Secret, ListSecretsResponse);
 service_of_kind!(deny_policies_server::DenyPolicies, DenyPolicy, ListDenyPoliciesResponse);
+service_of_kind!(
+    custom_throttles_server::CustomThrottles,
+    CustomThrottle,
+    ListCustomThrottlesResponse
+);
 
 fn one(desk: &Desk, kind: Kind, request: &GetRequest) -> Result<Any, Status> {
     let key = key(kind, &request.name, &request.version);

@@ -17,6 +17,7 @@ use turnpike_proto::admin::v1::application_keys_server::ApplicationKeysServer;
 use turnpike_proto::admin::v1::applications_server::ApplicationsServer;
 use turnpike_proto::admin::v1::apply_server::ApplyServer;
 use turnpike_proto::admin::v1::certificates_server::CertificatesServer;
+use turnpike_proto::admin::v1::custom_throttles_server::CustomThrottlesServer;
 use turnpike_proto::admin::v1::deny_policies_server::DenyPoliciesServer;
 use turnpike_proto::admin::v1::gateway_groups_server::GatewayGroupsServer;
 use turnpike_proto::admin::v1::gateways_server::GatewaysServer;
@@ -76,6 +77,7 @@ pub fn services(
     let services = admin(services, token, CertificatesServer::new(desk.clone()));
     let services = admin(services, token, SecretsServer::new(desk.clone()));
     let services = admin(services, token, DenyPoliciesServer::new(desk.clone()));
+    let services = admin(services, token, CustomThrottlesServer::new(desk.clone()));
     let services = admin(
         services,
         token,

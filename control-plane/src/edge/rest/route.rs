@@ -37,7 +37,7 @@ pub(in crate::edge) const ROUTES: &[(Method, &str, Operation)] = &[
 ];
 
 /// How kinds are called in paths.
-pub(super) const PLURALS: [(Kind, &str); 10] = [
+pub(super) const PLURALS: [(Kind, &str); 11] = [
     (Kind::Api, "apis"),
     (Kind::ApiProduct, "api-products"),
     (Kind::Application, "applications"),
@@ -48,6 +48,7 @@ pub(super) const PLURALS: [(Kind, &str); 10] = [
     (Kind::Certificate, "certificates"),
     (Kind::Secret, "secrets"),
     (Kind::DenyPolicy, "deny-policies"),
+    (Kind::CustomThrottle, "custom-throttles"),
 ];
 
 /// An operation and what its path says.

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::resource::Resource as Any;
-use turnpike_proto::config::v1::tier_spec::Level;
 use turnpike_proto::config::v1::{
     Api, Endpoint, ExternalAuthorization, KeyManager, KeyManagerSpec, Mirror, Problem,
     SubscriptionSpec,
 };
 
 use crate::compile::{
-    CertificateForm, Named, TokenPattern, check_access, check_pair, compile_api,
+    CertificateForm, MAX_CUSTOM, Named, TokenPattern, built_in_tiers, check_access, check_pair, compile_api, is_of_other_level,
     compile_certificate, compile_product, compile_security, read_private_key,
 };
 use crate::objects::{Objects, Reference, claims, is_built_in, or_default, references};
@@ -70,6 +69,13 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
         Some(Any::Api(api)) => {
             check_backends(after, api, &mut problems);
             check_callers(after, api, &mut problems);
+        }
+        Some(Any::CustomThrottle(_)) => {
+            let count = after.of_kind(Kind::CustomThrottle).take(MAX_CUSTOM + 1).count();
+            if count > MAX_CUSTOM {
+                let reason = format!("there are {MAX_CUSTOM} already, and there may be no more");
+                problems.add(&At::ROOT, reason, "remove others, or join some into one");
+            }
         }
         Some(Any::KeyManager(one)) => check_patterns(after, key, one, &mut problems),
         _ => {}
@@ -186,7 +192,9 @@ fn check_patterns(
 pub(super) fn check_deleted(after: &Objects, key: &ResourceKey) -> Vec<Problem> {
     let mut problems = Problems::of(key.as_str(), "");
     let first = after.referrers(key).min();
-    if let Some(first) = first.filter(|_| !is_built_in(key)) {
+    // What a tier says is not what the one says that exists always, whatever their names.
+    let stays = is_built_in(key) && key.kind() != Some(Kind::Tier);
+    if let Some(first) = first.filter(|_| !stays) {
         let reason = match after.referrers(key).count().saturating_sub(1) {
             0 => format!("{first} refers to it"),
             1 => format!("{first} and one other refer to it"),
@@ -205,9 +213,18 @@ fn check_reference(
 ) {
     let to = &reference.to;
     let Some(kind) = to.kind().filter(|_| !to.id().is_empty()) else { return };
-    let of_policy = from.kind() == Some(Kind::DenyPolicy);
+    let of_policy = matches!(from.kind(), Some(Kind::DenyPolicy | Kind::CustomThrottle));
+    let level = reference.level(from.kind());
+    let wrong_level = || {
+        let reason = format!("{to} is not of level {}", level.as_str_name());
+        (reason, "choose a tier of that level")
+    };
     let as_product = || after.get(&ResourceKey::of_id(Kind::ApiProduct, to.id()));
     match after.get(to) {
+        None if kind == Kind::Tier && is_of_other_level(to.id(), level) => {
+            let (reason, suggestion) = wrong_level();
+            problems.add_at(&reference.field, reason, suggestion);
+        }
         None if is_built_in(to) => {}
         // What a policy names is an API or a product; the API is asked about for both.
         None if of_policy && kind == Kind::ApiProduct => {}
@@ -215,28 +232,24 @@ fn check_reference(
         None => {
             let known: Vec<_> = after.of_kind(kind).take(10_000).collect();
             let known = known.iter().map(|object| object.key().id());
-            let built_in: &[&str] = match kind {
-                Kind::Tier => &["Unlimited"],
-                Kind::KeyManager => &["resident"],
-                Kind::GatewayGroup => &["default"],
-                _ => &[],
+            let built_in: Vec<&str> = match kind {
+                Kind::Tier => built_in_tiers().collect(),
+                Kind::KeyManager => vec!["resident"],
+                Kind::GatewayGroup => vec!["default"],
+                _ => Vec::new(),
             };
-            let near = nearest(to.id(), known.chain(built_in.iter().copied()));
+            let near = nearest(to.id(), known.chain(built_in));
             let reason = format!("there is no {kind} `{}`", crate::problem::shown(to.id()));
             problems.add_at(&reference.field, reason, did_you_mean(near));
         }
         Some(object) => {
-            let wanted = match from.kind() {
-                Some(Kind::Application) => Level::Application,
-                _ => Level::Subscription,
-            };
             let held = object.resource();
             if let Some(Any::Tier(tier)) = held.as_ref().and_then(|it| it.resource.as_ref())
                 && let Some(spec) = tier.spec.as_ref()
-                && spec.level != i32::from(wanted)
+                && spec.level != i32::from(level)
             {
-                let reason = format!("{to} is not of level {}", wanted.as_str_name());
-                problems.add_at(&reference.field, reason, "choose a tier of that level");
+                let (reason, suggestion) = wrong_level();
+                problems.add_at(&reference.field, reason, suggestion);
             }
         }
     }

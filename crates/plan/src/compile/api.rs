@@ -25,6 +25,7 @@ use super::places::{Places, Whose};
 use super::policies::Kept;
 use super::request_limits::{RequestLimitsPlan, compile_request_limits};
 use super::security::{ScopeRoles, SecurityPlan, compile_scopes, compile_security, security_of};
+use super::throttle::{Limited, ThrottlePlan, attach_limits, compile_throttle, count_on};
 use super::variant::{VariantsPlan, compile_variants};
 use super::wire::wired;
 use crate::problem::{At, Problems, shown};
@@ -90,6 +91,8 @@ pub struct ApiPlan {
     pub limits: RequestLimitsPlan,
     /// What its backends are told about who calls; `None`: nothing.
     pub backend_jwt: Option<Arc<BackendJwtPlan>>,
+    /// Its limits beside those of its callers; `None`: it has none.
+    pub throttle: Option<Box<ThrottlePlan>>,
     /// Why its calls answer 503; `None`: it is sound.
     pub broken: Option<Arc<str>>,
     /// How often it was tried out; made when it is for the first time.
@@ -148,6 +151,7 @@ impl ApiPlan {
             compression: None,
             limits: RequestLimitsPlan::default(),
             backend_jwt: None,
+            throttle: None,
             broken: None,
             tests: OnceLock::new(),
             number: 0,
@@ -218,9 +222,30 @@ impl ApiPlan {
         })
     }
 
-    /// Goes on counting the calls of those who show certificates or test keys.
+    /// Whether a tier of this name limits any of its calls, whoever makes them, or its callers who
+    /// stand for no application.
+    pub(crate) fn is_limited_by(&self, tier: &str) -> bool {
+        let callers = self.security.callers.as_ref();
+        let limited = |it: &Arc<OperationPlan>| it.limits.as_ref().is_some_and(|it| *it.tier == *tier);
+        callers.is_some_and(|callers| callers.is_limited_by(tier))
+            || self.throttle.as_ref().is_some_and(|throttle| throttle.is_limited_by(tier))
+            || self.operations.iter().any(limited)
+    }
+
+    /// Its limits are in force from now on: counters that it shares with an earlier form come under them.
+    pub(crate) fn put_limits_in_force(&self) {
+        self.throttle.iter().for_each(|throttle| throttle.put_in_force());
+        let own = self.operations.iter().filter(|operation| operation.member.is_none());
+        own.filter_map(|own| own.limits.as_ref()).for_each(|limits| limits.put_in_force());
+    }
+
+    /// Goes on counting where its earlier form has.
     fn count_on(mut self, old: &Self) -> Self {
         self.tests.clone_from(&old.tests);
+        if let (Some(new), Some(old)) = (&mut self.throttle, &old.throttle) {
+            new.count_on(old, &self.id);
+        }
+        count_on(&mut self.operations, &old.operations);
         if let Some(new) = Arc::get_mut(&mut self.security)
             && let (Some(new), Some(old)) = (new.callers.as_mut(), old.security.callers.as_ref())
         {
@@ -348,6 +373,10 @@ pub(crate) fn compile_api(
     let (mut operations, trie) =
         compile_operations(&spec.operations, &policies, caching, &mut own, &list, problems);
     attach(&mut operations, spec, security.is_open(), &at, problems);
+    let limited = Limited { id: key.id(), has_backends: true, named };
+    attach_limits(&mut operations, &spec.operations, limited, &list, problems);
+    let throttle = spec.throttle.as_ref();
+    let throttle = compile_throttle(throttle, limited, &at.name("throttle"), problems);
     let at = at.name("backendJwt");
     let backend_jwt = compile_backend_jwt(spec.backend_jwt.as_ref(), &at, problems);
     if let Some(backend_jwt) = &backend_jwt {
@@ -381,6 +410,7 @@ pub(crate) fn compile_api(
         compression: compression.map(Arc::new),
         limits,
         backend_jwt: backend_jwt.map(Arc::new),
+        throttle,
         broken: None,
         tests: OnceLock::new(),
         number: 0,

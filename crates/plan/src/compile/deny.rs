@@ -73,7 +73,7 @@ impl DenyPlan {
     /// Whether it refuses the call, as far as that is said by where it comes from and what it calls.
     pub(crate) fn meets(&self, visit: &Visit<'_>) -> bool {
         self.expires_at.is_none_or(|end| visit.now_unix < end)
-            && self.apis.as_ref().is_none_or(|apis| apis.meet(visit))
+            && self.apis.as_ref().is_none_or(|apis| apis.meet(visit.called, visit.home))
             && self.addresses.as_ref().is_none_or(|set| set.contains(visit.address))
     }
 
@@ -90,8 +90,9 @@ impl DenyPlan {
 }
 
 impl ApiNames {
-    fn meet(&self, visit: &Visit<'_>) -> bool {
-        [visit.called, visit.home]
+    /// Whether they are about calls of `called`, which `home` serves.
+    pub(super) fn meet(&self, called: &ApiPlan, home: &ApiPlan) -> bool {
+        [called, home]
             .iter()
             .any(|api| is_in(&self.ids, &api.id) || is_in(&self.names, &api.name))
     }
@@ -149,7 +150,8 @@ fn names_nothing(spec: &DenyPolicySpec) -> bool {
     lists.iter().all(|list| list.is_empty())
 }
 
-fn compile_apis(given: &[String], at: &At<'_>, problems: &mut Problems) -> Option<ApiNames> {
+/// The APIs that are named; `None`: all are meant.
+pub(super) fn compile_apis(given: &[String], at: &At<'_>, problems: &mut Problems) -> Option<ApiNames> {
     let at = at.name("apis");
     if given.is_empty() || is_too_long(given, &at, problems) {
         return None;

@@ -57,7 +57,7 @@ pub(crate) fn compile_match(
     Some(conditions)
 }
 
-fn check_name(part: Part, name: &str, at: &At<'_>, problems: &mut Problems) {
+pub(super) fn check_name(part: Part, name: &str, at: &At<'_>, problems: &mut Problems) {
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
         problems.add(at, format!("a name has 1 to {MAX_NAME_BYTES} bytes"), "");
         return;
@@ -70,7 +70,7 @@ fn check_name(part: Part, name: &str, at: &At<'_>, problems: &mut Problems) {
     }
 }
 
-fn compile_test(
+pub(super) fn compile_test(
     asks: &Asks,
     constraints: &mut Constraints,
     at: &At<'_>,
@@ -98,7 +98,7 @@ fn compile_test(
     })
 }
 
-fn spelling(part: Part, name: &str, test: &Test) -> String {
+pub(super) fn spelling(part: Part, name: &str, test: &Test) -> String {
     let mut text = format!("{part:?} {name:?} ");
     // Writing to a String does not fail.
     let _ = match test {

@@ -16,7 +16,10 @@ mod balance;
 mod caching;
 mod certificate;
 mod claim_names;
+mod built_in;
 mod cors;
+mod counters;
+mod custom;
 mod credential;
 mod decision_point;
 mod deny;
@@ -41,7 +44,9 @@ mod restriction;
 mod security;
 mod subscriber;
 mod template;
+mod throttle;
 mod tier;
+mod tier_group;
 mod token_pattern;
 mod variant;
 mod wire;
@@ -58,6 +63,8 @@ pub use caching::CompressionPlan;
 pub use certificate::{ClientAuthority, ListenerCertificate, key_digest};
 pub use claim_names::ClaimNames;
 pub use cors::CorsPlan;
+pub use counters::{Counters, Keyed, LimitsPlan};
+pub use custom::CustomPlan;
 pub use credential::{AwsPlan, CredentialPlan};
 pub use decision_point::{DecisionPointPlan, OnFailure, Protocol, ShownFields};
 pub use deny::{DenyPlan, Visit, Visitor};
@@ -74,6 +81,8 @@ pub use security::{
     ApiKeyPlaces, CallerRightsPlan, CallersPlan, SchemeSet, ScopeRoles, SecurityPlan,
 };
 pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
+pub use throttle::ThrottlePlan;
+pub use tier_group::Carried;
 pub use template::{Part, Variable};
 pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 
@@ -81,6 +90,11 @@ pub(crate) use address::{Family, Network, above, number};
 pub(crate) use alike::Alike;
 pub(crate) use api::{MAX_DEFINITION_BYTES, broken_api, compile_api};
 pub(crate) use backend::check_access;
+pub(crate) use built_in::{
+    SUBSCRIPTIONLESS, UNAUTHENTICATED, built_in_tier, built_in_tiers, is_of_other_level,
+};
+pub(crate) use counters::USUAL_SUBJECTS;
+pub(crate) use custom::{MAX_CUSTOM, compile_custom};
 pub(crate) use certificate::{
     Authority, CertificateForm, check_pair, compile_certificate, read_private_key, validity,
 };

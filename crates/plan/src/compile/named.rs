@@ -8,8 +8,10 @@ use std::fmt;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::tier_spec::Level;
 
+use super::built_in::built_in_tier;
 use super::certificate::{CertificateForm, compile_certificate};
-use super::tier::{TierPlan, compile_tier};
+use super::counters::USUAL_SUBJECTS;
+use super::tier::{TierPlan, UNLIMITED, compile_tier};
 use crate::objects::Objects;
 use crate::problem::{At, Problems, shown};
 use crate::resource::{Kind, ResourceKey, is_name};
@@ -37,18 +39,32 @@ impl fmt::Debug for SecretText {
 
 /// The resources that may be named; none while a resource is looked at by itself.
 #[derive(Clone, Copy)]
-pub(crate) struct Named<'o>(Option<&'o Objects>);
+pub(crate) struct Named<'o> {
+    objects: Option<&'o Objects>,
+    subjects: usize,
+}
 
 impl<'o> Named<'o> {
-    pub(crate) const NONE: Named<'static> = Named(None);
+    pub(crate) const NONE: Named<'static> =
+        Named { objects: None, subjects: USUAL_SUBJECTS };
 
     pub(crate) const fn among(objects: &'o Objects) -> Self {
-        Self(Some(objects))
+        Self { objects: Some(objects), subjects: USUAL_SUBJECTS }
+    }
+
+    /// The same, where so many subjects of one policy are counted at most.
+    pub(crate) const fn counting(self, subjects: usize) -> Self {
+        Self { subjects, ..self }
+    }
+
+    /// How many subjects of one policy are counted at most.
+    pub(crate) const fn subjects(self) -> usize {
+        self.subjects
     }
 
     /// Whether what is named can be looked up.
     pub(crate) const fn are_at_hand(self) -> bool {
-        self.0.is_some()
+        self.objects.is_some()
     }
 
     /// The value of a Secret, without the line end that files leave behind; `None` where it is missing, which is told, or not at hand.
@@ -95,12 +111,18 @@ impl<'o> Named<'o> {
         at: &At<'_>,
         problems: &mut Problems,
     ) -> Option<TierPlan> {
-        if name == "Unlimited" || !check_name(Kind::Tier, name, at, problems) {
+        if name == UNLIMITED || !check_name(Kind::Tier, name, at, problems) {
             return None;
         }
-        let Any::Tier(found) = self.find(Kind::Tier, name, at, problems)? else { return None };
-        let tier = compile_tier(name, found, &mut Problems::default());
-        let tier = tier.filter(|tier| tier.level == level);
+        let key = ResourceKey::of_id(Kind::Tier, name);
+        let found = self.objects?.at_hand(&key).and_then(|it| it.resource.as_ref());
+        let tier = match found {
+            Some(Any::Tier(found)) => {
+                let tier = compile_tier(name, found, &mut Problems::default());
+                tier.filter(|tier| tier.level == level)
+            }
+            _ => built_in_tier(name, level),
+        };
         if tier.is_none() {
             let reason = format!("there is no tier {name} of level {}", level.as_str_name());
             problems.add(at, reason, "");
@@ -110,7 +132,7 @@ impl<'o> Named<'o> {
 
     fn find(self, kind: Kind, name: &str, at: &At<'_>, problems: &mut Problems) -> Option<&'o Any> {
         let key = ResourceKey::of_id(kind, name);
-        let found = self.0?.at_hand(&key).and_then(|resource| resource.resource.as_ref());
+        let found = self.objects?.at_hand(&key).and_then(|resource| resource.resource.as_ref());
         if found.is_none() {
             problems.add(at, format!("there is no {kind}/{name}"), "");
         }

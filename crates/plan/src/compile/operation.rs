@@ -11,6 +11,7 @@ use turnpike_proto::config::v1::operation::Auth;
 use super::access::AccessPlan;
 use super::api::{ApiPlan, unknown};
 use super::caching::compile_cache;
+use super::counters::LimitsPlan;
 use super::decision_point::DecisionPoints;
 use super::matching::compile_match;
 use super::mirror::Mirrors;
@@ -50,6 +51,8 @@ pub struct OperationPlan {
     /// What a call has to fulfil besides, what the API and the product ask for included; `None`:
     /// nothing.
     pub access: Option<Arc<AccessPlan>>,
+    /// The limits of its calls, whoever makes them, in place of those of the API; `None`: those hold.
+    pub limits: Option<Arc<LimitsPlan>>,
     /// What a call has to carry besides.
     pub(crate) asks: Option<Arc<Conditions>>,
     /// Those of its path that `access` names.
@@ -199,6 +202,7 @@ fn compile(
         decision_point: None,
         member: None,
         access: None,
+        limits: None,
         asks: None,
         parameters: Parameters::default(),
     }

@@ -18,6 +18,7 @@ use super::named::Named;
 use super::operation::{MAX_OPERATIONS, OperationPlan};
 use super::places::{Places, Whose};
 use super::security::{compile_scopes, compile_security, security_of};
+use super::throttle::{Limited, compile_throttle};
 use crate::problem::{At, Problems, did_you_mean, nearest, shown};
 use crate::resource::{ResourceKey, is_name};
 use crate::router::{Constraints, Growing, Template, Trie, check_context};
@@ -48,6 +49,8 @@ pub(crate) fn check_product(product: &ApiProduct, problems: &mut Problems) {
     compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     compile_access(spec.access.as_ref(), &at.name("access"), problems);
+    let alone = Limited { id: "", has_backends: false, named: Named::NONE };
+    compile_throttle(spec.throttle.as_ref(), alone, &at.name("throttle"), problems);
     let list = at.name("apis");
     if spec.apis.is_empty() || spec.apis.len() > MAX_APIS {
         let reason = format!("there are {}, from 1 to {MAX_APIS}", spec.apis.len());
@@ -102,6 +105,9 @@ pub(crate) fn compile_product(
     let scopes = compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     let cors = compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     attach_besides(&mut taken.operations, spec, security.is_open(), &at, problems);
+    let limited = Limited { id: key.id(), has_backends: false, named };
+    let throttle = spec.throttle.as_ref();
+    let throttle = compile_throttle(throttle, limited, &at.name("throttle"), problems);
     let decision_points = decision_points(spec, Whose { key, named }, &at, problems);
     if !problems.is_empty() {
         return None;
@@ -114,6 +120,7 @@ pub(crate) fn compile_product(
         tiers: names_or(&spec.tiers, "Unlimited"),
         cors,
         decision_points: decision_points.into_all(),
+        throttle,
         operations: taken.operations,
         trie: Trie::packed(&taken.growing),
         ..ApiPlan::at(key, &place(product, spec))

@@ -6,6 +6,8 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::api::compile_api;
 use super::certificate::compile_certificate;
+use super::counters::USUAL_SUBJECTS;
+use super::custom::compile_custom;
 use super::deny::compile_deny;
 use super::head::{check_head, required};
 use super::host::compile_group;
@@ -43,6 +45,9 @@ pub(crate) fn compile_resource(resource: &Resource, problems: &mut Problems) {
         Any::GatewayGroup(one) => drop(compile_group(key.name(), one, problems)),
         Any::Certificate(one) => drop(compile_certificate(one, problems)),
         Any::DenyPolicy(one) => drop(compile_deny(key.name(), one, problems)),
+        Any::CustomThrottle(one) => {
+            drop(compile_custom(key.name(), one, USUAL_SUBJECTS, problems));
+        }
         Any::Secret(one) => {
             let at = At::ROOT;
             let at = at.name("spec");

@@ -9,6 +9,7 @@ use turnpike_proto::config::v1::subscription_spec::State;
 use turnpike_proto::config::v1::{Application, Subscription};
 
 use super::api::unknown;
+use super::counters::Keyed;
 use super::api_key::{ApiKeyForm, compile_api_keys};
 use super::head::{check_description, has_control, required};
 use super::restriction::{RestrictionPlan, compile_restriction};
@@ -50,8 +51,11 @@ pub struct ApplicationPlan {
     pub owner: Arc<str>,
     /// The tier that limits all its calls.
     pub tier: Arc<str>,
-    /// The limits of that tier at work.
+    /// The limits of that tier at work, where all calls are counted together; without limits where each
+    /// user is counted by itself.
     pub meter: Arc<Meter>,
+    /// The limits of that tier, where each user is counted by itself.
+    pub users: Option<Keyed>,
     /// From where its calls may come; `None`: from everywhere.
     pub restriction: Option<Arc<RestrictionPlan>>,
     /// Why its calls answer 503; `None`: it is sound.

@@ -1,5 +1,6 @@
 //! How much does a tier allow?
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use throttle::{
@@ -15,6 +16,7 @@ use turnpike_proto::config::v1::{Tier, TierSpec};
 use super::api::unknown;
 use super::backend::positive;
 use super::head::{check_description, required};
+use super::tier_group::{GroupForm, compile_groups};
 use crate::problem::{At, Problems};
 
 /// Beside `quota`.
@@ -22,13 +24,32 @@ const MAX_QUOTAS: usize = 2;
 const DAY: Duration = Duration::from_hours(24);
 
 /// A tier, ready to be metered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct TierPlan {
     pub(crate) level: Level,
     pub(crate) meter: MeterConfig,
     pub(crate) priority: u8,
+    /// Whether each user is counted by itself.
+    pub(crate) per_user: bool,
+    /// Other limits for some calls; the first that fits is taken.
+    pub(crate) groups: Arc<[GroupForm]>,
 }
 
+/// The limits that are written in one place.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'s> {
+    pub(super) quota: Option<&'s proto::Quota>,
+    pub(super) quotas: &'s [proto::Quota],
+    pub(super) burst: Option<&'s proto::Burst>,
+    /// Whether a used-up quota refuses.
+    pub(super) stops: bool,
+    /// Whether the limits are only tried.
+    pub(super) shadow: bool,
+    pub(super) sharing: Sharing,
+}
+
+/// The tier that has no limits.
+pub(crate) const UNLIMITED: &str = "Unlimited";
 /// Of a tier that says none, and of calls without one.
 pub const USUAL_PRIORITY: u8 = 5;
 const HIGHEST_PRIORITY: u8 = 9;
@@ -37,7 +58,7 @@ pub(crate) fn compile_tier(name: &str, tier: &Tier, problems: &mut Problems) -> 
     let spec = required(tier.spec.as_ref(), problems)?;
     let root = At::ROOT;
     let at = root.name("spec");
-    if name == "Unlimited" {
+    if name == UNLIMITED {
         let at = root.name("metadata");
         let reason = "the tier `Unlimited` exists always and has no limits";
         problems.add(&at.name("name"), reason, "choose another name");
@@ -48,31 +69,70 @@ pub(crate) fn compile_tier(name: &str, tier: &Tier, problems: &mut Problems) -> 
         Level::Subscription
     });
     let priority = compile_priority(spec, &at, problems);
-    let stops = spec.stop_on_quota_reached.unwrap_or(true);
-    let of_quotas = if stops { Effect::Refuse } else { Effect::Mark };
-    let effect = |usual| if spec.shadow { Effect::Shadow } else { usual };
-    let quotas = compile_quotas(spec, &at, problems).into_iter();
+    let written = Written {
+        quota: spec.quota.as_ref(),
+        quotas: &spec.quotas,
+        burst: spec.burst.as_ref(),
+        stops: spec.stop_on_quota_reached.unwrap_or(true),
+        shadow: spec.shadow,
+        sharing: compile_counting(spec.counting.as_ref(), &at.name("counting"), problems),
+    };
+    let meter = compile_limits(written, &at, problems);
+    if spec.per_user && level == Level::Subscription {
+        let reason = "a subscription counts its application, and not users";
+        problems.add(&at.name("perUser"), reason, "it goes with `application` and `advanced`");
+    }
+    if !spec.conditions.is_empty() && level != Level::Advanced {
+        let reason = "a tier of this level has the same limits for all calls";
+        problems.add(&at.name("conditions"), reason, "they go with `level: advanced`");
+    }
+    let groups = compile_groups(spec, written, &at.name("conditions"), problems);
+    let (meter, per_user) = (meter?, spec.per_user);
+    let plan = TierPlan { level, meter, priority, per_user, groups };
+    problems.is_empty().then_some(plan)
+}
+
+impl TierPlan {
+    /// A tier that limits nothing.
+    pub(crate) fn unlimited(level: Level) -> Self {
+        Self::of(level, MeterConfig::unlimited())
+    }
+
+    /// A tier with these limits for all calls.
+    pub(crate) fn of(level: Level, meter: MeterConfig) -> Self {
+        let (priority, per_user, groups) = (USUAL_PRIORITY, false, Arc::default());
+        Self { level, meter, priority, per_user, groups }
+    }
+}
+
+/// What is written comes to these limits; `None`: they cannot be counted, which is told.
+pub(super) fn compile_limits(
+    written: Written<'_>,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Option<MeterConfig> {
+    let of_quotas = if written.stops { Effect::Refuse } else { Effect::Mark };
+    let effect = |usual| if written.shadow { Effect::Shadow } else { usual };
+    let quotas = compile_quotas(written, at, problems).into_iter();
     let quotas = quotas.map(|limit| Limit { effect: effect(of_quotas), ..limit });
-    let burst = compile_burst(spec, &at, problems).map(|burst| Limit {
+    let burst = compile_burst(written.burst, at, problems).map(|burst| Limit {
         effect: effect(Effect::Refuse),
         ..Limit::of_calls(Measure::Rate(burst))
     });
     let limits: Vec<_> = quotas.chain(burst).collect();
-    let sharing = compile_counting(spec.counting.as_ref(), &at.name("counting"), problems);
-    let meter = MeterConfig::new(&limits).ok()?.shared(sharing);
-    problems.is_empty().then_some(TierPlan { level, meter, priority })
+    Some(MeterConfig::new(&limits).ok()?.shared(written.sharing))
 }
 
-fn compile_quotas(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Vec<Limit> {
+fn compile_quotas(written: Written<'_>, at: &At<'_>, problems: &mut Problems) -> Vec<Limit> {
     let list = at.name("quotas");
-    if spec.quotas.len() > MAX_QUOTAS {
-        let reason = format!("there are {}, at most {MAX_QUOTAS}", spec.quotas.len());
+    if written.quotas.len() > MAX_QUOTAS {
+        let reason = format!("there are {}, at most {MAX_QUOTAS}", written.quotas.len());
         problems.add(&list, reason, "");
         return Vec::new();
     }
-    let first = spec.quota.as_ref();
+    let first = written.quota;
     let first = first.and_then(|quota| compile_quota(quota, &at.name("quota"), problems));
-    let further = spec.quotas.iter().enumerate();
+    let further = written.quotas.iter().enumerate();
     let further: Vec<_> = further
         .filter_map(|(index, quota)| compile_quota(quota, &list.index(index), problems))
         .collect();
@@ -156,8 +216,12 @@ fn compile_span(quota: &proto::Quota, at: &At<'_>, problems: &mut Problems) -> O
     span
 }
 
-fn compile_burst(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Option<Rate> {
-    let burst = spec.burst.as_ref()?;
+fn compile_burst(
+    burst: Option<&proto::Burst>,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Option<Rate> {
+    let burst = burst?;
     let at = at.name("burst");
     check_requests(burst.requests, "requests", &at, problems);
     let per = burst.per.as_ref().and_then(|per| positive(per, Duration::from_hours(1)));
@@ -169,7 +233,7 @@ fn compile_burst(spec: &TierSpec, at: &At<'_>, problems: &mut Problems) -> Optio
     Rate::new(burst.requests, per).ok()
 }
 
-fn compile_counting(
+pub(super) fn compile_counting(
     counting: Option<&proto::Counting>,
     at: &At<'_>,
     problems: &mut Problems,

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use cel::ExecutionError;
 use cel::common::ast::IdedExpr;
+use cel::common::value::CowVal;
 use cel::parser::ParseErrors;
 
-use super::engine::{Outcome, run, with_environment};
+use super::engine::{Outcome, run, text, truth, with_environment};
 use super::fact::Facts;
+use super::kind::Kind;
 use super::rewrite::{Meaning, Told, Walk};
-use super::wanted::Wanted;
+use super::wanted::{Wanted, Wrong};
 use crate::problem::{At, Problems, shown};
 
 /// The longest expression, in bytes.
@@ -26,7 +28,11 @@ pub struct Expression {
     names: Vec<(Box<str>, Meaning)>,
 }
 
-/// Why it cannot be said whether an expression is true. No value of a call is in it.
+/// An expression that makes a text of a call.
+#[derive(Clone, Debug)]
+pub struct TextExpression(Expression);
+
+/// Why it cannot be said what an expression comes to. No value of a call is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluationError {
     /// The call has no such thing, or nobody knows.
@@ -52,6 +58,16 @@ pub enum EvaluationError {
 impl Expression {
     /// Reads `text`, which stands at `at`. `None`: something is wrong, which is told.
     pub(crate) fn parse(text: &str, at: &At<'_>, problems: &mut Problems) -> Option<Self> {
+        Self::parse_as(text, Kind::decides, at, problems)
+    }
+
+    /// Reads an expression whose kind `fits`.
+    fn parse_as(
+        text: &str,
+        fits: fn(Kind) -> Result<(), Wrong>,
+        at: &At<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         if text.trim().is_empty() || text.len() > MAX_BYTES {
             let reason =
                 format!("an expression has 1 to {MAX_BYTES} bytes, this one {}", text.len());
@@ -59,7 +75,7 @@ impl Expression {
             return None;
         }
         // What is read was written by somebody else; a reader that breaks off is no reason to end.
-        let read = catch_unwind(|| read(text));
+        let read = catch_unwind(|| read(text, fits));
         match read.unwrap_or_else(|_| Err(broken())) {
             Ok((tree, names)) => Some(Self { source: text.into(), tree, names }),
             Err(told) => {
@@ -72,10 +88,19 @@ impl Expression {
 
     /// Whether it is true for a call.
     pub fn holds(&self, facts: &dyn Facts) -> Result<bool, EvaluationError> {
-        let ran = catch_unwind(AssertUnwindSafe(|| run(&self.tree, &self.names, facts)));
-        match ran {
-            Ok(Outcome::Decided(decided)) => Ok(decided),
-            Ok(Outcome::Undecided) => Err(EvaluationError::Undecided),
+        self.evaluate(facts, truth)?.ok_or(EvaluationError::Undecided)
+    }
+
+    /// What `read` finds in what it comes to; `None`: it finds nothing.
+    fn evaluate<T>(
+        &self,
+        facts: &dyn Facts,
+        read: impl FnOnce(&CowVal<'_, '_>) -> Option<T>,
+    ) -> Result<Option<T>, EvaluationError> {
+        let run = || run(&self.tree, &self.names, facts, read);
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Outcome::Decided(decided)) => Ok(Some(decided)),
+            Ok(Outcome::Undecided) => Ok(None),
             Ok(Outcome::TooMuch) => Err(EvaluationError::TooMuch),
             Ok(Outcome::Failed(error)) => Err(of_engine(&error)),
             Err(_) => Err(EvaluationError::Broken),
@@ -96,16 +121,38 @@ impl Expression {
     }
 }
 
+impl TextExpression {
+    /// Reads `text`, which stands at `at`. `None`: something is wrong, which is told.
+    pub(crate) fn parse(text: &str, at: &At<'_>, problems: &mut Problems) -> Option<Self> {
+        Expression::parse_as(text, Kind::spells, at, problems).map(Self)
+    }
+
+    /// What it makes of a call; `None`: no text.
+    pub fn text(&self, facts: &dyn Facts) -> Result<Option<String>, EvaluationError> {
+        self.0.evaluate(facts, text)
+    }
+
+    /// As it was written.
+    pub const fn source(&self) -> &Arc<str> {
+        self.0.source()
+    }
+
+    /// Everything of a call that it names.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &Wanted> {
+        self.0.wanted()
+    }
+}
+
 type Read = (IdedExpr, Vec<(Box<str>, Meaning)>);
 
-fn read(text: &str) -> Result<Read, Told> {
+fn read(text: &str, fits: fn(Kind) -> Result<(), Wrong>) -> Result<Read, Told> {
     let parser = with_environment(|environment| environment.parser());
     let parsed = parser.max_recursion_depth(MAX_NESTING).parse_with_source_info(text);
     let (mut tree, source) = parsed.map_err(|errors| of_parser(text, &errors))?;
     let mut walk = Walk::new(&source);
     let id = tree.id;
     let kind = walk.walk(&mut tree)?;
-    kind.decides().map_err(|(reason, suggestion)| {
+    fits(kind).map_err(|(reason, suggestion)| {
         let at = source.offset_for(id).and_then(|(start, _)| usize::try_from(start).ok());
         Told { at, reason, suggestion }
     })?;

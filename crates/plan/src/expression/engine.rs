@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use cel::common::ast::IdedExpr;
-use cel::common::types::CelBool;
+use cel::common::types::{CelBool, CelString};
 use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, Value};
@@ -30,10 +30,10 @@ pub(super) fn with_environment<T>(act: impl FnOnce(&Arc<Env>) -> T) -> T {
 }
 
 /// What came of an evaluation.
-pub(super) enum Outcome {
-    /// It is true, or false.
-    Decided(bool),
-    /// It is something else.
+pub(super) enum Outcome<T> {
+    /// It is this.
+    Decided(T),
+    /// It is something else than was wanted.
     Undecided,
     /// It failed.
     Failed(ExecutionError),
@@ -41,18 +41,30 @@ pub(super) enum Outcome {
     TooMuch,
 }
 
-/// Evaluates `tree`, whose identifiers mean `names`.
-pub(super) fn run(tree: &IdedExpr, names: &[(Box<str>, Meaning)], facts: &dyn Facts) -> Outcome {
+/// A truth value.
+pub(super) fn truth(value: &CowVal<'_, '_>) -> Option<bool> {
+    value.downcast_ref::<CelBool>().map(|decided| *decided.inner())
+}
+
+/// A text.
+pub(super) fn text(value: &CowVal<'_, '_>) -> Option<String> {
+    value.downcast_ref::<CelString>().map(|text| text.inner().to_owned())
+}
+
+/// Evaluates `tree`, whose identifiers mean `names`, to what `read` finds in the value.
+pub(super) fn run<T>(
+    tree: &IdedExpr,
+    names: &[(Box<str>, Meaning)],
+    facts: &dyn Facts,
+    read: impl FnOnce(&CowVal<'_, '_>) -> Option<T>,
+) -> Outcome<T> {
     let answers =
         Answers { names, facts, left: AtomicUsize::new(MOST), spent: AtomicBool::new(false) };
     let outcome = with_environment(|environment| {
         let mut context = Context::with_env(Arc::clone(environment));
         context.set_variable_resolver(&answers);
         match Value::resolve_val(tree, &context) {
-            Ok(value) => match value.downcast_ref::<CelBool>() {
-                Some(decided) => Outcome::Decided(*decided.inner()),
-                None => Outcome::Undecided,
-            },
+            Ok(value) => read(&value).map_or(Outcome::Undecided, Outcome::Decided),
             Err(error) => Outcome::Failed(error),
         }
     });

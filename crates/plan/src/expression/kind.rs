@@ -58,6 +58,16 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Whether it may be a text, or why not.
+    pub(super) fn spells(self) -> Result<(), Wrong> {
+        if self.may_be(&[Self::Text]) {
+            return Ok(());
+        }
+        Err((format!("it is {}, and has to be a text", self.name()), "write `string(…)`".to_owned()))
+    }
+}
+
 /// The kind of a literal.
 pub(super) const fn of_literal(literal: &LiteralValue) -> Kind {
     match literal {

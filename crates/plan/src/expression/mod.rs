@@ -13,6 +13,6 @@ mod kind;
 mod rewrite;
 mod wanted;
 
-pub use compile::{EvaluationError, Expression};
+pub use compile::{EvaluationError, Expression, TextExpression};
 pub use fact::{Fact, Facts};
 pub use wanted::Wanted;

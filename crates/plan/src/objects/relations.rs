@@ -5,12 +5,14 @@
 
 use turnpike_proto::config::v1::endpoint_security::Scheme;
 use turnpike_proto::config::v1::resource::Resource as Any;
+use turnpike_proto::config::v1::tier_spec::Level;
 use turnpike_proto::config::v1::{
-    ApiProductSpec, ApiSpec, ApplicationSpec, CallerRights, CertificateSpec, DenyPolicySpec,
-    Endpoint, ExternalAuthorization, KeyManagerSpec, Mirror, ProductApi, ProviderClient, Resource,
-    Security, SubscriptionSpec,
+    ApiProductSpec, ApiSpec, ApplicationSpec, CallerRights, CertificateSpec, Endpoint,
+    ExternalAuthorization, KeyManagerSpec, Mirror, ProductApi, ProviderClient, Resource, Security,
+    SubscriptionSpec, Throttle,
 };
 
+use crate::compile::{SUBSCRIPTIONLESS, UNAUTHENTICATED, built_in_tiers};
 use crate::resource::{Kind, ResourceKey, metadata};
 use crate::router::served_paths;
 
@@ -19,6 +21,19 @@ use crate::router::served_paths;
 pub(crate) struct Reference {
     pub(crate) to: ResourceKey,
     pub(crate) field: String,
+}
+
+impl Reference {
+    /// The level that a tier has to be of which a resource of the kind `from` names so.
+    pub(crate) fn level(&self, from: Option<Kind>) -> Level {
+        let of_operation =
+            || self.field.starts_with("spec.operations[") && self.field.ends_with("].tier");
+        match from {
+            Some(Kind::Application) => Level::Application,
+            _ if self.field == "spec.throttle.tier" || of_operation() => Level::Advanced,
+            _ => Level::Subscription,
+        }
+    }
 }
 
 /// A thing that one resource alone may have, in words: `the path /orders/1.0.0`.
@@ -30,7 +45,10 @@ pub(crate) struct Claim {
 
 /// What exists without anybody writing it.
 pub(crate) fn is_built_in(key: &ResourceKey) -> bool {
-    matches!(key.as_str(), "Tier/Unlimited" | "KeyManager/resident" | "GatewayGroup/default")
+    match key.kind() {
+        Some(Kind::Tier) => built_in_tiers().any(|name| name == key.id()),
+        _ => matches!(key.as_str(), "KeyManager/resident" | "GatewayGroup/default"),
+    }
 }
 
 /// Every resource that this one names.
@@ -42,7 +60,12 @@ pub(crate) fn references(resource: &Resource) -> Vec<Reference> {
         Some(Any::Subscription(one)) => one.spec.as_ref().map(of_subscription),
         Some(Any::Certificate(one)) => one.spec.as_ref().map(of_certificate),
         Some(Any::KeyManager(one)) => one.spec.as_ref().map(of_key_manager),
-        Some(Any::DenyPolicy(one)) => one.spec.as_ref().map(of_deny),
+        Some(Any::DenyPolicy(one)) => {
+            one.spec.as_ref().map(|spec| of_policy(&spec.apis, &spec.applications))
+        }
+        Some(Any::CustomThrottle(one)) => {
+            one.spec.as_ref().map(|spec| of_policy(&spec.apis, &[]))
+        }
         _ => None,
     }
     .unwrap_or_default()
@@ -82,8 +105,27 @@ fn of_api(spec: &ApiSpec) -> Vec<Reference> {
             all.extend(of_mirror(operation.mirror.as_ref(), &at));
             all.extend(of_decision_point(asked, &at));
         }
+        if !operation.tier.is_empty() {
+            let field = format!("spec.operations[{index}].tier");
+            all.push(reference(Kind::Tier, &operation.tier, field));
+        }
     }
+    all.extend(of_throttle(spec.throttle.as_ref()));
     all
+}
+
+/// The tiers that limit an API, those included that hold where none is written.
+fn of_throttle(throttle: Option<&Throttle>) -> Vec<Reference> {
+    let Some(throttle) = throttle else { return Vec::new() };
+    let unauthenticated = or_default(&throttle.unauthenticated_tier, UNAUTHENTICATED);
+    let subscriptionless = or_default(&throttle.subscriptionless_tier, SUBSCRIPTIONLESS);
+    let named = [
+        (throttle.tier.as_str(), "spec.throttle.tier"),
+        (unauthenticated, "spec.throttle.unauthenticatedTier"),
+        (subscriptionless, "spec.throttle.subscriptionlessTier"),
+    ];
+    let named = named.into_iter().filter(|(name, _)| !name.is_empty());
+    named.map(|(name, field)| reference(Kind::Tier, name, field)).collect()
 }
 
 /// What is named by who is asked about the calls of what stands at `at` below `spec`.
@@ -102,7 +144,8 @@ fn of_product(spec: &ApiProductSpec) -> Vec<Reference> {
     let security = of_security(spec.security.as_ref());
     let asked = of_decision_point(spec.external_authorization.as_ref(), "");
     let members = spec.apis.iter().enumerate().map(member);
-    members.chain(lists).chain(security).chain(asked).collect()
+    let throttle = of_throttle(spec.throttle.as_ref());
+    members.chain(lists).chain(security).chain(asked).chain(throttle).collect()
 }
 
 /// The certificates of callers, and the tiers that limit them.
@@ -207,7 +250,7 @@ fn of_certificate(spec: &CertificateSpec) -> Vec<Reference> {
 
 /// An entry may name an API or a product, which have no name in common: it refers to both, so that
 /// neither is removed under it. Which of them is missing is asked once, with the first.
-fn of_deny(spec: &DenyPolicySpec) -> Vec<Reference> {
+fn of_policy(apis: &[String], applications: &[String]) -> Vec<Reference> {
     let api = |(index, id): (usize, &String)| {
         let field = format!("spec.apis[{index}]");
         [Kind::Api, Kind::ApiProduct].map(|kind| reference(kind, id, field.clone()))
@@ -217,8 +260,8 @@ fn of_deny(spec: &DenyPolicySpec) -> Vec<Reference> {
     };
     // `name:*` may stand there before the first version does.
     let one = |(_, id): &(usize, &String)| id.contains(':') && !id.ends_with(":*");
-    let apis = spec.apis.iter().enumerate().filter(one).flat_map(api);
-    apis.chain(spec.applications.iter().enumerate().map(application)).collect()
+    let apis = apis.iter().enumerate().filter(one).flat_map(api);
+    apis.chain(applications.iter().enumerate().map(application)).collect()
 }
 
 /// The secrets with which our own key manager asks a provider.

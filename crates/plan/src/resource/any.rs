@@ -26,6 +26,7 @@ pub fn kind(resource: &Resource) -> Option<Kind> {
         Any::Certificate(_) => Kind::Certificate,
         Any::Secret(_) => Kind::Secret,
         Any::DenyPolicy(_) => Kind::DenyPolicy,
+        Any::CustomThrottle(_) => Kind::CustomThrottle,
     })
 }
 
@@ -42,6 +43,7 @@ pub fn metadata(resource: &Resource) -> Option<&Metadata> {
         Any::Certificate(one) => one.metadata.as_ref(),
         Any::Secret(one) => one.metadata.as_ref(),
         Any::DenyPolicy(one) => one.metadata.as_ref(),
+        Any::CustomThrottle(one) => one.metadata.as_ref(),
     }
 }
 
@@ -63,6 +65,7 @@ fn head(resource: &mut Resource) -> Option<(&mut String, &mut String, &mut Optio
         Any::Certificate(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::Secret(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::DenyPolicy(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::CustomThrottle(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
     })
 }
 
@@ -79,6 +82,7 @@ pub(crate) fn stated(resource: &Resource) -> Option<(&str, &str)> {
         Any::Certificate(one) => (&one.api_version, &one.kind),
         Any::Secret(one) => (&one.api_version, &one.kind),
         Any::DenyPolicy(one) => (&one.api_version, &one.kind),
+        Any::CustomThrottle(one) => (&one.api_version, &one.kind),
     })
 }
 

@@ -32,11 +32,13 @@ pub enum Kind {
     Certificate,
     /// Calls that are refused.
     DenyPolicy,
+    /// Limits by what an expression makes of a call.
+    CustomThrottle,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Tier,
         Self::Secret,
         Self::GatewayGroup,
@@ -47,6 +49,7 @@ impl Kind {
         Self::Subscription,
         Self::Certificate,
         Self::DenyPolicy,
+        Self::CustomThrottle,
     ];
 
     /// Its name, as `kind` says it.
@@ -62,6 +65,7 @@ impl Kind {
             Self::Subscription => "Subscription",
             Self::Certificate => "Certificate",
             Self::DenyPolicy => "DenyPolicy",
+            Self::CustomThrottle => "CustomThrottle",
         }
     }
 

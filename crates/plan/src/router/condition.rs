@@ -84,7 +84,8 @@ impl Conditions {
 }
 
 impl Condition {
-    fn fits(&self, call: &dyn Asked) -> bool {
+    /// Whether the call carries it.
+    pub(crate) fn fits(&self, call: &dyn Asked) -> bool {
         let wanted = !matches!(self.test, Test::Absent);
         let mut test = |value: &[u8]| self.test.holds(value);
         let found = match self.part {
@@ -100,7 +101,8 @@ impl Condition {
 }
 
 impl Test {
-    fn holds(&self, value: &[u8]) -> bool {
+    /// Whether it holds for a value that is there.
+    pub(crate) fn holds(&self, value: &[u8]) -> bool {
         match self {
             Self::Exact(wanted) => value == wanted.as_bytes(),
             Self::Prefix(start) => value.starts_with(start.as_bytes()),

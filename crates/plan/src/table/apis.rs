@@ -7,7 +7,7 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::entry::{Entry, Refusal};
 use super::plan::Plan;
-use crate::compile::{ApiPlan, BackendTlsPlan, EndpointPlan, Named, broken_api, compile_api};
+use crate::compile::{ApiPlan, BackendTlsPlan, EndpointPlan, broken_api, compile_api};
 use crate::map::Map;
 use crate::problem::Problems;
 use crate::resource::ResourceKey;
@@ -20,7 +20,7 @@ impl Entry for Arc<ApiPlan> {
         problems: &mut Problems,
     ) -> Result<Option<Self>, Refusal> {
         let Any::Api(api) = object else { return Ok(None) };
-        let compiled = compile_api(key, api, Named::among(&plan.objects), problems);
+        let compiled = compile_api(key, api, plan.named(), problems);
         let Some(api) = compiled else { return Ok(None) };
         let api = match plan.apis.get(key.id()) {
             Some(old) => api.sharing(old),
@@ -44,6 +44,7 @@ impl Entry for Arc<ApiPlan> {
             Refusal::at("spec.context", reason)
         })?;
         link_tls(plan, self);
+        self.put_limits_in_force();
         if let Some(jwt) = &self.backend_jwt {
             count(&mut plan.jwt_fields, &jwt.header, true);
             if jwt.enabled {

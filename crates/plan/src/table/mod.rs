@@ -1,6 +1,7 @@
 //! What does a gateway run, all resources together?
 
 mod apis;
+mod customs;
 mod denials;
 mod entry;
 mod next;

@@ -15,7 +15,7 @@ use super::others::CertificateEntry;
 use super::plan::Plan;
 use super::products::ProductEntry;
 use super::subscribers::{ApplicationEntry, SubscriptionEntry};
-use crate::compile::{ApiPlan, DenyPlan, GroupPlan, KeyManagerPlan, TierPlan};
+use crate::compile::{ApiPlan, CustomPlan, DenyPlan, GroupPlan, KeyManagerPlan, TierPlan};
 use crate::objects::{Object, Objects};
 use crate::resource::{Kind, ResourceKey};
 
@@ -92,8 +92,7 @@ impl Plan {
             | (Some(Kind::ApiProduct), Some(Kind::Api)) => true,
             // Nearly every API offers the tier, which is then a name and nothing more.
             (Some(Kind::Api | Kind::ApiProduct), Some(Kind::Tier)) => {
-                let callers = self.api(referrer.id()).and_then(|it| it.security.callers.as_ref());
-                callers.is_some_and(|callers| callers.is_limited_by(key.name()))
+                self.api(referrer.id()).is_some_and(|it| it.is_limited_by(key.name()))
             }
             _ => false,
         }
@@ -120,6 +119,7 @@ impl Plan {
                 Kind::Subscription => settle::<SubscriptionEntry>(self, &keys),
                 Kind::Certificate => settle::<CertificateEntry>(self, &keys),
                 Kind::DenyPolicy => settle::<Arc<DenyPlan>>(self, &keys),
+                Kind::CustomThrottle => settle::<Arc<CustomPlan>>(self, &keys),
             }
         }
         self.settle_unreadable(&of(None));

@@ -17,8 +17,8 @@ use super::others::CertificateEntry;
 use super::rights::{Pair, Rights};
 use super::subscribers::{ApplicationEntry, ConsumerEntry};
 use crate::compile::{
-    Alike, ApiKeyPlan, ApiPlan, ApplicationPlan, BackendTlsPlan, ClientAuthority, ConsumerPlan,
-    EndpointPlan, GroupPlan, KeyManagerPlan, ListenerCertificate, SubscriptionPlan, TierPlan,
+    Alike, ApiKeyPlan, ApiPlan, ApplicationPlan, BackendTlsPlan, ClientAuthority, ConsumerPlan, CustomPlan,
+    EndpointPlan, GroupPlan, KeyManagerPlan, ListenerCertificate, Named, SubscriptionPlan, TierPlan, USUAL_SUBJECTS,
     built_in_resident, is_of_resident,
 };
 use crate::hash_trie::{HashTrie, Hashed as _};
@@ -49,6 +49,10 @@ pub struct Plan {
     pub(super) api_keys: Map<[u8; 32], Arc<ApiKeyPlan>>,
     pub(super) rights: Rights,
     pub(super) denials: Denials,
+    /// By name.
+    pub(super) customs: OrdMap<Arc<str>, Arc<CustomPlan>>,
+    /// How many subjects of one policy are counted at most.
+    pub(super) subjects: usize,
     pub(super) certificates: OrdMap<Arc<str>, CertificateEntry>,
     /// By id, with how many endpoints use it.
     pub(super) backend_tls: Map<[u8; 32], (usize, Arc<BackendTlsPlan>)>,
@@ -89,12 +93,26 @@ impl Plan {
             api_keys: new_map(),
             rights: Rights::none(),
             denials: Denials::none(),
+            customs: OrdMap::new(),
+            subjects: USUAL_SUBJECTS,
             certificates: OrdMap::new(),
             backend_tls: new_map(),
             jwt_fields: new_map(),
             jwt_algorithms: new_map(),
             alike: Arc::default(),
         }
+    }
+
+    /// The same, where so many users, addresses and texts are counted at most for each limit that counts
+    /// them one by one.
+    #[must_use]
+    pub fn counting(self, subjects: usize) -> Self {
+        Self { subjects, ..self }
+    }
+
+    /// What resources may name.
+    pub(super) fn named(&self) -> Named<'_> {
+        Named::among(&self.objects).counting(self.subjects)
     }
 
     /// The endpoints of all APIs and products that are served; one that several share comes for

@@ -9,7 +9,7 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 use super::apis::{link_tls, unlink_tls};
 use super::entry::{Entry, Refusal};
 use super::plan::Plan;
-use crate::compile::{ApiPlan, Named, broken_product, compile_product};
+use crate::compile::{ApiPlan, broken_product, compile_product};
 use crate::problem::Problems;
 use crate::resource::ResourceKey;
 
@@ -26,8 +26,7 @@ impl Entry for ProductEntry {
     ) -> Result<Option<Self>, Refusal> {
         let Any::ApiProduct(product) = object else { return Ok(None) };
         let members = |id: &str| plan.apis.get(id).cloned();
-        let named = Named::among(&plan.objects);
-        let compiled = compile_product(key, product, &members, named, problems);
+        let compiled = compile_product(key, product, &members, plan.named(), problems);
         let Some(product) = compiled else { return Ok(None) };
         let product = match plan.products.get(key.id()) {
             Some(old) => product.sharing(old),
@@ -52,6 +51,7 @@ impl Entry for ProductEntry {
             Refusal::at("spec.context", reason)
         })?;
         link_tls(plan, &self.0);
+        self.0.put_limits_in_force();
         plan.products.insert(Arc::clone(&self.0.id), Arc::clone(&self.0));
         Ok(())
     }

@@ -15,8 +15,8 @@ use super::numbers::fresh;
 use super::plan::Plan;
 use super::rights::{Grant, Pair, Terms, made, subscription_subject};
 use crate::compile::{
-    ApiKeyPlan, ApplicationForm, ApplicationPlan, ConsumerPlan, USUAL_PRIORITY,
-    compile_application, compile_subscription,
+    ApiKeyPlan, ApplicationForm, ApplicationPlan, ConsumerPlan, Keyed, TierPlan, USUAL_PRIORITY,
+    built_in_tier, compile_application, compile_subscription,
 };
 use crate::hash_trie::Hashed;
 use crate::map::hash_of;
@@ -39,11 +39,19 @@ impl Entry for ApplicationEntry {
     ) -> Result<Option<Self>, Refusal> {
         let Any::Application(application) = object else { return Ok(None) };
         let Some(form) = compile_application(application, problems) else { return Ok(None) };
-        let limits = plan.limits(&form.tier, Level::Application)?;
+        let tier = plan.tier(&form.tier, Level::Application)?;
         let old = Self::current(plan, key);
+        let users = tier.per_user.then(|| {
+            let of = ("application-user", &[key.id()][..]);
+            let mut users = Keyed::new(&form.tier, of, &tier.meter, plan.subjects);
+            let counted = old.as_ref().and_then(|old| old.plan.users.as_ref());
+            counted.into_iter().for_each(|counted| users.count_on(counted));
+            users
+        });
+        let limits = if users.is_some() { MeterConfig::unlimited() } else { tier.meter };
         let meter = carried_over(key.id(), old.as_ref().map(|old| &old.plan.meter), limits);
         let number = plan.application_number(key.id())?;
-        Ok(Some(Self::new(key, number, form, meter, None)))
+        Ok(Some(Self::new(key, number, form, (meter, users), None)))
     }
 
     fn current(plan: &Plan, key: &ResourceKey) -> Option<Self> {
@@ -65,6 +73,7 @@ impl Entry for ApplicationEntry {
                 return Err(Refusal::at(&format!("spec.apiKeys[{index}].sha256"), reason));
             }
         }
+        self.plan.users.iter().for_each(Keyed::put_in_force);
         for key in &self.form.api_keys {
             let consumer = ConsumerPlan {
                 application: Arc::clone(&self.plan),
@@ -114,7 +123,7 @@ impl Entry for ApplicationEntry {
         let form = compile_application(application, &mut Problems::default())?;
         let meter = Arc::new(Meter::new(MeterConfig::unlimited()));
         let number = plan.application_number(key.id()).ok()?;
-        Some(Self::new(key, number, form, meter, Some(Arc::clone(reason))))
+        Some(Self::new(key, number, form, (meter, None), Some(Arc::clone(reason))))
     }
 }
 
@@ -123,7 +132,7 @@ impl ApplicationEntry {
         key: &ResourceKey,
         number: u32,
         form: ApplicationForm,
-        meter: Arc<Meter>,
+        (meter, users): (Arc<Meter>, Option<Keyed>),
         broken: Option<Arc<str>>,
     ) -> Self {
         let plan = Arc::new(ApplicationPlan {
@@ -132,6 +141,7 @@ impl ApplicationEntry {
             owner: Arc::clone(&form.owner),
             tier: Arc::clone(&form.tier),
             meter,
+            users,
             restriction: form.restriction.clone(),
             broken,
         });
@@ -180,7 +190,7 @@ impl Entry for SubscriptionEntry {
         let Any::Subscription(subscription) = object else { return Ok(None) };
         let Some(form) = compile_subscription(subscription, problems) else { return Ok(None) };
         let terms = Arc::new(Terms {
-            limits: plan.limits(&form.tier, Level::Subscription)?,
+            limits: plan.tier(&form.tier, Level::Subscription)?.meter,
             priority: plan.priority(&form.tier),
             tier: form.tier,
             state: form.state,
@@ -264,17 +274,16 @@ impl Plan {
         self.tiers.get(tier).map_or(USUAL_PRIORITY, |tier| tier.priority)
     }
 
-    fn limits(&self, tier: &str, level: Level) -> Result<MeterConfig, Refusal> {
-        if tier == "Unlimited" {
-            return Ok(MeterConfig::unlimited());
-        }
-        let found = self.tiers.get(tier);
-        found.filter(|found| found.level == level).map(|found| found.meter.clone()).ok_or_else(
-            || {
-                let reason = format!("there is no tier {tier} of level {}", level.as_str_name());
-                Refusal::at("spec.tier", reason)
-            },
-        )
+    /// The tier of this name, as it is written or as it exists always.
+    fn tier(&self, tier: &str, level: Level) -> Result<TierPlan, Refusal> {
+        let found = match self.tiers.get(tier) {
+            Some(written) => Some(written).filter(|found| found.level == level).cloned(),
+            None => built_in_tier(tier, level),
+        };
+        found.ok_or_else(|| {
+            let reason = format!("there is no tier {tier} of level {}", level.as_str_name());
+            Refusal::at("spec.tier", reason)
+        })
     }
 }
 
