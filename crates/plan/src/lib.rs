@@ -27,15 +27,16 @@ mod table;
 pub use admission::{Admitted, Change, admit};
 pub use compile::{
     AccessPlan, ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendJwtPlan,
-    BackendTlsPlan, BackendUrl, Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan, Carried,
-    ClaimNames, ClaimPlan, ClaimRule, ClientAuthority, CompressionPlan, ConditionPlan,
-    ConsumerPlan, CorsPlan, Counters, CustomPlan, Keyed, LimitsPlan, ThrottlePlan, CredentialPlan, CsrfPlan, DecisionPointPlan, DenyPlan, EjectionPlan,
-    EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, IntrospectionPlan, KeyManagerPlan, KeyType,
-    ListenerCertificate, MirrorPlan, OAuth2Plan, OnFailure, OperationMatch, OperationPlan, Part,
-    PoliciesPlan, Protocol, RequestLimitsPlan, RestrictionPlan, RetryPlan, SchemeSet, ScopeRoles,
-    SecretText, SecurityPlan, ServerPlan, ShownFields, SplitBy, StickyPlan, SubscriptionPlan,
-    Template, TokenPattern, USUAL_PRIORITY, Unfit, Variable, VariantPlan, VariantsPlan, Visit,
-    Visitor, Wants, belongs_to_gateway, key_digest,
+    BackendTlsPlan, BackendUrl, Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan,
+    Carried, ClaimNames, ClaimPlan, ClaimRule, ClientAuthority, CompressionPlan, ConditionPlan,
+    ConsumerPlan, CorsPlan, Counters, CredentialPlan, CsrfPlan, CustomPlan, DecisionPointPlan,
+    DenyPlan, EjectionPlan, EndpointPlan, HashBy, HeaderRules, HealthCheckPlan, IntrospectionPlan,
+    KeyManagerPlan, KeyType, Keyed, LimitsPlan, ListenerCertificate, MirrorPlan, OAuth2Plan,
+    OnFailure, OperationMatch, OperationPlan, Part, PoliciesPlan, Protocol, RequestLimitsPlan,
+    RestrictionPlan, RetryPlan, SchemeSet, ScopeRoles, SecretText, SecurityPlan, ServerPlan,
+    ShownFields, SplitBy, StickyPlan, SubscriptionPlan, Template, ThrottlePlan, TokenPattern,
+    USUAL_PRIORITY, Unfit, Variable, VariantPlan, VariantsPlan, Visit, Visitor, Wants,
+    belongs_to_gateway, key_digest,
 };
 pub use document::{from_json, read_document};
 pub use expression::{EvaluationError, Expression, Fact, Facts, TextExpression, Wanted};

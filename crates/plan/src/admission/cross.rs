@@ -10,8 +10,9 @@ use turnpike_proto::config::v1::{
 };
 
 use crate::compile::{
-    CertificateForm, MAX_CUSTOM, Named, TokenPattern, built_in_tiers, check_access, check_pair, compile_api, is_of_other_level,
-    compile_certificate, compile_product, compile_security, read_private_key,
+    CertificateForm, MAX_CUSTOM, Named, TokenPattern, built_in_tiers, check_access, check_pair,
+    compile_api, compile_certificate, compile_product, compile_security, is_of_other_level,
+    read_private_key,
 };
 use crate::objects::{Objects, Reference, claims, is_built_in, or_default, references};
 use crate::problem::{At, Problems, did_you_mean, nearest};

@@ -226,7 +226,8 @@ impl ApiPlan {
     /// stand for no application.
     pub(crate) fn is_limited_by(&self, tier: &str) -> bool {
         let callers = self.security.callers.as_ref();
-        let limited = |it: &Arc<OperationPlan>| it.limits.as_ref().is_some_and(|it| *it.tier == *tier);
+        let limited =
+            |it: &Arc<OperationPlan>| it.limits.as_ref().is_some_and(|it| *it.tier == *tier);
         callers.is_some_and(|callers| callers.is_limited_by(tier))
             || self.throttle.as_ref().is_some_and(|throttle| throttle.is_limited_by(tier))
             || self.operations.iter().any(limited)

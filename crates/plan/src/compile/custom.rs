@@ -81,11 +81,7 @@ pub(crate) fn compile_custom(
     problems.is_empty().then_some(plan)
 }
 
-fn limits(
-    spec: &CustomThrottleSpec,
-    at: &At<'_>,
-    problems: &mut Problems,
-) -> Option<MeterConfig> {
+fn limits(spec: &CustomThrottleSpec, at: &At<'_>, problems: &mut Problems) -> Option<MeterConfig> {
     let written = Written {
         quota: spec.quota.as_ref(),
         quotas: &spec.quotas,

@@ -92,9 +92,7 @@ impl DenyPlan {
 impl ApiNames {
     /// Whether they are about calls of `called`, which `home` serves.
     pub(super) fn meet(&self, called: &ApiPlan, home: &ApiPlan) -> bool {
-        [called, home]
-            .iter()
-            .any(|api| is_in(&self.ids, &api.id) || is_in(&self.names, &api.name))
+        [called, home].iter().any(|api| is_in(&self.ids, &api.id) || is_in(&self.names, &api.name))
     }
 }
 
@@ -151,7 +149,11 @@ fn names_nothing(spec: &DenyPolicySpec) -> bool {
 }
 
 /// The APIs that are named; `None`: all are meant.
-pub(super) fn compile_apis(given: &[String], at: &At<'_>, problems: &mut Problems) -> Option<ApiNames> {
+pub(super) fn compile_apis(
+    given: &[String],
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Option<ApiNames> {
     let at = at.name("apis");
     if given.is_empty() || is_too_long(given, &at, problems) {
         return None;

@@ -13,14 +13,14 @@ mod backend_jwt;
 mod backend_tls;
 mod backend_url;
 mod balance;
+mod built_in;
 mod caching;
 mod certificate;
 mod claim_names;
-mod built_in;
 mod cors;
 mod counters;
-mod custom;
 mod credential;
+mod custom;
 mod decision_point;
 mod deny;
 mod head;
@@ -64,8 +64,8 @@ pub use certificate::{ClientAuthority, ListenerCertificate, key_digest};
 pub use claim_names::ClaimNames;
 pub use cors::CorsPlan;
 pub use counters::{Counters, Keyed, LimitsPlan};
-pub use custom::CustomPlan;
 pub use credential::{AwsPlan, CredentialPlan};
+pub use custom::CustomPlan;
 pub use decision_point::{DecisionPointPlan, OnFailure, Protocol, ShownFields};
 pub use deny::{DenyPlan, Visit, Visitor};
 pub use key_manager::{IntrospectionPlan, KeyManagerPlan};
@@ -81,9 +81,9 @@ pub use security::{
     ApiKeyPlaces, CallerRightsPlan, CallersPlan, SchemeSet, ScopeRoles, SecurityPlan,
 };
 pub use subscriber::{ApplicationPlan, ConsumerPlan, KeyType, SubscriptionPlan};
+pub use template::{Part, Variable};
 pub use throttle::ThrottlePlan;
 pub use tier_group::Carried;
-pub use template::{Part, Variable};
 pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 
 pub(crate) use address::{Family, Network, above, number};
@@ -93,11 +93,11 @@ pub(crate) use backend::check_access;
 pub(crate) use built_in::{
     SUBSCRIPTIONLESS, UNAUTHENTICATED, built_in_tier, built_in_tiers, is_of_other_level,
 };
-pub(crate) use counters::USUAL_SUBJECTS;
-pub(crate) use custom::{MAX_CUSTOM, compile_custom};
 pub(crate) use certificate::{
     Authority, CertificateForm, check_pair, compile_certificate, read_private_key, validity,
 };
+pub(crate) use counters::USUAL_SUBJECTS;
+pub(crate) use custom::{MAX_CUSTOM, compile_custom};
 pub(crate) use deny::compile_deny;
 pub(crate) use host::{GroupPlan, compile_group, selects};
 pub(crate) use key_manager::{built_in_resident, compile_key_manager, is_of_resident};

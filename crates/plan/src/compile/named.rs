@@ -45,8 +45,7 @@ pub(crate) struct Named<'o> {
 }
 
 impl<'o> Named<'o> {
-    pub(crate) const NONE: Named<'static> =
-        Named { objects: None, subjects: USUAL_SUBJECTS };
+    pub(crate) const NONE: Named<'static> = Named { objects: None, subjects: USUAL_SUBJECTS };
 
     pub(crate) const fn among(objects: &'o Objects) -> Self {
         Self { objects: Some(objects), subjects: USUAL_SUBJECTS }

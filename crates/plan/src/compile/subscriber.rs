@@ -9,8 +9,8 @@ use turnpike_proto::config::v1::subscription_spec::State;
 use turnpike_proto::config::v1::{Application, Subscription};
 
 use super::api::unknown;
-use super::counters::Keyed;
 use super::api_key::{ApiKeyForm, compile_api_keys};
+use super::counters::Keyed;
 use super::head::{check_description, has_control, required};
 use super::restriction::{RestrictionPlan, compile_restriction};
 use crate::objects::or_default;

@@ -186,9 +186,9 @@ pub(super) fn attach_limits(
     let each = operations.iter_mut().zip(written).enumerate();
     for (index, (operation, written)) in each.filter(|(_, (_, it))| !it.tier.is_empty()) {
         let at = at.index(index);
-        let tier = known
-            .entry(&written.tier)
-            .or_insert_with(|| find(&written.tier, Level::Advanced, named, &at.name("tier"), problems));
+        let tier = known.entry(&written.tier).or_insert_with(|| {
+            find(&written.tier, Level::Advanced, named, &at.name("tier"), problems)
+        });
         // One that was met by nobody yet, so that it can be changed.
         if let (Some(tier), Some(operation)) = (tier, Arc::get_mut(operation)) {
             let spelled = format!("{} {}", written.method, written.path);
@@ -221,7 +221,3 @@ pub(super) fn count_on(operations: &mut [Arc<OperationPlan>], old: &[Arc<Operati
         }
     }
 }
-
-#[cfg(test)]
-#[path = "throttle_tests.rs"]
-mod tests;

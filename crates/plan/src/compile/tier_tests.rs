@@ -48,6 +48,17 @@ fn a_tier_is_its_quotas_and_its_burst() {
 }
 
 #[test]
+fn users_and_conditions_go_with_some_levels() {
+    check("level: application, perUser: true", "");
+    check("level: advanced, perUser: true, conditions: [{when: [{addresses: ['::1']}]}]", "");
+    check("perUser: true", "spec.perUser: a subscription counts its application, and not users");
+    check(
+        "level: application, conditions: [{when: [{addresses: ['::1']}]}]",
+        "spec.conditions: a tier of this level has the same limits for all calls",
+    );
+}
+
+#[test]
 fn what_cannot_be_counted_is_refused() {
     let missing = "spec.quota.per: a quota's window is 1 second to 400 days";
     check("quota: {requests: 5}", missing);

@@ -50,6 +50,36 @@ fn parse(text: &str) -> Result<Expression, String> {
     parsed.filter(|_| told.is_empty()).ok_or_else(|| told.join("\n"))
 }
 
+/// What an expression makes of a call with this token: a text in quotes, or what is wrong.
+#[track_caller]
+fn spells(text: &str, claims: Value, expected: &str) {
+    let mut problems = Problems::default();
+    let parsed = TextExpression::parse(text, &At::ROOT, &mut problems);
+    let said = match parsed {
+        Some(parsed) => match parsed.text(&Call(claims)) {
+            Ok(Some(text)) => format!("\"{text}\""),
+            Ok(None) => "no text".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        None => problems.into_list().iter().map(crate::describe).collect::<Vec<_>>().join("\n"),
+    };
+    assert_eq!(said, expected, "{text}");
+}
+
+#[test]
+fn an_expression_can_make_a_text_of_a_call() {
+    spells("claims.tenant + ':' + request.method", claims(), "\"acme:POST\"");
+    spells("string(claims.level)", claims(), "\"3\"");
+    spells("claims.level > 2 ? 'high' : ''", claims(), "\"high\"");
+    spells("claims.level", claims(), "no text");
+    spells("claims.tenant", Value::Null, "there is no `claims.tenant`");
+    spells(
+        "request.method == 'GET'",
+        claims(),
+        "at character 16, `== 'GET'`: it is a truth value, and has to be a text; write `string(…)`",
+    );
+}
+
 fn claims() -> Value {
     json!({
         "tenant": "acme", "level": 3, "ratio": 0.5, "verified": true, "nothing": null,

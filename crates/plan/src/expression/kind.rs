@@ -64,7 +64,10 @@ impl Kind {
         if self.may_be(&[Self::Text]) {
             return Ok(());
         }
-        Err((format!("it is {}, and has to be a text", self.name()), "write `string(…)`".to_owned()))
+        Err((
+            format!("it is {}, and has to be a text", self.name()),
+            "write `string(…)`".to_owned(),
+        ))
     }
 }
 

@@ -63,9 +63,7 @@ pub(crate) fn references(resource: &Resource) -> Vec<Reference> {
         Some(Any::DenyPolicy(one)) => {
             one.spec.as_ref().map(|spec| of_policy(&spec.apis, &spec.applications))
         }
-        Some(Any::CustomThrottle(one)) => {
-            one.spec.as_ref().map(|spec| of_policy(&spec.apis, &[]))
-        }
+        Some(Any::CustomThrottle(one)) => one.spec.as_ref().map(|spec| of_policy(&spec.apis, &[])),
         _ => None,
     }
     .unwrap_or_default()

@@ -41,16 +41,16 @@ fn what_never_was_good_answers_503_and_not_404() {
 fn without_its_tier_a_subscription_is_broken_and_not_unlimited() {
     let first = changed(
         &Plan::empty(),
-        "app shop + tier: Big, keys: [{consumerKey: abc}]\nsub s shop a:1 Gold",
+        "app shop + tier: Big, keys: [{consumerKey: abc}]\nsub s shop a:1 Top",
     );
     assert!(first.subscription("shop", "a:1").unwrap().broken.is_some());
     assert!(first.consumer("resident", "abc").unwrap().application.broken.is_some());
     insta::assert_snapshot!(rejected(&first), @"
 Application/shop spec.tier: there is no tier Big of level application (serving none)
-Subscription/s spec.tier: there is no tier Gold of level subscription (serving none)
+Subscription/s spec.tier: there is no tier Top of level subscription (serving none)
 ");
     // What it missed has come: it is tried again although nobody touched it.
-    let second = changed(&first, "tier Gold subscription 1/1\ntier Big application 1/1");
+    let second = changed(&first, "tier Top subscription 1/1\ntier Big application 1/1");
     assert!(second.subscription("shop", "a:1").unwrap().broken.is_none());
     assert!(second.consumer("resident", "abc").unwrap().application.broken.is_none());
     assert_eq!(rejected(&second), "");
@@ -74,9 +74,9 @@ fn two_subscriptions_do_not_join_the_same_two() {
 
 #[test]
 fn a_subscription_keeps_its_limits_when_its_tier_goes() {
-    let first = changed(&Plan::empty(), "tier Gold subscription 2/60\nsub s shop a:1 Gold");
-    let second = without(&first, &["Tier/Gold"]);
-    insta::assert_snapshot!(rejected(&second), @"Subscription/s spec.tier: there is no tier Gold of level subscription (serving previous)");
+    let first = changed(&Plan::empty(), "tier Top subscription 2/60\nsub s shop a:1 Top");
+    let second = without(&first, &["Tier/Top"]);
+    insta::assert_snapshot!(rejected(&second), @"Subscription/s spec.tier: there is no tier Top of level subscription (serving previous)");
     let held = second.subscription("shop", "a:1").unwrap();
     assert!(held.broken.is_none() && !held.meter.is_unlimited());
 }

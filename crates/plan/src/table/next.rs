@@ -168,5 +168,9 @@ mod history_tests;
 mod denials_tests;
 
 #[cfg(test)]
+#[path = "limits_tests.rs"]
+mod limits_tests;
+
+#[cfg(test)]
 #[path = "probe.rs"]
 mod probe;

@@ -17,9 +17,9 @@ use super::others::CertificateEntry;
 use super::rights::{Pair, Rights};
 use super::subscribers::{ApplicationEntry, ConsumerEntry};
 use crate::compile::{
-    Alike, ApiKeyPlan, ApiPlan, ApplicationPlan, BackendTlsPlan, ClientAuthority, ConsumerPlan, CustomPlan,
-    EndpointPlan, GroupPlan, KeyManagerPlan, ListenerCertificate, Named, SubscriptionPlan, TierPlan, USUAL_SUBJECTS,
-    built_in_resident, is_of_resident,
+    Alike, ApiKeyPlan, ApiPlan, ApplicationPlan, BackendTlsPlan, ClientAuthority, ConsumerPlan,
+    CustomPlan, EndpointPlan, GroupPlan, KeyManagerPlan, ListenerCertificate, Named,
+    SubscriptionPlan, TierPlan, USUAL_SUBJECTS, built_in_resident, is_of_resident,
 };
 use crate::hash_trie::{HashTrie, Hashed as _};
 use crate::map::{Map, hash_of, new_map};
