@@ -26,7 +26,9 @@ use crate::credentials;
 use crate::decisions;
 use crate::explain::{self, View};
 use crate::fault::{self, Blame, Causes, Fault, Format};
-use crate::handlers::{self, Demands, Fields, Permit, Room, Seen, Shared, Sharing, Whence};
+use crate::handlers::{
+    self, Demands, Fields, KnownOfCall, Permit, Room, Seen, Shared, Sharing, Whence,
+};
 use crate::interim::Interim;
 use crate::open_calls::{OpenCall, Terms, pages};
 use crate::policies::{self, Facts};
@@ -213,7 +215,11 @@ async fn serve(
     }
 
     let now_us = account.marked_us().max(0).cast_unsigned();
-    let demands = Demands::of(&permit, length.unwrap_or(0));
+    let asked = Asked { received, proxies: &worker.proxies, size: length, at_us: opened_us };
+    let customs = conditions::customs(&generation.plan, &permit, asked);
+    let (front, bytes_in) = (&worker.front, length.unwrap_or(0));
+    let known = KnownOfCall { received, front, customs, bytes_in, now_us };
+    let demands = Demands::of(&permit, &known)?;
     let admission = match demands.hold(&worker.desk, now_us) {
         Ok(Room::Now(admission)) => Ok(admission),
         // Boxed, so that the future of other calls stays small.

@@ -28,7 +28,7 @@ use crate::fault::Fault;
 use crate::generation::{Current, Generation};
 use crate::handlers::{self, Means};
 use crate::http1::FieldNames;
-use crate::limits::Desk;
+use crate::limits::{Desk, Front};
 use crate::open_calls::{Asked, OpenCall, OpenCalls, Terms};
 use crate::overload::Gate;
 use crate::proxies::Proxies;
@@ -47,6 +47,8 @@ pub struct Worker {
     pub clock: Clock,
     /// The way to units of limits that gateways share.
     pub desk: Desk,
+    /// Meters of users and addresses that it has met.
+    pub front: Front,
     /// The configuration in force.
     pub in_force: InForce,
     /// What has ended before its time.

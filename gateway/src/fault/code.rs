@@ -120,6 +120,12 @@ impl Fault {
                 "The access token does not allow you to access the requested resource",
                 Auth,
             ),
+            Self::Throttled { limit: Limit::Backend, .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Limit::Backend.code(),
+                "Message throttled out",
+                Throttled,
+            ),
             Self::Throttled { limit, .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, limit.code(), "Message throttled out", Throttled)
             }
@@ -194,8 +200,12 @@ impl Limit {
     /// The number in the body.
     pub const fn code(self) -> u32 {
         match self {
+            Self::Api => 900_800,
+            Self::Backend => 900_801,
+            Self::Operation => 900_802,
             Self::Application => 900_803,
             Self::Subscription => 900_804,
+            Self::Custom => 900_806,
             Self::SubscriptionBurst => 900_807,
             Self::ApplicationBurst => 900_809,
         }
@@ -250,6 +260,10 @@ mod tests {
                 },
             ),
             ("CrossSite", Fault::CrossSite(CrossSite::Site)),
+            ("Throttled: api", throttled(Limit::Api)),
+            ("Throttled: backend", throttled(Limit::Backend)),
+            ("Throttled: operation", throttled(Limit::Operation)),
+            ("Throttled: custom", throttled(Limit::Custom)),
             ("Throttled: application", throttled(Limit::Application)),
             ("Throttled: application burst", throttled(Limit::ApplicationBurst)),
             ("Throttled: subscription", throttled(Limit::Subscription)),

@@ -355,6 +355,14 @@ pub enum ProofRefused {
 /// Which limit is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
+    /// That of all calls of an API.
+    Api,
+    /// That of all calls of an operation.
+    Operation,
+    /// That of an expression.
+    Custom,
+    /// What the backend takes.
+    Backend,
     /// The quota of all calls of an application.
     Application,
     /// The pace of all calls of an application.

@@ -3,15 +3,13 @@
 //! Limits are asked from the narrowest to the widest, and all or nothing: a call that one limit
 //! refuses takes no room from the others.
 
-use std::sync::Arc;
-
 use chassis::clock::Clock;
 use http::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
-use throttle::{Cost, Effect, Full, Hold, LimitState, Meter, Owed, Refused, Unit};
+use throttle::{Cost, Effect, Hold, LimitState, Owed, Refused, Unit};
 
-use super::authorize::Permit;
-use crate::fault::{Fault, Limit};
+use super::demand::{Demands, Level, USUAL};
+use crate::fault::Fault;
 use crate::limits::{self, Desk, NoRoom};
 
 static POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -19,8 +17,6 @@ static LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// How long a field about two limits usually is.
 const USUAL_BYTES: usize = 128;
-/// How many meters a call usually has; more of them take memory of their own.
-const USUAL: usize = 4;
 
 /// Proof that every limit had room for the call. `upstream` asks for it, so no call reaches a
 /// backend unthrottled.
@@ -48,30 +44,6 @@ pub struct Fields {
     limit: String,
 }
 
-/// What limits a call, in the order in which it is asked.
-#[derive(Debug)]
-pub struct Demands<'m> {
-    all: SmallVec<[Demand<'m>; USUAL]>,
-    cost: Cost,
-}
-
-/// One meter, and what it is for.
-#[derive(Clone, Copy, Debug)]
-struct Demand<'m> {
-    level: Level,
-    meter: &'m Arc<Meter>,
-}
-
-/// What a meter is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    Subscription,
-    /// Of those who show a certificate.
-    Certificate,
-    TestKey,
-    Application,
-}
-
 /// Whether a call may be made now.
 #[derive(Debug)]
 pub enum Room {
@@ -87,63 +59,12 @@ pub struct Asks {
     holds: SmallVec<[Hold; USUAL]>,
 }
 
-impl Level {
-    /// Its names in the fields: of its quotas, of its pace.
-    const fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Subscription => ("subscription", "subscription-burst"),
-            Self::Certificate => ("certificate", "certificate-burst"),
-            Self::TestKey => ("test-key", "test-key-burst"),
-            Self::Application => ("application", "application-burst"),
-        }
-    }
-
-    const fn fault(self, full: Full) -> Fault {
-        let limit = match (self, full.limit.is_rate()) {
-            (Self::Application, false) => Limit::Application,
-            (Self::Application, true) => Limit::ApplicationBurst,
-            (_, false) => Limit::Subscription,
-            (_, true) => Limit::SubscriptionBurst,
-        };
-        Fault::Throttled { limit, retry_after_us: full.retry_after_us }
-    }
-}
-
-impl<'m> Demands<'m> {
-    /// What limits the call of `permit`. `bytes_in` is what is known of the length of its body, 0 where
-    /// nothing is.
-    pub fn of(permit: &'m Permit<'_>, bytes_in: u64) -> Self {
-        let mut demands = Self { all: SmallVec::new(), cost: Cost { bytes_in, ..Cost::CALL } };
-        let caller = permit.caller();
-        if let Some(subscription) = permit.subscription() {
-            demands.add(Level::Subscription, &subscription.meter);
-        }
-        if let Some(rights) = caller.certificate() {
-            demands.add(Level::Certificate, &rights.meter);
-        } else if caller.test_key().is_some() {
-            demands.add(Level::TestKey, permit.matched().api().test_meter());
-        }
-        if let Some(application) = permit.application() {
-            demands.add(Level::Application, &application.meter);
-        }
-        demands
-    }
-
-    fn add(&mut self, level: Level, meter: &'m Arc<Meter>) {
-        if !meter.is_unlimited() {
-            self.all.push(Demand { level, meter });
-        }
-    }
-
-    /// Whether any limit is asked.
-    pub fn are_any(&self) -> bool {
-        !self.all.is_empty()
-    }
-
+impl Demands<'_> {
     /// Asks the limits.
     pub fn hold(&self, desk: &Desk, now_us: u64) -> Result<Room, Fault> {
         let mut holds = SmallVec::new();
-        for Demand { level, meter } in &self.all {
+        for demand in &self.all {
+            let (level, meter) = (demand.level, demand.meter());
             match meter.hold(now_us, &self.cost) {
                 Ok(hold) => {
                     desk.ahead(meter, now_us);
@@ -161,7 +82,8 @@ impl<'m> Demands<'m> {
     pub async fn wait(&self, asks: Asks, desk: &Desk, clock: &Clock) -> Result<Admission, Fault> {
         let Asks { mut holds } = asks;
         let until = clock.instant() + limits::PATIENCE;
-        for Demand { level, meter } in self.all.iter().skip(holds.len()) {
+        for demand in self.all.iter().skip(holds.len()) {
+            let (level, meter) = (demand.level, demand.meter());
             let hold = limits::hold(desk, clock, meter, &self.cost, until).await;
             holds.push(hold.map_err(|no_room| match no_room {
                 NoRoom::Full(full) => level.fault(full),
@@ -173,12 +95,20 @@ impl<'m> Demands<'m> {
 
     /// Writes down how full the limits are.
     pub fn tell(&self, now_us: u64, fields: &mut Fields) {
-        for Demand { level, meter } in &self.all {
-            let (quota, burst) = level.names();
-            let mut place = 1;
-            for state in meter.state(now_us).filter(|state| state.limit.effect != Effect::Shadow) {
+        let mut before: Option<Level> = None;
+        let (mut place, mut pace) = (1, 1);
+        for demand in &self.all {
+            let (quota, burst) = demand.level.names();
+            // Several policies of one kind are told apart by their place.
+            if before.replace(demand.level) != Some(demand.level) {
+                (place, pace) = (1, 1);
+            }
+            for state in
+                demand.meter().state(now_us).filter(|state| state.limit.effect != Effect::Shadow)
+            {
                 if state.limit.is_rate() {
-                    fields.add(burst, 1, state);
+                    fields.add(burst, pace, state);
+                    pace += 1;
                 } else {
                     fields.add(quota, place, state);
                     place += 1;
@@ -251,9 +181,10 @@ const fn seconds(us: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use throttle::{Limit, Measure, MeterConfig, Quota, Rate, Span};
+    use throttle::{Limit, Measure, Meter, MeterConfig, Quota, Rate, Span};
 
     use super::*;
     use crate::limits::{Lane, Ways};
@@ -280,7 +211,7 @@ mod tests {
 
     /// One call.
     fn hold(demands: &[(Level, &Arc<Meter>)]) -> Result<Admission, Fault> {
-        let mut all = Demands { all: SmallVec::new(), cost: Cost::CALL };
+        let mut all = Demands::none(Cost::CALL);
         for (level, meter) in demands {
             all.add(*level, meter);
         }

@@ -7,10 +7,12 @@
 mod ask;
 mod breaker;
 mod desk;
+mod front;
 pub mod store;
 mod wait;
 
 pub use ask::{Ask, Lane, Question};
 pub use breaker::{Breaker, Figures, Pass};
 pub use desk::{Desk, Ways};
+pub use front::Front;
 pub use wait::{NoRoom, PATIENCE, hold};

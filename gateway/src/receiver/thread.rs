@@ -27,7 +27,7 @@ use crate::cells::Cells;
 use crate::compression::Encoders;
 use crate::copies::Copies;
 use crate::credentials::{People, Tokens};
-use crate::limits::{Desk, Lane};
+use crate::limits::{Desk, Front, Lane};
 use crate::overload::{Gate, Memory};
 use crate::proxies::Proxies;
 use crate::received::Bounds;
@@ -148,6 +148,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
     let worker = Worker {
         clock: context.clock.clone(),
         desk: Desk::new(context.limits.clone(), Lane::off()),
+        front: Front::default(),
         in_force: InForce::new(Arc::clone(&context.current)),
         revocations: Arc::clone(&context.revocations),
         store: Arc::clone(&context.store),
