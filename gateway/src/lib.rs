@@ -48,7 +48,6 @@ pub mod assertions;
 pub mod bearer;
 
 pub mod generation;
-pub mod limits;
 pub mod rpc;
 pub mod usage;
 

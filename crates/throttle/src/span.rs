@@ -106,11 +106,6 @@ impl Span {
         }
     }
 
-    /// Whether it has no borders.
-    pub const fn is_rolling(self) -> bool {
-        matches!(self.0, Kind::Rolling { .. })
-    }
-
     /// How to find stretches around `now_us`.
     pub fn borders(self, now_us: u64) -> Borders {
         match self.0 {
@@ -229,7 +224,10 @@ mod tests {
         let ends = ["2028-01-31T23:00:00Z", "2028-02-29T23:00:00Z", "2028-03-31T23:00:00Z"];
         let borders = span.borders(us("2028-02-15T00:00:00Z"));
         let ends_us = ends.map(us);
-        assert_eq!(borders, Borders::Calendar { period: Period::Month, offset_minutes: 60, ends_us });
+        assert_eq!(
+            borders,
+            Borders::Calendar { period: Period::Month, offset_minutes: 60, ends_us }
+        );
     }
 
     #[test]

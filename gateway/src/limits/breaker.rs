@@ -62,8 +62,7 @@ impl Breaker {
     pub fn new(authority: &'static str, figures: &Figures) -> Self {
         let up = figures.up.get_or_create_owned(&[("authority", authority)]);
         up.set(1);
-        let (open_until_ms, row, level) =
-            (AtomicU64::new(0), AtomicU32::new(0), AtomicU32::new(0));
+        let (open_until_ms, row, level) = (AtomicU64::new(0), AtomicU32::new(0), AtomicU32::new(0));
         Self { authority, up, open_until_ms, row, level }
     }
 
@@ -118,9 +117,9 @@ impl Breaker {
 
     /// The try that [`Pass::Try`] asked for found nobody.
     pub fn still_away(&self) {
-        let _ = self.level.fetch_update(RELAXED, RELAXED, |level| {
-            (level < MOST_DOUBLINGS).then_some(level + 1)
-        });
+        let _ = self
+            .level
+            .fetch_update(RELAXED, RELAXED, |level| (level < MOST_DOUBLINGS).then_some(level + 1));
     }
 
     fn pause_ms(&self) -> u64 {

@@ -114,7 +114,12 @@ impl Pair<'_> {
         self.story = format!("{cost:?} at {now_us}: {verdict:?}, and in process {held:?}");
         match (verdict, held) {
             (Verdict::Taken { places, over_quota, shadow }, Ok(hold)) => {
-                assert_eq!((over_quota, shadow), (hold.over_quota(), hold.shadow()), "{}", self.story);
+                assert_eq!(
+                    (over_quota, shadow),
+                    (hold.over_quota(), hold.shadow()),
+                    "{}",
+                    self.story
+                );
                 let settlements = places.iter().enumerate().filter_map(|(index, place)| {
                     let units = cost.of(self.limits[index].unit);
                     Some(Settlement { index, place: (*place)?, taken_us: now_us, units, actual: 0 })
@@ -164,7 +169,8 @@ impl Pair<'_> {
         let index = usize::try_from(self.draw.below(self.limits.len() as u64)).unwrap();
         let (wanted, gateways) = (1 + self.draw.below(4), 1 + self.draw.below(3));
         let connection = &mut self.connection.clone();
-        let said = self.counters.grant(connection, self.of(), index, wanted, gateways).await.unwrap();
+        let said =
+            self.counters.grant(connection, self.of(), index, wanted, gateways).await.unwrap();
         let expected = self.meter.grant(index, said.now_us, |left| portion(wanted, left, gateways));
         let expected = Granted { ends_us: expected.ends_us.min(MOST), ..expected };
         self.story = format!("{wanted} of limit {index}: {said:?}");

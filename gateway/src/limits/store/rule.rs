@@ -84,7 +84,9 @@ pub(super) fn place_for_script(limit: &Limit, number: u64) -> u64 {
 /// The same, as a meter names it: windows by their numbers.
 pub(super) fn place_for_meter(limit: &Limit, named: u64) -> u64 {
     match limit.measure {
-        Measure::Quota(quota) if !quota.span().is_rolling() => quota.span().number(named.saturating_sub(1)),
+        Measure::Quota(quota) if !quota.span().is_rolling() => {
+            quota.span().number(named.saturating_sub(1))
+        }
         Measure::Quota(_) | Measure::Rate(_) => named,
     }
 }

@@ -65,7 +65,9 @@ pub enum SourceError {
     #[error("limits.store.master is what the sentinels call the master")]
     NoMaster,
     /// A certificate without a key, or for a connection without TLS.
-    #[error("ca, certificate and key of limits.store are for rediss:// addresses, the latter two together")]
+    #[error(
+        "ca, certificate and key of limits.store are for rediss:// addresses, the latter two together"
+    )]
     Certificate,
     /// A file that cannot be read.
     #[error("{file} cannot be read", file = .0.display())]
