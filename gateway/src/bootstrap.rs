@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -19,7 +20,7 @@ use chassis::readiness::Condition;
 use chassis::rpc::channel;
 use chassis::task::Tasks;
 use chassis::{Host, operations as ports};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access_log::AccessLog;
 use crate::assertions::{Keeper, Rules, Signers, Unfit};
@@ -29,13 +30,14 @@ use crate::config::Config;
 use crate::credentials::Revocations;
 use crate::generation::{Current, Generation};
 use crate::handover::{HandoverError, Offer, Taken};
-use crate::limits::Ways;
+use crate::limits::{self, Lane, Ways};
 use crate::operations::{self, Sources};
 use crate::overload::{self, Descriptors, Memory, descriptors};
 use crate::receiver::{self, Listen, Serving, Settings, WorkerContext};
 use crate::rpc::collector::Collector;
 use crate::rpc::control_plane::{ControlPlane, Node};
 use crate::rpc::key_manager::KeyManager;
+use crate::rpc::limits::Line;
 use crate::rpc::{introspection, missing_keys, passwords, token_endpoint};
 use crate::sender::{self, Backends};
 use crate::servers::Registry;
@@ -53,6 +55,8 @@ const RECEIVER: &str = "receiver";
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long readiness waits for a service that neither speaks nor refuses.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many questions about limits that gateways share may wait.
+const MOST_ASKS: usize = 16_384;
 /// What a stop keeps for its own last steps.
 const LAST_STEPS: Duration = Duration::from_millis(500);
 
@@ -98,9 +102,11 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     let room = room(&config);
     let memory = Arc::new(Memory::new(&config.overload)?);
     host.tasks.spawn("memory", overload::watch(Arc::clone(&memory), host.clone()));
+    let (ways, asks) = ways(&config);
+    let gateways = Arc::clone(&ways.gateways);
     let context = WorkerContext {
         memory,
-        limits: Ways::default(),
+        limits: ways,
         access_log: AccessLog::start(&config.access_log, &host).context("access_log.file")?,
         watched: Arc::clone(&watched),
         current: Arc::clone(&configuration.current),
@@ -159,6 +165,11 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     following.tasks = writers.clone();
     trust.follow(&following);
     following.tasks.spawn("backend-jwt-keys", keeper.run());
+    let (all_said, stop) = oneshot::channel();
+    if let (Some(asks), Some(address)) = (asks, config.control_plane()) {
+        let counting = Counting { asks, gateways, stop };
+        counting.start(&config, &host, node, address, configuration.states.subscribe())?;
+    }
     configuration.follow(&config, &following, node)?;
     let clock = host.clock.clone();
     host.tasks.spawn("patience", async move {
@@ -187,10 +198,53 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     host.shutdown.wait().await;
     let asked = host.clock.instant();
     serving.drained().await;
+    // No call needs units any more: what is in hand goes back.
+    drop(all_said);
     if let Some(reporting) = reporting {
         reporting.finish(left(&host, asked)).await;
     }
     Ok(())
+}
+
+/// The ways to those who count limits that gateways share, and what is asked of the control plane.
+fn ways(config: &Config) -> (Ways, Option<mpsc::Receiver<limits::Ask>>) {
+    if config.control_plane().is_none() {
+        return (Ways::default(), None);
+    }
+    let (control_plane, asks) = Lane::open(MOST_ASKS);
+    (Ways { control_plane, ..Ways::default() }, Some(asks))
+}
+
+/// What is needed to count together with others.
+struct Counting {
+    asks: mpsc::Receiver<limits::Ask>,
+    gateways: Arc<AtomicU64>,
+    /// Said, or dropped, when no call needs units any more.
+    stop: oneshot::Receiver<()>,
+}
+
+impl Counting {
+    fn start(
+        self,
+        config: &Config,
+        host: &Host,
+        node: &str,
+        address: &str,
+        states: watch::Receiver<Arc<State>>,
+    ) -> Result<()> {
+        let channel =
+            channel(&host.tls, address, "control-plane").context("control_plane.address")?;
+        let node = Node { name: node.to_owned(), labels: config.gateway.labels.clone() };
+        let (line, handle, heard) = Line::new(channel, node, host.clone());
+        let Self { asks, gateways, stop } = self;
+        let told = states.clone();
+        host.tasks.spawn("limit line", line.run(move || limits::state_of(&told.borrow())));
+        let host = host.clone();
+        let tasks = host.tasks.clone();
+        let follower = limits::Follower { asks, heard, handle, states, gateways, host };
+        tasks.spawn("limits", follower.run(stop));
+        Ok(())
+    }
 }
 
 /// Whose first word readiness waits for: a gateway that was killed may have served more than what it

@@ -495,6 +495,22 @@ impl Meter {
         }
     }
 
+    /// Whether whoever divides the limits has to be told of this meter: said once, after its first call.
+    /// False where nobody does.
+    pub fn joins(&self) -> bool {
+        let split =
+            self.shared.as_ref().filter(|_| self.config.sharing().strategy == Strategy::Split);
+        split.is_some_and(|shared| shared.joins())
+    }
+
+    /// Nobody divides the limits of this meter any more: all of them are its own until the next call tells
+    /// of it again.
+    pub fn leaves(&self) {
+        if let Some(shared) = &self.shared {
+            shared.leaves();
+        }
+    }
+
     /// How many calls there were since the last time that somebody asked this, let in or not. 0 where
     /// nobody shares the meter.
     pub fn demand(&self) -> u64 {

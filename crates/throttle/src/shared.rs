@@ -5,7 +5,7 @@
 //! those who wait and those who answer meet at.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     sides: Box<[Side]>,
     /// Calls since the last look, let in or not.
     demand: AtomicU64,
+    /// Whether who divides the limits knows of this meter.
+    is_known: AtomicBool,
     /// Answers so far, and those that were failures.
     answers: AtomicU64,
     failures: AtomicU64,
@@ -71,6 +73,7 @@ impl Shared {
             name,
             sides: limits.iter().map(side).collect(),
             demand: AtomicU64::new(0),
+            is_known: AtomicBool::new(false),
             answers: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             waiting: Mutex::default(),
@@ -191,6 +194,18 @@ impl Shared {
     pub(crate) fn part(&self, index: usize) -> Option<u64> {
         let part = self.side(index)?.part.load(Ordering::Acquire);
         (part != UNTOLD).then_some(part)
+    }
+
+    /// Whether it is time to tell who divides the limits of this meter; said once.
+    pub(crate) fn joins(&self) -> bool {
+        // Read first: nearly always it is known, and nobody writes.
+        !self.is_known.load(Ordering::Relaxed) && !self.is_known.swap(true, Ordering::AcqRel)
+    }
+
+    /// Nobody divides the limits any more: the next call tells of it again.
+    pub(crate) fn leaves(&self) {
+        self.sides.iter().for_each(|side| side.part.store(UNTOLD, Ordering::Release));
+        self.is_known.store(false, Ordering::Release);
     }
 
     pub(crate) fn demanded(&self) {

@@ -91,6 +91,14 @@ impl Span {
         matches!(self.0, Kind::Rolling { .. })
     }
 
+    /// The period of the calendar that it is, and how many minutes the place of it is ahead of UTC.
+    pub const fn period(self) -> Option<(Period, i16)> {
+        match self.0 {
+            Kind::Calendar { period, offset_minutes } => Some((period, offset_minutes)),
+            Kind::Fixed { .. } | Kind::Rolling { .. } => None,
+        }
+    }
+
     pub(crate) const fn kind(self) -> Kind {
         self.0
     }

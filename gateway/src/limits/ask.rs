@@ -33,6 +33,9 @@ pub enum Question {
         /// What it costs.
         cost: Cost,
     },
+    /// The limits are split, and the first call came: which part is this gateway's is to be told from now
+    /// on.
+    Join,
 }
 
 impl Ask {
@@ -45,6 +48,17 @@ impl Ask {
     /// What one call takes.
     pub const fn call(meter: Arc<Meter>, cost: Cost, asked_us: u64) -> Self {
         Self { meter, question: Question::Call { cost }, asked_us, answered: false }
+    }
+
+    /// The meter's limits are split.
+    pub const fn join(meter: Arc<Meter>, asked_us: u64) -> Self {
+        Self { meter, question: Question::Join, asked_us, answered: false }
+    }
+
+    /// Who divides the limits knows of the meter now.
+    pub fn joined(mut self) -> Arc<Meter> {
+        self.answered = true;
+        Arc::clone(&self.meter)
     }
 
     /// The answer about the limit at `index`, which is the one that was asked about. What comes back has
@@ -64,6 +78,7 @@ impl Drop for Ask {
         match self.question {
             Question::Portion { index, wanted } => self.meter.failed(index, wanted),
             Question::Call { .. } => self.meter.failed(0, Wanted::default()),
+            Question::Join => self.meter.leaves(),
         }
     }
 }
@@ -82,6 +97,11 @@ impl Lane {
     pub fn open(room: usize) -> (Self, mpsc::Receiver<Ask>) {
         let (sender, asks) = mpsc::channel(room);
         (Self(Some(sender)), asks)
+    }
+
+    /// Whether nobody is there.
+    pub const fn is_off(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Asks. A full way is as good as none.

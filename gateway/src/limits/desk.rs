@@ -34,12 +34,17 @@ impl Desk {
         self.ways.gateways.load(Ordering::Relaxed).max(1)
     }
 
-    /// Asks ahead, where little is in hand: to be said after a hold.
+    /// Asks ahead, where little is in hand, and tells of meters whose limits are split: to be said after a
+    /// hold.
     pub fn ahead(&self, meter: &Arc<Meter>, now_us: u64) {
         if let Some(index) = meter.low(now_us)
             && let Some(wanted) = meter.asks(index, now_us, 0)
         {
             self.put(Ask::portion(Arc::clone(meter), index, wanted, now_us));
+        }
+        // Where nobody divides the limits, all of them are this gateway's.
+        if meter.joins() && !self.ways.control_plane.is_off() {
+            self.ways.control_plane.put(Ask::join(Arc::clone(meter), now_us));
         }
     }
 

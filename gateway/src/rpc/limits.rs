@@ -1,9 +1,10 @@
 //! How does the gateway speak with its control plane about limits that it shares with others?
 //!
-//! One `LimitSync/Share` call at a time. `Line` keeps it: it comes back by itself after 10 ms to 15 s, and
+//! One `LimitSync/Share` call at a time. `Line` keeps it: it comes back by itself after 10 ms to 2 s, and
 //! what is said while there is none is lost, which whoever says it is told.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chassis::Host;
 use chassis::backoff::Backoff;
@@ -25,6 +26,8 @@ const SERVICE: &str = "control plane";
 const UNDER_WAY: usize = 256;
 /// Messages that may wait for whoever hears them.
 const UNHEARD: usize = 256;
+/// The shortest and the longest wait before the next try: calls depend on it.
+const TRIES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
 
 /// What is heard from the control plane.
 #[derive(Debug)]
@@ -39,7 +42,14 @@ pub enum Heard {
 
 /// Says things to the control plane; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Handle(Arc<Mutex<Option<mpsc::Sender<ShareRequest>>>>);
+pub struct Handle(Arc<Mutex<Way>>);
+
+#[derive(Debug, Default)]
+struct Way {
+    open: Option<mpsc::Sender<ShareRequest>>,
+    /// Nothing more will be said.
+    is_done: bool,
+}
 
 /// Nobody listens, or not fast enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,11 +60,21 @@ impl Handle {
     /// Says something on the call that is open. What was said before a call ends may not have arrived.
     pub fn tell(&self, message: share_request::Message) -> Result<(), Unheard> {
         let request = ShareRequest { message: Some(message) };
-        let line = self.line();
-        line.as_ref().ok_or(Unheard)?.try_send(request).map_err(|_| Unheard)
+        let way = self.way();
+        way.open.as_ref().ok_or(Unheard)?.try_send(request).map_err(|_| Unheard)
     }
 
-    fn line(&self) -> MutexGuard<'_, Option<mpsc::Sender<ShareRequest>>> {
+    /// Whether there is a call on which something can be said.
+    pub fn is_open(&self) -> bool {
+        self.way().open.is_some()
+    }
+
+    /// Says no more: the call ends when all that was said has arrived, and there is no other one.
+    pub fn finish(&self) {
+        *self.way() = Way { open: None, is_done: true };
+    }
+
+    fn way(&self) -> MutexGuard<'_, Way> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -77,18 +97,10 @@ impl Line {
         (Self { channel, node, handle: handle.clone(), heard, host }, handle, hears)
     }
 
-    /// Runs until the process is asked to stop, or nobody hears any more. `state` says by which
-    /// configuration this gateway asks.
+    /// Runs until all is said, or nobody hears any more. `state` says by which configuration this gateway
+    /// asks.
     pub async fn run(self, state: impl Fn() -> ShareState + Send) {
-        let shutdown = self.host.shutdown.clone();
-        tokio::select! {
-            () = shutdown.wait() => {}
-            () = self.keep(state) => {}
-        }
-    }
-
-    async fn keep(&self, state: impl Fn() -> ShareState) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::between(TRIES.0, TRIES.1);
         let mut outage =
             Outage::of("control plane", "limits that it counts are counted as they say");
         loop {
@@ -96,12 +108,19 @@ impl Line {
                 Ok(answers) => self.listen(answers, &mut backoff, &mut outage).await,
                 Err(error) => error,
             };
-            self.handle.line().take();
-            if self.heard.send(Heard::Closed).await.is_err() {
+            let is_done = {
+                let mut way = self.handle.way();
+                way.open = None;
+                way.is_done
+            };
+            if self.heard.send(Heard::Closed).await.is_err() || is_done {
                 return;
             }
             outage.failed(&ended);
-            self.host.clock.sleep(backoff.next()).await;
+            tokio::select! {
+                () = self.host.clock.sleep(backoff.next()) => {}
+                () = self.heard.closed() => return,
+            }
         }
     }
 
@@ -122,7 +141,11 @@ impl Line {
         let answers =
             client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).share(request).await;
         let answers = answers.map_err(failed)?.into_inner();
-        *self.handle.line() = Some(out);
+        let mut way = self.handle.way();
+        if way.is_done {
+            return Err(RpcError::Ended { service: SERVICE });
+        }
+        way.open = Some(out);
         Ok(answers)
     }
 

@@ -1,0 +1,155 @@
+//! Which units has the control plane been asked for, and which have to go back?
+//!
+//! What is asked waits here for its answer; who does not get one in time has failed, and so has everything
+//! that is open when the stream ends. Meters that were given something are remembered until they need
+//! nothing any more, so that what they do not use goes back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use throttle::Meter;
+use turnpike_proto::config::v1::share_request::Message;
+use turnpike_proto::config::v1::{LimitAnswers, LimitAsk, LimitAsks, LimitReturn, LimitReturns};
+
+use super::ask::{Ask, Question};
+use super::to_proto::{granted, returned, shared_limit};
+use crate::rpc::limits::Handle;
+
+/// Questions that may be open.
+const MOST_OPEN: usize = 65_536;
+/// How long an answer may take.
+const PATIENCE_US: u64 = 1_000_000;
+/// How long a meter is remembered that nothing was given to.
+const IDLE_US: u64 = 60_000_000;
+
+/// What this gateway has leased of the control plane.
+#[derive(Debug)]
+pub(super) struct Leases {
+    handle: Handle,
+    open: HashMap<u64, Ask, RandomState>,
+    latest: u64,
+    /// By the place of a meter in memory, which is its own while it is held here.
+    holding: HashMap<usize, Holding, RandomState>,
+}
+
+#[derive(Debug)]
+struct Holding {
+    meter: Arc<Meter>,
+    given_us: u64,
+}
+
+impl Leases {
+    pub(super) fn new(handle: Handle) -> Self {
+        let (open, holding) = (HashMap::default(), HashMap::default());
+        Self { handle, open, latest: 0, holding }
+    }
+
+    /// Asks all of these at once.
+    pub(super) fn ask(&mut self, asks: Vec<Ask>) {
+        let mut said = Vec::with_capacity(asks.len());
+        let first = self.latest;
+        for ask in asks {
+            let Question::Portion { index, wanted } = ask.question else { continue };
+            let limit = ask.meter.config().limits().get(index);
+            let (Some(name), Some(limit)) = (ask.meter.name(), limit) else { continue };
+            if self.open.len() >= MOST_OPEN {
+                continue;
+            }
+            self.latest = self.latest.wrapping_add(1);
+            said.push(LimitAsk {
+                ask: self.latest,
+                limit: Some(shared_limit(name, index, limit)),
+                wanted: wanted.units,
+                owed: wanted.owed,
+            });
+            self.open.insert(self.latest, ask);
+        }
+        let asks = Message::Asks(LimitAsks { asks: said });
+        if self.handle.tell(asks).is_err() {
+            // Nobody has heard them: they have failed.
+            self.open.retain(|number, _| *number <= first);
+        }
+    }
+
+    /// Gives out what was answered.
+    pub(super) fn answered(&mut self, now_us: u64, answers: &LimitAnswers) {
+        let mut back = Vec::new();
+        for answer in &answers.answers {
+            let Some(mut ask) = self.open.remove(&answer.ask) else { continue };
+            let (Some(granted), Question::Portion { index, .. }) = (granted(answer), ask.question)
+            else {
+                continue;
+            };
+            let displaced = ask.answer(index, now_us, granted);
+            back.extend(displaced.and_then(|it| return_of(&ask.meter, index, it, now_us)));
+            let (place, meter) = (Arc::as_ptr(&ask.meter).addr(), Arc::clone(&ask.meter));
+            self.holding.insert(place, Holding { meter, given_us: now_us });
+        }
+        self.give_back(back);
+    }
+
+    /// The stream has ended: nothing that is open will be answered.
+    pub(super) fn closed(&mut self) {
+        self.open.clear();
+    }
+
+    /// Gives back what nobody has used for a while, and tells what is owed.
+    pub(super) fn look_after(&mut self, now_us: u64) {
+        self.open.retain(|_, ask| now_us.saturating_sub(ask.asked_us) <= PATIENCE_US);
+        let (mut back, mut owed) = (Vec::new(), Vec::new());
+        self.holding.retain(|_, Holding { meter, given_us }| {
+            let is_old = meter.is_retired();
+            for index in 0..meter.config().limits().len() {
+                let unused = meter.back(index, now_us, is_old);
+                back.extend(unused.and_then(|it| return_of(meter, index, it, now_us)));
+                owed.extend(self.handle.is_open().then(|| owed_of(meter, index)).flatten());
+            }
+            !is_old && now_us.saturating_sub(*given_us) <= IDLE_US
+        });
+        if !owed.is_empty() {
+            // Lost where the stream ends now: what was used is used.
+            let _ = self.handle.tell(Message::Asks(LimitAsks { asks: owed }));
+        }
+        self.give_back(back);
+    }
+
+    /// Gives back everything: at the end of the gateway.
+    pub(super) fn finish(&mut self, now_us: u64) {
+        self.closed();
+        let mut back = Vec::new();
+        for Holding { meter, .. } in self.holding.values() {
+            for index in 0..meter.config().limits().len() {
+                let unused = meter.back(index, now_us, true);
+                back.extend(unused.and_then(|it| return_of(meter, index, it, now_us)));
+            }
+        }
+        self.holding.clear();
+        self.give_back(back);
+    }
+
+    /// Said once: what does not arrive counts as used.
+    fn give_back(&self, returns: Vec<LimitReturn>) {
+        if !returns.is_empty() {
+            let _ = self.handle.tell(Message::Returns(LimitReturns { returns }));
+        }
+    }
+}
+
+fn return_of(
+    meter: &Meter,
+    index: usize,
+    back: throttle::Back,
+    now_us: u64,
+) -> Option<LimitReturn> {
+    let limit = meter.config().limits().get(index)?;
+    Some(returned(shared_limit(meter.name()?, index, limit), back, now_us))
+}
+
+fn owed_of(meter: &Meter, index: usize) -> Option<LimitAsk> {
+    let limit = meter.config().limits().get(index)?;
+    let name = meter.name()?;
+    let wanted = meter.owes(index)?;
+    let limit = Some(shared_limit(name, index, limit));
+    Some(LimitAsk { ask: 0, limit, wanted: 0, owed: wanted.owed })
+}
