@@ -15,7 +15,7 @@ _RULES = {
                  {"removeHeader": {"name": "server"}}],
 }
 # How the tiers of a scenario with four limits are counted.
-_COUNTING = {"in_process": {"strategy": "in_process"}, "lease": {"strategy": "lease", "authority": "store"}}
+_COUNTING = {"in_process": {}, "lease": {"strategy": "lease", "authority": "store"}}
 
 
 def resources(sc, backend, routes, jwks):
@@ -33,7 +33,7 @@ def resources(sc, backend, routes, jwks):
     # Whose issuer is known: of a token of nobody it can be said that it is bad.
     yield kind("KeyManager", "resident", {"issuer": "https://resident.bench", "audiences": [AUDIENCE], "jwks": json.dumps(jwks)})
     limits = {"quota": {"requests": str(NEVER * 3600), "per": "3600s"}, "burst": {"requests": str(NEVER), "per": "1s"}}
-    counted = limits | ({"counting": _COUNTING[sc.limits]} if sc.limits else {})
+    counted = limits | ({"counting": counting} if (counting := _COUNTING.get(sc.limits)) else {})
     yield kind("Tier", "Bench", counted if sc.limit or sc.limits else {})
     if sc.limits:
         yield kind("Tier", "BenchOfApplications", {"level": "application", **counted})
