@@ -353,7 +353,8 @@ impl Configuration {
         node: &str,
     ) -> Result<Self> {
         let backends = Backends::first().context("TLS to backends")?;
-        let empty = Generation::new(0, State::empty().plan, None, backends);
+        let first = State::counting(config.limits.subjects);
+        let empty = Generation::new(0, first.plan.clone(), None, backends);
         let current = Arc::new(Current::new(empty));
         let publisher = Publisher::new(Arc::clone(&current), Arc::clone(certificates));
         let publisher = Arc::new(publisher);
@@ -362,10 +363,14 @@ impl Configuration {
         let (resources, data) = (config.directory.resources.clone(), host.data.clone());
         let labels = config.gateway.labels.clone();
         let (is_static, putting) = (config.is_static(), Arc::clone(&publisher));
+        let nothing = first.clone();
         // Reading and compiling 50,000 routes is no work for a runtime thread.
         let read = host.tasks.blocking(move || {
-            let (source, state) =
-                if is_static { from_directory(&resources, labels)? } else { from_disk(&data)? };
+            let (source, state) = if is_static {
+                from_directory(&resources, labels, &nothing)?
+            } else {
+                from_disk(&data, &nothing)?
+            };
             if let Some(state) = &state {
                 putting.put_plan(state.plan.clone());
             }
@@ -381,7 +386,7 @@ impl Configuration {
             }
             None => ready.red("no configuration has been received yet"),
         }
-        let (states, _) = watch::channel(Arc::new(state.unwrap_or_else(State::empty)));
+        let (states, _) = watch::channel(Arc::new(state.unwrap_or(first)));
         Ok(Self { current, publisher, states, figures, ready, source })
     }
 
@@ -418,14 +423,15 @@ impl Configuration {
 fn from_directory(
     resources: &Path,
     labels: BTreeMap<String, String>,
+    first: &State,
 ) -> Result<(Source, Option<State>)> {
-    let (directory, state) = Directory::open(resources, labels)?;
+    let (directory, state) = Directory::open(resources, labels, first)?;
     Ok((Source::Directory(directory), Some(state)))
 }
 
-fn from_disk(data: &Path) -> Result<(Source, Option<State>)> {
+fn from_disk(data: &Path, first: &State) -> Result<(Source, Option<State>)> {
     let shelf = disk::shelf(&data.join("state"))?;
-    let state = disk::read(&shelf);
+    let state = disk::read(&shelf, first);
     Ok((Source::ControlPlane(shelf), state))
 }
 

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::{
-    access_log, assertions, caching, credentials, handover, overload, receiver, sender, usage,
+    access_log, assertions, caching, credentials, handover, limits, overload, receiver, sender,
+    usage,
 };
 
 /// The whole configuration.
@@ -52,6 +53,8 @@ pub struct Config {
     pub backend_jwt: assertions::Config,
     /// `[cache]`
     pub cache: caching::Config,
+    /// `[limits]`
+    pub limits: limits::Config,
 }
 
 /// Who this gateway is.

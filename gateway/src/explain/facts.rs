@@ -59,7 +59,17 @@ pub(super) fn facts(stage: Stage, view: &View, account: &Account, headers: &Head
         Stage::Decision => decision(view, operation),
         Stage::Limits => {
             let left = text("ratelimit");
-            Facts::of(left.is_some(), [("policy", text("ratelimit-policy")), ("left", left)])
+            let refused = view.refusal.as_ref().and_then(|refusal| refusal.limit);
+            let tiers = left.as_ref().map(|_| tiers(view, operation, caller));
+            Facts::of(
+                left.is_some(),
+                [
+                    ("refused", refused.map(|limit| limit.name().to_owned())),
+                    ("tiers", tiers),
+                    ("policy", text("ratelimit-policy")),
+                    ("left", left),
+                ],
+            )
         }
         Stage::Cache => {
             let asked = operation.is_some_and(|operation| operation.cache.is_some());
@@ -167,6 +177,27 @@ fn subscription(view: &View, caller: Option<&Caller>) -> Facts {
             ("state", found.map(|found| found.state.as_str_name().to_owned())),
         ],
     )
+}
+
+/// Which tier limits the call on which level; `Unlimited` limits nothing.
+fn tiers(view: &View, operation: Option<&OperationPlan>, caller: Option<&Caller>) -> String {
+    let own = operation.and_then(|operation| operation.limits.as_ref());
+    let throttle = view.api.as_ref().and_then(|api| api.throttle.as_ref());
+    let of_api = throttle.and_then(|throttle| throttle.limits.as_ref());
+    let consumer = caller.and_then(Caller::consumer);
+    let application = consumer.as_ref().map(|consumer| &consumer.application);
+    let subscription = application.zip(view.api.as_ref()).and_then(|(application, api)| {
+        view.generation.plan.subscription(&application.name, &api.id)
+    });
+    let all = [
+        ("operation", own.map(|limits| &limits.tier)),
+        ("api", of_api.filter(|_| own.is_none()).map(|limits| &limits.tier)),
+        ("subscription", subscription.map(|subscription| &subscription.tier)),
+        ("application", application.map(|application| &application.tier)),
+    ];
+    let named = all.into_iter().filter_map(|(level, tier)| Some((level, tier?)));
+    let limiting = named.filter(|(_, tier)| ***tier != *"Unlimited");
+    limiting.map(|(level, tier)| format!("{level} {tier}")).collect::<Vec<_>>().join(", ")
 }
 
 fn scopes(operation: Option<&OperationPlan>, caller: Option<&Caller>) -> Facts {

@@ -8,7 +8,7 @@ use plan::{ApiPlan, EndpointPlan};
 
 use super::stage::{Known, Stage, origin};
 use crate::account::Account;
-use crate::fault::{Causes, Fault};
+use crate::fault::{Causes, Fault, Limit};
 use crate::handlers::{Caller, Permit};
 use crate::worker::Held;
 
@@ -34,6 +34,8 @@ pub(super) struct Refusal {
     pub(super) reason: String,
     /// Which policy it was.
     pub(super) policy: Option<Arc<str>>,
+    /// Which limit it was.
+    pub(super) limit: Option<Limit>,
 }
 
 /// Where a permitted call goes.
@@ -80,6 +82,10 @@ impl View {
             Fault::Denied { policy } => Some(Arc::clone(policy)),
             _ => None,
         };
+        let limit = match fault {
+            Fault::Throttled { limit, .. } => Some(*limit),
+            _ => None,
+        };
         self.refusal = Some(Refusal {
             stage,
             until,
@@ -88,6 +94,7 @@ impl View {
             message: row.message,
             reason: Causes(fault).to_string(),
             policy,
+            limit,
         });
     }
 }

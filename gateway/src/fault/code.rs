@@ -197,6 +197,20 @@ impl Fault {
 }
 
 impl Limit {
+    /// How it is called where a call is explained.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Backend => "backend",
+            Self::Operation => "operation",
+            Self::Application => "application",
+            Self::Subscription => "subscription",
+            Self::Custom => "custom",
+            Self::SubscriptionBurst => "subscription-burst",
+            Self::ApplicationBurst => "application-burst",
+        }
+    }
+
     /// The number in the body.
     pub const fn code(self) -> u32 {
         match self {

@@ -8,6 +8,7 @@
 
 mod ask;
 mod breaker;
+mod config;
 mod desk;
 mod follow;
 mod front;
@@ -19,6 +20,7 @@ mod wait;
 
 pub use ask::{Ask, Lane, Question};
 pub use breaker::{Breaker, Figures, Pass};
+pub use config::Config;
 pub use desk::{Desk, Ways};
 pub use follow::{Follower, state_of};
 pub use front::Front;

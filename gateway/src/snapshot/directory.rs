@@ -75,14 +75,16 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The state that the files of `path` describe.
+    /// The state that the files of `path` describe, as what follows `first`, in which nothing is
+    /// configured.
     pub fn open(
         path: &Path,
         labels: BTreeMap<String, String>,
+        first: &State,
     ) -> Result<(Self, State), DirectoryError> {
         let seen = look(path, &[])?;
         let mut directory = Self { path: path.to_owned(), labels, named: Vec::new(), seen };
-        let state = directory.read(&State::empty())?;
+        let state = directory.read(first)?;
         Ok((directory, state))
     }
 

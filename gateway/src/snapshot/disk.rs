@@ -59,8 +59,8 @@ pub fn write(shelf: &mut Shelf, state: &State) -> Result<(), ShelfError> {
     })
 }
 
-/// The newest state that was kept whole, compiled.
-pub fn read(shelf: &Shelf) -> Option<State> {
+/// The newest state that was kept whole, compiled as what follows `first`, in which nothing is configured.
+pub fn read(shelf: &Shelf, first: &State) -> Option<State> {
     shelf.read(|from| {
         let epoch = String::from_utf8(take_bytes(from)?)?;
         let revision = take_number(from)?;
@@ -72,7 +72,7 @@ pub fn read(shelf: &Shelf) -> Option<State> {
             let key = String::from_utf8(take_bytes(from)?)?;
             objects.push((ResourceKey::from_wire(&key), Bytes::from(take_bytes(from)?)));
         }
-        let state = State::empty().replaced(epoch, revision, &objects);
+        let state = first.replaced(epoch, revision, &objects);
         if state.hash() == hash { Ok(state) } else { Err(NoState::Hash) }
     })
 }

@@ -29,6 +29,11 @@ impl State {
         Self { epoch: String::new(), revision: 0, plan: Plan::empty() }
     }
 
+    /// The same, where so many subjects of one limit are counted at most.
+    pub fn counting(subjects: usize) -> Self {
+        Self { plan: Plan::empty().counting(subjects), ..Self::empty() }
+    }
+
     /// The configuration after `change`, compiled aside. Equality is decided by the hash alone:
     /// where it differs from the promised one, nothing of the change counts.
     pub fn after(&self, change: Change) -> Result<Self, Diverged> {

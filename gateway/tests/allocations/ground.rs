@@ -10,7 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gateway::cells::Cells;
 use gateway::credentials::{Grounds, People, Proofs, Revocations, Tokens};
 use gateway::generation::{Generation, ResidentKeys};
-use gateway::handlers::{self, Means, Seen, Whence};
+use gateway::handlers::{self, Customs, Demands, KnownOfCall, Means, Room, Seen, Whence};
+use gateway::limits::{Desk, Front, Lane, Ways};
 use gateway::proxies::{Proxies, Source};
 use gateway::received::{Bounds, Peer, Received};
 use gateway::router::{self, Found};
@@ -26,8 +27,8 @@ const ISSUER: &str = "https://id.example";
 pub(crate) const NOW: i64 = 1_800_000_000;
 pub(crate) const API_KEY: &str = "kmak_production_0123456789";
 
-/// An API with scopes, an application with a client, an API key and a network, its subscription, and
-/// policies that turn others away.
+/// An API with scopes, an application with a client, an API key and a network, its subscription, limits of
+/// each user, and policies that turn others away.
 const RESOURCES: &str = r#"
 apiVersion: turnpike/v1
 kind: Api
@@ -36,6 +37,7 @@ spec:
   context: /orders
   lifecycle: PUBLISHED
   security: { schemes: [oauth2, api_key], algorithms: [ES256] }
+  throttle: { tier: Each, maxTps: { production: 1000000000 } }
   endpoints: { production: { urls: ["http://127.0.0.1:1/base"] } }
   operations:
     - { method: GET, path: "/echo" }
@@ -45,11 +47,16 @@ apiVersion: turnpike/v1
 kind: Application
 metadata: { name: shop }
 spec:
+  tier: Users
   keys: [ { consumerKey: live } ]
   allowedIps: [192.0.2.0/24]
   apiKeys: [ { id: k, sha256: "KEY", scopes: [orders.read], allowedDomains: ["*.shop.example"] } ]
 ---
 { apiVersion: turnpike/v1, kind: Subscription, metadata: { name: s }, spec: { application: shop, api: "orders:1.0" } }
+---
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Each }, spec: { level: advanced, perUser: true, quota: { requests: 1000000000, per: 60s }, conditions: [ { when: [ { addresses: [203.0.113.0/24] } ] } ] } }
+---
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Users }, spec: { level: application, perUser: true, burst: { requests: 1000000000, per: 60s } } }
 ---
 { apiVersion: turnpike/v1, kind: DenyPolicy, metadata: { name: u }, spec: { users: [mallory] } }
 ---
@@ -66,6 +73,8 @@ pub(crate) struct Ground {
     proofs: Proofs,
     people: People,
     proxies: Proxies,
+    desk: Desk,
+    front: Front,
 }
 
 impl Ground {
@@ -86,6 +95,8 @@ impl Ground {
             proofs: Proofs::default(),
             people: People::new([0; 16]),
             proxies: Proxies::parse(&[], Source::default()).unwrap(),
+            desk: Desk::new(Ways::default(), Lane::off()),
+            front: Front::default(),
         }
     }
 
@@ -116,6 +127,14 @@ impl Ground {
         let whence = Whence { client: received.peer.client, headers: &received.headers };
         let permit = handlers::authorize(plan, matched, caller, whence).unwrap();
         handlers::deny_caller(plan, &permit, received.peer.client, NOW).unwrap();
+        let (front, customs, now_us) =
+            (&self.front, Customs::new(), NOW.unsigned_abs() * 1_000_000);
+        let known = KnownOfCall { received, front, customs, bytes_in: 0, now_us };
+        let demands = Demands::of(&permit, &known).unwrap();
+        let Room::Now(admission) = demands.hold(&self.desk, now_us).unwrap() else {
+            panic!("nobody has to be asked")
+        };
+        admission.settle().came_to(0, 0);
     }
 
     fn means(&self) -> Means<'_> {

@@ -60,6 +60,8 @@ mod interim;
 #[cfg(test)]
 mod introspector;
 #[cfg(test)]
+mod limit_model;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod mirror;

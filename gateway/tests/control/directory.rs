@@ -24,7 +24,8 @@ struct Serves {
 impl Serves {
     fn start(ground: &Ground, path: &Path) -> Self {
         let host = ground.host("gateway");
-        let (directory, state) = Directory::open(path, BTreeMap::new()).expect("good files");
+        let (directory, state) =
+            Directory::open(path, BTreeMap::new(), &State::empty()).expect("good files");
         let tls = host.tls.server_config(chassis::pki::ClientAuth::None, &[]).expect("TLS");
         let backends = gateway::sender::Backends::first().expect("TLS");
         let current = Arc::new(Current::new(Generation::new(0, Plan::empty(), None, backends)));
@@ -80,8 +81,9 @@ fn a_bad_first_load_names_file_field_and_remedy_of_every_problem() {
     let ground = Ground::new();
     write(ground.path(), "bad.yaml", "kind: Api\nmetadata: { name: x }\nspec: { contxt: /x }\n");
     write(ground.path(), "worse.yaml", "kind: Apy\n");
-    let refused =
-        Directory::open(ground.path(), BTreeMap::new()).expect_err("bad files").to_string();
+    let refused = Directory::open(ground.path(), BTreeMap::new(), &State::empty())
+        .expect_err("bad files")
+        .to_string();
     for part in ["bad.yaml", "spec.contxt", "`context`", "worse.yaml", "`Api`"] {
         assert!(refused.contains(part), "{part} is missing in: {refused}");
     }
@@ -90,7 +92,7 @@ fn a_bad_first_load_names_file_field_and_remedy_of_every_problem() {
 #[test]
 fn a_directory_that_is_not_there_is_refused() {
     let ground = Ground::new();
-    let refused =
-        Directory::open(&ground.path().join("nowhere"), BTreeMap::new()).expect_err("no directory");
+    let refused = Directory::open(&ground.path().join("nowhere"), BTreeMap::new(), &State::empty())
+        .expect_err("no directory");
     assert!(refused.to_string().contains("nowhere"), "{refused}");
 }

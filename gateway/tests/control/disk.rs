@@ -36,7 +36,7 @@ fn check(states: &[&[&str]], damage: impl Fn(&mut Vec<u8>), expected: Option<(u6
     let mut bytes = fs::read(&path).expect("a file");
     damage(&mut bytes);
     fs::write(&path, bytes).expect("a file");
-    let read = disk::read(&disk::shelf(ground.path()).expect("a shelf"));
+    let read = disk::read(&disk::shelf(ground.path()).expect("a shelf"), &State::empty());
     let served = read.map(|state| {
         let keys = state.plan.objects().iter().map(|object| object.key().to_string());
         (state.revision, keys.collect::<Vec<_>>().join(" "))

@@ -115,7 +115,7 @@ impl Follows {
         let certificates = Arc::new(Certificates::new(&tls, chassis::clock::Clock::system()));
         let publisher = Arc::new(Publisher::new(Arc::clone(&current), certificates));
         let shelf = disk::shelf(folder).expect("a folder");
-        let state = disk::read(&shelf).unwrap_or_else(State::empty);
+        let state = disk::read(&shelf, &State::empty()).unwrap_or_else(State::empty);
         publisher.put_plan(state.plan.clone());
         let (states, seen) = watch::channel(Arc::new(state));
         let keeping = disk::keeping(shelf).run(seen, host.clock.clone(), host.tasks.clone());

@@ -1,0 +1,12 @@
+//! What can an operator say about limits?
+
+use serde::Deserialize;
+
+/// The section `[limits]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How many users, addresses and texts are counted at most for each limit that counts them one by one;
+    /// 64 at least.
+    pub subjects: usize,
+}
