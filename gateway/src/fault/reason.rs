@@ -118,7 +118,7 @@ pub enum Fault {
     #[error("The call comes from a web page of another site")]
     CrossSite(#[source] CrossSite),
     /// A limit is used up.
-    #[error("You have exceeded your quota. You can access API after {} seconds", .retry_after_us.div_ceil(1_000_000))]
+    #[error("{}. You can access API after {} seconds", .limit.text(), .retry_after_us.div_ceil(1_000_000))]
     Throttled { limit: Limit, retry_after_us: u64 },
     /// Nobody could be asked whether a limit has room, and it refuses then.
     #[error("It cannot be told whether a limit has room. Try again later")]
@@ -371,6 +371,16 @@ pub enum Limit {
     Subscription,
     /// The pace of a subscription.
     SubscriptionBurst,
+}
+
+impl Limit {
+    /// What a client is told of it.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Backend => "The back end takes no more calls",
+            _ => "You have exceeded your quota",
+        }
+    }
 }
 
 impl fmt::Display for BadRequest {

@@ -103,6 +103,40 @@ fn a_throttled_client_is_told_when_to_come_again() {
 }
 
 #[test]
+fn every_limit_is_told_in_every_form() {
+    for (limit, status, code, grpc) in [
+        (Limit::Api, "429", "900800", "8"),
+        (Limit::Backend, "503", "900801", "14"),
+        (Limit::Operation, "429", "900802", "8"),
+        (Limit::Application, "429", "900803", "8"),
+        (Limit::Subscription, "429", "900804", "8"),
+        (Limit::Custom, "429", "900806", "8"),
+        (Limit::SubscriptionBurst, "429", "900807", "8"),
+        (Limit::ApplicationBurst, "429", "900809", "8"),
+    ] {
+        let fault = Fault::Throttled { limit, retry_after_us: 30_000_001 };
+        let when = "nextAccessTime";
+        for (format, number) in [
+            (Format::Json, format!("\"code\":\"{code}\"")),
+            (Format::Problem, format!("\"code\":\"{code}\"")),
+            (Format::Xml, format!("<amt:code>{code}</amt:code>")),
+            (Format::Soap11, format!("<amt:code>{code}</amt:code>")),
+            (Format::Soap12, format!("<amt:code>{code}</amt:code>")),
+        ] {
+            let text = shown(&fault, format);
+            assert!(text.starts_with(status) && text.contains(&number), "{text}");
+            assert!(text.contains("\nretry-after: 31\n") && text.contains(when), "{text}");
+        }
+        let answer = render(&fault, Format::Grpc, NOW);
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["grpc-status"].to_str().unwrap()),
+            (200, grpc)
+        );
+        assert_eq!(answer.headers()["retry-after"], "31");
+    }
+}
+
+#[test]
 fn a_problem_carries_the_same_number() {
     check(
         &Fault::BackendTimeout,

@@ -140,6 +140,7 @@ async fn an_explanation_calls_no_backend_and_uses_no_limit_up() {
     for _ in 0..5 {
         let document = explained(&stand, "/few/1.0/echo", &bearer, "allowed by backend").await;
         assert_eq!(of(&document, "subscription").1["tier"], "One");
+        assert_eq!(of(&document, "limits").1["tiers"], "subscription One");
         // As the call itself would be told: of the one that it may make, none is left behind it.
         assert!(
             of(&document, "limits").1["left"].as_str().unwrap().contains(";r=0"),
@@ -151,7 +152,8 @@ async fn an_explanation_calls_no_backend_and_uses_no_limit_up() {
     assert_eq!(stand.backend.seen.requests.load(Ordering::SeqCst), 0);
     let answer = stand.call("GET /few/1.0/echo", &bearer, "").await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    explained(&stand, "/few/1.0/echo", &bearer, "limits 900804").await;
+    let document = explained(&stand, "/few/1.0/echo", &bearer, "limits 900804").await;
+    assert_eq!(of(&document, "limits").1["refused"], "subscription");
     // Nor is it counted as a call, or as one that was refused.
     stand.until("gateway_calls_total{class=\"2xx\"}", 1).await;
     assert_eq!(stand.number("gateway_faults_total{type=\"THROTTLED\"}"), 0);
