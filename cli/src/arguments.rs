@@ -6,7 +6,7 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, audit, backend, blocks, explain, import, people, resources,
+    alerts, analytics, apply, audit, backend, blocks, explain, import, limits, people, resources,
     revocations, rpc, signing_keys, subscriptions, tokens, up,
 };
 
@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Explain(explain::Explain),
     /// Show what each gateway serves
     Gateways,
+    /// Show how much of its limits an application has used, or let them begin afresh
+    Limits(limits::Limits),
     /// Ask what happened
     #[command(subcommand)]
     Analytics(analytics::Question),
@@ -135,6 +137,8 @@ mod tests {
             "turnpike key rotate --at-once",
             "turnpike key revoke -_kid",
             "turnpike gateways -o yaml",
+            "turnpike limits --app a --api n:1 --user u -o json",
+            "turnpike limits reset --app a --user u",
             "turnpike keys test-key --api n:1 --api m:2 --expires 15m --type sandbox",
             "turnpike keys list --app a",
             "turnpike explain GET /orders/1.0/x -H a:b --gateway https://g",
@@ -159,6 +163,9 @@ mod tests {
         check("turnpike user claims id --claim email", false);
         check("turnpike client add shop", false);
         check("turnpike apply", false);
+        check("turnpike limits", false);
+        check("turnpike limits reset", false);
+        check("turnpike limits --app a --api n", false);
         check("turnpike keys test-key", false);
         check("turnpike keys test-key --api n", false);
         check("turnpike explain GET", false);

@@ -23,6 +23,7 @@ mod https;
 mod import;
 mod key_list;
 mod key_type;
+mod limits;
 mod output;
 mod people;
 mod providers;
@@ -127,6 +128,7 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
             people::add_client(connection, asked).await?
         }
         Command::Gateways => gateways::list(connection).await?,
+        Command::Limits(asked) => limits::run(connection, asked).await?,
         Command::Analytics(question) => analytics::ask(connection, &clock, question).await?,
         Command::Alerts(alerts::Command::List { since, limit }) => {
             alerts::list(connection, &clock, *since, *limit).await?

@@ -75,6 +75,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let clients =
         KeyManagerClients::new(host, &config.key_manager).context("key_manager.address")?;
     let providers = Providers::new(catalog.clone(), host.shutdown.clone());
+    let sharing = Arc::new(Sharing::default());
     let desk = Desk {
         manager: Arc::new(Manager::new(
             store,
@@ -84,6 +85,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
             host.tasks.clone(),
         )),
         gateways: gateways.clone(),
+        sharing: sharing.clone(),
         clients: Arc::new(clients),
         clock: host.clock.clone(),
     };

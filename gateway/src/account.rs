@@ -18,7 +18,7 @@ use plan::{ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
 use crate::body::{BodyError, Intake};
 use crate::certificate::ClientCertificate;
 use crate::fault::{Class, Fault};
-use crate::handlers::{Caller, Owing};
+use crate::handlers::{Caller, EventLimits, Owing};
 use crate::hex::hex;
 use crate::interim::Interim;
 use crate::open_calls::{OpenCall, Terms, pages};
@@ -68,6 +68,8 @@ pub struct Account {
     pub from_cache: bool,
     /// What limits wait to be told.
     pub owing: Owing,
+    /// Those of its limits that count what streams bring; absent: none does.
+    pub events: Option<EventLimits>,
     /// Whether a quota was used up and the call passed all the same.
     pub over_quota: bool,
     /// The backend that was asked.
@@ -162,6 +164,7 @@ impl Account {
             subscription: None,
             from_cache: false,
             owing: Owing::default(),
+            events: None,
             over_quota: false,
             backend: None,
             backend_asked: None,
@@ -322,7 +325,8 @@ impl Drop for Account {
     fn drop(&mut self) {
         self.backend_done();
         let request_bytes = self.intake.as_ref().map_or(0, |intake| intake.read());
-        self.owing.came_to(request_bytes, self.response_bytes);
+        self.owing.came_to(&self.worker.desk, request_bytes, self.response_bytes);
+        self.count_events();
         if self.subject != Subject::Call {
             return;
         }
@@ -350,6 +354,18 @@ impl Drop for Account {
 }
 
 impl Account {
+    /// Writes down what became of the events of the call.
+    fn count_events(&mut self) {
+        let Some(events) = self.events.take() else { return };
+        self.over_quota |= events.over_quota();
+        self.worker.cells.shadow.add(events.shadow());
+        if let Some(fault) = events.refused()
+            && self.fault.is_none()
+        {
+            self.refused(&fault);
+        }
+    }
+
     /// Logs the call if an operator looks at its API.
     #[cold]
     fn look(&self, call: &Call<'_>) {

@@ -27,10 +27,11 @@ use crate::assertions::{Keeper, Rules, Signers, Unfit};
 use crate::bearer::Bearers;
 use crate::caching;
 use crate::config::Config;
+use crate::counters::{Counters, Journal};
 use crate::credentials::Revocations;
 use crate::generation::{Current, Generation};
 use crate::handover::{HandoverError, Offer, Taken};
-use crate::limits::{self, Lane, Ways};
+use crate::limits::{self, Forms, Lane, Ways};
 use crate::operations::{self, Sources};
 use crate::overload::{self, Descriptors, Memory, descriptors};
 use crate::receiver::{self, Listen, Serving, Settings, WorkerContext};
@@ -81,6 +82,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         host.clone(),
     );
     let keeper = keeper.await?;
+    let counters = Counters::start(host.data.join("counters"), &host).await?;
     let reporting = reporting(&config, &host, node, before.is_some()).await?;
 
     let store =
@@ -102,11 +104,16 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     let room = room(&config);
     let memory = Arc::new(Memory::new(&config.overload)?);
     host.tasks.spawn("memory", overload::watch(Arc::clone(&memory), host.clone()));
-    let (ways, asks) = ways(&config);
-    let gateways = Arc::clone(&ways.gateways);
+    let (ways, asks) = ways(&config, &counters);
+    let (gateways, journal) = (Arc::clone(&ways.gateways), Arc::clone(&ways.journal));
     let context = WorkerContext {
         memory,
         limits: ways,
+        limits: Ways {
+            journal: Arc::clone(counters.journal()),
+            forms: Forms::of(&config.limits.headers),
+            ..Ways::default()
+        },
         access_log: AccessLog::start(&config.access_log, &host).context("access_log.file")?,
         watched: Arc::clone(&watched),
         current: Arc::clone(&configuration.current),
@@ -167,7 +174,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     following.tasks.spawn("backend-jwt-keys", keeper.run());
     let (all_said, stop) = oneshot::channel();
     if let (Some(asks), Some(address)) = (asks, config.control_plane()) {
-        let counting = Counting { asks, gateways, stop };
+        let counting = Counting { asks, gateways, journal, stop };
         counting.start(&config, &host, node, address, configuration.states.subscribe())?;
     }
     configuration.follow(&config, &following, node)?;
@@ -184,7 +191,15 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     if let Some(socket) = &socket {
         let held_back = reporting.as_ref().map_or_else(Default::default, Reporting::held_back);
         let (lender, patience) = (serving.lender(), config.upgrade.patience);
-        let offer = Offer { host: host.clone(), lender, operations, writers, held_back, patience };
+        let offer = Offer {
+            host: host.clone(),
+            lender,
+            operations,
+            writers,
+            counters: counters.clone(),
+            held_back,
+            patience,
+        };
         match Offer::open(socket) {
             Ok(socket) => drop(host.tasks.spawn("upgrade", offer.run(socket))),
             // It serves all the same; only an upgrade will need a stop.
@@ -200,6 +215,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     serving.drained().await;
     // No call needs units any more: what is in hand goes back.
     drop(all_said);
+    counters.finish().await;
     if let Some(reporting) = reporting {
         reporting.finish(left(&host, asked)).await;
     }
@@ -207,18 +223,21 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
 }
 
 /// The ways to those who count limits that gateways share, and what is asked of the control plane.
-fn ways(config: &Config) -> (Ways, Option<mpsc::Receiver<limits::Ask>>) {
+fn ways(config: &Config, counters: &Counters) -> (Ways, Option<mpsc::Receiver<limits::Ask>>) {
+    let (journal, forms) = (Arc::clone(counters.journal()), Forms::of(&config.limits.headers));
+    let ways = Ways { journal, forms, ..Ways::default() };
     if config.control_plane().is_none() {
-        return (Ways::default(), None);
+        return (ways, None);
     }
     let (control_plane, asks) = Lane::open(MOST_ASKS);
-    (Ways { control_plane, ..Ways::default() }, Some(asks))
+    (Ways { control_plane, ..ways }, Some(asks))
 }
 
 /// What is needed to count together with others.
 struct Counting {
     asks: mpsc::Receiver<limits::Ask>,
     gateways: Arc<AtomicU64>,
+    journal: Arc<Journal>,
     /// Said, or dropped, when no call needs units any more.
     stop: oneshot::Receiver<()>,
 }
@@ -236,12 +255,12 @@ impl Counting {
             channel(&host.tls, address, "control-plane").context("control_plane.address")?;
         let node = Node { name: node.to_owned(), labels: config.gateway.labels.clone() };
         let (line, handle, heard) = Line::new(channel, node, host.clone());
-        let Self { asks, gateways, stop } = self;
+        let Self { asks, gateways, journal, stop } = self;
         let told = states.clone();
         host.tasks.spawn("limit line", line.run(move || limits::state_of(&told.borrow())));
         let host = host.clone();
         let tasks = host.tasks.clone();
-        let follower = limits::Follower { asks, heard, handle, states, gateways, host };
+        let follower = limits::Follower { asks, heard, handle, states, gateways, journal, host };
         tasks.spawn("limits", follower.run(stop));
         Ok(())
     }

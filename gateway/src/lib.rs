@@ -32,6 +32,8 @@ pub mod worker;
 
 pub mod open_calls;
 
+pub mod events;
+
 pub mod handlers;
 
 pub mod credentials;
@@ -60,6 +62,7 @@ pub mod alarm;
 pub mod cells;
 pub mod compression;
 pub mod copies;
+pub mod counters;
 pub mod hops;
 pub mod http1;
 pub mod identity;

@@ -24,10 +24,11 @@ use crate::compression;
 use crate::conditions::{self, Asked};
 use crate::credentials;
 use crate::decisions;
+use crate::events;
 use crate::explain::{self, View};
 use crate::fault::{self, Blame, Causes, Fault, Format};
 use crate::handlers::{
-    self, Demands, Fields, KnownOfCall, Permit, Room, Seen, Shared, Sharing, Whence,
+    self, Demands, EventLimits, Fields, KnownOfCall, Permit, Room, Seen, Shared, Sharing, Whence,
 };
 use crate::interim::Interim;
 use crate::open_calls::{OpenCall, Terms, pages};
@@ -103,7 +104,7 @@ pub fn answer(
         };
         account.told(response.status());
         let headers = response.headers_mut();
-        for (name, value) in fields.values() {
+        for (name, value) in fields.values(worker.desk.forms()) {
             headers.insert(name, value);
         }
         if let Some(sharing) = sharing {
@@ -229,6 +230,7 @@ async fn serve(
     demands.tell(now_us, told.fields);
     let admission = admission?;
     account.over_quota = admission.over_quota();
+    account.events = EventLimits::of(&demands, &worker.desk, &worker.clock);
     if admission.shadow() {
         worker.cells.shadow.add(1);
     }
@@ -259,6 +261,9 @@ async fn serve(
     policies::change_answer(&facts, response.headers_mut());
     if let Some(decided) = &decided {
         decided.change_answer(response.headers_mut());
+    }
+    if let Some(limits) = &account.events {
+        events::count(limits, &mut response);
     }
     if let Some(compression) = &permit.matched().home().compression {
         compression::compress(compression, &worker.encoders, received, &mut response);

@@ -46,7 +46,7 @@ pub struct Worker {
     /// The time.
     pub clock: Clock,
     /// The way to units of limits that gateways share.
-    pub desk: Desk,
+    pub desk: Rc<Desk>,
     /// Meters of users and addresses that it has met.
     pub front: Front,
     /// The configuration in force.

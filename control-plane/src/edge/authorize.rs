@@ -45,6 +45,7 @@ pub(super) const SERVICES: &[Row] = &[
         Who::Admin,
     ),
     ("turnpike.admin.v1.TestKeys", &["Generate"], Who::Admin),
+    ("turnpike.admin.v1.Limits", &["Usage", "Reset"], Who::Admin),
     ("turnpike.config.v1.ConfigSync", &["Sync"], Who::Gateway),
     ("turnpike.config.v1.LimitSync", &["Share"], Who::Gateway),
     ("turnpike.config.v1.Providers", &["Watch"], Who::KeyManager),
@@ -64,7 +65,9 @@ pub(super) const fn of_operation(operation: Operation) -> Who {
         | Operation::Delete
         | Operation::Apply
         | Operation::Gateways
-        | Operation::GenerateKey => Who::Admin,
+        | Operation::GenerateKey
+        | Operation::Limits
+        | Operation::ResetLimits => Who::Admin,
         // The description of the API and the way to the console hold nothing of anybody.
         Operation::OpenApi | Operation::Console | Operation::DevPortal | Operation::Carbon => {
             Who::Anyone

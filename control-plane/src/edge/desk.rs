@@ -9,11 +9,14 @@ use prost_types::Timestamp;
 use turnpike_proto::admin::v1::{
     ApplyResponse, Change, GatewayState, GenerateApiKeyRequest, GenerateApiKeyResponse,
     GenerateKeyRequest, GenerateKeyResponse, GenerateTestKeyRequest, GenerateTestKeyResponse,
+    LimitResetRequest, LimitResetResponse, LimitUsageRequest, LimitUsageResponse,
     ListGatewaysResponse, RevokeApiKeyRequest, RevokeApiKeyResponse, WaitResponse, change,
 };
+use turnpike_proto::config::v1::LimitQuery;
 
 use crate::catalog::State;
 use crate::distribute::{GatewayRow, Gateways, wait};
+use crate::limits::{Sharing, Told, usage};
 use crate::manage::{
     self, Changed, Clients, ManageError, Manager, NewApiKey, NewKey, NewTestKey, Page, PageRequest,
     Removal, Restrictions, Wanted,
@@ -23,6 +26,9 @@ use crate::store::Revision;
 /// How long a caller may wait for gateways.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 const WAIT: Duration = Duration::from_secs(30);
+/// How long gateways may take to say how full limits are.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(2);
 /// The last second that a timestamp may say, of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -33,6 +39,8 @@ pub struct Desk {
     pub manager: Arc<Manager>,
     /// Knows how far gateways are.
     pub gateways: Arc<Gateways>,
+    /// Knows who counts.
+    pub sharing: Arc<Sharing>,
     /// Registers clients.
     pub clients: Arc<dyn Clients>,
     /// The time.
@@ -213,6 +221,59 @@ impl Desk {
         Ok(GenerateTestKeyResponse { key: made.key.expose().to_owned(), expires_at })
     }
 
+    /// How full the limits of an application are; gateways may take `limit` to say it.
+    pub(super) async fn limit_usage(
+        &self,
+        request: LimitUsageRequest,
+        limit: Option<Duration>,
+    ) -> Result<LimitUsageResponse, ManageError> {
+        let LimitUsageRequest { application, api, user, .. } = request;
+        let query = self.limits_of(application, &api, user)?;
+        let Told { limits, answered, silent, at_us } = self.ask(query, limit).await;
+        let at = Some(timestamp(at_us));
+        Ok(LimitUsageResponse { limits, at, answered, silent })
+    }
+
+    /// Lets the limits of an application begin afresh; `asked_by` is who wants that.
+    pub(super) async fn limit_reset(
+        &self,
+        request: LimitResetRequest,
+        limit: Option<Duration>,
+        asked_by: &str,
+    ) -> Result<LimitResetResponse, ManageError> {
+        let LimitResetRequest { application, api, user, .. } = request;
+        let query = self.limits_of(application.clone(), &api, user.clone())?;
+        let told = self.ask(LimitQuery { reset: true, ..query }, limit).await;
+        let (limits, gateways) = (told.limits.len(), told.answered.len());
+        let silent = told.silent.len();
+        tracing::info!(
+            by = asked_by,
+            application,
+            api,
+            user,
+            limits,
+            gateways,
+            silent,
+            "limits reset"
+        );
+        Ok(LimitResetResponse { limits: told.limits, reset: told.answered, silent: told.silent })
+    }
+
+    fn limits_of(
+        &self,
+        application: String,
+        api: &str,
+        user: String,
+    ) -> Result<LimitQuery, ManageError> {
+        let apis = manage::limited(self.manager.catalog(), &application, api)?;
+        Ok(LimitQuery { application, apis, user, ..LimitQuery::default() })
+    }
+
+    async fn ask(&self, query: LimitQuery, limit: Option<Duration>) -> Told {
+        let limit = limit.unwrap_or(ANSWER).min(LONGEST_ANSWER);
+        usage(&self.sharing, &self.clock, query, limit).await
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp { seconds: self.clock.unix_us().div_euclid(1_000_000), nanos: 0 }
     }
@@ -227,9 +288,13 @@ fn told((key, change): &(ResourceKey, plan::Change)) -> Change {
     Change { key: key.to_string(), action: action.into() }
 }
 
+/// A moment in microseconds since the Unix epoch.
+fn timestamp(unix_us: i64) -> Timestamp {
+    let nanos = i32::try_from(unix_us.rem_euclid(1_000_000)).unwrap_or(0).saturating_mul(1000);
+    Timestamp { seconds: unix_us.div_euclid(1_000_000), nanos }
+}
+
 fn on_wire(row: &GatewayRow, state: &State) -> GatewayState {
-    let seen = row.last_seen_us;
-    let nanos = i32::try_from(seen.rem_euclid(1_000_000)).unwrap_or(0).saturating_mul(1000);
     GatewayState {
         node: row.node.clone(),
         groups: plan::groups(&state.objects, &row.labels),
@@ -238,7 +303,7 @@ fn on_wire(row: &GatewayRow, state: &State) -> GatewayState {
         offered: row.offered,
         applied: row.applied,
         rejected: row.rejected.clone(),
-        last_seen: Some(Timestamp { seconds: seen.div_euclid(1_000_000), nanos }),
+        last_seen: Some(timestamp(row.last_seen_us)),
         in_sync: row.in_sync,
     }
 }

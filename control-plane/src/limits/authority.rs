@@ -227,6 +227,18 @@ impl Authority {
         late.map(|ask| Answer { stream: ask.stream, ask: ask.ask, granted: None }).collect()
     }
 
+    /// These counters begin afresh.
+    pub(super) fn reset(&mut self, counters: &[Subject]) {
+        let is_one = |key: &Key| counters.contains(&key.counter);
+        let counted = self.counters.extract_if(|key, _| is_one(key)).map(|(key, _)| key);
+        let stored = self.stored.extract_if(|key, _| is_one(key)).map(|(key, _)| key);
+        let gone: Vec<Key> = counted.chain(stored).collect();
+        for key in gone {
+            self.unwritten.remove(&key);
+            self.gone.insert(key);
+        }
+    }
+
     /// The line of revisions begins anew.
     pub(super) fn forget_revisions(&mut self) {
         self.counters.values_mut().for_each(Counter::forget_revision);

@@ -315,3 +315,26 @@ fn counters_that_nobody_would_miss_are_forgotten_and_others_are_not() {
     fleet.run(63, &[0]);
     assert_eq!(fleet.authority.len(), 0);
 }
+
+/// How many units somebody is given who wants one and has used `owed` beyond what it had.
+fn given(authority: &mut Authority, owed: u64) -> u64 {
+    let claim = Claim { measure: quota(10, 86_400), revision: 1 };
+    let (stream, key) = (Stream::of(1), key());
+    let ask = Ask { stream, ask: 1, key, claim, wanted: 1, owed, asked_us: START };
+    let at_once = authority.ask(START, ask, 1);
+    let entries = authority.entries(START, 100);
+    let later = authority.written(START, &entries, 1);
+    let granted = at_once.into_iter().chain(later).filter_map(|answer| answer.granted);
+    granted.map(|granted| granted.units).sum()
+}
+
+#[test]
+fn a_counter_that_begins_afresh_gives_again_and_others_do_not() {
+    let mut authority = Authority::new(START, Before::default());
+    assert_eq!(given(&mut authority, 10), 0);
+    authority.reset(&[Subject([8; 16])]);
+    assert_eq!(given(&mut authority, 0), 0);
+    authority.reset(&[key().counter]);
+    assert_eq!(authority.entries(START, 100).gone, [key()], "its marks go");
+    assert_eq!(given(&mut authority, 0), 1);
+}

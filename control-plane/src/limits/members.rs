@@ -121,6 +121,14 @@ impl Members {
         }
     }
 
+    /// Tells all of them something; their names. One that does not read is named as well.
+    pub(super) fn tell_all(&mut self, message: &Message) -> Vec<String> {
+        let names = self.rows.values().map(|row| row.node.to_string()).collect();
+        let streams: Vec<_> = self.rows.keys().copied().collect();
+        streams.into_iter().for_each(|stream| self.tell(stream, message.clone()));
+        names
+    }
+
     /// Tells all of them how many there are.
     fn greet(&mut self) {
         let welcome = Message::Welcome(ShareWelcome { gateways: self.count().max(1) });

@@ -18,8 +18,10 @@ mod parts;
 mod service;
 mod session;
 mod sharing;
+mod usage;
 
 pub use figures::Figures;
 pub use keeper::Keeper;
 pub use service::Share;
 pub use sharing::Sharing;
+pub use usage::{Told, usage};

@@ -48,6 +48,7 @@ impl Session {
                 Some(Message::Returns(returns)) => self.sharing.returned(&returns),
                 Some(Message::Reports(reports)) => self.sharing.reported(self.stream, reports),
                 Some(Message::State(state)) => self.sharing.changed(self.stream, state),
+                Some(Message::States(states)) => self.sharing.told(self.stream, states),
                 // Of a later version.
                 None => {}
             }

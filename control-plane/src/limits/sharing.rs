@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use chassis::Clock;
+use throttle::Subject;
 use tokio::sync::{Notify, watch};
 use tonic::Status;
 use turnpike_proto::config::v1::share_response::Message;
 use turnpike_proto::config::v1::{
     LimitAnswer, LimitAnswers, LimitAsk, LimitAsks, LimitPart, LimitParts, LimitReport,
-    LimitReports, LimitReturns, ShareState,
+    LimitReports, LimitReturns, LimitStates, ShareState,
 };
 
 use super::authority::{Answer, Ask, Authority, Before, Entries, Key};
@@ -20,6 +21,7 @@ use super::claim::Claim;
 use super::from_proto;
 use super::members::{Members, Out, Stream};
 use super::parts::{KEPT_US, PART_US, Parts, Report, Told};
+use super::usage::Questions;
 use crate::catalog::Catalog;
 
 /// What all streams share.
@@ -29,6 +31,7 @@ pub struct Sharing {
     catalog: Arc<Catalog>,
     inner: Mutex<Inner>,
     stirred: Notify,
+    questions: Questions,
 }
 
 #[derive(Debug)]
@@ -61,7 +64,13 @@ impl Sharing {
     pub fn new(clock: Clock, catalog: Arc<Catalog>) -> Self {
         let seat = Seat::Away("nobody counts limits yet".to_owned());
         let inner = Inner { members: Members::default(), seat, epoch: "".into() };
-        Self { clock, catalog, inner: Mutex::new(inner), stirred: Notify::new() }
+        Self {
+            clock,
+            catalog,
+            inner: Mutex::new(inner),
+            stirred: Notify::new(),
+            questions: Questions::default(),
+        }
     }
 
     /// A gateway enters.
@@ -147,6 +156,33 @@ impl Sharing {
         members.set_report(stream, reports.report);
         members.tell(stream, Message::Parts(parts_of(reports.report, Vec::new())));
         inner.tell_parts(told);
+    }
+
+    /// A gateway says how full limits are.
+    pub(super) fn told(&self, stream: Stream, states: LimitStates) {
+        let node = self.lock().members.node(stream);
+        if let Some(node) = node {
+            self.questions.answered(&node, states);
+        }
+    }
+
+    /// What gateways are being asked.
+    pub(super) const fn questions(&self) -> &Questions {
+        &self.questions
+    }
+
+    /// Tells all gateways something, and says which there are.
+    pub(super) fn tell_all(&self, message: &Message) -> Vec<String> {
+        self.lock().members.tell_all(message)
+    }
+
+    /// What was given away of these counters is forgotten.
+    pub(super) fn reset(&self, counters: &[Subject]) {
+        let mut inner = self.lock();
+        if let Seat::Here { authority, .. } = &mut inner.seat {
+            authority.reset(counters);
+        }
+        self.stir(inner);
     }
 
     /// Looks after what changes by time alone.

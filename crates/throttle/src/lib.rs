@@ -10,6 +10,7 @@
 
 mod cost;
 mod grant;
+mod kept;
 mod meter;
 mod meters;
 mod quota;
@@ -24,8 +25,9 @@ mod subject;
 
 pub use cost::{Cost, Unit};
 pub use grant::{Granted, portion};
+pub use kept::Past;
 pub use meter::{
-    Effect, Full, Hold, Limit, LimitState, Measure, Meter, MeterConfig, Owed, Refused,
+    Effect, Full, Hold, Limit, LimitState, LimitUsage, Measure, Meter, MeterConfig, Owed, Refused,
 };
 pub use meters::{Crowded, Meters};
 pub use quota::Quota;

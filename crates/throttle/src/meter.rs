@@ -4,10 +4,11 @@
 //! the others. Several meters (application, subscription, …) are joined by whoever asks: collect
 //! the holds, and drop them all when one meter is full.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use crate::kept::{Count, Keeping, Past, outlives};
 use crate::quota::Window;
 use crate::rate::Pace;
 use crate::rolling::Ring;
@@ -23,6 +24,12 @@ pub(crate) const MOST_LIMITS: usize = 4;
 const NOT_TAKEN: u64 = u64::MAX;
 /// or it was taken out of what the authority has given away.
 const LEASED: u64 = u64::MAX - 1;
+/// Whether a meter has something to be written down. It has not taken over what was used before,
+const FRESH: u8 = 0;
+/// it has counted nothing since somebody looked,
+const STILL: u8 = 1;
+/// or who writes it down knows that there is something; of what is not kept there never is.
+const NEWS: u8 = 2;
 /// Parts follow the demand about as often as this.
 const NO_PART_US: u64 = 1_000_000;
 
@@ -104,6 +111,17 @@ pub struct LimitState {
     pub reset_us: u64,
 }
 
+/// How much of one limit is used; what people are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitUsage {
+    /// How full it is.
+    pub state: LimitState,
+    /// Units that were used, also beyond the limit. Of one that an authority counts, as far as it has said.
+    pub used: u64,
+    /// Split: the part that is this gateway's; `None`: nobody has said, or nobody splits it.
+    pub part: Option<u64>,
+}
+
 /// The limits of one subject at work.
 #[derive(Debug)]
 pub struct Meter {
@@ -112,6 +130,9 @@ pub struct Meter {
     /// The latest time that somebody asked, for `reconfigured`.
     latest_us: AtomicU64,
     retired: AtomicBool,
+    news: AtomicU8,
+    /// Absent: nothing of it outlives the process.
+    keeping: Option<Box<Keeping>>,
     /// Absent: this gateway counts for itself.
     shared: Option<Box<Shared>>,
 }
@@ -301,21 +322,90 @@ impl Meter {
     pub fn new(config: MeterConfig) -> Self {
         let counters = config.limits().iter().map(Counter::new).collect();
         let (latest_us, retired) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { config, counters, latest_us, retired, shared: None }
+        let news = AtomicU8::new(NEWS);
+        Self { config, counters, latest_us, retired, news, keeping: None, shared: None }
     }
 
     /// An unused meter for limits that are counted as the configuration says; `name` is asked for where
-    /// they are shared.
+    /// they are shared, and where what is used of them outlives the process.
     pub fn named(config: MeterConfig, name: impl FnOnce() -> Subject) -> Self {
         let is_shared =
             config.sharing().strategy != Strategy::InProcess && !config.limits().is_empty();
-        let shared = is_shared.then(|| Box::new(Shared::new(name(), config.limits())));
-        Self { shared, ..Self::new(config) }
+        let is_kept = outlives(&config);
+        let name = (is_shared || is_kept).then(name);
+        let shared = name.filter(|_| is_shared);
+        let shared = shared.map(|name| Box::new(Shared::new(name, config.limits())));
+        let keeping = name.filter(|_| is_kept);
+        let keeping = keeping.map(|name| Box::new(Keeping { name, resumed: OnceLock::new() }));
+        let news = AtomicU8::new(if keeping.is_some() { FRESH } else { NEWS });
+        Self { shared, keeping, news, ..Self::new(config) }
     }
 
     /// Its name among those who share it; `None`: nobody does.
     pub fn name(&self) -> Option<Subject> {
         self.shared.as_ref().map(|shared| shared.name)
+    }
+
+    /// Its name where what is used of it outlives the process; `None`: nothing does.
+    pub fn kept_as(&self) -> Option<Subject> {
+        self.keeping.as_ref().map(|keeping| keeping.name)
+    }
+
+    /// Whether it has yet to take over what was used before its process began: see
+    /// [`resume_once`](Self::resume_once).
+    pub fn is_fresh(&self) -> bool {
+        self.news.load(Ordering::Relaxed) == FRESH
+    }
+
+    /// Takes over what was used before, once; who comes meanwhile waits. To be said before the first hold.
+    pub fn resume_once(&self, past: impl FnOnce(Subject) -> Option<Past>) {
+        let Some(keeping) = &self.keeping else { return };
+        keeping.resumed.get_or_init(|| {
+            if let Some(past) = past(keeping.name) {
+                self.resume(&past);
+            }
+            // It is still as it was found.
+            let (ready, ordering) = (STILL, Ordering::AcqRel);
+            let _ = self.news.compare_exchange(FRESH, ready, ordering, Ordering::Relaxed);
+        });
+    }
+
+    /// Adds what was used before, or elsewhere.
+    pub fn resume(&self, past: &Past) {
+        self.latest_us.fetch_max(past.latest_us(), Ordering::Relaxed);
+        past.add_to(self.pasts());
+    }
+
+    /// Whether it has counted for the first time since somebody looked: to be said after a hold and before
+    /// a settlement, and who hears it has to have somebody [`look`](Self::look).
+    pub fn is_news(&self) -> bool {
+        self.news.load(Ordering::Relaxed) != NEWS && self.news.swap(NEWS, Ordering::AcqRel) != NEWS
+    }
+
+    /// What was used of it until now. What a call counts just now may be missing, and is there at a second
+    /// look.
+    pub fn look(&self) -> Past {
+        if self.keeping.is_some() {
+            self.news.store(STILL, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+        }
+        self.past()
+    }
+
+    /// What was used of its quotas, apart from it.
+    pub fn past(&self) -> Past {
+        Past::of(self.pasts(), self.latest_us.load(Ordering::Relaxed))
+    }
+
+    fn pasts(&self) -> impl Iterator<Item = (&Limit, Option<Count<'_>>)> {
+        self.each().map(|(limit, counter)| {
+            let count = match counter {
+                Counter::Pace(_) => None,
+                Counter::Window(window) => Some(Count::Window(window)),
+                Counter::Ring(ring) => Some(Count::Ring(ring)),
+            };
+            (limit, count)
+        })
     }
 
     /// Whether units have to be asked for.
@@ -332,6 +422,11 @@ impl Meter {
     /// Whether there is no limit at all.
     pub fn is_unlimited(&self) -> bool {
         self.counters.is_empty()
+    }
+
+    /// Whether a limit counts this.
+    pub fn counts(&self, unit: Unit) -> bool {
+        self.config.limits().iter().any(|limit| limit.unit == unit)
     }
 
     /// Whether a limit counts what is known of a call only in the end.
@@ -358,7 +453,12 @@ impl Meter {
         }
         let (mut places, mut over_quota, mut shadow) = ([NOT_TAKEN; MOST_LIMITS], false, false);
         for ((limit, counter), index) in self.each().zip(0..) {
-            let taken = self.take(index, limit, counter, now_us, cost.of(limit.unit));
+            let units = cost.of(limit.unit);
+            if units == 0 && cost.requests == 0 {
+                // Of what belongs to a call that was let in, only what it costs is asked for.
+                continue;
+            }
+            let taken = self.take(index, limit, counter, now_us, units);
             match (taken, limit.effect) {
                 (Ok((place, over)), _) => {
                     over_quota |= over;
@@ -561,6 +661,21 @@ impl Meter {
         })
     }
 
+    /// How much of each limit is used, in their order; takes nothing.
+    pub fn usage(&self, now_us: u64) -> impl Iterator<Item = LimitUsage> {
+        self.state(now_us).zip(self.each()).zip(0..).map(move |((state, (_, counter)), index)| {
+            let told = state.limit.amount().saturating_sub(state.remaining);
+            let used = match (counter, state.limit.measure, self.leased()) {
+                (Counter::Window(window), Measure::Quota(quota), None) => {
+                    window.used(quota, now_us)
+                }
+                (Counter::Ring(ring), Measure::Quota(quota), None) => ring.used(quota, now_us),
+                _ => told,
+            };
+            LimitUsage { state, used, part: self.own_part(index) }
+        })
+    }
+
     /// How much of the limit that is used most is used, in thousandths; 0: nothing at all.
     pub(crate) fn used_permille(&self, now_us: u64) -> u64 {
         let shares = self.state(now_us).map(|state| {
@@ -619,11 +734,15 @@ impl Meter {
                 None => Counter::new(limit),
             }
         });
-        Self {
-            counters: counters.collect(),
-            latest_us: AtomicU64::new(latest_us),
-            ..Self::named(config.clone(), name)
+        let next = Self::named(config.clone(), name);
+        if let (Some(keeping), Some(old)) = (&next.keeping, &self.keeping)
+            && old.resumed.get().is_some()
+        {
+            // It was taken over already.
+            keeping.resumed.get_or_init(|| ());
+            next.news.store(STILL, Ordering::Relaxed);
         }
+        Self { counters: counters.collect(), latest_us: AtomicU64::new(latest_us), ..next }
     }
 
     /// Whether another one has come into its place: who remembers it has to look again.
@@ -660,6 +779,11 @@ pub struct Hold {
 pub struct Owed(Taken);
 
 impl Owed {
+    /// Whose limits wait for it.
+    pub const fn meter(&self) -> &Arc<Meter> {
+        &self.0.meter
+    }
+
     /// What the call came to, also where that is more than there was room for: then nothing fits until
     /// it has come back.
     pub fn come_to(self, actual: &Cost) {

@@ -167,6 +167,35 @@ impl Window {
         (quota.amount.saturating_sub(count.used), until(quota, count.window, now_us))
     }
 
+    /// As it is written down.
+    pub(crate) fn word(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// The number of the window and what was used in it, as `word` of a quota over the same stretch wrote
+    /// it down.
+    pub(crate) const fn read(word: u64, quota: Quota) -> (u64, u64) {
+        let count = unpack(word, quota.bits);
+        (count.window, count.used)
+    }
+
+    /// What `now` has used beyond `before`, in the form of `word`.
+    pub(crate) const fn less(now: u64, before: u64, quota: Quota) -> u64 {
+        let (now, before) = (unpack(now, quota.bits), unpack(before, quota.bits));
+        let seen = if now.window == before.window { before.used } else { 0 };
+        pack(Count { window: now.window, used: now.used.saturating_sub(seen) }, quota.bits)
+    }
+
+    /// Counts what was used elsewhere in a window; nothing changes where that is over already.
+    pub(crate) fn add(&self, quota: Quota, window: u64, used: u64) {
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+            let there = unpack(word, quota.bits);
+            let before = if there.window == window { there.used } else { 0 };
+            let used = before.saturating_add(used).min(quota.most());
+            (there.window <= window).then(|| pack(Count { window, used }, quota.bits))
+        });
+    }
+
     /// Nothing is used any more.
     pub(crate) fn reset(&self) {
         self.0.store(0, Ordering::Release);

@@ -148,6 +148,40 @@ impl Ring {
         (quota.amount().saturating_sub(seen.used), reset)
     }
 
+    /// As they are written down.
+    pub(crate) fn words(&self) -> [u64; PLACES] {
+        let mut words = [0; PLACES];
+        let slots = self.0.iter().map(|slot| slot.load(Ordering::SeqCst));
+        words.iter_mut().zip(slots).for_each(|(to, from)| *to = from);
+        words
+    }
+
+    /// What the slot `now` holds beyond `before`.
+    pub(crate) const fn less(now: u64, before: u64) -> u64 {
+        let same = now >> COUNT_BITS == before >> COUNT_BITS;
+        let seen = if same { before & MOST } else { 0 };
+        (now & !MOST) | (now & MOST).saturating_sub(seen)
+    }
+
+    /// Counts what the slots of another ring of the same quota hold; what is older than what stands in its
+    /// place counts no more.
+    pub(crate) fn add_all(&self, words: &[u64]) {
+        for (slot, word) in self.0.iter().zip(words) {
+            let _ = slot.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |there| {
+                let ahead = (word >> COUNT_BITS).wrapping_sub(there >> COUNT_BITS) & NUMBERS;
+                let before = if ahead == 0 { there & MOST } else { 0 };
+                let count = before.saturating_add(word & MOST).min(MOST);
+                let newer = there & MOST == 0 || ahead <= NUMBERS / 2;
+                (word & MOST > 0 && newer).then_some((word & !MOST) | count)
+            });
+        }
+    }
+
+    /// Counts what was used elsewhere in the sixteenth of this number.
+    pub(crate) fn add_used(&self, number: u64, used: u64) {
+        self.add(number, used.min(MOST));
+    }
+
     pub(crate) fn reset(&self) {
         self.0.iter().for_each(|slot| slot.store(0, Ordering::SeqCst));
     }

@@ -1,7 +1,8 @@
 //! How does a gRPC client read a fault?
 //!
 //! As a status in the header fields of an answer without a body ("Trailers-Only" in the gRPC
-//! protocol over HTTP/2), with our number as the reason in `google.rpc.ErrorInfo`.
+//! protocol over HTTP/2), with our number as the reason in `google.rpc.ErrorInfo`, and in
+//! `google.rpc.RetryInfo` when to come again, where that is known.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -9,6 +10,10 @@ use http::{HeaderValue, StatusCode};
 use prost::Message as _;
 
 use super::code::Row;
+use super::reason::Fault;
+
+const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
 /// `google.rpc.Status`.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -39,23 +44,31 @@ pub(super) struct ErrorInfo {
     pub(super) domain: String,
 }
 
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    pub(super) retry_delay: Option<prost_types::Duration>,
+}
+
 /// The header fields `grpc-status`, `grpc-message` and `grpc-status-details-bin`.
-pub(super) fn fields(row: Row, text: &str) -> [(&'static str, HeaderValue); 3] {
+pub(super) fn fields(fault: &Fault, row: Row) -> [(&'static str, HeaderValue); 3] {
+    let text = fault.to_string();
     let code = status_code(row.status);
     let info = ErrorInfo { reason: row.code.to_string(), domain: "turnpike".to_owned() };
-    let details = Status {
-        code,
-        message: text.to_owned(),
-        details: vec![Any {
-            type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(),
-            value: info.encode_to_vec(),
-        }],
-    };
+    let error = Any { type_url: ERROR_INFO.to_owned(), value: info.encode_to_vec() };
+    let retry = fault.retry_after_s().map(|seconds| {
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        let retry_delay = Some(prost_types::Duration { seconds, nanos: 0 });
+        Any { type_url: RETRY_INFO.to_owned(), value: RetryInfo { retry_delay }.encode_to_vec() }
+    });
+    let details = std::iter::once(error).chain(retry).collect();
+    let details = Status { code, message: text.clone(), details };
     let value =
         |text: String| HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
     [
         ("grpc-status", HeaderValue::from(code)),
-        ("grpc-message", value(percent_encoded(text))),
+        ("grpc-message", value(percent_encoded(&text))),
         ("grpc-status-details-bin", value(STANDARD_NO_PAD.encode(details.encode_to_vec()))),
     ]
 }

@@ -8,6 +8,7 @@ mod format;
 mod grpc;
 mod reason;
 mod render;
+mod retry;
 
 pub use causes::Causes;
 pub use challenge::challenges;

@@ -14,7 +14,7 @@ use super::challenge::bearer;
 use super::code::{Class, Row};
 use super::format::Format;
 use super::grpc;
-use super::reason::{CredentialRefused, Fault, Worded};
+use super::reason::{Fault, Worded};
 use crate::body::Body;
 use crate::date::{Date, time_of_day};
 
@@ -34,25 +34,14 @@ pub fn render(fault: &Fault, format: Format, now_unix: i64) -> Response<Body> {
         (_, None) => with_body(fault, row, format, now_unix),
     };
     let headers = answer.headers_mut();
+    if let Some(seconds) = fault.retry_after_s() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     match fault {
         Fault::MethodNotAllowed { allow } => {
             if let Ok(allow) = HeaderValue::try_from(allow.as_str()) {
                 headers.insert(ALLOW, allow);
             }
-        }
-        Fault::Throttled { retry_after_us, .. } => {
-            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_us.div_ceil(1_000_000)));
-        }
-        Fault::BackendSuspended { retry_after } => {
-            let seconds = retry_after.as_millis().div_ceil(1000).clamp(1, 3600);
-            let seconds = HeaderValue::from(u32::try_from(seconds).unwrap_or(3600));
-            headers.insert(RETRY_AFTER, seconds);
-        }
-        Fault::Overloaded { retry_after_s } => {
-            headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_s));
-        }
-        Fault::InvalidCredential(CredentialRefused::Locked(seconds)) => {
-            headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
         }
         Fault::WebSocketVersion => {
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
@@ -215,7 +204,7 @@ fn trailers_only(fault: &Fault, row: Row) -> Response<Body> {
     let mut answer = Response::new(Body::Empty);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    for (name, value) in grpc::fields(row, &fault.to_string()) {
+    for (name, value) in grpc::fields(fault, row) {
         headers.insert(name, value);
     }
     answer

@@ -137,6 +137,16 @@ fn every_limit_is_told_in_every_form() {
 }
 
 #[test]
+fn a_throttled_grpc_client_is_told_when_to_come_again() {
+    let status = grpc_status(&THROTTLED);
+    let [info, retry] = status.details.as_slice() else { panic!("{status:?}") };
+    let info = grpc::ErrorInfo::decode(info.value.as_slice()).unwrap();
+    let retry = grpc::RetryInfo::decode(retry.value.as_slice()).unwrap();
+    let delay = retry.retry_delay.unwrap();
+    assert_eq!((status.code, info.reason.as_str(), delay.seconds), (8, "900804", 31));
+}
+
+#[test]
 fn a_problem_carries_the_same_number() {
     check(
         &Fault::BackendTimeout,
@@ -167,9 +177,14 @@ fn a_grpc_client_gets_a_status_with_our_number_in_its_details() {
     assert_eq!(answer.status(), 200);
     assert!(answer.body().is_empty());
     assert_eq!(answer.headers()["grpc-status"], "7");
-    let details = answer.headers()["grpc-status-details-bin"].as_bytes();
-    let details = base64::engine::general_purpose::STANDARD_NO_PAD.decode(details).unwrap();
-    let status = grpc::Status::decode(details.as_slice()).unwrap();
+    let status = grpc_status(&Fault::NotSubscribed);
     let info = grpc::ErrorInfo::decode(status.details[0].value.as_slice()).unwrap();
     assert_eq!((status.code, info.reason.as_str()), (7, "900908"));
+}
+
+fn grpc_status(fault: &Fault) -> grpc::Status {
+    let answer = render(fault, Format::Grpc, NOW);
+    let details = answer.headers()["grpc-status-details-bin"].as_bytes();
+    let details = base64::engine::general_purpose::STANDARD_NO_PAD.decode(details).unwrap();
+    grpc::Status::decode(details.as_slice()).unwrap()
 }

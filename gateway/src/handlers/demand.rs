@@ -234,6 +234,11 @@ impl<'m> Demands<'m> {
         Ok(())
     }
 
+    /// The limits, and what they are for.
+    pub(super) fn meters(&self) -> impl Iterator<Item = (Level, &Arc<Meter>)> {
+        self.all.iter().map(|demand| (demand.level, demand.meter()))
+    }
+
     /// Whether any limit is asked.
     pub fn are_any(&self) -> bool {
         !self.all.is_empty()

@@ -10,10 +10,21 @@ use throttle::{Cost, Effect, Hold, LimitState, Owed, Refused, Unit};
 
 use super::demand::{Demands, Level, USUAL};
 use crate::fault::Fault;
-use crate::limits::{self, Desk, NoRoom};
+use crate::limits::{self, Desk, Forms, NoRoom};
 
 static POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 static LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// The limit, what is left of it, and the seconds until all of it is back.
+static TRIO: [HeaderName; 3] = [
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
+];
+static X: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
+];
 
 /// How long a field about two limits usually is.
 const USUAL_BYTES: usize = 128;
@@ -31,17 +42,23 @@ pub struct Owing(Option<Box<[Owed]>>);
 
 impl Owing {
     /// What passed in both directions.
-    pub fn came_to(&mut self, bytes_in: u64, bytes_out: u64) {
+    pub fn came_to(&mut self, desk: &Desk, bytes_in: u64, bytes_out: u64) {
         let cost = Cost { bytes_in, bytes_out, ..Cost::CALL };
-        self.0.take().into_iter().flatten().for_each(|owed| owed.come_to(&cost));
+        for owed in self.0.take().into_iter().flatten() {
+            desk.note(owed.meter());
+            owed.come_to(&cost);
+        }
     }
 }
 
-/// What the `RateLimit-Policy` and `RateLimit` fields say (draft-ietf-httpapi-ratelimit-headers).
+/// What the `RateLimit-Policy` and `RateLimit` fields say (draft-ietf-httpapi-ratelimit-headers), and
+/// those that came before them.
 #[derive(Debug, Default)]
 pub struct Fields {
     policy: String,
     limit: String,
+    /// The limit of calls that has least left.
+    tightest: Option<LimitState>,
 }
 
 /// Whether a call may be made now.
@@ -65,11 +82,8 @@ impl Demands<'_> {
         let mut holds = SmallVec::new();
         for demand in &self.all {
             let (level, meter) = (demand.level, demand.meter());
-            match meter.hold(now_us, &self.cost) {
-                Ok(hold) => {
-                    desk.ahead(meter, now_us);
-                    holds.push(hold);
-                }
+            match desk.hold(meter, now_us, &self.cost) {
+                Ok(hold) => holds.push(hold),
                 // Leaving here drops the holds, and they give their room back.
                 Err(Refused::Full(full)) => return Err(level.fault(full)),
                 Err(Refused::Short { .. }) => return Ok(Room::Asks(Asks { holds })),
@@ -85,10 +99,7 @@ impl Demands<'_> {
         for demand in self.all.iter().skip(holds.len()) {
             let (level, meter) = (demand.level, demand.meter());
             let hold = limits::hold(desk, clock, meter, &self.cost, until).await;
-            holds.push(hold.map_err(|no_room| match no_room {
-                NoRoom::Full(full) => level.fault(full),
-                NoRoom::Unknown => Fault::NotCounted,
-            })?);
+            holds.push(hold.map_err(|no_room| refused(level, no_room))?);
         }
         Ok(Admission(holds))
     }
@@ -118,6 +129,14 @@ impl Demands<'_> {
     }
 }
 
+/// Why a call has no room that has waited for it.
+pub(super) const fn refused(level: Level, no_room: NoRoom) -> Fault {
+    match no_room {
+        NoRoom::Full(full) => level.fault(full),
+        NoRoom::Unknown => Fault::NotCounted,
+    }
+}
+
 impl Admission {
     /// Makes the call count; to be said once the backend has the request. What comes back is for the
     /// call's account, which knows in the end what passed.
@@ -140,6 +159,13 @@ impl Admission {
 impl Fields {
     /// Of several of one name, all but the first carry their place.
     fn add(&mut self, name: &str, place: u64, state: LimitState) {
+        let tighter = |known: &LimitState| {
+            let left = state.remaining.cmp(&known.remaining);
+            left.then(known.reset_us.cmp(&state.reset_us)).is_lt()
+        };
+        if state.limit.unit == Unit::Requests && self.tightest.as_ref().is_none_or(tighter) {
+            self.tightest = Some(state);
+        }
         let policy = [(";q=", state.limit.amount()), (";w=", seconds(state.limit.period_us()))];
         let limit = [(";r=", state.remaining), (";t=", seconds(state.reset_us))];
         for (field, numbers) in [(&mut self.policy, policy), (&mut self.limit, limit)] {
@@ -160,17 +186,29 @@ impl Fields {
                 field.push_str(itoa::Buffer::new().format(number));
             }
         }
-        if state.limit.unit != Unit::Requests {
-            self.policy.push_str(";qu=\"content-bytes\"");
+        // What else is counted than calls; there is no registered word for events.
+        match state.limit.unit {
+            Unit::Requests | Unit::Cost => {}
+            Unit::Events => self.policy.push_str(";qu=\"events\""),
+            Unit::Bytes | Unit::BytesIn | Unit::BytesOut => {
+                self.policy.push_str(";qu=\"content-bytes\"");
+            }
         }
     }
 
-    /// The fields and their values, as far as there are any.
-    pub fn values(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        [(&POLICY, self.policy), (&LIMIT, self.limit)]
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .filter_map(|(name, value)| Some((name.clone(), HeaderValue::try_from(value).ok()?)))
+    /// The fields of these forms and their values, as far as there are any.
+    pub fn values(self, forms: Forms) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let all = [(&POLICY, self.policy), (&LIMIT, self.limit)].into_iter();
+        let all = all.filter(move |(_, value)| forms.ietf && !value.is_empty());
+        let all = all.filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)));
+        let old =
+            self.tightest.into_iter().flat_map(move |LimitState { limit, remaining, reset_us }| {
+                let numbers = [limit.amount(), remaining, seconds(reset_us)];
+                let named =
+                    [(forms.trio, &TRIO), (forms.x, &X)].into_iter().filter(|(shown, _)| *shown);
+                named.flat_map(move |(_, names)| names.iter().zip(numbers.map(HeaderValue::from)))
+            });
+        all.chain(old).map(|(name, value)| (name.clone(), value))
     }
 }
 
@@ -187,7 +225,7 @@ mod tests {
     use throttle::{Limit, Measure, Meter, MeterConfig, Quota, Rate, Span};
 
     use super::*;
-    use crate::limits::{Lane, Ways};
+    use crate::limits::{Form, Lane, Ways};
 
     const NOW_US: u64 = 1_700_000_000_000_000;
 
@@ -261,7 +299,8 @@ mod tests {
     #[test]
     fn a_refused_call_takes_no_room_from_the_other_limits() {
         let (subscription, application) = (meter("2/60"), meter("1/60"));
-        hold(&both(&subscription, &application)).unwrap().settle().came_to(0, 0);
+        let desk = Desk::new(Ways::default(), Lane::off());
+        hold(&both(&subscription, &application)).unwrap().settle().came_to(&desk, 0, 0);
         hold(&both(&subscription, &application)).unwrap_err();
         let left: Vec<_> = subscription.state(NOW_US).map(|state| state.remaining).collect();
         assert_eq!(left, [1]);
@@ -283,10 +322,7 @@ mod tests {
         fields.add("subscription", 1, state(3, 1_500_001));
         fields.add("subscription", 2, LimitState { limit: bytes, ..state(7, 1) });
         fields.add("application", 1, state(0, 1));
-        let shown: Vec<String> = fields
-            .values()
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
+        let shown = shown(fields, Forms::default());
         assert_eq!(
             shown,
             [
@@ -294,5 +330,39 @@ mod tests {
                 r#"ratelimit: "subscription";r=3;t=2, "subscription-2";r=7;t=1, "application";r=0;t=1"#
             ]
         );
+    }
+
+    fn shown(fields: Fields, forms: Forms) -> Vec<String> {
+        let values = fields.values(forms);
+        values.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_older_fields_tell_of_the_limit_of_calls_that_has_least_left() {
+        let (forms, none) = (Forms::of(&[Form::Trio, Form::XRatelimit]), Forms::of(&[]));
+        let fields = || {
+            let mut fields = Fields::default();
+            let limit = quota(10, Duration::from_mins(1));
+            let state = |remaining, reset_us| LimitState { limit, remaining, reset_us };
+            fields.add("subscription", 1, state(3, 1_500_001));
+            fields.add("application", 1, state(2, 1));
+            fields.add("application", 2, state(2, 2_000_000));
+            let bytes = Limit { unit: Unit::Bytes, ..limit };
+            fields.add("subscription", 2, LimitState { limit: bytes, ..state(0, 9) });
+            fields
+        };
+        assert_eq!(
+            shown(fields(), forms),
+            [
+                "ratelimit-limit: 10",
+                "ratelimit-remaining: 2",
+                "ratelimit-reset: 2",
+                "x-ratelimit-limit: 10",
+                "x-ratelimit-remaining: 2",
+                "x-ratelimit-reset: 2"
+            ]
+        );
+        assert!(shown(fields(), none).is_empty());
+        assert!(shown(Fields::default(), forms).is_empty());
     }
 }

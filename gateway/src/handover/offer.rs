@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::error::{HandoverError, VERSION};
 use super::fds::pass;
 use super::word::{Passed, Role, Word, hear, say};
+use crate::counters::Counters;
 use crate::receiver::Lender;
 
 /// A new gateway that says nothing for so long is not waited for.
@@ -34,6 +35,8 @@ pub struct Offer {
     pub operations: operations::Open,
     /// Who writes to the data directory, the recording of usage events apart.
     pub writers: Tasks,
+    /// The counters, whose file is this process's own.
+    pub counters: Counters,
     /// Told `true` while somebody takes over: nothing of usage events but the own place is held.
     pub held_back: watch::Sender<bool>,
     /// How long the new gateway may take until it serves.
@@ -120,6 +123,8 @@ impl Offer {
             word => return Err(HandoverError::Word(format!("{word:?}"))),
         }
         self.held_back.send_replace(true);
+        // What it reads when it begins; it reads on behind that.
+        self.counters.write().await;
         let (passed, sockets): (Vec<Passed>, Vec<TcpListener>) =
             self.sockets()?.into_iter().unzip();
         say(stream, &Word::Offer { version: VERSION, sockets: passed }).await?;

@@ -26,7 +26,7 @@ pub(super) enum Word {
     Serving,
     /// Old: I accept nothing any more, neither calls nor questions of operators.
     Yours,
-    /// Old: I write nothing to the data directory any more but what is left of my own usage events.
+    /// Old: I write nothing to the data directory any more but what is left of my own usage events, and my own counters.
     Released,
 }
 

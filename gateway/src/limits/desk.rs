@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use throttle::{Authority, Cost, Meter, Strategy};
+use throttle::{Authority, Cost, Hold, Meter, Refused, Strategy};
 
 use super::ask::{Ask, Lane};
+use super::forms::Forms;
+use crate::counters::Journal;
 
 /// The ways to the authorities that workers share.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +16,10 @@ pub struct Ways {
     pub control_plane: Lane,
     /// How many gateways share limits, as far as it is known; 0: nobody has said.
     pub gateways: Arc<AtomicU64>,
+    /// What counters were before this process, and who writes down what they are.
+    pub journal: Arc<Journal>,
+    /// In which fields clients are told how full limits are.
+    pub forms: Forms,
 }
 
 /// A worker's way to units of limits that gateways share.
@@ -34,9 +40,29 @@ impl Desk {
         self.ways.gateways.load(Ordering::Relaxed).max(1)
     }
 
+    /// In which fields clients are told how full limits are.
+    pub const fn forms(&self) -> Forms {
+        self.ways.forms
+    }
+
+    /// Takes the room of one call, or says which limit has none; a meter takes over first what was used
+    /// before this process, and what is low is asked for ahead.
+    pub fn hold(&self, meter: &Arc<Meter>, now_us: u64, cost: &Cost) -> Result<Hold, Refused> {
+        self.ways.journal.wake(meter);
+        let hold = meter.hold(now_us, cost)?;
+        self.ways.journal.note(meter);
+        self.ahead(meter, now_us);
+        Ok(hold)
+    }
+
+    /// What a meter has counted is about to change; so much of it as outlives the process is written down.
+    pub fn note(&self, meter: &Arc<Meter>) {
+        self.ways.journal.note(meter);
+    }
+
     /// Asks ahead, where little is in hand, and tells of meters whose limits are split: to be said after a
     /// hold.
-    pub fn ahead(&self, meter: &Arc<Meter>, now_us: u64) {
+    fn ahead(&self, meter: &Arc<Meter>, now_us: u64) {
         if let Some(index) = meter.low(now_us)
             && let Some(wanted) = meter.asks(index, now_us, 0)
         {

@@ -16,6 +16,8 @@ use turnpike_proto::config::v1::share_response::Message as Answer;
 use super::ask::{Ask, Question};
 use super::leases::Leases;
 use super::parts::Parts;
+use super::states::states;
+use crate::counters::Journal;
 use crate::rpc::limits::{Handle, Heard};
 use crate::snapshot::State;
 
@@ -39,6 +41,8 @@ pub struct Follower {
     pub states: watch::Receiver<Arc<State>>,
     /// How many gateways share limits.
     pub gateways: Arc<AtomicU64>,
+    /// What counters were before this process.
+    pub journal: Arc<Journal>,
     /// Clock.
     pub host: Host,
 }
@@ -98,6 +102,12 @@ impl Follower {
             }
             Heard::Message(Answer::Answers(answers)) => leases.answered(self.now_us(), &answers),
             Heard::Message(Answer::Parts(told)) => parts.told(self.now_us(), &told),
+            Heard::Message(Answer::Query(query)) => {
+                let plan = self.states.borrow().plan.clone();
+                let told = states(&plan, &self.journal, &query, self.now_us());
+                // Who is not heard counts as one that has not answered.
+                let _ = self.handle.tell(Message::States(told));
+            }
         }
     }
 

@@ -33,7 +33,7 @@ pub async fn hold(
         let now_us = clock.unix_us().max(0).cast_unsigned();
         // Before anything is asked, so that no answer is missed.
         let seen = meter.seen();
-        let index = match meter.hold(now_us, cost) {
+        let index = match desk.hold(meter, now_us, cost) {
             Ok(hold) => return Ok(hold),
             Err(Refused::Full(full)) => return Err(NoRoom::Full(full)),
             Err(Refused::Short { index }) => index,

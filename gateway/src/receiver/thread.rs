@@ -147,7 +147,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
     let copies = Copies::new(max_copies, max_connections, Arc::clone(&cells));
     let worker = Worker {
         clock: context.clock.clone(),
-        desk: Desk::new(context.limits.clone(), Lane::off()),
+        desk: Rc::new(Desk::new(context.limits.clone(), Lane::off())),
         front: Front::default(),
         in_force: InForce::new(Arc::clone(&context.current)),
         revocations: Arc::clone(&context.revocations),

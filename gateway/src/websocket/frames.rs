@@ -32,6 +32,9 @@ pub struct Frames {
     /// What the message that has not ended has so far.
     message: u64,
     too_long: bool,
+    /// How many frames of messages may still begin; `None`: they are not counted.
+    allowed: Option<u64>,
+    awaits: bool,
 }
 
 /// The head of a frame.
@@ -55,6 +58,8 @@ pub enum CloseCode {
     Unexpected = 1011,
     /// The service is being restarted.
     Restart = 1012,
+    /// Whoever says it has had as much as it takes for now.
+    TryLater = 1013,
 }
 
 impl Head {
@@ -74,11 +79,37 @@ impl Head {
 impl Frames {
     /// A direction whose messages may have `most` bytes, all their fragments together.
     pub const fn new(most: u64) -> Self {
-        Self { left: 0, closes: false, closed: false, most, message: 0, too_long: false }
+        Self {
+            left: 0,
+            closes: false,
+            closed: false,
+            most,
+            message: 0,
+            too_long: false,
+            allowed: None,
+            awaits: false,
+        }
+    }
+
+    /// From now on each frame of a message has to be allowed before it begins. Control frames are free.
+    pub const fn count(&mut self) {
+        self.allowed = Some(0);
+    }
+
+    /// One more frame of a message may begin.
+    pub fn allow(&mut self) {
+        self.awaits = false;
+        self.allowed = self.allowed.map(|allowed| allowed.saturating_add(1));
+    }
+
+    /// Whether nothing passes before one more frame is allowed: its head is there.
+    pub const fn awaits(&self) -> bool {
+        self.awaits
     }
 
     /// Steps over `bytes` and says how many of them may pass: all but the head of a frame that is
-    /// not there whole, and what begins with a frame that makes its message too long.
+    /// not there whole, and what begins with a frame that makes its message too long or has yet to be
+    /// allowed.
     pub fn pass(&mut self, bytes: &[u8]) -> usize {
         let mut passed = 0;
         loop {
@@ -108,10 +139,14 @@ impl Frames {
         passed + here
     }
 
-    /// Whether the frame fits into its message.
+    /// Whether the frame may begin, and fits into its message.
     fn begin(&mut self, head: &Head) -> bool {
         let opcode = head.first & 0x0f;
         if opcode < CLOSE {
+            self.awaits = self.allowed == Some(0);
+            if self.awaits {
+                return false;
+            }
             let message = self.message.saturating_add(head.payload);
             self.too_long |= message > self.most;
             self.message = if head.first & LAST == 0 { message } else { 0 };
@@ -121,6 +156,9 @@ impl Frames {
             self.too_long |= head.payload > self.most.max(MOST_CONTROL);
         }
         if !self.too_long {
+            if opcode < CLOSE {
+                self.allowed = self.allowed.map(|allowed| allowed.saturating_sub(1));
+            }
             self.closes = opcode == CLOSE;
             self.left = head.payload.saturating_add(head.mask);
         }
@@ -132,10 +170,12 @@ impl Frames {
         self.too_long
     }
 
-    /// From now on messages may be as long as they are.
+    /// From now on messages may be as long as they are, and as many.
     pub const fn unbound(&mut self) {
         self.most = u64::MAX;
         self.too_long = false;
+        self.allowed = None;
+        self.awaits = false;
     }
 
     /// Whether the last frame has ended, and of no other anything has passed.
@@ -213,7 +253,8 @@ mod tests {
                     break;
                 }
             }
-            assert!(frames.is_too_long() || held.len() < MOST_HEAD, "{held:?}");
+            let stops = frames.is_too_long() || frames.awaits();
+            assert!(stops || held.len() < MOST_HEAD, "{held:?}");
         }
         (at, ends)
     }
@@ -270,6 +311,35 @@ mod tests {
         check_most(&[(0x8a, 1001)], 0);
         let mut frames = Frames::new(1);
         assert_eq!(frames.pass(&wire(0x89, 125, true)), 131);
+    }
+
+    /// Feeds frames with these first bytes, of which `allowed` are allowed, and compares how many pass.
+    #[track_caller]
+    fn check_counted(firsts: &[u8], allowed: u64, pass: usize) {
+        for (masked, piece) in [(false, 1), (true, 3), (true, 100_000)] {
+            let whole: Vec<_> = firsts.iter().map(|first| wire(*first, 9, masked)).collect();
+            let fits: usize = whole.iter().take(pass).map(Vec::len).sum();
+            let mut frames = Frames::new(u64::MAX);
+            frames.count();
+            (0..allowed).for_each(|_| frames.allow());
+            assert_eq!(passed(&mut frames, &whole.concat(), piece).0, fits, "{firsts:?}");
+            assert_eq!(frames.awaits(), pass < firsts.len(), "{firsts:?}");
+            assert!(frames.is_between() && !frames.is_too_long());
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_not_allowed_does_not_begin() {
+        check_counted(&[0x82, 0x81], 2, 2);
+        check_counted(&[0x82, 0x81, 0x82], 2, 2);
+        check_counted(&[0x82], 0, 0);
+    }
+
+    #[test]
+    fn fragments_are_frames_and_control_frames_are_free() {
+        check_counted(&[0x02, 0x00, 0x80], 2, 2);
+        check_counted(&[0x89, 0x8a, 0x82, 0x89], 1, 4);
+        check_counted(&[0x02, 0x89, 0x80, 0x88], 2, 4);
     }
 
     #[test]

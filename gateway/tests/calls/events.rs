@@ -125,6 +125,53 @@ async fn an_api_for_events_lets_other_answers_pause_too() {
     check("/events/1.0/text").await;
 }
 
+const COUNTED: &str = r#"
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Two }, spec: { quota: { events: 2, per: 3600s } } }
+---
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: counted, version: "1.0" }
+spec:
+  context: /counted
+  lifecycle: PUBLISHED
+  type: SSE
+  tiers: [Two]
+  endpoints: { production: { urls: ["http://EVENTS"] } }
+---
+{ apiVersion: turnpike/v1, kind: Application, metadata: { name: shop }, spec: { keys: [ { consumerKey: live } ] } }
+---
+{ apiVersion: turnpike/v1, kind: Subscription, metadata: { name: s }, spec: { application: shop, api: "counted:1.0", tier: Two } }
+"#;
+
+#[tokio::test]
+async fn a_stream_ends_when_its_limit_of_events_is_used_up() {
+    let source = Source::start().await;
+    let stand = Stand::start(&COUNTED.replace("EVENTS", &source.address.to_string())).await;
+    let mut client = stand.client().await;
+    let fields = stand.bearer("live");
+    client.say(&request("GET /counted/1.0/stream", &fields, "")).await;
+    source.events.send("data: 1\n\n: a comment is free\n\n").unwrap();
+    source.events.send("data: 2\n\n:\n\ndata: 3\n\n").unwrap();
+    let answer = client.hear().await;
+    assert_eq!(answer.body, "data: 1\n\n: a comment is free\n\ndata: 2\n\n:\n\n");
+    stand.until(r#"gateway_faults_total{type="THROTTLED"}"#, 1).await;
+    let again = stand.call("GET /counted/1.0/stream", &stand.bearer("live"), "").await;
+    assert_eq!(again.fault(), "429 900804");
+}
+
+#[tokio::test]
+async fn what_is_no_stream_of_events_is_not_counted() {
+    let source = Source::start().await;
+    let stand = Stand::start(&COUNTED.replace("EVENTS", &source.address.to_string())).await;
+    let mut client = stand.client().await;
+    client.say(&request("GET /counted/1.0/text", &stand.bearer("live"), "")).await;
+    hear(&mut client, "\r\n\r\n").await;
+    for event in ["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"] {
+        source.events.send(event).unwrap();
+        hear(&mut client, event).await;
+    }
+}
+
 #[tokio::test]
 async fn another_answer_that_pauses_breaks_off() {
     let source = Source::start().await;

@@ -389,6 +389,52 @@ async fn both_take_turns() {
     assert!(answers.message().await.unwrap().is_none());
 }
 
+const COUNTED: &str = r#"
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Two }, spec: { quota: { events: 2, per: 3600s } } }
+---
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: counted, version: "1.0" }
+spec:
+  context: /grpc.testing.TestService
+  defaultVersion: true
+  lifecycle: PUBLISHED
+  type: GRPC
+  tiers: [Two]
+  endpoints: { production: { urls: ["http://GRPC/grpc.testing.TestService"] } }
+---
+{ apiVersion: turnpike/v1, kind: Application, metadata: { name: shop }, spec: { keys: [ { consumerKey: live } ] } }
+---
+{ apiVersion: turnpike/v1, kind: Subscription, metadata: { name: s }, spec: { application: shop, api: "counted:1.0", tier: Two } }
+"#;
+
+#[tokio::test]
+async fn messages_of_a_server_count_and_a_status_ends_them() {
+    let mut peer = Peer::of(COUNTED).await;
+    let token = peer.stand.token("live", &serde_json::json!({}));
+    let bearer: MetadataValue<Ascii> = format!("Bearer {token}").parse().unwrap();
+    let mut parts = Vec::new();
+    for _ in 0..2 {
+        let wanted = [31415, 0, 2653].map(|size| Wanted { size }).to_vec();
+        let mut ask = Request::new(Output { wanted, payload: None, response_status: None });
+        ask.metadata_mut().insert("authorization", bearer.clone());
+        peer.grpc.ready().await.unwrap();
+        let path = method("/grpc.testing.TestService/StreamingOutputCall");
+        let codec = ProstCodec::<Output, Carried>::default();
+        match peer.grpc.server_streaming(ask, path, codec).await {
+            Ok(answer) => {
+                let all = answer.into_inner().map(|part| part.map(|part| size(&part)));
+                parts.extend(all.collect::<Vec<_>>().await);
+            }
+            Err(status) => parts.push(Err(status)),
+        }
+    }
+    let [Ok(31415), Ok(0), Err(within), Err(at_once)] = parts.as_slice() else {
+        panic!("{parts:?}")
+    };
+    assert_eq!((within.code(), at_once.code()), (Code::ResourceExhausted, Code::ResourceExhausted));
+}
+
 #[tokio::test]
 async fn an_empty_stream_ends_well() {
     let mut peer = Peer::start().await;

@@ -38,6 +38,8 @@ mod edge;
 #[cfg(test)]
 mod endpoint_security;
 #[cfg(test)]
+mod event_limits;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod explain;

@@ -142,8 +142,13 @@ impl Place {
 
 /// One request on a connection of its own.
 pub(crate) async fn ask(at: SocketAddr, line: &str) -> Option<(u16, String)> {
+    ask_with(at, line, "").await
+}
+
+/// The same with header lines.
+pub(crate) async fn ask_with(at: SocketAddr, line: &str, fields: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(at).await.ok()?;
-    let request = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let request = format!("{line} HTTP/1.1\r\nhost: x\r\n{fields}connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut said = String::new();
     stream.read_to_string(&mut said).await.ok()?;

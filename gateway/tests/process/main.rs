@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod caller;
 #[cfg(test)]
+mod counters;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod dump;

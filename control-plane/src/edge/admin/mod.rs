@@ -1,10 +1,11 @@
 //! How does the control plane speak gRPC with administrators and gateways?
 //!
-//! `administrators` keeps everybody else out, `kinds` serves one service per kind and `several` the ones that reach over kinds; `services`
-//! registers each with the callers that the authorization table names.
+//! `administrators` keeps everybody else out, `kinds` serves one service per kind and `several` the ones that reach over kinds; `limits` is about counters,
+//! and `services` registers each with the callers that the authorization table names.
 
 mod administrators;
 mod kinds;
+mod limits;
 mod services;
 mod several;
 

@@ -22,6 +22,7 @@ use turnpike_proto::admin::v1::deny_policies_server::DenyPoliciesServer;
 use turnpike_proto::admin::v1::gateway_groups_server::GatewayGroupsServer;
 use turnpike_proto::admin::v1::gateways_server::GatewaysServer;
 use turnpike_proto::admin::v1::key_managers_server::KeyManagersServer;
+use turnpike_proto::admin::v1::limits_server::LimitsServer;
 use turnpike_proto::admin::v1::publish_server::PublishServer;
 use turnpike_proto::admin::v1::secrets_server::SecretsServer;
 use turnpike_proto::admin::v1::subscriptions_server::SubscriptionsServer;
@@ -86,7 +87,8 @@ pub fn services(
     let services = admin(services, token, PublishServer::new(desk.clone()));
     let services = admin(services, token, GatewaysServer::new(desk.clone()));
     let services = admin(services, token, ApplicationKeysServer::new(desk.clone()));
-    admin(services, token, TestKeysServer::new(desk.clone()))
+    let services = admin(services, token, TestKeysServer::new(desk.clone()));
+    admin(services, token, LimitsServer::new(desk.clone()))
 }
 
 /// Adds a service for administrators.

@@ -6,9 +6,12 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use plan::Resource;
+use prost::Message;
+use serde_json::Value;
 use url::form_urlencoded;
 
 use super::fault::Fault;
+use crate::edge::json;
 
 /// The largest document; a resource in it is at most 4 MiB, which admission says by name.
 pub(super) const DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
@@ -101,6 +104,17 @@ impl Language {
             other => Err(Fault::MediaType(other.to_owned())),
         }
     }
+}
+
+/// The message of this name that a JSON body holds; an empty body is an empty message.
+pub(super) fn read<T: Message + Default>(name: &str, body: &Bytes) -> Result<T, Fault> {
+    let value = if body.is_empty() {
+        Value::Object(serde_json::Map::new())
+    } else {
+        let value = serde_json::from_slice(body);
+        value.map_err(|error| Fault::Request(format!("the body is not JSON: {error}")))?
+    };
+    json::read(name, value).map_err(Fault::Request)
 }
 
 /// All resources of a document, or all its problems.

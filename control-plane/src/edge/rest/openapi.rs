@@ -111,11 +111,26 @@ fn described(operation: Operation, kind: Option<Kind>, schemas: &mut Schemas) ->
             let answer = schemas.add("turnpike.admin.v1.GenerateKeyResponse");
             ("Registers a client for the application.", Some(body), answer)
         }
+        Operation::Limits => {
+            parameters = vec![query("api"), query("user"), query("timeout")];
+            let answer = schemas.add("turnpike.admin.v1.LimitUsageResponse");
+            ("How much of its limits the application has used.", None, answer)
+        }
+        Operation::ResetLimits => {
+            let body = schemas.add("turnpike.admin.v1.LimitResetRequest");
+            let answer = schemas.add("turnpike.admin.v1.LimitResetResponse");
+            ("Lets the limits of the application begin afresh.", Some(body), answer)
+        }
         _ => ("This document.", None, json!({ "type": "object" })),
     };
     if matches!(
         operation,
-        Operation::Get | Operation::Put | Operation::Delete | Operation::GenerateKey
+        Operation::Get
+            | Operation::Put
+            | Operation::Delete
+            | Operation::GenerateKey
+            | Operation::Limits
+            | Operation::ResetLimits
     ) {
         parameters.push(json!({
             "name": "name", "in": "path", "required": true, "schema": { "type": "string" },

@@ -15,6 +15,8 @@ pub(in crate::edge) enum Operation {
     Apply,
     Gateways,
     GenerateKey,
+    Limits,
+    ResetLimits,
     OpenApi,
     Console,
     DevPortal,
@@ -27,6 +29,8 @@ pub(in crate::edge) const ROUTES: &[(Method, &str, Operation)] = &[
     (Method::GET, "/api/v1/gateways", Operation::Gateways),
     (Method::POST, "/api/v1/apply", Operation::Apply),
     (Method::POST, "/api/v1/applications/{name}/keys", Operation::GenerateKey),
+    (Method::GET, "/api/v1/applications/{name}/limits", Operation::Limits),
+    (Method::POST, "/api/v1/applications/{name}/limits/reset", Operation::ResetLimits),
     (Method::GET, "/api/v1/{kind}", Operation::List),
     (Method::GET, "/api/v1/{kind}/{name}", Operation::Get),
     (Method::PUT, "/api/v1/{kind}/{name}", Operation::Put),
@@ -129,6 +133,8 @@ mod tests {
         check("PUT /api/v1/apis/orders%3A1.0.0", "Put Some(Api) orders:1.0.0");
         check("HEAD /api/v1/key-managers", "List Some(KeyManager) ");
         check("POST /api/v1/applications/shop/keys", "GenerateKey None shop");
+        check("GET /api/v1/applications/shop/limits", "Limits None shop");
+        check("POST /api/v1/applications/shop/limits/reset", "ResetLimits None shop");
     }
 
     #[test]

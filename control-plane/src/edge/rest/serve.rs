@@ -19,7 +19,7 @@ use super::fault::{Fault, redirect};
 use super::input::{DOCUMENT_BYTES, Query};
 use super::reply::{Reply, reply};
 use super::route::{Operation, Routed, find};
-use super::{openapi, resources, several};
+use super::{limits, openapi, resources, several};
 use crate::edge::authorize::{Who, of_operation};
 use crate::edge::desk::Desk;
 use crate::edge::token::AdminToken;
@@ -123,6 +123,8 @@ impl Rest {
             Operation::Apply => several::apply(desk, query, headers, body).await,
             Operation::Gateways => several::gateways(desk),
             Operation::GenerateKey => several::generate_key(desk, name, body).await,
+            Operation::Limits => limits::usage(desk, name, query).await,
+            Operation::ResetLimits => limits::reset(desk, name, body).await,
             Operation::OpenApi => Ok(reply(StatusCode::OK, openapi::document())),
             Operation::Console => Err(Fault::NotYet("this build has no console")),
             Operation::DevPortal => Err(Fault::NotYet("this build has no developer portal")),

@@ -1,11 +1,10 @@
 //! How are many resources applied, gateways listed and keys made over REST?
 
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
 use turnpike_proto::admin::v1::GenerateKeyRequest;
 
 use super::fault::Fault;
-use super::input::{Language, Query, resources};
+use super::input::{Language, Query, read, resources};
 use super::reply::{Reply, reply};
 use crate::edge::desk::{ApplyOptions, Desk, wait_limit};
 use crate::edge::json;
@@ -41,14 +40,7 @@ pub(super) async fn generate_key(
     application: String,
     body: bytes::Bytes,
 ) -> Result<Reply, Fault> {
-    let body: Value = if body.is_empty() {
-        Value::Object(serde_json::Map::new())
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| Fault::Request(format!("the body is not JSON: {error}")))?
-    };
-    let mut request: GenerateKeyRequest =
-        json::read("turnpike.admin.v1.GenerateKeyRequest", body).map_err(Fault::Request)?;
+    let mut request: GenerateKeyRequest = read("turnpike.admin.v1.GenerateKeyRequest", &body)?;
     request.application = application;
     let made = desk.generate_key(request).await?;
     Ok(reply(StatusCode::CREATED, &json::of("turnpike.admin.v1.GenerateKeyResponse", &made)))

@@ -140,16 +140,17 @@ fn compile_quotas(written: Written<'_>, at: &At<'_>, problems: &mut Problems) ->
 }
 
 fn compile_quota(quota: &proto::Quota, at: &At<'_>, problems: &mut Problems) -> Option<Limit> {
-    let (unit, amount, field) = match (quota.requests, quota.bytes) {
-        (requests, 0) => (Unit::Requests, requests, "requests"),
-        (0, bytes) => (compile_direction(quota, at, problems), bytes, "bytes"),
+    let (unit, amount, field) = match (quota.requests, quota.bytes, quota.events) {
+        (requests, 0, 0) => (Unit::Requests, requests, "requests"),
+        (0, bytes, 0) => (compile_direction(quota, at, problems), bytes, "bytes"),
+        (0, 0, events) => (Unit::Events, events, "events"),
         _ => {
-            problems.add(at, "it counts calls and bytes", "write two quotas");
+            problems.add(at, "it counts more than one thing", "write a quota for each");
             return None;
         }
     };
-    if unit == Unit::Requests && quota.direction != 0 {
-        problems.add(&at.name("direction"), "calls have no direction", "it goes with `bytes`");
+    if field != "bytes" && quota.direction != 0 {
+        problems.add(&at.name("direction"), "only bytes have one", "it goes with `bytes`");
     }
     check_requests(amount, field, at, problems);
     let span = compile_span(quota, at, problems)?;

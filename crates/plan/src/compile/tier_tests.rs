@@ -64,10 +64,10 @@ fn what_cannot_be_counted_is_refused() {
     check("quota: {requests: 5}", missing);
     check("quota: {requests: 5, per: 0.5s}", missing);
     check("quota: {per: 60s}", "spec.quota.requests: at least one request is allowed");
-    check("quota: {requests: 1, bytes: 1, per: 60s}", "spec.quota: it counts calls and bytes");
+    check("quota: {requests: 1, bytes: 1, per: 60s}", "spec.quota: it counts more than one thing");
     check(
         "quota: {requests: 1, direction: request, per: 60s}",
-        "spec.quota.direction: calls have no direction",
+        "spec.quota.direction: only bytes have one",
     );
     check(
         "quota: {requests: 1, per: 60s, calendar: day}",

@@ -218,6 +218,11 @@ impl Plan {
         self.rights.find_named(application, api)
     }
 
+    /// An application, by its name.
+    pub fn application(&self, name: &str) -> Option<&Arc<ApplicationPlan>> {
+        self.applications.get(name).map(ApplicationEntry::plan)
+    }
+
     /// Certificates for listeners, by name.
     pub fn listener_certificates(&self) -> impl Iterator<Item = &Arc<ListenerCertificate>> {
         self.certificates.values().filter_map(CertificateEntry::listener)

@@ -128,6 +128,10 @@ impl Entry for ApplicationEntry {
 }
 
 impl ApplicationEntry {
+    pub(super) const fn plan(&self) -> &Arc<ApplicationPlan> {
+        &self.plan
+    }
+
     fn new(
         key: &ResourceKey,
         number: u32,

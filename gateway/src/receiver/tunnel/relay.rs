@@ -16,12 +16,14 @@ use crate::account::Account;
 use crate::alarm::Alarm;
 use crate::body::{BodyError, Tunnel};
 use crate::fault::{Fault, farewell};
+use crate::handlers::EventLimits;
 use crate::websocket::CloseCode;
 use crate::worker::Worker;
 
 /// How long a side may take to say goodbye after it was told to.
 const GOODBYE: Duration = Duration::from_secs(5);
 const TOO_LONG: &str = "a message is too long";
+const USED_UP: &str = "the client has used up its limit";
 
 /// Both ends of a WebSocket.
 #[derive(Debug)]
@@ -54,9 +56,10 @@ pub(in crate::receiver) async fn relay<N: AsyncRead + AsyncWrite + Unpin>(
         operation.member.as_ref().unwrap_or(api).limits.max_message_bytes
     });
     let most = of_api.unwrap_or(if message == 0 { u64::MAX } else { message });
+    let gate = || account.events.as_ref().map(EventLimits::gate);
     let mut relay = Relay {
-        up: Way::new(worker.alarms.alarm(), patience, most, true),
-        down: Way::new(worker.alarms.alarm(), patience, most, false),
+        up: Way::new(worker.alarms.alarm(), patience, (most, gate()), true),
+        down: Way::new(worker.alarms.alarm(), patience, (most, gate()), false),
         limit: worker.alarms.alarm(),
         limited: false,
     };
@@ -89,7 +92,10 @@ impl Relay {
         if !self.limited
             && let Poll::Ready(fault) = account.poll_ended(cx)
         {
-            self.close(CloseCode::Policy, farewell(&fault));
+            let reason = farewell(&fault);
+            self.up.close(CloseCode::Policy, reason.clone());
+            self.down.close(CloseCode::Policy, reason);
+            self.limit();
         }
         loop {
             let up = self.up.poll(near, far, cx);
@@ -97,6 +103,12 @@ impl Relay {
             account.carried(self.up.bytes, self.down.bytes);
             if up.is_pending() && down.is_pending() {
                 break;
+            }
+            if let Poll::Ready(Event::Refused(fault)) = &up {
+                self.refuse(fault, account);
+            }
+            if let Poll::Ready(Event::Refused(fault)) = &down {
+                self.refuse(fault, account);
             }
             if let Poll::Ready(event) = up {
                 if matches!(event, Event::TooLong) {
@@ -126,7 +138,7 @@ impl Relay {
             Event::Lost(Some(_)) => return true,
             // It may still hear the backend out.
             Event::Lost(None) => self.up.end(),
-            Event::Over => {}
+            Event::Over | Event::Refused(_) => {}
             Event::Deaf => {
                 // Why the backend takes nothing is seen on the other way.
                 self.up.give_up();
@@ -169,7 +181,7 @@ impl Relay {
                 }
                 self.down.end();
             }
-            Event::Over => {}
+            Event::Over | Event::Refused(_) => {}
             Event::Deaf => {
                 self.down.give_up();
                 self.limit();
@@ -192,6 +204,14 @@ impl Relay {
         self.down.rest();
         self.limit_if_closed();
         lost
+    }
+
+    /// A limit has no room for another frame: what has passed has passed.
+    fn refuse(&mut self, fault: &Fault, account: &mut Account) {
+        account.refused(fault);
+        self.down.close(CloseCode::TryLater, farewell(fault));
+        self.up.close(CloseCode::GoingAway, USED_UP);
+        self.limit();
     }
 
     /// Says goodbye to both sides and does not wait for long.

@@ -2,8 +2,10 @@
 //!
 //! Read, stepped over, written: what the sink does not take at once is kept, and nothing more is
 //! read until it is gone. So a direction never holds more than one reading, and while it rests no
-//! more than the start of a head.
+//! more than the start of a head. Where frames count, one that has to wait for its unit holds up its
+//! direction, and with it whoever sends.
 
+use std::borrow::Cow;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -13,6 +15,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::alarm::Alarm;
+use crate::fault::Fault;
+use crate::handlers::Gate;
 use crate::websocket::{self, CloseCode, Frames, MOST_HEAD};
 
 /// What is looked at at once.
@@ -31,6 +35,11 @@ pub(super) struct Way {
     waiting: Vec<u8>,
     written: usize,
     unflushed: bool,
+    /// What counts the frames of messages; absent: nobody does.
+    gate: Option<Gate>,
+    /// Read, and behind a frame that waits for its unit.
+    held: Vec<u8>,
+    refused: Option<Fault>,
     /// Bytes of the source that went to the sink.
     pub(super) bytes: u64,
     /// Whether frames of ours have to be masked: the sink is a server.
@@ -42,13 +51,13 @@ pub(super) struct Way {
 }
 
 /// What becomes of the source's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Phase {
     /// They pass.
     Open,
     /// They pass up to the end of the frame that has begun; then the gateway closes.
-    Finishing(CloseCode, &'static str),
-    /// They are thrown away, from a message on that is too long; the sink has to be told.
+    Finishing(CloseCode, Reason),
+    /// They are thrown away, from a frame on that does not pass; the sink has to be told.
     Stopped,
     /// They are thrown away: the sink was told the end already, or is gone.
     Said,
@@ -57,6 +66,9 @@ enum Phase {
     /// There are no more, and nobody waits for them.
     Over,
 }
+
+/// The words of a close frame.
+pub(super) type Reason = Cow<'static, str>;
 
 /// What a direction cannot settle by itself.
 #[derive(Debug)]
@@ -67,6 +79,8 @@ pub(super) enum Event {
     Deaf,
     /// The source sends a message that is longer than it may be.
     TooLong,
+    /// The source sends a frame for which a limit has no room.
+    Refused(Fault),
     /// The source has said nothing for as long as it may.
     Quiet,
     /// The sink has taken nothing for as long as it may.
@@ -78,14 +92,27 @@ pub(super) enum Event {
 impl Way {
     /// A direction whose source may be silent, and whose sink may be stuck, for `patience` (zero:
     /// for ever), and whose messages may have `most` bytes.
-    pub(super) fn new(alarm: Alarm, patience: Duration, most: u64, masked: bool) -> Self {
+    /// Its frames are counted by `gate`.
+    pub(super) fn new(
+        alarm: Alarm,
+        patience: Duration,
+        (most, gate): (u64, Option<Gate>),
+        masked: bool,
+    ) -> Self {
+        let mut frames = Frames::new(most);
+        if gate.is_some() {
+            frames.count();
+        }
         let way = Self {
-            frames: Frames::new(most),
+            frames,
             phase: Phase::Open,
             head: ([0; MOST_HEAD], 0),
             waiting: Vec::new(),
             written: 0,
             unflushed: false,
+            gate,
+            held: Vec::new(),
+            refused: None,
             bytes: 0,
             masked,
             alarm,
@@ -109,7 +136,7 @@ impl Way {
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::Deaf),
                 Poll::Pending => return self.alarm.poll(cx).map(|()| Event::Stalled),
             }
-            match self.phase {
+            match &self.phase {
                 Phase::Over => return Poll::Pending,
                 Phase::Ended => {
                     // A sink that cannot be shut is shut.
@@ -118,6 +145,19 @@ impl Way {
                     return Poll::Ready(Event::Over);
                 }
                 Phase::Open | Phase::Finishing(..) | Phase::Stopped | Phase::Said => {}
+            }
+            if !self.held.is_empty() {
+                let held = std::mem::take(&mut self.held);
+                if self.take(&held, sink, cx).is_err() {
+                    return Poll::Ready(Event::Deaf);
+                }
+                if let Some(event) = self.stopped() {
+                    return Poll::Ready(event);
+                }
+                if !self.held.is_empty() {
+                    return Poll::Pending;
+                }
+                continue;
             }
             let mut space = [MaybeUninit::uninit(); READ];
             let mut read = ReadBuf::uninit(&mut space);
@@ -137,12 +177,41 @@ impl Way {
                     if self.take(read.filled(), sink, cx).is_err() {
                         return Poll::Ready(Event::Deaf);
                     }
-                    if self.phase == Phase::Stopped {
-                        return Poll::Ready(Event::TooLong);
+                    if let Some(event) = self.stopped() {
+                        return Poll::Ready(event);
                     }
                 }
             }
         }
+    }
+
+    /// What stopped the direction, said once.
+    fn stopped(&mut self) -> Option<Event> {
+        if self.phase != Phase::Stopped {
+            return None;
+        }
+        Some(self.refused.take().map_or(Event::TooLong, Event::Refused))
+    }
+
+    /// How much of what was read may pass, as far as frames get their units.
+    fn pass(&mut self, read: &[u8], cx: &mut Context<'_>) -> usize {
+        let mut passed = self.frames.pass(read);
+        while self.frames.awaits()
+            && let Some(gate) = &mut self.gate
+        {
+            match gate.poll(cx) {
+                Poll::Ready(Ok(())) => {
+                    self.frames.allow();
+                    passed += self.frames.pass(read.get(passed..).unwrap_or_default());
+                }
+                Poll::Ready(Err(fault)) => {
+                    self.refused = Some(fault);
+                    break;
+                }
+                Poll::Pending => break,
+            }
+        }
+        passed
     }
 
     /// Takes what was read, as far as the phase lets it pass.
@@ -154,18 +223,24 @@ impl Way {
     ) -> io::Result<()> {
         let passed = match self.phase {
             Phase::Finishing(..) => self.frames.pass_one(read),
-            Phase::Open => self.frames.pass(read),
+            Phase::Open => self.pass(read, cx),
             _ => 0,
         };
         let (passed, mut rest) = read.split_at_checked(passed).unwrap_or((read, &[]));
         self.pass_on(passed, sink, cx)?;
-        match self.phase {
+        match &self.phase {
             Phase::Finishing(code, reason) if self.frames.is_between() => {
-                self.say_close(code, reason);
+                let (code, reason) = (*code, reason.clone());
+                self.say_close(code, &reason);
             }
-            Phase::Open if self.frames.is_too_long() => {
+            Phase::Open if self.frames.is_too_long() || self.refused.is_some() => {
                 self.frames.unbound();
                 self.phase = Phase::Stopped;
+            }
+            Phase::Open if self.frames.awaits() => {
+                self.hold(&[]);
+                self.held.extend_from_slice(rest);
+                return Ok(());
             }
             _ => {}
         }
@@ -254,10 +329,11 @@ impl Way {
     }
 
     /// Tells the sink the end, as soon as nobody is within a frame.
-    pub(super) fn close(&mut self, code: CloseCode, reason: &'static str) {
+    pub(super) fn close(&mut self, code: CloseCode, reason: impl Into<Reason>) {
+        let reason = reason.into();
         match self.phase {
-            Phase::Stopped => self.say_close(code, reason),
-            Phase::Open if self.frames.is_between() => self.say_close(code, reason),
+            Phase::Stopped => self.say_close(code, &reason),
+            Phase::Open if self.frames.is_between() => self.say_close(code, &reason),
             Phase::Open => self.phase = Phase::Finishing(code, reason),
             _ => {}
         }
