@@ -5,10 +5,15 @@
 //! objects as they are stored (the hash of the state is made of them) and what refers to what; and then
 //! again when each has been called once, with all their forms and meters. A look-up is what a gateway
 //! does with a call of a client that it has not seen: it has the client's identifier as text, and the API
-//! from its path.
+//! from its path. With a token that it knows it has the application: then look-ups of a million
+//! subscriptions far apart follow each other, so that the processor may begin one while memory has not
+//! answered the one before; then each waits for the one before; and then it is the same one again and
+//! again, as for a client that calls all the time.
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
+use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -83,12 +88,12 @@ fn measure_lookups(plan: &Plan, scale: &Scale, before: u64) {
     let known: Vec<_> = (0..scale.subscriptions / scale.each)
         .filter_map(|n| plan.consumer("resident", &format_client(n)).cloned())
         .collect();
-    let held = |n: usize, is_it: fn(&SubscriptionPlan) -> bool| {
+    let held = |n: usize| {
         let n = n.wrapping_mul(2_654_435_761) % scale.subscriptions;
         let consumer = known.get(n / scale.each);
         let api = called.get(n % scale.each * (scale.apis / scale.each));
         let found = consumer.zip(api).and_then(|(it, api)| plan.right(&it.application, api));
-        assert!(black_box(found).is_some_and(|it| is_it(it)), "{n}");
+        black_box(found)
     };
     let looking = |count: usize| {
         let with_names = nanos_each(count, |n| look(n, &right));
@@ -109,14 +114,22 @@ fn measure_lookups(plan: &Plan, scale: &Scale, before: u64) {
     rounds.sort_unstable();
     tell("client and subscription", &rounds);
     // A gateway that knows the token has its application at hand.
-    let rounds = |what: &str, is_it: fn(&SubscriptionPlan) -> bool| {
-        let round = |_| nanos_each(LOOKUPS / scale.divisor, |n| held(n, is_it));
+    let rounds = |what: &str, ask: &dyn Fn(usize)| {
+        let round = |_| nanos_each(LOOKUPS / scale.divisor, ask);
         let mut rounds: Vec<u128> = (0..ROUNDS).map(round).collect();
         rounds.sort_unstable();
         tell(what, &rounds);
     };
-    rounds("subscription of an application to an API", |_| true);
-    rounds("the same, and its state", |it| black_box(it.state) == State::Unblocked);
+    rounds("subscription of an application to an API", &|n| assert!(held(n).is_some()));
+    let is_good = |it: &Arc<SubscriptionPlan>| black_box(it.state) == State::Unblocked;
+    rounds("the same, and its state", &|n| assert!(held(n).is_some_and(is_good), "{n}"));
+    let before = Cell::new(0);
+    rounds("the same as the first, one after the other", &|n| {
+        // Always 0, and not known before the place is.
+        let place = held(n + before.get()).map_or(0, |it| std::ptr::from_ref(it).addr());
+        before.set(black_box(place) / usize::MAX);
+    });
+    rounds("one that was found just before", &|_| assert!(held(7).is_some()));
 }
 
 fn tell(what: &str, rounds: &[u128]) {

@@ -16,7 +16,7 @@ pub struct Bound {
     /// The thumbprint of a key (`jkt`).
     pub key: Option<Box<str>>,
     /// The SHA-256 of a certificate (`x5t#S256`).
-    pub certificate: Option<[u8; 32]>,
+    pub certificate: Option<Box<[u8; 32]>>,
 }
 
 impl Bound {
@@ -32,7 +32,7 @@ impl Bound {
                 "x5t#S256" => {
                     let digest = URL_SAFE_NO_PAD.decode(text).ok();
                     let digest = digest.and_then(|digest| digest.try_into().ok());
-                    bound.certificate = Some(digest.ok_or(TokenRefused::Bound)?);
+                    bound.certificate = Some(Box::new(digest.ok_or(TokenRefused::Bound)?));
                 }
                 // Whoever has to hold something that is not known here cannot show it.
                 _ => return Err(TokenRefused::Bound),

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use jose::{Algorithm, Claims, KeySet};
-use plan::{ConsumerPlan, KeyManagerPlan, RestrictionPlan};
+use plan::{ConsumerPlan, KeyManagerPlan, KeyType, RestrictionPlan};
 
 use super::bearer_jwt::Grounds;
 use super::bound::{Bound, restriction};
@@ -26,25 +26,29 @@ const TAIL: usize = 32;
 const CHANCES: usize = 16;
 
 /// A verified token and whom it stands for.
+///
+/// In this order: of ten thousand tokens hardly anything is in the processor's caches when one of them
+/// comes, so what every call looks at lies side by side, in two lines, and what few ask for behind it.
+#[repr(C)]
 pub struct Known {
     token: Box<str>,
-    claims: Claims,
-    key_manager: Arc<KeyManagerPlan>,
-    bound: Bound,
-    restriction: Option<RestrictionPlan>,
+    used: Cell<bool>,
     /// How it is signed; `None`: it is not.
     algorithm: Option<Algorithm>,
-    /// `None`: nothing but its issuer's word stands behind it.
-    keys: Option<Arc<KeySet>>,
-    ends_at: i64,
-    /// Until when its issuer's word counts; 0: it was not asked.
-    vouched_until: Cell<i64>,
     /// The generation that `consumer` is of.
     generation: Cell<u64>,
     consumer: RefCell<Option<Arc<ConsumerPlan>>>,
+    /// `None`: nothing but its issuer's word stands behind it.
+    keys: Option<Arc<KeySet>>,
+    ends_at: i64,
     /// The version of the revocations under which it had not ended.
     alive_at: Cell<u64>,
-    used: Cell<bool>,
+    /// Until when its issuer's word counts; 0: it was not asked.
+    vouched_until: Cell<i64>,
+    key_manager: Arc<KeyManagerPlan>,
+    bound: Bound,
+    restriction: Option<Box<RestrictionPlan>>,
+    claims: Claims,
 }
 
 impl Known {
@@ -77,7 +81,7 @@ impl Known {
         Ok(Self {
             token: token.into(),
             bound: Bound::of(&claims)?,
-            restriction: restriction(&claims)?,
+            restriction: restriction(&claims)?.map(Box::new),
             algorithm: None,
             ends_at: claims.expires_at.saturating_add(i64::from(skew_seconds)),
             claims,
@@ -111,14 +115,19 @@ impl Known {
         self.consumer.borrow().clone()
     }
 
+    /// Which backends that one reaches.
+    pub fn key_type(&self) -> Option<KeyType> {
+        self.consumer.borrow().as_ref().map(|consumer| consumer.key_type)
+    }
+
     /// What it is bound to.
     pub const fn bound(&self) -> &Bound {
         &self.bound
     }
 
     /// Where it may be used; `None`: everywhere.
-    pub const fn restriction(&self) -> Option<&RestrictionPlan> {
-        self.restriction.as_ref()
+    pub fn restriction(&self) -> Option<&RestrictionPlan> {
+        self.restriction.as_deref()
     }
 
     /// How it is signed; `None`: it says nothing by itself.

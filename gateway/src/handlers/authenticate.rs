@@ -232,7 +232,7 @@ fn prove(
     }
     let bound = known.bound();
     if let Some(digest) = &bound.certificate
-        && received.peer.certificate.as_ref().is_none_or(|shown| shown.thumbprint() != digest)
+        && received.peer.certificate.as_ref().is_none_or(|shown| *shown.thumbprint() != **digest)
     {
         return refused(TokenRefused::OtherCertificate);
     }

@@ -103,7 +103,11 @@ impl Caller {
     pub fn key_type(&self) -> Option<KeyType> {
         let certificate = self.certificate.as_ref().map(|rights| rights.key_type);
         let test_key = self.test_key.as_ref().map(|key| key.key_type());
-        self.consumer().map(|consumer| consumer.key_type).or(certificate).or(test_key)
+        let consumer = match &self.token {
+            Some(token) => token.key_type(),
+            None => self.api_key.as_ref().map(|key| key.consumer.key_type),
+        };
+        consumer.or(certificate).or(test_key)
     }
 
     /// Where the credentials may be used; each of these has to hold.

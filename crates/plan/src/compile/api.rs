@@ -40,8 +40,40 @@ const TESTS_PER_SECOND: u64 = 10;
 /// The most names in one list of an API.
 const MAX_NAMES: usize = 100;
 
-/// An API, ready to serve.
+/// An API, ready to serve. In this order: a call looks at the first of these, side by side, and at few of
+/// the others.
+#[repr(C)]
 pub struct ApiPlan {
+    /// Where it is in its life.
+    pub lifecycle: Lifecycle,
+    /// How its calls look on the wire.
+    pub kind: ApiType,
+    /// By which rights to call it are found; 0: by none.
+    pub(crate) number: u32,
+    /// Whether every application may call without a subscription.
+    pub subscriptionless: bool,
+    /// Whether it is also served without the version.
+    pub default_version: bool,
+    /// Why its calls answer 503; `None`: it is sound.
+    pub broken: Option<Arc<str>>,
+    /// Which credentials are asked for.
+    pub security: Arc<SecurityPlan>,
+    /// Which web pages may read its answers; `None`: its backend answers for itself.
+    pub cors: Option<Arc<CorsPlan>>,
+    /// Backends for production keys; `None`: production keys are refused.
+    pub production: Option<Arc<EndpointPlan>>,
+    /// Other backends that take a part of its calls; `None`: there are none.
+    pub variants: Option<Arc<VariantsPlan>>,
+    /// Its limits beside those of its callers; `None`: it has none.
+    pub throttle: Option<Box<ThrottlePlan>>,
+    /// What its backends are told about who calls; `None`: nothing.
+    pub backend_jwt: Option<Arc<BackendJwtPlan>>,
+    /// How its answers are compressed; `None`: they are not.
+    pub compression: Option<Arc<CompressionPlan>>,
+    /// The key managers whose tokens are accepted, by name.
+    pub key_managers: Vec<Arc<str>>,
+    pub(super) operations: Vec<Arc<OperationPlan>>,
+    pub(super) trie: Trie,
     /// `Api/name:version`.
     pub key: ResourceKey,
     /// Its name.
@@ -52,55 +84,25 @@ pub struct ApiPlan {
     pub id: Arc<str>,
     /// Where it is served, without the version.
     pub context: Arc<str>,
-    /// Whether it is also served without the version.
-    pub default_version: bool,
     /// Who answers for it; empty: nobody is named.
     pub owner: Arc<str>,
-    /// How its calls look on the wire.
-    pub kind: ApiType,
-    /// Where it is in its life.
-    pub lifecycle: Lifecycle,
-    /// Which credentials are asked for.
-    pub security: Arc<SecurityPlan>,
-    /// Whether every application may call without a subscription.
-    pub subscriptionless: bool,
     /// Which people have its scopes.
     pub scopes: ScopeRoles,
-    /// The key managers whose tokens are accepted, by name.
-    pub key_managers: Vec<Arc<str>>,
     /// The tiers on offer, by name.
     pub tiers: Vec<Arc<str>>,
     /// The gateway groups that serve it, by name.
     pub gateways: Vec<Arc<str>>,
-    /// Backends for production keys; `None`: production keys are refused.
-    pub production: Option<Arc<EndpointPlan>>,
     /// Backends for sandbox keys; `None`: sandbox keys are refused.
     pub sandbox: Option<Arc<EndpointPlan>>,
-    /// Which web pages may read its answers; `None`: its backend answers for itself.
-    pub cors: Option<Arc<CorsPlan>>,
-    /// Other backends that take a part of its calls; `None`: there are none.
-    pub variants: Option<Arc<VariantsPlan>>,
     /// Where copies of its calls go; operations name them by their places.
     pub mirrors: Vec<MirrorPlan>,
     /// Who is asked whether its calls may be made; operations name them by their places. Of a
     /// product: at most one, which is asked about all of its calls.
     pub decision_points: Vec<DecisionPointPlan>,
-    /// How its answers are compressed; `None`: they are not.
-    pub compression: Option<Arc<CompressionPlan>>,
     /// How large each of its calls may be.
     pub limits: RequestLimitsPlan,
-    /// What its backends are told about who calls; `None`: nothing.
-    pub backend_jwt: Option<Arc<BackendJwtPlan>>,
-    /// Its limits beside those of its callers; `None`: it has none.
-    pub throttle: Option<Box<ThrottlePlan>>,
-    /// Why its calls answer 503; `None`: it is sound.
-    pub broken: Option<Arc<str>>,
     /// How often it was tried out; made when it is for the first time.
     pub(super) tests: OnceLock<Arc<Meter>>,
-    /// By which rights to call it are found; 0: by none.
-    pub(crate) number: u32,
-    pub(super) operations: Vec<Arc<OperationPlan>>,
-    pub(super) trie: Trie,
 }
 
 /// Where an API is served, when and for whom.

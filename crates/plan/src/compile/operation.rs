@@ -23,19 +23,14 @@ use crate::router::{Conditions, Constraints, Growing, Parameters, Template, Trie
 pub(crate) const MAX_OPERATIONS: usize = 10_000;
 const MAX_SCOPES: usize = 100;
 
-/// An operation, ready to serve.
+/// An operation, ready to serve. In this order: what every call looks at lies side by side.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct OperationPlan {
-    /// The method in capitals, or `*`.
-    pub method: Arc<str>,
-    /// The path template.
-    pub path: Arc<str>,
     /// Whom it asks for.
     pub wants: Wants,
     /// The caller has one of these; empty: none is asked for.
     pub scopes: Vec<Arc<str>>,
-    /// The operationId of the definition; empty: none.
-    pub id: Arc<str>,
     /// What is done to calls and answers, those of the API included; `None`: nothing.
     pub policies: Option<Arc<PoliciesPlan>>,
     /// Which of its answers are kept; `None`: none are.
@@ -53,6 +48,12 @@ pub struct OperationPlan {
     pub access: Option<Arc<AccessPlan>>,
     /// The limits of its calls, whoever makes them, in place of those of the API; `None`: those hold.
     pub limits: Option<Arc<LimitsPlan>>,
+    /// The method in capitals, or `*`.
+    pub method: Arc<str>,
+    /// The path template.
+    pub path: Arc<str>,
+    /// The operationId of the definition; empty: none.
+    pub id: Arc<str>,
     /// What a call has to carry besides.
     pub(crate) asks: Option<Arc<Conditions>>,
     /// Those of its path that `access` names.

@@ -40,30 +40,32 @@ pub(super) fn compile_key_type(number: i32, at: &At<'_>, problems: &mut Problems
     }
 }
 
-/// An application, ready to be metered.
+/// An application, ready to be metered. In this order: what every call looks at lies side by side.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct ApplicationPlan {
-    /// Its name.
-    pub name: Arc<str>,
     /// By which its rights are found.
     pub(crate) number: u32,
+    /// The limits of that tier at work, where all calls are counted together; without limits where each
+    /// user is counted by itself.
+    pub meter: Arc<Meter>,
+    /// Why its calls answer 503; `None`: it is sound.
+    pub broken: Option<Arc<str>>,
+    /// From where its calls may come; `None`: from everywhere.
+    pub restriction: Option<Arc<RestrictionPlan>>,
+    /// The limits of that tier, where each user is counted by itself.
+    pub users: Option<Keyed>,
+    /// Its name.
+    pub name: Arc<str>,
     /// Who answers for it; empty: nobody is named.
     pub owner: Arc<str>,
     /// The tier that limits all its calls.
     pub tier: Arc<str>,
-    /// The limits of that tier at work, where all calls are counted together; without limits where each
-    /// user is counted by itself.
-    pub meter: Arc<Meter>,
-    /// The limits of that tier, where each user is counted by itself.
-    pub users: Option<Keyed>,
-    /// From where its calls may come; `None`: from everywhere.
-    pub restriction: Option<Arc<RestrictionPlan>>,
-    /// Why its calls answer 503; `None`: it is sound.
-    pub broken: Option<Arc<str>>,
 }
 
 /// A client at a key manager, or an API key, that stands for an application.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct ConsumerPlan {
     /// The application.
     pub application: Arc<ApplicationPlan>,
@@ -75,25 +77,26 @@ pub struct ConsumerPlan {
     pub consumer_key: Arc<str>,
 }
 
-/// A subscription, ready to be metered.
+/// A subscription, ready to be metered. In this order: what every call looks at lies side by side.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct SubscriptionPlan {
-    /// Its name.
-    pub name: Arc<str>,
-    /// The application.
-    pub application: Arc<str>,
-    /// `name:version` of the API.
-    pub api: Arc<str>,
     /// Whether it may be used.
     pub state: State,
-    /// The tier that limits its calls.
-    pub tier: Arc<str>,
     /// The priority of that tier under overload; the lowest are let go of first.
     pub priority: u8,
     /// The limits of that tier at work.
     pub meter: Arc<Meter>,
     /// Why its calls answer 503; `None`: it is sound.
     pub broken: Option<Arc<str>>,
+    /// The tier that limits its calls.
+    pub tier: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The application.
+    pub application: Arc<str>,
+    /// `name:version` of the API.
+    pub api: Arc<str>,
 }
 
 /// What an application says by itself; its meter takes its tier.

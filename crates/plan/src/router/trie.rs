@@ -26,15 +26,16 @@ pub(crate) enum Match<'t> {
 
 /// The operations of one API.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Trie {
     nodes: Vec<Node>,
-    edges: Edges,
-    /// The literal segments.
-    text: Vec<u8>,
-    shaped: Vec<(Arc<Shape>, u32)>,
     methods: Vec<Method>,
     /// Operations that ask for more than path and method, by method; narrower ones first.
     conditional: Vec<(Arc<Conditions>, u32)>,
+    shaped: Vec<(Arc<Shape>, u32)>,
+    edges: Edges,
+    /// The literal segments.
+    text: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -26,7 +26,10 @@ impl Entry for Arc<ApiPlan> {
             Some(old) => api.sharing(old),
             None => api,
         };
-        let api = api.alike(&plan.alike).numbered(plan.api_number(key.id())?);
+        let mut api = api.alike(&plan.alike).numbered(plan.api_number(key.id())?);
+        for name in &mut api.key_managers {
+            *name = plan.shared_name(name);
+        }
         Ok(Some(Self::new(api)))
     }
 

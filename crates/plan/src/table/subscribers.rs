@@ -269,7 +269,7 @@ impl Plan {
     }
 
     /// The name of a key manager; one text for all of its clients, where it is there.
-    fn shared_name(&self, key_manager: &Arc<str>) -> Arc<str> {
+    pub(super) fn shared_name(&self, key_manager: &Arc<str>) -> Arc<str> {
         let held = self.key_manager(key_manager).map(|held| &held.name);
         Arc::clone(held.unwrap_or(key_manager))
     }
