@@ -29,6 +29,15 @@ impl Gateway {
 
     /// The same, where the key manager is reached at an address of its own.
     pub async fn through(stack: &Stack, name: &str, key_manager: &str) -> Self {
+        Self::between(stack, name, &stack.rpc("control-plane"), key_manager).await
+    }
+
+    /// The same, where the control plane is reached at an address of its own.
+    pub async fn under(stack: &Stack, name: &str, control_plane: &str) -> Self {
+        Self::between(stack, name, control_plane, &stack.rpc("key-manager")).await
+    }
+
+    async fn between(stack: &Stack, name: &str, control_plane: &str, key_manager: &str) -> Self {
         let [http, https, operations] = [(); 3].map(|()| local(free_port()));
         let folder = stack.folder();
         let config = format!(
@@ -36,9 +45,8 @@ impl Gateway {
              [pki]\ndirectory = \"{folder}/pki\"\n[operations]\nlisten = \"{operations}\"\n\
              [receiver]\nhttp = [\"{http}\"]\nhttps = [\"{https}\"]\nworkers = 2\n\
              trusted_proxies = [\"127.0.0.0/8\"]\n\
-             [control_plane]\naddress = \"{}\"\n[key_manager]\naddress = \"{key_manager}\"\n\
+             [control_plane]\naddress = \"{control_plane}\"\n[key_manager]\naddress = \"{key_manager}\"\n\
              [collector]\naddress = \"off\"\n",
-            stack.rpc("control-plane"),
             folder = folder.display(),
         );
         let path = folder.join(format!("{name}.toml"));

@@ -9,6 +9,7 @@ mod credentials;
 mod cut_off;
 mod doors;
 mod fleet;
+mod limits;
 mod limits_shown;
 mod open_ends;
 mod open_everywhere;

@@ -24,6 +24,8 @@ const PATIENCE_US: u64 = 1_000_000;
 const PROMISE_US: u64 = 10_000_000;
 /// How long a counter that nobody asks for is kept.
 const IDLE_US: u64 = 60_000_000;
+/// How often it is looked for counters that nobody would miss.
+const SWEEP_US: u64 = 5_000_000;
 
 /// Names one limit of one subject. Another unit is another counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +95,7 @@ pub(super) struct Authority {
     unwritten: BTreeSet<Key>,
     gone: BTreeSet<Key>,
     waiting: Vec<Ask>,
+    swept_us: u64,
 }
 
 impl Authority {
@@ -107,6 +110,7 @@ impl Authority {
             unwritten: BTreeSet::new(),
             gone: BTreeSet::new(),
             waiting: Vec::new(),
+            swept_us: now_us,
         }
     }
 
@@ -201,8 +205,18 @@ impl Authority {
         self.promise_wanted || !self.unwritten.is_empty() || !self.gone.is_empty()
     }
 
-    /// Who has waited too long is told so, and counters that nobody would miss go.
+    /// Who has waited too long is told so, and now and then counters that nobody would miss go.
     pub(super) fn sweep(&mut self, now_us: u64) -> Vec<Answer> {
+        if now_us.saturating_sub(self.swept_us) >= SWEEP_US {
+            self.swept_us = now_us;
+            self.forget(now_us);
+        }
+        let late = |ask: &mut Ask| now_us.saturating_sub(ask.asked_us) > PATIENCE_US;
+        let late = self.waiting.extract_if(.., late);
+        late.map(|ask| Answer { stream: ask.stream, ask: ask.ask, granted: None }).collect()
+    }
+
+    fn forget(&mut self, now_us: u64) {
         let mut gone = Vec::new();
         self.counters.retain(|key, counter| {
             let over = counter.is_over(now_us, IDLE_US);
@@ -222,9 +236,6 @@ impl Authority {
             self.unwritten.remove(&key);
             self.gone.insert(key);
         }
-        let late = |ask: &mut Ask| now_us.saturating_sub(ask.asked_us) > PATIENCE_US;
-        let late = self.waiting.extract_if(.., late);
-        late.map(|ask| Answer { stream: ask.stream, ask: ask.ask, granted: None }).collect()
     }
 
     /// These counters begin afresh.

@@ -307,12 +307,12 @@ fn counters_that_nobody_would_miss_are_forgotten_and_others_are_not() {
     assert_eq!((fleet.authority.len(), fleet.marks.len()), (1, 1));
     fleet.run(45, &[0]);
     assert_eq!((fleet.authority.len(), fleet.marks.len()), (1, 1));
-    fleet.run(10, &[0]);
+    fleet.run(12, &[0]);
     assert_eq!((fleet.authority.len(), fleet.marks.len()), (0, 0));
     let mut fleet = Fleet::new(rate(50), 1);
     fleet.run(1, &[100]);
     assert_eq!(fleet.authority.len(), 1);
-    fleet.run(63, &[0]);
+    fleet.run(68, &[0]);
     assert_eq!(fleet.authority.len(), 0);
 }
 

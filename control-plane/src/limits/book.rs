@@ -63,16 +63,23 @@ pub(super) struct Book {
 }
 
 impl Book {
+    /// Who counts.
+    pub(super) async fn holder_in(store: &Arc<dyn Store>) -> Result<Option<Holder>, StoreError> {
+        let Some(entry) = store.get(HOLDER).await? else { return Ok(None) };
+        Holder::decode(entry.value).map(Some).map_err(|error| damaged(HOLDER, &error))
+    }
+
     /// Reads it.
     pub(super) async fn read(store: &Arc<dyn Store>) -> Result<Self, StoreError> {
         let Listing { revision, entries, .. } = store.list("").await?;
         let (mut holder, mut listing) = (None, Vec::new());
         for entry in entries {
-            let damaged = |error| StoreError::Damaged { what: format!("{}: {error}", entry.key) };
             if entry.key == HOLDER {
-                holder = Some(Holder::decode(entry.value.clone()).map_err(damaged)?);
+                let read = Holder::decode(entry.value).map_err(|error| damaged(HOLDER, &error))?;
+                holder = Some(read);
             } else if let Some(key) = entry.key.strip_prefix(MARKS).and_then(parse_key) {
-                let stored = Stored::decode(entry.value.clone()).map_err(damaged)?;
+                let stored =
+                    Stored::decode(entry.value).map_err(|error| damaged(&entry.key, &error))?;
                 listing.push((key, stored.marks.iter().map(mark_of).collect()));
             }
         }
@@ -126,6 +133,10 @@ impl Book {
     pub(super) fn most(&self) -> usize {
         self.store.limits().changes.saturating_sub(1).min(2_000)
     }
+}
+
+fn damaged(key: &str, error: &prost::DecodeError) -> StoreError {
+    StoreError::Damaged { what: format!("{key}: {error}") }
 }
 
 /// `0123…ef.0.requests`.

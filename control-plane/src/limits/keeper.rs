@@ -53,7 +53,7 @@ impl Keeper {
     /// Until the process drains.
     pub async fn run(self) {
         let mut backoff = Backoff::new();
-        let mut seen: Option<(Option<Holder>, Instant)> = None;
+        let mut seen = None;
         while !self.host.shutdown.requested() {
             let wait = match self.step(&mut seen, &mut backoff).await {
                 Ok(None) => return,
@@ -75,18 +75,24 @@ impl Keeper {
     /// Counts, if it is its turn; says how long to wait before the next try, or that all is done.
     async fn step(
         &self,
-        seen: &mut Option<(Option<Holder>, Instant)>,
+        seen: &mut Option<(Holder, Instant)>,
         backoff: &mut Backoff,
     ) -> Result<Option<Duration>, StoreError> {
-        let book = Book::read(&self.store).await?;
-        let now = self.host.clock.instant();
-        if let Some(other) = self.other(&book, seen, now) {
+        if self.is_shared
+            && let Some(holder) = Book::holder_in(&self.store).await?
+            && let Some(other) = self.other(holder, seen)
+        {
             self.sharing.end(format!("limits are counted by the control plane `{other}`"));
             return Ok(Some(RENEW));
         }
         *seen = None;
-        backoff.reset();
-        match self.count(book).await {
+        let book = Book::read(&self.store).await?;
+        let begun = self.host.clock.instant();
+        let ended = self.count(book).await;
+        if self.host.clock.instant().duration_since(begun) > SILENT {
+            backoff.reset();
+        }
+        match ended {
             Ended::Drains(book) => {
                 self.finish(*book).await;
                 Ok(None)
@@ -99,21 +105,19 @@ impl Keeper {
         }
     }
 
-    /// Whose turn it is, if it is not this one's.
-    fn other(
-        &self,
-        book: &Book,
-        seen: &mut Option<(Option<Holder>, Instant)>,
-        now: Instant,
-    ) -> Option<String> {
-        let holder = book.holder.as_ref().filter(|holder| self.is_shared && !holder.ended)?;
+    /// Whose turn it is, if it is not this one's: who writes that it counts, or did a moment ago.
+    fn other(&self, holder: Holder, seen: &mut Option<(Holder, Instant)>) -> Option<String> {
+        if holder.ended {
+            return None;
+        }
+        let now = self.host.clock.instant();
         match seen {
-            Some((before, since)) if *before == book.holder => {
-                (now.duration_since(*since) < SILENT).then(|| holder.name.clone())
+            Some((before, since)) if *before == holder => {
+                (now.duration_since(*since) < SILENT).then_some(holder.name)
             }
             _ => {
-                *seen = Some((book.holder.clone(), now));
-                Some(holder.name.clone())
+                *seen = Some((holder.clone(), now));
+                Some(holder.name)
             }
         }
     }
@@ -128,14 +132,20 @@ impl Keeper {
         }
         self.sharing.begin(before, self.is_shared.then(|| begun + HOLDS));
         tracing::info!("limits that gateways share are counted here");
+        let mut looked = begun;
         loop {
+            let since = self.host.clock.instant().duration_since(looked);
             tokio::select! {
                 () = self.sharing.stirred() => {}
-                () = self.host.clock.sleep(LOOK) => self.sharing.tick(),
+                () = self.host.clock.sleep(LOOK.saturating_sub(since)) => {}
                 () = self.host.shutdown.wait() => return Ended::Drains(Box::new(book)),
             }
-            self.figures.set(self.sharing.counted());
             let now = self.host.clock.instant();
+            if now.duration_since(looked) >= LOOK {
+                looked = now;
+                self.sharing.tick();
+                self.figures.set(self.sharing.counted());
+            }
             let mut entries = self.sharing.entries(book.most());
             if self.is_shared && now.duration_since(begun) >= RENEW {
                 entries.promise_us = entries.promise_us.or(Some(self.promise_us()));

@@ -18,6 +18,8 @@ use super::members::Stream;
 pub(super) const PART_US: u64 = 5_000_000;
 /// For how long something is kept for it.
 pub(super) const KEPT_US: u64 = 60_000_000;
+/// How often it is looked for those who have fallen silent.
+const SWEEP_US: u64 = 1_000_000;
 /// How many limits are split. Beyond them gateways stay with what they have.
 const MOST: usize = 200_000;
 
@@ -48,6 +50,7 @@ pub(super) struct Parts {
     limits: HashMap<Key, Shares, RandomState>,
     /// Those about which something was heard since the latest look.
     stirred: BTreeSet<Key>,
+    swept_us: u64,
 }
 
 #[derive(Debug)]
@@ -70,7 +73,9 @@ struct Member {
 }
 
 impl Parts {
-    /// How many limits are split.
+    /// How often it is looked for those who have fallen silent.
+const SWEEP_US: u64 = 1_000_000;
+/// How many limits are split.
     pub(super) fn len(&self) -> usize {
         self.limits.len()
     }
@@ -126,8 +131,12 @@ impl Parts {
         told
     }
 
-    /// Looks at all of them: who has fallen silent is lost, whatever its stream does.
+    /// Looks at all of them now and then: who has fallen silent is lost, whatever its stream does.
     pub(super) fn sweep(&mut self, now_us: u64) {
+        if now_us.saturating_sub(self.swept_us) < SWEEP_US {
+            return;
+        }
+        self.swept_us = now_us;
         let silent = |member: &Member| now_us.saturating_sub(member.heard_us) > PART_US;
         let silent = self.limits.iter().filter(|(_, shares)| shares.members.values().any(silent));
         self.stirred.extend(silent.map(|(key, _)| *key));

@@ -13,6 +13,8 @@ mod gateway;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod rest;
 #[cfg(test)]
 #[path = "../store/server.rs"]

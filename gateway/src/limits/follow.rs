@@ -53,7 +53,15 @@ impl Follower {
         let mut leases = Leases::new(self.handle.clone());
         let mut parts = Parts::new(self.handle.clone());
         let clock = self.host.clock.clone();
+        let mut looked = clock.instant();
         loop {
+            let since = clock.instant().saturating_duration_since(looked);
+            if since >= LOOK {
+                looked = clock.instant();
+                let (now_us, gateways) = (self.now_us(), self.gateways());
+                leases.look_after(now_us);
+                parts.look_after(now_us, gateways);
+            }
             tokio::select! {
                 asks = gathered(&mut self.asks) => {
                     let (joins, asks): (Vec<_>, Vec<_>) = asks
@@ -63,7 +71,7 @@ impl Follower {
                     for join in joins {
                         parts.join(now_us, join.joined(), gateways);
                     }
-                    leases.ask(asks);
+                    leases.ask(now_us, asks);
                 }
                 heard = self.heard.recv() => match heard {
                     Some(heard) => self.hear(heard, &mut leases, &mut parts),
@@ -74,11 +82,7 @@ impl Follower {
                     // Who comes back says it anew.
                     let _ = self.handle.tell(Message::State(state));
                 }
-                () = clock.sleep(LOOK) => {
-                    let (now_us, gateways) = (self.now_us(), self.gateways());
-                    leases.look_after(now_us);
-                    parts.look_after(now_us, gateways);
-                }
+                () = clock.sleep(LOOK.saturating_sub(since)) => {}
                 _ = &mut stop => break,
             }
         }

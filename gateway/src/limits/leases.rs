@@ -1,7 +1,8 @@
 //! Which units has the control plane been asked for, and which have to go back?
 //!
 //! What is asked waits here for its answer; who does not get one in time has failed, and so has everything
-//! that is open when the stream ends. Meters that were given something are remembered until they need
+//! that is open when the stream ends. Who does not answer is left alone but for a try now and then, so that
+//! calls do not wait for nothing. Meters that were given something are remembered until they need
 //! nothing any more, so that what they do not use goes back.
 
 use std::collections::HashMap;
@@ -20,6 +21,10 @@ use crate::rpc::limits::Handle;
 const MOST_OPEN: usize = 65_536;
 /// How long an answer may take.
 const PATIENCE_US: u64 = 1_000_000;
+/// Who has not answered anything for so long is only tried,
+const SILENT_US: u64 = 200_000;
+/// as often as this.
+const TRY_US: u64 = 250_000;
 /// How long a meter is remembered that nothing was given to.
 const IDLE_US: u64 = 60_000_000;
 
@@ -29,6 +34,10 @@ pub(super) struct Leases {
     handle: Handle,
     open: HashMap<u64, Ask, RandomState>,
     latest: u64,
+    /// Since when something is open and nothing was answered,
+    unanswered_us: Option<u64>,
+    /// and when it was tried last.
+    tried_us: u64,
     /// By the place of a meter in memory, which is its own while it is held here.
     holding: HashMap<usize, Holding, RandomState>,
 }
@@ -42,11 +51,17 @@ struct Holding {
 impl Leases {
     pub(super) fn new(handle: Handle) -> Self {
         let (open, holding) = (HashMap::default(), HashMap::default());
-        Self { handle, open, latest: 0, holding }
+        Self { handle, open, latest: 0, unanswered_us: None, tried_us: 0, holding }
     }
 
     /// Asks all of these at once.
-    pub(super) fn ask(&mut self, asks: Vec<Ask>) {
+    pub(super) fn ask(&mut self, now_us: u64, asks: Vec<Ask>) {
+        let is_silent =
+            self.unanswered_us.is_some_and(|since| now_us.saturating_sub(since) > SILENT_US);
+        if asks.is_empty() || (is_silent && now_us.saturating_sub(self.tried_us) < TRY_US) {
+            return;
+        }
+        self.tried_us = now_us;
         let mut said = Vec::with_capacity(asks.len());
         let first = self.latest;
         for ask in asks {
@@ -69,6 +84,8 @@ impl Leases {
         if self.handle.tell(asks).is_err() {
             // Nobody has heard them: they have failed.
             self.open.retain(|number, _| *number <= first);
+        } else {
+            self.unanswered_us.get_or_insert(now_us);
         }
     }
 
@@ -86,12 +103,14 @@ impl Leases {
             let (place, meter) = (Arc::as_ptr(&ask.meter).addr(), Arc::clone(&ask.meter));
             self.holding.insert(place, Holding { meter, given_us: now_us });
         }
+        self.unanswered_us = (!self.open.is_empty()).then_some(now_us);
         self.give_back(back);
     }
 
     /// The stream has ended: nothing that is open will be answered.
     pub(super) fn closed(&mut self) {
         self.open.clear();
+        self.unanswered_us = None;
     }
 
     /// Gives back what nobody has used for a while, and tells what is owed.
@@ -153,3 +172,7 @@ fn owed_of(meter: &Meter, index: usize) -> Option<LimitAsk> {
     let limit = Some(shared_limit(name, index, limit));
     Some(LimitAsk { ask: 0, limit, wanted: 0, owed: wanted.owed })
 }
+
+#[cfg(test)]
+#[path = "leases_tests.rs"]
+mod tests;

@@ -207,3 +207,7 @@ fn reports_of(name: Subject, entry: &Entry, now_us: u64) -> Vec<LimitReport> {
     let places = 0..entry.parts.len();
     places.filter_map(|index| report_of(name, entry, index, now_us)).collect()
 }
+
+#[cfg(test)]
+#[path = "parts_tests.rs"]
+mod tests;

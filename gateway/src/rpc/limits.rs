@@ -28,6 +28,8 @@ const UNDER_WAY: usize = 256;
 const UNHEARD: usize = 256;
 /// The shortest and the longest wait before the next try: calls depend on it.
 const TRIES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
+/// A call that lasted so long was a good one.
+const LASTED: Duration = Duration::from_secs(5);
 
 /// What is heard from the control plane.
 #[derive(Debug)]
@@ -79,6 +81,14 @@ impl Handle {
     }
 }
 
+#[cfg(test)]
+impl Handle {
+    /// A call whose other end is the test's.
+    pub fn to(open: mpsc::Sender<ShareRequest>) -> Self {
+        Self(Arc::new(Mutex::new(Way { open: Some(open), is_done: false })))
+    }
+}
+
 /// Keeps the call open for as long as it is run.
 #[derive(Debug)]
 pub struct Line {
@@ -100,12 +110,19 @@ impl Line {
     /// Runs until all is said, or nobody hears any more. `state` says by which configuration this gateway
     /// asks.
     pub async fn run(self, state: impl Fn() -> ShareState + Send) {
+        tokio::select! {
+            () = self.keep(state) => {}
+            () = self.heard.closed() => {}
+        }
+    }
+
+    async fn keep(&self, state: impl Fn() -> ShareState) {
         let mut backoff = Backoff::between(TRIES.0, TRIES.1);
-        let mut outage =
-            Outage::of("control plane", "limits that it counts are counted as they say");
+        let mut outage = Outage::of("control plane", "limits that it counts follow `onFailure`");
         loop {
+            let opened = self.host.clock.instant();
             let ended = match self.open(state()).await {
-                Ok(answers) => self.listen(answers, &mut backoff, &mut outage).await,
+                Ok(answers) => self.listen(answers, &mut outage).await,
                 Err(error) => error,
             };
             let is_done = {
@@ -113,14 +130,17 @@ impl Line {
                 way.open = None;
                 way.is_done
             };
-            if self.heard.send(Heard::Closed).await.is_err() || is_done {
+            // Another gateway may have come in this one's place: it is not to be driven out.
+            let is_over = is_done || self.host.shutdown.requested();
+            if self.heard.send(Heard::Closed).await.is_err() || is_over {
                 return;
             }
             outage.failed(&ended);
-            tokio::select! {
-                () = self.host.clock.sleep(backoff.next()) => {}
-                () = self.heard.closed() => return,
+            // Two of one name that drive each other out do so at leisure.
+            if self.host.clock.instant().saturating_duration_since(opened) > LASTED {
+                backoff.reset();
             }
+            self.host.clock.sleep(backoff.next()).await;
         }
     }
 
@@ -153,7 +173,6 @@ impl Line {
     async fn listen(
         &self,
         mut answers: Streaming<ShareResponse>,
-        backoff: &mut Backoff,
         outage: &mut Outage,
     ) -> RpcError {
         let unheard = || RpcError::Protocol { service: SERVICE, what: "more than can be heard" };
@@ -168,7 +187,6 @@ impl Line {
                 Ok(None) => return RpcError::Ended { service: SERVICE },
                 Err(status) => return failed(status),
             };
-            backoff.reset();
             outage.over();
             if self.heard.send(Heard::Message(message)).await.is_err() {
                 return unheard();
