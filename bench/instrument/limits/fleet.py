@@ -44,7 +44,8 @@ class Gateway:
 
 
 class Fleet:
-    def __init__(self, work, cache, programs, workers, wanted):
+    def __init__(self, work, cache, programs, workers, wanted, on_failure):
+        self.on_failure = on_failure
         self.work, self.programs, self.workers = work, programs, workers
         self.stored = any(STRATEGIES[name].get("authority") == "store" for name in wanted)
         self.tokens = make_tokens(f"{cache}/bench")
@@ -252,6 +253,11 @@ file = "{self.log_of(number)}"
         if status != 200:
             sys.exit(f"the control plane answers {status}: {text}")
 
+    def _counting(self, strategy):
+        counting = STRATEGIES[strategy]
+        asks = counting.get("strategy") in ("lease", "strict")
+        return {"counting": {**counting, **({"onFailure": self.on_failure} if asks else {})}} if counting else {}
+
     def _resources(self, limits, wanted):
         kind = lambda kind, name, spec, **more: {"apiVersion": "turnpike/v1", "kind": kind, "metadata": {"name": name, **more}, "spec": spec}
         yield kind("KeyManager", "bench", {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": json.dumps(self.tokens["jwks"])})
@@ -261,8 +267,7 @@ file = "{self.log_of(number)}"
             tier = "Unlimited"
             if stream != FREE:
                 tier = f"tier-{stream}"
-                counting = {"counting": STRATEGIES[stream]} if STRATEGIES[stream] else {}
-                yield kind("Tier", tier, {**limits, **counting})
+                yield kind("Tier", tier, {**limits, **self._counting(stream)})
             yield kind("Api", stream, {"context": f"/{stream}", "lifecycle": "PUBLISHED", "tiers": [tier], "keyManagers": ["bench"],
                                        "security": {"schemes": ["oauth2"]},
                                        "endpoints": {"production": {"urls": [f"http://127.0.0.1:{self.backend}"]}}}, version="v1")
