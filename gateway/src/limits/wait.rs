@@ -29,6 +29,7 @@ pub async fn hold(
     cost: &Cost,
     until: Instant,
 ) -> Result<Hold, NoRoom> {
+    let mut heard = false;
     loop {
         let now_us = clock.unix_us().max(0).cast_unsigned();
         // Before anything is asked, so that no answer is missed.
@@ -41,10 +42,22 @@ pub async fn hold(
         desk.ask(meter, index, cost, now_us);
         let left = until.saturating_duration_since(clock.instant());
         let answer = clock.timeout(left, poll_fn(|cx| meter.poll_answer(seen, cx)));
-        if !matches!(answer.await, Ok(true)) {
-            return without_answer(desk, meter, index, cost, now_us);
+        match answer.await {
+            Ok(true) => heard = true,
+            // Who counts is there: others were quicker, again and again.
+            Err(_) if heard && let Some(full) = used_up(meter, index) => {
+                return Err(NoRoom::Full(full));
+            }
+            _ => return without_answer(desk, meter, index, cost, now_us),
         }
     }
+}
+
+/// That of a limit that refuses the units go to others as they come.
+fn used_up(meter: &Meter, index: usize) -> Option<Full> {
+    let limit = *meter.config().limits().get(index)?;
+    let retry_after_us = (limit.period_us() / limit.amount().max(1)).max(1);
+    (limit.effect == Effect::Refuse).then_some(Full { limit, retry_after_us })
 }
 
 /// What the limit says for when nobody can be asked.
