@@ -109,11 +109,6 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     let context = WorkerContext {
         memory,
         limits: ways,
-        limits: Ways {
-            journal: Arc::clone(counters.journal()),
-            forms: Forms::of(&config.limits.headers),
-            ..Ways::default()
-        },
         access_log: AccessLog::start(&config.access_log, &host).context("access_log.file")?,
         watched: Arc::clone(&watched),
         current: Arc::clone(&configuration.current),

@@ -82,7 +82,12 @@ impl Ground {
     }
 
     /// Makes calls at these paces, one per gateway, for so long.
-    async fn load(&self, api: &str, per_second: [u64; GATEWAYS], span: Duration) -> [Came; GATEWAYS] {
+    async fn load(
+        &self,
+        api: &str,
+        per_second: [u64; GATEWAYS],
+        span: Duration,
+    ) -> [Came; GATEWAYS] {
         let one = async |place: usize| {
             let (mut client, mut came) = (self.client(place), Came::default());
             let begun = Instant::now();

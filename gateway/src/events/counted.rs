@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response};
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 
 use super::event_stream::EventStream;
 use super::messages::Messages;

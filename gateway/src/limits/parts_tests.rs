@@ -33,15 +33,15 @@ impl Ground {
 
     fn told(&mut self, after_us: u64, report: u64, part: u64) {
         let parts = vec![LimitPart { counter: vec![7; 16], index: 0, part }];
-        let told =
-            LimitParts { report, parts, ends_us: 5 * SECOND_US, kept_us: 60 * SECOND_US };
+        let told = LimitParts { report, parts, ends_us: 5 * SECOND_US, kept_us: 60 * SECOND_US };
         self.parts.told(NOW_US + after_us, &told);
     }
 
     /// The latest report: its number, demand and part.
     fn said(&mut self) -> Option<(u64, u64, u64)> {
         let mut latest = None;
-        while let Ok(ShareRequest { message: Some(Message::Reports(reports)) }) = self.said.try_recv()
+        while let Ok(ShareRequest { message: Some(Message::Reports(reports)) }) =
+            self.said.try_recv()
         {
             latest = reports.limits.first().map(|it| (reports.report, it.demand, it.part));
         }

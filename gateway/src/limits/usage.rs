@@ -9,7 +9,7 @@ use crate::counters::Journal;
 
 /// Whose limits, and of which.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub(super) struct Asked<'a> {
     /// Name of the application.
     pub application: &'a str,
     /// The APIs and products, as `name:version`, whose subscriptions are asked about.
@@ -22,7 +22,7 @@ pub struct Asked<'a> {
 
 /// What a limit is one of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub(super) enum Level {
     /// The calls of an application to an API.
     Subscription,
     /// All calls of an application.
@@ -33,7 +33,7 @@ pub enum Level {
 
 /// How full one limit is.
 #[derive(Clone, Debug)]
-pub struct Usage {
+pub(super) struct Usage {
     /// What it is one of.
     pub level: Level,
     /// The API or product; empty: all.
@@ -49,7 +49,7 @@ pub struct Usage {
 }
 
 /// The limits that this gateway has to do with; who is not known here has none.
-pub fn usage(plan: &Plan, journal: &Journal, asked: Asked<'_>, now_us: u64) -> Vec<Usage> {
+pub(super) fn usage(plan: &Plan, journal: &Journal, asked: Asked<'_>, now_us: u64) -> Vec<Usage> {
     let application = plan.application(asked.application);
     let of_user = application.filter(|_| !asked.user.is_empty()).and_then(|it| {
         let users = it.users.as_ref()?;

@@ -170,11 +170,7 @@ impl Line {
     }
 
     /// Hears what is said, until the call ends; says how it ended.
-    async fn listen(
-        &self,
-        mut answers: Streaming<ShareResponse>,
-        outage: &mut Outage,
-    ) -> RpcError {
+    async fn listen(&self, mut answers: Streaming<ShareResponse>, outage: &mut Outage) -> RpcError {
         let unheard = || RpcError::Protocol { service: SERVICE, what: "more than can be heard" };
         if self.heard.send(Heard::Open).await.is_err() {
             return unheard();

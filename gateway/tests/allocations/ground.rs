@@ -134,7 +134,7 @@ impl Ground {
         let Room::Now(admission) = demands.hold(&self.desk, now_us).unwrap() else {
             panic!("nobody has to be asked")
         };
-        admission.settle().came_to(0, 0);
+        admission.settle().came_to(&self.desk, 0, 0);
     }
 
     fn means(&self) -> Means<'_> {
