@@ -73,8 +73,6 @@ struct Member {
 }
 
 impl Parts {
-    /// How often it is looked for those who have fallen silent.
-    const SWEEP_US: u64 = 1_000_000;
     /// How many limits are split.
     pub(super) fn len(&self) -> usize {
         self.limits.len()
