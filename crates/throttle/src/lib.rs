@@ -28,12 +28,13 @@ pub use grant::{Granted, portion};
 pub use kept::Past;
 pub use meter::{
     Effect, Full, Hold, Limit, LimitState, LimitUsage, Measure, Meter, MeterConfig, Owed, Refused,
+    Ruling,
 };
 pub use meters::{Crowded, Meters};
 pub use quota::Quota;
 pub use rate::Rate;
 pub use reserve::{Back, Reserve, Short};
-pub use shared::{Seen, Wanted};
+pub use shared::{Correction, Seen, Wanted};
 pub use sharing::{Authority, OnFailure, Sharing, Strategy};
 pub use span::{Borders, Period, Span};
 pub use split::split;

@@ -12,7 +12,7 @@ use crate::kept::{Count, Keeping, Past, outlives};
 use crate::quota::Window;
 use crate::rate::Pace;
 use crate::rolling::Ring;
-use crate::shared::{Seen, Shared, Wanted};
+use crate::shared::{Correction, Seen, Shared, Wanted};
 use crate::span::Kind;
 use crate::{
     Back, Cost, Granted, LimitError, Quota, Rate, Sharing, Short, Strategy, Subject, Unit,
@@ -98,6 +98,19 @@ pub enum Refused {
         /// Which of the meter's limits.
         index: usize,
     },
+}
+
+/// What an authority says that lets a call in, where it is asked call by call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// When, by the authority's clock.
+    pub at_us: u64,
+    /// Where each of the meter's limits has counted it, in their order; `None`: it has not.
+    pub places: Vec<Option<u64>>,
+    /// As [`Hold::over_quota`].
+    pub over_quota: bool,
+    /// As [`Hold::shadow`].
+    pub shadow: bool,
 }
 
 /// How full one limit is; what the `RateLimit` fields say.
@@ -450,6 +463,9 @@ impl Meter {
         }
         if let Some(shared) = &self.shared {
             shared.demanded();
+            if self.is_strict() {
+                return Err(self.unasked(shared, now_us));
+            }
         }
         let (mut places, mut over_quota, mut shadow) = ([NOT_TAKEN; MOST_LIMITS], false, false);
         for ((limit, counter), index) in self.each().zip(0..) {
@@ -480,6 +496,48 @@ impl Meter {
         }
         let taken = Some(Taken { meter: Arc::clone(self), places, cost: *cost, at_us: now_us });
         Ok(Hold { taken, over_quota, shadow })
+    }
+
+    /// Whether the authority is asked about each call.
+    fn is_strict(&self) -> bool {
+        self.config.sharing().strategy == Strategy::Strict
+    }
+
+    /// What is known of a call before the authority has been asked: it may have said just now that a limit
+    /// is used up.
+    fn unasked(&self, shared: &Shared, now_us: u64) -> Refused {
+        let refusing =
+            self.each().zip(0..).filter(|((limit, _), _)| limit.effect == Effect::Refuse);
+        let full = |((limit, _), index): ((&Limit, &Counter), usize)| match shared
+            .take(index, now_us, 1)
+        {
+            Err(Short::UsedUp { retry_after_us }) => Some(Full { limit: *limit, retry_after_us }),
+            Ok(()) | Err(Short::Ask) => None,
+        };
+        refusing.filter_map(full).next().map_or(Refused::Short { index: 0 }, Refused::Full)
+    }
+
+    /// The room of a call that the authority has let in, having been asked about all limits at once.
+    pub fn let_in(self: &Arc<Self>, cost: &Cost, ruling: &Ruling) -> Hold {
+        let mut places = [NOT_TAKEN; MOST_LIMITS];
+        for (here, place) in places.iter_mut().zip(&ruling.places) {
+            *here = place.unwrap_or(NOT_TAKEN);
+        }
+        let taken = Taken { meter: Arc::clone(self), places, cost: *cost, at_us: ruling.at_us };
+        Hold { taken: Some(taken), over_quota: ruling.over_quota, shadow: ruling.shadow }
+    }
+
+    /// What the authority has said about the limit at `index`, which counts until `until_us` by this
+    /// gateway's clock.
+    pub fn told(&self, index: usize, remaining: u64, until_us: u64) {
+        if let Some(shared) = self.leased() {
+            shared.told(index, remaining, until_us);
+        }
+    }
+
+    /// What the authority that lets calls in one by one has still to be told; it counts as told.
+    pub fn corrections(&self) -> Vec<Correction> {
+        self.leased().map(Shared::corrections).unwrap_or_default()
     }
 
     /// Takes room of one limit: where it was counted, and whether it went beyond.
@@ -524,7 +582,10 @@ impl Meter {
             match (*place, self.leased()) {
                 (NOT_TAKEN, _) => {}
                 (LEASED, Some(shared)) => shared.settle(index, at_us, units, actual),
-                (place, _) => counter.settle(limit, place, at_us, units, actual),
+                (place, Some(shared)) => {
+                    shared.correct(Correction { index, place, taken_us: at_us, units, actual });
+                }
+                (place, None) => counter.settle(limit, place, at_us, units, actual),
             }
         }
     }
@@ -534,7 +595,7 @@ impl Meter {
     pub fn low(&self, now_us: u64) -> Option<usize> {
         let shared = self.leased()?;
         // Who is asked call by call is not asked ahead.
-        if self.config.sharing().strategy == Strategy::Strict {
+        if self.is_strict() {
             return None;
         }
         (0..self.counters.len()).find(|index| shared.is_low(*index, now_us))

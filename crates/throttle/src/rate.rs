@@ -162,7 +162,9 @@ impl Pace {
             // told from a clock that was set back.
             let more = rate.increment_ns().saturating_mul(actual - units);
             let _ = self.tat_ns.fetch_update(Ordering::AcqRel, Ordering::Acquire, |tat| {
+                // Units that nobody was asked for before may be the first ones for long.
                 let latest = self.latest_ns.load(Ordering::Acquire);
+                let latest = latest.max(taken_us.saturating_mul(1_000));
                 let most = latest.saturating_add(rate.full_ns()).saturating_add(CLOCK_SET_BACK_NS);
                 Some(
                     tat.max(taken_us.saturating_mul(1_000)).saturating_add(more).min(most.max(tat)),

@@ -90,6 +90,23 @@ impl Reserve {
         Err(Short::UsedUp { retry_after_us: again_us.saturating_sub(now_us).max(1) })
     }
 
+    /// Takes as many of `units` as are in hand: they were used already. How many.
+    pub fn pay(&self, now_us: u64, units: u64) -> u64 {
+        let mut word = self.word.load(Ordering::Acquire);
+        while now_us < self.ends_us.load(Ordering::Acquire) {
+            let paid = units.min(word & UNITS);
+            let less = word - paid;
+            match self.word.compare_exchange_weak(word, less, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => {
+                    self.taken.fetch_add(units, Ordering::Relaxed);
+                    return paid;
+                }
+                Err(now_there) => word = now_there,
+            }
+        }
+        0
+    }
+
     /// How many units are in hand.
     pub fn in_hand(&self, now_us: u64) -> u64 {
         let good = now_us < self.ends_us.load(Ordering::Acquire);

@@ -12,6 +12,8 @@ use std::task::{Context, Poll, Waker};
 use crate::reserve::Back;
 use crate::{Granted, Limit, Measure, Meter, Reserve, Short, Subject};
 
+/// Corrections that wait to be told; what is beyond stays counted as it was taken.
+const MOST_CORRECTIONS: usize = 4096;
 /// Nobody has said yet which part is this gateway's.
 const UNTOLD: u64 = u64::MAX;
 
@@ -28,6 +30,8 @@ pub(crate) struct Shared {
     answers: AtomicU64,
     failures: AtomicU64,
     waiting: Mutex<VecDeque<Waker>>,
+    /// Strict: what the authority has still to be told.
+    corrections: Mutex<Vec<Correction>>,
     stand_in: OnceLock<Arc<Meter>>,
 }
 
@@ -51,6 +55,22 @@ pub struct Wanted {
     pub units: u64,
     /// Units that were used already, beyond what was in hand: they count in any case.
     pub owed: u64,
+}
+
+/// What an authority that lets calls in one by one has to be told: something came to another number of
+/// units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// Of which of the meter's limits.
+    pub index: usize,
+    /// Where it was counted.
+    pub place: u64,
+    /// When, by the authority's clock.
+    pub taken_us: u64,
+    /// As how many units.
+    pub units: u64,
+    /// What it came to.
+    pub actual: u64,
 }
 
 /// Which answer somebody waits beyond.
@@ -77,6 +97,7 @@ impl Shared {
             answers: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             waiting: Mutex::default(),
+            corrections: Mutex::default(),
             stand_in: OnceLock::new(),
         }
     }
@@ -100,8 +121,10 @@ impl Shared {
         let Some(side) = self.side(index) else { return };
         if actual < units {
             side.reserve.give_back(now_us, units - actual);
-        } else if actual > units && side.reserve.take(now_us, actual - units).is_err() {
-            self.owe(index, actual - units);
+        } else if actual > units {
+            // Nothing stays in hand while something is owed, or calls would go on passing.
+            let more = actual - units;
+            self.owe(index, more - side.reserve.pay(now_us, more));
         }
     }
 
@@ -174,6 +197,32 @@ impl Shared {
         }
     }
 
+    /// The authority says how full a limit is.
+    pub(crate) fn told(&self, index: usize, remaining: u64, until_us: u64) {
+        if let Some(side) = self.side(index) {
+            side.left.store(remaining, Ordering::Relaxed);
+            side.told_until_us.store(until_us, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn correct(&self, correction: Correction) {
+        if correction.units == correction.actual {
+            return;
+        }
+        let mut corrections = self.to_tell();
+        if corrections.len() < MOST_CORRECTIONS {
+            corrections.push(correction);
+        }
+    }
+
+    pub(crate) fn corrections(&self) -> Vec<Correction> {
+        std::mem::take(&mut *self.to_tell())
+    }
+
+    fn to_tell(&self) -> MutexGuard<'_, Vec<Correction>> {
+        self.corrections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn reset(&self) {
         for side in &self.sides {
             // It was given away before: the authority forgets that, too.
@@ -182,6 +231,7 @@ impl Shared {
             side.owed.store(0, Ordering::Release);
             side.told_until_us.store(0, Ordering::Relaxed);
         }
+        self.to_tell().clear();
     }
 
     pub(crate) fn set_part(&self, index: usize, units: u64) {

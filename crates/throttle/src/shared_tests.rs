@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::{
-    Authority, Cost, Effect, Full, Granted, Limit, Measure, Meter, MeterConfig, OnFailure, Quota,
-    Refused, Sharing, Span, Strategy, Subject, Unit, Wanted,
+    Authority, Correction, Cost, Effect, Full, Granted, Limit, Measure, Meter, MeterConfig,
+    OnFailure, Quota, Refused, Ruling, Sharing, Span, Strategy, Subject, Unit, Wanted,
 };
 
 const NOW: u64 = 1_800_000_000_000_000;
@@ -91,7 +91,8 @@ fn what_a_call_comes_to_beyond_what_is_in_hand_is_owed() {
     let owed = meter.hold(NOW, &Cost::CALL).unwrap().settle().unwrap();
     owed.come_to(&Cost { bytes_out: 50, ..Cost::CALL });
     let owes = meter.owes(0).unwrap();
-    assert_eq!(owes, Wanted { units: 0, owed: 50 });
+    assert_eq!(owes, Wanted { units: 0, owed: 40 }, "ten were in hand");
+    check(&meter, "?");
     assert_eq!(meter.owes(0), None, "it is told once");
     meter.failed(0, owes);
     assert_eq!(meter.owes(0), Some(owes), "nobody has heard it");
@@ -177,4 +178,40 @@ fn other_limits_begin_with_what_the_authority_knows() {
     assert_eq!(next.name(), meter.name());
     check(&next, "?");
     assert!(Arc::ptr_eq(&next, &next.under(&config, || panic!("it has its name"))));
+}
+
+fn ruling(places: &[Option<u64>]) -> Ruling {
+    Ruling { at_us: 42, places: places.to_vec(), over_quota: false, shadow: true }
+}
+
+#[test]
+fn who_is_asked_call_by_call_is_told_what_a_call_came_to() {
+    let bytes = Limit { unit: Unit::BytesIn, ..quota(1_000) };
+    let meter = shared(Strategy::Strict, &[quota(10), bytes, quota(5)]);
+    check(&meter, "??");
+    let cost = Cost { bytes_in: 3, ..Cost::CALL };
+    let correction =
+        |index, place, units, actual| Correction { index, place, taken_us: 42, units, actual };
+
+    let hold = meter.let_in(&cost, &ruling(&[Some(7), Some(8), None]));
+    assert!(hold.shadow() && !hold.over_quota());
+    drop(hold);
+    assert_eq!(meter.corrections(), [correction(0, 7, 1, 0), correction(1, 8, 3, 0)]);
+
+    let hold = meter.let_in(&cost, &ruling(&[Some(7), Some(8), None]));
+    hold.settle().unwrap().come_to(&Cost { bytes_in: 9, ..Cost::CALL });
+    assert_eq!(meter.corrections(), [correction(1, 8, 3, 9)]);
+    assert_eq!(meter.corrections(), []);
+}
+
+#[test]
+fn who_is_asked_call_by_call_is_left_alone_while_a_limit_is_used_up() {
+    let tried = Limit { effect: Effect::Shadow, ..quota(5) };
+    let meter = shared(Strategy::Strict, &[tried, quota(10)]);
+    meter.granted(0, NOW, NOW, granted(0));
+    check(&meter, "?");
+    meter.granted(1, NOW, NOW, granted(0));
+    check(&meter, "x");
+    meter.told(1, 4, NOW + 1);
+    assert_eq!(meter.state(NOW).nth(1).unwrap().remaining, 4);
 }
