@@ -31,6 +31,7 @@ use crate::counters::{Counters, Journal};
 use crate::credentials::Revocations;
 use crate::generation::{Current, Generation};
 use crate::handover::{HandoverError, Offer, Taken};
+use crate::limits::store::{SourceError, Store};
 use crate::limits::{self, Forms, Lane, Ways};
 use crate::operations::{self, Sources};
 use crate::overload::{self, Descriptors, Memory, descriptors};
@@ -104,7 +105,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     let room = room(&config);
     let memory = Arc::new(Memory::new(&config.overload)?);
     host.tasks.spawn("memory", overload::watch(Arc::clone(&memory), host.clone()));
-    let (ways, asks) = ways(&config, &counters);
+    let (ways, asks) = ways(&config, &host, node, &counters)?;
     let (gateways, journal) = (Arc::clone(&ways.gateways), Arc::clone(&ways.journal));
     let context = WorkerContext {
         memory,
@@ -218,14 +219,23 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
 }
 
 /// The ways to those who count limits that gateways share, and what is asked of the control plane.
-fn ways(config: &Config, counters: &Counters) -> (Ways, Option<mpsc::Receiver<limits::Ask>>) {
+fn ways(
+    config: &Config,
+    host: &Host,
+    node: &str,
+    counters: &Counters,
+) -> Result<(Ways, Option<mpsc::Receiver<limits::Ask>>)> {
     let (journal, forms) = (Arc::clone(counters.journal()), Forms::of(&config.limits.headers));
-    let ways = Ways { journal, forms, ..Ways::default() };
+    let figures = host.metrics.register(limits::Figures::new);
+    let store = &config.limits.store;
+    let store =
+        store.is_on().then(|| Store::open(store, node, &figures, &host.clock)).transpose()?;
+    let ways = Ways { journal, forms, store: store.map(Arc::new), ..Ways::default() };
     if config.control_plane().is_none() {
-        return (ways, None);
+        return Ok((ways, None));
     }
     let (control_plane, asks) = Lane::open(MOST_ASKS);
-    (Ways { control_plane, ..ways }, Some(asks))
+    Ok((Ways { control_plane, ..ways }, Some(asks)))
 }
 
 /// What is needed to count together with others.
@@ -329,6 +339,7 @@ pub fn is_refusal(error: &anyhow::Error) -> bool {
     error.is::<DirectoryError>()
         || error.is::<overload::MemoryError>()
         || error.is::<Unfit>()
+        || error.is::<SourceError>()
         || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
         || matches!(
             error.downcast_ref(),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use throttle::{Back, Cost, Granted, Meter, Wanted};
-use tokio::sync::mpsc;
+use throttle::{Back, Cost, Full, Granted, Hold, Meter, Wanted};
+use tokio::sync::{mpsc, oneshot};
 
 /// A question about a meter. Dropped without an answer, it has failed: nobody waits for longer.
 #[derive(Debug)]
@@ -14,8 +14,13 @@ pub struct Ask {
     pub question: Question,
     /// When, in microseconds since the Unix epoch, by this gateway's clock.
     pub asked_us: u64,
+    /// Where the call waits that is asked about.
+    tell: Option<oneshot::Sender<Ruled>>,
     answered: bool,
 }
+
+/// What is said about one call.
+pub type Ruled = Result<Hold, Full>;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +32,7 @@ pub enum Question {
         /// How many.
         wanted: Wanted,
     },
-    /// What one call takes of all the meter's limits, or of none. Of what costs 0 yet, one unit has to
-    /// be there.
+    /// What one call takes of all the meter's limits, or of none.
     Call {
         /// What it costs.
         cost: Cost,
@@ -42,17 +46,27 @@ impl Ask {
     /// Units of the limit at `index`.
     pub const fn portion(meter: Arc<Meter>, index: usize, wanted: Wanted, asked_us: u64) -> Self {
         let question = Question::Portion { index, wanted };
-        Self { meter, question, asked_us, answered: false }
+        Self { meter, question, asked_us, tell: None, answered: false }
     }
 
-    /// What one call takes.
-    pub const fn call(meter: Arc<Meter>, cost: Cost, asked_us: u64) -> Self {
-        Self { meter, question: Question::Call { cost }, asked_us, answered: false }
+    /// What one call takes, and where the answer arrives.
+    pub fn call(meter: Arc<Meter>, cost: Cost, asked_us: u64) -> (Self, oneshot::Receiver<Ruled>) {
+        let (tell, ruled) = oneshot::channel();
+        let question = Question::Call { cost };
+        (Self { meter, question, asked_us, tell: Some(tell), answered: false }, ruled)
+    }
+
+    /// The answer to a call. One that comes too late gives its room back.
+    pub fn rule(&mut self, ruled: Ruled) {
+        self.answered = true;
+        if let Some(tell) = self.tell.take() {
+            let _ = tell.send(ruled);
+        }
     }
 
     /// The meter's limits are split.
     pub const fn join(meter: Arc<Meter>, asked_us: u64) -> Self {
-        Self { meter, question: Question::Join, asked_us, answered: false }
+        Self { meter, question: Question::Join, asked_us, tell: None, answered: false }
     }
 
     /// Who divides the limits knows of the meter now.
@@ -62,8 +76,7 @@ impl Ask {
     }
 
     /// The answer about the limit at `index`, which is the one that was asked about. What comes back has
-    /// to be put back at the authority. Where a call was asked for, each of the meter's limits is
-    /// answered, or only the one that has no room.
+    /// to be put back at the authority.
     pub fn answer(&mut self, index: usize, now_us: u64, granted: Granted) -> Option<Back> {
         self.answered = true;
         self.meter.granted(index, self.asked_us, now_us, granted)
@@ -77,7 +90,8 @@ impl Drop for Ask {
         }
         match self.question {
             Question::Portion { index, wanted } => self.meter.failed(index, wanted),
-            Question::Call { .. } => self.meter.failed(0, Wanted::default()),
+            // Who waits for the ruling about a call sees that its sender is gone.
+            Question::Call { .. } => {}
             Question::Join => self.meter.leaves(),
         }
     }

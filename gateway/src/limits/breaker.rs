@@ -14,6 +14,8 @@ use prometheus_client::registry::Registry;
 const RELAXED: Ordering = Ordering::Relaxed;
 /// So many failures in a row, and nobody is asked.
 const IN_A_ROW: u32 = 3;
+/// Failures within so long of each other are one: calls that waited for the same answer tell one thing.
+const ONE_MS: u64 = 20;
 /// How long nobody is asked the first time; each time in a row twice as long, up to eight times.
 const PAUSE: Duration = Duration::from_millis(250);
 const MOST_DOUBLINGS: u32 = 3;
@@ -32,6 +34,8 @@ pub struct Breaker {
     /// 0: closed.
     open_until_ms: AtomicU64,
     row: AtomicU32,
+    /// When the latest of them was.
+    failed_ms: AtomicU64,
     /// Tries in a row that failed since it opened.
     level: AtomicU32,
 }
@@ -62,8 +66,10 @@ impl Breaker {
     pub fn new(authority: &'static str, figures: &Figures) -> Self {
         let up = figures.up.get_or_create_owned(&[("authority", authority)]);
         up.set(1);
-        let (open_until_ms, row, level) = (AtomicU64::new(0), AtomicU32::new(0), AtomicU32::new(0));
-        Self { authority, up, open_until_ms, row, level }
+        let zero = || AtomicU64::new(0);
+        let (open_until_ms, failed_ms) = (zero(), zero());
+        let (row, level) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self { authority, up, open_until_ms, row, failed_ms, level }
     }
 
     /// Whether somebody may be asked at `now_ms`, on a clock that never goes back.
@@ -83,6 +89,11 @@ impl Breaker {
         }
     }
 
+    /// Whether nobody is asked at the moment.
+    pub fn is_open(&self) -> bool {
+        self.open_until_ms.load(RELAXED) != 0
+    }
+
     /// There was an answer.
     pub fn answered(&self) {
         // Read first: where all is well nothing is written that workers share.
@@ -99,9 +110,14 @@ impl Breaker {
     /// There was none. Whether that opened it.
     pub fn failed(&self, now_ms: u64, error: &(dyn Error + 'static)) -> bool {
         if self.open_until_ms.load(RELAXED) != 0 {
-            // Who asked before it opened tells nothing new; a try that failed makes the pause longer.
+            // Who asked before it opened tells nothing new.
             return false;
         }
+        let latest = self.failed_ms.load(RELAXED);
+        if self.row.load(RELAXED) > 0 && now_ms.saturating_sub(latest) < ONE_MS {
+            return false;
+        }
+        self.failed_ms.store(now_ms, RELAXED);
         if self.row.fetch_add(1, RELAXED).saturating_add(1) < IN_A_ROW {
             return false;
         }
@@ -150,7 +166,7 @@ mod tests {
                 Pass::Try => 't',
             });
             match (pass, what) {
-                (Pass::Skip, _) => {}
+                (_, '.') | (Pass::Skip, _) => {}
                 (_, '+') => breaker.answered(),
                 (Pass::Try, _) => breaker.still_away(),
                 (Pass::Ask, _) => {
@@ -170,11 +186,11 @@ mod tests {
 
     #[test]
     fn a_try_that_is_answered_closes_it() {
-        check("---...+", "aaassts");
+        check("---..+.", "aaassta");
     }
 
     #[test]
     fn tries_that_fail_come_ever_more_seldom() {
-        check("---..-.........+", "aaasstssts");
+        check("---..-..-....-..", "aaasstsstsssstss");
     }
 }

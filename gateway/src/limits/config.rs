@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::forms::Form;
+use super::store;
 
 /// The section `[limits]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -13,4 +14,6 @@ pub struct Config {
     pub subjects: usize,
     /// In which forms of header fields clients are told how full their limits are; empty: in none.
     pub headers: Vec<Form>,
+    /// `[limits.store]`
+    pub store: store::Config,
 }

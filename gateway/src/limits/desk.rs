@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use throttle::{Authority, Cost, Hold, Meter, Refused, Strategy};
+use throttle::{Authority, Cost, Hold, Meter, Refused};
+use tokio::sync::oneshot;
 
-use super::ask::{Ask, Lane};
+use super::ask::{Ask, Lane, Ruled};
 use super::forms::Forms;
+use super::store::Store;
 use crate::counters::Journal;
 
 /// The ways to the authorities that workers share.
@@ -20,6 +22,8 @@ pub struct Ways {
     pub journal: Arc<Journal>,
     /// In which fields clients are told how full limits are.
     pub forms: Forms,
+    /// The Redis or Valkey that counts for all; `None`: there is none.
+    pub store: Option<Arc<Store>>,
 }
 
 /// A worker's way to units of limits that gateways share.
@@ -37,7 +41,8 @@ impl Desk {
 
     /// How many gateways share limits, at least one.
     pub fn gateways(&self) -> u64 {
-        self.ways.gateways.load(Ordering::Relaxed).max(1)
+        let known = self.ways.gateways.load(Ordering::Relaxed).max(1);
+        self.ways.store.as_ref().map_or(known, |store| store.gateways().max(known))
     }
 
     /// In which fields clients are told how full limits are.
@@ -76,15 +81,23 @@ impl Desk {
 
     /// Asks for what a call needs that waits for the limit at `index`, unless somebody does already.
     pub(super) fn ask(&self, meter: &Arc<Meter>, index: usize, cost: &Cost, now_us: u64) {
-        if meter.config().sharing().strategy == Strategy::Strict {
-            self.put(Ask::call(Arc::clone(meter), *cost, now_us));
-            return;
-        }
         let unit = meter.config().limits().get(index).map(|limit| limit.unit);
         let needed = unit.map_or(1, |unit| cost.of(unit).max(1));
         if let Some(wanted) = meter.asks(index, now_us, needed) {
             self.put(Ask::portion(Arc::clone(meter), index, wanted, now_us));
         }
+    }
+
+    /// Asks about one call, where each is asked about.
+    pub(super) fn ask_strictly(
+        &self,
+        meter: &Arc<Meter>,
+        cost: &Cost,
+        now_us: u64,
+    ) -> oneshot::Receiver<Ruled> {
+        let (ask, ruled) = Ask::call(Arc::clone(meter), *cost, now_us);
+        self.put(ask);
+        ruled
     }
 
     fn put(&self, ask: Ask) {

@@ -21,7 +21,7 @@ mod to_proto;
 mod usage;
 mod wait;
 
-pub use ask::{Ask, Lane, Question};
+pub use ask::{Ask, Lane, Question, Ruled};
 pub use breaker::{Breaker, Figures, Pass};
 pub use config::Config;
 pub use desk::{Desk, Ways};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chassis::clock::Clock;
-use throttle::{Cost, Effect, Full, Hold, Meter, OnFailure, Refused};
+use throttle::{Cost, Effect, Full, Hold, Meter, OnFailure, Refused, Strategy};
 
 use super::desk::Desk;
 
@@ -39,8 +39,15 @@ pub async fn hold(
             Err(Refused::Full(full)) => return Err(NoRoom::Full(full)),
             Err(Refused::Short { index }) => index,
         };
-        desk.ask(meter, index, cost, now_us);
         let left = until.saturating_duration_since(clock.instant());
+        if meter.config().sharing().strategy == Strategy::Strict {
+            let ruled = desk.ask_strictly(meter, cost, now_us);
+            return match clock.timeout(left, ruled).await {
+                Ok(Ok(ruled)) => ruled.map_err(NoRoom::Full),
+                Ok(Err(_)) | Err(_) => without_answer(desk, meter, index, cost, now_us),
+            };
+        }
+        desk.ask(meter, index, cost, now_us);
         let answer = clock.timeout(left, poll_fn(|cx| meter.poll_answer(seen, cx)));
         match answer.await {
             Ok(true) => heard = true,

@@ -27,6 +27,7 @@ use crate::cells::Cells;
 use crate::compression::Encoders;
 use crate::copies::Copies;
 use crate::credentials::{People, Tokens};
+use crate::limits::store::Clerk;
 use crate::limits::{Desk, Front, Lane};
 use crate::overload::{Gate, Memory};
 use crate::proxies::Proxies;
@@ -43,6 +44,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const SAID_EVERY: u32 = 200;
 /// How long copies that are under way to mirrors may hold up a stop when everything else has ended.
 const LAST_COPIES: Duration = Duration::from_secs(1);
+/// Questions about shared limits that may wait for the worker's clerk.
+const UNASKED: usize = 1024;
 /// Threads that resolve names.
 const RESOLVERS: usize = 4;
 
@@ -84,7 +87,8 @@ async fn work(seat: Seat) -> io::Result<()> {
     // Told by dropping, however this ends.
     let _ended = seat.ended;
     let context = seat.context;
-    let worker = Rc::new(worker(&context, seat.cells, seat.proxies));
+    let (lane, clerk) = clerk(&context);
+    let worker = Rc::new(worker(&context, lane, seat.cells, seat.proxies));
     let config = context.settings.receiver.clone();
     let (drain, drain_pause, drain_idle) = (config.drain, config.drain_pause, config.drain_idle);
     let doors = Rc::new(Doors::new(
@@ -129,6 +133,9 @@ async fn work(seat: Seat) -> io::Result<()> {
         () = context.clock.sleep(drain) => {}
         () = over => {}
     }
+    if let Some(clerk) = clerk {
+        clerk.leave().await;
+    }
     worker.pool.close();
     worker.channels.close();
     worker.recorder.flush();
@@ -136,7 +143,15 @@ async fn work(seat: Seat) -> io::Result<()> {
     Ok(())
 }
 
-fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worker {
+/// The way to the store that counts for all gateways, and who goes it.
+fn clerk(context: &WorkerContext) -> (Lane, Option<Rc<Clerk>>) {
+    let Some(store) = &context.limits.store else { return (Lane::off(), None) };
+    let (lane, asks) = Lane::open(UNASKED);
+    let clerk = Clerk::start(Arc::clone(store), asks, &context.clock, &context.tasks);
+    (lane, Some(clerk))
+}
+
+fn worker(context: &WorkerContext, lane: Lane, cells: Arc<Cells>, proxies: Proxies) -> Worker {
     let settings = &context.settings;
     let now = context.clock.instant();
     let pool = Pool::new(settings.sender.clone(), Arc::clone(&cells));
@@ -147,7 +162,7 @@ fn worker(context: &WorkerContext, cells: Arc<Cells>, proxies: Proxies) -> Worke
     let copies = Copies::new(max_copies, max_connections, Arc::clone(&cells));
     let worker = Worker {
         clock: context.clock.clone(),
-        desk: Rc::new(Desk::new(context.limits.clone(), Lane::off())),
+        desk: Rc::new(Desk::new(context.limits.clone(), lane)),
         front: Front::default(),
         in_force: InForce::new(Arc::clone(&context.current)),
         revocations: Arc::clone(&context.revocations),

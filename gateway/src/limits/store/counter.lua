@@ -9,11 +9,11 @@
 --     c<period>             of the calendar: the ends of the last, of this and of the next one
 --     r<length>             rolling, in slots: length of a slot
 --     p<us>.<ns>.<amount>   a pace: increment (us, ns), how far ahead when full (us, ns)
---   9- what is asked: take: units; grant: units, gateways; settle: place, when, units, actual
+--   9- what is asked: take: units; grant: units, gateways, units that are owed; settle: place, when, units, actual
 --
 -- Time is that of this engine, in microseconds, which are whole below 2^53; nanoseconds are kept apart.
 
-local STRIDE = { take = 9, grant = 10, settle = 12, state = 8 }
+local STRIDE = { take = 9, grant = 11, settle = 12, state = 8 }
 local MOST = 9007199254740991
 -- What lies further ahead was written by a clock that has been set back since.
 local SET_BACK = 60000000
@@ -113,6 +113,12 @@ function window.grant(limit, share)
     return units, left - units, place, lasts, 0
 end
 
+function window.charge(limit, units)
+    local place, used = window.used(limit)
+    write(limit.name .. 'e', place)
+    write(limit.name .. 'u', math.min(used + units, MOST))
+end
+
 function window.settle(limit, place, _, units, actual)
     if units ~= actual and number(limit.name .. 'e') == place then
         local used = math.max(number(limit.name .. 'u') - units, 0)
@@ -193,6 +199,8 @@ function ring.grant(limit, share)
     ring.take(limit, units, false)
     return units, left - units, here, lasts, 0
 end
+
+function ring.charge(limit, units) ring.take(limit, units, true) end
 
 function ring.settle(limit, place, _, units, actual)
     local named, count = slot(limit, place)
@@ -285,7 +293,7 @@ function pace.settle(limit, _, taken, units, actual)
         room_us, room_ns = less(room_us, room_ns, math.max(latest - taken, 0), 0)
         if room_us > 0 or room_ns > 0 then move(limit, less(us, ns, room_us, room_ns)) end
     elseif actual > units then
-        local most_us, most_ns = sum(latest + SET_BACK, 0, limit.c, limit.d)
+        local most_us, most_ns = sum(math.max(latest, taken) + SET_BACK, 0, limit.c, limit.d)
         if later(us, ns, most_us, most_ns) then most_us, most_ns = us, ns end
         if us < taken then us, ns = taken, 0 end
         local more_us, more_ns = times(limit, actual - units)
@@ -294,6 +302,8 @@ function pace.settle(limit, _, taken, units, actual)
         move(limit, us, ns)
     end
 end
+
+function pace.charge(limit, units) pace.settle(limit, 0, now, 0, units) end
 
 function pace.state(limit)
     local us, ns = number(limit.name .. 't'), number(limit.name .. 'm')
@@ -415,7 +425,9 @@ end
 
 function asked.grant()
     for _, limit in ipairs(limits) do
-        local wanted, gateways = limit.asked[1], math.max(limit.asked[2], 1)
+        local wanted, gateways, owed = limit.asked[1], math.max(limit.asked[2], 1), limit.asked[3]
+        -- What was used without having been given away counts first.
+        if owed > 0 then limit.counter.charge(limit, owed) end
         say(limit.counter.grant(limit, function(left)
             -- Half of a fair share at most; the less is left, the smaller, down to one at a time.
             return math.min(wanted, math.max(math.floor(left / (gateways * 2)), 1), left)

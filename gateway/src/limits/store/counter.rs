@@ -4,7 +4,7 @@
 //! node. See `counter.lua`.
 
 use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind};
-use throttle::{Cost, Granted, Limit, LimitState, Subject};
+use throttle::{Correction, Cost, Granted, Limit, LimitState, Ruling, Subject, Wanted};
 
 use super::error::StoreError;
 use super::link::Connection;
@@ -50,14 +50,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// In all limits.
-    Taken {
-        /// Where each limit has counted it; `None`: it has not.
-        places: Vec<Option<u64>>,
-        /// A limit was used up and let it pass.
-        over_quota: bool,
-        /// A limit that is only tried would have refused.
-        shadow: bool,
-    },
+    Taken(Ruling),
     /// Not in that one; nothing was taken.
     Full {
         /// Which one.
@@ -76,21 +69,6 @@ pub struct Portion {
     pub granted: Granted,
     /// How full the limit is now.
     pub state: LimitState,
-}
-
-/// What is to be corrected about something that was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settlement {
-    /// Of which limit.
-    pub index: usize,
-    /// Where it was counted.
-    pub place: u64,
-    /// The engine's time then.
-    pub taken_us: u64,
-    /// As what it was taken.
-    pub units: u64,
-    /// What it came to.
-    pub actual: u64,
 }
 
 impl Counters {
@@ -119,19 +97,19 @@ impl Counters {
         Numbers(&said).taken(of.limits).ok_or(StoreError::Answer)
     }
 
-    /// Asks for `wanted` units of the limit at `index`, which `gateways` share.
+    /// Asks for `wanted` units of the limit at `index`, which `gateways` share. What is owed counts first.
     pub async fn grant(
         &self,
         connection: &mut Connection,
         of: Of<'_>,
         index: usize,
-        wanted: u64,
+        wanted: Wanted,
         gateways: u64,
     ) -> Result<Portion, StoreError> {
         let limit = of.limits.get(index).ok_or(StoreError::Answer)?;
         let mut command = self.command("grant", of);
         rule::write(&mut command, of.limits, index, of.now_us);
-        command.arg(wanted).arg(gateways);
+        command.arg(wanted.units).arg(gateways).arg(wanted.owed);
         let said = self.ask(connection, &command).await?;
         Numbers(&said).granted(limit).ok_or(StoreError::Answer)
     }
@@ -141,11 +119,11 @@ impl Counters {
         &self,
         connection: &mut Connection,
         of: Of<'_>,
-        settlements: &[Settlement],
+        corrections: &[Correction],
     ) -> Result<(), StoreError> {
         let mut command = self.command("settle", of);
-        for settlement in settlements {
-            let Settlement { index, place, taken_us, units, actual } = *settlement;
+        for correction in corrections {
+            let Correction { index, place, taken_us, units, actual } = *correction;
             let limit = of.limits.get(index).ok_or(StoreError::Answer)?;
             rule::write(&mut command, of.limits, index, of.now_us);
             command.arg(place_for_script(limit, place)).arg(taken_us).arg(units).arg(actual);
@@ -260,7 +238,7 @@ impl Numbers<'_> {
         let verdict = match usize::try_from(refused).ok()?.checked_sub(1) {
             Some(index) if index < limits.len() => Verdict::Full { index, retry_after_us },
             Some(_) => return None,
-            None => Verdict::Taken { places, over_quota, shadow },
+            None => Verdict::Taken(Ruling { at_us: now_us, places, over_quota, shadow }),
         };
         Some(Answer { now_us, verdict, states: self.states(limits)? })
     }

@@ -20,9 +20,6 @@ pub enum StoreError {
     /// The answer has another form.
     #[error("its answer is none to what was asked")]
     Answer,
-    /// It has not answered of late and is left alone.
-    #[error("it has not answered a moment ago")]
-    Paused,
     /// The gateway ends.
     #[error("the gateway ends")]
     Ending,

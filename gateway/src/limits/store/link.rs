@@ -5,7 +5,7 @@
 //! forgotten, and the next question makes another one; Sentinel and cluster are asked anew where the
 //! master is then.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,27 +26,30 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 /// A connection to a server or to the nodes of a cluster.
 #[derive(Clone)]
-pub enum Connection {
-    /// One server.
+pub struct Connection {
+    /// Which one of its link it is.
+    number: u64,
+    leads_to: LeadsTo,
+}
+
+/// Who is at the other end.
+#[derive(Clone)]
+pub(super) enum LeadsTo {
     One(MultiplexedConnection),
-    /// The nodes of a cluster.
     Many(ClusterConnection),
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::One(_) => "Connection::One",
-            Self::Many(_) => "Connection::Many",
-        })
+        f.debug_struct("Connection").field("number", &self.number).finish_non_exhaustive()
     }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::One(connection) => connection.req_packed_command(command),
-            Self::Many(connection) => connection.req_packed_command(command),
+        match &mut self.leads_to {
+            LeadsTo::One(connection) => connection.req_packed_command(command),
+            LeadsTo::Many(connection) => connection.req_packed_command(command),
         }
     }
 
@@ -56,16 +59,16 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::One(connection) => connection.req_packed_commands(pipeline, offset, count),
-            Self::Many(connection) => connection.req_packed_commands(pipeline, offset, count),
+        match &mut self.leads_to {
+            LeadsTo::One(connection) => connection.req_packed_commands(pipeline, offset, count),
+            LeadsTo::Many(connection) => connection.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
-        match self {
-            Self::One(connection) => connection.get_db(),
-            Self::Many(connection) => connection.get_db(),
+        match &self.leads_to {
+            LeadsTo::One(connection) => connection.get_db(),
+            LeadsTo::Many(connection) => connection.get_db(),
         }
     }
 }
@@ -84,6 +87,8 @@ pub struct Link {
     clock: Clock,
     tasks: Tasks,
     state: RefCell<State>,
+    /// Connections so far.
+    made: Cell<u64>,
 }
 
 impl fmt::Debug for Link {
@@ -95,7 +100,7 @@ impl fmt::Debug for Link {
 impl Link {
     /// Nothing is connected yet.
     pub fn new(source: Arc<Source>, clock: Clock, tasks: Tasks) -> Self {
-        Self { source, clock, tasks, state: RefCell::new(State::Idle) }
+        Self { source, clock, tasks, state: RefCell::new(State::Idle), made: Cell::new(0) }
     }
 
     /// The connection, made where there is none.
@@ -116,8 +121,11 @@ impl Link {
         let link = Rc::clone(self);
         drop(self.tasks.spawn_local("limit-store", async move {
             let connected = link.clock.timeout(CONNECT_WITHIN, link.source.connect()).await;
+            let number = link.made.get().wrapping_add(1);
+            link.made.set(number);
             let connected = match connected {
-                Ok(connected) => connected.map_err(|error| StoreError::Unreachable(error.into())),
+                Ok(Ok(leads_to)) => Ok(Connection { number, leads_to }),
+                Ok(Err(error)) => Err(StoreError::Unreachable(error.into())),
                 Err(_) => Err(StoreError::Late(CONNECT_WITHIN)),
             };
             *link.state.borrow_mut() = match &connected {
@@ -138,13 +146,18 @@ impl Link {
         }
     }
 
-    /// As [`forget`](Self::forget), where the connection is no longer good for anything.
-    pub fn forget_after(&self, error: &StoreError) {
-        if let StoreError::Failed(error) = error
-            && is_over(error)
-        {
-            self.forget();
+    /// Forgets a connection that is no longer good for anything. Whether it was.
+    pub fn forget_after(&self, connection: &Connection, error: &StoreError) -> bool {
+        let StoreError::Failed(error) = error else { return false };
+        if !is_over(error) {
+            return false;
         }
+        let mut state = self.state.borrow_mut();
+        // Somebody else may have got a better one already.
+        if matches!(&*state, State::Up(held) if held.number == connection.number) {
+            *state = State::Idle;
+        }
+        true
     }
 }
 

@@ -14,7 +14,7 @@ use redis::{
 };
 
 use super::config::{Config, Mode};
-use super::link::Connection;
+use super::link::LeadsTo;
 
 /// Questions that may be unanswered on a connection; further ones wait until their time is over.
 const UNANSWERED: usize = 1024;
@@ -119,7 +119,7 @@ impl Source {
     }
 
     /// A new connection.
-    pub(super) async fn connect(&self) -> RedisResult<Connection> {
+    pub(super) async fn connect(&self) -> RedisResult<LeadsTo> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)
@@ -127,16 +127,16 @@ impl Source {
             .set_pipeline_buffer_size(UNANSWERED);
         Ok(match &self.kind {
             Kind::Single(client) => {
-                Connection::One(client.get_multiplexed_async_connection_with_config(&config).await?)
+                LeadsTo::One(client.get_multiplexed_async_connection_with_config(&config).await?)
             }
-            Kind::Cluster(client) => Connection::Many(client.get_async_connection().await?),
+            Kind::Cluster(client) => LeadsTo::Many(client.get_async_connection().await?),
             Kind::Sentinel(sentinels) => {
                 let mut client = sentinels.client()?;
                 let client = client.async_get_client().await?;
                 let info = client.get_connection_info().clone();
                 let info = info.set_tcp_settings(tcp());
                 let client = Client::open(info)?;
-                Connection::One(client.get_multiplexed_async_connection_with_config(&config).await?)
+                LeadsTo::One(client.get_multiplexed_async_connection_with_config(&config).await?)
             }
         })
     }

@@ -1,0 +1,341 @@
+//! Who puts the questions of a worker's calls to the store?
+//!
+//! One clerk on each worker, over a connection of its own: questions are pipelined on it, and each has
+//! until the end of its call's patience. Nobody is asked while the breaker is open; then it is tried beside
+//! the calls whether the store can count again.
+
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::clock::Clock;
+use chassis::task::Tasks;
+use futures_util::future::join_all;
+use throttle::{Back, Correction, Cost, Full, Granted, Meter, Subject, Wanted};
+use tokio::sync::mpsc;
+
+use super::counter::{Answer, Of, Verdict};
+use super::error::StoreError;
+use super::handle::Store;
+use super::known::{Errand, Known};
+use super::link::{Connection, Link};
+use crate::limits::ask::{Ask, Question, Ruled};
+use crate::limits::breaker::Pass;
+
+/// How often it is looked what has to be told.
+const SWEEP: Duration = Duration::from_millis(50);
+/// Questions without an answer; further ones fail.
+const MOST_OPEN: usize = 4096;
+/// How long a gateway that ends gives back what it has in hand.
+const LEAVE_WITHIN: Duration = Duration::from_millis(250);
+/// How long an answer is waited for that its call no longer waits for, to give back what it brings.
+const GRACE: Duration = Duration::from_secs(1);
+const TASK: &str = "limit-store";
+
+/// A worker's clerk.
+#[derive(Debug)]
+pub struct Clerk {
+    store: Arc<Store>,
+    link: Rc<Link>,
+    clock: Clock,
+    tasks: Tasks,
+    known: RefCell<Known>,
+    open: Cell<usize>,
+    /// How far the engine's clock is ahead of this gateway's, in microseconds; a little too low.
+    ahead_us: Cell<i64>,
+}
+
+impl Clerk {
+    /// Starts to answer `asks`; they end with their worker.
+    pub fn start(
+        store: Arc<Store>,
+        asks: mpsc::Receiver<Ask>,
+        clock: &Clock,
+        tasks: &Tasks,
+    ) -> Rc<Self> {
+        let link = Link::new(Arc::clone(&store.source), clock.clone(), tasks.clone());
+        let clerk = Rc::new(Self {
+            store,
+            link: Rc::new(link),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            known: RefCell::default(),
+            open: Cell::new(0),
+            ahead_us: Cell::new(0),
+        });
+        drop(tasks.spawn_local(TASK, Rc::clone(&clerk).run(asks)));
+        clerk
+    }
+
+    async fn run(self: Rc<Self>, mut asks: mpsc::Receiver<Ask>) {
+        loop {
+            let mut sweep = pin!(self.clock.sleep(SWEEP));
+            loop {
+                tokio::select! {
+                    ask = asks.recv() => match ask {
+                        Some(ask) => self.take(ask),
+                        None => return,
+                    },
+                    () = &mut sweep => break,
+                }
+            }
+            self.sweep();
+        }
+    }
+
+    /// Puts a question, or lets it fail.
+    fn take(self: &Rc<Self>, ask: Ask) {
+        match self.store.breaker.pass(self.now_ms()) {
+            Pass::Ask if self.open.get() < MOST_OPEN => {}
+            Pass::Ask | Pass::Skip => return,
+            Pass::Try => {
+                drop(self.tasks.spawn_local(TASK, Rc::clone(self).try_again()));
+                return;
+            }
+        }
+        self.open.set(self.open.get() + 1);
+        let clerk = Rc::clone(self);
+        drop(self.tasks.spawn_local(TASK, async move {
+            clerk.put(ask).await;
+            clerk.open.set(clerk.open.get().saturating_sub(1));
+        }));
+    }
+
+    async fn put(self: &Rc<Self>, ask: Ask) {
+        let Some(name) = ask.meter.name() else { return };
+        let displaced = self.known.borrow_mut().add(name, &ask.meter, self.now_ms());
+        if let Some(errand) = displaced {
+            self.send(vec![errand]);
+        }
+        match ask.question {
+            Question::Portion { index, wanted } => self.portion(ask, name, index, wanted).await,
+            Question::Call { cost } => self.call(ask, name, cost).await,
+            // The store divides nothing.
+            Question::Join => {}
+        }
+    }
+
+    async fn portion(self: &Rc<Self>, mut ask: Ask, name: Subject, index: usize, wanted: Wanted) {
+        let (meter, asked_us) = (Arc::clone(&ask.meter), ask.asked_us);
+        let (counters, gateways) = (&self.store.counters, self.store.gateways());
+        let of = self.of(name, &meter);
+        let mut said = pin!(self.say(async |connection: &mut Connection| {
+            counters.grant(connection, of, index, wanted, gateways).await
+        }));
+        let patience = self.store.source.patience();
+        let back = match self.clock.timeout(patience, said.as_mut()).await {
+            Ok(Ok(portion)) => {
+                self.heard(portion.now_us);
+                ask.answer(index, self.now_us(), portion.granted)
+            }
+            Ok(Err(error)) => return self.failed(&error),
+            Err(_) => {
+                drop(ask);
+                self.failed(&StoreError::Late(patience));
+                let Ok(Ok(portion)) = self.clock.timeout(GRACE, said).await else { return };
+                let Granted { place, units, .. } = portion.granted;
+                (units > 0).then_some(Back { place, granted_us: asked_us, units })
+            }
+        };
+        if let Some(back) = back {
+            let (backs, meter) = (vec![(index, back)], Arc::clone(&meter));
+            self.send(vec![Errand { meter, name, backs, corrections: vec![], owed: vec![] }]);
+        }
+    }
+
+    async fn call(&self, mut ask: Ask, name: Subject, cost: Cost) {
+        let meter = Arc::clone(&ask.meter);
+        let (counters, of) = (&self.store.counters, self.of(name, &meter));
+        let mut said = pin!(self.say(async |connection: &mut Connection| {
+            counters.take(connection, of, &cost).await
+        }));
+        let patience = self.store.source.patience();
+        match self.clock.timeout(patience, said.as_mut()).await {
+            Ok(Ok(answer)) => {
+                self.heard(answer.now_us);
+                if let Some(ruled) = self.ruled(&meter, &cost, ask.asked_us, answer) {
+                    ask.rule(ruled);
+                }
+            }
+            Ok(Err(error)) => self.failed(&error),
+            Err(_) => {
+                drop(ask);
+                self.failed(&StoreError::Late(patience));
+                // Its call is gone: what it was given goes back by being dropped.
+                if let Ok(Ok(answer)) = self.clock.timeout(GRACE, said).await
+                    && let Verdict::Taken(ruling) = answer.verdict
+                {
+                    drop(meter.let_in(&cost, &ruling));
+                }
+            }
+        }
+    }
+
+    /// What the answer is for the call, and for the calls after it. `None`: it makes no sense.
+    fn ruled(
+        &self,
+        meter: &Arc<Meter>,
+        cost: &Cost,
+        asked_us: u64,
+        answer: Answer,
+    ) -> Option<Ruled> {
+        let now_us = self.now_us();
+        let Answer { verdict, states, .. } = answer;
+        for (index, state) in states.iter().enumerate() {
+            meter.told(index, state.remaining, now_us.saturating_add(state.reset_us));
+        }
+        match verdict {
+            Verdict::Taken(ruling) => Some(Ok(meter.let_in(cost, &ruling))),
+            Verdict::Full { index, retry_after_us } => {
+                let state = states.get(index)?;
+                let (left, again_us) = (state.remaining, retry_after_us);
+                let none = Granted { units: 0, left, place: 0, ends_us: 0, again_us };
+                // Nothing was in hand that this could displace.
+                let _ = meter.granted(index, asked_us, now_us, none);
+                Some(Err(Full { limit: state.limit, retry_after_us }))
+            }
+        }
+    }
+
+    /// Says something, and once more where the connection turns out to be one that has ended: the engine
+    /// was started anew, or another one is the master now.
+    async fn say<T>(
+        &self,
+        what: impl AsyncFn(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.link.connection().await?;
+        match what(&mut connection).await {
+            Err(error) if self.link.forget_after(&connection, &error) => {
+                what(&mut self.link.connection().await?).await
+            }
+            said => said,
+        }
+    }
+
+    /// Somebody has answered; the engine's time was this.
+    fn heard(&self, engine_us: u64) {
+        self.store.breaker.answered();
+        let now_us = self.now_us();
+        self.ahead_us.set(engine_us.cast_signed().wrapping_sub(now_us.cast_signed()));
+    }
+
+    fn failed(&self, error: &StoreError) {
+        if self.store.breaker.failed(self.now_ms(), error) {
+            // Whoever hangs may hang for ever: the next try begins anew.
+            self.link.forget();
+        }
+    }
+
+    /// Looks whether the store counts again. What is asked writes, as counting does: a server that became
+    /// a replica does not.
+    async fn try_again(self: Rc<Self>) {
+        self.link.forget();
+        match self.announce(false).await {
+            Ok(()) => self.store.breaker.answered(),
+            Err(error) => {
+                self.store.breaker.still_away();
+                tracing::debug!(error = &error as &dyn std::error::Error, "still away");
+            }
+        }
+    }
+
+    async fn announce(&self, leaves: bool) -> Result<(), StoreError> {
+        let store = &self.store;
+        let said = self.say(async |connection: &mut Connection| {
+            store.counters.announce(connection, &store.node, leaves).await
+        });
+        let said = self.clock.timeout(LEAVE_WITHIN, said).await;
+        store.set_gateways(said.unwrap_or(Err(StoreError::Late(LEAVE_WITHIN)))?);
+        Ok(())
+    }
+
+    /// Tells what has to be told, whether calls come or not.
+    fn sweep(self: &Rc<Self>) {
+        let now_ms = self.now_ms();
+        if self.known.borrow().is_empty() || self.store.breaker.is_open() {
+            return;
+        }
+        if self.store.announces(now_ms) {
+            let clerk = Rc::clone(self);
+            drop(self.tasks.spawn_local(TASK, async move {
+                if let Err(error) = clerk.announce(false).await {
+                    clerk.failed(&error);
+                }
+            }));
+        }
+        let errands = self.known.borrow_mut().errands(self.now_us(), now_ms, false);
+        if !errands.is_empty() {
+            self.send(errands);
+        }
+    }
+
+    fn send(self: &Rc<Self>, errands: Vec<Errand>) {
+        let clerk = Rc::clone(self);
+        drop(self.tasks.spawn_local(TASK, async move { clerk.tell(errands).await }));
+    }
+
+    /// Tells them all on one flight. What is not heard stays counted as it was; what is owed is told later.
+    async fn tell(&self, errands: Vec<Errand>) {
+        let said = errands.iter().map(|errand| async {
+            let said = self.clock.timeout(GRACE, self.tell_one(errand)).await;
+            let Err(error) = said.unwrap_or(Err(StoreError::Late(GRACE))) else { return };
+            errand.owed.iter().for_each(|(index, wanted)| errand.meter.failed(*index, *wanted));
+            self.failed(&error);
+        });
+        join_all(said).await;
+    }
+
+    async fn tell_one(&self, errand: &Errand) -> Result<(), StoreError> {
+        let of = self.of(errand.name, &errand.meter);
+        let counters = &self.store.counters;
+        for (index, wanted) in &errand.owed {
+            let charge = async |connection: &mut Connection| {
+                counters.grant(connection, of, *index, *wanted, 1).await
+            };
+            self.say(charge).await?;
+        }
+        let backs = errand.backs.iter().map(|(index, back)| self.correction(*index, *back));
+        let corrections: Vec<_> = errand.corrections.iter().copied().chain(backs).collect();
+        if corrections.is_empty() {
+            return Ok(());
+        }
+        let settle =
+            async |connection: &mut Connection| counters.settle(connection, of, &corrections).await;
+        self.say(settle).await
+    }
+
+    /// Units go back; the engine names moments by its own clock.
+    fn correction(&self, index: usize, back: Back) -> Correction {
+        let Back { place, granted_us, units } = back;
+        let taken_us = granted_us.saturating_add_signed(self.ahead_us.get());
+        Correction { index, place, taken_us, units, actual: 0 }
+    }
+
+    /// Gives back what is in hand; to be waited for when the worker ends.
+    pub async fn leave(&self) {
+        if self.store.breaker.is_open() || self.known.borrow().is_empty() {
+            return;
+        }
+        let errands = self.known.borrow_mut().errands(self.now_us(), self.now_ms(), true);
+        let leaving = async {
+            self.tell(errands).await;
+            self.announce(true).await
+        };
+        // Who does not hear it learns it by silence.
+        let _ = self.clock.timeout(LEAVE_WITHIN, leaving).await;
+    }
+
+    fn of<'m>(&self, subject: Subject, meter: &'m Meter) -> Of<'m> {
+        Of { subject, limits: meter.config().limits(), now_us: self.now_us() }
+    }
+
+    fn now_us(&self) -> u64 {
+        self.clock.unix_us().max(0).cast_unsigned()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.store.now_ms(&self.clock)
+    }
+}
