@@ -76,6 +76,10 @@ mod passing;
 #[cfg(test)]
 mod products;
 #[cfg(test)]
+#[expect(unreachable_pub, dead_code, reason = "a file of the harness of the system tests")]
+#[path = "../../../tests/harness/redis.rs"]
+mod redis;
+#[cfg(test)]
 mod refused_streams;
 #[cfg(test)]
 mod rights;
@@ -83,6 +87,8 @@ mod rights;
 mod routing;
 #[cfg(test)]
 mod servers;
+#[cfg(test)]
+mod shared_limits;
 #[cfg(test)]
 mod sick_backends;
 #[cfg(test)]

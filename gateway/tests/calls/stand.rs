@@ -73,12 +73,18 @@ impl Stand {
         resources: &str,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        Self::built(memory, resources, change, None).await
+        Self::built(memory, resources, change, None, |_| Ways::default()).await
     }
 
     /// The same as [`Stand::start`] where somebody is asked about tokens.
     pub(crate) async fn asking(resources: &str, introspector: Introspector) -> Self {
-        Self::built(Memory::default(), resources, |_| {}, Some(introspector)).await
+        let ways = |_: &Host| Ways::default();
+        Self::built(Memory::default(), resources, |_| {}, Some(introspector), ways).await
+    }
+
+    /// The same as [`Stand::start`] with ways to those who count for all gateways.
+    pub(crate) async fn sharing(resources: &str, ways: impl FnOnce(&Host) -> Ways) -> Self {
+        Self::built(Memory::default(), resources, |_| {}, None, ways).await
     }
 
     async fn built(
@@ -86,6 +92,7 @@ impl Stand {
         resources: &str,
         change: impl FnOnce(&mut Settings),
         introspector: Option<Introspector>,
+        ways: impl FnOnce(&Host) -> Ways,
     ) -> Self {
         let memory = Arc::new(memory);
         let data = TempDir::new().unwrap();
@@ -111,7 +118,7 @@ impl Stand {
         let (certificates, shown) = receiver::tls(&settings.receiver, &host).unwrap();
         certificates.follow(&current.load().plan);
         let context = WorkerContext {
-            limits: Ways::default(),
+            limits: ways(&host),
             current: Arc::clone(&current),
             revocations: Arc::clone(&revocations),
             tls: shown,

@@ -8,10 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use chassis::clock::Clock;
-use gateway::limits::store::{Answer, Connection, Counters, Mode, Of, Settlement, Verdict};
+use gateway::limits::store::{Answer, Connection, Counters, Mode, Of, Verdict};
 use throttle::{
-    Cost, Effect, Granted, Hold, Limit, LimitState, Measure, Meter, MeterConfig, Period, Quota,
-    Rate, Refused, Span, Subject, Unit, portion,
+    Correction, Cost, Effect, Granted, Hold, Limit, LimitState, Measure, Meter, MeterConfig,
+    Period, Quota, Rate, Refused, Span, Subject, Unit, Wanted, portion,
 };
 
 use crate::ground::{Ground, run};
@@ -74,7 +74,7 @@ impl Draw {
 /// What both have let in and what may still be corrected.
 struct Taken {
     hold: Hold,
-    settlements: Vec<Settlement>,
+    corrections: Vec<Correction>,
 }
 
 /// The two that are compared.
@@ -113,19 +113,15 @@ impl Pair<'_> {
         let held = self.meter.hold(now_us, &cost);
         self.story = format!("{cost:?} at {now_us}: {verdict:?}, and in process {held:?}");
         match (verdict, held) {
-            (Verdict::Taken { places, over_quota, shadow }, Ok(hold)) => {
-                assert_eq!(
-                    (over_quota, shadow),
-                    (hold.over_quota(), hold.shadow()),
-                    "{}",
-                    self.story
-                );
-                let settlements = places.iter().enumerate().filter_map(|(index, place)| {
+            (Verdict::Taken(ruling), Ok(hold)) => {
+                let marks = (ruling.over_quota, ruling.shadow);
+                assert_eq!(marks, (hold.over_quota(), hold.shadow()), "{}", self.story);
+                let corrections = ruling.places.iter().enumerate().filter_map(|(index, place)| {
                     let units = cost.of(self.limits[index].unit);
-                    Some(Settlement { index, place: (*place)?, taken_us: now_us, units, actual: 0 })
+                    Some(Correction { index, place: (*place)?, taken_us: now_us, units, actual: 0 })
                 });
-                let settlements = settlements.collect();
-                self.taken.push(Taken { hold, settlements });
+                let corrections = corrections.collect();
+                self.taken.push(Taken { hold, corrections });
             }
             (Verdict::Full { index, retry_after_us }, Err(Refused::Full(full))) => {
                 let expected = (full.limit, full.retry_after_us);
@@ -139,7 +135,7 @@ impl Pair<'_> {
     /// A call comes to nothing, or to something else, or stays as it was.
     async fn settle(&mut self) {
         let place = usize::try_from(self.draw.below(self.taken.len() as u64)).unwrap();
-        let Taken { hold, mut settlements } = self.taken.swap_remove(place);
+        let Taken { hold, mut corrections } = self.taken.swap_remove(place);
         let cost = match self.draw.below(3) {
             0 => {
                 drop(hold.settle());
@@ -155,25 +151,29 @@ impl Pair<'_> {
                 cost
             }
         };
-        for settlement in &mut settlements {
-            settlement.actual = cost.of(self.limits[settlement.index].unit);
+        for correction in &mut corrections {
+            correction.actual = cost.of(self.limits[correction.index].unit);
         }
         let connection = &mut self.connection.clone();
-        self.counters.settle(connection, self.of(), &settlements).await.unwrap();
+        self.counters.settle(connection, self.of(), &corrections).await.unwrap();
         let (now_us, states) = self.counters.state(connection, self.of()).await.unwrap();
-        self.story = format!("{settlements:?} came to {cost:?}");
+        self.story = format!("{corrections:?} came to {cost:?}");
         self.same(now_us, &states);
     }
 
     async fn grant(&mut self) {
         let index = usize::try_from(self.draw.below(self.limits.len() as u64)).unwrap();
-        let (wanted, gateways) = (1 + self.draw.below(4), 1 + self.draw.below(3));
+        let (units, gateways) = (1 + self.draw.below(4), 1 + self.draw.below(3));
+        let wanted = Wanted { units, owed: self.draw.below(3) / 2 };
         let connection = &mut self.connection.clone();
         let said =
             self.counters.grant(connection, self.of(), index, wanted, gateways).await.unwrap();
-        let expected = self.meter.grant(index, said.now_us, |left| portion(wanted, left, gateways));
+        if wanted.owed > 0 {
+            self.meter.charge(index, said.now_us, wanted.owed);
+        }
+        let expected = self.meter.grant(index, said.now_us, |left| portion(units, left, gateways));
         let expected = Granted { ends_us: expected.ends_us.min(MOST), ..expected };
-        self.story = format!("{wanted} of limit {index}: {said:?}");
+        self.story = format!("{wanted:?} of limit {index}: {said:?}");
         assert_eq!(said.granted, expected, "{}", self.story);
     }
 
