@@ -506,15 +506,15 @@ impl Meter {
     /// What is known of a call before the authority has been asked: it may have said just now that a limit
     /// is used up.
     fn unasked(&self, shared: &Shared, now_us: u64) -> Refused {
-        let refusing =
-            self.each().zip(0..).filter(|((limit, _), _)| limit.effect == Effect::Refuse);
-        let full = |((limit, _), index): ((&Limit, &Counter), usize)| match shared
-            .take(index, now_us, 1)
-        {
-            Err(Short::UsedUp { retry_after_us }) => Some(Full { limit: *limit, retry_after_us }),
-            Ok(()) | Err(Short::Ask) => None,
-        };
-        refusing.filter_map(full).next().map_or(Refused::Short { index: 0 }, Refused::Full)
+        let refuses = |limit: &Limit| limit.effect == Effect::Refuse;
+        let limits = self.config.limits().iter().enumerate();
+        for (index, limit) in limits.filter(|(_, limit)| refuses(limit)) {
+            if let Err(Short::UsedUp { retry_after_us }) = shared.take(index, now_us, 1) {
+                return Refused::Full(Full { limit: *limit, retry_after_us });
+            }
+        }
+        // Where nobody can be asked, what a limit says that refuses counts.
+        Refused::Short { index: self.config.limits().iter().position(refuses).unwrap_or(0) }
     }
 
     /// The room of a call that the authority has let in, having been asked about all limits at once.
