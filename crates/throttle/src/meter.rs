@@ -507,9 +507,10 @@ impl Meter {
     /// is used up.
     fn unasked(&self, shared: &Shared, now_us: u64) -> Refused {
         let refuses = |limit: &Limit| limit.effect == Effect::Refuse;
-        let limits = self.config.limits().iter().enumerate();
-        for (index, limit) in limits.filter(|(_, limit)| refuses(limit)) {
-            if let Err(Short::UsedUp { retry_after_us }) = shared.take(index, now_us, 1) {
+        for (index, limit) in self.config.limits().iter().enumerate() {
+            if refuses(limit)
+                && let Err(Short::UsedUp { retry_after_us }) = shared.take(index, now_us, 1)
+            {
                 return Refused::Full(Full { limit: *limit, retry_after_us });
             }
         }

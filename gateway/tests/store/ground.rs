@@ -36,8 +36,11 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) fn new(mode: Mode, urls: Vec<String>) -> Self {
-        let config = config(mode, urls);
-        let source = Arc::new(Source::open(&config).expect("it makes sense"));
+        Self::with(&config(mode, urls))
+    }
+
+    pub(crate) fn with(config: &Config) -> Self {
+        let source = Arc::new(Source::open(config).expect("it makes sense"));
         let link = Rc::new(Link::new(source, Clock::system(), Tasks::default()));
         Self { link, counters: Counters::new(&config.prefix) }
     }
