@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use plan::{ApiPlan, Plan, Resource, ResourceKey, SubscriptionPlan};
+use plan::{ApiPlan, ConsumerPlan, Plan, Resource, ResourceKey, SubscriptionPlan};
 use turnpike_proto::config::v1 as proto;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::subscription_spec::State;
@@ -88,11 +88,13 @@ fn measure_lookups(plan: &Plan, scale: &Scale, before: u64) {
     let known: Vec<_> = (0..scale.subscriptions / scale.each)
         .filter_map(|n| plan.consumer("resident", &format_client(n)).cloned())
         .collect();
-    let held = |n: usize| {
+    let at_hand = |n: usize| {
         let n = n.wrapping_mul(2_654_435_761) % scale.subscriptions;
         let consumer = known.get(n / scale.each);
-        let api = called.get(n % scale.each * (scale.apis / scale.each));
-        let found = consumer.zip(api).and_then(|(it, api)| plan.right(&it.application, api));
+        consumer.zip(called.get(n % scale.each * (scale.apis / scale.each)))
+    };
+    let held = |n: usize| {
+        let found = at_hand(n).and_then(|(it, api)| plan.right(&it.application, api));
         black_box(found)
     };
     let looking = |count: usize| {
@@ -121,6 +123,11 @@ fn measure_lookups(plan: &Plan, scale: &Scale, before: u64) {
         tell(what, &rounds);
     };
     rounds("subscription of an application to an API", &|n| assert!(held(n).is_some()));
+    let sound = |(it, api): (&Arc<ConsumerPlan>, &Arc<ApiPlan>)| {
+        black_box(it.application.broken.is_none() && api.broken.is_none())
+    };
+    // These two are looked at by a call in any case.
+    rounds("of that, the application and the API", &|n| assert!(at_hand(n).is_some_and(sound)));
     let is_good = |it: &Arc<SubscriptionPlan>| black_box(it.state) == State::Unblocked;
     rounds("the same, and its state", &|n| assert!(held(n).is_some_and(is_good), "{n}"));
     let before = Cell::new(0);
