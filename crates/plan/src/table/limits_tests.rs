@@ -172,6 +172,18 @@ fn an_application_counts_its_users_where_its_tier_says_so() {
 }
 
 #[test]
+fn what_has_no_limits_looks_at_one_meter_until_it_gets_some() {
+    let written = "api a 1 /a + tiers: [Unlimited, T]\napp x\napp y\nsub s x a:1 Unlimited\nsub t y a:1 Unlimited\ntier T subscription 1/60";
+    let first = plan(written);
+    let meter = |plan: &Plan, app| Arc::clone(&plan.subscription(app, "a:1").unwrap().meter);
+    assert!(Arc::ptr_eq(&meter(&first, "x"), &meter(&first, "y")));
+    let second = changed(&first, "sub s x a:1 T\nsub t y a:1 T");
+    let _ = meter(&second, "x").hold(NOW_US, &Cost::CALL).unwrap().settle();
+    assert!(meter(&second, "x").hold(NOW_US, &Cost::CALL).is_err(), "it was used");
+    assert!(meter(&second, "y").hold(NOW_US, &Cost::CALL).is_ok(), "it was not");
+}
+
+#[test]
 fn tiers_that_exist_always_hold_until_a_resource_takes_their_name() {
     let shop = "api a 1 /a + tiers: [Gold]\napp shop + tier: 10PerMin\nsub s shop a:1 Gold";
     let amount = |plan: &Plan| {

@@ -5,7 +5,7 @@
 //! the same form: a call of the plan before, which made it, counts for the plan after.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use ahash::RandomState;
 use throttle::{Meter, MeterConfig, Subject};
@@ -245,11 +245,23 @@ pub(super) fn made(
         tier: Arc::clone(&terms.tier),
         priority: terms.priority,
         meter: meter.unwrap_or_else(|| {
-            let name = || subscription_subject(application, api);
-            Arc::new(Meter::named(terms.limits.clone(), name))
+            unused_meter(terms.limits.clone(), || subscription_subject(application, api))
         }),
         broken,
     })
+}
+
+/// Counts nothing.
+static UNLIMITED: LazyLock<Arc<Meter>> =
+    LazyLock::new(|| Arc::new(Meter::new(MeterConfig::unlimited())));
+
+/// A meter that nothing was counted on. All that have no limits are the same one: every call looks
+/// whether there is a limit, and so finds it in the processor's cache, whoever makes the call.
+pub(super) fn unused_meter(limits: MeterConfig, name: impl FnOnce() -> Subject) -> Arc<Meter> {
+    if limits == MeterConfig::unlimited() {
+        return Arc::clone(&UNLIMITED);
+    }
+    Arc::new(Meter::named(limits, name))
 }
 
 /// How many places there are, so that first calls seldom meet.

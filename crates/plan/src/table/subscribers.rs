@@ -13,7 +13,7 @@ use turnpike_proto::config::v1::tier_spec::Level;
 use super::entry::{Entry, Refusal};
 use super::numbers::fresh;
 use super::plan::Plan;
-use super::rights::{Grant, Pair, Terms, made, subscription_subject};
+use super::rights::{Grant, Pair, Terms, made, subscription_subject, unused_meter};
 use crate::compile::{
     ApiKeyPlan, ApplicationForm, ApplicationPlan, ConsumerPlan, Keyed, TierPlan, USUAL_PRIORITY,
     built_in_tier, compile_application, compile_subscription,
@@ -295,6 +295,6 @@ fn carried_over(name: &str, old: Option<&Arc<Meter>>, limits: MeterConfig) -> Ar
     let subject = || Subject::of("application", &[name]);
     match old {
         Some(old) => old.under(&limits, subject),
-        None => Arc::new(Meter::named(limits, subject)),
+        None => unused_meter(limits, subject),
     }
 }
