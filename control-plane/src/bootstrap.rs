@@ -75,7 +75,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let clients =
         KeyManagerClients::new(host, &config.key_manager).context("key_manager.address")?;
     let providers = Providers::new(catalog.clone(), host.shutdown.clone());
-    let sharing = Arc::new(Sharing::default());
+    let sharing = Arc::new(Sharing::new(host.clock.clone(), catalog.clone()));
     let desk = Desk {
         manager: Arc::new(Manager::new(
             store,
@@ -89,7 +89,6 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         clients: Arc::new(clients),
         clock: host.clock.clone(),
     };
-    let sharing = Arc::new(Sharing::new(host.clock.clone(), catalog.clone()));
     let (counters, is_shared) = store::open_counters(config.store, &config.etcd, &host.data)
         .context("store of counters")?;
     let keeper = Keeper {
