@@ -197,7 +197,7 @@ impl Keeper {
     fn write(&mut self) {
         let mut batch = Batch::default();
         self.follow(&mut batch);
-        let mut meters: Vec<_> = std::mem::take(&mut self.latest).into_iter().collect();
+        let mut latest = std::mem::take(&mut self.latest);
         let mut next = HashMap::new();
         let mut written = 0;
         let mut put = |subject: Subject, meter: Arc<Meter>, before: Option<Past>| {
@@ -213,10 +213,11 @@ impl Keeper {
         };
         while let Ok(meter) = self.noted.try_recv() {
             if let Some(subject) = meter.kept_as() {
+                latest.remove(&subject);
                 put(subject, meter, None);
             }
         }
-        for (subject, (meter, past)) in meters.drain(..) {
+        for (subject, (meter, past)) in latest {
             put(subject, meter, Some(past));
         }
         self.latest = next;
