@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 # Open connections to one gateway; a call that would need more is not made, and counts as lost.
-MOST = 48
+MOST = 200
 # A call without an answer for so long is lost.
 PATIENCE_S = 5.0
 # Calls that go out later than this are not those that were planned.

@@ -3,6 +3,7 @@
 //! A row is one row of the model of limits: what is configured, who calls, and what becomes of each
 //! call. The same rows hold however gateways count together.
 
+use gateway::receiver::Settings;
 use serde_json::json;
 
 use crate::stand::{Answer, Stand};
@@ -346,10 +347,12 @@ async fn made(stand: &Stand, call: &str) -> Answer {
 
 /// A gateway with the resources of `row`, where `counting` says how its tiers count.
 async fn stand(row: &Row, counting: &str) -> Stand {
-    Stand::with(&row.resources(counting), |settings| {
-        settings.receiver.trusted_proxies = vec!["127.0.0.0/8".to_owned()];
-    })
-    .await
+    Stand::with(&row.resources(counting), trusting).await
+}
+
+/// Callers may say whom they speak for.
+pub(crate) fn trusting(settings: &mut Settings) {
+    settings.receiver.trusted_proxies = vec!["127.0.0.0/8".to_owned()];
 }
 
 #[tokio::test]

@@ -64,6 +64,8 @@ mod introspector;
 #[cfg(test)]
 mod limit_model;
 #[cfg(test)]
+mod limit_model_stored;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod mirror;

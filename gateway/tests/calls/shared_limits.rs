@@ -37,7 +37,7 @@ fn resources(quota: &str, counting: &str) -> String {
     RESOURCES.replace("QUOTA", quota).replace("COUNTING", counting)
 }
 
-fn config(mode: Mode, url: String) -> Config {
+pub(crate) fn config(mode: Mode, url: String) -> Config {
     Config {
         urls: vec![url],
         mode,

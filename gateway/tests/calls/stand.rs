@@ -87,6 +87,15 @@ impl Stand {
         Self::built(Memory::default(), resources, |_| {}, None, ways).await
     }
 
+    /// The same with other settings of the receiver.
+    pub(crate) async fn sharing_with(
+        resources: &str,
+        change: impl FnOnce(&mut Settings),
+        ways: impl FnOnce(&Host) -> Ways,
+    ) -> Self {
+        Self::built(Memory::default(), resources, change, None, ways).await
+    }
+
     async fn built(
         memory: Memory,
         resources: &str,
