@@ -107,6 +107,8 @@ impl Ring {
         let units = share(left).min(left);
         let none = |again_us| Granted { units: 0, left, place: number, ends_us, again_us };
         if units == 0 {
+            // What is charged at this place has to find its slot.
+            self.add(number, 0);
             return none(Self::until(quota, &seen, 1, now_us));
         }
         match self.take(quota, now_us, units, false) {
