@@ -103,8 +103,10 @@ impl Redis {
         let program = program.unwrap_or_else(|_| "redis-server".to_owned());
         let mut command = Command::new(program);
         // A sentinel has its configuration first.
-        let (files, flags): (Vec<_>, Vec<_>) =
-            self.flags.iter().partition(|flag| flag.ends_with(".conf"));
+        let (files, flags): (Vec<_>, Vec<_>) = self
+            .flags
+            .iter()
+            .partition(|flag| Path::new(flag).extension().is_some_and(|it| it == "conf"));
         command
             .args(files)
             .args(["--port", &self.address.port().to_string(), "--bind", "127.0.0.1"])

@@ -37,6 +37,7 @@ pub(super) struct Key {
 
 /// What a gateway asks.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "the message calls it so")]
 pub(super) struct Ask {
     pub(super) stream: Stream,
     /// The gateway's own name for it.

@@ -125,7 +125,9 @@ impl Members {
     pub(super) fn tell_all(&mut self, message: &Message) -> Vec<String> {
         let names = self.rows.values().map(|row| row.node.to_string()).collect();
         let streams: Vec<_> = self.rows.keys().copied().collect();
-        streams.into_iter().for_each(|stream| self.tell(stream, message.clone()));
+        for stream in streams {
+            self.tell(stream, message.clone());
+        }
         names
     }
 

@@ -306,7 +306,7 @@ impl Inner {
         answers.sort_by_key(|answer| answer.stream);
         for of_one in answers.chunk_by(|one, other| one.stream == other.stream) {
             let Some(stream) = of_one.first().map(|answer| answer.stream) else { continue };
-            let answers = of_one.iter().map(|answer| answer_of(answer)).collect();
+            let answers = of_one.iter().map(answer_of).collect();
             self.members.tell(stream, Message::Answers(LimitAnswers { answers }));
         }
     }

@@ -351,7 +351,7 @@ impl Meter {
         let keeping = name.filter(|_| is_kept);
         let keeping = keeping.map(|name| Box::new(Keeping { name, resumed: OnceLock::new() }));
         let news = AtomicU8::new(if keeping.is_some() { FRESH } else { NEWS });
-        Self { shared, keeping, news, ..Self::new(config) }
+        Self { news, keeping, shared, ..Self::new(config) }
     }
 
     /// Its name among those who share it; `None`: nobody does.

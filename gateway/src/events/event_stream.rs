@@ -5,6 +5,7 @@
 
 /// Follows one event stream.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is about another byte than the others")]
 pub(super) struct EventStream {
     at_start_of_line: bool,
     /// What came last is a CR, of which an LF is the second half.

@@ -145,13 +145,14 @@ impl<'m> Demands<'m> {
         let home = permit.matched().home();
         if let Some(throttle) = &home.throttle {
             let backend = match permit.key_type() {
-                Some(KeyType::Sandbox) => &throttle.sandbox,
                 Some(KeyType::Production) => &throttle.production,
                 // Who shows no key of either type gets the backend that is there.
                 None if home.production.is_some() => &throttle.production,
-                None => &throttle.sandbox,
+                Some(KeyType::Sandbox) | None => &throttle.sandbox,
             };
-            backend.iter().for_each(|meter| demands.add(Level::Backend, meter));
+            if let Some(meter) = backend {
+                demands.add(Level::Backend, meter);
+            }
         }
         Ok(demands)
     }
@@ -314,6 +315,7 @@ impl Asked for Call<'_> {
 }
 
 impl Carried for Call<'_> {
+    #[expect(clippy::misnamed_getters, reason = "the peer's own address may be a proxy's")]
     fn address(&self) -> IpAddr {
         self.received.peer.client
     }

@@ -52,7 +52,7 @@ type Holds = SmallVec<[Hold; USUAL]>;
 enum Room {
     Now,
     /// So many limits have been asked; the next one has to be asked about.
-    Asks(Holds),
+    Asks(Box<Holds>),
 }
 
 impl EventLimits {
@@ -102,7 +102,7 @@ impl Gate {
             None => match self.limits.take() {
                 Ok(Room::Now) => Ok(()),
                 Ok(Room::Asks(holds)) => {
-                    self.waiting = Some(Box::pin(Rc::clone(&self.limits).wait(holds)));
+                    self.waiting = Some(Box::pin(Rc::clone(&self.limits).wait(*holds)));
                     return self.poll(cx);
                 }
                 Err(fault) => Err(fault),
@@ -124,7 +124,7 @@ impl Limits {
                 Ok(hold) => holds.push(hold),
                 // Leaving here drops the holds, and they give their room back.
                 Err(Refused::Full(full)) => return Err(level.fault(full)),
-                Err(Refused::Short { .. }) => return Ok(Room::Asks(holds)),
+                Err(Refused::Short { .. }) => return Ok(Room::Asks(Box::new(holds))),
             }
         }
         self.settle(holds);

@@ -21,6 +21,7 @@ const MASK_BYTES: u64 = 4;
 
 /// Follows one direction of a connection.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each may hold whatever the others say")]
 pub struct Frames {
     /// What is still to come of the frame that has begun, its mask included.
     left: u64,

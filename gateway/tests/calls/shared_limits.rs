@@ -130,15 +130,12 @@ async fn three(resources: &str, store: &Config) -> [Gateway; 3] {
 /// Three gateways with two clients each; how many of their calls are let in, all together.
 async fn all_together(gateways: &[Gateway; 3], each: usize) -> usize {
     let [one, two, three] = gateways;
-    let (a, b, c, d, e, f) = tokio::join!(
-        one.let_in(each),
-        one.let_in(each),
-        two.let_in(each),
-        two.let_in(each),
-        three.let_in(each),
-        three.let_in(each)
-    );
-    a + b + c + d + e + f
+    let twice = async |gateway: &Gateway| {
+        let (first, second) = tokio::join!(gateway.let_in(each), gateway.let_in(each));
+        first + second
+    };
+    let (one, two, three) = tokio::join!(twice(one), twice(two), twice(three));
+    one + two + three
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ impl Place {
         };
         let of_group =
             group.map(|group| [operation.map_or("", |it| it).to_owned(), group.to_string()]);
-        let alone = operation.filter(|_| group.is_none()).map(|operation| operation.to_string());
+        let alone = operation.filter(|_| group.is_none()).map(ToString::to_string);
         let rest = alone.into_iter().chain(of_group.into_iter().flatten());
         std::iter::once(api.to_string()).chain(rest).collect()
     }

@@ -45,7 +45,9 @@ impl Entry for ApplicationEntry {
             let of = ("application-user", &[key.id()][..]);
             let mut users = Keyed::new(&form.tier, of, &tier.meter, plan.subjects);
             let counted = old.as_ref().and_then(|old| old.plan.users.as_ref());
-            counted.into_iter().for_each(|counted| users.count_on(counted));
+            if let Some(counted) = counted {
+                users.count_on(counted);
+            }
             users
         });
         let limits = if users.is_some() { MeterConfig::unlimited() } else { tier.meter };

@@ -28,7 +28,7 @@ pub struct Source {
 }
 
 enum Kind {
-    Single(Client),
+    Single(Box<Client>),
     Cluster(Box<ClusterClient>),
     Sentinel(Box<Sentinels>),
 }
@@ -99,7 +99,7 @@ impl Source {
         let server = Account::read(&config.username, &config.password_file)?;
         let kind = match config.mode {
             Mode::Single => single(nodes, config, &server, certificates)?,
-            Mode::Cluster => cluster(nodes, config, server, certificates)?,
+            Mode::Cluster => cluster(nodes, config, &server, certificates)?,
             Mode::Sentinel if config.master.is_empty() => return Err(SourceError::NoMaster),
             Mode::Sentinel => Kind::Sentinel(Box::new(Sentinels {
                 addresses: nodes,
@@ -156,13 +156,13 @@ fn single(
         Some(certificates) => Client::build_with_tls(info, certificates),
         None => Client::open(info),
     };
-    client.map(Kind::Single).map_err(SourceError::Client)
+    client.map(|client| Kind::Single(Box::new(client))).map_err(SourceError::Client)
 }
 
 fn cluster(
     nodes: Vec<ConnectionAddr>,
     config: &Config,
-    server: Account,
+    server: &Account,
     certificates: Option<TlsCertificates>,
 ) -> Result<Kind, SourceError> {
     let nodes: Result<Vec<_>, _> =
