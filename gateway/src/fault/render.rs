@@ -87,10 +87,10 @@ fn in_words(
 
 fn with_body(fault: &Fault, row: Row, format: Format, now_unix: i64) -> Response<Body> {
     let (media, text) = match format {
-        Format::Problem => ("application/problem+json", problem(fault, row)),
+        Format::Problem => ("application/problem+json", problem(fault, row, now_unix)),
         Format::Xml => ("application/xml; charset=utf-8", xml(fault, row, now_unix)),
-        Format::Soap11 => ("text/xml; charset=utf-8", soap11(fault, row)),
-        Format::Soap12 => ("application/soap+xml; charset=utf-8", soap12(fault, row)),
+        Format::Soap11 => ("text/xml; charset=utf-8", soap11(fault, row, now_unix)),
+        Format::Soap12 => ("application/soap+xml; charset=utf-8", soap12(fault, row, now_unix)),
         Format::Json | Format::Grpc => ("application/json", json(fault, row, now_unix)),
     };
     let mut answer = Response::new(Body::full(text));
@@ -120,6 +120,8 @@ struct Problem<'a> {
     status: u16,
     detail: String,
     code: String,
+    #[serde(rename = "nextAccessTime", skip_serializing_if = "Option::is_none")]
+    next_access_time: Option<String>,
 }
 
 fn json(fault: &Fault, row: Row, now_unix: i64) -> String {
@@ -132,13 +134,14 @@ fn json(fault: &Fault, row: Row, now_unix: i64) -> String {
     })
 }
 
-fn problem(fault: &Fault, row: Row) -> String {
+fn problem(fault: &Fault, row: Row, now_unix: i64) -> String {
     written(&Problem {
         kind: format!("urn:turnpike:fault:{}", row.code),
         title: row.message,
         status: row.status.as_u16(),
         detail: fault.to_string(),
         code: row.code.to_string(),
+        next_access_time: next_access(fault, now_unix),
     })
 }
 
@@ -174,7 +177,7 @@ fn xml(fault: &Fault, row: Row, now_unix: i64) -> String {
     body
 }
 
-fn soap11(fault: &Fault, row: Row) -> String {
+fn soap11(fault: &Fault, row: Row, now_unix: i64) -> String {
     let side = if row.class == Class::Auth { "Client" } else { "Server" };
     format!(
         "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\">\
@@ -182,11 +185,11 @@ fn soap11(fault: &Fault, row: Row) -> String {
          <faultstring>{}</faultstring><detail>{}</detail>\
          </soapenv:Fault></soapenv:Body></soapenv:Envelope>",
         escaped(row.message),
-        xml(fault, row, 0)
+        xml(fault, row, now_unix)
     )
 }
 
-fn soap12(fault: &Fault, row: Row) -> String {
+fn soap12(fault: &Fault, row: Row, now_unix: i64) -> String {
     let side = if row.class == Class::Auth { "Sender" } else { "Receiver" };
     format!(
         "<soapenv:Envelope xmlns:soapenv=\"http://www.w3.org/2003/05/soap-envelope\">\
@@ -196,7 +199,7 @@ fn soap12(fault: &Fault, row: Row) -> String {
          <soapenv:Detail>{}</soapenv:Detail>\
          </soapenv:Fault></soapenv:Body></soapenv:Envelope>",
         escaped(row.message),
-        xml(fault, row, 0)
+        xml(fault, row, now_unix)
     )
 }
 

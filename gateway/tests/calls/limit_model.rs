@@ -274,7 +274,6 @@ pub(crate) const ROWS: &[Row] = &[
             tier!("All", "application", "quota: { requests: 1, per: 86400s }")
         ),
         calls: &[("ann GET /echo", "200"), ("ann GET /echo", FULL)],
-        ..PLAIN
     },
     Row {
         name: "a refused call takes nothing from the limits that come before",

@@ -78,7 +78,12 @@ mod passing;
 #[cfg(test)]
 mod products;
 #[cfg(test)]
-#[expect(unreachable_pub, dead_code, reason = "a file of the harness of the system tests")]
+#[expect(
+    unreachable_pub,
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "a file of the harness of the system tests"
+)]
 #[path = "../../../tests/harness/redis.rs"]
 mod redis;
 #[cfg(test)]

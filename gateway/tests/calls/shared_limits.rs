@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chassis::Host;
+use chassis::clock::Clock;
 use gateway::limits::store::{Config, Mode, Store};
 use gateway::limits::{Figures, Ways};
 use prometheus_client::registry::Registry;
@@ -108,7 +109,7 @@ impl Gateway {
 
     /// Calls until one is answered as it should be.
     async fn until(&self, wanted: &str) {
-        let since = Instant::now();
+        let since = now();
         loop {
             let said = self.calls(1).await;
             if said == [wanted] {
@@ -125,6 +126,10 @@ async fn three(resources: &str, store: &Config) -> [Gateway; 3] {
         Gateway::start("two", resources, store).await,
         Gateway::start("three", resources, store).await,
     ]
+}
+
+fn now() -> Instant {
+    Clock::system().instant()
 }
 
 /// Three gateways with two clients each; how many of their calls are let in, all together.
@@ -246,7 +251,7 @@ async fn check_without(counting: &str, on_failure: &str, expected: &[&str]) {
     let mut said = gateway.calls(8).await;
     said.drain(..said.len() - expected.len());
     assert_eq!(said, expected, "{counting}");
-    let since = Instant::now();
+    let since = now();
     while gateway.counts() {
         gateway.let_in(1).await;
         assert!(since.elapsed() < LIMIT, "it is asked for ever");
@@ -281,7 +286,7 @@ async fn a_server_that_hangs_costs_a_few_calls_their_patience_and_the_others_not
     let mut waited = 0;
     let mut took = Vec::new();
     while gateway.counts() {
-        let since = Instant::now();
+        let since = now();
         assert_eq!(gateway.let_in(1).await, 1);
         took.push(since.elapsed());
         waited += 1;
@@ -289,11 +294,11 @@ async fn a_server_that_hangs_costs_a_few_calls_their_patience_and_the_others_not
     }
     // With a machine that has other things to do, too.
     assert!(took.iter().all(|took| *took < Duration::from_millis(200)), "{took:?}");
-    let since = Instant::now();
+    let since = now();
     assert_eq!(gateway.let_in(100).await, 100);
     assert!(since.elapsed() < Duration::from_millis(20) * 50, "{:?}", since.elapsed());
     server.go_on();
-    let since = Instant::now();
+    let since = now();
     while !gateway.counts() {
         gateway.let_in(1).await;
         assert!(since.elapsed() < LIMIT, "it is never asked again");
@@ -313,7 +318,7 @@ async fn another_master_goes_on_counting() {
     let [master, replica] = &mut watched.servers;
     let counters = |server: &Redis| server.cli(&["--raw", "keys", "test:limits:*"]);
     let key = counters(master).lines().find(|key| !key.contains("gateways")).unwrap().to_owned();
-    let since = Instant::now();
+    let since = now();
     let used = |server: &Redis| server.cli(&["hget", &key, "rq0u"]) == "1";
     while !(used(master) && used(replica)) {
         assert!(since.elapsed() < LIMIT, "the replica does not follow");
@@ -323,7 +328,7 @@ async fn another_master_goes_on_counting() {
     gateway.until("503 900810").await;
     gateway.until("200").await;
     // What came too late for its call is given back, and let in now.
-    let (mut let_in, since) = (1, Instant::now());
+    let (mut let_in, since) = (1, now());
     while let_in < 4 {
         let_in += gateway.let_in(1).await;
         assert!(since.elapsed() < LIMIT, "{let_in} of four");

@@ -35,11 +35,9 @@ fn limit(text: &str) -> Limit {
         b'b' => Unit::Bytes,
         _ => Unit::Requests,
     };
-    let (effect, text) = match text.as_bytes()[text.len() - 1] {
-        b'!' => (Effect::Mark, &text[..text.len() - 1]),
-        b'?' => (Effect::Shadow, &text[..text.len() - 1]),
-        _ => (Effect::Refuse, text),
-    };
+    let effects = [("!", Effect::Mark), ("?", Effect::Shadow)];
+    let marked = effects.iter().find_map(|(end, it)| Some((*it, text.strip_suffix(end)?)));
+    let (effect, text) = marked.unwrap_or((Effect::Refuse, text));
     let (amount, stretch) = text.trim_start_matches(['i', 'o', 'b']).split_once('/').unwrap();
     let amount = amount.parse().unwrap();
     let span = |text: &str| chassis::config::duration::parse(text).unwrap();

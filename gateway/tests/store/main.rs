@@ -7,6 +7,11 @@ mod equal;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]
-#[expect(unreachable_pub, dead_code, reason = "a file of the harness of the system tests")]
+#[expect(
+    unreachable_pub,
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "a file of the harness of the system tests"
+)]
 #[path = "../../../tests/harness/redis.rs"]
 mod redis;
