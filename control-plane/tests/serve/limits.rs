@@ -123,12 +123,12 @@ fn who_counts_goes_on_where_it_was_after_a_restart() {
         for _ in 0..6 {
             used += one.ask(&hour(100), 5).await.units;
         }
-        assert_eq!(used, 30);
         plane.stop().await;
         let again = stack.start().await;
         let mut one = Gateway::connect(&stack, &again, "one").await;
         let rest = one.use_up(&hour(100)).await;
-        assert!((60..=70).contains(&rest), "{rest}");
+        // What is written ahead is lost, and nothing is given twice.
+        assert!((90..=100).contains(&(used + rest)), "{used} and {rest}");
     });
 }
 
@@ -196,6 +196,6 @@ fn of_control_planes_that_share_a_store_one_counts_and_the_next_goes_on() {
         first.stop().await;
         let mut two = Gateway::connect(&stack, &second, "two").await;
         let rest = two.use_up(&hour(100)).await;
-        assert!((60..=70).contains(&rest) && used + rest <= 100, "{rest}");
+        assert!((90..=100).contains(&(used + rest)), "{used} and {rest}");
     });
 }
