@@ -48,9 +48,9 @@ fn held(meter: &Arc<Meter>, now_us: u64, cost: &Cost) -> Result<Hold, Full> {
     })
 }
 
-/// Nobody shares it.
-fn nameless() -> Subject {
-    panic!("a meter that nobody shares has no name")
+/// What those have whose counts outlive a restart.
+fn some_name() -> Subject {
+    Subject::of("application", &["shop"])
 }
 
 fn remaining(meter: &Meter, now_us: u64) -> Vec<u64> {
@@ -181,17 +181,17 @@ fn new_limits_take_over_the_counts() {
     let old = meter(&[quota(5, 60_000), rate(2, 1_000)]);
     check(&old, "0 0", "..");
     let next = config(&[quota(3, 60_000), rate(4, 1_000)]);
-    let new = Arc::new(old.reconfigured(&next, nameless));
+    let new = Arc::new(old.reconfigured(&next, some_name));
     assert_eq!(*new.config(), next);
     check(&new, "0 0", ".q");
-    check(&Arc::new(new.reconfigured(&config(&[quota(3, 3_600_000)]), nameless)), "0", "q");
-    check(&Arc::new(new.reconfigured(&config(&[rolling(3, 3_600_000)]), nameless)), "0", "q");
+    check(&Arc::new(new.reconfigured(&config(&[quota(3, 3_600_000)]), some_name)), "0", "q");
+    check(&Arc::new(new.reconfigured(&config(&[rolling(3, 3_600_000)]), some_name)), "0", "q");
     let bytes = Limit { unit: Unit::Bytes, ..quota(3, 60_000) };
-    check(&Arc::new(new.reconfigured(&config(&[bytes]), nameless)), "0 0", "..");
+    check(&Arc::new(new.reconfigured(&config(&[bytes]), some_name)), "0 0", "..");
     let rolled = meter(&[rolling(2, 1_000)]);
     check(&rolled, "0 0", "..");
-    check(&Arc::new(rolled.reconfigured(&config(&[rolling(3, 1_000)]), nameless)), "0 0", ".q");
-    check(&Arc::new(rolled.reconfigured(&config(&[quota(3, 1_000)]), nameless)), "0 0", ".q");
+    check(&Arc::new(rolled.reconfigured(&config(&[rolling(3, 1_000)]), some_name)), "0 0", ".q");
+    check(&Arc::new(rolled.reconfigured(&config(&[quota(3, 1_000)]), some_name)), "0 0", ".q");
 }
 
 #[test]
@@ -495,7 +495,7 @@ proptest! {
                 Err(full) => {
                     prop_assert!(used + cost.max(1) > amount);
                     // Coming again then is enough, unless it is more than ever fits.
-                    let later = Arc::new(meter.reconfigured(&config(&[Limit { effect: Effect::Mark, ..limit }]), nameless));
+                    let later = Arc::new(meter.reconfigured(&config(&[Limit { effect: Effect::Mark, ..limit }]), some_name));
                     let hold = later.hold(now + full.retry_after_us, &Cost { cost, ..Cost::CALL });
                     prop_assert!(hold.is_ok_and(|hold| !hold.over_quota()) || cost > amount);
                 }

@@ -12,6 +12,10 @@ use crate::Granted;
 const LASTS_US: u64 = 50_000;
 /// The smallest portion that is wished for.
 const LEAST: u64 = 1;
+/// Of a quota that is used slowly a portion may last longer, so that not every call asks: for so long,
+const SLOW_LASTS_US: u64 = IDLE_US;
+/// and so many units of it at most.
+const SLOW_UNITS: u64 = 8;
 /// What nobody has taken for so long goes back.
 const IDLE_US: u64 = 1_000_000;
 /// After so long an authority that had nothing is asked again: others may have put something back.
@@ -153,8 +157,14 @@ impl Reserve {
         }
         let since_us = now_us.saturating_sub(self.since_us.swap(now_us, Ordering::AcqRel)).max(1);
         let taken = self.taken.swap(0, Ordering::AcqRel);
-        let pace = u128::from(taken) * u128::from(LASTS_US) / u128::from(since_us);
-        let pace = u64::try_from(pace).unwrap_or(UNITS);
+        let lasting = |lasts_us: u64| {
+            let units = u128::from(taken) * u128::from(lasts_us) / u128::from(since_us);
+            u64::try_from(units).unwrap_or(UNITS)
+        };
+        // Units of a pace are not kept: what is used long after it was given comes on top of the pace.
+        let keeps = self.ends_us.load(Ordering::Acquire) != u64::MAX;
+        let slow = if keeps { lasting(SLOW_LASTS_US).min(SLOW_UNITS) } else { 0 };
+        let pace = lasting(LASTS_US).max(slow);
         // What was short grows quickly; what lies about shrinks.
         let portion = self.portion.load(Ordering::Relaxed);
         let grown = if in_hand == 0 && taken > 0 { portion.saturating_mul(2) } else { 0 };
