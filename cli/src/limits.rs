@@ -53,7 +53,7 @@ struct Part {
     #[arg(long, value_name = "NAME:VERSION", value_parser = versioned)]
     api: Option<String>,
     /// Also what this user has used of limits that are per user
-    #[arg(long, value_name = "USER", default_value = "")]
+    #[arg(id = "counted", long = "user", value_name = "USER", default_value = "")]
     user: String,
     /// How long gateways may take to answer
     #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = span::parse)]

@@ -109,7 +109,7 @@ impl Ground {
 
 impl Came {
     async fn add(&mut self, client: &mut Client, api: &str) {
-        let target = format!("/{api}/items/1");
+        let target = format!("/{api}/1.0.0/items/1");
         let answer = client.try_call("GET", &target, &[], Bytes::new()).await;
         match answer.map(|answer| answer.status.as_u16()) {
             Ok(200) => self.passed += 1,
