@@ -3,10 +3,11 @@
 //! A row is one row of the model of limits: what is configured, who calls, and what becomes of each
 //! call. The same rows hold however gateways count together.
 
+use chassis::clock::Clock;
 use gateway::receiver::Settings;
 use serde_json::json;
 
-use crate::stand::{Answer, Stand};
+use crate::stand::{Answer, LIMIT, Stand};
 
 /// What all rows share; `SPEC` is the rest of the API, `LEFT` further resources, `COUNTING` how every tier
 /// counts.
@@ -312,12 +313,24 @@ impl Row {
     /// Makes its calls, and compares what becomes of each.
     pub(crate) async fn check(&self, stand: &Stand) {
         for (place, (call, expected)) in self.calls.iter().enumerate() {
-            let answer = made(stand, call).await;
+            let answer = counted(stand, call).await;
             let said = if answer.status == 200 { "200".to_owned() } else { answer.fault() };
             assert_eq!(said, *expected, "{}: call {place}, {call}: {answer:?}", self.name);
             let refused = answer.status != 200;
             assert_eq!(answer.field("retry-after").is_some(), refused, "{}: {answer:?}", self.name);
         }
+    }
+}
+
+/// The answer to a call that could be counted: an engine on a busy machine may not be heard in time.
+async fn counted(stand: &Stand, call: &str) -> Answer {
+    let began = Clock::system().instant();
+    loop {
+        let answer = made(stand, call).await;
+        if answer.status != 503 || answer.fault() != "503 900810" {
+            return answer;
+        }
+        assert!(began.elapsed() < LIMIT, "{call}: nobody counts");
     }
 }
 

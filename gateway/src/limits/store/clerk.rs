@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chassis::clock::Clock;
 use chassis::task::Tasks;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use throttle::{Back, Correction, Cost, Full, Granted, Meter, Subject, Wanted};
 use tokio::sync::mpsc;
 
@@ -148,8 +148,18 @@ impl Clerk {
     async fn call(&self, mut ask: Ask, name: Subject, cost: Cost) {
         let meter = Arc::clone(&ask.meter);
         let (counters, of) = (&self.store.counters, self.of(name, &meter));
+        // Said once: where the connection breaks, it stays counted as it was.
+        let corrections = Cell::new(meter.corrections());
         let mut said = pin!(self.say(async |connection: &mut Connection| {
-            counters.take(connection, of, &cost).await
+            let corrections = corrections.take();
+            if corrections.is_empty() {
+                return counters.take(connection, of, &cost).await;
+            }
+            // On the same flight and before it, so that what was given back is there for this call.
+            let mut before = connection.clone();
+            let settled = counters.settle(&mut before, of, &corrections);
+            let (settled, taken) = join(settled, counters.take(connection, of, &cost)).await;
+            settled.and(taken)
         }));
         let patience = self.store.source.patience();
         match self.clock.timeout(patience, said.as_mut()).await {
