@@ -611,8 +611,16 @@ impl Meter {
 
     /// What was used of the limit at `index` beyond what was in hand and has not been told yet; it counts
     /// as told from now on, unless [`failed`](Self::failed) gives it back.
-    pub fn owes(&self, index: usize) -> Option<Wanted> {
-        self.leased()?.owes(index)
+    pub fn owes(&self, index: usize, now_us: u64) -> Option<Wanted> {
+        self.leased()?.owes(index, now_us)
+    }
+
+    /// The [`stand_in`](Self::stand_in) has let in a call: [`owes`](Self::owes) tells it when the
+    /// authority has been heard again.
+    pub fn lend(&self, cost: &Cost) {
+        if let Some(shared) = self.leased() {
+            shared.lend(self.config.limits().iter().map(|limit| cost.of(limit.unit)));
+        }
     }
 
     /// The answer to what was asked at `asked_us`; wakes who waits for it. What it displaces has to be put

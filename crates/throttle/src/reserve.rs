@@ -13,11 +13,11 @@ const LASTS_US: u64 = 50_000;
 /// The smallest portion that is wished for.
 const LEAST: u64 = 1;
 /// Of a quota that is used slowly a portion may last longer, so that not every call asks: for so long,
-const SLOW_LASTS_US: u64 = IDLE_US;
+const SLOW_LASTS_US: u64 = 1_000_000;
 /// and so many units of it at most.
 const SLOW_UNITS: u64 = 8;
 /// What nobody has taken for so long goes back.
-const IDLE_US: u64 = 1_000_000;
+const IDLE_US: u64 = 500_000;
 /// After so long an authority that had nothing is asked again: others may have put something back.
 const RECHECK_US: u64 = 100_000;
 /// Low bits of the word that are units; above them stands the number of the portion's window.

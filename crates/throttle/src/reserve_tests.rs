@@ -161,6 +161,18 @@ fn check(limit: Limit, seconds: u64, calls: impl Fn(u64) -> Vec<u64>, permille: 
             assert!(fleet.within(from, from + per) <= quota.amount(), "window {window}");
         }
     }
+    // Nor more than a pace has at once and what it gains meanwhile, between any two calls.
+    if let Measure::Rate(rate) = limit.measure {
+        let increment = rate.per_us() / rate.amount();
+        let (mut lowest, mut worst) = (u64::MAX, 0);
+        for (number, at) in (0_u64..).zip(&fleet.admitted) {
+            // Calls so far, less what the pace gains until then: how far it ever rises above its lowest.
+            let level = (number * increment).wrapping_sub(*at - START).wrapping_add(1 << 40);
+            lowest = lowest.min(level);
+            worst = worst.max((level - lowest) / increment + 1);
+        }
+        assert!(worst <= rate.amount(), "{worst} of {}", rate.amount());
+    }
 }
 
 #[test]
@@ -184,6 +196,16 @@ fn it_does_not_matter_which_gateway_gets_the_calls() {
     check(quota(2_000, 2_000), 6, flip, 980);
     check(rate(1_000, 1_000), 6, flip, 980);
     check(quota(3, 1_000), 5, |_| vec![100, 100, 100], 980);
+}
+
+#[test]
+fn load_that_jumps_among_twenty_gateways_finds_its_units() {
+    let jumping = |second: u64| {
+        let hot = usize::try_from(second / 2 % 20).unwrap();
+        (0..20).map(|place| if place == hot { 288 } else { 32 / 19 }).collect()
+    };
+    check(quota(1_000, 5_000), 20, jumping, 980);
+    check(rate(200, 1_000), 10, jumping, 980);
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     /// Answers so far, and those that were failures.
     answers: AtomicU64,
     failures: AtomicU64,
+    /// The answers at the time when the stand-in let in the latest call.
+    lent_at: AtomicU64,
     waiting: Mutex<VecDeque<Waker>>,
     /// Strict: what the authority has still to be told.
     corrections: Mutex<Vec<Correction>>,
@@ -43,6 +45,8 @@ struct Side {
     part: AtomicU64,
     /// What was used beyond what was in hand, to be told.
     owed: AtomicU64,
+    /// What the stand-in has let in, to be told when the authority is there again.
+    lent: AtomicU64,
     /// What was left for others at the last answer, and until when that counts.
     left: AtomicU64,
     told_until_us: AtomicU64,
@@ -86,6 +90,7 @@ impl Shared {
             reserve: Reserve::default(),
             part: AtomicU64::new(UNTOLD),
             owed: AtomicU64::new(0),
+            lent: AtomicU64::new(0),
             left: AtomicU64::new(limit.amount()),
             told_until_us: AtomicU64::new(0),
         };
@@ -96,6 +101,7 @@ impl Shared {
             is_known: AtomicBool::new(false),
             answers: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            lent_at: AtomicU64::new(0),
             waiting: Mutex::default(),
             corrections: Mutex::default(),
             stand_in: OnceLock::new(),
@@ -143,10 +149,31 @@ impl Shared {
     }
 
     /// What is owed, if anything: told without asking for more.
-    pub(crate) fn owes(&self, index: usize) -> Option<Wanted> {
+    pub(crate) fn owes(&self, index: usize, now_us: u64) -> Option<Wanted> {
         let side = self.side(index)?;
         let owed = side.owed.swap(0, Ordering::AcqRel);
+        let owed = owed.saturating_add(self.owes_lent(index, side, now_us));
         (owed > 0).then_some(Wanted { units: 0, owed })
+    }
+
+    /// The stand-in has let in a call.
+    pub(crate) fn lend(&self, units: impl Iterator<Item = u64>) {
+        for (side, units) in self.sides.iter().zip(units) {
+            side.lent.fetch_add(units, Ordering::AcqRel);
+        }
+        self.lent_at.store(self.answers.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    /// What the stand-in has let in, once the authority has answered since; of windows that are over
+    /// nothing, so no more than what is used of the stand-in's own.
+    fn owes_lent(&self, index: usize, side: &Side, now_us: u64) -> u64 {
+        let heard = self.answers.load(Ordering::Acquire) != self.lent_at.load(Ordering::Acquire);
+        if !heard || side.lent.load(Ordering::Acquire) == 0 {
+            return 0;
+        }
+        let state = self.stand_in.get().and_then(|it| it.state(now_us).nth(index));
+        let used = state.map_or(0, |it| it.limit.amount().saturating_sub(it.remaining));
+        side.lent.swap(0, Ordering::AcqRel).min(used)
     }
 
     pub(crate) fn is_low(&self, index: usize, now_us: u64) -> bool {
@@ -229,6 +256,7 @@ impl Shared {
             let _ = side.reserve.all();
             side.reserve.ask_again();
             side.owed.store(0, Ordering::Release);
+            side.lent.store(0, Ordering::Release);
             side.told_until_us.store(0, Ordering::Relaxed);
         }
         self.to_tell().clear();

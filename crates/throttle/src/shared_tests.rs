@@ -90,12 +90,12 @@ fn what_a_call_comes_to_beyond_what_is_in_hand_is_owed() {
     meter.granted(0, NOW, NOW, granted(10));
     let owed = meter.hold(NOW, &Cost::CALL).unwrap().settle().unwrap();
     owed.come_to(&Cost { bytes_out: 50, ..Cost::CALL });
-    let owes = meter.owes(0).unwrap();
+    let owes = meter.owes(0, NOW).unwrap();
     assert_eq!(owes, Wanted { units: 0, owed: 40 }, "ten were in hand");
     check(&meter, "?");
-    assert_eq!(meter.owes(0), None, "it is told once");
+    assert_eq!(meter.owes(0, NOW), None, "it is told once");
     meter.failed(0, owes);
-    assert_eq!(meter.owes(0), Some(owes), "nobody has heard it");
+    assert_eq!(meter.owes(0, NOW), Some(owes), "nobody has heard it");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_limit_that_only_marks_lets_pass_and_counts() {
     let hold = meter.hold(NOW, &Cost::CALL).unwrap();
     assert!(hold.over_quota());
     let _ = hold.settle();
-    assert_eq!(meter.owes(0), Some(Wanted { units: 0, owed: 1 }));
+    assert_eq!(meter.owes(0, NOW), Some(Wanted { units: 0, owed: 1 }));
 }
 
 #[test]
@@ -141,6 +141,24 @@ fn a_stand_in_counts_a_part_of_its_own() {
     check(meter.stand_in(4).unwrap(), "..x");
     check(meter.stand_in(4).unwrap(), "x");
     assert!(Meter::new(MeterConfig::new(&[quota(10)]).unwrap()).name().is_none());
+}
+
+#[test]
+fn what_a_stand_in_lets_in_is_owed_when_the_authority_is_heard_again() {
+    let owed_after = |later_us: u64| {
+        let meter = shared(LEASE, &[quota(100)]);
+        let stand_in = meter.stand_in(1).unwrap();
+        for _ in 0..3 {
+            let _ = stand_in.hold(NOW, &Cost::CALL).unwrap().settle();
+            meter.lend(&Cost::CALL);
+        }
+        assert_eq!(meter.owes(0, NOW), None, "nobody listens");
+        meter.asks(0, NOW, 1).unwrap();
+        meter.granted(0, NOW, NOW, granted(1));
+        meter.owes(0, NOW + later_us).map(|wanted| wanted.owed)
+    };
+    assert_eq!(owed_after(1_000), Some(3));
+    assert_eq!(owed_after(60_000_000), None, "that window is over");
 }
 
 #[derive(Default)]

@@ -122,7 +122,7 @@ impl Leases {
             for index in 0..meter.config().limits().len() {
                 let unused = meter.back(index, now_us, is_old);
                 back.extend(unused.and_then(|it| return_of(meter, index, it, now_us)));
-                owed.extend(self.handle.is_open().then(|| owed_of(meter, index)).flatten());
+                owed.extend(self.handle.is_open().then(|| owed_of(meter, index, now_us)).flatten());
             }
             !is_old && now_us.saturating_sub(*given_us) <= IDLE_US
         });
@@ -165,10 +165,10 @@ fn return_of(
     Some(returned(shared_limit(meter.name()?, index, limit), back, now_us))
 }
 
-fn owed_of(meter: &Meter, index: usize) -> Option<LimitAsk> {
+fn owed_of(meter: &Meter, index: usize, now_us: u64) -> Option<LimitAsk> {
     let limit = meter.config().limits().get(index)?;
     let name = meter.name()?;
-    let wanted = meter.owes(index)?;
+    let wanted = meter.owes(index, now_us)?;
     let limit = Some(shared_limit(name, index, limit));
     Some(LimitAsk { ask: 0, limit, wanted: 0, owed: wanted.owed })
 }

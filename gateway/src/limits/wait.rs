@@ -84,10 +84,14 @@ fn without_answer(
         OnFailure::Open => Ok(Hold::nothing()),
         OnFailure::Closed => Err(NoRoom::Unknown),
         OnFailure::Local => match meter.stand_in(desk.gateways()) {
-            Some(stand_in) => stand_in.hold(now_us, cost).map_err(|refused| match refused {
-                Refused::Full(full) => NoRoom::Full(full),
-                Refused::Short { .. } => NoRoom::Unknown,
-            }),
+            Some(stand_in) => match stand_in.hold(now_us, cost) {
+                Ok(hold) => {
+                    meter.lend(cost);
+                    Ok(hold)
+                }
+                Err(Refused::Full(full)) => Err(NoRoom::Full(full)),
+                Err(Refused::Short { .. }) => Err(NoRoom::Unknown),
+            },
             None => Err(NoRoom::Unknown),
         },
     }

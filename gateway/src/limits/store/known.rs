@@ -73,7 +73,8 @@ impl Errand {
         let backs =
             indices.clone().filter_map(|index| Some((index, meter.back(index, now_us, all)?)));
         let backs: Vec<_> = backs.collect();
-        let owed: Vec<_> = indices.filter_map(|index| Some((index, meter.owes(index)?))).collect();
+        let owed = indices.filter_map(|index| Some((index, meter.owes(index, now_us)?)));
+        let owed: Vec<_> = owed.collect();
         let corrections = meter.corrections();
         let any = !(backs.is_empty() && owed.is_empty() && corrections.is_empty());
         any.then(|| Self { meter: Arc::clone(meter), name, backs, corrections, owed })
