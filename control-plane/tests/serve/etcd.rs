@@ -31,6 +31,12 @@ fn a_change_at_one_control_plane_reaches_the_gateways_of_another() {
             .unwrap();
         let two = stack.start_with("two", &section(&server)).await;
         stack.apply(&one, &api("a")).await;
+        // The other one hears of it a moment later.
+        let request = GetRequest { name: "a".to_owned(), version: "1".to_owned() };
+        let mut apis = ApisClient::new(stack.channel(&two, "admin"));
+        while apis.get(request.clone()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let mut gateway = Gateway::connect(&stack, &two, "one", Held::default()).await;
         assert_eq!(gateway.step().await, "full +1");
         stack.apply(&one, &api("b")).await;

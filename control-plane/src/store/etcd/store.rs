@@ -225,6 +225,12 @@ impl Shared {
         known.as_ref().filter(|(revision, _)| *revision == base).map(|(_, known)| known.clone())
     }
 
+    /// The revision of the generation that was read last; 0: none was.
+    pub(super) fn remembered_revision(&self) -> Revision {
+        let known = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map_or(0, |(revision, _)| *revision)
+    }
+
     pub(super) fn remember(&self, revision: Revision, generation: Generation) {
         *self.generation.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((revision, generation));

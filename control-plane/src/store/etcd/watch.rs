@@ -26,10 +26,12 @@ pub(super) struct PrefixWatch {
     shared: Arc<Shared>,
     /// Everything up to here was seen.
     position: u64,
+    /// The latest transaction among it.
+    made: u64,
     /// Whose history it is; without a listing, known with the first answer.
     cluster: Option<u64>,
     stream: Option<WatchStream>,
-    /// The member is behind us, and why is still to be found out.
+    /// The member may be behind us, and why is still to be found out.
     behind: bool,
     asked: bool,
     ready: VecDeque<Batch>,
@@ -40,10 +42,11 @@ pub(super) struct PrefixWatch {
 
 impl PrefixWatch {
     pub(super) fn new(shared: Arc<Shared>, after: Position) -> Self {
-        let cluster = shared.listed_cluster();
+        let (cluster, made) = (shared.listed_cluster(), shared.remembered_revision());
         Self {
             shared,
             position: after.0,
+            made,
             cluster,
             stream: None,
             behind: false,
@@ -114,7 +117,8 @@ impl PrefixWatch {
             )));
         }
         if response.created() {
-            self.behind = revision < self.position;
+            // Others write to the cluster, too: a history that went back may be ahead of us by now.
+            self.behind = revision < self.position || self.opened > 1;
             return Ok(());
         }
         if response.events().is_empty() {
@@ -126,14 +130,17 @@ impl PrefixWatch {
         self.collect(response)
     }
 
-    /// The member is behind us: late, or restored to an earlier time. A linearizable read knows.
+    /// The member may be behind us: late, or restored to an earlier time. A linearizable read knows: the
+    /// latest transaction that was seen is there, or a later one.
     async fn look_back(&mut self) -> Result<(), StoreError> {
-        let answer = self.shared.get(self.shared.keys.epoch(), GetOptions::new()).await?;
+        let answer = self.shared.get(self.shared.keys.generation(), GetOptions::new()).await?;
         let (_, revision) = header(&answer)?;
-        if revision >= self.position {
+        let made = answer.kvs().first().map_or(0, KeyValue::mod_revision);
+        if revision >= self.position && u64::try_from(made).unwrap_or(0) >= self.made {
             self.behind = false;
             return Ok(());
         }
+        let answer = self.shared.get(self.shared.keys.epoch(), GetOptions::new()).await?;
         let seen = answer.kvs().first().map_or(0, KeyValue::mod_revision);
         self.shared.stamp(seen).await?;
         Err(StoreError::Restored)
@@ -154,6 +161,7 @@ impl PrefixWatch {
             if kv.key() == generation.as_bytes() {
                 let read = Generation::read(kv.value())?;
                 batch.revision = at;
+                self.made = self.made.max(at);
                 batch.note = read.note();
                 self.shared.remember(at, read);
             } else if let Some(key) = self.shared.keys.own(kv) {
