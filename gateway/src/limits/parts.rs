@@ -18,6 +18,8 @@ use crate::rpc::limits::Handle;
 
 /// How often the demand is told.
 const REPORT_US: u64 = 1_000_000;
+/// Fewer calls than come in so long tell nothing of a pace.
+const SHORTEST_US: u64 = 200_000;
 /// Who had no call for so long does not take part any more.
 const QUIET_US: u64 = 60_000_000;
 /// How many subjects take part. Beyond them each has the limit by heads.
@@ -44,7 +46,11 @@ pub(super) struct Parts {
 struct Entry {
     meter: Arc<Meter>,
     parts: Vec<u64>,
+    /// Calls a second, of late.
     demand: u64,
+    /// When it was looked for it,
+    looked_us: u64,
+    /// and when there was one last.
     called_us: u64,
 }
 
@@ -77,7 +83,7 @@ impl Parts {
         if self.subjects.len() >= MOST && !self.subjects.contains_key(&name) {
             return;
         }
-        let entry = Entry { meter, parts, demand: 1, called_us: now_us };
+        let entry = Entry { meter, parts, demand: 1, looked_us: now_us, called_us: now_us };
         let said = reports_of(name, &entry, now_us);
         self.subjects.insert(name, entry);
         self.report(now_us, said);
@@ -92,10 +98,7 @@ impl Parts {
         self.reported_us = now_us;
         let mut said = Vec::new();
         self.subjects.retain(|name, entry| {
-            entry.demand = entry.meter.demand();
-            if entry.demand > 0 {
-                entry.called_us = now_us;
-            }
+            entry.look(now_us);
             let is_over =
                 entry.meter.is_retired() || now_us.saturating_sub(entry.called_us) > QUIET_US;
             if is_over {
@@ -174,6 +177,24 @@ impl Parts {
                 self.sent.pop_front();
             }
             self.sent.push_back((self.latest, now_us));
+        }
+    }
+}
+
+impl Entry {
+    /// Looks how many calls there were. Gateways look at other moments, so calls are told by their pace;
+    /// who has just begun is looked at a little later.
+    fn look(&mut self, now_us: u64) {
+        let since_us = now_us.saturating_sub(self.looked_us);
+        if since_us < SHORTEST_US {
+            return;
+        }
+        let calls = self.meter.demand();
+        let pace = u128::from(calls) * u128::from(REPORT_US) / u128::from(since_us.max(1));
+        self.demand = u64::try_from(pace).unwrap_or(u64::MAX).max(calls.min(1));
+        self.looked_us = now_us;
+        if calls > 0 {
+            self.called_us = now_us;
         }
     }
 }

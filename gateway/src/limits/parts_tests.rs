@@ -71,10 +71,10 @@ fn a_gateway_begins_by_heads_and_goes_by_what_it_is_told() {
     assert_eq!(ground.said(), None);
     ground.check(4 * SECOND_US, 60);
     ground.parts.look_after(NOW_US + 4 * SECOND_US, 4);
-    assert_eq!(ground.said(), Some((2, 400, 60)));
+    assert_eq!(ground.said(), Some((2, 100, 60)));
     // Less is told back at once: others wait for it.
     ground.told(4 * SECOND_US + 1_000, 2, 10);
-    assert_eq!(ground.said(), Some((3, 400, 10)));
+    assert_eq!(ground.said(), Some((3, 100, 10)));
     ground.check(30 * SECOND_US, 10);
 }
 
