@@ -215,9 +215,10 @@ fn who_cannot_reach_who_counts_does_what_the_tier_says() {
         assert_eq!(open.passed, 100, "{open:?}");
         let shut = ground.call(2, "shut", 100).await;
         assert!(shut.passed < 10 && shut.otherwise > 90, "{shut:?}");
-        // A part of the limit: of four gateways a quarter, and what was in hand.
+        // A part of the limit: of four gateways a quarter, less what came before while units were not yet
+        // written down, and what was in hand.
         let local = ground.call(2, "local", 100).await;
-        assert!((10..=20).contains(&local.passed) && local.otherwise == 0, "{local:?}");
+        assert!((5..=20).contains(&local.passed) && local.otherwise == 0, "{local:?}");
         ground.link.set(Cable::Whole);
         eventually("calls are counted again", Duration::from_secs(10), async || {
             (ground.call(2, "shut", 1).await.passed == 1).then_some(())
