@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod config;
 pub mod distribute;
 pub mod edge;
+mod greeting;
 pub mod limits;
 pub mod manage;
 pub mod rpc;

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::Host;
 use plan::StateHash;
@@ -18,9 +17,8 @@ use super::gateways::Gateways;
 use super::meters::Meters;
 use super::session::Conversation;
 use super::slices::Slices;
+use crate::greeting;
 
-/// A gateway that connects and says nothing is not kept.
-const HELLO: Duration = Duration::from_secs(10);
 /// Parts of a transaction that wait for the connection to take them.
 const UNDER_WAY: usize = 4;
 
@@ -38,17 +36,12 @@ impl Sync {
     pub fn new(host: Host, slices: Arc<Slices>, gateways: Arc<Gateways>, meters: Meters) -> Self {
         Self { host, slices, gateways, meters }
     }
+}
 
-    async fn hello(&self, incoming: &mut Streaming<SyncRequest>) -> Result<Hello, Status> {
-        let first = self.host.clock.timeout(HELLO, incoming.message()).await;
-        let first = first.map_err(|_| Status::deadline_exceeded("no `hello`"))??;
-        match first.and_then(|first| first.message) {
-            Some(Message::Hello(hello)) if is_name(&hello.node) => Ok(hello),
-            Some(Message::Hello(_)) => Err(Status::invalid_argument(
-                "`node` must be 1 to 253 letters, digits, `.`, `_`, `-` or `:`",
-            )),
-            _ => Err(Status::invalid_argument("the first message must be `hello`")),
-        }
+fn hello(request: SyncRequest) -> Option<Hello> {
+    match request.message {
+        Some(Message::Hello(hello)) => Some(hello),
+        _ => None,
     }
 }
 
@@ -63,7 +56,8 @@ impl ConfigSync for Sync {
         request: Request<Streaming<SyncRequest>>,
     ) -> Result<Response<Answers>, Status> {
         let mut incoming = request.into_inner();
-        let hello = self.hello(&mut incoming).await?;
+        let clock = &self.host.clock;
+        let hello = greeting::hello(clock, &mut incoming, hello, |hello| &hello.node).await?;
         let (slices, labels) = (self.slices.clone(), hello.labels.clone());
         let slice = self.host.tasks.blocking(move || slices.of(&labels)).await;
         let slice = slice.map_err(|_| Status::internal("the slice was not made"))?;
@@ -98,9 +92,4 @@ impl ConfigSync for Sync {
         let answers = self.host.shutdown.ends(ReceiverStream::new(answers));
         Ok(Response::new(Box::pin(answers)))
     }
-}
-
-fn is_name(node: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
-    !node.is_empty() && node.len() <= 253 && node.bytes().all(plain)
 }

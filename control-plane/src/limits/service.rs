@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::Host;
 use tokio::sync::mpsc;
@@ -15,9 +14,8 @@ use turnpike_proto::config::v1::{ShareHello, ShareRequest, ShareResponse};
 
 use super::session::Session;
 use super::sharing::Sharing;
+use crate::greeting;
 
-/// A gateway that connects and says nothing is not kept.
-const HELLO: Duration = Duration::from_secs(10);
 /// Messages that may wait for the connection to take them.
 const UNDER_WAY: usize = 1024;
 
@@ -33,17 +31,12 @@ impl Share {
     pub const fn new(host: Host, sharing: Arc<Sharing>) -> Self {
         Self { host, sharing }
     }
+}
 
-    async fn hello(&self, incoming: &mut Streaming<ShareRequest>) -> Result<ShareHello, Status> {
-        let first = self.host.clock.timeout(HELLO, incoming.message()).await;
-        let first = first.map_err(|_| Status::deadline_exceeded("no `hello`"))??;
-        match first.and_then(|first| first.message) {
-            Some(Message::Hello(hello)) if is_name(&hello.node) => Ok(hello),
-            Some(Message::Hello(_)) => Err(Status::invalid_argument(
-                "`node` must be 1 to 253 letters, digits, `.`, `_`, `-` or `:`",
-            )),
-            _ => Err(Status::invalid_argument("the first message must be `hello`")),
-        }
+fn hello(request: ShareRequest) -> Option<ShareHello> {
+    match request.message {
+        Some(Message::Hello(hello)) => Some(hello),
+        _ => None,
     }
 }
 
@@ -58,7 +51,8 @@ impl LimitSync for Share {
         request: Request<Streaming<ShareRequest>>,
     ) -> Result<Response<Answers>, Status> {
         let mut incoming = request.into_inner();
-        let hello = self.hello(&mut incoming).await?;
+        let clock = &self.host.clock;
+        let hello = greeting::hello(clock, &mut incoming, hello, |hello| &hello.node).await?;
         let (out, answers) = mpsc::channel(UNDER_WAY);
         let state = hello.state.unwrap_or_default();
         let (stream, ends) = self.sharing.enter(&hello.node, state, out.clone())?;
@@ -74,9 +68,4 @@ impl LimitSync for Share {
         let answers = self.host.shutdown.ends(ReceiverStream::new(answers));
         Ok(Response::new(Box::pin(answers)))
     }
-}
-
-fn is_name(node: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
-    !node.is_empty() && node.len() <= 253 && node.bytes().all(plain)
 }
