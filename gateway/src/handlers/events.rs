@@ -12,12 +12,12 @@ use std::task::{Context, Poll, ready};
 
 use chassis::clock::Clock;
 use smallvec::SmallVec;
-use throttle::{Cost, Hold, Meter, Refused, Unit};
+use throttle::{Cost, Meter, Unit};
 
 use super::demand::{Demands, Level};
-use super::throttle::refused;
+use super::throttle::{Holds, hold_all, hold_rest};
 use crate::fault::Fault;
-use crate::limits::{self, Desk};
+use crate::limits::Desk;
 
 /// What one of them costs.
 const EVENT: Cost = Cost { requests: 0, bytes_in: 0, bytes_out: 0, events: 1, cost: 0 };
@@ -46,14 +46,6 @@ pub struct Gate {
 }
 
 type Waiting = Pin<Box<dyn Future<Output = Result<(), Fault>>>>;
-type Holds = SmallVec<[Hold; USUAL]>;
-
-/// Whether one may pass now.
-enum Room {
-    Now,
-    /// So many limits have been asked; the next one has to be asked about.
-    Asks(Box<Holds>),
-}
 
 impl EventLimits {
     /// Those of a call that was let in with `demands`; `None`: none of them counts events.
@@ -100,9 +92,9 @@ impl Gate {
                 result
             }
             None => match self.limits.take() {
-                Ok(Room::Now) => Ok(()),
-                Ok(Room::Asks(holds)) => {
-                    self.waiting = Some(Box::pin(Rc::clone(&self.limits).wait(*holds)));
+                Ok(None) => Ok(()),
+                Ok(Some(holds)) => {
+                    self.waiting = Some(Box::pin(Rc::clone(&self.limits).wait(holds)));
                     return self.poll(cx);
                 }
                 Err(fault) => Err(fault),
@@ -116,29 +108,25 @@ impl Gate {
 }
 
 impl Limits {
-    fn take(&self) -> Result<Room, Fault> {
+    /// Asks them; what there is to wait for, if anything, begins behind these holds.
+    fn take(&self) -> Result<Option<Holds>, Fault> {
         let now_us = self.clock.unix_us().max(0).cast_unsigned();
-        let mut holds = Holds::new();
-        for (level, meter) in &self.meters {
-            match self.desk.hold(meter, now_us, &EVENT) {
-                Ok(hold) => holds.push(hold),
-                // Leaving here drops the holds, and they give their room back.
-                Err(Refused::Full(full)) => return Err(level.fault(full)),
-                Err(Refused::Short { .. }) => return Ok(Room::Asks(Box::new(holds))),
-            }
+        let holds = hold_all(self.meters(), &self.desk, now_us, &EVENT)?;
+        if holds.len() < self.meters.len() {
+            return Ok(Some(holds));
         }
         self.settle(holds);
-        Ok(Room::Now)
+        Ok(None)
     }
 
-    async fn wait(self: Rc<Self>, mut holds: Holds) -> Result<(), Fault> {
-        let until = self.clock.instant() + limits::PATIENCE;
-        for (level, meter) in self.meters.iter().skip(holds.len()) {
-            let hold = limits::hold(&self.desk, &self.clock, meter, &EVENT, until).await;
-            holds.push(hold.map_err(|no_room| refused(*level, no_room))?);
-        }
+    async fn wait(self: Rc<Self>, holds: Holds) -> Result<(), Fault> {
+        let holds = hold_rest(self.meters(), holds, &self.desk, &self.clock, &EVENT).await?;
         self.settle(holds);
         Ok(())
+    }
+
+    fn meters(&self) -> impl Iterator<Item = (Level, &Arc<Meter>)> {
+        self.meters.iter().map(|(level, meter)| (*level, meter))
     }
 
     /// Makes it count.

@@ -3,10 +3,12 @@
 //! Limits are asked from the narrowest to the widest, and all or nothing: a call that one limit
 //! refuses takes no room from the others.
 
+use std::sync::Arc;
+
 use chassis::clock::Clock;
 use http::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
-use throttle::{Cost, Effect, Hold, LimitState, Owed, Refused, Unit};
+use throttle::{Cost, Effect, Hold, LimitState, Meter, Owed, Refused, Unit};
 
 use super::demand::{Demands, Level, USUAL};
 use crate::fault::Fault;
@@ -29,11 +31,14 @@ static X: [HeaderName; 3] = [
 /// How long a field about two limits usually is.
 const USUAL_BYTES: usize = 128;
 
+/// The room of one call, as far as its limits have been asked.
+pub(super) type Holds = SmallVec<[Hold; USUAL]>;
+
 /// Proof that every limit had room for the call. `upstream` asks for it, so no call reaches a
 /// backend unthrottled.
 #[must_use = "an admission that is dropped unsettled gives its room back"]
 #[derive(Debug)]
-pub struct Admission(SmallVec<[Hold; USUAL]>);
+pub struct Admission(Holds);
 
 /// What the limits of a call wait to be told: how many bytes it came to.
 #[must_use = "limits of bytes count what the call came to"]
@@ -73,34 +78,23 @@ pub enum Room {
 /// What a call has until its limits are asked about.
 #[derive(Debug)]
 pub struct Asks {
-    holds: SmallVec<[Hold; USUAL]>,
+    holds: Holds,
 }
 
 impl Demands<'_> {
     /// Asks the limits.
     pub fn hold(&self, desk: &Desk, now_us: u64) -> Result<Room, Fault> {
-        let mut holds = SmallVec::new();
-        for demand in &self.all {
-            let (level, meter) = (demand.level, demand.meter());
-            match desk.hold(meter, now_us, &self.cost) {
-                Ok(hold) => holds.push(hold),
-                // Leaving here drops the holds, and they give their room back.
-                Err(Refused::Full(full)) => return Err(level.fault(full)),
-                Err(Refused::Short { .. }) => return Ok(Room::Asks(Asks { holds })),
-            }
+        let holds = hold_all(self.meters(), desk, now_us, &self.cost)?;
+        if holds.len() == self.all.len() {
+            Ok(Room::Now(Admission(holds)))
+        } else {
+            Ok(Room::Asks(Asks { holds }))
         }
-        Ok(Room::Now(Admission(holds)))
     }
 
     /// Asks those limits that have not been asked yet, and waits for units of those that gateways share.
     pub async fn wait(&self, asks: Asks, desk: &Desk, clock: &Clock) -> Result<Admission, Fault> {
-        let Asks { mut holds } = asks;
-        let until = clock.instant() + limits::PATIENCE;
-        for demand in self.all.iter().skip(holds.len()) {
-            let (level, meter) = (demand.level, demand.meter());
-            let hold = limits::hold(desk, clock, meter, &self.cost, until).await;
-            holds.push(hold.map_err(|no_room| refused(level, no_room))?);
-        }
+        let holds = hold_rest(self.meters(), asks.holds, desk, clock, &self.cost).await?;
         Ok(Admission(holds))
     }
 
@@ -129,12 +123,43 @@ impl Demands<'_> {
     }
 }
 
-/// Why a call has no room that has waited for it.
-pub(super) const fn refused(level: Level, no_room: NoRoom) -> Fault {
-    match no_room {
-        NoRoom::Full(full) => level.fault(full),
-        NoRoom::Unknown => Fault::NotCounted,
+/// Asks limits one after the other, up to the first that has to be waited for: it and those behind it have
+/// no hold then.
+pub(super) fn hold_all<'m>(
+    meters: impl Iterator<Item = (Level, &'m Arc<Meter>)>,
+    desk: &Desk,
+    now_us: u64,
+    cost: &Cost,
+) -> Result<Holds, Fault> {
+    let mut holds = Holds::new();
+    for (level, meter) in meters {
+        match desk.hold(meter, now_us, cost) {
+            Ok(hold) => holds.push(hold),
+            // Leaving here drops the holds, and they give their room back.
+            Err(Refused::Full(full)) => return Err(level.fault(full)),
+            Err(Refused::Short { .. }) => break,
+        }
     }
+    Ok(holds)
+}
+
+/// Asks those of the same limits that `holds` has nothing of, and waits for them.
+pub(super) async fn hold_rest<'m>(
+    meters: impl Iterator<Item = (Level, &'m Arc<Meter>)>,
+    mut holds: Holds,
+    desk: &Desk,
+    clock: &Clock,
+    cost: &Cost,
+) -> Result<Holds, Fault> {
+    let until = clock.instant() + limits::PATIENCE;
+    for (level, meter) in meters.skip(holds.len()) {
+        let hold = limits::hold(desk, clock, meter, cost, until).await;
+        holds.push(hold.map_err(|no_room| match no_room {
+            NoRoom::Full(full) => level.fault(full),
+            NoRoom::Unknown => Fault::NotCounted,
+        })?);
+    }
+    Ok(holds)
 }
 
 impl Admission {
