@@ -30,7 +30,7 @@ const LARGEST_BATCH: usize = (4 << 20) + (64 << 10);
 
 /// Runs until the process is asked to stop.
 pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
-    let writable = host.ready.condition("store");
+    let (writable, listening) = (host.ready.condition("store"), host.ready.condition("ports"));
     chassis::operations::serve(&host, &config.operations, vec![]).await?;
     let metrics = Metrics::default();
     host.metrics.register(|registry| metrics.register(registry));
@@ -63,6 +63,8 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     start_upkeep(&host, &config, store, &metrics, &desk, flush);
     let services = services(&host, metrics, desk, reader, alarm, intake);
     chassis::rpc::serve(&host, &config.rpc, services).await?;
+    // Who sees this process ready comes at once.
+    listening.green();
     host.shutdown.wait().await;
     Ok(())
 }

@@ -48,7 +48,7 @@ pub struct Doors {
 
 /// Opens all ports; what serves them are tasks of the host.
 pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
-    let loaded = host.ready.condition("resources");
+    let (loaded, listening) = (host.ready.condition("resources"), host.ready.condition("ports"));
     let routes = chassis::operations::loglevel().to_vec();
     let operations = chassis::operations::serve(host, &config.operations, routes).await?;
 
@@ -107,5 +107,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, streams, &token);
     let rpc = chassis::rpc::serve(host, &config.rpc, services).await?;
     let rest = Rest::serve(host, &config.rest, desk, token).await?;
+    // Who sees this process ready comes at once.
+    listening.green();
     Ok(Doors { rest, rpc, operations })
 }
