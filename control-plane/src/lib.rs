@@ -2,7 +2,7 @@
 //!
 //! `bootstrap` puts the parts together. `edge` speaks gRPC and REST with people and programs and
 //! decides who may; below it `manage` changes resources, `distribute` brings them to gateways, and `limits`
-//! lets gateways count together. They look at `catalog`, the resources in force, which follows `store`. `rpc` calls others.
+//! lets gateways count together. `people` knows who asks. They look at `catalog`, the resources in force, which follows `store`. `rpc` calls others.
 
 pub mod bootstrap;
 pub mod catalog;
@@ -12,5 +12,6 @@ pub mod edge;
 mod greeting;
 pub mod limits;
 pub mod manage;
+pub mod people;
 pub mod rpc;
 pub mod store;

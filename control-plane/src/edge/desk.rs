@@ -21,6 +21,7 @@ use crate::manage::{
     self, Changed, Clients, ManageError, Manager, NewApiKey, NewKey, NewTestKey, Page, PageRequest,
     Removal, Restrictions, Wanted,
 };
+use crate::people::Caller;
 use crate::store::Revision;
 
 /// How long a caller may wait for gateways.
@@ -85,12 +86,13 @@ impl Desk {
     /// The resource as it is stored now, and whether it is new.
     pub(super) async fn put(
         &self,
+        by: &Caller,
         resource: Resource,
         options: PutOptions,
     ) -> Result<(Resource, bool), ManageError> {
         let upserts = vec![resource];
         let wanted = Wanted { upserts, create_only: options.create_only, ..Wanted::default() };
-        let Changed { state, changes, .. } = self.manager.change(wanted).await?;
+        let Changed { state, changes, .. } = self.manager.change(by, wanted).await?;
         let (key, change) = changes.into_iter().next().ok_or(ManageError::Broken)?;
         let shown = manage::shown(&state, &key).ok_or(ManageError::NotFound(key))?;
         Ok((shown, change == plan::Change::Created))
@@ -98,22 +100,24 @@ impl Desk {
 
     pub(super) async fn delete(
         &self,
+        by: &Caller,
         key: ResourceKey,
         revision: Revision,
     ) -> Result<Revision, ManageError> {
         let removals = vec![Removal { key, revision }];
         let wanted = Wanted { removals, ..Wanted::default() };
-        Ok(self.manager.change(wanted).await?.revision)
+        Ok(self.manager.change(by, wanted).await?.revision)
     }
 
     pub(super) async fn apply(
         &self,
+        by: &Caller,
         upserts: Vec<Resource>,
         options: ApplyOptions,
     ) -> Result<ApplyResponse, ManageError> {
         let dry_run = options.dry_run;
         let wanted = Wanted { upserts, dry_run, ..Wanted::default() };
-        let Changed { state, revision, changes } = self.manager.change(wanted).await?;
+        let Changed { state, revision, changes } = self.manager.change(by, wanted).await?;
         let mut response = ApplyResponse {
             revision,
             changes: changes.iter().map(told).collect(),
@@ -145,6 +149,7 @@ impl Desk {
 
     pub(super) async fn generate_key(
         &self,
+        by: &Caller,
         request: GenerateKeyRequest,
     ) -> Result<GenerateKeyResponse, ManageError> {
         let wanted = NewKey {
@@ -158,7 +163,7 @@ impl Desk {
                 domains: request.allowed_domains,
             },
         };
-        let made = manage::generate(&self.manager, &*self.clients, wanted).await?;
+        let made = manage::generate(by, &self.manager, &*self.clients, wanted).await?;
         Ok(GenerateKeyResponse {
             consumer_key: made.consumer_key,
             consumer_secret: made.consumer_secret.expose().to_owned(),
@@ -169,6 +174,7 @@ impl Desk {
     /// Makes an API key that lasts as long as `lifetime`; none: until it is ended.
     pub(super) async fn generate_api_key(
         &self,
+        by: &Caller,
         request: GenerateApiKeyRequest,
         lifetime: Option<Duration>,
     ) -> Result<GenerateApiKeyResponse, ManageError> {
@@ -187,36 +193,36 @@ impl Desk {
             created_at: now,
             label: request.label,
         };
-        let made = manage::generate_api_key(&self.manager, wanted).await?;
+        let made = manage::generate_api_key(by, &self.manager, wanted).await?;
         let key = made.key.expose().to_owned();
         Ok(GenerateApiKeyResponse { id: made.id, key, expires_at })
     }
 
     pub(super) async fn revoke_api_key(
         &self,
+        by: &Caller,
         request: RevokeApiKeyRequest,
     ) -> Result<RevokeApiKeyResponse, ManageError> {
         let RevokeApiKeyRequest { application, id } = request;
         let now = self.now();
-        let revision = manage::revoke_api_key(&self.manager, &application, &id, now).await?;
+        let revision = manage::revoke_api_key(by, &self.manager, &application, &id, now).await?;
         Ok(RevokeApiKeyResponse { revision })
     }
 
     /// Makes a test key that lasts as long as `lifetime`; none: as long as test keys do.
     pub(super) async fn generate_test_key(
         &self,
+        by: &Caller,
         request: GenerateTestKeyRequest,
         lifetime: Option<Duration>,
-        asked_by: String,
     ) -> Result<GenerateTestKeyResponse, ManageError> {
         let wanted = NewTestKey {
             apis: request.apis,
             sandbox: request.sandbox,
             explain_only: request.explain_only,
-            asked_by,
             lifetime,
         };
-        let made = manage::generate_test_key(&self.manager, &*self.clients, wanted).await?;
+        let made = manage::generate_test_key(by, &self.manager, &*self.clients, wanted).await?;
         let expires_at = Some(Timestamp { seconds: made.expires_at, nanos: 0 });
         Ok(GenerateTestKeyResponse { key: made.key.expose().to_owned(), expires_at })
     }
@@ -234,12 +240,12 @@ impl Desk {
         Ok(LimitUsageResponse { limits, at, answered, silent })
     }
 
-    /// Lets the limits of an application begin afresh; `asked_by` is who wants that.
+    /// Lets the limits of an application begin afresh.
     pub(super) async fn limit_reset(
         &self,
+        by: &Caller,
         request: LimitResetRequest,
         limit: Option<Duration>,
-        asked_by: &str,
     ) -> Result<LimitResetResponse, ManageError> {
         let LimitResetRequest { application, api, user, .. } = request;
         let query = self.limits_of(application.clone(), &api, user.clone())?;
@@ -247,7 +253,7 @@ impl Desk {
         let (limits, gateways) = (told.limits.len(), told.answered.len());
         let silent = told.silent.len();
         tracing::info!(
-            by = asked_by,
+            %by,
             application,
             api,
             user,

@@ -15,6 +15,7 @@ use turnpike_proto::config::v1::key_type::Type as KeyType;
 use super::application_keys::edit_application;
 use super::change::Manager;
 use super::error::ManageError;
+use crate::people::Caller;
 
 /// Unguessable bytes of a key.
 const KEY_BYTES: usize = 32;
@@ -53,6 +54,7 @@ pub struct MadeApiKey {
 
 /// Makes a key and adds it to the application.
 pub async fn generate_api_key(
+    by: &Caller,
     manager: &Manager,
     wanted: NewApiKey,
 ) -> Result<MadeApiKey, ManageError> {
@@ -77,12 +79,13 @@ pub async fn generate_api_key(
         spec.api_keys.push(known.clone());
         Ok(())
     };
-    edit_application(manager, &application, edit).await?;
+    edit_application(by, manager, &application, edit).await?;
     Ok(MadeApiKey { id, key: chassis::Secret::new(key) })
 }
 
 /// Ends a key at `now`. What is left of it names it in reports, and is no key any more.
 pub async fn revoke_api_key(
+    by: &Caller,
     manager: &Manager,
     application: &str,
     id: &str,
@@ -105,5 +108,5 @@ pub async fn revoke_api_key(
         }
         Ok(())
     };
-    edit_application(manager, &key, edit).await
+    edit_application(by, manager, &key, edit).await
 }

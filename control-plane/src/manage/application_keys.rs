@@ -16,6 +16,7 @@ use turnpike_proto::config::v1::{ApplicationKey, ApplicationSpec};
 use super::change::{Manager, Wanted};
 use super::error::ManageError;
 use super::read::get;
+use crate::people::Caller;
 
 const RESIDENT: &str = "resident";
 /// How often adding the key starts again because the application was changed meanwhile.
@@ -31,7 +32,7 @@ pub trait Clients: fmt::Debug + Send + Sync + 'static {
     /// Removes it again.
     async fn remove(&self, key_manager: &str, client_id: &str) -> Result<(), ClientsError>;
     /// Makes a test key.
-    async fn test_key(&self, wanted: NewTestKey) -> Result<TestKey, ClientsError>;
+    async fn test_key(&self, by: &Caller, wanted: NewTestKey) -> Result<TestKey, ClientsError>;
 }
 
 /// Why the key manager did not do it.
@@ -96,8 +97,6 @@ pub struct NewTestKey {
     pub sandbox: bool,
     /// Whether it only explains.
     pub explain_only: bool,
-    /// Who asks for it.
-    pub asked_by: String,
     /// How long it lasts; none: as long as test keys do.
     pub lifetime: Option<Duration>,
 }
@@ -130,6 +129,7 @@ pub struct NewKey {
 
 /// Makes a client and adds it to the application.
 pub async fn generate(
+    by: &Caller,
     manager: &Manager,
     clients: &dyn Clients,
     wanted: NewKey,
@@ -150,7 +150,7 @@ pub async fn generate(
         return Err(unrestricted(&key));
     }
     if !wanted.consumer_key.is_empty() {
-        return map(manager, clients, at, wanted.consumer_key).await;
+        return map(by, manager, clients, at, wanted.consumer_key).await;
     }
     let kind = if wanted.sandbox { "sandbox" } else { "production" };
     let name = format!("{} ({kind})", wanted.application);
@@ -158,7 +158,7 @@ pub async fn generate(
     let NewKey { scopes, restrictions, .. } = wanted;
     let client = NewClient { name, scopes, key_manager, restrictions };
     let made = clients.register(client).await.map_err(ManageError::KeyManager)?;
-    let added = add(manager, at, &made.consumer_key).await;
+    let added = add(by, manager, at, &made.consumer_key).await;
     if let Err(error) = added {
         let removed = clients.remove(elsewhere.unwrap_or_default(), &made.consumer_key).await;
         if let Err(left) = removed {
@@ -191,6 +191,7 @@ struct Place<'k> {
 
 /// Adds a client that was made elsewhere.
 async fn map(
+    by: &Caller,
     manager: &Manager,
     clients: &dyn Clients,
     at: Place<'_>,
@@ -206,12 +207,17 @@ async fn map(
         }]));
     }
     clients.find(at.key_manager, &consumer_key).await.map_err(ManageError::KeyManager)?;
-    add(manager, at, &consumer_key).await?;
+    add(by, manager, at, &consumer_key).await?;
     let (consumer_secret, token_endpoint) = (chassis::Secret::new(""), String::new());
     Ok(ClientKey { consumer_key, consumer_secret, token_endpoint })
 }
 
-async fn add(manager: &Manager, at: Place<'_>, consumer_key: &str) -> Result<(), ManageError> {
+async fn add(
+    by: &Caller,
+    manager: &Manager,
+    at: Place<'_>,
+    consumer_key: &str,
+) -> Result<(), ManageError> {
     let Place { key, key_manager, sandbox } = at;
     let r#type = if sandbox { KeyType::Sandbox } else { KeyType::Production };
     let edit = |spec: &mut ApplicationSpec| {
@@ -222,11 +228,12 @@ async fn add(manager: &Manager, at: Place<'_>, consumer_key: &str) -> Result<(),
         });
         Ok(())
     };
-    edit_application(manager, key, edit).await.map(drop)
+    edit_application(by, manager, key, edit).await.map(drop)
 }
 
 /// Changes an application as it is now, and starts again where it was changed meanwhile.
 pub(super) async fn edit_application(
+    by: &Caller,
     manager: &Manager,
     key: &ResourceKey,
     edit: impl Fn(&mut ApplicationSpec) -> Result<(), ManageError>,
@@ -239,7 +246,7 @@ pub(super) async fn edit_application(
             edit(application.spec.get_or_insert_default())?;
         }
         let wanted = Wanted { upserts: vec![resource], ..Wanted::default() };
-        last = match manager.change(wanted).await {
+        last = match manager.change(by, wanted).await {
             Ok(changed) => return Ok(changed.revision),
             Err(error @ ManageError::Stale { .. }) => error,
             Err(error) => return Err(error),

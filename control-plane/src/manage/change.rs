@@ -17,6 +17,7 @@ use super::prepare::completed;
 use super::read::current;
 use super::view::revision;
 use crate::catalog::{Catalog, State};
+use crate::people::Caller;
 use crate::store::{
     Change, Guard, Limits, MasterKey, Note, Record, Revision, Store, StoreError, Transaction,
     object_key,
@@ -52,6 +53,8 @@ pub struct Wanted {
     pub dry_run: bool,
     /// Refuse what exists already.
     pub create_only: bool,
+    /// Why, for the history; empty: no words were given.
+    pub reason: String,
 }
 
 /// A resource that should go.
@@ -92,8 +95,8 @@ impl Manager {
         &self.catalog
     }
 
-    /// Makes the whole change, or nothing of it.
-    pub async fn change(&self, wanted: Wanted) -> Result<Changed, ManageError> {
+    /// Makes the whole change as `by` wants it, or nothing of it.
+    pub async fn change(&self, by: &Caller, wanted: Wanted) -> Result<Changed, ManageError> {
         let _place = self.waiting.try_acquire().map_err(|_| ManageError::Busy)?;
         let _turn = self.turn.lock().await;
         let wanted = Arc::new(wanted);
@@ -106,7 +109,7 @@ impl Manager {
                 let revision = state.revision;
                 return Ok(Changed { state, revision, changes: admitted.changes });
             }
-            let transaction = self.transaction(&state, &admitted)?;
+            let transaction = self.transaction(by, &wanted.reason, &state, &admitted)?;
             match self.store.commit(&transaction).await {
                 Ok(revision) => {
                     let state = self.in_force(&state, revision).await;
@@ -150,7 +153,13 @@ impl Manager {
         admitting.await.unwrap_or(Err(ManageError::Broken))
     }
 
-    fn transaction(&self, state: &State, admitted: &Admitted) -> Result<Transaction, ManageError> {
+    fn transaction(
+        &self,
+        by: &Caller,
+        reason: &str,
+        state: &State,
+        admitted: &Admitted,
+    ) -> Result<Transaction, ManageError> {
         let now = self.clock.unix_us();
         let mut changes = Vec::with_capacity(admitted.upserts.len() + admitted.deletes.len());
         for object in &admitted.upserts {
@@ -169,7 +178,12 @@ impl Manager {
             base: state.revision,
             guards: guards.collect(),
             changes,
-            note: Note { committed_at_us: now, traceparent },
+            note: Note {
+                committed_at_us: now,
+                traceparent,
+                by: by.name().to_owned(),
+                reason: reason.to_owned(),
+            },
         })
     }
 

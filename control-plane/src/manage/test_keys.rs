@@ -9,9 +9,11 @@ use super::application_keys::{Clients, NewTestKey, TestKey};
 use super::change::Manager;
 use super::error::ManageError;
 use super::read::get;
+use crate::people::Caller;
 
 /// Has a test key made for APIs that are there.
 pub async fn generate_test_key(
+    by: &Caller,
     manager: &Manager,
     clients: &dyn Clients,
     wanted: NewTestKey,
@@ -23,8 +25,8 @@ pub async fn generate_test_key(
             get(manager.catalog(), &product).map_err(|_| missing)?;
         }
     }
-    let (apis, asked_by) = (wanted.apis.join(" "), wanted.asked_by.clone());
-    let made = clients.test_key(wanted).await.map_err(ManageError::KeyManager)?;
-    tracing::info!(by = asked_by, apis, expires_at = made.expires_at, "test key made");
+    let apis = wanted.apis.join(" ");
+    let made = clients.test_key(by, wanted).await.map_err(ManageError::KeyManager)?;
+    tracing::info!(%by, apis, expires_at = made.expires_at, "test key made");
     Ok(made)
 }

@@ -13,6 +13,7 @@ use turnpike_proto::identity::v1::{
 };
 
 use crate::manage::{ClientKey, Clients, ClientsError, NewClient, NewTestKey, TestKey};
+use crate::people::Caller;
 
 /// A provider that is asked for a client may take its time.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -76,8 +77,9 @@ impl Clients for KeyManagerClients {
         Ok(())
     }
 
-    async fn test_key(&self, wanted: NewTestKey) -> Result<TestKey, ClientsError> {
-        let NewTestKey { apis, sandbox, explain_only, asked_by, lifetime } = wanted;
+    async fn test_key(&self, by: &Caller, wanted: NewTestKey) -> Result<TestKey, ClientsError> {
+        let NewTestKey { apis, sandbox, explain_only, lifetime } = wanted;
+        let asked_by = by.name().to_owned();
         // Less than a second is none, and none means the usual.
         let seconds = lifetime.map_or(0, |lifetime| lifetime.as_secs().max(1));
         let lifetime_seconds = u32::try_from(seconds).unwrap_or(u32::MAX);

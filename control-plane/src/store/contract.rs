@@ -152,6 +152,12 @@ pub struct Note {
     /// W3C trace context of the call behind it; empty: none.
     #[prost(string, tag = "2")]
     pub traceparent: String,
+    /// Who made it; empty: it was made before that was written down.
+    #[prost(string, tag = "3")]
+    pub by: String,
+    /// Why, in the words of who made it; empty: none were given.
+    #[prost(string, tag = "4")]
+    pub reason: String,
 }
 
 /// A transaction as a watcher sees it.

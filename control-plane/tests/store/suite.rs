@@ -77,7 +77,12 @@ fn delete(key: &str) -> Change {
 
 fn transaction(base: Revision, changes: Vec<Change>) -> Transaction {
     let id = chassis::random::bytes();
-    let note = Note { committed_at_us: 7, traceparent: "00-trace".to_owned() };
+    let note = Note {
+        committed_at_us: 7,
+        traceparent: "00-trace".to_owned(),
+        by: "admin/laptop".to_owned(),
+        reason: "because".to_owned(),
+    };
     Transaction { id, base, guards: Vec::new(), changes, note }
 }
 

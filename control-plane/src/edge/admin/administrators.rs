@@ -17,6 +17,7 @@ use tonic::{Extensions, Status};
 use tower_service::Service;
 
 use crate::edge::token::AdminToken;
+use crate::people::Caller;
 
 /// A service for administrators alone.
 #[derive(Clone, Debug)]
@@ -30,13 +31,23 @@ impl<S> Administrators<S> {
         Self { service, token }
     }
 
-    fn permits(&self, request: &Request<Body>) -> bool {
+    /// None: an administrator does not ask.
+    fn caller(&self, request: &Request<Body>) -> Option<Caller> {
         let fields = request.headers();
         let field = fields.get(http::header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
         let extensions: Extensions = request.extensions().clone();
         let seen = tonic::Request::from_parts(MetadataMap::new(), extensions, ());
-        peer(&seen).is_some_and(|peer| peer.name == "admin") || self.token.is_shown(field)
+        match peer(&seen).filter(|peer| peer.name == "admin") {
+            Some(peer) => Some(Caller::of_certificate(peer)),
+            None => self.token.is_shown(field).then(Caller::of_token),
+        }
     }
+}
+
+/// Who was let in with this request.
+pub(super) fn caller<T>(request: &tonic::Request<T>) -> Result<Caller, Status> {
+    let known = request.extensions().get::<Caller>().cloned();
+    known.ok_or_else(|| Status::permission_denied("nobody has said who asks"))
 }
 
 impl<S: NamedService> NamedService for Administrators<S> {
@@ -55,12 +66,12 @@ where
         self.service.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if self.permits(&request) {
-            Either::Right(self.service.call(request))
-        } else {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let Some(caller) = self.caller(&request) else {
             let refused = Status::permission_denied("only administrators may do this");
-            Either::Left(ready(Ok(refused.into_http())))
-        }
+            return Either::Left(ready(Ok(refused.into_http())));
+        };
+        request.extensions_mut().insert(caller);
+        Either::Right(self.service.call(request))
     }
 }

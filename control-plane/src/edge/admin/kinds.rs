@@ -11,9 +11,11 @@ use turnpike_proto::admin::v1::{
 use turnpike_proto::config::v1 as config;
 use turnpike_proto::config::v1::resource::Resource as Any;
 
+use super::administrators::caller;
 use crate::edge::desk::{Desk, PutOptions, key};
 use crate::edge::status;
 use crate::manage::{Page, PageRequest};
+use crate::people::Caller;
 
 macro_rules! service_of_kind {
     ($server:ident::$Service:ident, $Kind:ident, $ListResponse:ident) => {
@@ -46,7 +48,8 @@ macro_rules! service_of_kind {
                 &self,
                 request: Request<config::$Kind>,
             ) -> Result<Response<config::$Kind>, Status> {
-                match put(self, Any::$Kind(request.into_inner())).await? {
+                let by = caller(&request)?;
+                match put(self, &by, Any::$Kind(request.into_inner())).await? {
                     Any::$Kind(one) => Ok(Response::new(one)),
                     _ => Err(other_kind()),
                 }
@@ -56,7 +59,8 @@ macro_rules! service_of_kind {
                 &self,
                 request: Request<DeleteRequest>,
             ) -> Result<Response<DeleteResponse>, Status> {
-                delete(self, Kind::$Kind, &request.into_inner()).await
+                let by = caller(&request)?;
+                delete(self, &by, Kind::$Kind, &request.into_inner()).await
             }
         }
     };
@@ -91,20 +95,21 @@ fn page(desk: &Desk, kind: Kind, request: ListRequest) -> Result<Page, Status> {
     desk.list(kind, &wanted).map_err(|error| status::of(&error))
 }
 
-async fn put(desk: &Desk, resource: Any) -> Result<Any, Status> {
+async fn put(desk: &Desk, by: &Caller, resource: Any) -> Result<Any, Status> {
     let resource = Resource { resource: Some(resource) };
     let (stored, _) =
-        desk.put(resource, PutOptions::default()).await.map_err(|error| status::of(&error))?;
+        desk.put(by, resource, PutOptions::default()).await.map_err(|error| status::of(&error))?;
     stored.resource.ok_or_else(other_kind)
 }
 
 async fn delete(
     desk: &Desk,
+    by: &Caller,
     kind: Kind,
     request: &DeleteRequest,
 ) -> Result<Response<DeleteResponse>, Status> {
     let key = key(kind, &request.name, &request.version);
-    let deleted = desk.delete(key, request.revision).await;
+    let deleted = desk.delete(by, key, request.revision).await;
     let revision = deleted.map_err(|error| status::of(&error))?;
     Ok(Response::new(DeleteResponse { revision }))
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use chassis::rpc::peer;
 use tonic::{Request, Response, Status};
 use turnpike_proto::admin::v1::limits_server::Limits;
 use turnpike_proto::admin::v1::{
     LimitResetRequest, LimitResetResponse, LimitUsageRequest, LimitUsageResponse,
 };
 
+use super::administrators::caller;
 use crate::edge::desk::Desk;
 use crate::edge::status;
 
@@ -28,11 +28,10 @@ impl Limits for Desk {
         &self,
         request: Request<LimitResetRequest>,
     ) -> Result<Response<LimitResetResponse>, Status> {
-        // Who shows the administrator's token is known by no other name.
-        let asked_by = peer(&request).map_or_else(|| "token".to_owned(), ToString::to_string);
+        let by = caller(&request)?;
         let request = request.into_inner();
         let limit = span(request.timeout)?;
-        let told = self.limit_reset(request, limit, &asked_by).await;
+        let told = self.limit_reset(&by, request, limit).await;
         told.map(Response::new).map_err(|error| status::of(&error))
     }
 }

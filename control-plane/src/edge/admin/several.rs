@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chassis::rpc::peer;
 use tonic::{Request, Response, Status};
 use turnpike_proto::admin::v1::application_keys_server::ApplicationKeys;
 use turnpike_proto::admin::v1::apply_server::Apply;
@@ -16,6 +15,7 @@ use turnpike_proto::admin::v1::{
     wait_for,
 };
 
+use super::administrators::caller;
 use crate::edge::desk::{ApplyOptions, Desk, wait_limit};
 use crate::edge::status;
 use crate::manage::ManageError;
@@ -26,9 +26,10 @@ impl Apply for Desk {
         &self,
         request: Request<ApplyRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
+        let by = caller(&request)?;
         let ApplyRequest { resources, dry_run, wait, timeout } = request.into_inner();
         let options = ApplyOptions { dry_run, wait: limit(wait, timeout)? };
-        match Self::apply(self, resources, options).await {
+        match Self::apply(self, &by, resources, options).await {
             Ok(response) => Ok(Response::new(response)),
             // Problems are an answer here, so that all of them arrive.
             Err(ManageError::Refused(problems)) => {
@@ -66,7 +67,8 @@ impl ApplicationKeys for Desk {
         &self,
         request: Request<GenerateKeyRequest>,
     ) -> Result<Response<GenerateKeyResponse>, Status> {
-        let made = self.generate_key(request.into_inner()).await;
+        let by = caller(&request)?;
+        let made = self.generate_key(&by, request.into_inner()).await;
         made.map(Response::new).map_err(|error| status::of(&error))
     }
 
@@ -74,10 +76,11 @@ impl ApplicationKeys for Desk {
         &self,
         request: Request<GenerateApiKeyRequest>,
     ) -> Result<Response<GenerateApiKeyResponse>, Status> {
+        let by = caller(&request)?;
         let request = request.into_inner();
         let refuse = |_| Status::invalid_argument("`lifetime` is not a span of time");
         let lifetime = request.lifetime.map(Duration::try_from).transpose().map_err(refuse)?;
-        let made = self.generate_api_key(request, lifetime).await;
+        let made = self.generate_api_key(&by, request, lifetime).await;
         made.map(Response::new).map_err(|error| status::of(&error))
     }
 
@@ -85,7 +88,8 @@ impl ApplicationKeys for Desk {
         &self,
         request: Request<RevokeApiKeyRequest>,
     ) -> Result<Response<RevokeApiKeyResponse>, Status> {
-        let revoked = self.revoke_api_key(request.into_inner()).await;
+        let by = caller(&request)?;
+        let revoked = self.revoke_api_key(&by, request.into_inner()).await;
         revoked.map(Response::new).map_err(|error| status::of(&error))
     }
 }
@@ -96,12 +100,11 @@ impl TestKeys for Desk {
         &self,
         request: Request<GenerateTestKeyRequest>,
     ) -> Result<Response<GenerateTestKeyResponse>, Status> {
-        // Who shows the administrator's token is known by no other name.
-        let asked_by = peer(&request).map_or_else(|| "token".to_owned(), ToString::to_string);
+        let by = caller(&request)?;
         let request = request.into_inner();
         let refuse = |_| Status::invalid_argument("`lifetime` is not a span of time");
         let lifetime = request.lifetime.map(Duration::try_from).transpose().map_err(refuse)?;
-        let made = self.generate_test_key(request, lifetime, asked_by).await;
+        let made = self.generate_test_key(&by, request, lifetime).await;
         made.map(Response::new).map_err(|error| status::of(&error))
     }
 }

@@ -8,9 +8,7 @@ use super::input::{Query, read};
 use super::reply::{Reply, reply};
 use crate::edge::desk::Desk;
 use crate::edge::json;
-
-/// Who changes something over REST has shown the administrator's token.
-const ASKED_BY: &str = "token";
+use crate::people::Caller;
 
 pub(super) async fn usage(
     desk: &Desk,
@@ -28,6 +26,7 @@ pub(super) async fn usage(
 
 pub(super) async fn reset(
     desk: &Desk,
+    by: &Caller,
     application: String,
     body: bytes::Bytes,
 ) -> Result<Reply, Fault> {
@@ -35,6 +34,6 @@ pub(super) async fn reset(
     request.application = application;
     let limit = request.timeout.map(std::time::Duration::try_from).transpose();
     let limit = limit.map_err(|_| Fault::Request("`timeout` is not a span of time".to_owned()))?;
-    let told = desk.limit_reset(request, limit, ASKED_BY).await?;
+    let told = desk.limit_reset(by, request, limit).await?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.LimitResetResponse", &told)))
 }

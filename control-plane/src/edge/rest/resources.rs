@@ -9,6 +9,7 @@ use super::input::{Condition, Language, Query, resources};
 use super::reply::{Reply, reply, tagged};
 use crate::edge::desk::{Desk, PutOptions};
 use crate::manage::{ManageError, Page, PageRequest};
+use crate::people::Caller;
 
 pub(super) fn list(desk: &Desk, kind: Kind, mut query: Query) -> Result<Reply, Fault> {
     let mut wanted = PageRequest::default();
@@ -42,6 +43,7 @@ pub(super) fn get(desk: &Desk, key: &ResourceKey) -> Result<Reply, Fault> {
 
 pub(super) async fn put(
     desk: &Desk,
+    by: &Caller,
     key: &ResourceKey,
     headers: &HeaderMap,
     body: bytes::Bytes,
@@ -50,17 +52,18 @@ pub(super) async fn put(
     let resource = named(key, one(key, Language::of(headers)?, &body)?, condition.revision)?;
     let options = PutOptions { create_only: condition.absent };
     let (stored, created) =
-        desk.put(resource, options).await.map_err(|error| unmet(error, condition))?;
+        desk.put(by, resource, options).await.map_err(|error| unmet(error, condition))?;
     Ok(shown(if created { StatusCode::CREATED } else { StatusCode::OK }, &stored))
 }
 
 pub(super) async fn delete(
     desk: &Desk,
+    by: &Caller,
     key: ResourceKey,
     headers: &HeaderMap,
 ) -> Result<Reply, Fault> {
     let condition = Condition::of(headers)?;
-    let deleted = desk.delete(key, condition.revision).await;
+    let deleted = desk.delete(by, key, condition.revision).await;
     let revision = deleted.map_err(|error| unmet(error, condition))?;
     Ok(reply(StatusCode::OK, &json!({ "revision": revision.to_string() })))
 }

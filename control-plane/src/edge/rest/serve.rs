@@ -23,6 +23,7 @@ use super::{limits, openapi, resources, several};
 use crate::edge::authorize::{Who, of_operation};
 use crate::edge::desk::Desk;
 use crate::edge::token::AdminToken;
+use crate::people::Caller;
 
 const BODY_WITHIN: Duration = Duration::from_mins(1);
 const DISCARDED_BYTES: usize = 2 * DOCUMENT_BYTES;
@@ -71,11 +72,11 @@ impl Rest {
 
     async fn operate(&self, parts: &Parts, body: &mut Incoming) -> Result<Reply, Fault> {
         let routed = find(&parts.method, parts.uri.path())?;
-        self.authorize(routed.operation, &parts.headers)?;
+        let by = self.authorize(routed.operation, &parts.headers)?;
         let body = read(body, DOCUMENT_BYTES, &self.desk.clock, BODY_WITHIN).await;
         let body = body.map_err(Fault::Body)?;
         let query = Query::of(parts.uri.query());
-        self.dispatch(routed, query, &parts.headers, body).await
+        self.dispatch(by, routed, query, &parts.headers, body).await
     }
 
     /// Reads on what nobody wants, within bounds: a client that is still sending over HTTP/2 takes
@@ -93,18 +94,23 @@ impl Rest {
         let _ = self.desk.clock.timeout(DISCARD_WITHIN, rest).await;
     }
 
-    /// Asked before a byte of the body is read.
-    fn authorize(&self, operation: Operation, headers: &HeaderMap) -> Result<(), Fault> {
+    /// Asked before a byte of the body is read. None: anybody may do it.
+    fn authorize(
+        &self,
+        operation: Operation,
+        headers: &HeaderMap,
+    ) -> Result<Option<Caller>, Fault> {
         let field = headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes);
         match of_operation(operation) {
-            Who::Anyone => Ok(()),
-            Who::Admin if self.token.is_shown(field) => Ok(()),
+            Who::Anyone => Ok(None),
+            Who::Admin if self.token.is_shown(field) => Ok(Some(Caller::of_token())),
             Who::Admin | Who::Gateway | Who::KeyManager => Err(Fault::Unauthenticated),
         }
     }
 
     async fn dispatch(
         &self,
+        by: Option<Caller>,
         routed: Routed,
         query: Query,
         headers: &HeaderMap,
@@ -115,16 +121,17 @@ impl Rest {
         let kind = kind.ok_or(Fault::NoRoute(None));
         let key = |name: &str| kind.as_ref().ok().map(|kind| ResourceKey::of_id(*kind, name));
         let named = key(&name).ok_or(Fault::NoRoute(None));
+        let by = by.ok_or(Fault::Unauthenticated);
         match operation {
             Operation::List => resources::list(desk, kind?, query),
             Operation::Get => resources::get(desk, &named?),
-            Operation::Put => resources::put(desk, &named?, headers, body).await,
-            Operation::Delete => resources::delete(desk, named?, headers).await,
-            Operation::Apply => several::apply(desk, query, headers, body).await,
+            Operation::Put => resources::put(desk, &by?, &named?, headers, body).await,
+            Operation::Delete => resources::delete(desk, &by?, named?, headers).await,
+            Operation::Apply => several::apply(desk, &by?, query, headers, body).await,
             Operation::Gateways => several::gateways(desk),
-            Operation::GenerateKey => several::generate_key(desk, name, body).await,
+            Operation::GenerateKey => several::generate_key(desk, &by?, name, body).await,
             Operation::Limits => limits::usage(desk, name, query).await,
-            Operation::ResetLimits => limits::reset(desk, name, body).await,
+            Operation::ResetLimits => limits::reset(desk, &by?, name, body).await,
             Operation::OpenApi => Ok(reply(StatusCode::OK, openapi::document())),
             Operation::Console => Err(Fault::NotYet("this build has no console")),
             Operation::DevPortal => Err(Fault::NotYet("this build has no developer portal")),

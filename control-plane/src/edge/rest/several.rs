@@ -8,9 +8,11 @@ use super::input::{Language, Query, read, resources};
 use super::reply::{Reply, reply};
 use crate::edge::desk::{ApplyOptions, Desk, wait_limit};
 use crate::edge::json;
+use crate::people::Caller;
 
 pub(super) async fn apply(
     desk: &Desk,
+    by: &Caller,
     mut query: Query,
     headers: &HeaderMap,
     body: bytes::Bytes,
@@ -26,7 +28,7 @@ pub(super) async fn apply(
         }
     };
     query.done(&["dryRun", "wait", "timeout"])?;
-    let response = desk.apply(resources(&body)?, ApplyOptions { dry_run, wait }).await?;
+    let response = desk.apply(by, resources(&body)?, ApplyOptions { dry_run, wait }).await?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ApplyResponse", &response)))
 }
 
@@ -37,11 +39,12 @@ pub(super) fn gateways(desk: &Desk) -> Result<Reply, Fault> {
 
 pub(super) async fn generate_key(
     desk: &Desk,
+    by: &Caller,
     application: String,
     body: bytes::Bytes,
 ) -> Result<Reply, Fault> {
     let mut request: GenerateKeyRequest = read("turnpike.admin.v1.GenerateKeyRequest", &body)?;
     request.application = application;
-    let made = desk.generate_key(request).await?;
+    let made = desk.generate_key(by, request).await?;
     Ok(reply(StatusCode::CREATED, &json::of("turnpike.admin.v1.GenerateKeyResponse", &made)))
 }

@@ -1,0 +1,5 @@
+//! Who asks?
+
+mod caller;
+
+pub use caller::Caller;
