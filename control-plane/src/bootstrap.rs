@@ -13,7 +13,7 @@ use turnpike_proto::DESCRIPTORS;
 
 use crate::catalog::{Catalog, Figures, Follower};
 use crate::config::Config;
-use crate::distribute::{Gateways, Meters, Providers, Slices, Sync, keep};
+use crate::distribute::{Gateways, Meters, Providers, Signer, Slices, Sync, keep};
 use crate::edge::{AdminToken, Desk, Rest, Streams, TokenError, services};
 use crate::limits::{self, Keeper, Share, Sharing};
 use crate::manage::Manager;
@@ -99,8 +99,9 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         figures: limits::Figures::new(&host.metrics),
     };
     host.tasks.spawn("limits", keeper.run());
+    let signer = Arc::new(Signer::new(host.tls.clone(), host.clock.clone(), meters.clone()));
     let streams = Streams {
-        sync: Sync::new(host.clone(), slices, gateways, meters),
+        sync: Sync::new(host.clone(), slices, signer, gateways, meters),
         share: Share::new(host.clone(), sharing),
         providers,
     };

@@ -16,17 +16,19 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use chassis::pki::Identity;
 use chassis::readiness::Condition;
 use chassis::rpc::channel;
 use chassis::task::Tasks;
 use chassis::{Host, operations as ports};
 use tokio::sync::{mpsc, oneshot, watch};
+use tonic::transport::Channel;
 
 use crate::access_log::AccessLog;
 use crate::assertions::{Keeper, Rules, Signers, Unfit};
 use crate::bearer::Bearers;
 use crate::caching;
-use crate::config::Config;
+use crate::config::{Config, ControlPlanesError};
 use crate::counters::{Counters, Journal};
 use crate::credentials::Revocations;
 use crate::generation::{Current, Generation};
@@ -64,6 +66,7 @@ const LAST_STEPS: Duration = Duration::from_millis(500);
 
 /// Runs a gateway until it is asked to stop and has drained, or another one has taken over.
 pub async fn start(config: Config, host: Host) -> Result<()> {
+    config.control_plane.check()?;
     let node = if config.gateway.node.is_empty() { &host.instance } else { &config.gateway.node };
     let socket = config.upgrade.socket(&host.data);
     let mut before = match &socket {
@@ -169,9 +172,9 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
     trust.follow(&following);
     following.tasks.spawn("backend-jwt-keys", keeper.run());
     let (all_said, stop) = oneshot::channel();
-    if let (Some(asks), Some(address)) = (asks, config.control_plane()) {
+    if let Some(asks) = asks {
         let counting = Counting { asks, gateways, journal, stop };
-        counting.start(&config, &host, node, address, configuration.states.subscribe())?;
+        counting.start(&config, &host, node, configuration.states.subscribe())?;
     }
     configuration.follow(&config, &following, node)?;
     let clock = host.clock.clone();
@@ -231,7 +234,7 @@ fn ways(
     let store =
         store.is_on().then(|| Store::open(store, node, &figures, &host.clock)).transpose()?;
     let ways = Ways { journal, forms, store: store.map(Arc::new), ..Ways::default() };
-    if config.control_plane().is_none() {
+    if config.control_planes().is_empty() {
         return Ok((ways, None));
     }
     let (control_plane, asks) = Lane::open(MOST_ASKS);
@@ -253,13 +256,11 @@ impl Counting {
         config: &Config,
         host: &Host,
         node: &str,
-        address: &str,
         states: watch::Receiver<Arc<State>>,
     ) -> Result<()> {
-        let channel =
-            channel(&host.tls, address, "control-plane").context("control_plane.address")?;
+        let channels = control_planes(config, &host.tls)?;
         let node = Node { name: node.to_owned(), labels: config.gateway.labels.clone() };
-        let (line, handle, heard) = Line::new(channel, node, host.clone());
+        let (line, handle, heard) = Line::new(channels, node, host.clone());
         let Self { asks, gateways, journal, stop } = self;
         let told = states.clone();
         host.tasks.spawn("limit line", line.run(move || limits::state_of(&told.borrow())));
@@ -274,7 +275,7 @@ impl Counting {
 /// Whose first word readiness waits for: a gateway that was killed may have served more than what it
 /// finds on its disk.
 fn awaited(config: &Config, host: &Host) -> Vec<Condition> {
-    let control_plane = config.control_plane().map(|_| [CONTROL_PLANE].as_slice());
+    let control_plane = (!config.control_planes().is_empty()).then_some([CONTROL_PLANE].as_slice());
     let key_manager = config.key_manager().map(|_| [KEYS, REVOCATIONS].as_slice());
     let names = control_plane.into_iter().chain(key_manager).flatten();
     names.map(|name| host.ready.condition(name)).collect()
@@ -340,6 +341,7 @@ pub fn is_refusal(error: &anyhow::Error) -> bool {
         || error.is::<overload::MemoryError>()
         || error.is::<Unfit>()
         || error.is::<SourceError>()
+        || error.is::<ControlPlanesError>()
         || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
         || matches!(
             error.downcast_ref(),
@@ -388,13 +390,13 @@ impl Configuration {
         let (resources, data) = (config.directory.resources.clone(), host.data.clone());
         let labels = config.gateway.labels.clone();
         let (is_static, putting) = (config.is_static(), Arc::clone(&publisher));
-        let nothing = first.clone();
+        let (nothing, identity) = (first.clone(), host.tls.clone());
         // Reading and compiling 50,000 routes is no work for a runtime thread.
         let read = host.tasks.blocking(move || {
             let (source, state) = if is_static {
                 from_directory(&resources, labels, &nothing)?
             } else {
-                from_disk(&data, &nothing)?
+                from_disk(&data, &nothing, &identity)?
             };
             if let Some(state) = &state {
                 putting.put_plan(state.plan.clone());
@@ -419,18 +421,18 @@ impl Configuration {
     fn follow(self, config: &Config, host: &Host, node: &str) -> Result<()> {
         let Self { publisher, states, figures, ready, source, .. } = self;
         host.tasks.spawn("sweep", sweep(Arc::clone(&publisher), host.clone()));
-        match (source, config.control_plane()) {
-            (Source::Directory(directory), _) => {
+        let channels = control_planes(config, &host.tls)?;
+        match source {
+            Source::Directory(directory) => {
                 figures.confirmed(host.clock.unix_seconds());
                 let following = directory.follow(publisher, states, figures, host.clone());
                 host.tasks.spawn("resources", following);
             }
-            (Source::ControlPlane(shelf), Some(address)) => {
-                let channel = channel(&host.tls, address, "control-plane")
-                    .context("control_plane.address")?;
+            Source::ControlPlane(_) if channels.is_empty() => {}
+            Source::ControlPlane(shelf) => {
                 let labels = config.gateway.labels.clone();
                 let node = Node { name: node.to_owned(), labels };
-                let control_plane = ControlPlane::new(channel, node);
+                let control_plane = ControlPlane::new(channels, node);
                 let (clock, tasks) = (host.clock.clone(), host.tasks.clone());
                 let keeping = disk::keeping(shelf).run(states.subscribe(), clock, tasks);
                 host.tasks.spawn("disk", keeping);
@@ -439,10 +441,16 @@ impl Configuration {
                 let tasks = follower.host.tasks.clone();
                 tasks.spawn("sync", follower.run());
             }
-            (Source::ControlPlane(_), None) => {}
         }
         Ok(())
     }
+}
+
+/// A channel to each control plane.
+fn control_planes(config: &Config, identity: &Identity) -> Result<Vec<Channel>> {
+    let open = |address| channel(identity, address, "control-plane");
+    let channels: Result<Vec<Channel>, _> = config.control_planes().into_iter().map(open).collect();
+    channels.context("control_plane.address")
 }
 
 fn from_directory(
@@ -454,9 +462,9 @@ fn from_directory(
     Ok((Source::Directory(directory), Some(state)))
 }
 
-fn from_disk(data: &Path, first: &State) -> Result<(Source, Option<State>)> {
+fn from_disk(data: &Path, first: &State, identity: &Identity) -> Result<(Source, Option<State>)> {
     let shelf = disk::shelf(&data.join("state"))?;
-    let state = disk::read(&shelf, first);
+    let state = disk::read(&shelf, first, identity);
     Ok((Source::ControlPlane(shelf), state))
 }
 

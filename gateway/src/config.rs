@@ -32,7 +32,7 @@ pub struct Config {
     #[serde(rename = "static")]
     pub directory: Static,
     /// `[control_plane]`
-    pub control_plane: Peer,
+    pub control_plane: ControlPlanes,
     /// `[key_manager]`
     pub key_manager: Peer,
     /// `[collector]`
@@ -84,29 +84,74 @@ pub struct Peer {
     pub address: String,
 }
 
+/// The control planes, any of which is as good as another.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlPlanes {
+    /// Where the only one is; empty: at its usual port on this machine, or nobody for a gateway that
+    /// serves a directory; `off`: nobody.
+    pub address: String,
+    /// Where each of several is, instead of `address`.
+    pub addresses: Vec<String>,
+}
+
+/// What is said of control planes cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlPlanesError {
+    /// Two answers to one question.
+    #[error("control_plane.address and control_plane.addresses are both set; one of them says it")]
+    Both,
+    /// More than anybody has.
+    #[error("control_plane.addresses are more than {MOST_ADDRESSES}")]
+    Many,
+}
+
+/// So many control planes can be named.
+const MOST_ADDRESSES: usize = 32;
+
+impl ControlPlanes {
+    /// Refuses what cannot be done.
+    pub fn check(&self) -> Result<(), ControlPlanesError> {
+        if !self.address.is_empty() && !self.addresses.is_empty() {
+            return Err(ControlPlanesError::Both);
+        }
+        if self.addresses.len() > MOST_ADDRESSES {
+            return Err(ControlPlanesError::Many);
+        }
+        Ok(())
+    }
+}
+
 impl Config {
     /// Whether a directory is served.
     pub fn is_static(&self) -> bool {
         !self.directory.resources.as_os_str().is_empty()
     }
 
-    /// Where the control plane is; a gateway that serves a directory has none.
-    pub fn control_plane(&self) -> Option<&str> {
-        if self.is_static() { None } else { self.address(&self.control_plane, 9444) }
+    /// Where the control planes are; a gateway that serves a directory has none.
+    pub fn control_planes(&self) -> Vec<&str> {
+        let ControlPlanes { address, addresses } = &self.control_plane;
+        if self.is_static() {
+            return Vec::new();
+        }
+        if addresses.is_empty() {
+            return self.address(address, 9444).into_iter().collect();
+        }
+        addresses.iter().map(String::as_str).collect()
     }
 
     /// Where the key manager is.
     pub fn key_manager(&self) -> Option<&str> {
-        self.address(&self.key_manager, 9454)
+        self.address(&self.key_manager.address, 9454)
     }
 
     /// Where the analytics collector is.
     pub fn collector(&self) -> Option<&str> {
-        self.address(&self.collector, 9464)
+        self.address(&self.collector.address, 9464)
     }
 
-    fn address<'a>(&self, peer: &'a Peer, usual: u16) -> Option<&'a str> {
-        match peer.address.as_str() {
+    fn address<'a>(&self, address: &'a str, usual: u16) -> Option<&'a str> {
+        match address {
             "off" => None,
             "" if self.is_static() => None,
             "" => Some(match usual {
@@ -129,7 +174,10 @@ mod tests {
     #[track_caller]
     fn check(text: &str, peers: &str) {
         let config: Config = chassis::config::parse(DEFAULT, text).expect("a configuration");
-        let asked = [config.control_plane(), config.key_manager(), config.collector()];
+        config.control_plane.check().expect("one answer");
+        let control_planes = config.control_planes().join("|");
+        let control_plane = Some(control_planes.as_str()).filter(|text| !text.is_empty());
+        let asked = [control_plane, config.key_manager(), config.collector()];
         assert_eq!(asked.map(|peer| peer.unwrap_or("nobody")).join(" "), peers);
     }
 
@@ -140,6 +188,16 @@ mod tests {
             "[control_plane]\naddress = \"https://cp:1\"\n[collector]\naddress = \"off\"",
             "https://cp:1 https://127.0.0.1:9454 nobody",
         );
+    }
+
+    #[test]
+    fn there_may_be_several_control_planes() {
+        let several = "[control_plane]\naddresses = [\"https://a:1\", \"https://b:1\"]";
+        check(several, "https://a:1|https://b:1 https://127.0.0.1:9454 https://127.0.0.1:9464");
+        check(&format!("[static]\nresources = \"r\"\n{several}"), "nobody nobody nobody");
+        let both = format!("{several}\naddress = \"https://c:1\"");
+        let both: Config = chassis::config::parse(DEFAULT, &both).expect("a configuration");
+        assert!(matches!(both.control_plane.check(), Err(ControlPlanesError::Both)));
     }
 
     #[test]

@@ -243,14 +243,17 @@ fn federation_rules(config: &Config) -> anyhow::Result<FederationRules> {
 
 /// Follows what the control plane says of third-party providers, if there is one.
 fn federate(host: &Host, authority: &Authority, config: &Config) -> anyhow::Result<()> {
-    let address = Some(config.control_plane.address.as_str()).filter(|text| !text.is_empty());
+    let addresses = config.control_plane.all();
+    let addresses = addresses.context("control_plane.address and addresses are both set")?;
     let channel = |address| chassis::rpc::channel(&host.tls, address, "control-plane");
-    let channel =
-        address.map(channel).transpose().context("control_plane.address cannot be used")?;
-    let Some(channel) = channel else { return Ok(()) };
+    let channels: Result<Vec<_>, _> = addresses.into_iter().map(channel).collect();
+    let channels = channels.context("control_plane.address cannot be used")?;
+    if channels.is_empty() {
+        return Ok(());
+    }
     let master = MasterKey::open(&config.keys.master_path(&host.data), "")?;
     let disk = Disk::new(&host.data, master.sealer()?);
-    let following = follow(authority.federation.clone(), channel, disk, host.clone());
+    let following = follow(authority.federation.clone(), channels, disk, host.clone());
     host.tasks.spawn("follow the providers", following);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Which numbers tell how distribution is doing?
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::Metrics;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -22,6 +23,8 @@ struct Inner {
     full: Family<Reason, Counter>,
     deltas: Counter,
     bytes: Counter,
+    refused: Counter,
+    signing: Histogram,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +43,9 @@ impl Meters {
             full: Family::default(),
             deltas: Counter::default(),
             bytes: Counter::default(),
+            refused: Counter::default(),
+            // From 10 µs to 40 ms.
+            signing: Histogram::new(exponential_buckets(0.000_01, 2.0, 13)),
         };
         metrics.register(|to| {
             to.register("config_revision", "The revision in force", inner.revision.clone());
@@ -54,6 +60,10 @@ impl Meters {
             let help = "Transactions that carried a difference";
             to.register("config_deltas", help, inner.deltas.clone());
             to.register("config_sent_bytes", "Bytes of transactions", inner.bytes.clone());
+            let help = "Transactions of which gateways put nothing in force";
+            to.register("config_refused_transactions", help, inner.refused.clone());
+            let help = "To sign what the gateways of a slice should hold at one revision";
+            to.register("config_signing_seconds", help, inner.signing.clone());
         });
         Self(Arc::new(inner))
     }
@@ -77,6 +87,14 @@ impl Meters {
             None => self.0.deltas.inc(),
         };
         self.0.bytes.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn refused(&self) {
+        self.0.refused.inc();
+    }
+
+    pub(super) fn signed(&self, took: Duration) {
+        self.0.signing.observe(took.as_secs_f64());
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a metric in seconds")]

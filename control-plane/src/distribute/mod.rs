@@ -1,7 +1,7 @@
 //! How do gateways get what is in force, and how is it known that they serve it?
 //!
 //! `slices` keeps, for each set of labels, what its gateways should hold; `slice` turns what one
-//! holds into what it should hold, `outgoing` in messages; `session` is the conversation with one
+//! holds into what it should hold, `outgoing` in messages; `sign` vouches for it; `session` is the conversation with one
 //! gateway, `service` its front door. `providers` tells key managers whom to ask. `gateways` knows how far each is, and `barrier` waits.
 
 mod barrier;
@@ -11,6 +11,7 @@ mod outgoing;
 mod providers;
 mod service;
 mod session;
+mod sign;
 mod slice;
 mod slices;
 
@@ -19,4 +20,5 @@ pub use gateways::{GatewayRow, Gateways};
 pub use meters::Meters;
 pub use providers::Providers;
 pub use service::Sync;
+pub use sign::Signer;
 pub use slices::{Slices, keep};

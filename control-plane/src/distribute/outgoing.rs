@@ -9,7 +9,9 @@ use bytes::Bytes;
 use plan::{Object, Objects, StateHash};
 use prost_types::Timestamp;
 use turnpike_proto::config::v1::sync_response::Message;
-use turnpike_proto::config::v1::{self as wire, Current, SyncResponse, Transaction};
+use turnpike_proto::config::v1::{
+    self as wire, Current, StateSignature, SyncResponse, Transaction,
+};
 
 use super::slice::SliceState;
 use crate::store::Revision;
@@ -47,14 +49,33 @@ pub(super) fn full(target: &SliceState) -> Outgoing {
     made(None, target.objects().iter(), Vec::new(), target)
 }
 
-/// What the gateway holds is what is in force.
-pub(super) fn current(target: &SliceState) -> SyncResponse {
+/// What the gateway holds is what is in force, says whoever signed it.
+pub(super) fn current(target: &SliceState, signature: StateSignature) -> SyncResponse {
     let message = Message::Current(Current {
         epoch: target.epoch.to_string(),
         revision: target.revision,
         state_hash: target.hash().to_bytes().to_vec(),
+        signature: Some(signature),
     });
     SyncResponse { message: Some(message) }
+}
+
+/// A part as one gateway gets it: with the revision that it is at, and with the last part the word
+/// of this control plane.
+pub(super) fn addressed(
+    mut part: SyncResponse,
+    base: Revision,
+    signature: &StateSignature,
+) -> SyncResponse {
+    if let Some(Message::Transaction(transaction)) = &mut part.message {
+        if !transaction.full {
+            transaction.base_revision = base;
+        }
+        if !transaction.more {
+            transaction.signature = Some(signature.clone());
+        }
+    }
+    part
 }
 
 fn made(
@@ -109,6 +130,8 @@ fn part(
         more,
         committed_at: (at != 0).then(|| Timestamp { seconds: at.div_euclid(1_000_000), nanos }),
         traceparent: target.note.traceparent.clone(),
+        // It differs from certificate to certificate: each gateway's is added as it is sent.
+        signature: None,
     };
     SyncResponse { message: Some(Message::Transaction(transaction)) }
 }

@@ -16,6 +16,7 @@ use turnpike_proto::config::v1::{Hello, SyncRequest, SyncResponse};
 use super::gateways::Gateways;
 use super::meters::Meters;
 use super::session::Conversation;
+use super::sign::Signer;
 use super::slices::Slices;
 use crate::greeting;
 
@@ -27,14 +28,21 @@ const UNDER_WAY: usize = 4;
 pub struct Sync {
     host: Host,
     slices: Arc<Slices>,
+    signer: Arc<Signer>,
     gateways: Arc<Gateways>,
     meters: Meters,
 }
 
 impl Sync {
-    /// Serves what `slices` says and writes into `gateways`.
-    pub fn new(host: Host, slices: Arc<Slices>, gateways: Arc<Gateways>, meters: Meters) -> Self {
-        Self { host, slices, gateways, meters }
+    /// Serves what `slices` says, with the word of `signer`, and writes into `gateways`.
+    pub fn new(
+        host: Host,
+        slices: Arc<Slices>,
+        signer: Arc<Signer>,
+        gateways: Arc<Gateways>,
+        meters: Meters,
+    ) -> Self {
+        Self { host, slices, signer, gateways, meters }
     }
 }
 
@@ -71,6 +79,8 @@ impl ConfigSync for Sync {
         let (out, answers) = mpsc::channel(UNDER_WAY);
         let conversation = Conversation {
             slice,
+            signer: self.signer.clone(),
+            renewals: self.signer.renewals(),
             session,
             incoming,
             out,

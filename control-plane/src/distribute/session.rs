@@ -18,19 +18,25 @@ use turnpike_proto::config::v1::{Applied, SyncRequest, SyncResponse};
 
 use super::gateways::Session;
 use super::meters::Meters;
-use super::outgoing::current;
+use super::outgoing::{addressed, current};
+use super::sign::Signer;
 use super::slice::{Slice, SliceState};
 
 /// How long a gateway may take to answer a transaction.
 const ANSWER: Duration = Duration::from_mins(1);
 /// After so many full transactions that did not bring the right hash, somebody must look.
 const WRONG: u32 = 3;
+/// So much of the reason of a gateway is told, in characters.
+const REASON: usize = 1024;
 
 pub(super) type Out = Sender<Result<SyncResponse, Status>>;
 
 /// One gateway's conversation.
 pub(super) struct Conversation {
     pub(super) slice: Arc<Slice>,
+    pub(super) signer: Arc<Signer>,
+    /// Another certificate vouches from now on.
+    pub(super) renewals: Receiver<u64>,
     pub(super) session: Session,
     pub(super) incoming: Streaming<SyncRequest>,
     pub(super) out: Out,
@@ -86,6 +92,7 @@ impl Conversation {
             self.meters.rejected(self.rejected, applied.rejected.len());
             self.rejected = applied.rejected.len();
             self.session.answered(Some(target.revision), right, applied.rejected);
+            self.refused(&applied.refused)?;
             if right {
                 // What was committed before it came says nothing about the way of a change.
                 let committed = target.note.committed_at_us;
@@ -106,9 +113,13 @@ impl Conversation {
     async fn confirm(&mut self, target: &SliceState) -> Result<(), Status> {
         self.session.is_at(&target.epoch, target.revision);
         let (epoch, revision) = &self.believes;
-        // A revision that changed nothing of its slice is not worth a message, a new epoch is.
-        if !self.greeted || *epoch != *target.epoch || *revision > target.revision {
-            self.send(current(target)).await?;
+        let renewed = self.renewals.has_changed().unwrap_or_default();
+        // A revision that changed nothing of its slice is not worth a message; a new epoch is, and a
+        // new certificate: what gateways have on disk is not to stand on an old one.
+        if !self.greeted || renewed || *epoch != *target.epoch || *revision > target.revision {
+            self.renewals.mark_unchanged();
+            let signature = self.signer.vouch(&self.slice.labels, target).map_err(unsigned)?;
+            self.send(current(target, signature)).await?;
             self.greeted = true;
             self.believes = (target.epoch.to_string(), target.revision);
         }
@@ -117,8 +128,13 @@ impl Conversation {
 
     async fn offer(&mut self, target: &Arc<SliceState>, whole: bool) -> Result<(), Status> {
         let (slice, held, wanted) = (self.slice.clone(), self.held, target.clone());
-        let outgoing = tokio::task::spawn_blocking(move || slice.outgoing(held, &wanted, whole));
-        let outgoing = outgoing.await.map_err(|_| Status::internal("the change was not made"))?;
+        let signer = self.signer.clone();
+        self.renewals.mark_unchanged();
+        let made = tokio::task::spawn_blocking(move || {
+            (slice.outgoing(held, &wanted, whole), signer.vouch(&slice.labels, &wanted))
+        });
+        let made = made.await.map_err(|_| Status::internal("the change was not made"))?;
+        let (outgoing, signature) = (made.0, made.1.map_err(unsigned)?);
         let reason = match (outgoing.from, whole, held == StateHash::default()) {
             (Some(_), _, _) => None,
             (None, true, _) => Some("wrong hash"),
@@ -129,7 +145,7 @@ impl Conversation {
         self.session.offered(&target.epoch, target.revision);
         let base = self.believes.1;
         for part in &outgoing.parts {
-            self.send(with_base(part.clone(), base)).await?;
+            self.send(addressed(part.clone(), base, &signature)).await?;
         }
         Ok(())
     }
@@ -162,9 +178,12 @@ impl Conversation {
 
     /// Waits for the next state of the slice; false: the gateway has gone.
     async fn idle(&mut self, states: &mut Receiver<Arc<SliceState>>) -> Result<bool, Status> {
+        // What it has seen is noted where it is answered.
+        let mut renewals = self.renewals.clone();
         loop {
             tokio::select! {
                 changed = states.changed() => return Ok(changed.is_ok()),
+                renewed = renewals.changed() => return Ok(renewed.is_ok()),
                 message = self.incoming.message() => match message? {
                     None => return Ok(false),
                     // Said late, or again: what it could not serve may have changed.
@@ -173,6 +192,7 @@ impl Conversation {
                         self.meters.rejected(self.rejected, applied.rejected.len());
                         self.rejected = applied.rejected.len();
                         self.session.answered(None, right, applied.rejected);
+                        self.refused(&applied.refused)?;
                         if !right {
                             self.held = StateHash::from_bytes(&applied.state_hash).unwrap_or_default();
                             return Ok(true);
@@ -185,19 +205,27 @@ impl Conversation {
         }
     }
 
+    /// Ends the conversation with a gateway that believes nothing: sent once more it would be the
+    /// same. It comes back by itself.
+    fn refused(&self, reason: &str) -> Result<(), Status> {
+        if reason.is_empty() {
+            return Ok(());
+        }
+        self.meters.refused();
+        let reason: String = reason.chars().take(REASON).collect();
+        Err(Status::failed_precondition(format!("the gateway refuses: {reason}")))
+    }
+
     async fn send(&self, message: SyncResponse) -> Result<(), Status> {
         self.out.send(Ok(message)).await.map_err(|_| Status::cancelled("the gateway has gone"))
     }
 }
 
-fn with_base(mut part: SyncResponse, base: u64) -> SyncResponse {
-    use turnpike_proto::config::v1::sync_response::Message as Answer;
-    if let Some(Answer::Transaction(transaction)) = &mut part.message
-        && !transaction.full
-    {
-        transaction.base_revision = base;
-    }
-    part
+/// Nobody puts in force what nobody vouches for.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
+fn unsigned(error: chassis::pki::Error) -> Status {
+    tracing::error!(error = &error as &dyn std::error::Error, "cannot sign states");
+    Status::internal("the state cannot be signed")
 }
 
 fn superseded() -> Status {

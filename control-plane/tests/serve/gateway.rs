@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use plan::{Object, Objects, ResourceKey};
+use chassis::pki::{Identity, Signature};
+use plan::{Object, Objects, ResourceKey, Statement};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
@@ -11,7 +12,7 @@ use turnpike_proto::config::v1::config_sync_client::ConfigSyncClient;
 use turnpike_proto::config::v1::sync_request::Message;
 use turnpike_proto::config::v1::sync_response::Message as Answer;
 use turnpike_proto::config::v1::{
-    Applied, Hello, Rejected, SyncRequest, SyncResponse, Transaction,
+    Applied, Hello, Rejected, StateSignature, SyncRequest, SyncResponse, Transaction,
 };
 
 use crate::stack::{Plane, Stack};
@@ -26,6 +27,10 @@ pub(crate) struct Held {
 
 pub(crate) struct Gateway {
     pub(crate) held: Held,
+    identity: Identity,
+    labels: BTreeMap<String, String>,
+    /// By whose certificate the last state was vouched for.
+    pub(crate) vouched_by: Vec<u8>,
     out: Sender<SyncRequest>,
     incoming: Streaming<SyncResponse>,
 }
@@ -67,7 +72,7 @@ impl Gateway {
     ) -> Self {
         let hello = Hello {
             node: node.to_owned(),
-            labels,
+            labels: labels.clone(),
             build: "test".to_owned(),
             epoch: held.epoch.clone(),
             revision: held.revision,
@@ -80,7 +85,11 @@ impl Gateway {
             let hello = SyncRequest { message: Some(Message::Hello(hello.clone())) };
             out.send(hello).await.unwrap();
             match client.sync(ReceiverStream::new(requests)).await {
-                Ok(answer) => return Self { held, out, incoming: answer.into_inner() },
+                Ok(answer) => {
+                    let identity = Identity::named(&stack.path().join("pki"), "gateway").unwrap();
+                    let (incoming, vouched_by) = (answer.into_inner(), Vec::new());
+                    return Self { held, identity, labels, vouched_by, out, incoming };
+                }
                 Err(status) if status.message().contains("not loaded") => {}
                 Err(status) => panic!("{status:?}"),
             }
@@ -98,12 +107,15 @@ impl Gateway {
                 Answer::Current(current) => {
                     assert_eq!(current.state_hash, self.held.objects.hash().to_bytes());
                     (self.held.epoch, self.held.revision) = (current.epoch, current.revision);
+                    self.believe(current.signature);
                     return Ok(Sent::Current);
                 }
                 Answer::Transaction(part) => part,
             };
             parts += 1;
             let more = part.more;
+            assert_eq!(part.signature.is_none(), more, "the last part is the signed one");
+            let signature = part.signature.clone();
             let whole = match &mut whole {
                 Some(whole) => {
                     whole.upserts.extend(part.upserts);
@@ -115,6 +127,7 @@ impl Gateway {
             if !more {
                 let whole = whole.clone();
                 self.take(&whole);
+                self.believe(signature);
                 return Ok(if whole.full {
                     Sent::Full(whole, parts)
                 } else {
@@ -138,6 +151,24 @@ impl Gateway {
         assert_eq!(transaction.state_hash, self.held.objects.hash().to_bytes(), "the state hash");
     }
 
+    /// The control plane has vouched for what is held.
+    fn believe(&mut self, signature: Option<StateSignature>) {
+        let said = signature.expect("signed");
+        let (epoch, revision) = (self.held.epoch.as_str(), self.held.revision);
+        let (hash, labels) = (self.held.objects.hash(), &self.labels);
+        let statement = Statement { epoch, revision, hash, labels }.to_bytes();
+        self.vouched_by = said.chain[0].clone();
+        let signature = Signature {
+            scheme: said.scheme.try_into().unwrap(),
+            bytes: said.signature,
+            chain: said.chain.into_iter().map(Into::into).collect(),
+            signed_at: said.signed_at,
+        };
+        let said =
+            self.identity.has_said("control-plane", Statement::DOMAIN, &statement, &signature);
+        said.unwrap();
+    }
+
     pub(crate) async fn answer(&self) {
         self.answer_with(Vec::new()).await;
     }
@@ -148,6 +179,7 @@ impl Gateway {
             revision: self.held.revision,
             state_hash: self.held.objects.hash().to_bytes().to_vec(),
             rejected,
+            ..Applied::default()
         };
         self.send(applied).await;
     }

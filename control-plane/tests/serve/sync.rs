@@ -128,7 +128,7 @@ fn a_gateway_whose_hash_is_wrong_gets_everything_once_more() {
             epoch: delta.epoch,
             revision: delta.revision,
             state_hash: vec![7; 32],
-            rejected: Vec::new(),
+            ..Applied::default()
         };
         gateway.send(wrong).await;
         assert_eq!(gateway.step().await, "full +2");
@@ -303,5 +303,47 @@ fn only_a_gateway_may_open_a_config_stream() {
             let refused = client.sync(tokio_stream::empty()).await.unwrap_err();
             assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{name}");
         }
+    });
+}
+
+#[test]
+fn a_new_certificate_vouches_again_for_what_gateways_hold() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &api("a")).await;
+        let mut gateway = Gateway::connect(&stack, &plane, "one", Held::default()).await;
+        assert_eq!(gateway.step().await, "full +1");
+        let before = gateway.vouched_by.clone();
+        let pki = stack.path().join("pki");
+        std::fs::remove_file(pki.join("control-plane.pem")).unwrap();
+        chassis::pki::development(&pki, &["control-plane"]).unwrap();
+        // As a SIGHUP does it.
+        assert!(plane.host.tls.reload(plane.host.clock.unix_seconds()).unwrap());
+        assert_eq!(gateway.step().await, "current");
+        assert_ne!(gateway.vouched_by, before);
+        stack.apply(&plane, &api("b")).await;
+        assert_eq!(gateway.step().await, "delta +1");
+    });
+}
+
+#[test]
+fn a_gateway_that_believes_nobody_is_told_why_its_stream_ends() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &api("a")).await;
+        let mut gateway = Gateway::connect(&stack, &plane, "one", Held::default()).await;
+        let Sent::Full(full, _) = gateway.receive().await.unwrap() else { panic!("not full") };
+        let refused = Applied {
+            epoch: full.epoch,
+            revision: full.revision,
+            refused: "not ours".to_owned(),
+            ..Applied::default()
+        };
+        gateway.send(refused).await;
+        let ended = gateway.receive().await.unwrap_err();
+        assert_eq!(ended.code(), tonic::Code::FailedPrecondition);
+        assert!(ended.message().contains("not ours"), "{ended:?}");
+        let metrics = plane.host.metrics.render().unwrap();
+        assert!(metrics.contains("turnpike_config_refused_transactions_total 1"), "{metrics}");
     });
 }

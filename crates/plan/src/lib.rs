@@ -22,6 +22,7 @@ mod problem;
 mod resource;
 mod router;
 mod slice;
+mod statement;
 mod table;
 
 pub use admission::{Admitted, Change, admit};
@@ -48,6 +49,7 @@ pub use resource::{
 };
 pub use router::{Asked, query_values};
 pub use slice::{Slice, groups, slice};
+pub use statement::Statement;
 pub use table::{Hit, Plan};
 pub use turnpike_proto::config::v1::api_type::Type as ApiType;
 pub use turnpike_proto::config::v1::backend_jwt::{Dialect, Encoding};

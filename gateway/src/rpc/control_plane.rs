@@ -4,15 +4,19 @@
 //! nobody behind this file sees half of one.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use chassis::pki::Signature;
+use rustls_pki_types::CertificateDer;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use turnpike_proto::config::v1::config_sync_client::ConfigSyncClient;
 use turnpike_proto::config::v1::{
-    Applied, Hello, Rejected, SyncRequest, SyncResponse, Transaction, sync_request, sync_response,
+    Applied, Hello, Rejected, StateSignature, SyncRequest, SyncResponse, Transaction, sync_request,
+    sync_response,
 };
 
 use super::error::RpcError;
@@ -32,6 +36,8 @@ pub struct Position {
     pub revision: u64,
     /// The hash over all objects; empty: there is no state.
     pub hash: Vec<u8>,
+    /// The word of the control plane for it, as it came; none: it gave none.
+    pub signature: Option<Signature>,
 }
 
 /// Who this gateway is.
@@ -69,10 +75,12 @@ pub struct Change {
     pub traceparent: String,
 }
 
-/// The control plane, as this gateway speaks to it.
-#[derive(Clone, Debug)]
+/// The control plane, as this gateway speaks to it: any of several that stand on one store.
+#[derive(Debug)]
 pub struct ControlPlane {
-    channel: Channel,
+    channels: Vec<Channel>,
+    /// The one that is asked.
+    at: AtomicUsize,
     node: Node,
 }
 
@@ -84,9 +92,27 @@ pub struct Session {
 }
 
 impl ControlPlane {
-    /// Speaks over `channel` as `node`.
-    pub const fn new(channel: Channel, node: Node) -> Self {
-        Self { channel, node }
+    /// Speaks over one of `channels`, which is not empty, as `node`. Gateways begin at different
+    /// ones, so that each has its share of them.
+    pub fn new(channels: Vec<Channel>, node: Node) -> Self {
+        let at = chassis::random::below(channels.len() as u64);
+        Self { channels, at: AtomicUsize::new(usize::try_from(at).unwrap_or_default()), node }
+    }
+
+    /// Who this gateway is.
+    pub const fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Asks the next one from now on, where there are several.
+    pub fn ask_another(&self) {
+        self.at.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn channel(&self) -> Result<Channel, RpcError> {
+        let place = self.at.load(Ordering::Relaxed).checked_rem(self.channels.len());
+        let channel = place.and_then(|place| self.channels.get(place)).cloned();
+        channel.ok_or(RpcError::Ended { service: SERVICE })
     }
 
     /// Opens a call and says what this gateway holds.
@@ -105,7 +131,7 @@ impl ControlPlane {
         // The greeting goes with the call: neither side waits for the other to begin.
         answers.try_send(hello).map_err(|_| RpcError::Ended { service: SERVICE })?;
         let request = chassis::rpc::traced(Request::new(ReceiverStream::new(sent)));
-        let client = ConfigSyncClient::new(self.channel.clone());
+        let client = ConfigSyncClient::new(self.channel()?);
         let offers =
             client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).sync(request).await;
         let offers = offers.map_err(failed)?.into_inner();
@@ -125,6 +151,7 @@ impl Session {
                         epoch: current.epoch,
                         revision: current.revision,
                         hash: current.state_hash,
+                        signature: current.signature.and_then(signature),
                     }));
                 }
                 sync_response::Message::Current(_) => {
@@ -148,8 +175,18 @@ impl Session {
 
     /// Says what this gateway holds after a transaction, and what of it cannot be served.
     pub async fn applied(&self, held: Position, rejected: Vec<Rejected>) -> Result<(), RpcError> {
-        let applied =
-            Applied { epoch: held.epoch, revision: held.revision, state_hash: held.hash, rejected };
+        self.refused(held, rejected, String::new()).await
+    }
+
+    /// Says that nothing of a transaction is put in force, and why; empty: it is.
+    pub async fn refused(
+        &self,
+        held: Position,
+        rejected: Vec<Rejected>,
+        refused: String,
+    ) -> Result<(), RpcError> {
+        let Position { epoch, revision, hash: state_hash, .. } = held;
+        let applied = Applied { epoch, revision, state_hash, rejected, refused };
         let answer = SyncRequest { message: Some(sync_request::Message::Applied(applied)) };
         self.answers.send(answer).await.map_err(|_| RpcError::Ended { service: SERVICE })
     }
@@ -181,13 +218,25 @@ fn join(before: Option<Change>, part: Transaction) -> Result<Change, RpcError> {
         .committed_at
         .map(|at| at.seconds.saturating_mul(1_000_000).saturating_add(i64::from(at.nanos / 1_000)));
     Ok(Change {
-        position: Position { epoch: part.epoch, revision: part.revision, hash: part.state_hash },
+        position: Position {
+            epoch: part.epoch,
+            revision: part.revision,
+            hash: part.state_hash,
+            signature: part.signature.and_then(signature),
+        },
         full,
         upserts,
         deletes,
         committed_us,
         traceparent: part.traceparent,
     })
+}
+
+/// The word of a control plane; none: it is not said in a way that can be one.
+fn signature(said: StateSignature) -> Option<Signature> {
+    let chain = said.chain.into_iter().map(CertificateDer::from).collect();
+    let (scheme, signed_at) = (u16::try_from(said.scheme).ok()?, said.signed_at);
+    Some(Signature { scheme, bytes: said.signature, chain, signed_at })
 }
 
 fn size(part: &Transaction) -> usize {

@@ -1,7 +1,8 @@
 //! How does the gateway speak with its control plane about limits that it shares with others?
 //!
 //! One `LimitSync/Share` call at a time. `Line` keeps it: it comes back by itself after 10 ms to 2 s, and
-//! what is said while there is none is lost, which whoever says it is told.
+//! what is said while there is none is lost, which whoever says it is told. Of several control planes one
+//! counts, and the others send away: each try goes to the next one, so the one that counts is found.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -92,7 +93,7 @@ impl Handle {
 /// Keeps the call open for as long as it is run.
 #[derive(Debug)]
 pub struct Line {
-    channel: Channel,
+    channels: Vec<Channel>,
     node: Node,
     handle: Handle,
     heard: mpsc::Sender<Heard>,
@@ -100,11 +101,15 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line over `channel` as `node`; what is heard on it comes out of the receiver.
-    pub fn new(channel: Channel, node: Node, host: Host) -> (Self, Handle, mpsc::Receiver<Heard>) {
+    /// A line over one of `channels` as `node`; what is heard on it comes out of the receiver.
+    pub fn new(
+        channels: Vec<Channel>,
+        node: Node,
+        host: Host,
+    ) -> (Self, Handle, mpsc::Receiver<Heard>) {
         let (heard, hears) = mpsc::channel(UNHEARD);
         let handle = Handle::default();
-        (Self { channel, node, handle: handle.clone(), heard, host }, handle, hears)
+        (Self { channels, node, handle: handle.clone(), heard, host }, handle, hears)
     }
 
     /// Runs until all is said, or nobody hears any more. `state` says by which configuration this gateway
@@ -119,9 +124,9 @@ impl Line {
     async fn keep(&self, state: impl Fn() -> ShareState) {
         let mut backoff = Backoff::between(TRIES.0, TRIES.1);
         let mut outage = Outage::of("control plane", "limits that it counts follow `onFailure`");
-        loop {
+        for channel in self.channels.iter().cycle() {
             let opened = self.host.clock.instant();
-            let ended = match self.open(state()).await {
+            let ended = match self.open(channel, state()).await {
                 Ok(answers) => self.listen(answers, &mut outage).await,
                 Err(error) => error,
             };
@@ -145,7 +150,11 @@ impl Line {
     }
 
     /// Opens a call and says who this gateway is.
-    async fn open(&self, state: ShareState) -> Result<Streaming<ShareResponse>, RpcError> {
+    async fn open(
+        &self,
+        channel: &Channel,
+        state: ShareState,
+    ) -> Result<Streaming<ShareResponse>, RpcError> {
         let hello = ShareHello {
             node: self.node.name.clone(),
             labels: self.node.labels.clone(),
@@ -157,7 +166,7 @@ impl Line {
         // The greeting goes with the call: neither side waits for the other to begin.
         out.try_send(hello).map_err(|_| RpcError::Ended { service: SERVICE })?;
         let request = chassis::rpc::traced(Request::new(ReceiverStream::new(sent)));
-        let client = LimitSyncClient::new(self.channel.clone());
+        let client = LimitSyncClient::new(channel.clone());
         let answers =
             client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).share(request).await;
         let answers = answers.map_err(failed)?.into_inner();

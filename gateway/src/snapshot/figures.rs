@@ -25,6 +25,7 @@ pub struct Figures {
     transactions: Counter,
     full_syncs: Counter,
     failed_syncs: Counter,
+    refused_syncs: Counter,
 }
 
 impl Figures {
@@ -41,6 +42,7 @@ impl Figures {
             transactions: Counter::default(),
             full_syncs: Counter::default(),
             failed_syncs: Counter::default(),
+            refused_syncs: Counter::default(),
         };
         figures.stale.set(1);
         figures.register(registry.sub_registry_with_prefix("config"));
@@ -66,6 +68,8 @@ impl Figures {
         r.register("full_syncs", full, self.full_syncs.clone());
         let failed = "Changes that did not lead to the promised hash";
         r.register("failed_syncs", failed, self.failed_syncs.clone());
+        let refused = "Changes and confirmations for which no control plane of ours vouches";
+        r.register("refused_syncs", refused, self.refused_syncs.clone());
     }
 
     /// A revision was offered.
@@ -105,6 +109,11 @@ impl Figures {
     /// A change did not lead to the promised hash.
     pub fn diverged(&self) {
         self.failed_syncs.inc();
+    }
+
+    /// Nobody of ours vouches for what was sent.
+    pub fn refused(&self) {
+        self.refused_syncs.inc();
     }
 
     fn revision(&self, revision: u64, state: &'static str) {

@@ -3,9 +3,10 @@
 //! It says what it holds; what it lacks comes as transactions. A transaction is compiled aside, on
 //! a thread for it, put in force with one swap, and answered with the hash of what is then held and
 //! with every object that cannot be served. A transaction that leads to another hash than promised
-//! does not count; the answer names the hash that is held, and everything is sent. A lost control
+//! does not count; the answer names the hash that is held, and everything is sent. One that no
+//! control plane of ours vouches for does not count either; the answer says why. A lost control
 //! plane changes nothing for callers: the gateway serves on and tries again, jittered, after 10 ms
-//! to 15 s.
+//! to 15 s, each time at the next of its addresses.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use tracing::Instrument as _;
 
 use super::figures::Figures;
 use super::publish::Publisher;
-use super::state::{Diverged, State};
+use super::state::{Refused, State};
+use super::vouched::Unvouched;
 use crate::rpc::control_plane::{Change, ControlPlane, Offer, Position, Session};
 use crate::rpc::{Outage, RpcError};
 
@@ -32,7 +34,7 @@ enum SyncError {
     #[error(transparent)]
     Rpc(#[from] RpcError),
     #[error("everything was sent and cannot be applied")]
-    Change(#[source] Diverged),
+    Change(#[source] Refused),
     #[error("a change was not applied, because the process ends")]
     Ending(#[source] tokio::task::JoinError),
 }
@@ -73,6 +75,7 @@ impl Follower {
             self.figures.stale();
             outage.failed(&ended);
             heard.green();
+            self.control_plane.ask_another();
             self.host.clock.sleep(backoff.next()).await;
         }
     }
@@ -115,13 +118,42 @@ impl Follower {
             session.applied(held, state.plan.rejected()).await?;
             return Ok(false);
         }
+        let vouched = position.vouched(self.control_plane.node(), &self.host.tls);
+        let vouched = match vouched {
+            Ok(vouched) => Arc::new(vouched),
+            Err(unvouched) => {
+                let held = Position { hash: state.hash().to_vec(), ..position };
+                return self.refuse(held, &unvouched, session).await;
+            }
+        };
         let named = (state.epoch.as_str(), state.revision);
-        if named != (position.epoch.as_str(), position.revision) {
-            let Position { epoch, revision, .. } = position;
-            self.states.send_replace(Arc::new(State { epoch, revision, ..State::clone(&state) }));
+        let is_by_another = state.vouched.as_ref().is_none_or(|held| vouched.is_by_another(held));
+        if named != (position.epoch.as_str(), position.revision) || is_by_another {
+            let (Position { epoch, revision, .. }, plan) = (position, state.plan.clone());
+            let vouched = Some(vouched);
+            self.states.send_replace(Arc::new(State { epoch, revision, plan, vouched }));
         }
         self.confirm();
         Ok(true)
+    }
+
+    /// Says that nobody vouches for what was sent. The other end then ends the call: this one would
+    /// take its answer back by doing so.
+    async fn refuse(
+        &self,
+        held: Position,
+        why: &Unvouched,
+        session: &Session,
+    ) -> Result<bool, SyncError> {
+        self.figures.refused();
+        tracing::error!(
+            revision = held.revision,
+            error = why as &dyn Error,
+            "what the control plane sent is refused, the configuration in force stays"
+        );
+        let rejected = self.state().plan.rejected();
+        session.refused(held, rejected, chassis::causes(why)).await?;
+        Ok(false)
     }
 
     async fn change(&self, change: Change, session: &Session) -> Result<bool, SyncError> {
@@ -140,9 +172,12 @@ impl Follower {
                 Ok(true)
             }
             Err(error) => {
-                self.figures.diverged();
                 let state = self.state();
                 let held = Position { hash: state.hash().to_vec(), ..position };
+                if let Refused::Unvouched { source, .. } = &error {
+                    return self.refuse(held, source, session).await;
+                }
+                self.figures.diverged();
                 session.applied(held, state.plan.rejected()).await?;
                 // Everything is on its way now; when it was everything, nothing better will come.
                 if full {
@@ -155,7 +190,7 @@ impl Follower {
     }
 
     /// Compiles and swaps on a thread that may take its time.
-    async fn apply(&self, change: Change) -> Result<Result<Arc<State>, Diverged>, SyncError> {
+    async fn apply(&self, change: Change) -> Result<Result<Arc<State>, Refused>, SyncError> {
         let span = tracing::info_span!(
             "apply transaction",
             revision = change.position.revision,
@@ -165,10 +200,11 @@ impl Follower {
         );
         chassis::telemetry::Parent::from_traceparent(&change.traceparent).adopt(&span);
         let (state, publisher) = (self.state(), Arc::clone(&self.publisher));
+        let (node, identity) = (self.control_plane.node().clone(), self.host.tls.clone());
         let inner = span.clone();
         let work = self.host.tasks.blocking(move || {
             let _inside = inner.entered();
-            let next = Arc::new(state.after(change)?);
+            let next = Arc::new(state.after(change, &node, &identity)?);
             publisher.put_plan(next.plan.clone());
             tracing::info!(
                 revision = next.revision,

@@ -1,15 +1,17 @@
 //! Does the gateway serve what its control plane says, whole and in order, and say so?
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::pki::Identity;
 use chassis::{Host, Shutdown, Tasks};
 use gateway::generation::{Current, Generation};
 use gateway::rpc::control_plane::{ControlPlane, Node};
 use gateway::snapshot::{Certificates, Figures, Follower, Publisher, State, disk};
-use plan::{Object, Objects, Plan};
+use plan::{Object, Objects, Plan, StateHash, Statement};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -24,6 +26,7 @@ use crate::resources::{api, garbage, objects, set};
 /// A control plane that hands each call to the test.
 struct FakeControlPlane {
     calls: mpsc::Sender<Conversation>,
+    identity: Identity,
     shutdown: Shutdown,
     tasks: Tasks,
 }
@@ -32,6 +35,8 @@ struct FakeControlPlane {
 struct Conversation {
     hello: wire::Hello,
     heard: mpsc::Receiver<wire::Applied>,
+    /// Who vouches for what is told.
+    identity: Identity,
     tell: mpsc::Sender<Result<wire::SyncResponse, Status>>,
 }
 
@@ -50,7 +55,8 @@ impl config_sync_server::ConfigSync for FakeControlPlane {
         };
         let (hear, heard) = mpsc::channel(8);
         let (tell, told) = mpsc::channel(8);
-        let _ = self.calls.send(Conversation { hello, heard, tell }).await;
+        let identity = self.identity.clone();
+        let _ = self.calls.send(Conversation { hello, heard, identity, tell }).await;
         self.tasks.spawn("answers", async move {
             while let Ok(Some(request)) = asked.message().await {
                 if let Some(sync_request::Message::Applied(applied)) = request.message {
@@ -63,17 +69,59 @@ impl config_sync_server::ConfigSync for FakeControlPlane {
 }
 
 impl Conversation {
-    async fn tell(&self, message: sync_response::Message) {
+    /// Vouches for it and tells it.
+    async fn tell(&self, mut message: sync_response::Message) {
+        match &mut message {
+            sync_response::Message::Transaction(it) if !it.more => {
+                it.signature = Some(self.vouch(&it.epoch, it.revision, &it.state_hash));
+            }
+            sync_response::Message::Current(it) => {
+                it.signature = Some(self.vouch(&it.epoch, it.revision, &it.state_hash));
+            }
+            sync_response::Message::Transaction(_) => {}
+        }
+        self.tell_as_it_is(message).await;
+    }
+
+    fn vouch(&self, epoch: &str, revision: u64, hash: &[u8]) -> wire::StateSignature {
+        let hash = StateHash::from_bytes(hash).expect("32 bytes");
+        word(&self.identity, epoch, revision, hash, &self.hello.labels)
+    }
+
+    async fn tell_as_it_is(&self, message: sync_response::Message) {
         let response = wire::SyncResponse { message: Some(message) };
         self.tell.send(Ok(response)).await.expect("a gateway that listens");
     }
 
     async fn change(&mut self, transaction: wire::Transaction) -> wire::Applied {
         self.tell(sync_response::Message::Transaction(transaction)).await;
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> wire::Applied {
         tokio::time::timeout(PATIENCE, self.heard.recv())
             .await
             .expect("in time")
             .expect("an answer")
+    }
+}
+
+/// The word of `identity` for a state.
+fn word(
+    identity: &Identity,
+    epoch: &str,
+    revision: u64,
+    hash: StateHash,
+    labels: &BTreeMap<String, String>,
+) -> wire::StateSignature {
+    let statement = Statement { epoch, revision, hash, labels }.to_bytes();
+    let now = chassis::Clock::system().unix_seconds();
+    let said = identity.sign(Statement::DOMAIN, &statement, now).expect("a signature");
+    wire::StateSignature {
+        scheme: said.scheme.into(),
+        signature: said.bytes,
+        chain: said.chain.iter().map(|it| it.to_vec()).collect(),
+        signed_at: said.signed_at,
     }
 }
 
@@ -107,6 +155,11 @@ struct Follows {
 impl Follows {
     /// Starts with what is in `folder`, and keeps there what it is told.
     fn start(ground: &Ground, peer: &Peer, folder: &Path) -> Self {
+        Self::start_among(ground, &[peer], folder)
+    }
+
+    /// The same with several control planes.
+    fn start_among(ground: &Ground, peers: &[&Peer], folder: &Path) -> Self {
         let host = ground.host("gateway");
         let tls = host.tls.server_config(chassis::pki::ClientAuth::None, &[]).expect("TLS");
         let backends = gateway::sender::Backends::first().expect("TLS");
@@ -115,16 +168,17 @@ impl Follows {
         let certificates = Arc::new(Certificates::new(&tls, chassis::clock::Clock::system()));
         let publisher = Arc::new(Publisher::new(Arc::clone(&current), certificates));
         let shelf = disk::shelf(folder).expect("a folder");
-        let state = disk::read(&shelf, &State::empty()).unwrap_or_else(State::empty);
+        let state = disk::read(&shelf, &State::empty(), &host.tls).unwrap_or_else(State::empty);
         publisher.put_plan(state.plan.clone());
         let (states, seen) = watch::channel(Arc::new(state));
         let keeping = disk::keeping(shelf).run(seen, host.clock.clone(), host.tasks.clone());
         host.tasks.spawn("disk", keeping);
         let node =
             Node { name: "gw-1".to_owned(), labels: [("team".to_owned(), "a".to_owned())].into() };
-        let channel = ground.channel("control-plane", peer.address);
+        let channels =
+            peers.iter().map(|peer| ground.channel("control-plane", peer.address)).collect();
         let follower = Follower {
-            control_plane: ControlPlane::new(channel, node),
+            control_plane: ControlPlane::new(channels, node),
             publisher,
             figures: host.metrics.register(Figures::new),
             ready: host.ready.condition("configuration"),
@@ -159,7 +213,8 @@ async fn stage() -> (Ground, Peer, mpsc::Receiver<Conversation>) {
 
 async fn control_plane(ground: &Ground, port: u16, calls: mpsc::Sender<Conversation>) -> Peer {
     let shutdown = Shutdown::new(chassis::Readiness::default());
-    let fake = FakeControlPlane { calls, shutdown: shutdown.clone(), tasks: Tasks::default() };
+    let (identity, tasks) = (ground.host("control-plane").tls, Tasks::default());
+    let fake = FakeControlPlane { calls, identity, shutdown: shutdown.clone(), tasks };
     ground.serve("control-plane", port, ConfigSyncServer::new(fake), shutdown).await
 }
 
@@ -292,8 +347,12 @@ async fn a_restarted_gateway_serves_from_disk_and_says_what_it_holds() {
     let hello = &call.hello;
     assert_eq!((hello.epoch.as_str(), hello.revision), ("e1", 3));
     assert_eq!(hello.state_hash, set(&all).hash().to_bytes());
-    let current =
-        wire::Current { epoch: "e1".to_owned(), revision: 4, state_hash: hello.state_hash.clone() };
+    let current = wire::Current {
+        epoch: "e1".to_owned(),
+        revision: 4,
+        state_hash: hello.state_hash.clone(),
+        ..wire::Current::default()
+    };
     call.tell(sync_response::Message::Current(current)).await;
     until("a confirmation", || restarted.metric("turnpike_config_stale 0").then_some(())).await;
     assert!(restarted.metric(r#"turnpike_config_revision{state="applied"} 4"#));
@@ -324,4 +383,97 @@ async fn a_lost_control_plane_changes_nothing_and_is_found_again() {
     drop(call);
     gateway.stops().await;
     again.ends().await;
+}
+
+/// Sends a change to what is held that nobody of ours vouches for; what is held stays, `reason` is
+/// told, and the gateway comes back.
+async fn check_refused(change: impl AsyncFnOnce(&Ground, &mut wire::Transaction), reason: &str) {
+    let (ground, peer, mut called) = stage().await;
+    let folder = ground.path().join("gw");
+    let gateway = Follows::start(&ground, &peer, &folder);
+    let mut call = next(&mut called).await;
+    let held = objects(&[api("orders", 1)]);
+    call.change(transaction(1, true, &held, &set(&held))).await;
+    let more = objects(&[api("users", 2)]);
+    let all: Vec<_> = held.iter().chain(&more).cloned().collect();
+    let mut transaction = transaction(2, false, &more, &set(&all));
+    let hash = transaction.state_hash.clone();
+    transaction.signature = Some(call.vouch("e1", 2, &hash));
+    change(&ground, &mut transaction).await;
+    call.tell_as_it_is(sync_response::Message::Transaction(transaction)).await;
+    let answer = call.answer().await;
+    assert!(answer.refused.contains(reason), "`{}` says nothing of `{reason}`", answer.refused);
+    assert_eq!(answer.state_hash, set(&held).hash().to_bytes(), "what is held stays");
+    assert!(gateway.serves("/orders/1.0.0") && !gateway.serves("/users/1.0.0"));
+    assert!(gateway.metric("turnpike_config_refused_syncs_total 1"));
+    call.tell.send(Err(Status::failed_precondition("refused"))).await.expect("it listens");
+    let mut again = next(&mut called).await;
+    assert_eq!(again.hello.revision, 1);
+    let applied = again.change(self::transaction(2, false, &more, &set(&all))).await;
+    assert_eq!((applied.refused.as_str(), gateway.serves("/users/1.0.0")), ("", true));
+    gateway.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_nobody_vouches_for_is_refused_and_the_state_before_serves() {
+    check_refused(async |_, it| it.signature = None, "it is not signed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_was_altered_on_its_way_is_refused() {
+    let altered = async |_: &Ground, it: &mut wire::Transaction| {
+        // Consistent in itself: another object, and the hash that it leads to.
+        let other = objects(&[api("orders", 1), api("users", 3)]);
+        it.upserts[0].resource = other[1].bytes().clone();
+        it.state_hash = set(&other).hash().to_bytes().to_vec();
+    };
+    check_refused(altered, "not one of this certificate over this content").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_vouched_for_other_gateways_is_refused() {
+    let other = async |ground: &Ground, it: &mut wire::Transaction| {
+        let hash = StateHash::from_bytes(&it.state_hash).expect("32 bytes");
+        let (identity, labels) = (ground.host("control-plane").tls, BTreeMap::new());
+        it.signature = Some(word(&identity, &it.epoch, it.revision, hash, &labels));
+    };
+    check_refused(other, "not one of this certificate over this content").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_word_of_another_service_does_not_count() {
+    let other = async |ground: &Ground, it: &mut wire::Transaction| {
+        let hash = StateHash::from_bytes(&it.state_hash).expect("32 bytes");
+        let labels = [("team".to_owned(), "a".to_owned())].into();
+        let identity = ground.host("gateway").tls;
+        it.signature = Some(word(&identity, &it.epoch, it.revision, hash, &labels));
+    };
+    check_refused(other, "it was signed by gateway/").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_goes_to_another_control_plane_when_its_own_is_away() {
+    let ground = Ground::new();
+    let (calls, mut called) = mpsc::channel(8);
+    let (other_calls, mut other_called) = mpsc::channel(8);
+    let one = control_plane(&ground, 0, calls).await;
+    let other = control_plane(&ground, 0, other_calls).await;
+    let gateway = Follows::start_among(&ground, &[&one, &other], &ground.path().join("gw"));
+    let all = objects(&[api("orders", 1)]);
+    // Whichever it has begun with.
+    let (mut call, first_is_one) = tokio::select! {
+        call = called.recv() => (call.expect("a call"), true),
+        call = other_called.recv() => (call.expect("a call"), false),
+    };
+    call.change(transaction(1, true, &all, &set(&all))).await;
+    drop(call);
+    let (gone, mut left) = if first_is_one { (one, other_called) } else { (other, called) };
+    gone.ends().await;
+    let mut call = next(&mut left).await;
+    assert_eq!(call.hello.revision, 1, "it says what it holds");
+    let more = objects(&[api("orders", 1), api("users", 2)]);
+    let upserts: Vec<_> = more.iter().skip(1).cloned().collect();
+    call.change(transaction(2, false, &upserts, &set(&more))).await;
+    assert!(gateway.serves("/users/1.0.0"));
+    gateway.stops().await;
 }

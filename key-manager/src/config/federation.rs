@@ -12,6 +12,19 @@ use super::value;
 pub struct ControlPlaneConfig {
     /// Empty: nobody, and there are none.
     pub address: String,
+    /// Several that stand on one store, instead of `address`.
+    pub addresses: Vec<String>,
+}
+
+impl ControlPlaneConfig {
+    /// Where each of them is; `None`: it is said in two ways.
+    pub fn all(&self) -> Option<Vec<&str>> {
+        match (self.address.as_str(), self.addresses.as_slice()) {
+            ("", several) => Some(several.iter().map(String::as_str).collect()),
+            (one, []) => Some(vec![one]),
+            _ => None,
+        }
+    }
 }
 
 /// `[federation]`.

@@ -10,9 +10,9 @@ use super::circle::Federation;
 use super::disk::Disk;
 use crate::rpc::{ProviderSets, from_proto};
 
-/// Puts in force what the last run knew, and follows the control plane until shutdown; without one,
-/// there are no providers.
-pub async fn follow(federation: Federation, control_plane: Channel, disk: Disk, host: Host) {
+/// Puts in force what the last run knew, and follows one of the control planes until shutdown, the next
+/// one whenever it is lost; without any, there are no providers.
+pub async fn follow(federation: Federation, control_planes: Vec<Channel>, disk: Disk, host: Host) {
     let disk = Arc::new(disk);
     let mut said = None;
     if let Some(set) = disk.providers() {
@@ -28,9 +28,9 @@ pub async fn follow(federation: Federation, control_plane: Channel, disk: Disk, 
         }
     });
     let mut backoff = Backoff::new();
-    loop {
+    for control_plane in control_planes.iter().cycle() {
         tokio::select! {
-            () = hear(&federation, &control_plane, &disk, &host, &mut said, &mut backoff) => {}
+            () = hear(&federation, control_plane, &disk, &host, &mut said, &mut backoff) => {}
             () = host.shutdown.wait() => return,
         }
         tokio::select! {

@@ -17,7 +17,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error as TlsError, RootCertStore,
     SignatureScheme,
 };
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 
 use super::error::Error;
 use super::{files, peer::Peer};
@@ -65,6 +65,17 @@ impl Anchors {
         now: UnixTime,
     ) -> Result<(), TlsError> {
         self.clients.verify_client_cert(certificate, &[], now).map(|_| ())
+    }
+
+    /// How a signature of this scheme is verified; none: it is not.
+    pub(super) fn verifies(
+        &self,
+        scheme: SignatureScheme,
+    ) -> Option<&'static dyn SignatureVerificationAlgorithm> {
+        let ways = self.provider.signature_verification_algorithms.mapping;
+        let (_, ways) = ways.iter().find(|(known, _)| *known == scheme)?;
+        // The first fits the scheme in TLS 1.3; the others are for TLS 1.2 alone.
+        ways.first().copied()
     }
 
     /// Whether a certificate chains to these anchors at the time `now`, whatever it is called.

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -18,6 +17,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Deserialize;
+use tokio::sync::watch;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::anchors::{Anchors, Clients, Current, Servers, Shown};
@@ -25,6 +25,7 @@ use super::authority::Development;
 use super::error::Error;
 use super::files::{self, Contents, Files};
 use super::peer::Peer;
+use super::signed::{self, NotSaid, Signature};
 
 /// The section `[pki]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -66,7 +67,7 @@ struct Inner {
     key: Arc<Resolver>,
     anchors: Current,
     seen: ArcSwapOption<Contents>,
-    reloads: AtomicU64,
+    reloads: watch::Sender<u64>,
     development: Option<Development>,
 }
 
@@ -215,13 +216,36 @@ impl Identity {
         self.0.key.0.store(Arc::new(key));
         self.0.anchors.store(Arc::new(anchors));
         self.0.seen.store(Some(Arc::new(contents)));
-        self.0.reloads.fetch_add(1, Ordering::Relaxed);
+        self.0.reloads.send_modify(|n| *n = n.wrapping_add(1));
         Ok(true)
     }
 
     /// How often another certificate, key or authority has come into force since the start.
     pub fn reloads(&self) -> u64 {
-        self.0.reloads.load(Ordering::Relaxed)
+        *self.0.reloads.borrow()
+    }
+
+    /// Hears of each of them.
+    pub fn renewals(&self) -> watch::Receiver<u64> {
+        self.0.reloads.subscribe()
+    }
+
+    /// Says `content` in the name of this process, so that it can be shown to others later. `domain`
+    /// is the use that it is said for; `now` is in seconds since the Unix epoch.
+    pub fn sign(&self, domain: &str, content: &[u8], now: i64) -> Result<Signature, Error> {
+        signed::sign(&self.0.key.0.load(), domain, content, now)
+    }
+
+    /// Whether a service called `name` has said `content` for the use `domain`: by a certificate that
+    /// one of the anchors of now has signed, and that was good when it was said.
+    pub fn has_said(
+        &self,
+        name: &str,
+        domain: &str,
+        content: &[u8],
+        signature: &Signature,
+    ) -> Result<(), NotSaid> {
+        signed::verify(&self.0.anchors.load(), name, domain, content, signature)
     }
 
     /// Who this process is, by its own certificate.
@@ -249,7 +273,7 @@ impl Identity {
             key: Arc::new(Resolver(ArcSwap::from_pointee(key))),
             anchors: Arc::new(ArcSwap::from_pointee(anchors)),
             seen: ArcSwapOption::from_pointee(contents),
-            reloads: AtomicU64::new(0),
+            reloads: watch::Sender::new(0),
             development,
         })))
     }
