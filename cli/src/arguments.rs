@@ -6,8 +6,8 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, audit, backend, blocks, explain, import, limits, people, resources,
-    revocations, rpc, signing_keys, subscriptions, tokens, up,
+    alerts, analytics, apply, audit, backend, blocks, detect, explain, import, limits, people,
+    resources, revocations, rpc, signing_keys, subscriptions, tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
@@ -84,6 +84,8 @@ pub(crate) enum Command {
     /// What happened at the key manager
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Score how unusual each point of a recorded series is
+    Detect(detect::Detect),
     /// Answer calls from the examples of a definition, as a backend for trying things out
     SampleBackend(backend::Options),
     #[command(hide = true)]
@@ -146,6 +148,8 @@ mod tests {
             "turnpike analytics usage --api n --app a --since 1h --interval 1m",
             "turnpike analytics geo",
             "turnpike alerts watch",
+            "turnpike detect --csv series.csv",
+            "turnpike detect --csv -",
         ] {
             check(line, true);
         }

@@ -12,6 +12,7 @@ use turnpike_proto::config::v1::Problem;
 use crate::addresses::AddressesError;
 use crate::backend::BackendError;
 use crate::clients::ClientsError;
+use crate::detect::SeriesError;
 use crate::explain::ExplainError;
 use crate::output::{Report, note};
 use crate::rpc::{CallError, ConnectionError, UnknownKind};
@@ -56,6 +57,8 @@ pub(crate) enum Failure {
     File { file: PathBuf, source: io::Error },
     #[error(transparent)]
     Files(#[from] plan::files::FilesError),
+    #[error(transparent)]
+    Series(#[from] SeriesError),
     #[error("standard input cannot be read")]
     Input(#[source] io::Error),
     #[error("the answer cannot be written")]

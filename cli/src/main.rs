@@ -16,6 +16,7 @@ mod backend;
 mod blocks;
 mod client_secrets;
 mod clients;
+mod detect;
 mod explain;
 mod failure;
 mod gateways;
@@ -140,6 +141,7 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Audit(audit::Command::Verify { known }) => {
             audit::verify(connection, known.as_ref()).await?
         }
+        Command::Detect(asked) => return detect::detect(asked),
         Command::SampleBackend(options) => {
             log_to_standard_error()?;
             let stop = std::future::pending();

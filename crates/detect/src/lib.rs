@@ -1,0 +1,10 @@
+//! What is unusual?
+//!
+//! Engines that look at one series of numbers, or at one caller, point by point. They learn while they
+//! look and have no phase of training outside of the stream; each holds a bounded amount of memory
+//! for what it watches; time comes in from outside. Whoever uses them decides what becomes an alert.
+#![warn(missing_docs)]
+
+mod novelty;
+
+pub use novelty::{Novelty, Seen, Sign};
