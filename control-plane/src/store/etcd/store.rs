@@ -40,6 +40,8 @@ pub(super) struct Shared {
     generation: Mutex<Option<(Revision, Generation)>>,
     /// The cluster that was listed last; 0: none yet.
     cluster: AtomicU64,
+    /// The epoch of that listing.
+    listed: Mutex<Option<String>>,
 }
 
 impl Etcd {
@@ -52,6 +54,7 @@ impl Etcd {
             witness: Witness::at(beside.to_owned()),
             generation: Mutex::default(),
             cluster: AtomicU64::new(0),
+            listed: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -139,6 +142,7 @@ impl Shared {
         let (revision, generation) = self.read_generation(then).await?;
         let position = u64::try_from(at).unwrap_or(0);
         self.testify(&epoch, position);
+        *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(epoch.clone());
         let note = generation.note();
         Ok(Listing { epoch, revision, position: Position(position), note, entries })
     }
@@ -238,6 +242,10 @@ impl Shared {
 
     pub(super) fn listed_cluster(&self) -> Option<u64> {
         Some(self.cluster.load(Ordering::Acquire)).filter(|cluster| *cluster != 0)
+    }
+
+    pub(super) fn listed_epoch(&self) -> Option<String> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn entry(&self, found: KeyValue) -> Option<Entry> {

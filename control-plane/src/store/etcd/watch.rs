@@ -30,6 +30,8 @@ pub(super) struct PrefixWatch {
     made: u64,
     /// Whose history it is; without a listing, known with the first answer.
     cluster: Option<u64>,
+    /// The epoch of the listing that it continues; none: there was no listing.
+    epoch: Option<String>,
     stream: Option<WatchStream>,
     /// The member may be behind us, and why is still to be found out.
     behind: bool,
@@ -43,8 +45,10 @@ pub(super) struct PrefixWatch {
 impl PrefixWatch {
     pub(super) fn new(shared: Arc<Shared>, after: Position) -> Self {
         let (cluster, made) = (shared.listed_cluster(), shared.remembered_revision());
+        let epoch = shared.listed_epoch();
         Self {
             shared,
+            epoch,
             position: after.0,
             made,
             cluster,
@@ -131,8 +135,13 @@ impl PrefixWatch {
     }
 
     /// The member may be behind us: late, or restored to an earlier time. A linearizable read knows: the
-    /// latest transaction that was seen is there, or a later one.
+    /// epoch is still the same, and the latest transaction that was seen is there, or a later one. A history
+    /// that went back may have come further than that again; then another control plane has begun an epoch.
     async fn look_back(&mut self) -> Result<(), StoreError> {
+        let epoch = self.shared.epoch().await?;
+        if self.epoch.as_ref().is_some_and(|known| *known != epoch) {
+            return Err(StoreError::Restored);
+        }
         let answer = self.shared.get(self.shared.keys.generation(), GetOptions::new()).await?;
         let (_, revision) = header(&answer)?;
         let made = answer.kvs().first().map_or(0, KeyValue::mod_revision);
