@@ -1,7 +1,7 @@
 //! What stands behind the gateway: a server that says who it is and counts its calls.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,7 +25,12 @@ impl Backend {
     /// Answers every call with JSON: its name, the method, the target, the header fields and the
     /// body that it has received.
     pub async fn start(name: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_at(Ipv4Addr::LOCALHOST, name).await
+    }
+
+    /// The same at another address of this machine.
+    pub async fn start_at(address: Ipv4Addr, name: &'static str) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let calls = Arc::new(AtomicU64::new(0));
         let counted = calls.clone();
@@ -46,7 +51,7 @@ impl Backend {
         Self { address, calls, task }
     }
 
-    /// `http://127.0.0.1:port`
+    /// `http://ADDRESS:PORT`
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -2,18 +2,21 @@
 //!
 //! `Stack` starts the real programs on free loopback ports, `Gateway` is a further one, `Alone` and
 //! `KeyManager` start one of them, and `Client`, `Backend`, `Load` and `Issuer` are the people around
-//! them; a `Link` is what lies between two programs. Nothing waits by sleeping:
+//! them; a `Link` is what lies between two programs, and in a `Network` each has a place of its own,
+//! like the members of a `Cluster`. Nothing waits by sleeping:
 //! `eventually` asks until the answer is right or the deadline is over.
 
 pub mod alone;
 pub mod backend;
 pub mod client;
+pub mod cluster;
 pub mod engines;
 pub mod gateway;
 pub mod issuer;
 pub mod key_manager;
 pub mod link;
 pub mod load;
+pub mod network;
 pub mod process;
 pub mod redis;
 pub mod resources;
@@ -23,11 +26,13 @@ pub mod traces;
 pub use alone::Alone;
 pub use backend::Backend;
 pub use client::{Answer, Client};
+pub use cluster::Cluster;
 pub use gateway::Gateway;
 pub use issuer::Issuer;
 pub use key_manager::KeyManager;
 pub use link::{Cable, Link};
 pub use load::Load;
+pub use network::{Cut, Network, Place};
 pub use redis::Redis;
 pub use stack::{Engines, Stack};
 

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// A running program; it is killed when dropped.
@@ -58,6 +59,18 @@ impl Process {
         self.child.id()
     }
 
+    /// Its resident memory in MB, now and at most so far.
+    pub fn memory(&self) -> (f64, f64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("a running process");
+        let line = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+            kib.expect("a size") * 1024.0 / 1e6
+        };
+        (line("VmRSS:"), line("VmHWM:"))
+    }
+
     /// Whether it is still there.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
@@ -81,8 +94,18 @@ impl Drop for Process {
     }
 }
 
-/// The folder in which cargo has put the programs.
+static ELSEWHERE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Takes the programs from this folder from now on, instead of from cargo's.
+pub fn take_programs_from(folder: PathBuf) {
+    ELSEWHERE.set(folder).expect("said once, before any program is started");
+}
+
+/// The folder in which cargo has put the programs, unless somebody has named another.
 pub fn programs() -> PathBuf {
+    if let Some(folder) = ELSEWHERE.get() {
+        return folder.clone();
+    }
     let mut folder = std::env::current_exe().expect("the test program's path");
     folder.pop();
     if folder.ends_with("deps") {

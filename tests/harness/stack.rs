@@ -159,6 +159,11 @@ impl Stack {
         self.services[index(name)].as_mut().is_some_and(Process::is_running)
     }
 
+    /// The resident memory of a service in MB, now and at most so far.
+    pub fn memory(&self, name: &str) -> (f64, f64) {
+        self.services[index(name)].as_ref().expect("a running service").memory()
+    }
+
     /// Where calls go in clear text.
     pub fn gateway(&self) -> SocketAddr {
         local(self.ports.http)

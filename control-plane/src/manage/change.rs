@@ -112,6 +112,7 @@ impl Manager {
             let transaction = self.transaction(by, &wanted.reason, &state, &admitted)?;
             match self.store.commit(&transaction).await {
                 Ok(revision) => {
+                    tracing::debug!(revision, "committed");
                     let state = self.in_force(&state, revision).await;
                     return Ok(Changed { state, revision, changes: admitted.changes });
                 }

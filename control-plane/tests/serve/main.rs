@@ -11,9 +11,14 @@ mod etcd;
 #[cfg(test)]
 mod gateway;
 #[cfg(test)]
+mod incidents;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+#[path = "../store/proxy.rs"]
+mod proxy;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]

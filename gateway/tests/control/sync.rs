@@ -477,3 +477,35 @@ async fn a_gateway_goes_to_another_control_plane_when_its_own_is_away() {
     assert!(gateway.serves("/users/1.0.0"));
     gateway.stops().await;
 }
+
+/// Incident: Traefik in gateway-api-bench, product-apim#11884. Ready is who serves what was in force when
+/// it came, and not who has started.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_with_an_old_state_is_ready_when_it_serves_what_was_in_force_when_it_came() {
+    let (ground, peer, mut called) = stage().await;
+    let folder = ground.path().join("gw");
+    let gateway = Follows::start(&ground, &peer, &folder);
+    let mut call = next(&mut called).await;
+    let old = objects(&[api("orders", 1)]);
+    call.change(transaction(3, true, &old, &set(&old))).await;
+    drop(call);
+    gateway.stops().await;
+
+    let gateway = Follows::start(&ground, &peer, &folder);
+    let mut call = next(&mut called).await;
+    assert_eq!(call.hello.revision, 3);
+    let now = objects(&[api("orders", 1), api("users", 2)]);
+    let part = transaction(9, false, &now, &set(&now));
+    let first =
+        wire::Transaction { more: true, upserts: part.upserts[..1].to_vec(), ..part.clone() };
+    call.tell(sync_response::Message::Transaction(first)).await;
+    // The gateway has no way to say that it has the part: it is not ready for a while.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(gateway.serves("/orders/1.0.0/x"), "what is on disk is served");
+    assert!(!gateway.host.ready.is_ready(), "ready with revision 3 while 9 is in force");
+    let last = wire::Transaction { upserts: part.upserts[1..].to_vec(), ..part };
+    call.change(last).await;
+    until("readiness", || gateway.host.ready.is_ready().then_some(())).await;
+    assert!(gateway.serves("/users/1.0.0/x"));
+    gateway.stops().await;
+}

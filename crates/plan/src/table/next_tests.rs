@@ -310,3 +310,38 @@ fn a_slice_makes_the_same_plan_for_what_it_holds() {
     check(&plan, "/orders/1.0/x", "orders:1.0 /x");
     assert_eq!(room(&plan), (3, 2));
 }
+
+/// Incident: apisix#13303, where a compacted history made every node build its routers anew.
+#[test]
+fn what_is_sent_again_as_it_was_keeps_its_compiled_form() {
+    let plan = plan(&format!("{SHOP} api pay 1 /pay"));
+    let all: Vec<_> = plan
+        .objects()
+        .iter()
+        .map(|object| (object.key().clone(), object.bytes().clone()))
+        .collect();
+    let form = |plan: &Plan, path: &str| {
+        let OperationMatch::Found(operation) =
+            plan.find("h", path).unwrap().api.operation("GET", "/x")
+        else {
+            panic!("no operation")
+        };
+        std::sync::Arc::clone(operation)
+    };
+    let paths = ["/orders/1.0", "/pay/1"];
+    let before = paths.map(|path| form(&plan, path));
+    let (again, rejected) = plan.replaced(&all);
+    assert!(rejected.is_empty());
+    for (path, before) in paths.into_iter().zip(&before) {
+        assert!(std::sync::Arc::ptr_eq(&form(&again, path), before), "{path}");
+    }
+
+    let mut other = all;
+    other.retain(|(key, _)| key.as_str() != "Api/pay:1");
+    let (without, _) = plan.replaced(&other);
+    assert!(
+        std::sync::Arc::ptr_eq(&form(&without, paths[0]), &before[0]),
+        "only what differs is touched"
+    );
+    assert!(without.find("h", paths[1]).is_none());
+}
