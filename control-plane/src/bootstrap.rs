@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::Host;
@@ -18,7 +19,10 @@ use crate::edge::{AdminToken, Desk, Rest, Streams, TokenError, services};
 use crate::limits::{self, Keeper, Share, Sharing};
 use crate::manage::Manager;
 use crate::rpc::KeyManagerClients;
-use crate::store::{self, MasterKey, SealError, StoreError};
+use crate::store::{self, Keyring, KeyringError, Store, StoreError};
+
+/// How long a start waits for the store to say which master key it has.
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// Runs until the process drains.
 pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
@@ -29,7 +33,8 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
 
 /// Whether somebody has to change the configuration, or a file it names, before a start can work.
 pub fn is_refusal(error: &anyhow::Error) -> bool {
-    error.is::<SealError>()
+    let refuses_keys = |error: &KeyringError| !matches!(error, KeyringError::Store(_));
+    error.downcast_ref().is_some_and(refuses_keys)
         || error.is::<TokenError>()
         || matches!(error.downcast_ref(), Some(StoreError::Misconfigured { .. }))
         || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
@@ -52,9 +57,10 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let routes = chassis::operations::loglevel().to_vec();
     let operations = chassis::operations::serve(host, &config.operations, routes).await?;
 
-    let master = Arc::new(MasterKey::load_or_create(&host.data.join("master.key"))?);
+    let keys = Arc::new(config.secrets.keyring(&host.data)?);
     let token = Arc::new(AdminToken::load_or_create(&host.data.join("admin.token"))?);
     let store = store::open(config.store, &config.etcd, &host.data).context("store")?;
+    settle(&keys, &*store, host).await?;
 
     let catalog = Arc::new(Catalog::default());
     let (slices, gateways) =
@@ -63,7 +69,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let follower = Follower {
         host: host.clone(),
         store: store.clone(),
-        master: master.clone(),
+        keys: keys.clone(),
         catalog: catalog.clone(),
         loaded,
         figures: Figures::new(&host.metrics),
@@ -80,7 +86,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         manager: Arc::new(Manager::new(
             store,
             catalog.clone(),
-            master,
+            keys,
             host.clock.clone(),
             host.tasks.clone(),
         )),
@@ -111,4 +117,14 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     // Who sees this process ready comes at once.
     listening.green();
     Ok(Doors { rest, rpc, operations })
+}
+
+/// Looks whether the store is sealed with our master key, so that a wrong one is told at the start. A store
+/// that does not answer in time is asked again before the first of its resources is read.
+async fn settle(keys: &Keyring, store: &dyn Store, host: &Host) -> anyhow::Result<()> {
+    match host.clock.timeout(SETTLE, keys.settle(store)).await {
+        Ok(Err(KeyringError::Store(error))) if error.is_retryable() => Ok(()),
+        Ok(settled) => Ok(settled.map(drop)?),
+        Err(_) => Ok(()),
+    }
 }

@@ -24,6 +24,8 @@ pub struct Config {
     pub store: store::Config,
     /// The etcd cluster.
     pub etcd: store::EtcdConfig,
+    /// With what secrets are sealed.
+    pub secrets: store::SecretsConfig,
     /// Where clients are registered.
     pub key_manager: rpc::Config,
 }

@@ -12,7 +12,7 @@ use chassis::{Backoff, Host};
 use super::catalogue::Catalog;
 use super::figures::Figures;
 use super::state::{State, StateError};
-use crate::store::{MasterKey, OBJECTS, Store, StoreError, Watch};
+use crate::store::{Keyring, KeyringError, OBJECTS, Store, StoreError, Watch};
 
 /// What keeps a catalog from being loaded.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,8 @@ enum LoadError {
     Store(#[from] StoreError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
 }
 
 /// What follows the store.
@@ -31,7 +33,7 @@ pub struct Follower {
     /// What is followed.
     pub store: Arc<dyn Store>,
     /// Opens secrets.
-    pub master: Arc<MasterKey>,
+    pub keys: Arc<Keyring>,
     /// What is kept true.
     pub catalog: Arc<Catalog>,
     /// Turns green with the first state and stays so: what is in memory goes on being served
@@ -73,10 +75,11 @@ impl Follower {
     }
 
     async fn load(&self) -> Result<Box<dyn Watch>, LoadError> {
+        self.keys.settle(&*self.store).await?;
         let listing = self.store.list(OBJECTS).await?;
         let position = listing.position;
         let before = self.catalog.current();
-        let state = State::listed(listing, before.as_deref(), &self.master)?;
+        let state = State::listed(listing, before.as_deref(), &self.keys)?;
         let watch = self.store.watch(position).await?;
         let (revision, objects) = (state.revision, state.objects.len());
         tracing::info!(epoch = &*state.epoch, revision, objects, "resources loaded");
@@ -92,8 +95,12 @@ impl Follower {
             match watch.next().await {
                 Ok(batch) => {
                     answers = true;
+                    if !State::concerns(&batch) {
+                        self.figures.answers(answers);
+                        continue;
+                    }
                     let Some(before) = self.catalog.current() else { return };
-                    let (state, errors) = before.after(batch, &self.master);
+                    let (state, errors) = before.after(batch, &self.keys);
                     for error in errors {
                         let reason = chain(&error);
                         tracing::error!(reason, "a stored resource is left as it was");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use plan::{Object, Objects, ResourceKey};
 
 use crate::store::{
-    Batch, Event, Listing, MasterKey, Note, Record, RecordError, Revision, resource_key,
+    Batch, Event, Listing, Keyring, Note, Record, RecordError, Revision, resource_key,
 };
 
 /// All resources at one revision.
@@ -52,7 +52,7 @@ impl State {
     pub fn listed(
         listing: Listing,
         before: Option<&Self>,
-        master: &MasterKey,
+        keys: &Keyring,
     ) -> Result<Self, StateError> {
         let mut state = Self {
             epoch: listing.epoch.into(),
@@ -65,7 +65,7 @@ impl State {
             state.objects.iter().map(|object| object.key().clone()).collect();
         for entry in listing.entries {
             let Some(name) = resource_key(&entry.key) else { continue };
-            let record = decode(name, entry.value, master)?;
+            let record = decode(name, entry.value, keys)?;
             let key = ResourceKey::from_wire(name);
             gone.remove(&key);
             state.put(key, record, entry.revision);
@@ -76,9 +76,14 @@ impl State {
         Ok(state)
     }
 
+    /// Whether a batch makes another state: what is written beside the line of transactions does not.
+    pub fn concerns(batch: &Batch) -> bool {
+        batch.revision > 0 || batch.events.iter().any(|event| resource_key(&event.key).is_some())
+    }
+
     /// The state after a transaction. An object that cannot be read keeps its last good form.
     #[must_use]
-    pub fn after(&self, batch: Batch, master: &MasterKey) -> (Self, Vec<StateError>) {
+    pub fn after(&self, batch: Batch, keys: &Keyring) -> (Self, Vec<StateError>) {
         let mut state = self.clone();
         let mut errors = Vec::new();
         // A batch of revision 0 belongs to no transaction of ours.
@@ -90,7 +95,7 @@ impl State {
         for Event { key, value } in batch.events {
             let Some(name) = resource_key(&key) else { continue };
             let key = ResourceKey::from_wire(name);
-            match value.map(|value| decode(name, value, master)) {
+            match value.map(|value| decode(name, value, keys)) {
                 Some(Ok(record)) => state.put(key, record, revision),
                 Some(Err(error)) => errors.push(error),
                 None => {
@@ -111,7 +116,7 @@ impl State {
     }
 }
 
-fn decode(name: &str, value: bytes::Bytes, master: &MasterKey) -> Result<Record, StateError> {
-    Record::decode(name, value, master)
+fn decode(name: &str, value: bytes::Bytes, keys: &Keyring) -> Result<Record, StateError> {
+    Record::decode(name, value, keys)
         .map_err(|source| StateError { key: name.to_owned(), source })
 }

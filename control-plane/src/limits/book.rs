@@ -113,6 +113,7 @@ impl Book {
             id: chassis::random::bytes(),
             base: self.base,
             guards: Vec::new(),
+            expected: Vec::new(),
             changes,
             note: Note::default(),
         }

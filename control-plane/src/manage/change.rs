@@ -19,7 +19,7 @@ use super::view::revision;
 use crate::catalog::{Catalog, State};
 use crate::people::Caller;
 use crate::store::{
-    Change, Guard, Limits, MasterKey, Note, Record, Revision, Store, StoreError, Transaction,
+    Change, Guard, Limits, Keyring, Note, Record, Revision, Store, StoreError, Transaction,
     object_key,
 };
 
@@ -35,7 +35,7 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 pub struct Manager {
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
-    master: Arc<MasterKey>,
+    keys: Arc<Keyring>,
     clock: Clock,
     tasks: Tasks,
     turn: Mutex<()>,
@@ -82,12 +82,12 @@ impl Manager {
     pub fn new(
         store: Arc<dyn Store>,
         catalog: Arc<Catalog>,
-        master: Arc<MasterKey>,
+        keys: Arc<Keyring>,
         clock: Clock,
         tasks: Tasks,
     ) -> Self {
         let (turn, waiting) = (Mutex::default(), Semaphore::new(WAITING));
-        Self { store, catalog, master, clock, tasks, turn, waiting }
+        Self { store, catalog, keys, clock, tasks, turn, waiting }
     }
 
     /// What is in force.
@@ -178,6 +178,7 @@ impl Manager {
             id: chassis::random::bytes(),
             base: state.revision,
             guards: guards.collect(),
+            expected: Vec::new(),
             changes,
             note: Note {
                 committed_at_us: now,
@@ -195,7 +196,7 @@ impl Manager {
             created_at_us: state.stamps.get(object.key()).map_or(now, |stamp| stamp.created_at_us),
             updated_at_us: now,
         };
-        let value = record.encode(name, &self.master).map_err(ManageError::Record)?;
+        let value = record.encode(name, &self.keys).map_err(ManageError::Record)?;
         Ok(Change::Put { key: object_key(name), value })
     }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::contract::{Store, StoreError};
 use super::embedded::Embedded;
+use super::keyring::{Keyring, KeyringError};
 use super::etcd::{Config as EtcdConfig, Etcd};
 
 /// Section `[store]`.
@@ -15,6 +16,28 @@ use super::etcd::{Config as EtcdConfig, Etcd};
 pub struct Config {
     /// Where resources are kept.
     pub engine: Engine,
+}
+
+/// Section `[secrets]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsConfig {
+    /// The file with the master key; empty: `master.key` in the directory of this control plane.
+    pub master_key: String,
+    /// The file with the master key that `master_key` replaces; empty: none is replaced.
+    pub former_master_key: String,
+}
+
+impl SecretsConfig {
+    /// The keys of the store, not read yet. `data` is the directory of this control plane.
+    pub fn keyring(&self, data: &Path) -> Result<Keyring, KeyringError> {
+        let master = match self.master_key.as_str() {
+            "" => data.join("master.key"),
+            named => named.into(),
+        };
+        let former = (!self.former_master_key.is_empty()).then(|| Path::new(&self.former_master_key));
+        Keyring::new(&master, former)
+    }
 }
 
 /// Where resources are kept.

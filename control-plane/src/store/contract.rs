@@ -40,6 +40,21 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Every transaction after `after`, in order and without a gap.
     async fn watch(&self, after: Position) -> Result<Box<dyn Watch>, StoreError>;
 
+    /// Writes beside the line of transactions: all of it or nothing, durably, without a revision.
+    /// It conflicts with nobody but by what it expects, and watchers may or may not see it, as a
+    /// batch of revision 0. Not for keys that transactions change without expecting their value.
+    ///
+    /// A repeat after a lost answer may meet its own values and be told of a conflict.
+    async fn write_beside(&self, beside: &Beside) -> Result<(), StoreError>;
+
+    /// At most `most` entries with `from <= key < to`, in the order of their keys or, `newest_first`,
+    /// from the last one backwards.
+    async fn scan(&self, range: &Range) -> Result<Vec<Entry>, StoreError>;
+
+    /// Removes every key with `from <= key < to` beside the line of transactions. For what is kept
+    /// about the past: nothing that is in force may depend on it.
+    async fn erase(&self, from: &str, to: &str) -> Result<(), StoreError>;
+
     /// Forgets the history up to and including `upto`; values stay.
     async fn compact(&self, upto: Revision) -> Result<(), StoreError>;
 
@@ -94,6 +109,8 @@ pub struct Transaction {
     /// Keys that must still be as the writer has seen them. `base` already covers all writers
     /// that keep to this contract; guards catch a hand that wrote past it.
     pub guards: Vec<Guard>,
+    /// Keys that must hold exactly this, because they are written beside the line, too.
+    pub expected: Vec<Expected>,
     /// Each key at most once.
     pub changes: Vec<Change>,
     /// Handed to every watcher.
@@ -107,6 +124,37 @@ pub struct Guard {
     pub key: String,
     /// Its revision.
     pub revision: Revision,
+}
+
+/// A key that must hold exactly this value; none: must not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The key.
+    pub key: String,
+    /// Its value.
+    pub value: Option<Bytes>,
+}
+
+/// A write beside the line of transactions.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// What must be there before.
+    pub expected: Vec<Expected>,
+    /// Each key at most once.
+    pub changes: Vec<Change>,
+}
+
+/// A stretch of keys.
+#[derive(Clone, Debug)]
+pub struct Range {
+    /// The first key that may be in it.
+    pub from: String,
+    /// The first key behind it.
+    pub to: String,
+    /// At most so many entries, as many as the engine gives at once at most.
+    pub most: usize,
+    /// From the end backwards.
+    pub newest_first: bool,
 }
 
 /// One key changes.
@@ -202,17 +250,27 @@ pub struct Limits {
 impl Limits {
     /// What a change costs besides its key and value.
     pub const PER_CHANGE: usize = 64;
+    /// How many values a transaction may expect besides its guards.
+    pub const EXPECTED: usize = 4;
 
     /// Refuses what would not fit, before it is sent.
     pub fn check(&self, transaction: &Transaction) -> Result<(), StoreError> {
+        let guards = transaction.guards.len().saturating_add(transaction.expected.len());
+        // What is expected comes on top of the guards of resources: there are few of them.
+        if guards > self.guards.saturating_add(Self::EXPECTED) {
+            let (what, limit) = ("guards", self.guards);
+            return Err(StoreError::TooLarge { what, found: guards, limit });
+        }
+        self.check_changes(&transaction.changes)
+    }
+
+    /// The same for a write beside the line.
+    pub fn check_changes(&self, changes: &[Change]) -> Result<(), StoreError> {
         let too_large = |what, found, limit| Err(StoreError::TooLarge { what, found, limit });
-        let bytes = transaction.changes.iter().map(Change::size).sum();
-        if transaction.changes.len() > self.changes {
-            return too_large("changes", transaction.changes.len(), self.changes);
+        if changes.len() > self.changes {
+            return too_large("changes", changes.len(), self.changes);
         }
-        if transaction.guards.len() > self.guards {
-            return too_large("guards", transaction.guards.len(), self.guards);
-        }
+        let bytes = changes.iter().map(Change::size).sum();
         if bytes > self.bytes {
             return too_large("bytes", bytes, self.bytes);
         }

@@ -1,24 +1,27 @@
 //! Where do resources live, and what may the rest of the control plane rely on there?
 //!
 //! `contract` says it once; `embedded` and `etcd` keep it, and one suite (`tests/store`) runs on
-//! both. `layout` owns the keys and `record` the values; `seal` keeps secrets unreadable at rest.
+//! both. `layout` owns the keys and `record` the values; `keyring` and `seal` keep secrets unreadable
+//! at rest.
 
 mod config;
 mod contract;
 mod embedded;
 mod etcd;
 mod instance;
+mod keyring;
 mod layout;
 mod record;
 mod seal;
 
-pub use config::{Config, Engine, open, open_counters};
+pub use config::{Config, Engine, SecretsConfig, open, open_counters};
 pub use contract::{
-    Batch, Change, Entry, Event, Guard, Limits, Listing, Note, Position, Revision, Store,
-    StoreError, Transaction, Watch,
+    Batch, Beside, Change, Entry, Event, Expected, Guard, Limits, Listing, Note, Position, Range,
+    Revision, Store, StoreError, Transaction, Watch,
 };
 pub use embedded::Embedded;
 pub use etcd::{Config as EtcdConfig, Etcd};
+pub use keyring::{Keyring, KeyringError};
 pub use layout::{OBJECTS, object_key, resource_key};
 pub use record::{Record, RecordError};
 pub use seal::{MasterKey, SealError};

@@ -9,7 +9,8 @@ use std::io;
 use bytes::Bytes;
 use prost::Message;
 
-use super::seal::{MasterKey, SealError};
+use super::keyring::Keyring;
+use super::seal::SealError;
 
 /// Above it a resource is compressed.
 const COMPRESS_ABOVE: usize = 16 * 1024;
@@ -55,17 +56,25 @@ struct Stored {
     created_at_us: i64,
     #[prost(int64, tag = "4")]
     updated_at_us: i64,
+    /// Of the data key that has sealed it.
+    #[prost(uint32, tag = "5")]
+    key: u32,
 }
 
 const PLAIN: u32 = 0;
 const COMPRESSED: u32 = 1;
-const SEALED: u32 = 2;
+/// Under the master key itself, as it was before there were data keys.
+const SEALED_DIRECTLY: u32 = 2;
+const SEALED: u32 = 3;
 
 impl Record {
-    /// The value to store. `name` is the resource's key; secrets are sealed under `master`.
-    pub fn encode(&self, name: &str, master: &MasterKey) -> Result<Bytes, RecordError> {
+    /// The value to store. `name` is the resource's key; secrets are sealed under `keys`.
+    pub fn encode(&self, name: &str, keys: &Keyring) -> Result<Bytes, RecordError> {
+        let mut key = 0;
         let (form, content) = if is_secret(name) {
-            (SEALED, master.seal(name, &self.resource)?.into())
+            let (number, sealed) = keys.seal(name, &self.resource)?;
+            key = number;
+            (SEALED, sealed.into())
         } else if self.resource.len() > COMPRESS_ABOVE {
             let packed = zstd::bulk::compress(&self.resource, ZSTD_LEVEL);
             (COMPRESSED, packed.map_err(RecordError::Packed)?.into())
@@ -77,19 +86,21 @@ impl Record {
             form,
             created_at_us: self.created_at_us,
             updated_at_us: self.updated_at_us,
+            key,
         };
         Ok(stored.encode_to_vec().into())
     }
 
     /// Reads what `encode` made.
-    pub fn decode(name: &str, value: Bytes, master: &MasterKey) -> Result<Self, RecordError> {
+    pub fn decode(name: &str, value: Bytes, keys: &Keyring) -> Result<Self, RecordError> {
         let stored = Stored::decode(value).map_err(RecordError::Malformed)?;
         let resource = match stored.form {
             PLAIN => stored.content,
             COMPRESSED => zstd::bulk::decompress(&stored.content, LARGEST)
                 .map_err(RecordError::Packed)?
                 .into(),
-            SEALED => master.open(name, &stored.content)?.into(),
+            SEALED_DIRECTLY => keys.open(0, name, &stored.content)?.into(),
+            SEALED => keys.open(stored.key, name, &stored.content)?.into(),
             other => return Err(RecordError::Form(other)),
         };
         Ok(Self {
@@ -98,6 +109,12 @@ impl Record {
             updated_at_us: stored.updated_at_us,
         })
     }
+}
+
+/// What a value holds that is sealed under the master key itself; none: it is another value.
+pub(super) fn is_sealed_directly(value: &Bytes) -> Option<Bytes> {
+    let stored = Stored::decode(value.clone()).ok()?;
+    (stored.form == SEALED_DIRECTLY).then_some(stored.content)
 }
 
 fn is_secret(name: &str) -> bool {
@@ -112,16 +129,15 @@ mod tests {
     /// comes back the same under `read_as` by the same key.
     #[track_caller]
     fn check(name: &str, resource: &[u8], read_as: &str, expected: &str) {
-        let folder = tempfile::tempdir().unwrap();
-        let master = MasterKey::load_or_create(&folder.path().join("master.key")).unwrap();
+        let keys = Keyring::in_memory();
         let record = Record {
             resource: Bytes::copy_from_slice(resource),
             created_at_us: 1,
             updated_at_us: 2,
         };
-        let value = record.encode(name, &master).unwrap();
+        let value = record.encode(name, &keys).unwrap();
         let legible = value.windows(resource.len().min(32)).any(|w| resource.starts_with(w));
-        let same = Record::decode(read_as, value, &master).is_ok_and(|back| back == record);
+        let same = Record::decode(read_as, value, &keys).is_ok_and(|back| back == record);
         let seen = match (legible, same) {
             (true, true) => "legible, same",
             (false, true) => "illegible, same",
@@ -143,11 +159,10 @@ mod tests {
     #[test]
     fn a_large_resource_is_compressed() {
         check("Api/orders:1", &vec![b'x'; 300_000], "Api/orders:1", "illegible, same");
-        let folder = tempfile::tempdir().unwrap();
-        let master = MasterKey::load_or_create(&folder.path().join("master.key")).unwrap();
+        let keys = Keyring::in_memory();
         let resource = Bytes::from(vec![b'x'; 300_000]);
         let record = Record { resource, created_at_us: 0, updated_at_us: 0 };
-        assert!(record.encode("Api/orders:1", &master).unwrap().len() < 3_000);
+        assert!(record.encode("Api/orders:1", &keys).unwrap().len() < 3_000);
     }
 
     #[test]
@@ -163,6 +178,8 @@ mod tests {
     #[test]
     fn a_master_key_that_others_can_read_is_refused() {
         use std::os::unix::fs::PermissionsExt;
+
+        use super::super::seal::MasterKey;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         MasterKey::load_or_create(&path).unwrap();

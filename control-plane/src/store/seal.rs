@@ -1,8 +1,8 @@
-//! How are secrets kept unreadable for whoever can read the store?
+//! How is a text sealed, and where is the key that all others are wrapped with?
 //!
-//! AES-256-GCM under a key that lies in the data directory and never in the store. The resource
-//! key is authenticated with the text, so a sealed value cannot be moved to another name. Control
-//! planes that share a store share the key file.
+//! AES-256-GCM. The name under which a text lies is authenticated with it, so a sealed value cannot be
+//! moved to another name. The master key lies in a file beside the store and never in it; control
+//! planes that share a store share that file.
 
 use std::fmt;
 use std::fs;
@@ -14,14 +14,18 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest;
 use zeroize::Zeroizing;
 
-const KEY_LEN: usize = 32;
+pub(super) const KEY_LEN: usize = 32;
 
-/// The key that secrets are sealed with.
+/// The key that data keys are wrapped with.
 pub struct MasterKey {
-    key: RandomizedNonceKey,
-    /// Tells keys apart in logs without giving them away.
-    id: u64,
+    sealing: SealingKey,
+    bytes: Zeroizing<[u8; KEY_LEN]>,
+    /// Tells keys apart without giving them away.
+    id: String,
 }
+
+/// A key that texts are sealed with.
+pub(super) struct SealingKey(RandomizedNonceKey);
 
 /// Why a secret could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +46,7 @@ pub enum SealError {
         path: PathBuf,
     },
     /// Another key, another name, or a changed text.
-    #[error("`{name}` does not open with this master key")]
+    #[error("`{name}` does not open with the keys of this store")]
     Closed {
         /// Which secret.
         name: String,
@@ -50,25 +54,55 @@ pub enum SealError {
 }
 
 impl MasterKey {
-    /// Reads the key; makes one when the file does not exist.
-    pub fn load_or_create(path: &Path) -> Result<Self, SealError> {
+    /// Reads the key; none: the file does not exist.
+    pub fn load(path: &Path) -> Result<Option<Self>, SealError> {
         let file = |source| SealError::File { path: path.to_owned(), source };
         let not_a_key = || SealError::NotAKey { path: path.to_owned() };
         match fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create(path).map_err(file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(file(error)),
             // A key that others can read protects nothing.
             Ok(found) if found.permissions().mode() & 0o077 != 0 => return Err(not_a_key()),
             Ok(_) => {}
         }
-        let bytes = Zeroizing::new(fs::read(path).map_err(file)?);
-        if bytes.len() != KEY_LEN {
-            return Err(not_a_key());
+        let read = Zeroizing::new(fs::read(path).map_err(file)?);
+        let bytes: [u8; KEY_LEN] = read.as_slice().try_into().map_err(|_| not_a_key())?;
+        let bytes = Zeroizing::new(bytes);
+        let sealing = SealingKey::of(bytes.as_slice()).ok_or_else(not_a_key)?;
+        let digest = digest::digest(&digest::SHA256, bytes.as_slice());
+        let id = digest.as_ref().first_chunk().copied().map_or(0, u64::from_be_bytes);
+        Ok(Some(Self { sealing, bytes, id: format!("{id:016x}") }))
+    }
+
+    /// Makes a key where there is none, and reads it.
+    pub fn load_or_create(path: &Path) -> Result<Self, SealError> {
+        let file = |source| SealError::File { path: path.to_owned(), source };
+        if let Some(key) = Self::load(path)? {
+            return Ok(key);
         }
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| not_a_key())?;
-        let id = digest::digest(&digest::SHA256, &bytes);
-        let id = id.as_ref().first_chunk().copied().map_or(0, u64::from_be_bytes);
-        Ok(Self { key, id })
+        create(path).map_err(file)?;
+        Self::load(path)?.ok_or_else(|| file(io::ErrorKind::NotFound.into()))
+    }
+
+    /// Names the key without telling anything about it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn sealing(&self) -> &SealingKey {
+        &self.sealing
+    }
+
+    /// The key itself, to be wrapped: it once sealed values directly.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+}
+
+impl SealingKey {
+    /// None: not as many bytes as a key has.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        RandomizedNonceKey::new(&AES_256_GCM, bytes).ok().map(Self)
     }
 
     /// Nonce and sealed text.
@@ -76,7 +110,7 @@ impl MasterKey {
         let closed = |_| SealError::Closed { name: name.to_owned() };
         let mut sealed = text.to_vec();
         let nonce = self
-            .key
+            .0
             .seal_in_place_append_tag(Aad::from(name.as_bytes()), &mut sealed)
             .map_err(closed)?;
         let mut whole = nonce.as_ref().to_vec();
@@ -91,7 +125,7 @@ impl MasterKey {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| closed())?;
         let mut text = text.to_vec();
         let length = self
-            .key
+            .0
             .open_in_place(nonce, Aad::from(name.as_bytes()), &mut text)
             .map_err(|_| closed())?
             .len();
@@ -102,9 +136,13 @@ impl MasterKey {
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MasterKey")
-            .field("id", &format_args!("{:016x}", self.id))
-            .finish_non_exhaustive()
+        f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealingKey(..)")
     }
 }
 

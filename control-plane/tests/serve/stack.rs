@@ -49,12 +49,20 @@ impl Stack {
         let mut host = Host::development("control-plane", self.path()).unwrap();
         host.data = self.path().join(data);
         std::fs::create_dir_all(&host.data).unwrap();
+        // Control planes that share a store share the file that its keys are wrapped with.
+        let (shared, own) = (self.path().join("master.key"), host.data.join("master.key"));
+        if shared.exists() && !own.exists() {
+            std::fs::copy(&shared, &own).unwrap();
+        }
         let text = format!(
             "[rest]\nlisten = \"127.0.0.1:0\"\n[rpc]\nlisten = \"127.0.0.1:0\"\n\
              [operations]\nlisten = \"127.0.0.1:0\"\n{more}"
         );
         let config = chassis::config::parse::<Config>(include_str!("../../default.toml"), &text);
         let doors = open(&config.unwrap(), &host).await.unwrap();
+        if !shared.exists() {
+            std::fs::copy(&own, &shared).unwrap();
+        }
         Plane { host, doors }
     }
 

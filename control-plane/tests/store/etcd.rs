@@ -166,6 +166,7 @@ fn while_etcd_is_away_a_call_ends_soon_and_a_commit_is_made_at_most_once() {
             id: chassis::random::bytes(),
             base,
             guards: Vec::new(),
+            expected: Vec::new(),
             changes: vec![put("Tier/a", "2")],
             note: control_plane::store::Note::default(),
         };

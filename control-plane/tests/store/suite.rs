@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use control_plane::store::{
-    Batch, Change, Guard, Note, Revision, Store, StoreError, Transaction, Watch,
+    Batch, Beside, Change, Expected, Guard, Note, Range, Revision, Store, StoreError, Transaction,
+    Watch,
 };
 
 /// An engine under test.
@@ -63,6 +64,9 @@ macro_rules! suite {
             a_thousand_changes_are_one_revision
             what_does_not_fit_is_refused_before_it_is_sent
             many_writers_lose_no_update
+            what_is_written_beside_takes_no_revision
+            a_write_that_expects_another_value_is_refused
+            a_range_is_read_from_either_end_and_erased
         }
     };
 }
@@ -83,7 +87,7 @@ fn transaction(base: Revision, changes: Vec<Change>) -> Transaction {
         by: "admin/laptop".to_owned(),
         reason: "because".to_owned(),
     };
-    Transaction { id, base, guards: Vec::new(), changes, note }
+    Transaction { id, base, guards: Vec::new(), expected: Vec::new(), changes, note }
 }
 
 pub(crate) async fn commit(store: &dyn Store, changes: Vec<Change>) -> Revision {
@@ -373,4 +377,78 @@ async fn add_ten(store: Arc<dyn Store>) {
             }
         }
     }
+}
+
+fn beside(key: &str, before: Option<&str>, value: &str) -> Beside {
+    let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    Beside {
+        expected: vec![Expected { key: key.to_owned(), value: before.map(bytes) }],
+        changes: vec![Change::Put { key: key.to_owned(), value: bytes(value) }],
+    }
+}
+
+/// "key=value …" of the keys from `a/` up to `a0`.
+async fn scanned(store: &dyn Store, most: usize, newest_first: bool) -> String {
+    let range = Range { from: "a/".to_owned(), to: "a0".to_owned(), most, newest_first };
+    let found = store.scan(&range).await.unwrap();
+    let said: Vec<String> = found
+        .iter()
+        .map(|entry| format!("{}={}", entry.key, String::from_utf8_lossy(&entry.value)))
+        .collect();
+    said.join(" ")
+}
+
+pub(crate) async fn what_is_written_beside_takes_no_revision(mut it: impl Fixture) {
+    let store = it.store();
+    let last = commit(&*store, vec![put("Tier/a", "1")]).await;
+    store.write_beside(&beside("a/1", None, "x")).await.unwrap();
+    assert_eq!(store.list("objects/").await.unwrap().revision, last);
+    // A transaction of somebody who has seen nothing of it is made.
+    store.commit(&transaction(last, vec![put("Tier/a", "2")])).await.unwrap();
+    drop(store);
+    it.restart().await;
+    assert_eq!(scanned(&*it.store(), 9, false).await, "a/1=x");
+}
+
+pub(crate) async fn a_write_that_expects_another_value_is_refused(it: impl Fixture) {
+    let store = it.store();
+    let last = commit(&*store, vec![put("Tier/a", "1")]).await;
+    store.write_beside(&beside("a/1", None, "x")).await.unwrap();
+    for before in [None, Some("y")] {
+        let refused = store.write_beside(&beside("a/1", before, "z")).await.unwrap_err();
+        assert!(
+            matches!(&refused, StoreError::Conflict { what, .. } if what == "a/1"),
+            "{refused:?}"
+        );
+        let mut change = transaction(last, vec![put("Tier/a", "2")]);
+        change.expected = beside("a/1", before, "").expected;
+        let refused = store.commit(&change).await.unwrap_err();
+        assert!(
+            matches!(&refused, StoreError::Conflict { what, .. } if what == "a/1"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(contents(&*store).await, "Tier/a=1");
+    store.write_beside(&beside("a/1", Some("x"), "y")).await.unwrap();
+    let mut change = transaction(last, vec![put("Tier/a", "2")]);
+    let Beside { expected, changes } = beside("a/1", Some("y"), "z");
+    change.expected = expected;
+    change.changes.extend(changes);
+    let made = store.commit(&change).await.unwrap();
+    // The repeat of a lost answer is the same transaction, though the value is another one by now.
+    assert_eq!(store.commit(&change).await.unwrap(), made);
+    assert_eq!(scanned(&*store, 9, false).await, "a/1=z");
+}
+
+pub(crate) async fn a_range_is_read_from_either_end_and_erased(it: impl Fixture) {
+    let store = it.store();
+    for (key, value) in [("a/1", "p"), ("a/2", "q"), ("a/3", "r"), ("b/1", "s")] {
+        store.write_beside(&beside(key, None, value)).await.unwrap();
+    }
+    assert_eq!(scanned(&*store, 2, false).await, "a/1=p a/2=q");
+    assert_eq!(scanned(&*store, 2, true).await, "a/3=r a/2=q");
+    store.erase("a/", "a/3").await.unwrap();
+    store.erase("a/3", "a/3").await.unwrap();
+    assert_eq!(scanned(&*store, 9, false).await, "a/3=r");
+    assert!(store.get("b/1").await.unwrap().is_some());
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch::{self, Sender};
 use tokio::task::spawn_blocking;
 
 use super::super::contract::{
-    Entry, Limits, Listing, Position, Revision, Store, StoreError, Transaction, Watch,
+    Beside, Entry, Limits, Listing, Position, Range, Revision, Store, StoreError, Transaction, Watch,
 };
 use super::tables::{LIMITS, Tables};
 use super::watch::LogWatch;
@@ -83,6 +83,21 @@ impl Store for Embedded {
     async fn watch(&self, after: Position) -> Result<Box<dyn Watch>, StoreError> {
         let last: watch::Receiver<Revision> = self.last.subscribe();
         Ok(Box::new(LogWatch::new(self.tables.clone(), last, after.0)))
+    }
+
+    async fn write_beside(&self, beside: &Beside) -> Result<(), StoreError> {
+        let beside = beside.clone();
+        self.blocking(move |tables| tables.write_beside(&beside)).await
+    }
+
+    async fn scan(&self, range: &Range) -> Result<Vec<Entry>, StoreError> {
+        let range = range.clone();
+        self.blocking(move |tables| tables.scan(&range)).await
+    }
+
+    async fn erase(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.blocking(move |tables| tables.erase(&from, &to)).await
     }
 
     async fn compact(&self, upto: Revision) -> Result<(), StoreError> {

@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use prost::Message;
 use redb::{
-    Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
-    WriteTransaction,
+    Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
+    TableDefinition, WriteTransaction,
 };
 
 use super::super::contract::{
-    Batch, Change, Entry, Event, Limits, Listing, Note, Position, Revision, StoreError, Transaction,
+    Batch, Change, Entry, Event, Expected, Limits, Listing, Note, Position, Revision, StoreError,
+    Transaction,
 };
 use super::super::instance::{Seen, Witness, inode};
 
-const VALUES: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("values");
+pub(super) const VALUES: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("values");
 const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
 const NAMES: TableDefinition<&str, &str> = TableDefinition::new("names");
@@ -44,7 +45,7 @@ pub(super) const LIMITS: Limits =
 /// The open file. Every method blocks on the disk.
 #[derive(Debug)]
 pub(super) struct Tables {
-    database: Database,
+    pub(super) database: Database,
     path: PathBuf,
     witness: Witness,
     epoch: String,
@@ -273,8 +274,41 @@ fn make(write: &WriteTransaction, transaction: &Transaction) -> Result<Made, Sto
             return Err(conflict(&guard.key, guard.revision, found));
         }
     }
+    check_expected(&values, &transaction.expected)?;
     let revision = last.saturating_add(1);
-    for change in &transaction.changes {
+    put_all(&mut values, &transaction.changes, revision)?;
+    let content = log_of(transaction).encode_to_vec();
+    log.insert(revision, content.as_slice()).map_err(failed)?;
+    let bytes = number(&numbers, LOG_BYTES)?.saturating_add(content.len() as u64);
+    numbers.insert(LOG_BYTES, bytes).map_err(failed)?;
+    numbers.insert(REVISION, revision).map_err(failed)?;
+    drop((numbers, values, log));
+    forget(write, revision.saturating_sub(LOG_TRANSACTIONS))?;
+    Ok(Made::Now(revision))
+}
+
+/// What must be there before.
+pub(super) fn check_expected(
+    values: &impl ReadableTable<&'static str, (u64, &'static [u8])>,
+    expected: &[Expected],
+) -> Result<(), StoreError> {
+    for Expected { key, value } in expected {
+        let found = values.get(key.as_str()).map_err(failed)?;
+        let found = found.as_ref().map(|entry| entry.value());
+        if found.map(|(_, bytes)| bytes) != value.as_deref() {
+            return Err(conflict(key, 0, found.map_or(0, |(revision, _)| revision)));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the changes; what is put gets this revision.
+pub(super) fn put_all(
+    values: &mut Table<'_, &'static str, (u64, &'static [u8])>,
+    changes: &[Change],
+    revision: Revision,
+) -> Result<(), StoreError> {
+    for change in changes {
         match change {
             Change::Put { key, value } => {
                 values.insert(key.as_str(), (revision, value.as_ref())).map_err(failed)?;
@@ -284,14 +318,7 @@ fn make(write: &WriteTransaction, transaction: &Transaction) -> Result<Made, Sto
             }
         }
     }
-    let content = log_of(transaction).encode_to_vec();
-    log.insert(revision, content.as_slice()).map_err(failed)?;
-    let bytes = number(&numbers, LOG_BYTES)?.saturating_add(content.len() as u64);
-    numbers.insert(LOG_BYTES, bytes).map_err(failed)?;
-    numbers.insert(REVISION, revision).map_err(failed)?;
-    drop((numbers, values, log));
-    forget(write, revision.saturating_sub(LOG_TRANSACTIONS))?;
-    Ok(Made::Now(revision))
+    Ok(())
 }
 
 /// Drops the log up to `upto`, and further while it holds more bytes than it may.
@@ -338,7 +365,7 @@ fn batch(revision: Revision, logged: Logged) -> Batch {
     Batch { revision, note: logged.note.unwrap_or_default(), events }
 }
 
-fn entry(key: &str, (revision, value): (u64, &[u8])) -> Entry {
+pub(super) fn entry(key: &str, (revision, value): (u64, &[u8])) -> Entry {
     Entry { key: key.to_owned(), value: Bytes::copy_from_slice(value), revision }
 }
 
@@ -351,6 +378,6 @@ fn conflict(what: &str, expected: Revision, found: Revision) -> StoreError {
 }
 
 /// A file that cannot be read or written is not mended by asking again.
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+pub(super) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError::Refused(Box::new(error))
 }

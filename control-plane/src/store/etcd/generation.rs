@@ -74,6 +74,7 @@ mod tests {
                 id: [u8::try_from(n + 1).unwrap(); 16],
                 base: *base,
                 guards: Vec::new(),
+                expected: Vec::new(),
                 changes: Vec::new(),
                 note: Note::default(),
             });

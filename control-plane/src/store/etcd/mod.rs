@@ -4,6 +4,7 @@
 //! transactions into one line, `epoch` notices a restored cluster, `store` gives it the face of a
 //! `Store`, and `watch` follows the prefix. No other folder knows `etcd_client`.
 
+mod beside;
 mod config;
 mod connection;
 mod epoch;

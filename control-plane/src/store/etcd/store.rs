@@ -11,7 +11,8 @@ use std::time::Duration;
 use etcd_client::{GetOptions, GetResponse, KeyValue, TxnOpResponse};
 
 use super::super::contract::{
-    Entry, Guard, Limits, Listing, Position, Revision, Store, StoreError, Transaction, Watch,
+    Beside, Entry, Expected, Guard, Limits, Listing, Position, Range, Revision, Store, StoreError,
+    Transaction, Watch,
 };
 use super::super::instance::Witness;
 use super::config::Config;
@@ -91,6 +92,19 @@ impl Store for Etcd {
 
     async fn watch(&self, after: Position) -> Result<Box<dyn Watch>, StoreError> {
         Ok(Box::new(PrefixWatch::new(self.shared.clone(), after)))
+    }
+
+    async fn write_beside(&self, beside: &Beside) -> Result<(), StoreError> {
+        LIMITS.check_changes(&beside.changes)?;
+        self.shared.write_beside(beside).await
+    }
+
+    async fn scan(&self, range: &Range) -> Result<Vec<Entry>, StoreError> {
+        self.shared.scan(range).await
+    }
+
+    async fn erase(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        self.shared.erase(from, to).await
     }
 
     async fn compact(&self, upto: Revision) -> Result<(), StoreError> {
@@ -182,19 +196,32 @@ impl Shared {
         let (revision, generation) = generation_of(found.as_ref())?;
         self.remember(revision, generation.clone());
         if revision == transaction.base {
-            return Err(self.broken_guard(&transaction.guards).await?);
+            return Err(self.broken(&transaction.guards, &transaction.expected).await?);
         }
         settle(transaction, revision, &generation)
     }
 
-    /// The first guard that does not hold.
-    async fn broken_guard(&self, guards: &[Guard]) -> Result<StoreError, StoreError> {
+    /// The first guard or expectation that does not hold.
+    pub(super) async fn broken(
+        &self,
+        guards: &[Guard],
+        expected: &[Expected],
+    ) -> Result<StoreError, StoreError> {
         for Guard { key, revision } in guards {
             let answer = self.get(self.keys.whole(key), GetOptions::new().with_keys_only()).await?;
             let found = answer.kvs().first().map_or(0, KeyValue::mod_revision);
             let found = u64::try_from(found).unwrap_or(0);
             if found != *revision {
                 return Ok(StoreError::Conflict { what: key.clone(), expected: *revision, found });
+            }
+        }
+        for Expected { key, value } in expected {
+            let answer = self.get(self.keys.whole(key), GetOptions::new()).await?;
+            let found = answer.kvs().first();
+            if found.map(KeyValue::value) != value.as_deref() {
+                let found = found.map_or(0, KeyValue::mod_revision);
+                let found = u64::try_from(found).unwrap_or(0);
+                return Ok(StoreError::Conflict { what: key.clone(), expected: 0, found });
             }
         }
         Ok(unavailable("a guard did not hold, and holds now"))
@@ -248,7 +275,7 @@ impl Shared {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn entry(&self, found: KeyValue) -> Option<Entry> {
+    pub(super) fn entry(&self, found: KeyValue) -> Option<Entry> {
         let key = self.keys.own(&found)?.to_owned();
         let revision = u64::try_from(found.mod_revision()).unwrap_or(0);
         let (_, value) = found.into_key_value();

@@ -3,7 +3,7 @@
 use etcd_client::{Compare, CompareOp, Txn, TxnOp};
 use prost::Message;
 
-use super::super::contract::{Change, Limits, Revision, Transaction};
+use super::super::contract::{Change, Expected, Limits, Revision, Transaction};
 use super::generation::Generation;
 use super::keys::Keys;
 
@@ -27,15 +27,29 @@ pub(super) fn txn(keys: &Keys, transaction: &Transaction, after: &Generation) ->
     let mut compares = vec![same(key.clone(), transaction.base)];
     let guards = transaction.guards.iter();
     compares.extend(guards.map(|guard| same(keys.whole(&guard.key), guard.revision)));
-    let mut operations = vec![TxnOp::put(key.as_str(), after.encode_to_vec(), None)];
-    let changes: Vec<TxnOp> = transaction.changes.iter().map(|c| operation(keys, c)).collect();
+    compares.extend(transaction.expected.iter().map(|expected| expectation(keys, expected)));
+    let mut all = vec![TxnOp::put(key.as_str(), after.encode_to_vec(), None)];
+    all.extend(operations(keys, &transaction.changes));
+    Txn::new().when(compares).and_then(all).or_else([TxnOp::get(key, None)])
+}
+
+/// The changes, in branches where there are many.
+pub(super) fn operations(keys: &Keys, changes: &[Change]) -> Vec<TxnOp> {
+    let changes: Vec<TxnOp> = changes.iter().map(|change| operation(keys, change)).collect();
     if changes.len() <= PER_BRANCH {
-        operations.extend(changes);
-    } else {
-        let branches = changes.chunks(PER_BRANCH);
-        operations.extend(branches.map(|branch| TxnOp::txn(Txn::new().and_then(branch))));
+        return changes;
     }
-    Txn::new().when(compares).and_then(operations).or_else([TxnOp::get(key, None)])
+    let branches = changes.chunks(PER_BRANCH);
+    branches.map(|branch| TxnOp::txn(Txn::new().and_then(branch))).collect()
+}
+
+/// That a key holds exactly this.
+pub(super) fn expectation(keys: &Keys, expected: &Expected) -> Compare {
+    let key = keys.whole(&expected.key);
+    match &expected.value {
+        Some(value) => Compare::value(key, CompareOp::Equal, value.to_vec()),
+        None => Compare::create_revision(key, CompareOp::Equal, 0),
+    }
 }
 
 fn operation(keys: &Keys, change: &Change) -> TxnOp {
