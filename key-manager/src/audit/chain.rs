@@ -11,9 +11,6 @@ pub(super) struct Keyed(pub(super) Pepper);
 
 impl Chain for Keyed {
     fn link(&self, sequence: u64, former: &str, note: &Note) -> String {
-        let Note { at, event, who, client, address, outcome, details } = note;
-        // A JSON list keeps the texts apart, whatever is in them.
-        let line = serde_json::json!([former, at, event, who, client, address, outcome, details]);
-        self.0.digest(&format!("audit line {sequence}"), &line.to_string())
+        self.0.digest(&format!("audit line {sequence}"), &audit_chain::text(former, note))
     }
 }

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+pub use audit_chain::{Chain, Head as AuditHead, Line as AuditLine, Note};
+
 use crate::domain::{
     Client, ClientId, KeyState, LoginMethod, Scopes, TokenAlgorithm, User, Wishes,
 };
@@ -174,50 +176,6 @@ pub struct Ledger {
     pub client_ended_until: i64,
     /// The same of a person.
     pub person_ended_until: i64,
-}
-
-/// What happened, before it has its place in the audit log. Nothing here is a secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Note {
-    /// Unix seconds.
-    pub at: i64,
-    /// Like `user.created`.
-    pub event: String,
-    /// Who did it: a subject, or the name of a service; empty: nobody that is known.
-    pub who: String,
-    /// The client that it happened for; empty: none.
-    pub client: String,
-    /// Where it was asked from; empty: not known.
-    pub address: String,
-    /// `ok`, or why not.
-    pub outcome: String,
-    /// More, as a JSON object of texts.
-    pub details: String,
-}
-
-/// A line of the audit log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditLine {
-    /// Its place; sequences grow by one.
-    pub sequence: u64,
-    pub note: Note,
-    /// The hash of the line before.
-    pub former: String,
-    pub hash: String,
-}
-
-/// The end of the audit log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditHead {
-    /// 0: nothing was written yet.
-    pub sequence: u64,
-    pub hash: String,
-}
-
-/// Ties a line to the one before it.
-pub trait Chain: fmt::Debug + Send + Sync {
-    /// The hash of the line at `sequence` that follows the one with the hash `former`.
-    fn link(&self, sequence: u64, former: &str, note: &Note) -> String;
 }
 
 /// A note, and what ties it to the log.

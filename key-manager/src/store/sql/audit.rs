@@ -145,8 +145,8 @@ pub(super) async fn prune(
             .await?;
             let Some(row) = gone else { return Ok(0) };
             let (until, hash): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-            let details = serde_json::json!({ "hash": hash, "until": until.to_string() });
-            let note = Note { details: details.to_string(), ..checkpoint.clone() };
+            let details = audit_chain::checkpoint(unsigned(until), &hash);
+            let note = Note { details, ..checkpoint.clone() };
             append(&mut change, &note, chain).await?;
             let gone = sqlx::query("DELETE FROM audit WHERE sequence <= $1")
                 .bind(until)
