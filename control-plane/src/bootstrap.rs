@@ -16,6 +16,7 @@ use crate::catalog::{Catalog, Figures, Follower};
 use crate::config::Config;
 use crate::distribute::{Gateways, Meters, Providers, Signer, Slices, Sync, keep};
 use crate::edge::{AdminToken, Desk, Rest, Streams, TokenError, services};
+use crate::history::{Journal, Retention};
 use crate::limits::{self, Keeper, Share, Sharing};
 use crate::manage::Manager;
 use crate::rpc::KeyManagerClients;
@@ -82,9 +83,15 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         KeyManagerClients::new(host, &config.key_manager).context("key_manager.address")?;
     let providers = Providers::new(catalog.clone(), host.shutdown.clone());
     let sharing = Arc::new(Sharing::new(host.clock.clone(), catalog.clone()));
+    let journal = Arc::new(Journal::new(store.clone(), keys.clone()));
+    let retention =
+        Retention { journal: journal.clone(), history: config.history, audit: config.audit };
+    host.tasks.spawn("retention", retention.run(host.clone()));
+    host.tasks.spawn("journal", journal.clone().run(host.clone()));
     let desk = Desk {
         manager: Arc::new(Manager::new(
             store,
+            journal,
             catalog.clone(),
             keys,
             host.clock.clone(),

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{rpc, store};
+use crate::{history, rpc, store};
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
@@ -26,6 +26,10 @@ pub struct Config {
     pub etcd: store::EtcdConfig,
     /// With what secrets are sealed.
     pub secrets: store::SecretsConfig,
+    /// How long the history is kept.
+    pub history: history::Config,
+    /// How long the audit log is kept.
+    pub audit: history::AuditConfig,
     /// Where clients are registered.
     pub key_manager: rpc::Config,
 }

@@ -38,6 +38,8 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.CustomThrottles", CRUD, Who::Admin),
     ("turnpike.admin.v1.Apply", &["Apply"], Who::Admin),
     ("turnpike.admin.v1.Publish", &["Wait"], Who::Admin),
+    ("turnpike.admin.v1.History", &["List", "Get", "Diff", "Rollback"], Who::Admin),
+    ("turnpike.admin.v1.Audit", &["List", "Verify"], Who::Admin),
     ("turnpike.admin.v1.Gateways", &["List"], Who::Admin),
     (
         "turnpike.admin.v1.ApplicationKeys",
@@ -65,6 +67,11 @@ pub(super) const fn of_operation(operation: Operation) -> Who {
         | Operation::Delete
         | Operation::Apply
         | Operation::Gateways
+        | Operation::History
+        | Operation::AsOf
+        | Operation::Diff
+        | Operation::Rollback
+        | Operation::Audit
         | Operation::GenerateKey
         | Operation::Limits
         | Operation::ResetLimits => Who::Admin,

@@ -1,5 +1,6 @@
 //! What does a request ask of the use cases, in whichever language it came?
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use chassis::Clock;
 use plan::{Kind, Resource, ResourceKey};
 use prost_types::Timestamp;
 use turnpike_proto::admin::v1::{
-    ApplyResponse, Change, GatewayState, GenerateApiKeyRequest, GenerateApiKeyResponse,
+    ApplyResponse, Change, FieldDiff, GatewayState, GenerateApiKeyRequest, GenerateApiKeyResponse,
     GenerateKeyRequest, GenerateKeyResponse, GenerateTestKeyRequest, GenerateTestKeyResponse,
     LimitResetRequest, LimitResetResponse, LimitUsageRequest, LimitUsageResponse,
     ListGatewaysResponse, RevokeApiKeyRequest, RevokeApiKeyResponse, WaitResponse, change,
@@ -18,7 +19,7 @@ use crate::catalog::State;
 use crate::distribute::{GatewayRow, Gateways, wait};
 use crate::limits::{Sharing, Told, usage};
 use crate::manage::{
-    self, Changed, Clients, ManageError, Manager, NewApiKey, NewKey, NewTestKey, Page, PageRequest,
+    self, Changed, Clients, Differing, ManageError, Manager, NewApiKey, NewKey, NewTestKey, Page, PageRequest, Prune,
     Removal, Restrictions, Wanted,
 };
 use crate::people::Caller;
@@ -56,9 +57,15 @@ pub(super) struct PutOptions {
 }
 
 /// How to apply several.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ApplyOptions {
     pub(super) dry_run: bool,
+    /// What goes because it is not given.
+    pub(super) prune: Option<Prune>,
+    /// Why; empty: no words were given.
+    pub(super) reason: String,
+    /// Whether to say which fields change.
+    pub(super) fields: bool,
     /// None: nobody is waited for.
     pub(super) wait: Option<Duration>,
 }
@@ -115,14 +122,20 @@ impl Desk {
         upserts: Vec<Resource>,
         options: ApplyOptions,
     ) -> Result<ApplyResponse, ManageError> {
-        let dry_run = options.dry_run;
-        let wanted = Wanted { upserts, dry_run, ..Wanted::default() };
-        let Changed { state, revision, changes } = self.manager.change(by, wanted).await?;
-        let mut response = ApplyResponse {
-            revision,
-            changes: changes.iter().map(told).collect(),
-            ..ApplyResponse::default()
-        };
+        let ApplyOptions { dry_run, prune, reason, .. } = options;
+        let wanted = Wanted { upserts, dry_run, prune, reason, ..Wanted::default() };
+        let changed = self.manager.change(by, wanted).await?;
+        let mut changes: Vec<Change> = changed.changes.iter().map(told).collect();
+        changes.extend(changed.removed.iter().map(|key| Change {
+            key: key.to_string(),
+            action: change::Action::Deleted.into(),
+            ..Change::default()
+        }));
+        if options.fields {
+            with_fields(&mut changes, manage::differing(&changed));
+        }
+        let Changed { state, revision, .. } = changed;
+        let mut response = ApplyResponse { revision, changes, ..ApplyResponse::default() };
         if let Some(limit) = options.wait.filter(|_| !dry_run) {
             let waited = wait(&self.gateways, &self.clock, &state.epoch, revision, limit).await;
             response.applied = waited.applied;
@@ -291,11 +304,26 @@ fn told((key, change): &(ResourceKey, plan::Change)) -> Change {
         plan::Change::Created => change::Action::Created,
         plan::Change::Updated => change::Action::Updated,
     };
-    Change { key: key.to_string(), action: action.into() }
+    Change { key: key.to_string(), action: action.into(), ..Change::default() }
+}
+
+fn with_fields(changes: &mut [Change], differing: Vec<Differing>) {
+    let mut fields: BTreeMap<String, Vec<FieldDiff>> = differing
+        .into_iter()
+        .map(|one| (one.key.to_string(), one.fields.into_iter().map(field_diff).collect()))
+        .collect();
+    for change in changes {
+        change.fields = fields.remove(&change.key).unwrap_or_default();
+    }
+}
+
+pub(super) fn field_diff(field: plan::Difference) -> FieldDiff {
+    let plan::Difference { path, before, after } = field;
+    FieldDiff { path, before: before.unwrap_or_default(), after: after.unwrap_or_default() }
 }
 
 /// A moment in microseconds since the Unix epoch.
-fn timestamp(unix_us: i64) -> Timestamp {
+pub(super) fn timestamp(unix_us: i64) -> Timestamp {
     let nanos = i32::try_from(unix_us.rem_euclid(1_000_000)).unwrap_or(0).saturating_mul(1000);
     Timestamp { seconds: unix_us.div_euclid(1_000_000), nanos }
 }

@@ -34,9 +34,10 @@ mod tests {
 
     #[test]
     fn a_message_has_its_proto3_json_form() {
-        let change = Change { key: "Tier/a".to_owned(), action: change::Action::Created.into() };
+        let action = change::Action::Created.into();
+        let change = Change { key: "Tier/a".to_owned(), action, ..Change::default() };
         let response = ApplyResponse { revision: 7, changes: vec![change], ..Default::default() };
         let json = super::of("turnpike.admin.v1.ApplyResponse", &response);
-        insta::assert_snapshot!(json, @r#"{"applied":false,"changes":[{"action":"created","key":"Tier/a"}],"gateways":[],"problems":[],"revision":"7"}"#);
+        insta::assert_snapshot!(json, @r#"{"applied":false,"changes":[{"action":"created","fields":[],"key":"Tier/a"}],"gateways":[],"problems":[],"revision":"7"}"#);
     }
 }

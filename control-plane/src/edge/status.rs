@@ -8,6 +8,7 @@ use prost::Message;
 use prost_types::Any;
 use tonic::{Code, Status};
 
+use crate::history::{HistoryError, JournalError};
 use crate::manage::{ClientsError, ManageError};
 use crate::store::StoreError;
 
@@ -28,7 +29,9 @@ struct RpcStatus {
 pub(super) fn of(error: &ManageError) -> Status {
     let code = code(error);
     let message = match error {
-        ManageError::Store(source) => format!("{error}: {source}"),
+        ManageError::Store(source) | ManageError::History(HistoryError::Store(source)) => {
+            format!("{error}: {source}")
+        }
         ManageError::KeyManager(source) => format!("{error}: {source}"),
         other => other.to_string(),
     };
@@ -53,14 +56,26 @@ pub(super) fn code(error: &ManageError) -> Code {
             Code::FailedPrecondition
         }
         ManageError::NotFound(_) => Code::NotFound,
-        ManageError::Stale { .. } | ManageError::Store(StoreError::Conflict { .. }) => {
+        ManageError::Stale { .. }
+        | ManageError::Moved { .. }
+        | ManageError::Store(StoreError::Conflict { .. }) => {
             Code::Aborted
         }
         ManageError::Busy
         | ManageError::NotLoaded
         | ManageError::Store(StoreError::Unavailable(_))
+        | ManageError::History(HistoryError::Store(StoreError::Unavailable(_)))
+        | ManageError::Journal(JournalError::Store(StoreError::Unavailable(_)))
         | ManageError::KeyManager(ClientsError::Away(_)) => Code::Unavailable,
-        ManageError::Store(_) | ManageError::Record(_) | ManageError::Broken => Code::Internal,
+        ManageError::Journal(JournalError::Verifying) => Code::ResourceExhausted,
+        ManageError::History(
+            HistoryError::Gone { .. } | HistoryError::Future { .. } | HistoryError::TooMuch { .. },
+        ) => Code::OutOfRange,
+        ManageError::Store(_)
+        | ManageError::History(_)
+        | ManageError::Journal(_)
+        | ManageError::Record(_)
+        | ManageError::Broken => Code::Internal,
     }
 }
 

@@ -14,9 +14,11 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::error::ManageError;
 use super::prepare::completed;
+use super::prune::Prune;
 use super::read::current;
 use super::view::revision;
 use crate::catalog::{Catalog, State};
+use crate::history::{Journal, Refusal, at_revision, touched};
 use crate::people::Caller;
 use crate::store::{
     Change, Guard, Limits, Keyring, Note, Record, Revision, Store, StoreError, Transaction,
@@ -29,11 +31,16 @@ const WAITING: usize = 256;
 const ATTEMPTS: usize = 32;
 /// How long the watch may take to bring what was committed.
 const CATCH_UP: Duration = Duration::from_secs(5);
+/// Bytes of a reason.
+const LONGEST_REASON: usize = 1024;
+/// So many resources of a refused attempt are named.
+const NAMED: usize = 20;
 
 /// Changes resources.
 #[derive(Debug)]
 pub struct Manager {
     store: Arc<dyn Store>,
+    journal: Arc<Journal>,
     catalog: Arc<Catalog>,
     keys: Arc<Keyring>,
     clock: Clock,
@@ -53,6 +60,10 @@ pub struct Wanted {
     pub dry_run: bool,
     /// Refuse what exists already.
     pub create_only: bool,
+    /// What goes because it is not among `upserts`.
+    pub prune: Option<Prune>,
+    /// Only while this is the revision in force.
+    pub at: Option<Revision>,
     /// Why, for the history; empty: no words were given.
     pub reason: String,
 }
@@ -75,19 +86,46 @@ pub struct Changed {
     pub revision: Revision,
     /// What became of each upsert, in their order.
     pub changes: Vec<(ResourceKey, plan::Change)>,
+    /// The state that was changed.
+    pub before: Arc<State>,
+    /// The resources that were changed, as they are now; of a dry run, as they would be.
+    pub written: Vec<Arc<Object>>,
+    /// The resources that went.
+    pub removed: Vec<ResourceKey>,
+}
+
+impl Changed {
+    fn of(before: &Arc<State>, state: Arc<State>, revision: Revision, admitted: Admitted) -> Self {
+        let Admitted { upserts: written, deletes: removed, changes, .. } = admitted;
+        Self { state, revision, changes, before: before.clone(), written, removed }
+    }
+}
+
+impl Wanted {
+    /// What it is about.
+    fn keys(&self) -> impl Iterator<Item = ResourceKey> {
+        let upserts = self.upserts.iter().filter_map(plan::key);
+        upserts.chain(self.removals.iter().map(|removal| removal.key.clone()))
+    }
 }
 
 impl Manager {
     /// Changes are committed to `store` and seen in `catalog`.
     pub fn new(
         store: Arc<dyn Store>,
+        journal: Arc<Journal>,
         catalog: Arc<Catalog>,
         keys: Arc<Keyring>,
         clock: Clock,
         tasks: Tasks,
     ) -> Self {
         let (turn, waiting) = (Mutex::default(), Semaphore::new(WAITING));
-        Self { store, catalog, keys, clock, tasks, turn, waiting }
+        Self { store, journal, catalog, keys, clock, tasks, turn, waiting }
+    }
+
+    /// What is kept about the past.
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
     }
 
     /// What is in force.
@@ -95,35 +133,78 @@ impl Manager {
         &self.catalog
     }
 
-    /// Makes the whole change as `by` wants it, or nothing of it.
+    /// Makes the whole change as `by` wants it, or nothing of it. What is refused is written down.
     pub async fn change(&self, by: &Caller, wanted: Wanted) -> Result<Changed, ManageError> {
+        let wanted = Arc::new(wanted);
+        let done = match self.attempt(by, &wanted).await {
+            Err(error) => Err(self.told(error).await),
+            done => done,
+        };
+        if let Err(error) = &done
+            && !wanted.dry_run
+            && error.is_refusal()
+        {
+            let what = wanted.keys().take(NAMED).map(|key| key.to_string()).collect();
+            self.journal.refused(Refusal {
+                at: self.clock.unix_seconds(),
+                by: by.name().to_owned(),
+                what,
+                why: error.to_string(),
+                reason: wanted.reason.clone(),
+            });
+        }
+        done
+    }
+
+    /// A writer who was late hears who was before them.
+    async fn told(&self, mut error: ManageError) -> ManageError {
+        if let ManageError::Stale { found, changed, .. } = &mut error
+            && *found != 0
+            && let Ok(Some(past)) = at_revision(&self.store, *found).await
+        {
+            *changed = Some(past.note);
+        }
+        error
+    }
+
+    async fn attempt(&self, by: &Caller, wanted: &Arc<Wanted>) -> Result<Changed, ManageError> {
+        check_reason(&wanted.reason)?;
         let _place = self.waiting.try_acquire().map_err(|_| ManageError::Busy)?;
         let _turn = self.turn.lock().await;
-        let wanted = Arc::new(wanted);
         let mut last = ManageError::Busy;
         for _ in 0..ATTEMPTS {
             let state = current(&self.catalog)?;
-            let admitted = self.admitted(&state, &wanted).await?;
+            if let Some(expected) = wanted.at.filter(|at| *at != state.revision) {
+                return Err(ManageError::Moved { expected, found: state.revision });
+            }
+            let admitted = self.admitted(&state, wanted).await?;
             let (upserts, deletes) = (&admitted.upserts, &admitted.deletes);
             if wanted.dry_run || (upserts.is_empty() && deletes.is_empty()) {
                 let revision = state.revision;
-                return Ok(Changed { state, revision, changes: admitted.changes });
+                return Ok(Changed::of(&state, state.clone(), revision, admitted));
             }
-            let transaction = self.transaction(by, &wanted.reason, &state, &admitted)?;
+            let mut transaction = self.transaction(by, &wanted.reason, &state, &admitted)?;
+            let touched = touched(&state, &admitted);
+            let entered = self.journal.enter(&mut transaction, &touched).await?;
             match self.store.commit(&transaction).await {
                 Ok(revision) => {
                     tracing::debug!(revision, "committed");
-                    let state = self.in_force(&state, revision).await;
-                    return Ok(Changed { state, revision, changes: admitted.changes });
+                    self.journal.made(entered).await;
+                    let after = self.in_force(&state, revision).await;
+                    return Ok(Changed::of(&state, after, revision, admitted));
                 }
                 Err(error @ StoreError::Conflict { .. }) => {
+                    let log_alone = self.journal.missed(&error).await;
                     last = ManageError::Store(error);
                     let moved = self.catalog.moved_from(&state);
-                    if self.clock.timeout(CATCH_UP, moved).await.is_err() {
+                    if !log_alone && self.clock.timeout(CATCH_UP, moved).await.is_err() {
                         return Err(last);
                     }
                 }
-                Err(error) => return Err(ManageError::Store(error)),
+                Err(error) => {
+                    self.journal.missed(&error).await;
+                    return Err(ManageError::Store(error));
+                }
             }
         }
         Err(last)
@@ -140,8 +221,13 @@ impl Manager {
         let admitting = self.tasks.blocking(move || {
             let upserts: Vec<Resource> =
                 wanted.upserts.iter().map(|one| completed(one.clone(), &state)).collect();
+            let mut removals = wanted.removals.clone();
+            if let Some(prune) = &wanted.prune {
+                let given = wanted.upserts.iter().filter_map(plan::key).collect();
+                removals.extend(prune.removals(&state, &given)?);
+            }
             let deletes: Vec<ResourceKey> =
-                wanted.removals.iter().map(|removal| removal.key.clone()).collect();
+                removals.into_iter().map(|removal| removal.key).collect();
             plan::admit(&state.objects, &upserts, &deletes).map_err(|problems| {
                 let only_removes = upserts.is_empty();
                 if only_removes {
@@ -168,7 +254,7 @@ impl Manager {
         }
         let delete = |key: &ResourceKey| Change::Delete { key: object_key(key.as_str()) };
         changes.extend(admitted.deletes.iter().map(delete));
-        check_sizes(&changes, self.store.limits())?;
+        check_sizes(&changes, Journal::room(self.store.limits()))?;
         let touched = admitted.upserts.iter().map(|object| object.key()).chain(&admitted.deletes);
         let guards = touched
             .take(self.store.limits().guards)
@@ -211,6 +297,19 @@ impl Manager {
     }
 }
 
+/// A reason is kept with the change and shown to people.
+fn check_reason(reason: &str) -> Result<(), ManageError> {
+    if reason.len() <= LONGEST_REASON {
+        return Ok(());
+    }
+    Err(ManageError::Refused(vec![Problem {
+        field: "reason".to_owned(),
+        reason: format!("it has {} bytes, and at most {LONGEST_REASON} are kept", reason.len()),
+        suggestion: "say it with fewer words".to_owned(),
+        ..Problem::default()
+    }]))
+}
+
 fn check_revisions(state: &State, wanted: &Wanted) -> Result<(), ManageError> {
     let demanded = wanted.upserts.iter().filter_map(|resource| {
         let expected = plan::metadata(resource)?.revision;
@@ -219,7 +318,7 @@ fn check_revisions(state: &State, wanted: &Wanted) -> Result<(), ManageError> {
     for key in wanted.upserts.iter().filter(|_| wanted.create_only).filter_map(plan::key) {
         let found = revision(state, &key);
         if found != 0 {
-            return Err(ManageError::Stale { key, expected: 0, found });
+            return Err(ManageError::Stale { key, expected: 0, found, changed: None });
         }
     }
     for removal in &wanted.removals {
@@ -231,7 +330,7 @@ fn check_revisions(state: &State, wanted: &Wanted) -> Result<(), ManageError> {
     for (key, expected) in demanded.chain(removed) {
         let found = revision(state, &key);
         if expected != 0 && expected != found {
-            return Err(ManageError::Stale { key, expected, found });
+            return Err(ManageError::Stale { key, expected, found, changed: None });
         }
     }
     Ok(())

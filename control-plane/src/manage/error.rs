@@ -2,7 +2,8 @@
 
 use plan::{Problem, ResourceKey};
 
-use crate::store::{RecordError, Revision, StoreError};
+use crate::history::{HistoryError, JournalError};
+use crate::store::{Note, RecordError, Revision, StoreError};
 
 /// Why a use case did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -17,13 +18,23 @@ pub enum ManageError {
     #[error("there is no {0}")]
     NotFound(ResourceKey),
     /// The writer has read another revision than the stored one.
-    #[error("{key} is at revision {found}, and not at {expected}: read it again")]
+    #[error("{key} is at revision {found}, and not at {expected}: {}", how_to_go_on(changed.as_ref()))]
     Stale {
         /// Which resource.
         key: ResourceKey,
         /// What the writer has read.
         expected: Revision,
         /// What is stored; 0: nothing.
+        found: Revision,
+        /// The transaction that changed it since; none: it is not known.
+        changed: Option<Note>,
+    },
+    /// Something was changed while it was looked at.
+    #[error("revision {found} is in force by now, and not {expected}: try again")]
+    Moved {
+        /// What was looked at.
+        expected: Revision,
+        /// What is in force.
         found: Revision,
     },
     /// A page token that was not made here.
@@ -44,9 +55,39 @@ pub enum ManageError {
     /// The key manager.
     #[error("the key manager did not do its part")]
     KeyManager(#[source] super::application_keys::ClientsError),
+    /// The past.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The trace that a change leaves.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// Admission panicked; the request is refused and the process goes on.
     #[error("the change could not be checked")]
     Broken,
+}
+
+impl ManageError {
+    /// Whether the request was refused, and not just failed.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(_) | Self::InUse(_) | Self::NotFound(_) | Self::Stale { .. }
+        )
+    }
+}
+
+fn how_to_go_on(changed: Option<&Note>) -> String {
+    let Some(Note { committed_at_us, by, reason, .. }) = changed else {
+        return "read it again".to_owned();
+    };
+    let seconds = committed_at_us.div_euclid(1_000_000);
+    let at = prost_types::Timestamp { seconds, nanos: 0 };
+    let by = if by.is_empty() { "somebody" } else { by };
+    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    format!(
+        "{by} changed it at {at}{reason}; read it again and make the change there, or leave \
+         metadata.revision out to write over it"
+    )
 }
 
 fn summary(problems: &[Problem]) -> String {

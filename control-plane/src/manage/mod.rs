@@ -1,16 +1,21 @@
 //! What can be done with resources?
 //!
 //! Reading: `read` finds and `view` shows what is in force. Writing: `change` admits and commits,
-//! for every kind alike; nobody else writes to the store. `application_keys`, `api_keys`,
+//! for every kind alike; nobody else writes resources to the store. `history` tells what was before,
+//! `differing` what differs, and `rollback` puts it back. `application_keys`, `api_keys`,
 //! `test_keys` and `limits` are the use cases that are more than a change of one resource.
 
 mod api_keys;
 mod application_keys;
 mod change;
+mod differing;
 mod error;
+mod history;
 mod limits;
 mod prepare;
+mod prune;
 mod read;
+mod rollback;
 mod test_keys;
 mod view;
 
@@ -20,8 +25,12 @@ pub use application_keys::{
     generate,
 };
 pub use change::{Changed, Manager, Removal, Wanted};
+pub use differing::{Differing, differing};
 pub use error::ManageError;
+pub use history::{HistoryPage, HistoryQuery, PastPage, all_as_of, as_of, diff, history};
 pub use limits::limited;
+pub use prune::Prune;
 pub use read::{Page, PageRequest, get, list};
+pub use rollback::{Rollback, rollback};
 pub use test_keys::generate_test_key;
 pub use view::{listed, shown};

@@ -247,9 +247,9 @@ impl Keyring {
         self.keys(name)?.of(number, name)?.open(name, sealed)
     }
 
-    /// HMAC-SHA-256 under the key of the audit log; none: the keys are not there yet.
-    pub fn audit_mac(&self, message: &[u8]) -> Option<hmac::Tag> {
-        Some(hmac::sign(&self.keys("").ok()?.audit, message))
+    /// The key that ties the lines of the audit log together.
+    pub fn audit_key(&self) -> Result<hmac::Key, SealError> {
+        Ok(self.keys("the audit log")?.audit.clone())
     }
 
     /// Keys of their own, in no store.

@@ -8,6 +8,7 @@
 
 mod admission;
 mod compile;
+mod difference;
 mod document;
 mod expression;
 pub mod files;
@@ -39,6 +40,7 @@ pub use compile::{
     USUAL_PRIORITY, Unfit, Variable, VariantPlan, VariantsPlan, Visit, Visitor, Wants,
     belongs_to_gateway, key_digest,
 };
+pub use difference::{Difference, differences};
 pub use document::{from_json, read_document};
 pub use expression::{EvaluationError, Expression, Fact, Facts, TextExpression, Wanted};
 pub use objects::{Object, Objects, StateHash};

@@ -4,6 +4,7 @@
 //! and `services` registers each with the callers that the authorization table names.
 
 mod administrators;
+mod history;
 mod kinds;
 mod limits;
 mod services;

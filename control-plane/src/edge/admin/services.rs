@@ -16,11 +16,13 @@ use turnpike_proto::admin::v1::apis_server::ApisServer;
 use turnpike_proto::admin::v1::application_keys_server::ApplicationKeysServer;
 use turnpike_proto::admin::v1::applications_server::ApplicationsServer;
 use turnpike_proto::admin::v1::apply_server::ApplyServer;
+use turnpike_proto::admin::v1::audit_server::AuditServer;
 use turnpike_proto::admin::v1::certificates_server::CertificatesServer;
 use turnpike_proto::admin::v1::custom_throttles_server::CustomThrottlesServer;
 use turnpike_proto::admin::v1::deny_policies_server::DenyPoliciesServer;
 use turnpike_proto::admin::v1::gateway_groups_server::GatewayGroupsServer;
 use turnpike_proto::admin::v1::gateways_server::GatewaysServer;
+use turnpike_proto::admin::v1::history_server::HistoryServer;
 use turnpike_proto::admin::v1::key_managers_server::KeyManagersServer;
 use turnpike_proto::admin::v1::limits_server::LimitsServer;
 use turnpike_proto::admin::v1::publish_server::PublishServer;
@@ -87,6 +89,8 @@ pub fn services(
     let services = admin(services, token, PublishServer::new(desk.clone()));
     let services = admin(services, token, GatewaysServer::new(desk.clone()));
     let services = admin(services, token, ApplicationKeysServer::new(desk.clone()));
+    let services = admin(services, token, HistoryServer::new(desk.clone()));
+    let services = admin(services, token, AuditServer::new(desk.clone()));
     let services = admin(services, token, TestKeysServer::new(desk.clone()));
     admin(services, token, LimitsServer::new(desk.clone()))
 }

@@ -18,7 +18,7 @@ use turnpike_proto::admin::v1::{
 use super::administrators::caller;
 use crate::edge::desk::{ApplyOptions, Desk, wait_limit};
 use crate::edge::status;
-use crate::manage::ManageError;
+use crate::manage::{ManageError, Prune};
 
 #[tonic::async_trait]
 impl Apply for Desk {
@@ -27,8 +27,14 @@ impl Apply for Desk {
         request: Request<ApplyRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
         let by = caller(&request)?;
-        let ApplyRequest { resources, dry_run, wait, timeout } = request.into_inner();
-        let options = ApplyOptions { dry_run, wait: limit(wait, timeout)? };
+        let ApplyRequest { resources, dry_run, wait, timeout, reason, prune, fields } =
+            request.into_inner();
+        let prune = prune.map(|wanted| Prune {
+            labels: wanted.labels,
+            only: wanted.only.into_iter().collect(),
+        });
+        let wait = limit(wait, timeout)?;
+        let options = ApplyOptions { dry_run, prune, reason, fields, wait };
         match Self::apply(self, &by, resources, options).await {
             Ok(response) => Ok(Response::new(response)),
             // Problems are an answer here, so that all of them arrive.

@@ -125,6 +125,8 @@ fn of_use_case(error: &ManageError) -> (StatusCode, &'static str) {
             (StatusCode::CONFLICT, "key_manager_refuses")
         }
         (_, Code::FailedPrecondition) => (StatusCode::CONFLICT, "in_use"),
+        (_, Code::OutOfRange) => (StatusCode::NOT_FOUND, "not_kept"),
+        (_, Code::ResourceExhausted) => (StatusCode::TOO_MANY_REQUESTS, "busy"),
         (_, Code::NotFound) => (StatusCode::NOT_FOUND, "not_found"),
         (_, Code::Aborted) => (StatusCode::CONFLICT, "conflict"),
         (_, Code::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

@@ -12,6 +12,7 @@ use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind as FieldKind, MessageD
 use serde_json::{Map, Value, json};
 use turnpike_proto::POOL;
 
+use super::history;
 use super::route::{Operation, PLURALS, ROUTES};
 use crate::edge::authorize::{Who, of_operation};
 
@@ -92,7 +93,8 @@ fn described(operation: Operation, kind: Option<Kind>, schemas: &mut Schemas) ->
             ("Removes one that nobody refers to.", None, answer)
         }
         Operation::Apply => {
-            parameters = vec![query("dryRun"), query("wait"), query("timeout")];
+            parameters =
+                ["dryRun", "wait", "timeout", "reason", "fields"].map(query).to_vec();
             let any = PLURALS
                 .map(|(kind, _)| schemas.add(&format!("turnpike.config.v1.{}", kind.name())));
             let answer = schemas.add("turnpike.admin.v1.ApplyResponse");
@@ -101,6 +103,36 @@ fn described(operation: Operation, kind: Option<Kind>, schemas: &mut Schemas) ->
                 Some(json!({ "oneOf": any })),
                 answer,
             )
+        }
+        Operation::History => {
+            parameters = history::LIST.iter().map(|name| query(name)).collect();
+            let answer = schemas.add("turnpike.admin.v1.ListHistoryResponse");
+            ("Transactions, newest first.", None, answer)
+        }
+        Operation::AsOf => {
+            parameters = history::AS_OF.iter().map(|name| query(name)).collect();
+            let any = PLURALS
+                .map(|(kind, _)| schemas.add(&format!("turnpike.config.v1.{}", kind.name())));
+            let answer = json!({ "type": "object", "properties": {
+                "resources": { "type": "array", "items": { "oneOf": any } },
+                "nextPageToken": { "type": "string" },
+            } });
+            ("A resource, or all of them, as they were at a revision.", None, answer)
+        }
+        Operation::Diff => {
+            parameters = history::DIFF.iter().map(|name| query(name)).collect();
+            let answer = schemas.add("turnpike.admin.v1.DiffResponse");
+            ("What differs between two revisions.", None, answer)
+        }
+        Operation::Rollback => {
+            let body = schemas.add("turnpike.admin.v1.RollbackRequest");
+            let answer = schemas.add("turnpike.admin.v1.RollbackResponse");
+            ("Puts a resource, or all of them, back to a revision.", Some(body), answer)
+        }
+        Operation::Audit => {
+            parameters = history::AUDIT.iter().map(|name| query(name)).collect();
+            let answer = schemas.add("turnpike.identity.v1.ListAuditResponse");
+            ("Changes and refused attempts, oldest first.", None, answer)
         }
         Operation::Gateways => {
             let answer = schemas.add("turnpike.admin.v1.ListGatewaysResponse");

@@ -14,6 +14,11 @@ pub(in crate::edge) enum Operation {
     Delete,
     Apply,
     Gateways,
+    History,
+    AsOf,
+    Diff,
+    Rollback,
+    Audit,
     GenerateKey,
     Limits,
     ResetLimits,
@@ -27,6 +32,11 @@ pub(in crate::edge) enum Operation {
 pub(in crate::edge) const ROUTES: &[(Method, &str, Operation)] = &[
     (Method::GET, "/api/v1/openapi.json", Operation::OpenApi),
     (Method::GET, "/api/v1/gateways", Operation::Gateways),
+    (Method::GET, "/api/v1/history", Operation::History),
+    (Method::GET, "/api/v1/history/as-of", Operation::AsOf),
+    (Method::GET, "/api/v1/history/diff", Operation::Diff),
+    (Method::POST, "/api/v1/history/rollback", Operation::Rollback),
+    (Method::GET, "/api/v1/audit", Operation::Audit),
     (Method::POST, "/api/v1/apply", Operation::Apply),
     (Method::POST, "/api/v1/applications/{name}/keys", Operation::GenerateKey),
     (Method::GET, "/api/v1/applications/{name}/limits", Operation::Limits),
@@ -108,7 +118,7 @@ fn decoded(segment: &str) -> Option<String> {
 
 fn suggestion(path: &str) -> Option<String> {
     let wanted = path.strip_prefix("/api/v1/")?.split('/').next()?;
-    let known = PLURALS.iter().map(|(_, plural)| *plural).chain(["gateways", "apply"]);
+    let known = PLURALS.iter().map(|(_, plural)| *plural).chain(["gateways", "apply", "history", "audit"]);
     let near = chassis::config::nearest(wanted, known).filter(|near| *near != wanted);
     near.map(|near| format!("/api/v1/{near}"))
 }

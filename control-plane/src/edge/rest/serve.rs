@@ -19,7 +19,7 @@ use super::fault::{Fault, redirect};
 use super::input::{DOCUMENT_BYTES, Query};
 use super::reply::{Reply, reply};
 use super::route::{Operation, Routed, find};
-use super::{limits, openapi, resources, several};
+use super::{history, limits, openapi, resources, several};
 use crate::edge::authorize::{Who, of_operation};
 use crate::edge::desk::Desk;
 use crate::edge::token::AdminToken;
@@ -129,6 +129,11 @@ impl Rest {
             Operation::Delete => resources::delete(desk, &by?, named?, headers).await,
             Operation::Apply => several::apply(desk, &by?, query, headers, body).await,
             Operation::Gateways => several::gateways(desk),
+            Operation::History => history::list(desk, query).await,
+            Operation::AsOf => history::as_of(desk, query).await,
+            Operation::Diff => history::diff(desk, query).await,
+            Operation::Rollback => history::rollback(desk, &by?, body).await,
+            Operation::Audit => history::audit(desk, query).await,
             Operation::GenerateKey => several::generate_key(desk, &by?, name, body).await,
             Operation::Limits => limits::usage(desk, name, query).await,
             Operation::ResetLimits => limits::reset(desk, &by?, name, body).await,

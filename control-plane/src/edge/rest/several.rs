@@ -27,8 +27,11 @@ pub(super) async fn apply(
             return Err(Fault::Request(format!("wait is all or none, not `{other}`")));
         }
     };
-    query.done(&["dryRun", "wait", "timeout"])?;
-    let response = desk.apply(by, resources(&body)?, ApplyOptions { dry_run, wait }).await?;
+    let reason = query.take("reason").unwrap_or_default();
+    let fields = query.switch("fields")?;
+    query.done(&["dryRun", "wait", "timeout", "reason", "fields"])?;
+    let options = ApplyOptions { dry_run, wait, reason, fields, prune: None };
+    let response = desk.apply(by, resources(&body)?, options).await?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ApplyResponse", &response)))
 }
 

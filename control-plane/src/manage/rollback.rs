@@ -1,0 +1,130 @@
+//! How does a resource, or everything, become what it was?
+//!
+//! By a new change that is admitted like any other. What must not come back does not: an application
+//! keeps the keys that it has now, since one that was ended must stay so, and values of secrets were
+//! never kept.
+
+use std::sync::Arc;
+
+use plan::{Problem, Resource, ResourceKey};
+use turnpike_proto::config::v1::resource::Resource as Any;
+
+use super::change::{Changed, Manager, Removal, Wanted};
+use super::error::ManageError;
+use super::read::current;
+use super::view::revision;
+use crate::catalog::State;
+use crate::history::{Forms, forms_at, shown_form};
+use crate::people::Caller;
+use crate::store::Revision;
+
+/// How often it starts again because something was changed meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// What should be as it was.
+#[derive(Clone, Debug)]
+pub struct Rollback {
+    /// Which resource; none: all.
+    pub key: Option<ResourceKey>,
+    /// As of when.
+    pub revision: Revision,
+    /// Only look what would change.
+    pub dry_run: bool,
+    /// Why; empty: no words were given.
+    pub reason: String,
+    /// Leave secrets as they are.
+    pub keep_secrets: bool,
+}
+
+/// Puts it back as `by` wants it.
+pub async fn rollback(
+    by: &Caller,
+    manager: &Manager,
+    wanted: &Rollback,
+) -> Result<Changed, ManageError> {
+    let mut last = ManageError::Busy;
+    for _ in 0..ATTEMPTS {
+        let state = current(manager.catalog())?;
+        let store = manager.journal().store();
+        let forms = forms_at(store, &state, wanted.revision, wanted.key.as_ref()).await?;
+        let change = change(&state, &forms, wanted)?;
+        last = match manager.change(by, change).await {
+            Err(error @ ManageError::Moved { .. }) => error,
+            done => return done,
+        };
+    }
+    Err(last)
+}
+
+fn change(state: &Arc<State>, forms: &Forms, wanted: &Rollback) -> Result<Wanted, ManageError> {
+    let (mut upserts, mut removals, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let keys: Vec<&ResourceKey> = match &wanted.key {
+        Some(key) => vec![key],
+        None => forms.touched().collect(),
+    };
+    for key in keys {
+        let now = shown_form(state, key);
+        let Some(then) = forms.of(key) else {
+            match now {
+                Some(_) if wanted.keep_secrets && is_secret(key) => {}
+                Some(_) => {
+                    removals.push(Removal { key: key.clone(), revision: revision(state, key) });
+                }
+                None if wanted.key.is_some() => return Err(ManageError::NotFound(key.clone())),
+                None => {}
+            }
+            continue;
+        };
+        if is_secret(key) && digest(&then) != now.as_ref().and_then(digest) {
+            if !wanted.keep_secrets {
+                problems.push(lost_value(key));
+            }
+            continue;
+        }
+        upserts.push(with_keys(then, now.or_else(|| forms.last_of(key)).as_ref()));
+    }
+    if !problems.is_empty() {
+        return Err(ManageError::Refused(problems));
+    }
+    let mut reason = format!("rollback to revision {}", wanted.revision);
+    if !wanted.reason.is_empty() {
+        reason = format!("{reason}: {}", wanted.reason);
+    }
+    let (dry_run, at) = (wanted.dry_run, Some(state.revision));
+    Ok(Wanted { upserts, removals, dry_run, at, reason, ..Wanted::default() })
+}
+
+fn is_secret(key: &ResourceKey) -> bool {
+    key.kind() == Some(plan::Kind::Secret)
+}
+
+/// Of a secret's value.
+fn digest(secret: &Resource) -> Option<String> {
+    match &secret.resource {
+        Some(Any::Secret(secret)) => Some(secret.spec.as_ref()?.sha256.clone()),
+        _ => None,
+    }
+}
+
+fn lost_value(key: &ResourceKey) -> Problem {
+    Problem {
+        resource: key.to_string(),
+        field: "spec.value".to_owned(),
+        reason: "its value was another one then, and values are not kept".to_owned(),
+        suggestion: "put the value first, or roll back with --keep-secrets".to_owned(),
+        ..Problem::default()
+    }
+}
+
+/// An application with the keys that it has now, or had last.
+fn with_keys(mut then: Resource, now: Option<&Resource>) -> Resource {
+    let now = now.and_then(|now| now.resource.as_ref());
+    if let (Some(Any::Application(then)), Some(Any::Application(now))) = (&mut then.resource, now)
+        && let Some(spec) = &mut then.spec
+    {
+        let now = now.spec.clone().unwrap_or_default();
+        spec.keys = now.keys;
+        spec.api_keys = now.api_keys;
+    }
+    then
+}
