@@ -4,7 +4,8 @@
 //! resources is told at once, with its file. Then the control plane checks all of them together
 //! with what it has, and stores them in one transaction.
 
-use std::io::Read as _;
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tonic::Request;
 use turnpike_proto::admin::v1::apply_client::ApplyClient;
 use turnpike_proto::admin::v1::change::Action;
 use turnpike_proto::admin::v1::wait_for::Gateways;
-use turnpike_proto::admin::v1::{ApplyRequest, ApplyResponse};
+use turnpike_proto::admin::v1::{ApplyRequest, ApplyResponse, Prune};
 use turnpike_proto::config::v1::{Problem, Resource};
 
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ use crate::rpc::{self, of_message};
 use crate::{gateways, span};
 
 /// How much longer than the wait itself an answer may take.
-const GRACE: Duration = Duration::from_secs(30);
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// A definition is at most 4 MiB; standard input holds a few of them at most.
 const LARGEST_INPUT: u64 = 64 << 20;
 
@@ -35,7 +36,59 @@ pub(crate) struct Options {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    belonging: Belonging,
+    /// Remove without asking
+    #[arg(long, requires = "prune")]
+    yes: bool,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    #[command(flatten)]
     wait: Wait,
+}
+
+/// To what the resources of files belong, so that those which the files no longer have can go.
+#[derive(Args, Clone, Debug)]
+#[command(group(clap::ArgGroup::new("chosen").multiple(true).args(["set", "labels"])))]
+pub(crate) struct Belonging {
+    /// The set that the resources belong to; they get the label `turnpike.set` with this value
+    #[arg(long, value_name = "NAME")]
+    set: Option<String>,
+    /// Also remove what belongs to the set, or carries the labels of -l, and is not in the files
+    #[arg(long, requires = "chosen")]
+    prune: bool,
+    /// A label that resources must carry to be removed by --prune; several must all be there
+    #[arg(short = 'l', long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+}
+
+/// The label of a set.
+const SET: &str = "turnpike.set";
+
+fn label(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("a label is written NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Belonging {
+    /// The resources as members of the set.
+    pub(crate) fn labelled(&self, mut resources: Vec<Resource>) -> Vec<Resource> {
+        for metadata in resources.iter_mut().filter_map(plan::metadata_mut) {
+            if let Some(set) = &self.set {
+                metadata.labels.insert(SET.to_owned(), set.clone());
+            }
+        }
+        resources
+    }
+
+    /// What goes because it is not in the files.
+    pub(crate) fn prune(&self) -> Option<Prune> {
+        let mut labels: BTreeMap<String, String> = self.labels.iter().cloned().collect();
+        if let Some(set) = &self.set {
+            labels.insert(SET.to_owned(), set.clone());
+        }
+        self.prune.then(|| Prune { labels, only: Vec::new() })
+    }
 }
 
 /// Whether to wait until gateways serve what was stored.
@@ -65,8 +118,31 @@ impl Wait {
 }
 
 pub(crate) async fn apply(connection: &rpc::Options, options: &Options) -> Result<Report, Failure> {
+    let resources = options.belonging.labelled(read_all(&options.file)?);
+    let mut request = ApplyRequest {
+        resources: resources.clone(),
+        reason: options.reason.clone(),
+        dry_run: options.dry_run,
+        ..ApplyRequest::default()
+    };
+    request.prune = options.belonging.prune();
+    if request.prune.is_some() && !options.dry_run {
+        request.prune = confirmed(connection, &request, options.yes).await?;
+    }
+    let sent = send_request(connection, request, &options.wait).await;
+    match sent {
+        Err(failure) if options.dry_run && failure.is_absence() => {
+            note(format_args!("{failure}; the files are checked by themselves"));
+            check_alone(&resources)
+        }
+        other => other,
+    }
+}
+
+/// All resources of files; `Err` where something is wrong with one of them, or where there is none.
+pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Resource>, Failure> {
     let (mut resources, mut problems) = (Vec::new(), Vec::new());
-    for path in &options.file {
+    for path in paths {
         let (found, wrong) = read(path)?;
         resources.extend(found);
         problems.extend(wrong);
@@ -77,14 +153,37 @@ pub(crate) async fn apply(connection: &rpc::Options, options: &Options) -> Resul
     if resources.is_empty() {
         return Err(Failure::NothingToApply);
     }
-    let sent = send(connection, resources.clone(), options.dry_run, &options.wait).await;
-    match sent {
-        Err(failure) if options.dry_run && failure.is_absence() => {
-            note(format_args!("{failure}; the files are checked by themselves"));
-            check_alone(&resources)
-        }
-        other => other,
+    Ok(resources)
+}
+
+/// Shows what would go and asks; just that may go then. None: nothing would.
+async fn confirmed(
+    connection: &rpc::Options,
+    request: &ApplyRequest,
+    yes: bool,
+) -> Result<Option<Prune>, Failure> {
+    let looked = ApplyRequest { dry_run: true, ..request.clone() };
+    let answer = ask(connection, looked, GRACE).await?;
+    let going = answer.changes.into_iter().filter(|one| one.action() == Action::Deleted);
+    let only: Vec<String> = going.map(|change| change.key).collect();
+    if only.is_empty() {
+        return Ok(None);
     }
+    for key in &only {
+        note(format_args!("not in the files, and to be removed: {key}"));
+    }
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::Unconfirmed(only.len()));
+        }
+        note(format_args!("remove {} of them? Type yes:", only.len()));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map_err(Failure::Input)?;
+        if answer.trim() != "yes" {
+            return Err(Failure::Declined);
+        }
+    }
+    Ok(request.prune.clone().map(|prune| Prune { only, ..prune }))
 }
 
 /// Sends resources to the control plane; `Err` where something is wrong with one of them.
@@ -94,15 +193,19 @@ pub(crate) async fn send(
     dry_run: bool,
     wait: &Wait,
 ) -> Result<Report, Failure> {
+    send_request(connection, ApplyRequest { resources, dry_run, ..ApplyRequest::default() }, wait)
+        .await
+}
+
+/// Asks the control plane; problems are a failure.
+pub(crate) async fn ask(
+    connection: &rpc::Options,
+    request: ApplyRequest,
+    within: Duration,
+) -> Result<ApplyResponse, Failure> {
     let wire = connection.control_plane()?;
-    let waits = wait.wait == WaitFor::All && !dry_run;
-    let mut request = Request::new(ApplyRequest {
-        resources,
-        dry_run,
-        wait: if waits { Gateways::All } else { Gateways::None }.into(),
-        timeout: Some(span::to_proto(wait.timeout)),
-    });
-    request.set_timeout(wait.timeout + GRACE);
+    let mut request = Request::new(request);
+    request.set_timeout(within);
     let answer = ApplyClient::new(wire.channel())
         .max_decoding_message_size(chassis::rpc::MESSAGE_BYTES)
         .apply(request)
@@ -112,6 +215,22 @@ pub(crate) async fn send(
     if !answer.problems.is_empty() {
         return Err(Failure::Problems(answer.problems));
     }
+    Ok(answer)
+}
+
+async fn send_request(
+    connection: &rpc::Options,
+    request: ApplyRequest,
+    wait: &Wait,
+) -> Result<Report, Failure> {
+    let dry_run = request.dry_run;
+    let waits = wait.wait == WaitFor::All && !dry_run;
+    let request = ApplyRequest {
+        wait: if waits { Gateways::All } else { Gateways::None }.into(),
+        timeout: Some(span::to_proto(wait.timeout)),
+        ..request
+    };
+    let answer = ask(connection, request, wait.timeout + GRACE).await?;
     let report = report(&answer, dry_run, waits);
     if waits && !answer.applied {
         let (revision, span) = (answer.revision, wait.timeout);
@@ -127,6 +246,7 @@ fn report(answer: &ApplyResponse, dry_run: bool, waited: bool) -> Report {
             Action::Unchanged => "unchanged",
             Action::Created => "created",
             Action::Updated => "updated",
+            Action::Deleted => "deleted",
         };
         changes.row(vec![action.into(), Cell::from(change.key.as_str())]);
     }

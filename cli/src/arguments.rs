@@ -6,8 +6,8 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, audit, backend, blocks, detect, explain, import, limits, people,
-    resources, revocations, rpc, signing_keys, subscriptions, tokens, up,
+    alerts, analytics, apply, audit, backend, blocks, detect, diff, explain, export, history, import,
+    limits, people, resources, revocations, rpc, signing_keys, subscriptions, tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
@@ -42,6 +42,14 @@ pub(crate) enum Command {
     Get(resources::Get),
     /// Remove a resource
     Delete(resources::Delete),
+    /// Show what files would change, or what has changed between two revisions
+    Diff(diff::Diff),
+    /// Write what is stored into files
+    Export(export::Export),
+    /// Show who changed what, when and why
+    History(history::History),
+    /// Put a resource, or all of them, back to what they were
+    Rollback(history::Rollback),
     /// Make an Api out of a definition
     #[command(subcommand)]
     Import(import::Source),
@@ -81,9 +89,8 @@ pub(crate) enum Command {
     /// What somebody should look at
     #[command(subcommand)]
     Alerts(alerts::Command),
-    /// What happened at the key manager
-    #[command(subcommand)]
-    Audit(audit::Command),
+    /// What happened at the key manager, or at the control plane
+    Audit(audit::Audit),
     /// Score how unusual each point of a recorded series is
     Detect(detect::Detect),
     /// Answer calls from the examples of a definition, as a backend for trying things out
@@ -114,6 +121,17 @@ mod tests {
         for line in [
             "turnpike up --data d --sample",
             "turnpike apply -f f --dry-run --wait all --timeout 30s",
+            "turnpike apply -f d --set shop --prune --yes --reason r",
+            "turnpike apply -f d --prune -l team=shop",
+            "turnpike diff -f d --set shop --prune",
+            "turnpike diff Tier Gold --from 3 --to 4",
+            "turnpike diff --from 3",
+            "turnpike export -d d --revisions",
+            "turnpike history",
+            "turnpike history Api orders:1.0.0 --by admin/vm --since 7d --limit 5",
+            "turnpike rollback Tier Gold --to 7 --dry-run",
+            "turnpike rollback --all --to 7 --reason r --keep-secrets",
+            "turnpike audit --service control-plane verify --known 1:x",
             "turnpike get Api orders:1.0.0 -o json",
             "turnpike delete Tier Gold",
             "turnpike import openapi f --name n --version 1 --context /c --endpoint http://e",
@@ -167,6 +185,14 @@ mod tests {
         check("turnpike user claims id --claim email", false);
         check("turnpike client add shop", false);
         check("turnpike apply", false);
+        check("turnpike apply -f d --prune", false);
+        check("turnpike apply -f d --yes", false);
+        check("turnpike diff", false);
+        check("turnpike diff Tier", false);
+        check("turnpike diff Tier Gold", false);
+        check("turnpike diff -f d --from 3", false);
+        check("turnpike rollback Tier Gold", false);
+        check("turnpike rollback Tier Gold --all --to 3", false);
         check("turnpike limits", false);
         check("turnpike limits reset", false);
         check("turnpike limits --app a --api n", false);

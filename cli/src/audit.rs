@@ -1,24 +1,47 @@
-//! `turnpike audit …`: what happened at the key manager, and is the record of it whole?
+//! `turnpike audit …`: what happened at a service, and is the record of it whole?
+//!
+//! The key manager and the control plane keep logs of the same form, each of its own.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use chassis::clock::Clock;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use turnpike_proto::admin::v1::audit_client::AuditClient as ChangesClient;
 use turnpike_proto::identity::v1::audit_client::AuditClient;
-use turnpike_proto::identity::v1::{AuditAnchor, AuditLine, ListAuditRequest, VerifyAuditRequest};
+use turnpike_proto::identity::v1::{
+    AuditAnchor, AuditLine, ListAuditRequest, ListAuditResponse, VerifyAuditRequest,
+    VerifyAuditResponse,
+};
 
 use crate::failure::Failure;
 use crate::gateways::time;
 use crate::output::{Cell, Report, Table};
-use crate::rpc::{self, of_message};
+use crate::rpc::{self, Wire, of_message};
 use crate::span;
 
-/// The most lines that the key manager answers at a time.
+/// The most lines that a service answers at a time.
 const PAGE: u32 = 1000;
 
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Audit {
+    /// Whose log
+    #[arg(long, value_name = "SERVICE", default_value = "key-manager", global = true)]
+    service: Service,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Service {
+    /// Logins, tokens, accounts, keys
+    KeyManager,
+    /// Changes of resources, and attempts that were refused
+    ControlPlane,
+}
+
 #[derive(Clone, Debug, Subcommand)]
-pub(crate) enum Command {
+enum Command {
     /// What happened, oldest first
     List(List),
     /// Say whether a line was changed, removed or moved
@@ -30,7 +53,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Args, Clone, Copy, Debug)]
-pub(crate) struct List {
+struct List {
     /// Only what was written so long ago at most
     #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span::parse)]
     since: Duration,
@@ -41,11 +64,11 @@ pub(crate) struct List {
 
 /// A line that somebody noted down.
 #[derive(Clone, Debug)]
-pub(crate) struct Known(AuditAnchor);
+struct Known(AuditAnchor);
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("a sequence and a hash, parted by a colon, as `turnpike audit verify` prints them")]
-pub(crate) struct NotKnown;
+struct NotKnown;
 
 impl FromStr for Known {
     type Err = NotKnown;
@@ -57,24 +80,64 @@ impl FromStr for Known {
     }
 }
 
-pub(crate) async fn list(
+pub(crate) async fn run(
     connection: &rpc::Options,
     clock: &Clock,
+    asked: &Audit,
+) -> Result<Report, Failure> {
+    match &asked.command {
+        Command::List(list) => lines(connection, clock, asked.service, *list).await,
+        Command::Verify { known } => verify(connection, asked.service, known.as_ref()).await,
+    }
+}
+
+impl Service {
+    fn wire(self, connection: &rpc::Options) -> Result<Wire, Failure> {
+        Ok(match self {
+            Self::KeyManager => connection.key_manager()?,
+            Self::ControlPlane => connection.control_plane()?,
+        })
+    }
+
+    async fn list(
+        self,
+        wire: &Wire,
+        request: ListAuditRequest,
+    ) -> Result<ListAuditResponse, Failure> {
+        let answer = match self {
+            Self::KeyManager => AuditClient::new(wire.channel()).list(request).await,
+            Self::ControlPlane => ChangesClient::new(wire.channel()).list(request).await,
+        };
+        Ok(answer.map_err(|status| wire.error(status))?.into_inner())
+    }
+
+    async fn verify(
+        self,
+        wire: &Wire,
+        request: VerifyAuditRequest,
+    ) -> Result<VerifyAuditResponse, Failure> {
+        let answer = match self {
+            Self::KeyManager => AuditClient::new(wire.channel()).verify(request).await,
+            Self::ControlPlane => ChangesClient::new(wire.channel()).verify(request).await,
+        };
+        Ok(answer.map_err(|status| wire.error(status))?.into_inner())
+    }
+}
+
+async fn lines(
+    connection: &rpc::Options,
+    clock: &Clock,
+    service: Service,
     asked: List,
 ) -> Result<Report, Failure> {
-    let wire = connection.key_manager()?;
-    let mut client = AuditClient::new(wire.channel());
+    let wire = service.wire(connection)?;
     let since = clock.now().checked_sub(asked.since).map(Into::into);
     let mut lines: Vec<AuditLine> = Vec::new();
     let mut rest = asked.limit;
     while rest > 0 {
         let limit = rest.min(PAGE);
         let after = lines.last().map_or(0, |line| line.sequence);
-        let answer = client
-            .list(ListAuditRequest { since, after, limit })
-            .await
-            .map_err(|status| wire.error(status))?
-            .into_inner();
+        let answer = service.list(&wire, ListAuditRequest { since, after, limit }).await?;
         let whole = u32::try_from(answer.lines.len()).unwrap_or(u32::MAX) >= limit;
         lines.extend(answer.lines);
         rest = if whole { rest.saturating_sub(limit) } else { 0 };
@@ -97,22 +160,19 @@ pub(crate) async fn list(
             Cell::text_or_dash(&details.join(" ")),
         ]);
     }
-    let answer = turnpike_proto::identity::v1::ListAuditResponse { lines };
+    let answer = ListAuditResponse { lines };
     Ok(Report::new(of_message("turnpike.identity.v1.ListAuditResponse", &answer)).table(table))
 }
 
 /// A log that is not whole is a failure of the command, so that scripts notice.
-pub(crate) async fn verify(
+async fn verify(
     connection: &rpc::Options,
+    service: Service,
     known: Option<&Known>,
 ) -> Result<Report, Failure> {
-    let wire = connection.key_manager()?;
+    let wire = service.wire(connection)?;
     let known = known.map(|known| known.0.clone());
-    let answer = AuditClient::new(wire.channel())
-        .verify(VerifyAuditRequest { known })
-        .await
-        .map_err(|status| wire.error(status))?
-        .into_inner();
+    let answer = service.verify(&wire, VerifyAuditRequest { known }).await?;
     if let Some(broken) = answer.broken {
         return Err(Failure::AuditBroken { sequence: broken.sequence, why: broken.why });
     }

@@ -14,6 +14,7 @@ use crate::backend::BackendError;
 use crate::clients::ClientsError;
 use crate::detect::SeriesError;
 use crate::explain::ExplainError;
+use crate::export::ExportError;
 use crate::output::{Report, note};
 use crate::rpc::{CallError, ConnectionError, UnknownKind};
 use crate::tokens::TokenError;
@@ -33,6 +34,14 @@ pub(crate) enum Failure {
     Missing { key: String },
     #[error("revision {revision} is stored, but not every gateway has applied it within {span:?}")]
     NotApplied { report: Box<Report>, revision: u64, span: Duration },
+    #[error("something differs")]
+    Differs { report: Box<Report> },
+    #[error("{} would be removed; look at it with --dry-run, or say --yes", resources(*.0))]
+    Unconfirmed(usize),
+    #[error("nothing was stored")]
+    Declined,
+    #[error(transparent)]
+    Export(#[from] ExportError),
     #[error("the audit log is not whole: line {sequence}: {why}")]
     AuditBroken { sequence: u64, why: String },
     #[error("the key was made and could not be kept")]
@@ -106,7 +115,9 @@ impl Failure {
     /// What was found out or done all the same.
     pub(crate) fn report(&self) -> Option<&Report> {
         match self {
-            Self::NotApplied { report, .. } | Self::NotKept { report, .. } => Some(report),
+            Self::NotApplied { report, .. }
+            | Self::NotKept { report, .. }
+            | Self::Differs { report } => Some(report),
             _ => None,
         }
     }
@@ -121,11 +132,19 @@ impl Failure {
         for problem in &problems {
             note(plan::describe(problem));
         }
+        // What differs was told by the report.
+        if matches!(self, Self::Differs { .. }) {
+            return;
+        }
         // The message of such a call is its problems once more.
         if problems.is_empty() || matches!(self, Self::Problems(_)) {
             note(format_args!("turnpike: {}", with_causes(self)));
         }
     }
+}
+
+fn resources(count: usize) -> String {
+    format!("{count} resource{}", if count == 1 { "" } else { "s" })
 }
 
 /// The error and what caused it, each said once.

@@ -17,9 +17,12 @@ mod blocks;
 mod client_secrets;
 mod clients;
 mod detect;
+mod diff;
 mod explain;
+mod export;
 mod failure;
 mod gateways;
+mod history;
 mod https;
 mod import;
 mod key_list;
@@ -83,6 +86,10 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Apply(options) => apply::apply(connection, options).await?,
         Command::Get(asked) => resources::get(connection, asked).await?,
         Command::Delete(asked) => resources::delete(connection, asked).await?,
+        Command::Diff(asked) => diff::diff(connection, asked).await?,
+        Command::Export(asked) => export::export(connection, asked).await?,
+        Command::History(asked) => history::history(connection, &clock, asked).await?,
+        Command::Rollback(asked) => history::rollback(connection, asked).await?,
         Command::Import(import::Source::Openapi(asked)) => {
             import::openapi(connection, asked).await?
         }
@@ -135,12 +142,7 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
             alerts::list(connection, &clock, *since, *limit).await?
         }
         Command::Alerts(alerts::Command::Watch) => return alerts::watch(connection, printer).await,
-        Command::Audit(audit::Command::List(asked)) => {
-            audit::list(connection, &clock, *asked).await?
-        }
-        Command::Audit(audit::Command::Verify { known }) => {
-            audit::verify(connection, known.as_ref()).await?
-        }
+        Command::Audit(asked) => audit::run(connection, &clock, asked).await?,
         Command::Detect(asked) => return detect::detect(asked),
         Command::SampleBackend(options) => {
             log_to_standard_error()?;

@@ -77,6 +77,12 @@ pub(crate) async fn application(
     Ok(application.spec.unwrap_or_default())
 }
 
+/// The key of one resource: `Api/orders:1.0.0`.
+pub(crate) fn key_of(kind: &Kind, text: &str) -> Result<String, Failure> {
+    parse_name(kind, text)?;
+    Ok(format!("{}/{text}", kind.name()))
+}
+
 fn parse_name(kind: &Kind, text: &str) -> Result<Name, Failure> {
     Name::parse(kind, text).ok_or_else(|| Failure::Name {
         kind: kind.name().to_owned(),

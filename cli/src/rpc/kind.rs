@@ -69,7 +69,8 @@ impl Kind {
         resource.transcode_to().ok()
     }
 
-    fn all() -> Vec<Self> {
+    /// Every kind.
+    pub(crate) fn all() -> Vec<Self> {
         let Some(resource) = POOL.get_message_by_name("turnpike.config.v1.Resource") else {
             return Vec::new();
         };

@@ -12,6 +12,7 @@ mod etcd;
 mod gateway;
 #[cfg(test)]
 mod incidents;
+mod history;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]

@@ -46,24 +46,38 @@ impl Stack {
 
     /// A control plane that keeps its data in `data` and has these settings besides.
     pub(crate) async fn start_with(&self, data: &str, more: &str) -> Plane {
+        // Control planes that share a store share the file that its keys are wrapped with.
+        let (shared, own) = (self.path().join("master.key"), self.path().join(data).join("master.key"));
+        if shared.exists() && !own.exists() {
+            std::fs::create_dir_all(self.path().join(data)).unwrap();
+            std::fs::copy(&shared, &own).unwrap();
+        }
+        let plane = self.open(data, more).await.unwrap();
+        if !shared.exists() && own.exists() {
+            std::fs::copy(&own, &shared).unwrap();
+        }
+        plane
+    }
+
+    /// Why a control plane does not start.
+    pub(crate) async fn refusal(&self, data: &str, more: &str) -> anyhow::Error {
+        match self.open(data, more).await {
+            Ok(_) => panic!("it starts"),
+            Err(refusal) => refusal,
+        }
+    }
+
+    async fn open(&self, data: &str, more: &str) -> anyhow::Result<Plane> {
         let mut host = Host::development("control-plane", self.path()).unwrap();
         host.data = self.path().join(data);
         std::fs::create_dir_all(&host.data).unwrap();
-        // Control planes that share a store share the file that its keys are wrapped with.
-        let (shared, own) = (self.path().join("master.key"), host.data.join("master.key"));
-        if shared.exists() && !own.exists() {
-            std::fs::copy(&shared, &own).unwrap();
-        }
         let text = format!(
             "[rest]\nlisten = \"127.0.0.1:0\"\n[rpc]\nlisten = \"127.0.0.1:0\"\n\
              [operations]\nlisten = \"127.0.0.1:0\"\n{more}"
         );
         let config = chassis::config::parse::<Config>(include_str!("../../default.toml"), &text);
-        let doors = open(&config.unwrap(), &host).await.unwrap();
-        if !shared.exists() {
-            std::fs::copy(&own, &shared).unwrap();
-        }
-        Plane { host, doors }
+        let doors = open(&config.unwrap(), &host).await?;
+        Ok(Plane { host, doors })
     }
 
     /// A channel to `plane` with the certificate of `name`.
