@@ -6,8 +6,8 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, audit, backend, blocks, detect, diff, explain, export, history, import,
-    limits, people, resources, revocations, rpc, signing_keys, subscriptions, tokens, up,
+    alerts, analytics, apply, audit, backend, blocks, detect, diff, explain, export, history,
+    import, limits, people, resources, revocations, rpc, signing_keys, subscriptions, tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.

@@ -88,12 +88,7 @@ async fn between(
 }
 
 /// One line for the resource, and one for each field of a resource that was changed.
-pub(crate) fn describe(
-    report: Report,
-    key: &str,
-    action: Action,
-    fields: &[FieldDiff],
-) -> Report {
+pub(crate) fn describe(report: Report, key: &str, action: Action, fields: &[FieldDiff]) -> Report {
     let mut report = report.text(format!("{} {key}", word(action)));
     for field in fields.iter().filter(|field| !field.path.is_empty()) {
         let side = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };

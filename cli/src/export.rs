@@ -235,7 +235,9 @@ mod tests {
     #[test]
     fn a_definition_stands_beside_where_it_means_the_same_there() {
         let openapi = |paths: &str| {
-            format!("{{\"openapi\": \"3.1.0\", \"info\": {{\"title\": \"a\", \"version\": \"1\"}}, \"paths\": {paths}}}")
+            format!(
+                "{{\"openapi\": \"3.1.0\", \"info\": {{\"title\": \"a\", \"version\": \"1\"}}, \"paths\": {paths}}}"
+            )
         };
         let tier = "---\n{apiVersion: turnpike/v1, kind: Tier, metadata: {name: Gold}, spec: {quota: {requests: 1, per: 60s}}}";
         check(

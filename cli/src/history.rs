@@ -77,7 +77,10 @@ pub(crate) async fn history(
     let wire = connection.control_plane()?;
     let mut client = HistoryClient::new(wire.channel());
     let mut request = ListHistoryRequest {
-        kind: kind.filter(|_| key.is_empty()).map(|kind| kind.name().to_owned()).unwrap_or_default(),
+        kind: kind
+            .filter(|_| key.is_empty())
+            .map(|kind| kind.name().to_owned())
+            .unwrap_or_default(),
         key,
         by: asked.by.clone().unwrap_or_default(),
         since: asked.since.and_then(|since| clock.now().checked_sub(since)).map(Into::into),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use plan::{Object, Objects, ResourceKey};
 
 use crate::store::{
-    Batch, Event, Listing, Keyring, Note, Record, RecordError, Revision, resource_key,
+    Batch, Event, Keyring, Listing, Note, Record, RecordError, Revision, resource_key,
 };
 
 /// All resources at one revision.
@@ -117,6 +117,5 @@ impl State {
 }
 
 fn decode(name: &str, value: bytes::Bytes, keys: &Keyring) -> Result<Record, StateError> {
-    Record::decode(name, value, keys)
-        .map_err(|source| StateError { key: name.to_owned(), source })
+    Record::decode(name, value, keys).map_err(|source| StateError { key: name.to_owned(), source })
 }

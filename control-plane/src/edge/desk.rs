@@ -19,8 +19,8 @@ use crate::catalog::State;
 use crate::distribute::{GatewayRow, Gateways, wait};
 use crate::limits::{Sharing, Told, usage};
 use crate::manage::{
-    self, Changed, Clients, Differing, ManageError, Manager, NewApiKey, NewKey, NewTestKey, Page, PageRequest, Prune,
-    Removal, Restrictions, Wanted,
+    self, Changed, Clients, Differing, ManageError, Manager, NewApiKey, NewKey, NewTestKey, Page,
+    PageRequest, Prune, Removal, Restrictions, Wanted,
 };
 use crate::people::Caller;
 use crate::store::Revision;

@@ -5,7 +5,8 @@ use plan::{Kind, ResourceKey};
 use prost_types::Timestamp;
 use turnpike_proto::admin::v1::{
     DiffRequest, DiffResponse, GetAsOfRequest, GetAsOfResponse, HistoryChange, HistoryEntry,
-    ListHistoryRequest, ListHistoryResponse, ResourceDiff, RollbackRequest, RollbackResponse, change,
+    ListHistoryRequest, ListHistoryResponse, ResourceDiff, RollbackRequest, RollbackResponse,
+    change,
 };
 use turnpike_proto::identity::v1::{
     AuditAnchor, AuditBreak, AuditLine, ListAuditRequest, ListAuditResponse, VerifyAuditRequest,
@@ -90,7 +91,8 @@ impl Desk {
         };
         match manage::rollback(by, &self.manager, &wanted).await {
             Ok(changed) => {
-                let resources = manage::differing(&changed).into_iter().map(resource_diff).collect();
+                let resources =
+                    manage::differing(&changed).into_iter().map(resource_diff).collect();
                 Ok(RollbackResponse { revision: changed.revision, resources, problems: Vec::new() })
             }
             Err(ManageError::Refused(problems) | ManageError::InUse(problems)) => {
@@ -174,7 +176,9 @@ fn kind_of(text: &str) -> Result<Option<Kind>, ManageError> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|error: plan::UnknownKey| refused("kind", &error.to_string(), ""))
+    text.parse()
+        .map(Some)
+        .map_err(|error: plan::UnknownKey| refused("kind", &error.to_string(), ""))
 }
 
 fn micros(at: &Timestamp) -> i64 {

@@ -58,9 +58,7 @@ pub(super) fn code(error: &ManageError) -> Code {
         ManageError::NotFound(_) => Code::NotFound,
         ManageError::Stale { .. }
         | ManageError::Moved { .. }
-        | ManageError::Store(StoreError::Conflict { .. }) => {
-            Code::Aborted
-        }
+        | ManageError::Store(StoreError::Conflict { .. }) => Code::Aborted,
         ManageError::Busy
         | ManageError::NotLoaded
         | ManageError::Store(StoreError::Unavailable(_))

@@ -208,7 +208,10 @@ impl Journal {
     }
 
     /// Looks at every line. `anchor` is what an earlier look said, if there was one.
-    pub async fn verify(&self, anchor: Option<&audit_chain::Anchor>) -> Result<Verdict, JournalError> {
+    pub async fn verify(
+        &self,
+        anchor: Option<&audit_chain::Anchor>,
+    ) -> Result<Verdict, JournalError> {
         let _turn = self.verifying.try_acquire().map_err(|_| JournalError::Verifying)?;
         let chain = Keyed(self.keys.audit_key()?);
         Ok(verify(&*self.store, &chain, anchor).await?)

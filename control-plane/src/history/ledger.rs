@@ -4,8 +4,8 @@
 //! has read, so control planes on one store write one chain; the hashes come from a key of the store's
 //! own, which only the master key opens.
 
-use aws_lc_rs::hmac;
 use audit_chain::{Chain, Head, Line, Note, text};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;

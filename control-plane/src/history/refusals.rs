@@ -55,7 +55,14 @@ impl Refusals {
         if beyond > 0 {
             let details = serde_json::json!({ "times": beyond.to_string() }).to_string();
             let (event, outcome) = ("change.refused".to_owned(), "counted".to_owned());
-            notes.push(Note { at: now, event, who: "*".to_owned(), outcome, details, ..Note::default() });
+            notes.push(Note {
+                at: now,
+                event,
+                who: "*".to_owned(),
+                outcome,
+                details,
+                ..Note::default()
+            });
         }
         notes
     }

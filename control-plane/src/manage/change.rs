@@ -21,7 +21,7 @@ use crate::catalog::{Catalog, State};
 use crate::history::{Journal, Refusal, at_revision, touched};
 use crate::people::Caller;
 use crate::store::{
-    Change, Guard, Limits, Keyring, Note, Record, Revision, Store, StoreError, Transaction,
+    Change, Guard, Keyring, Limits, Note, Record, Revision, Store, StoreError, Transaction,
     object_key,
 };
 

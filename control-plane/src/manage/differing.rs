@@ -33,17 +33,21 @@ impl Differing {
             (Some(_), Some(_)) => Action::Updated,
         };
         let fields = plan::differences(before, after);
-        (action != Action::Updated || !fields.is_empty())
-            .then(|| Self { key: key.clone(), action, fields })
+        (action != Action::Updated || !fields.is_empty()).then(|| Self {
+            key: key.clone(),
+            action,
+            fields,
+        })
     }
 }
 
 /// What a change did, or would do, ordered by key.
 pub fn differing(changed: &Changed) -> Vec<Differing> {
     let written = changed.written.iter().filter_map(|object| of_written(&changed.before, object));
-    let removed = changed.removed.iter().filter_map(|key| {
-        Differing::between(key, shown_form(&changed.before, key).as_ref(), None)
-    });
+    let removed = changed
+        .removed
+        .iter()
+        .filter_map(|key| Differing::between(key, shown_form(&changed.before, key).as_ref(), None));
     let mut all: Vec<Differing> = written.chain(removed).collect();
     all.sort_by(|one, other| one.key.cmp(&other.key));
     all

@@ -69,10 +69,7 @@ pub enum ManageError {
 impl ManageError {
     /// Whether the request was refused, and not just failed.
     pub fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused(_) | Self::InUse(_) | Self::NotFound(_) | Self::Stale { .. }
-        )
+        matches!(self, Self::Refused(_) | Self::InUse(_) | Self::NotFound(_) | Self::Stale { .. })
     }
 }
 

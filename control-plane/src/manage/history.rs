@@ -73,7 +73,10 @@ pub async fn history(manager: &Manager, wanted: &HistoryQuery) -> Result<History
     let (mut entries, size, mut room) = (Vec::new(), size_of(wanted.size), PAGE_BYTES);
     let mut next = String::new();
     for _ in 0..LOOKED_AT {
-        let Some(mut past) = walk.next().await? else { next.clear(); break };
+        let Some(mut past) = walk.next().await? else {
+            next.clear();
+            break;
+        };
         next = past.base.to_string();
         if matches(wanted, &past) {
             // Forms are not shown here, and may be large.

@@ -40,7 +40,8 @@ impl Prune {
                 && (self.only.is_empty() || self.only.contains(key.as_str()))
                 && self.belongs(object.resource().as_deref())
         });
-        let removal = |key: &ResourceKey| Removal { key: key.clone(), revision: revision(state, key) };
+        let removal =
+            |key: &ResourceKey| Removal { key: key.clone(), revision: revision(state, key) };
         Ok(going.map(|object| removal(object.key())).collect())
     }
 

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::contract::{Store, StoreError};
 use super::embedded::Embedded;
-use super::keyring::{Keyring, KeyringError};
 use super::etcd::{Config as EtcdConfig, Etcd};
+use super::keyring::{Keyring, KeyringError};
 
 /// Section `[store]`.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -35,7 +35,8 @@ impl SecretsConfig {
             "" => data.join("master.key"),
             named => named.into(),
         };
-        let former = (!self.former_master_key.is_empty()).then(|| Path::new(&self.former_master_key));
+        let former =
+            (!self.former_master_key.is_empty()).then(|| Path::new(&self.former_master_key));
         Keyring::new(&master, former)
     }
 }

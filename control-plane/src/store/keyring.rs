@@ -181,7 +181,11 @@ impl Keyring {
     }
 
     /// That the values that were sealed directly open with `master`.
-    async fn check_direct(&self, store: &dyn Store, master: &MasterKey) -> Result<(), KeyringError> {
+    async fn check_direct(
+        &self,
+        store: &dyn Store,
+        master: &MasterKey,
+    ) -> Result<(), KeyringError> {
         let (below, to) = (format!("{OBJECTS}Secret/"), format!("{OBJECTS}Secret0"));
         let mut from = below;
         loop {
@@ -194,7 +198,8 @@ impl Keyring {
                 if is_sealed_directly(&entry.value)
                     .is_some_and(|sealed| master.sealing().open(name, &sealed).is_err())
                 {
-                    let (path, sealed_by) = (self.path.clone(), "of another control plane".to_owned());
+                    let (path, sealed_by) =
+                        (self.path.clone(), "of another control plane".to_owned());
                     let found = master.id().to_owned();
                     return Err(KeyringError::Foreign { path, sealed_by, found });
                 }
@@ -243,7 +248,12 @@ impl Keyring {
     }
 
     /// Opens a value that the key of this number has sealed; 0: the master key of old.
-    pub(super) fn open(&self, number: u32, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub(super) fn open(
+        &self,
+        number: u32,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
         self.keys(name)?.of(number, name)?.open(name, sealed)
     }
 

@@ -46,9 +46,8 @@ async fn list(stack: &Stack, plane: &Plane, request: ListHistoryRequest) -> List
 /// "who: action Key, …" of each transaction, newest first.
 fn told(page: &ListHistoryResponse) -> Vec<String> {
     let told = page.entries.iter().map(|entry| {
-        let changes = entry.changes.iter().map(|one| {
-            format!("{} {}", one.action().as_str_name(), one.key)
-        });
+        let changes =
+            entry.changes.iter().map(|one| format!("{} {}", one.action().as_str_name(), one.key));
         let changes = changes.collect::<Vec<_>>().join(", ");
         format!("{}: {changes}{}", entry.by.split('/').next().unwrap(), reason(&entry.reason))
     });
@@ -95,7 +94,9 @@ async fn verify(stack: &Stack, plane: &Plane) -> VerifyAuditResponse {
 }
 
 fn secret(value: &str) -> String {
-    format!("{{apiVersion: turnpike/v1, kind: Secret, metadata: {{name: pw}}, spec: {{value: {value:?}}}}}\n")
+    format!(
+        "{{apiVersion: turnpike/v1, kind: Secret, metadata: {{name: pw}}, spec: {{value: {value:?}}}}}\n"
+    )
 }
 
 #[test]
@@ -192,22 +193,14 @@ fn everything_is_put_back_at_once_and_again() {
         let done = rollback(&stack, &plane, back).await.unwrap();
         assert_eq!(
             said(&done.resources),
-            [
-                "updated Tier/Gold spec.quota.requests: 9 -> 1",
-                "created Api/a:1",
-                "deleted Api/b:1",
-            ]
+            ["updated Tier/Gold spec.quota.requests: 9 -> 1", "created Api/a:1", "deleted Api/b:1",]
         );
         let again = RollbackRequest { all: true, revision: bad, ..RollbackRequest::default() };
         assert_eq!(rollback(&stack, &plane, again).await.unwrap().resources.len(), 3);
         let page = list(&stack, &plane, ListHistoryRequest::default()).await;
         assert!(told(&page)[0].ends_with(&format!("(rollback to revision {bad})")), "{page:?}");
-        let future =
-            RollbackRequest { all: true, revision: 1 << 40, ..RollbackRequest::default() };
-        assert_eq!(
-            rollback(&stack, &plane, future).await.unwrap_err().code(),
-            Code::OutOfRange
-        );
+        let future = RollbackRequest { all: true, revision: 1 << 40, ..RollbackRequest::default() };
+        assert_eq!(rollback(&stack, &plane, future).await.unwrap_err().code(), Code::OutOfRange);
     });
 }
 
@@ -220,7 +213,9 @@ fn what_is_as_large_as_a_transaction_may_be_is_changed_and_put_back() {
             api("a").replace("spec: {", &format!("spec: {{definition: {{text: \"{text}\"}}, "))
         };
         let openapi = |noise: String| {
-            format!("{{openapi: 3.1.0, info: {{title: a, version: '1', description: {noise}}}, paths: {{}}}}")
+            format!(
+                "{{openapi: 3.1.0, info: {{title: a, version: '1', description: {noise}}}, paths: {{}}}}"
+            )
         };
         let one = with(&openapi(chassis::random::token(800_000)));
         let first = stack.apply(&plane, &one).await;
@@ -249,8 +244,7 @@ fn the_value_of_a_secret_is_nowhere_but_sealed() {
         assert!(said(&diff.resources)[0].contains("spec.sha256"), "{diff:?}");
         let refused = rollback(&stack, &plane, of_key("Secret/pw", first)).await.unwrap();
         assert!(refused.problems[0].reason.contains("values are not kept"), "{refused:?}");
-        let keep =
-            RollbackRequest { keep_secrets: true, ..of_key("Secret/pw", first) };
+        let keep = RollbackRequest { keep_secrets: true, ..of_key("Secret/pw", first) };
         assert_eq!(rollback(&stack, &plane, keep).await.unwrap().revision, second);
         let log = lines(&stack, &plane).await;
         let shown = format!("{listed:?} {got:?} {diff:?} {refused:?} {log:?}");
@@ -300,7 +294,8 @@ fn two_control_planes_write_one_chain() {
     check(async |stack| {
         let server = Server::start();
         let at = server.address();
-        let section = format!("[store]\nengine = \"etcd\"\n[etcd]\nendpoints = [\"http://{at}\"]\n");
+        let section =
+            format!("[store]\nengine = \"etcd\"\n[etcd]\nendpoints = [\"http://{at}\"]\n");
         let one = stack.start_with("one", &section).await;
         let two = stack.start_with("two", &section).await;
         stack.apply(&one, &tier("first", 1)).await;
@@ -308,7 +303,11 @@ fn two_control_planes_write_one_chain() {
         let writes = (0..20).map(|n| {
             let (stack, plane) = (&stack, if n % 2 == 0 { &one } else { &two });
             async move {
-                let text = if n % 5 == 0 { api("bad").replace("[\"http", "[\"ftp") } else { tier(&format!("t{n}"), 1) };
+                let text = if n % 5 == 0 {
+                    api("bad").replace("[\"http", "[\"ftp")
+                } else {
+                    tier(&format!("t{n}"), 1)
+                };
                 stack.apply(plane, &text).await
             }
         });
@@ -402,8 +401,7 @@ fn a_history_that_is_shortened_says_where_it_begins_and_a_chain_that_is_stays_wh
         }
         let data = plane.host.data.clone();
         plane.stop().await;
-        let store: Arc<dyn Store> =
-            Arc::new(Embedded::open(&data.join("resources.redb")).unwrap());
+        let store: Arc<dyn Store> = Arc::new(Embedded::open(&data.join("resources.redb")).unwrap());
         let keys = Arc::new(Keyring::new(&data.join("master.key"), None).unwrap());
         keys.settle(&*store).await.unwrap();
         let journal = Arc::new(Journal::new(store.clone(), keys));
@@ -472,7 +470,8 @@ fn a_writer_who_is_late_hears_who_was_before_and_how_to_go_on() {
         let first = stack.apply(&plane, &tier("Gold", 1)).await.revision;
         let why = ApplyRequest { reason: "they pay more".to_owned(), ..ApplyRequest::default() };
         stack.apply_with(&plane, &tier("Gold", 2), why).await.unwrap();
-        let old = tier("Gold", 3).replace("metadata: {", &format!("metadata: {{revision: {first}, "));
+        let old =
+            tier("Gold", 3).replace("metadata: {", &format!("metadata: {{revision: {first}, "));
         let late = stack.apply_with(&plane, &old, ApplyRequest::default()).await.unwrap_err();
         assert_eq!(late.code(), Code::Aborted);
         for word in ["admin", "changed it at", "(they pay more)", "leave metadata.revision out"] {
@@ -516,11 +515,16 @@ fn a_foreign_master_key_is_refused_and_a_former_one_is_replaced() {
         for what in ["copy the file", "former_master_key"] {
             let refused = format!("{:#}", stack.refusal("one", &section).await);
             assert!(refused.contains(what), "{refused}");
-            assert_eq!(own.exists(), what != "copy the file", "a key is never made for a sealed store");
+            assert_eq!(
+                own.exists(),
+                what != "copy the file",
+                "a key is never made for a sealed store"
+            );
             // Next time there is another key.
             control_plane::store::MasterKey::load_or_create(&own).unwrap();
         }
-        let former = format!("{section}[secrets]\nformer_master_key = {:?}\n", aside.display().to_string());
+        let former =
+            format!("{section}[secrets]\nformer_master_key = {:?}\n", aside.display().to_string());
         let plane = stack.start_with("one", &former).await;
         stack.apply(&plane, &tier("Gold", 1)).await;
         plane.stop().await;
@@ -540,7 +544,9 @@ fn a_foreign_master_key_is_refused_and_a_former_one_is_replaced() {
 fn what_was_exported_is_what_is_there() {
     check_both(async |stack, section| {
         let plane = stack.start_with("one", &section).await;
-        stack.apply(&plane, &format!("{}---\n{}---\n{}", secret(VALUE), tier("Gold", 1), api("a"))).await;
+        stack
+            .apply(&plane, &format!("{}---\n{}---\n{}", secret(VALUE), tier("Gold", 1), api("a")))
+            .await;
         let mut secrets = SecretsClient::new(stack.channel(&plane, "admin"));
         let name = || GetRequest { name: "pw".to_owned(), version: String::new() };
         let got = secrets.get(name()).await.unwrap().into_inner();

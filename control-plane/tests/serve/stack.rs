@@ -47,7 +47,8 @@ impl Stack {
     /// A control plane that keeps its data in `data` and has these settings besides.
     pub(crate) async fn start_with(&self, data: &str, more: &str) -> Plane {
         // Control planes that share a store share the file that its keys are wrapped with.
-        let (shared, own) = (self.path().join("master.key"), self.path().join(data).join("master.key"));
+        let (shared, own) =
+            (self.path().join("master.key"), self.path().join(data).join("master.key"));
         if shared.exists() && !own.exists() {
             std::fs::create_dir_all(self.path().join(data)).unwrap();
             std::fs::copy(&shared, &own).unwrap();

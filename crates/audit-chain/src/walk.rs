@@ -179,7 +179,10 @@ mod tests {
         check(|lines| lines[2].note.event.push('x'), "line 3: it was changed");
         check(|lines| drop(lines.remove(2)), "line 4: the lines before it are gone");
         check(|lines| lines.swap(1, 2), "line 3: the lines before it are gone");
-        check(|lines| drop(lines.pop()), "line 5: the last line is not the one that was written last");
+        check(
+            |lines| drop(lines.pop()),
+            "line 5: the last line is not the one that was written last",
+        );
         check(
             |lines| drop(lines.remove(0)),
             "line 1: lines before it are gone, and no checkpoint says so",

@@ -64,10 +64,8 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mu
 /// Elements that are the same at both ends stay out; what is in between is told element by element.
 fn lists(path: &str, before: &[Value], after: &[Value], found: &mut Vec<Difference>) {
     let same = before.iter().zip(after).take_while(|(one, other)| one == other).count();
-    let (before, after) = (
-        before.get(same..).unwrap_or_default(),
-        after.get(same..).unwrap_or_default(),
-    );
+    let (before, after) =
+        (before.get(same..).unwrap_or_default(), after.get(same..).unwrap_or_default());
     let tail = before.iter().rev().zip(after.iter().rev());
     let tail = tail.take_while(|(one, other)| one == other).count();
     let before = before.get(..before.len().saturating_sub(tail)).unwrap_or_default();
@@ -152,7 +150,9 @@ mod tests {
     fn a_long_text_is_cut() {
         let long = format!("{{description: {}}}", "x".repeat(3000));
         let (mut resources, _) = read_document(
-            &format!("{{apiVersion: turnpike/v1, kind: Tier, metadata: {{name: a}}, spec: {long}}}"),
+            &format!(
+                "{{apiVersion: turnpike/v1, kind: Tier, metadata: {{name: a}}, spec: {long}}}"
+            ),
             "",
         );
         let found = differences(None, resources.pop().as_ref());

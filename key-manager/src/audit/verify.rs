@@ -1,7 +1,7 @@
 //! Is the log whole? (`audit_chain::Walk` says what that means.)
 
-pub use audit_chain::{Anchor, Break, Verdict};
 use audit_chain::Walk;
+pub use audit_chain::{Anchor, Break, Verdict};
 
 use crate::store::{Chain, Store, StoreError};
 

@@ -29,10 +29,8 @@ impl Apply for Desk {
         let by = caller(&request)?;
         let ApplyRequest { resources, dry_run, wait, timeout, reason, prune, fields } =
             request.into_inner();
-        let prune = prune.map(|wanted| Prune {
-            labels: wanted.labels,
-            only: wanted.only.into_iter().collect(),
-        });
+        let prune = prune
+            .map(|wanted| Prune { labels: wanted.labels, only: wanted.only.into_iter().collect() });
         let wait = limit(wait, timeout)?;
         let options = ApplyOptions { dry_run, prune, reason, fields, wait };
         match Self::apply(self, &by, resources, options).await {

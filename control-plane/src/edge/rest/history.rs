@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use prost_types::Timestamp;
-use turnpike_proto::admin::v1::{
-    DiffRequest, GetAsOfRequest, ListHistoryRequest, RollbackRequest,
-};
+use turnpike_proto::admin::v1::{DiffRequest, GetAsOfRequest, ListHistoryRequest, RollbackRequest};
 use turnpike_proto::identity::v1::ListAuditRequest;
 
 use super::fault::Fault;

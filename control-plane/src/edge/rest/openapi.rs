@@ -93,8 +93,7 @@ fn described(operation: Operation, kind: Option<Kind>, schemas: &mut Schemas) ->
             ("Removes one that nobody refers to.", None, answer)
         }
         Operation::Apply => {
-            parameters =
-                ["dryRun", "wait", "timeout", "reason", "fields"].map(query).to_vec();
+            parameters = ["dryRun", "wait", "timeout", "reason", "fields"].map(query).to_vec();
             let any = PLURALS
                 .map(|(kind, _)| schemas.add(&format!("turnpike.config.v1.{}", kind.name())));
             let answer = schemas.add("turnpike.admin.v1.ApplyResponse");

@@ -118,7 +118,8 @@ fn decoded(segment: &str) -> Option<String> {
 
 fn suggestion(path: &str) -> Option<String> {
     let wanted = path.strip_prefix("/api/v1/")?.split('/').next()?;
-    let known = PLURALS.iter().map(|(_, plural)| *plural).chain(["gateways", "apply", "history", "audit"]);
+    let known =
+        PLURALS.iter().map(|(_, plural)| *plural).chain(["gateways", "apply", "history", "audit"]);
     let near = chassis::config::nearest(wanted, known).filter(|near| *near != wanted);
     near.map(|near| format!("/api/v1/{near}"))
 }

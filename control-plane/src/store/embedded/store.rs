@@ -10,7 +10,8 @@ use tokio::sync::watch::{self, Sender};
 use tokio::task::spawn_blocking;
 
 use super::super::contract::{
-    Beside, Entry, Limits, Listing, Position, Range, Revision, Store, StoreError, Transaction, Watch,
+    Beside, Entry, Limits, Listing, Position, Range, Revision, Store, StoreError, Transaction,
+    Watch,
 };
 use super::tables::{LIMITS, Tables};
 use super::watch::LogWatch;

@@ -47,8 +47,7 @@ impl Shared {
         let (from, to) = (self.keys.whole(from), self.keys.whole(to));
         self.connection
             .call(|mut etcd| {
-                let (from, options) =
-                    (from.clone(), DeleteOptions::new().with_range(to.clone()));
+                let (from, options) = (from.clone(), DeleteOptions::new().with_range(to.clone()));
                 async move { etcd.delete(from, Some(options)).await }
             })
             .await?;
