@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use chassis::clock::Clock;
 use clap::Args;
-use serde_json::json;
 use turnpike_proto::admin::v1::history_client::HistoryClient;
 use turnpike_proto::admin::v1::{
-    HistoryEntry, ListHistoryRequest, ListHistoryResponse, RollbackRequest, change::Action,
+    HistoryEntry, ListHistoryRequest, ListHistoryResponse, RollbackRequest,
 };
 
 use crate::diff;

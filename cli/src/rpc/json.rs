@@ -34,10 +34,11 @@ mod tests {
 
     #[test]
     fn numbers_are_numbers_and_empty_fields_are_there() {
-        let message = Change { key: String::new(), action: change::Action::Created.into() };
+        let action = change::Action::Created.into();
+        let message = Change { action, ..Change::default() };
         assert_eq!(
             of_message("turnpike.admin.v1.Change", &message),
-            json!({ "key": "", "action": "created" })
+            json!({ "key": "", "action": "created", "fields": [] })
         );
         let message = turnpike_proto::admin::v1::ListGatewaysResponse {
             revision: 1 << 60,
