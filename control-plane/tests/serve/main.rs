@@ -11,8 +11,9 @@ mod etcd;
 #[cfg(test)]
 mod gateway;
 #[cfg(test)]
-mod incidents;
 mod history;
+#[cfg(test)]
+mod incidents;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
