@@ -13,8 +13,9 @@ use clap::{Args, ValueEnum};
 use tonic::Request;
 use turnpike_proto::admin::v1::apply_client::ApplyClient;
 use turnpike_proto::admin::v1::change::Action;
+use turnpike_proto::admin::v1::publish_client::PublishClient;
 use turnpike_proto::admin::v1::wait_for::Gateways;
-use turnpike_proto::admin::v1::{ApplyRequest, ApplyResponse, Prune};
+use turnpike_proto::admin::v1::{ApplyRequest, ApplyResponse, GatewayState, Prune, WaitRequest};
 use turnpike_proto::config::v1::{Problem, Resource};
 
 use crate::failure::Failure;
@@ -255,15 +256,43 @@ fn report(answer: &ApplyResponse, dry_run: bool, waited: bool) -> Report {
     if dry_run {
         report = report.text("dry run: nothing was stored");
     }
-    if waited {
-        report = report.table(gateways::table(&answer.gateways));
-        for gateway in &answer.gateways {
-            for rejected in gateways::rejections(gateway) {
-                report = report.text(rejected);
-            }
+    if waited { with_gateways(report, &answer.gateways) } else { report }
+}
+
+fn with_gateways(report: Report, gateways: &[GatewayState]) -> Report {
+    let mut report = report.table(gateways::table(gateways));
+    for gateway in gateways {
+        for rejected in gateways::rejections(gateway) {
+            report = report.text(rejected);
         }
     }
     report
+}
+
+/// The same report once gateways serve what is in force, where that is waited for.
+pub(crate) async fn awaited(
+    connection: &rpc::Options,
+    wait: &Wait,
+    report: Report,
+) -> Result<Report, Failure> {
+    if wait.wait != WaitFor::All {
+        return Ok(report);
+    }
+    let wire = connection.control_plane()?;
+    let timeout = Some(span::to_proto(wait.timeout));
+    let mut request = Request::new(WaitRequest { wait: Gateways::All.into(), timeout });
+    request.set_timeout(wait.timeout + GRACE);
+    let answer = PublishClient::new(wire.channel())
+        .wait(request)
+        .await
+        .map_err(|status| wire.error(status))?
+        .into_inner();
+    let report = with_gateways(report, &answer.gateways);
+    if answer.applied {
+        return Ok(report);
+    }
+    let (revision, span) = (answer.revision, wait.timeout);
+    Err(Failure::NotApplied { report: Box::new(report), revision, span })
 }
 
 /// What admission says when nothing else is stored.

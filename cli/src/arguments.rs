@@ -6,8 +6,9 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, audit, backend, blocks, detect, diff, explain, export, history,
-    import, limits, people, resources, revocations, rpc, signing_keys, subscriptions, tokens, up,
+    alerts, analytics, apply, approvals, audit, backend, blocks, detect, diff, explain, export,
+    history, import, lifecycle, limits, people, resources, revocations, rpc, signing_keys,
+    subscriptions, tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
@@ -53,6 +54,13 @@ pub(crate) enum Command {
     /// Make an Api out of a definition
     #[command(subcommand)]
     Import(import::Source),
+    /// Show where an API or a product is in its life, or take a step in it
+    Lifecycle(lifecycle::Lifecycle),
+    /// Make a new version of an API or a product; it serves nobody until it is published
+    Version(lifecycle::Version),
+    /// What waits for a decision, and deciding about it
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
     /// Allow an application to call an API
     Subscribe(subscriptions::Subscribe),
     /// Turn away the calls of a subscription, or of an application, a user, a client or an address
@@ -135,6 +143,13 @@ mod tests {
             "turnpike get Api orders:1.0.0 -o json",
             "turnpike delete Tier Gold",
             "turnpike import openapi f --name n --version 1 --context /c --endpoint http://e",
+            "turnpike lifecycle n:1",
+            "turnpike lifecycle n:1 publish --deprecate-old --require-resubscription --reason r",
+            "turnpike lifecycle n:1 deploy-as-a-prototype",
+            "turnpike version n:1 2 --default",
+            "turnpike approvals list --all",
+            "turnpike approvals approve w1 --reason r",
+            "turnpike approvals reject w1",
             "turnpike subscribe --app a --api n:1 --tier Gold",
             "turnpike block s --production-only --wait all",
             "turnpike block --app a --ip 10.0.0.0/8 --for 1h --reason r",
@@ -176,6 +191,9 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         check("turnpike subscribe --app a --api orders", false);
+        check("turnpike lifecycle n:1 explode", false);
+        check("turnpike lifecycle n", false);
+        check("turnpike version n:1", false);
         check("turnpike analytics usage --since 5", false);
         check("turnpike token --app a --grant password", false);
         check("turnpike revoke", false);

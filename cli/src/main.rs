@@ -10,6 +10,7 @@ mod analytics;
 mod api_keys;
 mod applications;
 mod apply;
+mod approvals;
 mod arguments;
 mod audit;
 mod backend;
@@ -27,6 +28,7 @@ mod https;
 mod import;
 mod key_list;
 mod key_type;
+mod lifecycle;
 mod limits;
 mod output;
 mod people;
@@ -93,6 +95,9 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Import(import::Source::Openapi(asked)) => {
             import::openapi(connection, asked).await?
         }
+        Command::Lifecycle(asked) => lifecycle::lifecycle(connection, asked).await?,
+        Command::Version(asked) => lifecycle::new_version(connection, asked).await?,
+        Command::Approvals(asked) => approvals::run(connection, asked).await?,
         Command::Subscribe(asked) => subscriptions::subscribe(connection, asked).await?,
         Command::Block(asked) => blocks::block(connection, &clock, asked).await?,
         Command::Unblock(asked) => blocks::unblock(connection, asked).await?,

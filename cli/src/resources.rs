@@ -12,7 +12,7 @@ use crate::rpc::{self, Kind, Name};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Get {
     #[arg(
-        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, CustomThrottle, KeyManager, GatewayGroup, Certificate or Secret"
+        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, CustomThrottle, Policy, Workflow, KeyManager, GatewayGroup, Certificate or Secret"
     )]
     kind: String,
     /// One of them: NAME, or NAME:VERSION of an API; all of them otherwise
@@ -22,7 +22,7 @@ pub(crate) struct Get {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Delete {
     #[arg(
-        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, CustomThrottle, KeyManager, GatewayGroup, Certificate or Secret"
+        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, CustomThrottle, Policy, Workflow, KeyManager, GatewayGroup, Certificate or Secret"
     )]
     kind: String,
     /// NAME, or NAME:VERSION of an API
@@ -159,6 +159,13 @@ fn columns(kind: &str) -> &'static [Column] {
             ("PER", "/spec/quota/per", "-"),
             ("BURST", "/spec/burst/requests", "-"),
             ("DISABLED", "/spec/disabled", "false"),
+        ],
+        "Policy" => &[("RULES", "/spec/rules", "-"), ("DESCRIPTION", "/spec/description", "-")],
+        "Workflow" => &[
+            ("EVENTS", "/spec/events", "-"),
+            ("HTTP", "/spec/http/url", "-"),
+            ("GRPC", "/spec/grpc/address", "-"),
+            ("EXPIRES AFTER", "/spec/expiresAfter", "30 days"),
         ],
         _ => &[],
     }

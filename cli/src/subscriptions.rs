@@ -1,7 +1,9 @@
 //! `turnpike subscribe`: may this application call that API or product?
 
 use clap::Args;
+use turnpike_proto::admin::v1::subscriptions_client::SubscriptionsClient;
 use turnpike_proto::config::v1::resource::Resource as AnyResource;
+use turnpike_proto::config::v1::subscription_spec::State;
 use turnpike_proto::config::v1::{Metadata, Resource, Subscription, SubscriptionSpec};
 
 use crate::apply;
@@ -42,13 +44,41 @@ pub(crate) async fn subscribe(
     }
 }
 
+/// Puts it, which waits for a decision where one is asked for; a file that is applied does not.
 async fn send(
     connection: &rpc::Options,
     subscription: Subscription,
     asked: &Subscribe,
 ) -> Result<Report, Failure> {
-    let resource = Resource { resource: Some(AnyResource::Subscription(subscription)) };
-    apply::send(connection, vec![resource], false, &asked.wait).await
+    let wire = connection.control_plane()?;
+    let put = SubscriptionsClient::new(wire.channel()).put(subscription).await;
+    let stored = match put.map_err(|status| wire.error(status)) {
+        Ok(stored) => stored.into_inner(),
+        Err(error) => {
+            let problems = error.problems();
+            let refused = !problems.is_empty();
+            return Err(if refused { Failure::Problems(problems) } else { error.into() });
+        }
+    };
+    let said = told(&stored, &asked.tier);
+    let resource = Resource { resource: Some(AnyResource::Subscription(stored)) };
+    let report = Report::new(plan::to_json(&resource)).text(said);
+    apply::awaited(connection, &asked.wait, report).await
+}
+
+/// What has become of it.
+fn told(stored: &Subscription, wanted: &str) -> String {
+    let name = stored.metadata.as_ref().map_or("", |metadata| &metadata.name);
+    let spec = stored.spec.clone().unwrap_or_default();
+    let tier = if spec.tier.is_empty() { "Unlimited" } else { &spec.tier };
+    match spec.state() {
+        State::OnHold => format!("Subscription/{name} waits for approval"),
+        State::Rejected => format!("Subscription/{name} was not approved"),
+        _ if tier != wanted => {
+            format!("Subscription/{name} keeps the tier {tier} until {wanted} is approved")
+        }
+        state => format!("Subscription/{name} with the tier {tier} is {}", state.as_str_name()),
+    }
 }
 
 impl Subscribe {

@@ -18,8 +18,8 @@ use crate::distribute::{Gateways, Meters, Providers, Signer, Slices, Sync, keep}
 use crate::edge::{AdminToken, Desk, Rest, Streams, TokenError, services};
 use crate::history::{Journal, Retention};
 use crate::limits::{self, Keeper, Share, Sharing};
-use crate::manage::Manager;
-use crate::rpc::KeyManagerClients;
+use crate::manage::{Manager, workflow};
+use crate::rpc::{Deciders, DecidersError, KeyManagerClients};
 use crate::store::{self, Keyring, KeyringError, Store, StoreError};
 
 /// How long a start waits for the store to say which master key it has.
@@ -37,6 +37,7 @@ pub fn is_refusal(error: &anyhow::Error) -> bool {
     let refuses_keys = |error: &KeyringError| !matches!(error, KeyringError::Store(_));
     error.downcast_ref().is_some_and(refuses_keys)
         || error.is::<TokenError>()
+        || error.is::<DecidersError>()
         || matches!(error.downcast_ref(), Some(StoreError::Misconfigured { .. }))
         || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
 }
@@ -88,15 +89,23 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         Retention { journal: journal.clone(), history: config.history, audit: config.audit };
     host.tasks.spawn("retention", retention.run(host.clone()));
     host.tasks.spawn("journal", journal.clone().run(host.clone()));
+    let manager = Arc::new(Manager::new(
+        store,
+        journal,
+        catalog.clone(),
+        keys,
+        host.clock.clone(),
+        host.tasks.clone(),
+    ));
+    let deciders = Deciders::new(host, &config.workflow)?;
+    let approvals = workflow::Keeper {
+        host: host.clone(),
+        manager: manager.clone(),
+        decider: Arc::new(deciders),
+    };
+    host.tasks.spawn("approvals", approvals.run());
     let desk = Desk {
-        manager: Arc::new(Manager::new(
-            store,
-            journal,
-            catalog.clone(),
-            keys,
-            host.clock.clone(),
-            host.tasks.clone(),
-        )),
+        manager,
         gateways: gateways.clone(),
         sharing: sharing.clone(),
         clients: Arc::new(clients),

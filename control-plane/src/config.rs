@@ -32,6 +32,8 @@ pub struct Config {
     pub audit: history::AuditConfig,
     /// Where clients are registered.
     pub key_manager: rpc::Config,
+    /// Programs that decide about requests.
+    pub workflow: rpc::DecidersConfig,
 }
 
 #[cfg(test)]

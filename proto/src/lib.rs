@@ -59,6 +59,15 @@ pub mod usage {
     }
 }
 
+/// What programs of the operator implement that decide about requests.
+pub mod workflow {
+    /// The first version; see `turnpike/workflow/v1`.
+    #[allow(clippy::all, reason = "generated code keeps its own style")]
+    pub mod v1 {
+        tonic::include_proto!("turnpike.workflow.v1");
+    }
+}
+
 /// What Envoy's decision points speak; the parts of it that are needed here.
 pub mod envoy {
     /// Configuration that its services share.

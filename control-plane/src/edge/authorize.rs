@@ -36,6 +36,10 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.Secrets", CRUD, Who::Admin),
     ("turnpike.admin.v1.DenyPolicies", CRUD, Who::Admin),
     ("turnpike.admin.v1.CustomThrottles", CRUD, Who::Admin),
+    ("turnpike.admin.v1.Policies", CRUD, Who::Admin),
+    ("turnpike.admin.v1.Workflows", CRUD, Who::Admin),
+    ("turnpike.admin.v1.WorkflowRequests", &["Get", "List", "Approve", "Reject"], Who::Admin),
+    ("turnpike.admin.v1.Lifecycle", &["Get", "Change", "NewVersion"], Who::Admin),
     ("turnpike.admin.v1.Apply", &["Apply"], Who::Admin),
     ("turnpike.admin.v1.Publish", &["Wait"], Who::Admin),
     ("turnpike.admin.v1.History", &["List", "Get", "Diff", "Rollback"], Who::Admin),
@@ -73,6 +77,13 @@ pub(super) const fn of_operation(operation: Operation) -> Who {
         | Operation::Rollback
         | Operation::Audit
         | Operation::GenerateKey
+        | Operation::Lifecycle
+        | Operation::ChangeLifecycle
+        | Operation::NewVersion
+        | Operation::Requests
+        | Operation::Request
+        | Operation::Approve
+        | Operation::Reject
         | Operation::Limits
         | Operation::ResetLimits => Who::Admin,
         // The description of the API and the way to the console hold nothing of anybody.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::Clock;
-use plan::{Kind, Resource, ResourceKey};
+use plan::{Kind, Problem, Resource, ResourceKey};
 use prost_types::Timestamp;
 use turnpike_proto::admin::v1::{
     ApplyResponse, Change, FieldDiff, GatewayState, GenerateApiKeyRequest, GenerateApiKeyResponse,
@@ -31,6 +31,8 @@ const WAIT: Duration = Duration::from_secs(30);
 /// How long gateways may take to say how full limits are.
 const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(2);
+/// The longest reason that the history keeps, in bytes.
+const REASON_BYTES: usize = 1024;
 /// The last second that a timestamp may say, of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -98,7 +100,8 @@ impl Desk {
         options: PutOptions,
     ) -> Result<(Resource, bool), ManageError> {
         let upserts = vec![resource];
-        let wanted = Wanted { upserts, create_only: options.create_only, ..Wanted::default() };
+        let create_only = options.create_only;
+        let wanted = Wanted { upserts, create_only, asks: true, ..Wanted::default() };
         let Changed { state, changes, .. } = self.manager.change(by, wanted).await?;
         let (key, change) = changes.into_iter().next().ok_or(ManageError::Broken)?;
         let shown = manage::shown(&state, &key).ok_or(ManageError::NotFound(key))?;
@@ -123,6 +126,7 @@ impl Desk {
         options: ApplyOptions,
     ) -> Result<ApplyResponse, ManageError> {
         let ApplyOptions { dry_run, prune, reason, .. } = options;
+        refuse_requests(&upserts)?;
         let wanted = Wanted { upserts, dry_run, prune, reason, ..Wanted::default() };
         let changed = self.manager.change(by, wanted).await?;
         let mut changes: Vec<Change> = changed.changes.iter().map(told).collect();
@@ -293,9 +297,41 @@ impl Desk {
         usage(&self.sharing, &self.clock, query, limit).await
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         Timestamp { seconds: self.clock.unix_us().div_euclid(1_000_000), nanos: 0 }
     }
+}
+
+/// Why something was done, as long as the history keeps.
+pub(super) fn checked_reason(reason: String) -> Result<String, ManageError> {
+    if reason.len() <= REASON_BYTES {
+        return Ok(reason);
+    }
+    let said = format!("it has {} bytes, at most {REASON_BYTES}", reason.len());
+    Err(refused("reason", &said, String::new()))
+}
+
+/// A field of a request is not as it should be.
+pub(super) fn refused(field: &str, reason: &str, suggestion: String) -> ManageError {
+    ManageError::Refused(vec![Problem {
+        field: field.to_owned(),
+        reason: reason.to_owned(),
+        suggestion,
+        ..Problem::default()
+    }])
+}
+
+/// Requests that wait are written by the control plane alone.
+fn refuse_requests(upserts: &[Resource]) -> Result<(), ManageError> {
+    let forged = |resource: &&Resource| plan::kind(resource).is_some_and(|it| !it.is_of_files());
+    let problem = |resource: &Resource| Problem {
+        resource: plan::key(resource).map(|key| key.to_string()).unwrap_or_default(),
+        reason: "only the control plane writes it".to_owned(),
+        suggestion: "decide about it with `turnpike approvals`".to_owned(),
+        ..Problem::default()
+    };
+    let problems: Vec<Problem> = upserts.iter().filter(forged).map(problem).collect();
+    if problems.is_empty() { Ok(()) } else { Err(ManageError::Refused(problems)) }
 }
 
 fn told((key, change): &(ResourceKey, plan::Change)) -> Change {

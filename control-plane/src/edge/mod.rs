@@ -1,13 +1,15 @@
 //! How do people and programs reach the control plane, and who may do what?
 //!
 //! `authorize` is the one table of operations. `admin` serves gRPC and `rest` JSON over HTTPS;
-//! both ask the `desk` (about the past: `past`), which turns a request into use cases, and both tell the same errors, each
+//! both ask the `desk` (with `life` and `approvals`; about the past: `past`), which turns a request into use cases, and both tell the same errors, each
 //! in its own words (`status`, `rest/fault`).
 
 mod admin;
+mod approvals;
 mod authorize;
 mod desk;
 mod json;
+mod life;
 mod past;
 mod rest;
 mod status;

@@ -39,7 +39,9 @@ pub(super) fn of(error: &ManageError) -> Status {
         tracing::error!(error = error as &dyn std::error::Error, "request failed");
     }
     match error {
-        ManageError::Refused(problems) | ManageError::InUse(problems) => {
+        ManageError::Refused(problems)
+        | ManageError::InUse(problems)
+        | ManageError::OutOfTurn(problems) => {
             Status::with_details(code, message.clone(), details(code, message, problems).into())
         }
         _ => Status::new(code, message),
@@ -52,9 +54,9 @@ pub(super) fn code(error: &ManageError) -> Code {
         ManageError::Refused(_)
         | ManageError::PageToken
         | ManageError::Store(StoreError::TooLarge { .. }) => Code::InvalidArgument,
-        ManageError::InUse(_) | ManageError::KeyManager(ClientsError::Refused(_)) => {
-            Code::FailedPrecondition
-        }
+        ManageError::InUse(_)
+        | ManageError::OutOfTurn(_)
+        | ManageError::KeyManager(ClientsError::Refused(_)) => Code::FailedPrecondition,
         ManageError::NotFound(_) => Code::NotFound,
         ManageError::Stale { .. }
         | ManageError::Moved { .. }

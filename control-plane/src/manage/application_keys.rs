@@ -11,7 +11,7 @@ use std::time::Duration;
 use plan::{Kind, Problem, Resource, ResourceKey};
 use turnpike_proto::config::v1::key_type::Type as KeyType;
 use turnpike_proto::config::v1::resource::Resource as Any;
-use turnpike_proto::config::v1::{ApplicationKey, ApplicationSpec};
+use turnpike_proto::config::v1::{ApplicationKey, ApplicationSpec, application_spec};
 
 use super::change::{Manager, Wanted};
 use super::error::ManageError;
@@ -135,7 +135,7 @@ pub async fn generate(
     wanted: NewKey,
 ) -> Result<ClientKey, ManageError> {
     let key = ResourceKey::new(Kind::Application, &wanted.application, None);
-    get(manager.catalog(), &key)?;
+    approved(&key, &get(manager.catalog(), &key)?)?;
     let elsewhere = match wanted.key_manager.as_str() {
         "" | RESIDENT => None,
         name => Some(name),
@@ -168,6 +168,24 @@ pub async fn generate(
         return Err(error);
     }
     Ok(made)
+}
+
+/// Who waits for approval gets no keys; so no client is registered for it.
+fn approved(key: &ResourceKey, resource: &Resource) -> Result<(), ManageError> {
+    let state = match &resource.resource {
+        Some(Any::Application(one)) => one.spec.as_ref().map(ApplicationSpec::state),
+        _ => None,
+    };
+    match state.unwrap_or_default() {
+        application_spec::State::Approved => Ok(()),
+        state => Err(ManageError::OutOfTurn(vec![Problem {
+            resource: key.to_string(),
+            field: "spec.state".to_owned(),
+            reason: format!("an application that is {} has no keys", state.as_str_name()),
+            suggestion: "have it approved first: `turnpike approvals list`".to_owned(),
+            ..Problem::default()
+        }])),
+    }
 }
 
 /// Tokens of another issuer do not say from where they may be used.

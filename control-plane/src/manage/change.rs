@@ -10,13 +10,16 @@ use std::time::Duration;
 
 use chassis::{Clock, Tasks};
 use plan::{Admitted, Object, Problem, Resource, ResourceKey};
+use prost_types::Timestamp;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::error::ManageError;
+use super::lifecycle::check_written;
 use super::prepare::completed;
 use super::prune::Prune;
 use super::read::current;
 use super::view::revision;
+use super::workflow::held;
 use crate::catalog::{Catalog, State};
 use crate::history::{Journal, Refusal, at_revision, touched};
 use crate::people::Caller;
@@ -66,6 +69,10 @@ pub struct Wanted {
     pub at: Option<Revision>,
     /// Why, for the history; empty: no words were given.
     pub reason: String,
+    /// What is wanted was in force before: an API may come back from where no step leads back.
+    pub restores: bool,
+    /// Where a Workflow asks somebody first, it is stored as waiting.
+    pub asks: bool,
 }
 
 /// A resource that should go.
@@ -177,7 +184,7 @@ impl Manager {
             if let Some(expected) = wanted.at.filter(|at| *at != state.revision) {
                 return Err(ManageError::Moved { expected, found: state.revision });
             }
-            let admitted = self.admitted(&state, wanted).await?;
+            let admitted = self.admitted(by, &state, wanted).await?;
             let (upserts, deletes) = (&admitted.upserts, &admitted.deletes);
             if wanted.dry_run || (upserts.is_empty() && deletes.is_empty()) {
                 let revision = state.revision;
@@ -213,14 +220,19 @@ impl Manager {
     /// Checks what only this state can say, then runs the admission on a thread for work.
     async fn admitted(
         &self,
+        by: &Caller,
         state: &Arc<State>,
         wanted: &Arc<Wanted>,
     ) -> Result<Admitted, ManageError> {
         check_revisions(state, wanted)?;
-        let (state, wanted) = (state.clone(), wanted.clone());
+        let (by, state, wanted) = (by.clone(), state.clone(), wanted.clone());
+        let now = Timestamp { seconds: self.clock.unix_seconds(), nanos: 0 };
         let admitting = self.tasks.blocking(move || {
-            let upserts: Vec<Resource> =
+            let mut upserts: Vec<Resource> =
                 wanted.upserts.iter().map(|one| completed(one.clone(), &state)).collect();
+            if wanted.asks {
+                upserts = held(&state, &by, now, upserts)?;
+            }
             let mut removals = wanted.removals.clone();
             if let Some(prune) = &wanted.prune {
                 let given = wanted.upserts.iter().filter_map(plan::key).collect();
@@ -228,6 +240,10 @@ impl Manager {
             }
             let deletes: Vec<ResourceKey> =
                 removals.into_iter().map(|removal| removal.key).collect();
+            let unreachable = check_written(&state, &upserts);
+            if !unreachable.is_empty() && !wanted.restores {
+                return Err(ManageError::Refused(unreachable));
+            }
             plan::admit(&state.objects, &upserts, &deletes).map_err(|problems| {
                 let only_removes = upserts.is_empty();
                 if only_removes {

@@ -14,6 +14,9 @@ pub enum ManageError {
     /// Others refer to what should go.
     #[error("{}", summary(.0))]
     InUse(Vec<Problem>),
+    /// It cannot be done as things stand now.
+    #[error("{}", summary(.0))]
+    OutOfTurn(Vec<Problem>),
     /// There is no such resource.
     #[error("there is no {0}")]
     NotFound(ResourceKey),

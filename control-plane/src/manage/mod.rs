@@ -3,7 +3,8 @@
 //! Reading: `read` finds and `view` shows what is in force. Writing: `change` admits and commits,
 //! for every kind alike; nobody else writes resources to the store. `history` tells what was before,
 //! `differing` what differs, and `rollback` puts it back. `application_keys`, `api_keys`,
-//! `test_keys` and `limits` are the use cases that are more than a change of one resource.
+//! `test_keys` and `limits` are the use cases that are more than a change of one resource; `lifecycle`
+//! is the life of APIs and products, and `workflow` what waits for a decision.
 
 mod api_keys;
 mod application_keys;
@@ -11,6 +12,7 @@ mod change;
 mod differing;
 mod error;
 mod history;
+pub mod lifecycle;
 mod limits;
 mod prepare;
 mod prune;
@@ -18,6 +20,7 @@ mod read;
 mod rollback;
 mod test_keys;
 mod view;
+pub mod workflow;
 
 pub use api_keys::{MadeApiKey, NewApiKey, generate_api_key, revoke_api_key};
 pub use application_keys::{

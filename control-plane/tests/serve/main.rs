@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod etcd;
@@ -16,6 +18,8 @@ mod history;
 mod incidents;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod life;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

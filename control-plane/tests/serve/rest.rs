@@ -147,3 +147,22 @@ fn without_the_token_only_the_description_is_shown() {
         assert_eq!(status, 302);
     });
 }
+
+#[test]
+fn steps_are_taken_and_what_waits_is_listed() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &api("a").replace("PUBLISHED", "CREATED")).await;
+        let life = "/api/v1/apis/a:1/lifecycle";
+        let post = |body: &'static str, path: &'static str| ["-H", JSON, "-d", body, path];
+        expect(&plane, &[life], 200, r#""action":"publish""#).await;
+        expect(&plane, &post(r#"{"action":"retire"}"#, life), 409, "out_of_turn").await;
+        expect(&plane, &post(r#"{"action":"explode"}"#, life), 400, "bad_request").await;
+        expect(&plane, &post(r#"{"action":"publish"}"#, life), 200, r#""state":"PUBLISHED""#).await;
+        let versions = "/api/v1/apis/a:1/versions";
+        expect(&plane, &post(r#"{"newVersion":"2"}"#, versions), 201, r#""key":"Api/a:2""#).await;
+        expect(&plane, &["/api/v1/workflow"], 200, r#""items":[]"#).await;
+        expect(&plane, &["/api/v1/workflow?al=true"], 400, "did you mean all").await;
+        expect(&plane, &post("{}", "/api/v1/workflow/none/approve"), 404, "not_found").await;
+    });
+}

@@ -1,7 +1,7 @@
 //! What does a gateway with these labels need?
 //!
 //! The APIs of its groups and what belongs to them: their subscriptions, the applications of
-//! those, and the tiers, key managers and secrets that are named. Definition texts are left out,
+//! those, and the tiers, policies, key managers and secrets that are named. Definition texts are left out,
 //! because no call looks at them. No secret goes where nothing names it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,7 +152,9 @@ impl<'o> Scope<'o> {
             Some(Kind::Subscription) => self.wants_subscription(object),
             Some(Kind::Application) => self.open_to_all || self.referred(key),
             Some(Kind::KeyManager) => key.name() == "resident" || self.referred(key),
-            Some(Kind::Tier) => self.referred(key),
+            Some(Kind::Tier | Kind::Policy) => self.referred(key),
+            // What waits, and for whom, is no business of gateways.
+            Some(Kind::Workflow | Kind::WorkflowRequest) => false,
             Some(Kind::Secret) => self.referred_by_more_than_key_managers(key),
             // Listeners and backend authorities are a gateway's own business; what it shows to
             // backends it gets for the APIs that it serves.

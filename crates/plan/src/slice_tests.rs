@@ -128,3 +128,17 @@ fn the_groups_of_a_gateway_are_told_with_default() {
     assert_eq!(groups(&admitted(ALL), &labels), ["default", "eu"]);
     assert_eq!(groups(&Objects::new(), &labels), ["default"]);
 }
+
+#[test]
+fn policies_follow_the_apis_that_name_them_and_workflows_stay_at_home() {
+    let all = "
+        group eu + selector: {region: eu}
+        secret key x
+        policy tag + rules: [{removeHeader: {name: x-a}}]
+        policy unused + rules: [{removeHeader: {name: x-a}}]
+        workflow ask + events: [SUBSCRIPTION_CREATION], http: {url: 'https://w/', secret: key}
+        api europe 1 /eu + gateways: [eu], policies: {request: [{policy: tag}]}
+    ";
+    check(all, "region=us", &[]);
+    check(all, "region=eu", &["GatewayGroup/eu", "Policy/tag", "Api/europe:1"]);
+}

@@ -1,7 +1,7 @@
 //! How are resources of one kind got, listed, put and deleted over gRPC?
 //!
 //! The services of all kinds are the same but for their types, which the generated code keeps
-//! apart; the macro writes down that sameness once instead of eleven times.
+//! apart; the macro writes down that sameness once instead of a dozen times.
 
 use plan::{Kind, Resource};
 use tonic::{Request, Response, Status};
@@ -81,6 +81,8 @@ service_of_kind!(
     CustomThrottle,
     ListCustomThrottlesResponse
 );
+service_of_kind!(policies_server::Policies, Policy, ListPoliciesResponse);
+service_of_kind!(workflows_server::Workflows, Workflow, ListWorkflowsResponse);
 
 fn one(desk: &Desk, kind: Kind, request: &GetRequest) -> Result<Any, Status> {
     let key = key(kind, &request.name, &request.version);

@@ -24,12 +24,16 @@ use turnpike_proto::admin::v1::gateway_groups_server::GatewayGroupsServer;
 use turnpike_proto::admin::v1::gateways_server::GatewaysServer;
 use turnpike_proto::admin::v1::history_server::HistoryServer;
 use turnpike_proto::admin::v1::key_managers_server::KeyManagersServer;
+use turnpike_proto::admin::v1::lifecycle_server::LifecycleServer;
 use turnpike_proto::admin::v1::limits_server::LimitsServer;
+use turnpike_proto::admin::v1::policies_server::PoliciesServer;
 use turnpike_proto::admin::v1::publish_server::PublishServer;
 use turnpike_proto::admin::v1::secrets_server::SecretsServer;
 use turnpike_proto::admin::v1::subscriptions_server::SubscriptionsServer;
 use turnpike_proto::admin::v1::test_keys_server::TestKeysServer;
 use turnpike_proto::admin::v1::tiers_server::TiersServer;
+use turnpike_proto::admin::v1::workflow_requests_server::WorkflowRequestsServer;
+use turnpike_proto::admin::v1::workflows_server::WorkflowsServer;
 use turnpike_proto::config::v1::config_sync_server::ConfigSyncServer;
 use turnpike_proto::config::v1::limit_sync_server::LimitSyncServer;
 use turnpike_proto::config::v1::providers_server::ProvidersServer;
@@ -81,6 +85,10 @@ pub fn services(
     let services = admin(services, token, SecretsServer::new(desk.clone()));
     let services = admin(services, token, DenyPoliciesServer::new(desk.clone()));
     let services = admin(services, token, CustomThrottlesServer::new(desk.clone()));
+    let services = admin(services, token, PoliciesServer::new(desk.clone()));
+    let services = admin(services, token, WorkflowsServer::new(desk.clone()));
+    let services = admin(services, token, WorkflowRequestsServer::new(desk.clone()));
+    let services = admin(services, token, LifecycleServer::new(desk.clone()));
     let services = admin(
         services,
         token,

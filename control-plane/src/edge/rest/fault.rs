@@ -97,9 +97,11 @@ impl Fault {
     fn problems(&self) -> Vec<Value> {
         let problems = match self {
             Self::Problems(problems)
-            | Self::Manage(ManageError::Refused(problems) | ManageError::InUse(problems)) => {
-                problems.as_slice()
-            }
+            | Self::Manage(
+                ManageError::Refused(problems)
+                | ManageError::InUse(problems)
+                | ManageError::OutOfTurn(problems),
+            ) => problems.as_slice(),
             _ => &[],
         };
         let of = |problem| proto_json::of("turnpike.config.v1.Problem", problem);
@@ -124,6 +126,7 @@ fn of_use_case(error: &ManageError) -> (StatusCode, &'static str) {
         (ManageError::KeyManager(_), Code::FailedPrecondition) => {
             (StatusCode::CONFLICT, "key_manager_refuses")
         }
+        (ManageError::OutOfTurn(_), _) => (StatusCode::CONFLICT, "out_of_turn"),
         (_, Code::FailedPrecondition) => (StatusCode::CONFLICT, "in_use"),
         (_, Code::OutOfRange) => (StatusCode::NOT_FOUND, "not_kept"),
         (_, Code::ResourceExhausted) => (StatusCode::TOO_MANY_REQUESTS, "busy"),

@@ -142,6 +142,39 @@ fn described(operation: Operation, kind: Option<Kind>, schemas: &mut Schemas) ->
             let answer = schemas.add("turnpike.admin.v1.GenerateKeyResponse");
             ("Registers a client for the application.", Some(body), answer)
         }
+        Operation::Lifecycle => {
+            let answer = schemas.add("turnpike.admin.v1.LifecycleStatus");
+            ("Where it is in its life, and what may be done.", None, answer)
+        }
+        Operation::ChangeLifecycle => {
+            let body = schemas.add("turnpike.admin.v1.ChangeLifecycleRequest");
+            let answer = schemas.add("turnpike.admin.v1.ChangeLifecycleResponse");
+            ("Takes a step in its life, or asks for it.", Some(body), answer)
+        }
+        Operation::NewVersion => {
+            let body = schemas.add("turnpike.admin.v1.NewVersionRequest");
+            let answer = schemas.add("turnpike.admin.v1.NewVersionResponse");
+            ("Makes a new version out of it.", Some(body), answer)
+        }
+        Operation::Requests => {
+            parameters = vec![query("all"), query("pageSize"), query("pageToken")];
+            let answer = schemas.add("turnpike.admin.v1.ListWorkflowResponse");
+            ("A page of what waits for a decision.", None, answer)
+        }
+        Operation::Request => {
+            let answer = schemas.add("turnpike.config.v1.WorkflowRequest");
+            ("A request, and how it stands.", None, answer)
+        }
+        Operation::Approve => {
+            let body = schemas.add("turnpike.admin.v1.DecideWorkflowRequest");
+            let answer = schemas.add("turnpike.config.v1.WorkflowRequest");
+            ("Carries out what waits.", Some(body), answer)
+        }
+        Operation::Reject => {
+            let body = schemas.add("turnpike.admin.v1.DecideWorkflowRequest");
+            let answer = schemas.add("turnpike.config.v1.WorkflowRequest");
+            ("Refuses what waits.", Some(body), answer)
+        }
         Operation::Limits => {
             parameters = vec![query("api"), query("user"), query("timeout")];
             let answer = schemas.add("turnpike.admin.v1.LimitUsageResponse");
@@ -160,17 +193,24 @@ fn described(operation: Operation, kind: Option<Kind>, schemas: &mut Schemas) ->
             | Operation::Put
             | Operation::Delete
             | Operation::GenerateKey
+            | Operation::Lifecycle
+            | Operation::ChangeLifecycle
+            | Operation::NewVersion
+            | Operation::Request
+            | Operation::Approve
+            | Operation::Reject
             | Operation::Limits
             | Operation::ResetLimits
     ) {
         parameters.push(json!({
             "name": "name", "in": "path", "required": true, "schema": { "type": "string" },
-            "description": "`name`, for an Api `name:version`.",
+            "description": "`name`, for an Api or ApiProduct `name:version`; of what waits its identifier.",
         }));
     }
     let (good, error) =
         (content(&answer), content(&json!({ "$ref": "#/components/schemas/Error" })));
-    let success = if operation == Operation::GenerateKey { "201" } else { "200" };
+    let creates = matches!(operation, Operation::GenerateKey | Operation::NewVersion);
+    let success = if creates { "201" } else { "200" };
     let mut described = json!({
         "summary": summary,
         "parameters": parameters,

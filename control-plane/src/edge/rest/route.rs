@@ -20,6 +20,13 @@ pub(in crate::edge) enum Operation {
     Rollback,
     Audit,
     GenerateKey,
+    Lifecycle,
+    ChangeLifecycle,
+    NewVersion,
+    Requests,
+    Request,
+    Approve,
+    Reject,
     Limits,
     ResetLimits,
     OpenApi,
@@ -41,6 +48,16 @@ pub(in crate::edge) const ROUTES: &[(Method, &str, Operation)] = &[
     (Method::POST, "/api/v1/applications/{name}/keys", Operation::GenerateKey),
     (Method::GET, "/api/v1/applications/{name}/limits", Operation::Limits),
     (Method::POST, "/api/v1/applications/{name}/limits/reset", Operation::ResetLimits),
+    (Method::GET, "/api/v1/apis/{name}/lifecycle", Operation::Lifecycle),
+    (Method::POST, "/api/v1/apis/{name}/lifecycle", Operation::ChangeLifecycle),
+    (Method::POST, "/api/v1/apis/{name}/versions", Operation::NewVersion),
+    (Method::GET, "/api/v1/api-products/{name}/lifecycle", Operation::Lifecycle),
+    (Method::POST, "/api/v1/api-products/{name}/lifecycle", Operation::ChangeLifecycle),
+    (Method::POST, "/api/v1/api-products/{name}/versions", Operation::NewVersion),
+    (Method::GET, "/api/v1/workflow", Operation::Requests),
+    (Method::GET, "/api/v1/workflow/{name}", Operation::Request),
+    (Method::POST, "/api/v1/workflow/{name}/approve", Operation::Approve),
+    (Method::POST, "/api/v1/workflow/{name}/reject", Operation::Reject),
     (Method::GET, "/api/v1/{kind}", Operation::List),
     (Method::GET, "/api/v1/{kind}/{name}", Operation::Get),
     (Method::PUT, "/api/v1/{kind}/{name}", Operation::Put),
@@ -51,7 +68,7 @@ pub(in crate::edge) const ROUTES: &[(Method, &str, Operation)] = &[
 ];
 
 /// How kinds are called in paths.
-pub(super) const PLURALS: [(Kind, &str); 11] = [
+pub(super) const PLURALS: [(Kind, &str); 13] = [
     (Kind::Api, "apis"),
     (Kind::ApiProduct, "api-products"),
     (Kind::Application, "applications"),
@@ -63,6 +80,8 @@ pub(super) const PLURALS: [(Kind, &str); 11] = [
     (Kind::Secret, "secrets"),
     (Kind::DenyPolicy, "deny-policies"),
     (Kind::CustomThrottle, "custom-throttles"),
+    (Kind::Policy, "policies"),
+    (Kind::Workflow, "workflows"),
 ];
 
 /// An operation and what its path says.
@@ -145,6 +164,8 @@ mod tests {
         check("HEAD /api/v1/key-managers", "List Some(KeyManager) ");
         check("POST /api/v1/applications/shop/keys", "GenerateKey None shop");
         check("GET /api/v1/applications/shop/limits", "Limits None shop");
+        check("GET /api/v1/apis/orders:1.0.0/lifecycle", "Lifecycle None orders:1.0.0");
+        check("POST /api/v1/workflow/w1/approve", "Approve None w1");
         check("POST /api/v1/applications/shop/limits/reset", "ResetLimits None shop");
     }
 

@@ -19,10 +19,11 @@ use super::fault::{Fault, redirect};
 use super::input::{DOCUMENT_BYTES, Query};
 use super::reply::{Reply, reply};
 use super::route::{Operation, Routed, find};
-use super::{history, limits, openapi, resources, several};
+use super::{approvals, history, life, limits, openapi, resources, several};
 use crate::edge::authorize::{Who, of_operation};
 use crate::edge::desk::Desk;
 use crate::edge::token::AdminToken;
+use crate::manage::workflow::Verdict;
 use crate::people::Caller;
 
 const BODY_WITHIN: Duration = Duration::from_mins(1);
@@ -135,6 +136,13 @@ impl Rest {
             Operation::Rollback => history::rollback(desk, &by?, body).await,
             Operation::Audit => history::audit(desk, query).await,
             Operation::GenerateKey => several::generate_key(desk, &by?, name, body).await,
+            Operation::Lifecycle => life::lifecycle(desk, &name),
+            Operation::ChangeLifecycle => life::change(desk, &by?, &name, body).await,
+            Operation::NewVersion => life::new_version(desk, &by?, &name, body).await,
+            Operation::Requests => approvals::list(desk, query),
+            Operation::Request => approvals::get(desk, &name),
+            Operation::Approve => approvals::decide(desk, &by?, name, body, Verdict::Approve).await,
+            Operation::Reject => approvals::decide(desk, &by?, name, body, Verdict::Reject).await,
             Operation::Limits => limits::usage(desk, name, query).await,
             Operation::ResetLimits => limits::reset(desk, &by?, name, body).await,
             Operation::OpenApi => Ok(reply(StatusCode::OK, openapi::document())),

@@ -10,9 +10,9 @@ use turnpike_proto::config::v1::{
 };
 
 use crate::compile::{
-    CertificateForm, MAX_CUSTOM, Named, TokenPattern, built_in_tiers, check_access, check_pair,
-    compile_api, compile_certificate, compile_product, compile_security, is_of_other_level,
-    read_private_key,
+    CertificateForm, Kept, MAX_CUSTOM, Named, TokenPattern, built_in_tiers, check_access,
+    check_pair, compile_api, compile_certificate, compile_product, compile_security,
+    is_of_other_level, read_private_key,
 };
 use crate::objects::{Objects, Reference, claims, is_built_in, or_default, references};
 use crate::problem::{At, Problems, did_you_mean, nearest};
@@ -70,6 +70,7 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
         Some(Any::Api(api)) => {
             check_backends(after, api, &mut problems);
             check_callers(after, api, &mut problems);
+            check_policies(after, api, &mut problems);
         }
         Some(Any::CustomThrottle(_)) => {
             let count = after.of_kind(Kind::CustomThrottle).take(MAX_CUSTOM + 1).count();
@@ -99,6 +100,33 @@ fn check_callers(after: &Objects, api: &Api, problems: &mut Problems) {
     let mut found = Problems::default();
     compile_security(security, Named::among(after), &at, &mut found);
     for problem in found.into_list() {
+        if !problems.has(&problem.field) {
+            problems.add_at(&problem.field, problem.reason, problem.suggestion);
+        }
+    }
+}
+
+/// Whether the policies that an API and its operations name can be used there.
+fn check_policies(after: &Objects, api: &Api, problems: &mut Problems) {
+    let Some(spec) = api.spec.as_ref() else { return };
+    let root = At::ROOT;
+    let at = root.name("spec");
+    let list = at.name("operations");
+    let rules = |named: Named<'_>| {
+        let mut found = Problems::default();
+        let kept = Kept::of(spec.policies.as_ref(), named, &at.name("policies"), &mut found);
+        for (index, operation) in spec.operations.iter().enumerate() {
+            if operation.policies.is_some() {
+                let here = list.index(index);
+                kept.with(operation.policies.as_ref(), &here.name("policies"), &mut found);
+            }
+        }
+        found
+    };
+    if !rules(Named::NONE).is_empty() {
+        return;
+    }
+    for problem in rules(Named::among(after)).into_list() {
         if !problems.has(&problem.field) {
             problems.add_at(&problem.field, problem.reason, problem.suggestion);
         }

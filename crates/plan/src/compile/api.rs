@@ -358,14 +358,14 @@ pub(crate) fn compile_api(
     let lifecycle = compile_lifecycle(spec, &at, problems);
     let (production, sandbox) = compile_endpoints(spec, lifecycle, named, &at, problems);
     let caches = spec.cache.is_some() || spec.operations.iter().any(|it| it.cache.is_some());
-    let revision = if caches { revision(spec) } else { 0 };
+    let revision = if caches { revision(spec, named) } else { 0 };
     let cache = spec.cache.as_ref();
     let cache = cache.and_then(|it| compile_cache(it, revision, &at.name("cache"), problems));
     let caching = Caching { rules: cache.as_ref(), revision };
     let compression = spec.compression.as_ref();
     let compression =
         compression.map(|it| compile_compression(it, &at.name("compression"), problems));
-    let policies = Kept::of(spec.policies.as_ref(), &at.name("policies"), problems);
+    let policies = Kept::of(spec.policies.as_ref(), named, &at.name("policies"), problems);
     let (whose, asked) = (Whose { key, named }, spec.external_authorization.as_ref());
     let mut own = Own {
         mirrors: Places::of(spec.mirror.as_ref(), whose, &at.name("mirror"), problems),

@@ -11,6 +11,8 @@ use turnpike_proto::config::v1::{ApiSpec, Cache, Compression, cache as proto};
 
 use super::api::unknown;
 use super::backend::positive;
+use super::named::Named;
+use super::policies::named_policies;
 use crate::problem::{At, Problems, shown};
 
 const MOST_SPAN: Duration = Duration::from_hours(365 * 24);
@@ -45,9 +47,14 @@ pub struct CompressionPlan {
 }
 
 /// Tells the answers of one revision of an API from those of another: what was kept under other
-/// rules or from another backend is not given again.
-pub(crate) fn revision(spec: &ApiSpec) -> u64 {
-    let digest = Sha256::digest(spec.encode_to_vec());
+/// rules, those of policies that it names included, or from another backend is not given again.
+pub(crate) fn revision(spec: &ApiSpec, named: Named<'_>) -> u64 {
+    let mut hash = Sha256::new_with_prefix(spec.encode_to_vec());
+    let own = spec.operations.iter().filter_map(|operation| operation.policies.as_ref());
+    for name in spec.policies.iter().chain(own).flat_map(named_policies) {
+        hash.update(named.policy_bytes(name));
+    }
+    let digest = hash.finalize();
     digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 

@@ -50,6 +50,7 @@ mod tier_group;
 mod token_pattern;
 mod variant;
 mod wire;
+mod workflow;
 
 pub use access::{AccessPlan, ClaimRule, ConditionPlan, CsrfPlan};
 pub use api::{ApiPlan, OperationMatch};
@@ -103,6 +104,7 @@ pub(crate) use host::{GroupPlan, compile_group, selects};
 pub(crate) use key_manager::{built_in_resident, compile_key_manager, is_of_resident};
 pub(crate) use named::Named;
 pub(crate) use operation::is_scope;
+pub(crate) use policies::Kept;
 pub(crate) use product::{broken_product, compile_product};
 pub(crate) use resource::compile_resource;
 pub(crate) use security::compile_security;

@@ -5,12 +5,14 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::tier_spec::Level;
 
 use super::built_in::built_in_tier;
 use super::certificate::{CertificateForm, compile_certificate};
 use super::counters::USUAL_SUBJECTS;
+use super::policies::{Rule, compile_policy};
 use super::tier::{TierPlan, UNLIMITED, compile_tier};
 use crate::objects::Objects;
 use crate::problem::{At, Problems, shown};
@@ -100,6 +102,31 @@ impl<'o> Named<'o> {
             problems.add(at, format!("Certificate/{name} is not usable"), "");
         }
         form
+    }
+
+    /// The rules of a Policy; `None` where it is missing, which is told, or not at hand.
+    pub(crate) fn policy(
+        self,
+        name: &str,
+        at: &At<'_>,
+        problems: &mut Problems,
+    ) -> Option<Vec<Rule>> {
+        if !check_name(Kind::Policy, name, at, problems) {
+            return None;
+        }
+        let Any::Policy(found) = self.find(Kind::Policy, name, at, problems)? else { return None };
+        let rules = compile_policy(found, &mut Problems::default());
+        if rules.is_none() {
+            problems.add(at, format!("Policy/{name} is not usable"), "");
+        }
+        rules
+    }
+
+    /// What a Policy says, byte for byte; empty where it is missing or not at hand.
+    pub(crate) fn policy_bytes(self, name: &str) -> Bytes {
+        let key = ResourceKey::of_id(Kind::Policy, name);
+        let held = self.objects.and_then(|objects| objects.get(&key));
+        held.map(|object| object.bytes().clone()).unwrap_or_default()
     }
 
     /// A tier of this level; `None` where it is missing, which is told, has no limits, or is not at hand.

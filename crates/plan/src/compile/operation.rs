@@ -110,7 +110,7 @@ pub(crate) struct Own<'n> {
 /// The operations in their order, and the trie that finds them.
 pub(crate) fn compile_operations(
     operations: &[Operation],
-    of_api: &Kept,
+    of_api: &Kept<'_>,
     caching: Caching<'_>,
     own: &mut Own<'_>,
     at: &At<'_>,
@@ -165,12 +165,12 @@ pub(crate) fn compile_operations(
 pub(crate) fn open_operation(method: &str, path: &str) -> OperationPlan {
     let (method, path) = (method.to_owned(), path.to_owned());
     let open = Operation { method, path, auth: Auth::None.into(), ..Operation::default() };
-    compile(&open, &Kept::default(), Caching::default(), &At::ROOT, &mut Problems::default())
+    compile(&open, &Kept::none(), Caching::default(), &At::ROOT, &mut Problems::default())
 }
 
 fn compile(
     operation: &Operation,
-    of_api: &Kept,
+    of_api: &Kept<'_>,
     caching: Caching<'_>,
     at: &At<'_>,
     problems: &mut Problems,

@@ -1,19 +1,23 @@
 //! What is done to the header fields of a call and of its answer?
 //!
 //! Rules are written one after the other; what runs is what they come to: which fields are dropped
-//! and which are added.
+//! and which are added. The rules of a `Policy` stand where it is named: no call looks it up.
 
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use turnpike_proto::config::v1::policy_rule::Rule as Written;
-use turnpike_proto::config::v1::{HeaderField, Policies, PolicyRule};
+use turnpike_proto::config::v1::{HeaderField, Policies, Policy, PolicyRule};
 
+use super::head::{check_description, required};
+use super::named::Named;
 use super::template::{Part, parts};
 use crate::problem::{At, Problems, shown};
 
 /// The most rules of one direction, for an API and for an operation.
 const MAX_RULES: usize = 64;
+/// The same, with those of the policies that are named.
+const MAX_ALL_RULES: usize = 256;
 /// The longest value, in bytes.
 const MAX_VALUE_BYTES: usize = 4096;
 
@@ -87,8 +91,8 @@ fn bit(name: &str) -> u64 {
 }
 
 /// The rules of an API, to be joined with those of its operations.
-#[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct Kept<'n> {
+    named: Named<'n>,
     rules: Directions,
     plan: Option<Arc<PoliciesPlan>>,
 }
@@ -101,19 +105,29 @@ struct Directions {
 
 /// One rule, understood.
 #[derive(Debug)]
-struct Rule {
+pub(crate) struct Rule {
     name: HeaderName,
     /// Whether what the field said before is gone.
     replaces: bool,
     value: Option<Template>,
 }
 
-impl Kept {
-    /// The rules of an API.
-    pub(crate) fn of(policies: Option<&Policies>, at: &At<'_>, problems: &mut Problems) -> Self {
-        let rules = directions(policies, at, problems);
+impl<'n> Kept<'n> {
+    /// No rules.
+    pub(crate) fn none() -> Self {
+        Self { named: Named::NONE, rules: Directions::default(), plan: None }
+    }
+
+    /// The rules of an API, with those of the policies that it names where these are at hand.
+    pub(crate) fn of(
+        policies: Option<&Policies>,
+        named: Named<'n>,
+        at: &At<'_>,
+        problems: &mut Problems,
+    ) -> Self {
+        let rules = directions(policies, named, at, problems);
         let plan = plan(&rules, &Directions::default());
-        Self { rules, plan }
+        Self { named, rules, plan }
     }
 
     /// What is done for an operation that has `policies` of its own besides.
@@ -126,7 +140,7 @@ impl Kept {
         if policies.is_none() {
             return self.plan.clone();
         }
-        plan(&self.rules, &directions(policies, at, problems))
+        plan(&self.rules, &directions(policies, self.named, at, problems))
     }
 }
 
@@ -138,42 +152,96 @@ fn plan(first: &Directions, then: &Directions) -> Option<Arc<PoliciesPlan>> {
     (!plan.request.is_empty() || !plan.response.is_empty()).then(|| Arc::new(plan))
 }
 
-fn directions(policies: Option<&Policies>, at: &At<'_>, problems: &mut Problems) -> Directions {
+fn directions(
+    policies: Option<&Policies>,
+    named: Named<'_>,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Directions {
     let Some(policies) = policies else { return Directions::default() };
     Directions {
-        request: rules(&policies.request, &at.name("request"), problems),
-        response: rules(&policies.response, &at.name("response"), problems),
+        request: rules(&policies.request, named, &at.name("request"), problems),
+        response: rules(&policies.response, named, &at.name("response"), problems),
     }
 }
 
-fn rules(written: &[PolicyRule], at: &At<'_>, problems: &mut Problems) -> Vec<Rule> {
+/// The policies that are named.
+pub(super) fn named_policies(policies: &Policies) -> impl Iterator<Item = &str> {
+    policies.request.iter().chain(&policies.response).filter_map(|rule| match &rule.rule {
+        Some(Written::Policy(name)) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// The rules of a `Policy`, which names no other.
+pub(crate) fn compile_policy(policy: &Policy, problems: &mut Problems) -> Option<Vec<Rule>> {
+    let spec = required(policy.spec.as_ref(), problems)?;
+    let root = At::ROOT;
+    let at = root.name("spec");
+    check_description(&spec.description, &at.name("description"), problems);
+    let list = at.name("rules");
+    if spec.rules.is_empty() {
+        problems.add(&list, "there is none", "say what the policy does");
+    }
+    for (index, rule) in spec.rules.iter().enumerate() {
+        if let Some(Written::Policy(_)) = &rule.rule {
+            let here = list.index(index);
+            problems.add(&here.name("policy"), "a policy names no other", "write its rules here");
+        }
+    }
+    if !problems.is_empty() {
+        return None;
+    }
+    let rules = rules(&spec.rules, Named::NONE, &list, problems);
+    problems.is_empty().then_some(rules)
+}
+
+fn rules(
+    written: &[PolicyRule],
+    named: Named<'_>,
+    at: &At<'_>,
+    problems: &mut Problems,
+) -> Vec<Rule> {
     if written.len() > MAX_RULES {
         let reason = format!("there are {}, at most {MAX_RULES}", written.len());
         problems.add(at, reason, "");
         return Vec::new();
     }
-    let each = |(index, rule): (usize, &PolicyRule)| {
+    let mut all = Vec::with_capacity(written.len());
+    for (index, rule) in written.iter().enumerate() {
         let here = at.index(index);
         match rule.rule.as_ref() {
-            Some(Written::SetHeader(field)) => {
-                valued(field, true, &here.name("setHeader"), problems)
+            Some(Written::Policy(name)) => {
+                all.extend(named.policy(name, &here.name("policy"), problems).unwrap_or_default());
             }
-            Some(Written::AddHeader(field)) => {
-                valued(field, false, &here.name("addHeader"), problems)
-            }
-            Some(Written::RemoveHeader(field)) => {
-                let here = here.name("removeHeader");
-                let name = name(&field.name, &here.name("name"), problems)?;
-                Some(Rule { name, replaces: true, value: None })
-            }
+            Some(written) => all.extend(header_rule(written, &here, problems)),
             None => {
-                let suggestion = "write `setHeader`, `addHeader` or `removeHeader`";
+                let suggestion = "write `setHeader`, `addHeader`, `removeHeader` or `policy`";
                 problems.add(&here, "it does not say what to do", suggestion);
-                None
             }
         }
-    };
-    written.iter().enumerate().filter_map(each).collect()
+    }
+    if all.len() > MAX_ALL_RULES {
+        let reason =
+            format!("with those of its policies there are {}, at most {MAX_ALL_RULES}", all.len());
+        problems.add(at, reason, "");
+        return Vec::new();
+    }
+    all
+}
+
+/// A rule for one field; those of a policy are looked up elsewhere.
+fn header_rule(written: &Written, at: &At<'_>, problems: &mut Problems) -> Option<Rule> {
+    match written {
+        Written::SetHeader(field) => valued(field, true, &at.name("setHeader"), problems),
+        Written::AddHeader(field) => valued(field, false, &at.name("addHeader"), problems),
+        Written::RemoveHeader(field) => {
+            let here = at.name("removeHeader");
+            let name = name(&field.name, &here.name("name"), problems)?;
+            Some(Rule { name, replaces: true, value: None })
+        }
+        Written::Policy(_) => None,
+    }
 }
 
 fn valued(

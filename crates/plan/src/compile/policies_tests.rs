@@ -1,7 +1,25 @@
 //! What rules for header fields come to, and which are refused.
 
 use crate::fixtures::{lines, resources};
-use crate::{Objects, OperationMatch, Part, Plan, Template, admit};
+use crate::{ApiPlan, Kind, Objects, OperationMatch, Part, Plan, ResourceKey, Template, admit};
+
+/// `before` and then `more` are stored, and `gone` goes: what `GET /x` of `a:1` runs by.
+fn runs_among(before: &str, more: &str, gone: &[&str]) -> String {
+    let mut plan = Plan::empty();
+    for step in [before, more] {
+        let all = crate::fixtures::objects(step);
+        let all: Vec<_> = all.iter().map(|one| (one.key().clone(), one.bytes().clone())).collect();
+        plan = plan.next(&all, &[]).0;
+    }
+    let gone: Vec<ResourceKey> =
+        gone.iter().map(|name| ResourceKey::of_id(Kind::Policy, name)).collect();
+    let plan = plan.next(&[], &gone).0;
+    let api = plan.api("a:1").unwrap();
+    match &api.broken {
+        Some(reason) => format!("503: {reason}"),
+        None => shown_rules(api),
+    }
+}
 
 /// The rules that `GET /x` of an API with this `spec` runs by: `-name` is dropped, `name=value` is
 /// added, variables by their Rust names.
@@ -11,7 +29,11 @@ fn runs(spec: &str) -> String {
     let all: Vec<_> =
         admitted.upserts.iter().map(|one| (one.key().clone(), one.bytes().clone())).collect();
     let plan = Plan::empty().next(&all, &[]).0;
-    let OperationMatch::Found(operation) = plan.api("a:1").unwrap().operation("GET", "/x") else {
+    shown_rules(plan.api("a:1").unwrap())
+}
+
+fn shown_rules(api: &ApiPlan) -> String {
+    let OperationMatch::Found(operation) = api.operation("GET", "/x") else {
         panic!("no operation")
     };
     let Some(policies) = operation.policies.as_ref() else { return "nothing".to_owned() };
@@ -94,7 +116,7 @@ fn what_cannot_be_written_is_refused_with_its_place() {
               {setHeader: {name: a, value: '${api.nam}'}}, {setHeader: {name: a, value: '${x'}}, \
               {setHeader: {name: a, value: \"a\\r\\nb: c\"}}, {setHeader: {name: a, value: ' a'}}"),
         @"
-Api/a:1: spec.policies.request[0]: it does not say what to do; write `setHeader`, `addHeader` or `removeHeader`
+Api/a:1: spec.policies.request[0]: it does not say what to do; write `setHeader`, `addHeader`, `removeHeader` or `policy`
 Api/a:1: spec.policies.request[1].setHeader.name: `Host` is the gateway's own; fields of the connection and of the framing are left alone
 Api/a:1: spec.policies.request[2].addHeader.name: `a b` is no name of a header field; use letters, digits and `-`
 Api/a:1: spec.policies.request[3].removeHeader.name: `transfer-encoding` is the gateway's own; fields of the connection and of the framing are left alone
@@ -114,4 +136,64 @@ fn one_rule_does_one_thing() {
     let yaml = "{apiVersion: turnpike/v1, kind: Api, metadata: {name: a, version: \"1\"}, spec: {policies: {request: [{setHeader: {name: a, value: b}, removeHeader: {name: c}}]}}}";
     let (_, problems) = crate::read_document(yaml, "");
     insta::assert_snapshot!(lines(&problems), @"Api/a:1: spec.policies.request[0].removeHeader: `setHeader` stands beside it, and only one of them can; keep one of them");
+}
+
+const TAG: &str =
+    "policy tag + rules: [{setHeader: {name: x-tag, value: one}}, {removeHeader: {name: x-b}}]";
+const TAGGED: &str = "api a 1 /a + policies: {request: [{addHeader: {name: x-a, value: a}}, \
+                      {policy: tag}, {addHeader: {name: x-c, value: c}}], response: [{policy: tag}]}";
+
+#[test]
+fn the_rules_of_a_policy_stand_where_it_is_named() {
+    let expected = "-x-tag -x-b x-a=a x-tag=one x-c=c / -x-tag -x-b x-tag=one";
+    assert_eq!(runs_among(&format!("{TAG}\n{TAGGED}"), "", &[]), expected);
+    let own =
+        "api a 1 /a + operations: [{method: GET, path: /x, policies: {request: [{policy: tag}]}}]";
+    assert_eq!(runs_among(&format!("{TAG}\n{own}"), "", &[]), "-x-tag -x-b x-tag=one / ");
+}
+
+#[test]
+fn a_changed_policy_changes_the_apis_that_name_it() {
+    let other = "policy tag + rules: [{setHeader: {name: x-tag, value: two}}]";
+    let expected = "-x-tag x-a=a x-tag=two x-c=c / -x-tag x-tag=two";
+    assert_eq!(runs_among(&format!("{TAG}\n{TAGGED}"), other, &[]), expected);
+}
+
+#[test]
+fn without_its_policy_an_api_serves_its_last_form_or_answers_503() {
+    assert_eq!(runs_among(TAGGED, "", &[]), "503: there is no Policy/tag");
+    let served = "-x-tag -x-b x-a=a x-tag=one x-c=c / -x-tag -x-b x-tag=one";
+    assert_eq!(runs_among(&format!("{TAG}\n{TAGGED}"), "", &["tag"]), served);
+    assert_eq!(runs_among(TAGGED, TAG, &[]), served, "it has come");
+}
+
+/// What admission says to these resources.
+fn refused(short: &str, gone: &[&str]) -> String {
+    let before = admit(&Objects::new(), &resources(TAG), &[]).unwrap().objects;
+    let gone: Vec<ResourceKey> = gone.iter().map(|key| key.parse().unwrap()).collect();
+    let said = admit(&before, &resources(short), &gone);
+    said.map_or_else(|problems| lines(&problems), |_| "ok".to_owned())
+}
+
+#[test]
+fn what_is_wrong_with_policies_is_said_before_they_are_stored() {
+    let named = |name: &str| format!("api a 1 /a + policies: {{response: [{{policy: {name}}}]}}");
+    insta::assert_snapshot!(refused(&named("tga"), &[]), @"Api/a:1: spec.policies.response[0].policy: there is no Policy `tga`; did you mean `tag`?");
+    insta::assert_snapshot!(refused(&named("tag"), &["Policy/tag"]), @"
+Api/a:1: spec.policies.response[0].policy: there is no Policy `tag`
+Policy/tag: Api/a:1 refers to it; remove what refers to it as well
+");
+    insta::assert_snapshot!(refused("policy p + rules: [{policy: tag}]\npolicy q + rules: []\npolicy r + rules: [{setHeader: {name: host, value: a}}]", &[]), @"
+Policy/p: spec.rules[0].policy: a policy names no other; write its rules here
+Policy/q: spec.rules: there is none; say what the policy does
+Policy/r: spec.rules[0].setHeader.name: `host` is the gateway's own; fields of the connection and of the framing are left alone
+");
+    let many: Vec<String> =
+        (0..64).map(|n| format!("{{addHeader: {{name: x-{n}, value: a}}}}")).collect();
+    let big = format!("policy big + rules: [{}]", many.join(", "));
+    let five = vec!["{policy: big}"; 5].join(", ");
+    let five = format!(
+        "{big}\napi a 1 /a + operations: [{{method: GET, path: /x, policies: {{request: [{five}]}}}}]"
+    );
+    insta::assert_snapshot!(refused(&five, &[]), @"Api/a:1: spec.operations[0].policies.request: with those of its policies there are 320, at most 256");
 }

@@ -13,9 +13,11 @@ use super::head::{check_head, required};
 use super::host::compile_group;
 use super::key_manager::compile_key_manager;
 use super::named::Named;
+use super::policies::compile_policy;
 use super::product::check_product;
 use super::subscriber::{compile_application, compile_subscription};
 use super::tier::compile_tier;
+use super::workflow::compile_workflow;
 use crate::problem::{At, Problems};
 use crate::resource::key;
 
@@ -48,6 +50,10 @@ pub(crate) fn compile_resource(resource: &Resource, problems: &mut Problems) {
         Any::CustomThrottle(one) => {
             drop(compile_custom(key.name(), one, USUAL_SUBJECTS, problems));
         }
+        Any::Policy(one) => drop(compile_policy(one, problems)),
+        Any::Workflow(one) => compile_workflow(one, problems),
+        // Only the control plane writes it.
+        Any::WorkflowRequest(one) => drop(required(one.spec.as_ref(), problems)),
         Any::Secret(one) => {
             let at = At::ROOT;
             let at = at.name("spec");

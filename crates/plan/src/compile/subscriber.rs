@@ -6,7 +6,7 @@ use std::sync::Arc;
 use throttle::Meter;
 use turnpike_proto::config::v1::key_type::Type;
 use turnpike_proto::config::v1::subscription_spec::State;
-use turnpike_proto::config::v1::{Application, Subscription};
+use turnpike_proto::config::v1::{Application, ApplicationSpec, Subscription, application_spec};
 
 use super::api::unknown;
 use super::api_key::{ApiKeyForm, compile_api_keys};
@@ -126,6 +126,20 @@ pub(crate) struct SubscriptionForm {
     pub(crate) state: State,
 }
 
+/// Whoever waits for approval, or was not approved, has no keys.
+fn check_approval(spec: &ApplicationSpec, at: &At<'_>, problems: &mut Problems) {
+    match application_spec::State::try_from(spec.state) {
+        Ok(application_spec::State::Approved) => {}
+        Ok(_) if spec.keys.is_empty() && spec.api_keys.is_empty() => {}
+        Ok(state) => {
+            let field = if spec.keys.is_empty() { "apiKeys" } else { "keys" };
+            let reason = format!("an application that is {} has no keys", state.as_str_name());
+            problems.add(&at.name(field), reason, "have it approved first");
+        }
+        Err(_) => problems.add(&at.name("state"), unknown(spec.state), ""),
+    }
+}
+
 pub(crate) fn compile_application(
     application: &Application,
     problems: &mut Problems,
@@ -135,6 +149,7 @@ pub(crate) fn compile_application(
     let at = root.name("spec");
     check_description(&spec.description, &at.name("description"), problems);
     check_name(or_default(&spec.tier, "Unlimited"), &at.name("tier"), problems);
+    check_approval(spec, &at, problems);
     let list = at.name("keys");
     if spec.keys.len() > MAX_KEYS {
         problems.add(&list, format!("there are {}, at most {MAX_KEYS}", spec.keys.len()), "");

@@ -10,7 +10,7 @@ use turnpike_proto::config::v1::{Problem, Resource};
 use super::tree::{self, Tree, TreeError};
 use super::walk;
 use crate::problem::{At, Problems, did_you_mean, nearest, shown};
-use crate::resource::{ResourceKey, key};
+use crate::resource::{Kind, ResourceKey, key};
 
 /// The largest text that is read, in bytes.
 pub(crate) const MAX_FILE_BYTES: usize = 8 * 1024 * 1024;
@@ -121,6 +121,7 @@ fn choose(tree: &Tree, at: &At<'_>, problems: &mut Problems) -> Option<FieldDesc
             FieldKind::Message(inner) => Some((inner.name().to_owned(), field)),
             _ => None,
         })
+        .filter(|(name, _)| name.parse().is_ok_and(Kind::is_of_files))
         .collect();
     let names = kinds.iter().map(|(name, _)| name.as_str());
     let here = at.name("kind");
@@ -153,7 +154,7 @@ fn written_key(tree: &Tree) -> String {
     let name = text(metadata.and_then(|metadata| metadata.get("name")));
     let Some((kind, name)) = text(tree.get("kind")).zip(name) else { return String::new() };
     let version = text(metadata.and_then(|metadata| metadata.get("version")));
-    match (kind.parse::<crate::resource::Kind>(), version) {
+    match (kind.parse::<Kind>(), version) {
         (Ok(kind), version) => ResourceKey::new(kind, &name, version.as_deref()).to_string(),
         (Err(_), Some(version)) => format!("{kind}/{name}:{version}"),
         (Err(_), None) => format!("{kind}/{name}"),

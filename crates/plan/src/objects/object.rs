@@ -77,8 +77,8 @@ impl Object {
         }
     }
 
-    /// The same, unless it is folded. Secrets and certificates, which others are compiled with,
-    /// never are.
+    /// The same, unless it is folded. Secrets, certificates and policies, which others are compiled
+    /// with, never are.
     pub(crate) fn at_hand(&self) -> Option<&Resource> {
         match &self.form {
             Form::Read(resource) => Some(resource),

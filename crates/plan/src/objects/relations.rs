@@ -4,12 +4,15 @@
 //! follows each change without looking at anything else.
 
 use turnpike_proto::config::v1::endpoint_security::Scheme;
+use turnpike_proto::config::v1::policy_rule::Rule;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::tier_spec::Level;
+use turnpike_proto::config::v1::workflow_spec::Executor;
 use turnpike_proto::config::v1::{
     ApiProductSpec, ApiSpec, ApplicationSpec, CallerRights, CertificateSpec, Endpoint,
-    ExternalAuthorization, KeyManagerSpec, Mirror, ProductApi, ProviderClient, Resource, Security,
-    SubscriptionSpec, Throttle,
+    ExternalAuthorization, KeyManagerSpec, Mirror, Policies, PolicyRule, ProductApi,
+    ProviderClient, Resource, Security, SubscriptionSpec, Throttle, WorkflowRequestSpec,
+    WorkflowSpec, workflow_event, workflow_request_spec,
 };
 
 use crate::compile::{SUBSCRIPTIONLESS, UNAUTHENTICATED, built_in_tiers};
@@ -64,6 +67,7 @@ pub(crate) fn references(resource: &Resource) -> Vec<Reference> {
             one.spec.as_ref().map(|spec| of_policy(&spec.apis, &spec.applications))
         }
         Some(Any::CustomThrottle(one)) => one.spec.as_ref().map(|spec| of_policy(&spec.apis, &[])),
+        Some(Any::Workflow(one)) => one.spec.as_ref().map(of_workflow),
         _ => None,
     }
     .unwrap_or_default()
@@ -109,7 +113,41 @@ fn of_api(spec: &ApiSpec) -> Vec<Reference> {
         }
     }
     all.extend(of_throttle(spec.throttle.as_ref()));
+    all.extend(of_policies(spec.policies.as_ref(), "spec.policies"));
+    for (index, operation) in spec.operations.iter().enumerate() {
+        if operation.policies.is_some() {
+            let at = format!("spec.operations[{index}].policies");
+            all.extend(of_policies(operation.policies.as_ref(), &at));
+        }
+    }
     all
+}
+
+/// The policies that are named by the rules at `at`.
+fn of_policies(policies: Option<&Policies>, at: &str) -> Vec<Reference> {
+    let Some(policies) = policies else { return Vec::new() };
+    let of = |list: &[PolicyRule], direction: &str| {
+        let named = list.iter().enumerate().filter_map(|(index, rule)| match &rule.rule {
+            Some(Rule::Policy(name)) => {
+                Some(reference(Kind::Policy, name, format!("{at}.{direction}[{index}].policy")))
+            }
+            _ => None,
+        });
+        named.collect::<Vec<_>>()
+    };
+    let mut all = of(&policies.request, "request");
+    all.extend(of(&policies.response, "response"));
+    all
+}
+
+/// The secret under which a program of the operator is asked.
+fn of_workflow(spec: &WorkflowSpec) -> Vec<Reference> {
+    match &spec.executor {
+        Some(Executor::Http(http)) => {
+            vec![reference(Kind::Secret, &http.secret, "spec.http.secret")]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The tiers that limit an API, those included that hold where none is written.
@@ -308,6 +346,8 @@ pub(crate) fn claims(resource: &Resource) -> Vec<Claim> {
             let thing = format!("the issuer {}", spec.issuer);
             vec![claim(thing, "spec.issuer")]
         }),
+        Some(Any::Workflow(one)) => one.spec.as_ref().map(workflow_claims),
+        Some(Any::WorkflowRequest(one)) => one.spec.as_ref().map(request_claims),
         _ => None,
     }
     .unwrap_or_default()
@@ -338,6 +378,24 @@ fn application_claims(spec: &ApplicationSpec) -> Vec<Claim> {
         claim(format!("the API key {}", key.sha256), format!("spec.apiKeys[{index}].sha256"))
     });
     spec.keys.iter().enumerate().map(each).chain(api_keys).collect()
+}
+
+fn workflow_claims(spec: &WorkflowSpec) -> Vec<Claim> {
+    let each = |(index, event): (usize, &i32)| {
+        let event = workflow_event::Event::try_from(*event).ok()?;
+        let thing = format!("the event {}", event.as_str_name());
+        Some(claim(thing, format!("spec.events[{index}]")))
+    };
+    spec.events.iter().enumerate().filter_map(each).collect()
+}
+
+/// What waits is asked for once.
+fn request_claims(spec: &WorkflowRequestSpec) -> Vec<Claim> {
+    if spec.state() != workflow_request_spec::State::Waiting {
+        return Vec::new();
+    }
+    let event = spec.event().as_str_name();
+    vec![claim(format!("the decision {event} about {}", spec.subject), "spec.subject")]
 }
 
 fn claim(thing: String, field: impl Into<String>) -> Claim {

@@ -27,6 +27,9 @@ pub fn kind(resource: &Resource) -> Option<Kind> {
         Any::Secret(_) => Kind::Secret,
         Any::DenyPolicy(_) => Kind::DenyPolicy,
         Any::CustomThrottle(_) => Kind::CustomThrottle,
+        Any::Policy(_) => Kind::Policy,
+        Any::Workflow(_) => Kind::Workflow,
+        Any::WorkflowRequest(_) => Kind::WorkflowRequest,
     })
 }
 
@@ -44,6 +47,9 @@ pub fn metadata(resource: &Resource) -> Option<&Metadata> {
         Any::Secret(one) => one.metadata.as_ref(),
         Any::DenyPolicy(one) => one.metadata.as_ref(),
         Any::CustomThrottle(one) => one.metadata.as_ref(),
+        Any::Policy(one) => one.metadata.as_ref(),
+        Any::Workflow(one) => one.metadata.as_ref(),
+        Any::WorkflowRequest(one) => one.metadata.as_ref(),
     }
 }
 
@@ -66,6 +72,9 @@ fn head(resource: &mut Resource) -> Option<(&mut String, &mut String, &mut Optio
         Any::Secret(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::DenyPolicy(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::CustomThrottle(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::Policy(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::Workflow(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::WorkflowRequest(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
     })
 }
 
@@ -83,6 +92,9 @@ pub(crate) fn stated(resource: &Resource) -> Option<(&str, &str)> {
         Any::Secret(one) => (&one.api_version, &one.kind),
         Any::DenyPolicy(one) => (&one.api_version, &one.kind),
         Any::CustomThrottle(one) => (&one.api_version, &one.kind),
+        Any::Policy(one) => (&one.api_version, &one.kind),
+        Any::Workflow(one) => (&one.api_version, &one.kind),
+        Any::WorkflowRequest(one) => (&one.api_version, &one.kind),
     })
 }
 

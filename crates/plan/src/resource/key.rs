@@ -20,6 +20,8 @@ pub enum Kind {
     GatewayGroup,
     /// An issuer of access tokens.
     KeyManager,
+    /// Rules that APIs name.
+    Policy,
     /// An interface.
     Api,
     /// A bundle of operations of several interfaces.
@@ -34,15 +36,20 @@ pub enum Kind {
     DenyPolicy,
     /// Limits by what an expression makes of a call.
     CustomThrottle,
+    /// Who is asked before something is done.
+    Workflow,
+    /// What waits for an answer.
+    WorkflowRequest,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Tier,
         Self::Secret,
         Self::GatewayGroup,
         Self::KeyManager,
+        Self::Policy,
         Self::Api,
         Self::ApiProduct,
         Self::Application,
@@ -50,6 +57,8 @@ impl Kind {
         Self::Certificate,
         Self::DenyPolicy,
         Self::CustomThrottle,
+        Self::Workflow,
+        Self::WorkflowRequest,
     ];
 
     /// Its name, as `kind` says it.
@@ -59,6 +68,7 @@ impl Kind {
             Self::Secret => "Secret",
             Self::GatewayGroup => "GatewayGroup",
             Self::KeyManager => "KeyManager",
+            Self::Policy => "Policy",
             Self::Api => "Api",
             Self::ApiProduct => "ApiProduct",
             Self::Application => "Application",
@@ -66,7 +76,14 @@ impl Kind {
             Self::Certificate => "Certificate",
             Self::DenyPolicy => "DenyPolicy",
             Self::CustomThrottle => "CustomThrottle",
+            Self::Workflow => "Workflow",
+            Self::WorkflowRequest => "WorkflowRequest",
         }
+    }
+
+    /// Whether files hold resources of this kind; others are written by the control plane alone.
+    pub const fn is_of_files(self) -> bool {
+        !matches!(self, Self::WorkflowRequest)
     }
 
     /// Whether resources of this kind have versions.

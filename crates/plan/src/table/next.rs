@@ -1,7 +1,7 @@
 //! How does one plan become the next?
 //!
 //! Changed objects are compiled again, and those that are made of them: applications and
-//! subscriptions of a changed tier, certificates and APIs of a changed secret. What was rejected before is
+//! subscriptions of a changed tier, certificates and APIs of a changed secret, APIs of a changed policy. What was rejected before is
 //! tried again, because what it missed may have come. Everything else is shared.
 
 use std::collections::BTreeSet;
@@ -89,6 +89,7 @@ impl Plan {
             (Some(Kind::Application), Some(Kind::Tier))
             | (Some(Kind::Certificate | Kind::Api), Some(Kind::Secret))
             | (Some(Kind::Api | Kind::ApiProduct), Some(Kind::Certificate))
+            | (Some(Kind::Api), Some(Kind::Policy))
             | (Some(Kind::ApiProduct), Some(Kind::Api)) => true,
             // Nearly every API offers the tier, which is then a name and nothing more.
             (Some(Kind::Api | Kind::ApiProduct), Some(Kind::Tier)) => {
@@ -109,8 +110,10 @@ impl Plan {
             }
             match kind {
                 Kind::Tier => settle::<TierPlan>(self, &keys),
-                // Read by the certificates and APIs that name them.
-                Kind::Secret => self.settle_unreadable(&keys),
+                // Read by the certificates and APIs that name them; the rest is of no gateway.
+                Kind::Secret | Kind::Policy | Kind::Workflow | Kind::WorkflowRequest => {
+                    self.settle_unreadable(&keys);
+                }
                 Kind::GatewayGroup => settle::<Arc<GroupPlan>>(self, &keys),
                 Kind::KeyManager => settle::<Arc<KeyManagerPlan>>(self, &keys),
                 Kind::Api => settle::<Arc<ApiPlan>>(self, &keys),
