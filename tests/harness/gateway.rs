@@ -27,6 +27,13 @@ impl Gateway {
         Self::through(stack, name, &stack.rpc("key-manager")).await
     }
 
+    /// The same with a label, for the groups that select it.
+    pub async fn labelled(stack: &Stack, name: &str, label: (&str, &str)) -> Self {
+        let labels = format!("[gateway.labels]\n{} = \"{}\"\n", label.0, label.1);
+        let (control_plane, key_manager) = (stack.rpc("control-plane"), stack.rpc("key-manager"));
+        Self::configured(stack, name, &control_plane, &key_manager, &labels).await
+    }
+
     /// The same, where the key manager is reached at an address of its own.
     pub async fn through(stack: &Stack, name: &str, key_manager: &str) -> Self {
         Self::between(stack, name, &stack.rpc("control-plane"), key_manager).await
@@ -38,6 +45,16 @@ impl Gateway {
     }
 
     async fn between(stack: &Stack, name: &str, control_plane: &str, key_manager: &str) -> Self {
+        Self::configured(stack, name, control_plane, key_manager, "").await
+    }
+
+    async fn configured(
+        stack: &Stack,
+        name: &str,
+        control_plane: &str,
+        key_manager: &str,
+        more: &str,
+    ) -> Self {
         let [http, https, operations] = [(); 3].map(|()| local(free_port()));
         let folder = stack.folder();
         let config = format!(
@@ -46,7 +63,7 @@ impl Gateway {
              [receiver]\nhttp = [\"{http}\"]\nhttps = [\"{https}\"]\nworkers = 2\n\
              trusted_proxies = [\"127.0.0.0/8\"]\n\
              [control_plane]\naddress = \"{control_plane}\"\n[key_manager]\naddress = \"{key_manager}\"\n\
-             [collector]\naddress = \"off\"\n",
+             [collector]\naddress = \"off\"\n{more}",
             folder = folder.display(),
         );
         let path = folder.join(format!("{name}.toml"));

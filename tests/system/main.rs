@@ -9,6 +9,8 @@ mod credentials;
 mod cut_off;
 mod doors;
 mod fleet;
+mod groups;
+mod lifecycle;
 mod limits;
 mod limits_shown;
 mod open_ends;

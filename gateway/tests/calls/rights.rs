@@ -173,6 +173,29 @@ async fn a_sandbox_key_needs_a_sandbox() {
 }
 
 #[tokio::test]
+async fn keys_of_one_kind_never_reach_the_backends_of_the_other() {
+    for (endpoints, live, play) in [
+        (
+            "production: { urls: ['http://BACKEND/live'] }, sandbox: { urls: ['http://BACKEND/play'] }",
+            "/live/echo",
+            "/play/echo",
+        ),
+        ("production: { urls: ['http://BACKEND/live'] }", "/live/echo", "403 900901"),
+        ("sandbox: { urls: ['http://BACKEND/play'] }", "403 900901", "/play/echo"),
+    ] {
+        let one = "production: { urls: [\"http://BACKEND/base\"] }\n  operations:";
+        let other = format!("{}\n  operations:", endpoints.replace("}, ", "}\n    "));
+        let resources = RESOURCES.replace("STATE", "UNBLOCKED").replacen(one, &other, 1);
+        let stand = Stand::start(&resources).await;
+        for (key, expected) in [("live", live), ("play", play)] {
+            let answer = stand.call("GET /orders/1.0/echo", &stand.bearer(key), "").await;
+            let said = if answer.status == 200 { answer.body.clone() } else { answer.fault() };
+            assert!(said.contains(expected), "{key} of {endpoints}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_of_the_scopes_is_needed() {
     let stand = stand("UNBLOCKED").await;
     let path = "/orders/1.0/scoped";
