@@ -73,6 +73,8 @@ pub struct Wanted {
     pub restores: bool,
     /// Where a Workflow asks somebody first, it is stored as waiting.
     pub asks: bool,
+    /// Requests for decisions, which are written in the control plane's own right and with the rest.
+    pub requests: Vec<Resource>,
 }
 
 /// A resource that should go.
@@ -233,6 +235,7 @@ impl Manager {
             if wanted.asks {
                 upserts = held(&state, &by, now, upserts)?;
             }
+            upserts.extend(wanted.requests.iter().cloned());
             let mut removals = wanted.removals.clone();
             if let Some(prune) = &wanted.prune {
                 let given = wanted.upserts.iter().filter_map(plan::key).collect();
@@ -327,7 +330,8 @@ fn check_reason(reason: &str) -> Result<(), ManageError> {
 }
 
 fn check_revisions(state: &State, wanted: &Wanted) -> Result<(), ManageError> {
-    let demanded = wanted.upserts.iter().filter_map(|resource| {
+    let written = wanted.upserts.iter().chain(&wanted.requests);
+    let demanded = written.filter_map(|resource| {
         let expected = plan::metadata(resource)?.revision;
         Some((plan::key(resource)?, expected))
     });

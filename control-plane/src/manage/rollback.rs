@@ -91,7 +91,8 @@ fn change(state: &Arc<State>, forms: &Forms, wanted: &Rollback) -> Result<Wanted
         reason = format!("{reason}: {}", wanted.reason);
     }
     let (dry_run, at) = (wanted.dry_run, Some(state.revision));
-    Ok(Wanted { upserts, removals, dry_run, at, reason, ..Wanted::default() })
+    let restores = true;
+    Ok(Wanted { upserts, removals, dry_run, at, reason, restores, ..Wanted::default() })
 }
 
 fn is_secret(key: &ResourceKey) -> bool {

@@ -69,23 +69,23 @@ pub struct Prepared {
     subscriptions: Vec<Resource>,
 }
 
-/// Takes a step; `besides` is written in the same transaction.
+/// Takes a step; `requests` are written in the same transaction.
 pub async fn take(
     manager: &Manager,
     by: &Caller,
     step: &Step,
-    besides: &[Resource],
+    requests: &[Resource],
 ) -> Result<Taken, ManageError> {
     let mut last = ManageError::Busy;
     for _ in 0..ATTEMPTS {
         let state = current(manager.catalog())?;
         let prepared = prepared(&state, step)?;
-        match commit(manager, by, step, prepared, besides).await {
-            // Who has read another revision of what is written besides decides about that itself.
-            Err(ManageError::Stale { key, expected, found })
-                if !besides.iter().any(|one| plan::key(one).as_ref() == Some(&key)) =>
+        match commit(manager, by, step, prepared, requests).await {
+            // Whoever has read another revision of a request decides about that.
+            Err(ManageError::Stale { key, expected, found, changed })
+                if !requests.iter().any(|one| plan::key(one).as_ref() == Some(&key)) =>
             {
-                last = ManageError::Stale { key, expected, found };
+                last = ManageError::Stale { key, expected, found, changed };
             }
             other => return other,
         }
@@ -98,7 +98,7 @@ async fn commit(
     by: &Caller,
     step: &Step,
     prepared: Prepared,
-    besides: &[Resource],
+    requests: &[Resource],
 ) -> Result<Taken, ManageError> {
     let Prepared { to, mut upserts, deprecated, subscriptions, .. } = prepared;
     let taken_along = subscriptions.len();
@@ -109,8 +109,8 @@ async fn commit(
         manager.change(by, wanted).await?;
     }
     upserts.extend(rest.iter().cloned());
-    upserts.extend(besides.iter().cloned());
-    let wanted = Wanted { upserts, reason: step.reason.clone(), ..Wanted::default() };
+    let (requests, reason) = (requests.to_vec(), step.reason.clone());
+    let wanted = Wanted { upserts, requests, reason, ..Wanted::default() };
     let changed = manager.change(by, wanted).await?;
     Ok(Taken { state: to, revision: changed.revision, deprecated, subscriptions: taken_along })
 }

@@ -100,7 +100,7 @@ async fn carry_out(
     request: Resource,
     reason: &str,
 ) -> Result<(), ManageError> {
-    let mut upserts = match outcome {
+    let upserts = match outcome {
         Outcome::Step(step) => {
             take(manager, by, &step, &[request]).await?;
             return Ok(());
@@ -108,8 +108,8 @@ async fn carry_out(
         Outcome::Write(upserts) => upserts,
         Outcome::Overtaken => Vec::new(),
     };
-    upserts.push(request);
-    let wanted = Wanted { upserts, reason: reason.to_owned(), ..Wanted::default() };
+    let (requests, reason) = (vec![request], reason.to_owned());
+    let wanted = Wanted { upserts, requests, reason, ..Wanted::default() };
     manager.change(by, wanted).await.map(drop)
 }
 

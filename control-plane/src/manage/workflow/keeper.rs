@@ -217,7 +217,7 @@ impl Keeper {
     }
 
     async fn write(&self, by: &Caller, request: Resource) -> Result<(), ManageError> {
-        let wanted = Wanted { upserts: vec![request], ..Wanted::default() };
+        let wanted = Wanted { requests: vec![request], ..Wanted::default() };
         self.manager.change(by, wanted).await.map(drop)
     }
 

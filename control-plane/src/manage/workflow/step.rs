@@ -63,8 +63,8 @@ pub async fn change_state(
         spec.reason.clone_from(&step.reason);
     }
     let id = request.metadata.as_ref().map(|metadata| metadata.name.clone()).unwrap_or_default();
-    let upserts = vec![resource_of(request)];
-    let wanted = Wanted { upserts, create_only: true, reason: step.reason, ..Wanted::default() };
+    let requests = vec![resource_of(request)];
+    let wanted = Wanted { requests, reason: step.reason, ..Wanted::default() };
     let revision = manager.change(by, wanted).await?.revision;
     Ok(Stepped::Waiting { id, state: prepared.from, revision })
 }
