@@ -1,8 +1,8 @@
 //! How does a resource, or everything, become what it was?
 //!
 //! By a new change that is admitted like any other. What must not come back does not: an application
-//! keeps the keys that it has now, since one that was ended must stay so, and values of secrets were
-//! never kept.
+//! keeps the keys that it has now, since one that was ended must stay so, and whether it was approved;
+//! what somebody has decided stays decided; and values of secrets were never kept.
 
 use std::sync::Arc;
 
@@ -62,7 +62,10 @@ fn change(state: &Arc<State>, forms: &Forms, wanted: &Rollback) -> Result<Wanted
         Some(key) => vec![key],
         None => forms.touched().collect(),
     };
-    for key in keys {
+    if let Some(key) = wanted.key.as_ref().filter(|key| !is_of_files(key)) {
+        return Err(ManageError::Refused(vec![decided(key)]));
+    }
+    for key in keys.into_iter().filter(|key| is_of_files(key)) {
         let now = shown_form(state, key);
         let Some(then) = forms.of(key) else {
             match now {
@@ -95,6 +98,20 @@ fn change(state: &Arc<State>, forms: &Forms, wanted: &Rollback) -> Result<Wanted
     Ok(Wanted { upserts, removals, dry_run, at, reason, restores, ..Wanted::default() })
 }
 
+/// Whether people write it: the rest tells what was decided, and when.
+fn is_of_files(key: &ResourceKey) -> bool {
+    key.kind().is_none_or(plan::Kind::is_of_files)
+}
+
+fn decided(key: &ResourceKey) -> Problem {
+    Problem {
+        resource: key.to_string(),
+        reason: "what was decided stays decided".to_owned(),
+        suggestion: "put back what it was about".to_owned(),
+        ..Problem::default()
+    }
+}
+
 fn is_secret(key: &ResourceKey) -> bool {
     key.kind() == Some(plan::Kind::Secret)
 }
@@ -117,7 +134,7 @@ fn lost_value(key: &ResourceKey) -> Problem {
     }
 }
 
-/// An application with the keys that it has now, or had last.
+/// An application with the keys that it has now, or had last, and approved as it is.
 fn with_keys(mut then: Resource, now: Option<&Resource>) -> Resource {
     let now = now.and_then(|now| now.resource.as_ref());
     if let (Some(Any::Application(then)), Some(Any::Application(now))) = (&mut then.resource, now)
@@ -126,6 +143,7 @@ fn with_keys(mut then: Resource, now: Option<&Resource>) -> Resource {
         let now = now.spec.clone().unwrap_or_default();
         spec.keys = now.keys;
         spec.api_keys = now.api_keys;
+        spec.state = now.state;
     }
     then
 }

@@ -14,13 +14,14 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use turnpike_proto::admin::v1::application_keys_client::ApplicationKeysClient;
 use turnpike_proto::admin::v1::applications_client::ApplicationsClient;
+use turnpike_proto::admin::v1::history_client::HistoryClient;
 use turnpike_proto::admin::v1::lifecycle_action::Action;
 use turnpike_proto::admin::v1::lifecycle_client::LifecycleClient;
 use turnpike_proto::admin::v1::subscriptions_client::SubscriptionsClient;
 use turnpike_proto::admin::v1::workflow_requests_client::WorkflowRequestsClient;
 use turnpike_proto::admin::v1::{
     ApplyRequest, ChangeLifecycleRequest, DecideWorkflowRequest, GenerateApiKeyRequest,
-    GetLifecycleRequest, ListWorkflowRequest,
+    GetLifecycleRequest, GetRequest, ListWorkflowRequest, RollbackRequest,
 };
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::workflow_request_spec::State as Standing;
@@ -64,8 +65,7 @@ impl Desk {
     }
 
     async fn subscription(&mut self) -> SubscriptionSpec {
-        let request =
-            turnpike_proto::admin::v1::GetRequest { name: "s".into(), ..Default::default() };
+        let request = GetRequest { name: "s".into(), ..Default::default() };
         self.subscriptions.get(request).await.unwrap().into_inner().spec.unwrap()
     }
 
@@ -404,5 +404,30 @@ fn a_program_decides_over_grpc() {
         desk.subscribe(&format!("{SUBSCRIBED}, tier: Gold")).await;
         assert_eq!(desk.until(Standing::Approved).await.reason, "by tier");
         assert_eq!(desk.subscription().await.state(), subscription_spec::State::Unblocked);
+    });
+}
+
+#[test]
+fn what_was_decided_stays_decided_when_everything_is_put_back() {
+    check(async |stack| {
+        let (plane, mut desk) = asking(&stack, "APPLICATION_CREATION", "approval: {}", "").await;
+        let text = APP.replace("shop", "new");
+        let Some(Any::Application(new)) = resources(&text).remove(0).resource else { panic!() };
+        let stored = desk.applications.put(new).await.unwrap().into_inner();
+        let revision = stored.metadata.unwrap().revision;
+        desk.decide(true).await.unwrap();
+        let key = GenerateApiKeyRequest { application: "new".to_owned(), ..Default::default() };
+        desk.keys.generate_api_key(key).await.unwrap();
+        let mut history = HistoryClient::new(stack.channel(&plane, "admin"));
+        let back = RollbackRequest { all: true, revision, ..Default::default() };
+        history.rollback(back).await.unwrap();
+        let get = GetRequest { name: "new".to_owned(), ..Default::default() };
+        let spec = desk.applications.get(get).await.unwrap().into_inner().spec.unwrap();
+        assert_eq!((spec.state(), spec.api_keys.len()), (application_spec::State::Approved, 1));
+        let all = desk.all().await;
+        assert_eq!(
+            all.iter().map(WorkflowRequestSpec::state).collect::<Vec<_>>(),
+            [Standing::Approved]
+        );
     });
 }
