@@ -145,7 +145,7 @@ mod tests {
             "turnpike import openapi f --name n --version 1 --context /c --endpoint http://e",
             "turnpike lifecycle n:1",
             "turnpike lifecycle n:1 publish --deprecate-old --require-resubscription --reason r",
-            "turnpike lifecycle n:1 deploy-as-a-prototype",
+            "turnpike lifecycle n:1 deploy-as-a-prototype --wait all --timeout 5s",
             "turnpike version n:1 2 --default",
             "turnpike approvals list --all",
             "turnpike approvals approve w1 --reason r",

@@ -9,6 +9,7 @@ use turnpike_proto::admin::v1::{
     NewVersionRequest,
 };
 
+use crate::apply;
 use crate::failure::Failure;
 use crate::output::{Cell, Report, Table};
 use crate::rpc::{self, of_message};
@@ -32,6 +33,8 @@ pub(crate) struct Lifecycle {
     /// Why, for the history
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
+    #[command(flatten)]
+    wait: apply::Wait,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -106,7 +109,8 @@ async fn change(
         .map_err(|status| wire.error(status))?
         .into_inner();
     let value = of_message("turnpike.admin.v1.ChangeLifecycleResponse", &changed);
-    Ok(Report::new(value).text(told(&asked.id, action, &changed)))
+    let report = Report::new(value).text(told(&asked.id, action, &changed));
+    apply::awaited(connection, &asked.wait, report).await
 }
 
 pub(crate) async fn new_version(
