@@ -14,7 +14,7 @@ use turnpike_proto::identity::v1::{
 };
 
 use super::desk::{Desk, field_diff, timestamp};
-use crate::history::{Action, JournalError, Past};
+use crate::history::{Action, JournalError, Past, hex};
 use crate::manage::{self, Differing, HistoryPage, HistoryQuery, ManageError, PastPage, Rollback};
 use crate::people::Caller;
 
@@ -200,7 +200,7 @@ fn entry(past: Past) -> HistoryEntry {
     let changes = touched.into_iter().take(NAMED).map(|one| HistoryChange {
         key: one.key.to_string(),
         action: action(one.action),
-        digest: one.digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        digest: hex(&one.digest),
         former_revision: one.former_revision,
     });
     HistoryEntry {

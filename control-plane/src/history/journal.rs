@@ -13,7 +13,7 @@ use chassis::Host;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::ledger::{End, Keyed, line};
-use super::record::{Action, Draft, Touched};
+use super::record::{Action, Draft, Touched, hex};
 use super::refusals::{Refusal, Refusals};
 use super::verify::verify;
 use crate::store::{
@@ -249,15 +249,17 @@ fn note_of(transaction: &Transaction, touched: &[Touched], digest: &[u8]) -> Not
         named = format!("{} and {more} more", shortened(&named, DETAIL));
     }
     let made = &transaction.note;
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut details = serde_json::json!({
-        "resources": shortened(&named, DETAIL),
-        "after": transaction.base.to_string(),
-        "record": hex,
-    });
-    for (name, value) in [("reason", &made.reason), ("trace", &made.traceparent)] {
+    let mut details = serde_json::Map::new();
+    let after = transaction.base.to_string();
+    for (name, value) in [
+        ("resources", named.as_str()),
+        ("after", &after),
+        ("record", &hex(digest)),
+        ("reason", &made.reason),
+        ("trace", &made.traceparent),
+    ] {
         if !value.is_empty() {
-            details[name] = shortened(value, DETAIL).into();
+            details.insert(name.to_owned(), shortened(value, DETAIL).into());
         }
     }
     Note {
@@ -265,7 +267,7 @@ fn note_of(transaction: &Transaction, touched: &[Touched], digest: &[u8]) -> Not
         event: "resources.changed".to_owned(),
         who: made.by.clone(),
         outcome: "ok".to_owned(),
-        details: details.to_string(),
+        details: serde_json::Value::Object(details).to_string(),
         ..Note::default()
     }
 }

@@ -279,14 +279,12 @@ impl Keys {
         let (mut sealing, mut newest, mut audit) = (Vec::new(), 0, None);
         for one in &ring.keys {
             let key = unwrap(master, one)?;
-            match one.purpose.as_str() {
-                AUDIT => audit = Some(hmac::Key::new(hmac::HMAC_SHA256, &key)),
-                _ => {
-                    newest = newest.max(one.number);
-                    let key = SealingKey::of(&key).ok_or(KeyringError::Damaged)?;
-                    sealing.push((one.number, key));
-                }
+            if one.purpose == AUDIT {
+                audit = Some(hmac::Key::new(hmac::HMAC_SHA256, &key));
+                continue;
             }
+            newest = newest.max(one.number);
+            sealing.push((one.number, SealingKey::of(&key).ok_or(KeyringError::Damaged)?));
         }
         let audit = audit.ok_or(KeyringError::Damaged)?;
         Ok(Self { sealing, newest, audit })

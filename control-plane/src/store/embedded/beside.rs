@@ -45,7 +45,10 @@ impl Tables {
     }
 
     pub(super) fn erase(&self, from: &str, to: &str) -> Result<(), StoreError> {
-        while from < to {
+        if from >= to {
+            return Ok(());
+        }
+        loop {
             let write = self.database.begin_write().map_err(failed)?;
             let gone = {
                 let mut values = write.open_table(VALUES).map_err(failed)?;
@@ -59,10 +62,9 @@ impl Tables {
                 keys.len()
             };
             if gone == 0 {
-                break;
+                return Ok(());
             }
             write.commit().map_err(failed)?;
         }
-        Ok(())
     }
 }

@@ -294,7 +294,7 @@ pub(super) fn check_expected(
 ) -> Result<(), StoreError> {
     for Expected { key, value } in expected {
         let found = values.get(key.as_str()).map_err(failed)?;
-        let found = found.as_ref().map(|entry| entry.value());
+        let found = found.as_ref().map(redb::AccessGuard::value);
         if found.map(|(_, bytes)| bytes) != value.as_deref() {
             return Err(conflict(key, 0, found.map_or(0, |(revision, _)| revision)));
         }
