@@ -248,4 +248,84 @@ mod tests {
         let more = "{\"/y\": {\"get\": {\"responses\": {}}}}";
         check(&api(&openapi(more)), &["Api/a@1.0.0.yaml"]);
     }
+
+    const EVERY_KIND: &str = r#"
+{ apiVersion: turnpike/v1, kind: Tier, metadata: { name: Gold }, spec: { quota: { requests: 5, per: 60s } } }
+---
+{ apiVersion: turnpike/v1, kind: Secret, metadata: { name: pw }, spec: { value: "correct horse" } }
+---
+{ apiVersion: turnpike/v1, kind: GatewayGroup, metadata: { name: inner }, spec: { virtualHosts: ["a.example"] } }
+---
+apiVersion: turnpike/v1
+kind: KeyManager
+metadata: { name: other }
+spec:
+  issuer: https://other.example
+  anyAudience: true
+  jwks: '{"keys":[{"kty":"EC","crv":"P-256","kid":"1","use":"sig","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}'
+---
+{ apiVersion: turnpike/v1, kind: Policy, metadata: { name: tag }, spec: { rules: [{ removeHeader: { name: x-a } }] } }
+---
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: orders, version: "1.0.0", labels: { team: shop }, owner: ann }
+spec:
+  context: /orders
+  lifecycle: PUBLISHED
+  endpoints: { production: { urls: ["http://127.0.0.1:1"] } }
+  operations: [{ method: GET, path: "/items/{id}" }]
+  tiers: [Gold]
+---
+apiVersion: turnpike/v1
+kind: ApiProduct
+metadata: { name: bundle, version: "1.0.0" }
+spec: { context: /bundle, lifecycle: PUBLISHED, apis: [{ api: "orders:1.0.0" }], tiers: [Gold] }
+---
+{ apiVersion: turnpike/v1, kind: Application, metadata: { name: shop }, spec: { description: "# not a comment: yes" } }
+---
+{ apiVersion: turnpike/v1, kind: Subscription, metadata: { name: shop-orders }, spec: { application: shop, api: "orders:1.0.0", tier: Gold } }
+---
+{ apiVersion: turnpike/v1, kind: DenyPolicy, metadata: { name: d }, spec: { users: [ben] } }
+---
+{ apiVersion: turnpike/v1, kind: CustomThrottle, metadata: { name: t }, spec: { key: '"all"', quota: { requests: 7, per: 86400s } } }
+---
+{ apiVersion: turnpike/v1, kind: Workflow, metadata: { name: sales }, spec: { events: [SUBSCRIPTION_CREATION], approval: {} } }
+---
+apiVersion: turnpike/v1
+kind: Certificate
+metadata: { name: ours }
+spec:
+  use: backend_ca
+  chain: |
+    "#;
+
+    #[test]
+    fn every_kind_is_exported_and_applying_that_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        chassis::pki::development(folder.path(), &["x"]).unwrap();
+        let authority = fs::read_to_string(folder.path().join("ca.pem")).unwrap();
+        let documents = format!("{EVERY_KIND}{}", authority.trim_end().replace('\n', "\n    "));
+        let (resources, problems) = plan::read_document(&documents, "");
+        assert_eq!(problems, []);
+        let stored = plan::admit(&plan::Objects::new(), &resources, &[]).unwrap().objects;
+        let mut kinds: Vec<_> = stored.iter().filter_map(|one| one.key().kind()).collect();
+        kinds.dedup();
+        // Requests for decisions are made by the control plane and not by files.
+        let all = plan::Kind::ALL.into_iter().filter(|kind| kind.name() != "WorkflowRequest");
+        assert_eq!(kinds, all.collect::<Vec<_>>());
+        let options = Export { directory: None, revisions: false, keys: false };
+        let shown = stored.iter().map(|one| {
+            let mut resource = one.resource().unwrap().into_owned();
+            if let Some(Any::Secret(secret)) = &mut resource.resource {
+                secret.spec.as_mut().unwrap().value.clear();
+            }
+            options.trimmed(resource)
+        });
+        let directory = folder.path().join("out");
+        write_all(&directory, shown.collect()).unwrap();
+        let read = plan::files::read(&directory).unwrap();
+        assert_eq!(read.problems, []);
+        let again = plan::admit(&stored, &read.resources, &[]).unwrap();
+        assert_eq!((again.upserts.len(), again.changes.len()), (0, stored.len()));
+    }
 }

@@ -9,6 +9,7 @@ mod credentials;
 mod cut_off;
 mod doors;
 mod fleet;
+mod gitops;
 mod groups;
 mod lifecycle;
 mod limits;

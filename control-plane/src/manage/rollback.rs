@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use plan::{Problem, Resource, ResourceKey};
+use plan::{Kind, Problem, Resource, ResourceKey};
 use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::change::{Changed, Manager, Removal, Wanted};
@@ -60,7 +60,8 @@ fn change(state: &Arc<State>, forms: &Forms, wanted: &Rollback) -> Result<Wanted
     let (mut upserts, mut removals, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     let keys: Vec<&ResourceKey> = match &wanted.key {
         Some(key) => vec![key],
-        None => forms.touched().collect(),
+        // What somebody was asked, and has decided, does not come back.
+        None => forms.touched().filter(|key| key.kind() != Some(Kind::WorkflowRequest)).collect(),
     };
     if let Some(key) = wanted.key.as_ref().filter(|key| !is_of_files(key)) {
         return Err(ManageError::Refused(vec![decided(key)]));
@@ -113,7 +114,7 @@ fn decided(key: &ResourceKey) -> Problem {
 }
 
 fn is_secret(key: &ResourceKey) -> bool {
-    key.kind() == Some(plan::Kind::Secret)
+    key.kind() == Some(Kind::Secret)
 }
 
 /// Of a secret's value.
