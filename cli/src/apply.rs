@@ -9,17 +9,20 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chassis::clock::Clock;
 use clap::{Args, ValueEnum};
 use tonic::Request;
 use turnpike_proto::admin::v1::apply_client::ApplyClient;
 use turnpike_proto::admin::v1::change::Action;
 use turnpike_proto::admin::v1::publish_client::PublishClient;
+use turnpike_proto::admin::v1::rollout::State;
 use turnpike_proto::admin::v1::wait_for::Gateways;
 use turnpike_proto::admin::v1::{ApplyRequest, ApplyResponse, GatewayState, Prune, WaitRequest};
 use turnpike_proto::config::v1::{Problem, Resource};
 
 use crate::failure::Failure;
 use crate::output::{Cell, Report, Table, note};
+use crate::rollouts::{self, Waves};
 use crate::rpc::{self, of_message};
 use crate::{gateways, span};
 
@@ -46,6 +49,8 @@ pub(crate) struct Options {
     reason: String,
     #[command(flatten)]
     wait: Wait,
+    #[command(flatten)]
+    waves: Waves,
 }
 
 /// To what the resources of files belong, so that those which the files no longer have can go.
@@ -107,6 +112,8 @@ pub(crate) struct Wait {
 enum WaitFor {
     /// Every connected gateway
     All,
+    /// More than half of the connected gateways of each group
+    Quorum,
     /// Nobody
     None,
 }
@@ -118,7 +125,11 @@ impl Wait {
     }
 }
 
-pub(crate) async fn apply(connection: &rpc::Options, options: &Options) -> Result<Report, Failure> {
+pub(crate) async fn apply(
+    connection: &rpc::Options,
+    clock: &Clock,
+    options: &Options,
+) -> Result<Report, Failure> {
     let resources = options.belonging.labelled(read_all(&options.file)?);
     let mut request = ApplyRequest {
         resources: resources.clone(),
@@ -126,6 +137,10 @@ pub(crate) async fn apply(connection: &rpc::Options, options: &Options) -> Resul
         dry_run: options.dry_run,
         ..ApplyRequest::default()
     };
+    if let Some(plan) = options.waves.plan() {
+        request.rollout = Some(plan);
+        return roll_out(connection, clock, request, &options.wait).await;
+    }
     request.prune = options.belonging.prune();
     if request.prune.is_some() && !options.dry_run {
         request.prune = confirmed(connection, &request, options.yes).await?;
@@ -225,12 +240,14 @@ async fn send_request(
     wait: &Wait,
 ) -> Result<Report, Failure> {
     let dry_run = request.dry_run;
-    let waits = wait.wait == WaitFor::All && !dry_run;
-    let request = ApplyRequest {
-        wait: if waits { Gateways::All } else { Gateways::None }.into(),
-        timeout: Some(span::to_proto(wait.timeout)),
-        ..request
+    let whom = match wait.wait {
+        WaitFor::All if !dry_run => Gateways::All,
+        WaitFor::Quorum if !dry_run => Gateways::Quorum,
+        _ => Gateways::None,
     };
+    let waits = whom != Gateways::None;
+    let request =
+        ApplyRequest { wait: whom.into(), timeout: Some(span::to_proto(wait.timeout)), ..request };
     let answer = ask(connection, request, wait.timeout + GRACE).await?;
     let report = report(&answer, dry_run, waits);
     if waits && !answer.applied {
@@ -238,6 +255,28 @@ async fn send_request(
         return Err(Failure::NotApplied { report: Box::new(report), revision, span });
     }
     Ok(report)
+}
+
+/// Begins a rollout; with a wait, until it has ended.
+async fn roll_out(
+    connection: &rpc::Options,
+    clock: &Clock,
+    request: ApplyRequest,
+    wait: &Wait,
+) -> Result<Report, Failure> {
+    let dry_run = request.dry_run;
+    let answer = ask(connection, request, GRACE).await?;
+    let Some(rollout) = &answer.rollout else { return Ok(report(&answer, dry_run, false)) };
+    if wait.wait == WaitFor::None {
+        return Ok(rollouts::shown(rollout));
+    }
+    let rollout = rollouts::ended(connection, clock, &rollout.name, wait.timeout).await?;
+    let report = Box::new(rollouts::shown(&rollout));
+    match rollout.state() {
+        State::Completed => Ok(*report),
+        State::Aborted => Err(Failure::TakenBack { report, reason: rollout.reason }),
+        _ => Err(Failure::NotThrough { report, name: rollout.name }),
+    }
 }
 
 fn report(answer: &ApplyResponse, dry_run: bool, waited: bool) -> Report {

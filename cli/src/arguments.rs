@@ -7,8 +7,8 @@ use crate::clients::Home;
 use crate::output::Format;
 use crate::{
     alerts, analytics, apply, approvals, audit, backend, blocks, detect, diff, explain, export,
-    history, import, lifecycle, limits, people, resources, revocations, rpc, signing_keys,
-    subscriptions, tokens, up,
+    history, import, lifecycle, limits, people, resources, revocations, rollouts, rpc,
+    signing_keys, subscriptions, tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
@@ -39,8 +39,13 @@ pub(crate) enum Command {
     Up(up::Options),
     /// Put the resources of files in force, all of them or none
     Apply(apply::Options),
+    /// Changes that are put in force in waves of gateways
+    #[command(subcommand)]
+    Rollouts(rollouts::Command),
     /// Show resources
     Get(resources::Get),
+    /// Show how gateways are doing with a resource
+    Describe(resources::Describe),
     /// Remove a resource
     Delete(resources::Delete),
     /// Show what files would change, or what has changed between two revisions
@@ -140,6 +145,14 @@ mod tests {
             "turnpike rollback Tier Gold --to 7 --dry-run",
             "turnpike rollback --all --to 7 --reason r --keep-secrets",
             "turnpike audit --service control-plane verify --known 1:x",
+            "turnpike apply -f f --wait quorum",
+            "turnpike apply -f f --rollout 5,25,100 --guard errors=1%,latency=+20%,for=30s",
+            "turnpike apply -f f --rollout 100 --step-by-step --wait all --timeout 1h",
+            "turnpike rollouts list",
+            "turnpike rollouts show x",
+            "turnpike rollouts abort x --reason r",
+            "turnpike rollouts continue x",
+            "turnpike describe api orders:1.0.0",
             "turnpike get Api orders:1.0.0 -o json",
             "turnpike delete Tier Gold",
             "turnpike import openapi f --name n --version 1 --context /c --endpoint http://e",
@@ -211,6 +224,8 @@ mod tests {
         check("turnpike diff -f d --from 3", false);
         check("turnpike rollback Tier Gold", false);
         check("turnpike rollback Tier Gold --all --to 3", false);
+        check("turnpike apply -f f --guard errors=1%", false);
+        check("turnpike apply -f f --rollout 0,100", false);
         check("turnpike limits", false);
         check("turnpike limits reset", false);
         check("turnpike limits --app a --api n", false);

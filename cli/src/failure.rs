@@ -42,6 +42,10 @@ pub(crate) enum Failure {
     Declined,
     #[error(transparent)]
     Export(#[from] ExportError),
+    #[error("the change was taken back: {reason}")]
+    TakenBack { report: Box<Report>, reason: String },
+    #[error("the rollout {name} has not ended; see `turnpike rollouts show {name}`")]
+    NotThrough { report: Box<Report>, name: String },
     #[error("the audit log is not whole: line {sequence}: {why}")]
     AuditBroken { sequence: u64, why: String },
     #[error("the key was made and could not be kept")]
@@ -116,6 +120,8 @@ impl Failure {
     pub(crate) fn report(&self) -> Option<&Report> {
         match self {
             Self::NotApplied { report, .. }
+            | Self::TakenBack { report, .. }
+            | Self::NotThrough { report, .. }
             | Self::NotKept { report, .. }
             | Self::Differs { report } => Some(report),
             _ => None,

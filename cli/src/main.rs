@@ -35,6 +35,7 @@ mod people;
 mod providers;
 mod resources;
 mod revocations;
+mod rollouts;
 mod rpc;
 mod signing_keys;
 mod span;
@@ -85,8 +86,10 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
     let clock = Clock::system();
     let report: Report = match command {
         Command::Up(options) => return up::up(connection, home, &clock, options, printer).await,
-        Command::Apply(options) => apply::apply(connection, options).await?,
+        Command::Apply(options) => apply::apply(connection, &clock, options).await?,
+        Command::Rollouts(command) => rollouts::run(connection, command).await?,
         Command::Get(asked) => resources::get(connection, asked).await?,
+        Command::Describe(asked) => resources::describe(connection, asked).await?,
         Command::Delete(asked) => resources::delete(connection, asked).await?,
         Command::Diff(asked) => diff::diff(connection, asked).await?,
         Command::Export(asked) => export::export(connection, asked).await?,

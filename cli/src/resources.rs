@@ -3,11 +3,12 @@
 use clap::Args;
 use serde_json::{Value, json};
 use turnpike_proto::config::v1::resource::Resource as AnyResource;
-use turnpike_proto::config::v1::{ApplicationSpec, Resource};
+use turnpike_proto::config::v1::{ApplicationSpec, Resource, ResourceStatus};
 
 use crate::failure::Failure;
+use crate::gateways::time;
 use crate::output::{Cell, Report, Table};
-use crate::rpc::{self, Kind, Name};
+use crate::rpc::{self, Kind, Name, of_message};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Get {
@@ -17,6 +18,14 @@ pub(crate) struct Get {
     kind: String,
     /// One of them: NAME, or NAME:VERSION of an API; all of them otherwise
     name: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Describe {
+    /// As for `get`
+    kind: String,
+    /// NAME, or NAME:VERSION of an API
+    name: String,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -41,6 +50,59 @@ pub(crate) async fn get(connection: &rpc::Options, asked: &Get) -> Result<Report
     let value = find(connection, &kind, &name).await?.ok_or_else(|| missing(&kind, text))?;
     let table = table(&kind, std::slice::from_ref(&value));
     Ok(Report::new(value).table(table))
+}
+
+pub(crate) async fn describe(
+    connection: &rpc::Options,
+    asked: &Describe,
+) -> Result<Report, Failure> {
+    let kind = Kind::parse(&asked.kind)?;
+    let name = parse_name(&kind, &asked.name)?;
+    let found = rpc::get(&connection.control_plane()?, &kind, &name).await?;
+    let found = found.ok_or_else(|| missing(&kind, &asked.name))?;
+    let metadata = plan::metadata(&found).cloned().unwrap_or_default();
+    let status = metadata.status.clone().unwrap_or_default();
+    let report = Report::new(of_message("turnpike.config.v1.Metadata", &metadata));
+    Ok(report.table(conditions(&status)).table(rejections(&status)))
+}
+
+fn conditions(status: &ResourceStatus) -> Table {
+    let mut table = Table::new("", &["CONDITION", "STATUS", "REVISION", "MORE"]);
+    if let Some(accepted) = &status.accepted {
+        let more = match accepted.rollout.as_str() {
+            "" => String::new(),
+            rollout => format!("rollout {rollout} changes it"),
+        };
+        let more = Cell::text_or_dash(&more);
+        table.row(vec!["Accepted".into(), true.into(), accepted.revision.into(), more]);
+    }
+    let programmed = status.programmed.unwrap_or_default();
+    let more = match programmed.of {
+        0 => "no gateway needs it".to_owned(),
+        of => format!("{} of {of} gateways serve it", programmed.gateways),
+    };
+    let revision = programmed.revision.into();
+    table.row(vec!["Programmed".into(), programmed.all.into(), revision, more.as_str().into()]);
+    let more = format!("{} gateways refuse it", status.rejecting);
+    let more = if status.rejecting == 0 { "-" } else { &more };
+    let is_rejected = (status.rejecting > 0).into();
+    table.row(vec!["Rejected".into(), is_rejected, Cell::text_or_dash(""), more.into()]);
+    table
+}
+
+fn rejections(status: &ResourceStatus) -> Table {
+    let heads = ["REFUSED BY", "SINCE", "SERVES INSTEAD", "FIELD", "REASON"];
+    let mut table = Table::new("", &heads);
+    for one in &status.rejected {
+        table.row(vec![
+            one.gateway.as_str().into(),
+            Cell::text_or_dash(&time(one.since.as_ref())),
+            one.serving().as_str_name().to_lowercase().as_str().into(),
+            Cell::text_or_dash(&one.field),
+            one.reason.as_str().into(),
+        ]);
+    }
+    table
 }
 
 pub(crate) async fn delete(connection: &rpc::Options, asked: &Delete) -> Result<Report, Failure> {

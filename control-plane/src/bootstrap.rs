@@ -14,11 +14,12 @@ use turnpike_proto::DESCRIPTORS;
 
 use crate::catalog::{Catalog, Figures, Follower};
 use crate::config::Config;
-use crate::distribute::{Gateways, Meters, Providers, Signer, Slices, Sync, keep};
+use crate::distribute::{Gateways, Meters, Presence, Providers, Signer, Slices, Sync, keep};
 use crate::edge::{AdminToken, Desk, Rest, Streams, TokenError, services};
 use crate::history::{Journal, Retention};
 use crate::limits::{self, Keeper, Share, Sharing};
 use crate::manage::{Manager, workflow};
+use crate::rollout::{Driver, Rollouts};
 use crate::rpc::{Deciders, DecidersError, KeyManagerClients};
 use crate::store::{self, Keyring, KeyringError, Store, StoreError};
 
@@ -93,7 +94,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         store,
         journal,
         catalog.clone(),
-        keys,
+        keys.clone(),
         host.clock.clone(),
         host.tasks.clone(),
     ));
@@ -104,13 +105,30 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         decider: Arc::new(deciders),
     };
     host.tasks.spawn("approvals", approvals.run());
+    let rollouts = Arc::new(Rollouts::new(
+        manager.clone(),
+        gateways.clone(),
+        slices.clone(),
+        keys,
+        host.clock.clone(),
+    ));
+    let driver = Driver { host: host.clone(), rollouts: rollouts.clone() };
+    host.tasks.spawn("rollouts", driver.run());
     let desk = Desk {
         manager,
+        rollouts,
         gateways: gateways.clone(),
+        slices: slices.clone(),
         sharing: sharing.clone(),
         clients: Arc::new(clients),
         clock: host.clock.clone(),
     };
+    let presence = store::open_presence(config.store, &config.etcd, &host.data)
+        .context("store of gateways")?;
+    if let Some(leased) = presence {
+        let presence = Presence::new(host.clone(), gateways.clone(), slices.clone(), leased);
+        host.tasks.spawn("presence", presence.run());
+    }
     let (counters, is_shared) = store::open_counters(config.store, &config.etcd, &host.data)
         .context("store of counters")?;
     let keeper = Keeper {

@@ -336,6 +336,7 @@ impl Drop for Account {
         let total_us = micros(self.opened, ended);
         let cells = &self.worker.cells;
         cells.total.add(total_us);
+        cells.latencies.add(total_us);
         if let Some(cell) = cells.calls.get(usize::from(self.status / 100)) {
             cell.add(1);
         }

@@ -28,6 +28,7 @@ use crate::access_log::AccessLog;
 use crate::assertions::{Keeper, Rules, Signers, Unfit};
 use crate::bearer::Bearers;
 use crate::caching;
+use crate::cells::Collector as Calls;
 use crate::config::{Config, ControlPlanesError};
 use crate::counters::{Counters, Journal};
 use crate::credentials::Revocations;
@@ -176,7 +177,7 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
         let counting = Counting { asks, gateways, journal, stop };
         counting.start(&config, &host, node, configuration.states.subscribe())?;
     }
-    configuration.follow(&config, &following, node)?;
+    configuration.follow(&config, &following, node, serving.metrics())?;
     let clock = host.clock.clone();
     host.tasks.spawn("patience", async move {
         clock.sleep(PATIENCE).await;
@@ -418,7 +419,7 @@ impl Configuration {
     }
 
     /// Follows the source from now on.
-    fn follow(self, config: &Config, host: &Host, node: &str) -> Result<()> {
+    fn follow(self, config: &Config, host: &Host, node: &str, calls: Calls) -> Result<()> {
         let Self { publisher, states, figures, ready, source, .. } = self;
         host.tasks.spawn("sweep", sweep(Arc::clone(&publisher), host.clone()));
         let channels = control_planes(config, &host.tls)?;
@@ -437,7 +438,8 @@ impl Configuration {
                 let keeping = disk::keeping(shelf).run(states.subscribe(), clock, tasks);
                 host.tasks.spawn("disk", keeping);
                 let host = host.clone();
-                let follower = Follower { control_plane, publisher, figures, ready, states, host };
+                let follower =
+                    Follower { control_plane, publisher, figures, ready, states, calls, host };
                 let tasks = follower.host.tasks.clone();
                 tasks.spawn("sync", follower.run());
             }

@@ -5,7 +5,6 @@
 
 use std::fmt::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector as Scraped;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -13,32 +12,14 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::cell::Cell;
+use crate::latencies::Latencies;
+
 /// Upper bounds of the latency buckets in microseconds; the last bucket has none.
 const BOUNDS_US: [u64; 16] = [
     250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
     2_500_000, 5_000_000, 10_000_000, 30_000_000,
 ];
-
-/// A number that only its worker writes.
-#[derive(Debug, Default)]
-pub struct Cell(AtomicU64);
-
-impl Cell {
-    /// Counts `more`. INVARIANT: called by one thread only.
-    pub fn add(&self, more: u64) {
-        self.0.store(self.get().wrapping_add(more), Ordering::Relaxed);
-    }
-
-    /// Takes back what was counted before; for numbers of things that are open now.
-    pub fn sub(&self, less: u64) {
-        self.0.store(self.get().saturating_sub(less), Ordering::Relaxed);
-    }
-
-    /// The number.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// Spans of time, by size.
 #[derive(Debug, Default)]
@@ -145,6 +126,8 @@ pub struct Cells {
     pub too_long: TooLong,
     /// Calls by how long they took.
     pub total: Spans,
+    /// The same in small steps, to compare gateways.
+    pub latencies: Latencies,
     /// Calls that reached a backend, by how long that took.
     pub backend: Spans,
     /// Client connections that are open.
@@ -202,10 +185,40 @@ pub struct Cells {
 #[derive(Clone, Debug)]
 pub struct Collector(Arc<[Arc<Cells>]>);
 
+/// How calls were since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// Calls that were answered.
+    pub calls: u64,
+    /// Those that were answered 5xx.
+    pub server_errors: u64,
+    /// Up to how many microseconds how many calls took, those without an answer among them; in
+    /// order, without spans that have no call.
+    pub spans: Vec<(u64, u64)>,
+}
+
 impl Collector {
     /// Adds up `workers`.
     pub fn new(workers: impl IntoIterator<Item = Arc<Cells>>) -> Self {
         Self(workers.into_iter().collect())
+    }
+
+    /// How calls were so far.
+    pub fn vitals(&self) -> Vitals {
+        let of = |digit: usize| -> u64 {
+            self.0.iter().filter_map(|worker| worker.calls.get(digit)).map(Cell::get).sum()
+        };
+        let mut spans: Vec<(u64, u64)> = Vec::new();
+        for (place, worker) in self.0.iter().enumerate() {
+            if place == 0 {
+                spans.extend(worker.latencies.spans());
+            } else {
+                let more = worker.latencies.spans();
+                spans.iter_mut().zip(more).for_each(|(all, (_, calls))| all.1 += calls);
+            }
+        }
+        spans.retain(|(_, calls)| *calls > 0);
+        Vitals { calls: (1..=5).map(of).sum(), server_errors: of(5), spans }
     }
 
     fn sum(&self, cell: impl Fn(&Cells) -> &Cell) -> u64 {
@@ -517,6 +530,19 @@ mod tests {
     fn the_numbers_of_all_workers_are_added_up() {
         check(|cells| cells.calls[2].add(2), r#"gateway_calls_total{class="2xx"} 4"#);
         check(|cells| cells.faults.auth.add(1), r#"gateway_faults_total{type="AUTH"} 2"#);
+    }
+
+    #[test]
+    fn how_calls_were_is_added_up_over_workers() {
+        let workers = [Arc::new(Cells::default()), Arc::new(Cells::default())];
+        for cells in &workers {
+            cells.calls[2].add(3);
+            cells.calls[5].add(1);
+            cells.calls[0].add(7);
+            cells.latencies.add(1000);
+        }
+        let vitals = Collector::new(workers).vitals();
+        assert_eq!(vitals, Vitals { calls: 8, server_errors: 2, spans: vec![(1023, 2)] });
     }
 
     #[test]

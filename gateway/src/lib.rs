@@ -59,6 +59,7 @@ pub mod servers;
 pub mod sender;
 
 pub mod alarm;
+mod cell;
 pub mod cells;
 pub mod compression;
 pub mod copies;
@@ -67,6 +68,7 @@ pub mod hops;
 pub mod http1;
 pub mod identity;
 pub mod interim;
+mod latencies;
 pub mod limits;
 pub mod one_hop;
 pub mod overload;

@@ -19,6 +19,7 @@ mod open_everywhere;
 mod outages;
 mod refusals;
 mod refused_everywhere;
+mod rollouts;
 mod story;
 mod streams;
 mod test_keys;

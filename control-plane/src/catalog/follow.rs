@@ -11,8 +11,9 @@ use chassis::{Backoff, Host};
 
 use super::catalogue::Catalog;
 use super::figures::Figures;
+use super::rollout::ROLLOUTS;
 use super::state::{State, StateError};
-use crate::store::{Keyring, KeyringError, OBJECTS, Store, StoreError, Watch};
+use crate::store::{Batch, Keyring, KeyringError, OBJECTS, Store, StoreError, Watch};
 
 /// What keeps a catalog from being loaded.
 #[derive(Debug, thiserror::Error)]
@@ -80,12 +81,29 @@ impl Follower {
         let position = listing.position;
         let before = self.catalog.current();
         let state = State::listed(listing, before.as_deref(), &self.keys)?;
-        let watch = self.store.watch(position).await?;
+        let mut watch = self.store.watch(position).await?;
+        let rollouts = self.store.list(ROLLOUTS).await?;
+        let from = rollouts.revision;
+        let mut state = state.with_rollouts(rollouts, &self.keys)?;
+        // Both listings are of one revision before anybody sees them: a rollout that has just ended
+        // must not be gone before its change is there.
+        while state.revision < from {
+            state = self.after(&state, watch.next().await?);
+        }
         let (revision, objects) = (state.revision, state.objects.len());
         tracing::info!(epoch = &*state.epoch, revision, objects, "resources loaded");
         self.figures.loaded();
         self.catalog.set(state);
         Ok(watch)
+    }
+
+    fn after(&self, before: &State, batch: Batch) -> State {
+        let (state, errors) = before.after(batch, &self.keys);
+        for error in errors {
+            let reason = chain(&error);
+            tracing::error!(reason, "a stored resource is left as it was");
+        }
+        state
     }
 
     /// Takes transactions over until the watch cannot go on.
@@ -100,12 +118,7 @@ impl Follower {
                         continue;
                     }
                     let Some(before) = self.catalog.current() else { return };
-                    let (state, errors) = before.after(batch, &self.keys);
-                    for error in errors {
-                        let reason = chain(&error);
-                        tracing::error!(reason, "a stored resource is left as it was");
-                    }
-                    self.catalog.set(state);
+                    self.catalog.set(self.after(&before, batch));
                 }
                 Err(error) if error.is_retryable() => {
                     // Said once per outage: the watch tries again for as long as it lasts.

@@ -7,9 +7,11 @@
 mod catalogue;
 mod figures;
 mod follow;
+mod rollout;
 mod state;
 
 pub use catalogue::Catalog;
 pub use figures::Figures;
 pub use follow::Follower;
+pub use rollout::{Place, ROLLOUTS, Rollout, RolloutError, Touched, Wave};
 pub use state::{Stamp, State, StateError};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use plan::{Object, Objects, ResourceKey};
 
+use super::rollout::{ROLLOUTS, Rollout, RolloutError};
 use crate::store::{
     Batch, Event, Keyring, Listing, Note, Record, RecordError, Revision, resource_key,
 };
@@ -25,6 +26,8 @@ pub struct State {
     pub objects: Objects,
     /// When and by which transaction each was changed.
     pub stamps: imbl::OrdMap<ResourceKey, Stamp>,
+    /// The changes that are on their way or were, by their names.
+    pub rollouts: imbl::OrdMap<String, Arc<Rollout>>,
 }
 
 /// When a resource was changed.
@@ -40,11 +43,25 @@ pub struct Stamp {
 
 /// A stored resource that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("`{key}` cannot be read")]
-pub struct StateError {
-    key: String,
-    #[source]
-    source: RecordError,
+pub enum StateError {
+    /// A resource.
+    #[error("`{key}` cannot be read")]
+    Resource {
+        /// Which.
+        key: String,
+        /// Why.
+        #[source]
+        source: RecordError,
+    },
+    /// A rollout.
+    #[error("`{key}` cannot be read")]
+    Rollout {
+        /// Its key.
+        key: String,
+        /// Why.
+        #[source]
+        source: RolloutError,
+    },
 }
 
 impl State {
@@ -60,6 +77,7 @@ impl State {
             note: listing.note,
             objects: before.map(|before| before.objects.clone()).unwrap_or_default(),
             stamps: imbl::OrdMap::new(),
+            rollouts: imbl::OrdMap::new(),
         };
         let mut gone: BTreeSet<ResourceKey> =
             state.objects.iter().map(|object| object.key().clone()).collect();
@@ -81,6 +99,20 @@ impl State {
         batch.revision > 0 || batch.events.iter().any(|event| resource_key(&event.key).is_some())
     }
 
+    /// The same with the rollouts of a listing, which may be a later one: its rollouts count from its
+    /// own revision on.
+    pub fn with_rollouts(mut self, listing: Listing, keys: &Keyring) -> Result<Self, StateError> {
+        for entry in listing.entries {
+            self.put_rollout(&entry.key, Some(&entry.value), keys)?;
+        }
+        Ok(self)
+    }
+
+    /// The change that is on its way.
+    pub fn rollout(&self) -> Option<&Arc<Rollout>> {
+        self.rollouts.values().find(|rollout| !rollout.has_ended())
+    }
+
     /// The state after a transaction. An object that cannot be read keeps its last good form.
     #[must_use]
     pub fn after(&self, batch: Batch, keys: &Keyring) -> (Self, Vec<StateError>) {
@@ -93,6 +125,10 @@ impl State {
         }
         let revision = state.revision;
         for Event { key, value } in batch.events {
+            if key.starts_with(ROLLOUTS) {
+                errors.extend(state.put_rollout(&key, value.as_deref(), keys).err());
+                continue;
+            }
             let Some(name) = resource_key(&key) else { continue };
             let key = ResourceKey::from_wire(name);
             match value.map(|value| decode(name, value, keys)) {
@@ -107,6 +143,23 @@ impl State {
         (state, errors)
     }
 
+    fn put_rollout(
+        &mut self,
+        key: &str,
+        value: Option<&[u8]>,
+        keys: &Keyring,
+    ) -> Result<(), StateError> {
+        let name = key.strip_prefix(ROLLOUTS).unwrap_or(key);
+        let Some(value) = value else {
+            self.rollouts.remove(name);
+            return Ok(());
+        };
+        let rollout = Rollout::decode(key, value, keys)
+            .map_err(|source| StateError::Rollout { key: key.to_owned(), source })?;
+        self.rollouts.insert(name.to_owned(), Arc::new(rollout));
+        Ok(())
+    }
+
     fn put(&mut self, key: ResourceKey, record: Record, revision: Revision) {
         let Record { resource, created_at_us, updated_at_us } = record;
         self.stamps.insert(key.clone(), Stamp { revision, created_at_us, updated_at_us });
@@ -117,5 +170,6 @@ impl State {
 }
 
 fn decode(name: &str, value: bytes::Bytes, keys: &Keyring) -> Result<Record, StateError> {
-    Record::decode(name, value, keys).map_err(|source| StateError { key: name.to_owned(), source })
+    Record::decode(name, value, keys)
+        .map_err(|source| StateError::Resource { key: name.to_owned(), source })
 }

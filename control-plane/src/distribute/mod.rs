@@ -2,23 +2,29 @@
 //!
 //! `slices` keeps, for each set of labels, what its gateways should hold; `slice` turns what one
 //! holds into what it should hold, `outgoing` in messages; `sign` vouches for it; `session` is the conversation with one
-//! gateway, `service` its front door. `providers` tells key managers whom to ask. `gateways` knows how far each is, and `barrier` waits.
+//! gateway, `service` its front door. `gateways` knows how far each is, also those of other control
+//! planes, which `presence` brings; `barrier` waits for them, and `status` says what they mean for a
+//! resource. `providers` tells key managers whom to ask.
 
 mod barrier;
 mod gateways;
 mod meters;
 mod outgoing;
+mod presence;
 mod providers;
 mod service;
 mod session;
 mod sign;
 mod slice;
 mod slices;
+mod status;
 
-pub use barrier::{Waited, wait};
+pub use barrier::{Waited, Whom, wait};
 pub use gateways::{GatewayRow, Gateways};
 pub use meters::Meters;
+pub use presence::Presence;
 pub use providers::Providers;
 pub use service::Sync;
 pub use sign::Signer;
 pub use slices::{Slices, keep};
+pub use status::Fleet;

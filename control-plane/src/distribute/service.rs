@@ -71,7 +71,7 @@ impl ConfigSync for Sync {
         let slice = slice.map_err(|_| Status::internal("the slice was not made"))?;
         // Nothing is better than a guess: the gateway keeps what it has and comes back.
         let slice = slice.ok_or_else(|| Status::unavailable("the resources are not loaded yet"))?;
-        let Hello { node, labels, build, epoch, revision, state_hash, rejected } = hello;
+        let Hello { node, labels, build, epoch, revision, state_hash, rejected, reports } = hello;
         let count = rejected.len();
         let session = self.gateways.connect(&node, labels, build, rejected);
         let session = session.ok_or_else(|| Status::resource_exhausted("too many gateways"))?;
@@ -91,6 +91,7 @@ impl ConfigSync for Sync {
             greeted: false,
             since_us: self.host.clock.unix_us(),
             rejected: count,
+            reports: reports.then_some(false),
         };
         let shutdown = self.host.shutdown.clone();
         self.host.tasks.spawn("config stream", async move {

@@ -14,13 +14,14 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::watch::Receiver;
 use tonic::{Status, Streaming};
 use turnpike_proto::config::v1::sync_request::Message;
-use turnpike_proto::config::v1::{Applied, SyncRequest, SyncResponse};
+use turnpike_proto::config::v1::sync_response::Message as Answer;
+use turnpike_proto::config::v1::{Applied, AskReports, SyncRequest, SyncResponse};
 
 use super::gateways::Session;
 use super::meters::Meters;
 use super::outgoing::{addressed, current};
 use super::sign::Signer;
-use super::slice::{Slice, SliceState};
+use super::slice::{Slice, SliceState, States};
 
 /// How long a gateway may take to answer a transaction.
 const ANSWER: Duration = Duration::from_mins(1);
@@ -28,6 +29,8 @@ const ANSWER: Duration = Duration::from_mins(1);
 const WRONG: u32 = 3;
 /// So much of the reason of a gateway is told, in characters.
 const REASON: usize = 1024;
+/// How often a gateway tells how its calls are while a change is rolled out.
+const REPORT_EVERY_MS: u32 = 1000;
 
 pub(super) type Out = Sender<Result<SyncResponse, Status>>;
 
@@ -52,6 +55,8 @@ pub(super) struct Conversation {
     pub(super) since_us: i64,
     /// How many objects it could not put in force.
     pub(super) rejected: usize,
+    /// Whether it was asked to tell how its calls are; none: it cannot.
+    pub(super) reports: Option<bool>,
 }
 
 impl Conversation {
@@ -70,10 +75,11 @@ impl Conversation {
     }
 
     async fn talk(&mut self) -> Result<(), Status> {
-        let mut states = self.slice.subscribe();
+        let mut states = self.slice.subscribe(self.session.node());
         let mut wrong = 0;
         loop {
-            let target = states.borrow_and_update().clone();
+            let target = states.borrow_and_update();
+            self.ask_reports(states.is_rolling_out()).await?;
             if self.held == target.hash() {
                 wrong = 0;
                 self.confirm(&target).await?;
@@ -164,6 +170,7 @@ impl Conversation {
                         return Ok(Some(applied));
                     }
                     Some(Message::Applied(_)) => {}
+                    Some(Message::Report(report)) => self.session.reported(report),
                     _ => return Err(Status::invalid_argument("`applied` was expected")),
                 }
             }
@@ -177,7 +184,7 @@ impl Conversation {
     }
 
     /// Waits for the next state of the slice; false: the gateway has gone.
-    async fn idle(&mut self, states: &mut Receiver<Arc<SliceState>>) -> Result<bool, Status> {
+    async fn idle(&mut self, states: &mut States) -> Result<bool, Status> {
         // What it has seen is noted where it is answered.
         let mut renewals = self.renewals.clone();
         loop {
@@ -198,6 +205,9 @@ impl Conversation {
                             return Ok(true);
                         }
                     }
+                    Some(SyncRequest { message: Some(Message::Report(report)) }) => {
+                        self.session.reported(report);
+                    }
                     Some(_) => return Err(Status::invalid_argument("`applied` was expected")),
                 },
                 () = self.session.superseded() => return Err(superseded()),
@@ -214,6 +224,17 @@ impl Conversation {
         self.meters.refused();
         let reason: String = reason.chars().take(REASON).collect();
         Err(Status::failed_precondition(format!("the gateway refuses: {reason}")))
+    }
+
+    /// A rollout is judged by how calls are; at other times nobody asks.
+    async fn ask_reports(&mut self, wanted: bool) -> Result<(), Status> {
+        if self.reports.is_some_and(|asked| asked != wanted) {
+            let every_ms = if wanted { REPORT_EVERY_MS } else { 0 };
+            let message = Some(Answer::AskReports(AskReports { every_ms }));
+            self.send(SyncResponse { message }).await?;
+            self.reports = Some(wanted);
+        }
+        Ok(())
     }
 
     async fn send(&self, message: SyncResponse) -> Result<(), Status> {

@@ -1,16 +1,18 @@
 //! Which sets of labels are asked for, and what does each get of the state in force?
 //!
-//! Gateways with equal labels share one slice. A slice that no session holds any more is kept for
+//! Gateways with equal labels share one slice; while a change is rolled out it has two states, with
+//! the change and without. A slice that no session holds any more is kept for
 //! a while, so that a gateway that comes back finds the history it needs.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chassis::Host;
+use plan::{Objects, ResourceKey};
 
 use super::meters::Meters;
-use super::slice::{Labels, Slice, SliceState};
-use crate::catalog::{Catalog, State};
+use super::slice::{Labels, Slice, SliceState, Targets};
+use crate::catalog::{Catalog, State, Wave};
 
 /// How many sets of labels are kept while nobody asks for them.
 const IDLE: usize = 64;
@@ -23,7 +25,26 @@ pub struct Slices(Mutex<Inner>);
 struct Inner {
     by_labels: BTreeMap<Labels, Arc<Slice>>,
     /// The state that was handed out last.
-    latest: Option<Arc<State>>,
+    latest: Option<Arc<Latest>>,
+}
+
+/// A state, and what it would be with the change that is on its way.
+#[derive(Debug)]
+struct Latest {
+    state: Arc<State>,
+    /// None: no change is on its way, or it does not fit any more, so that nobody is to have it.
+    next: Option<(Wave, Objects)>,
+}
+
+impl Latest {
+    fn of(state: Arc<State>) -> Self {
+        let rollout = state.rollout();
+        let next = rollout.and_then(|rollout| {
+            let admitted = rollout.admitted(&state).ok()?;
+            Some((rollout.wave(), admitted.objects))
+        });
+        Self { state, next }
+    }
 }
 
 impl Slices {
@@ -36,24 +57,52 @@ impl Slices {
         if let Some(slice) = inner.by_labels.get(labels) {
             return Some(slice.clone());
         }
-        let state = inner.latest.clone()?;
+        let latest = inner.latest.clone()?;
         if inner.by_labels.len() >= IDLE {
             inner.by_labels.retain(|_, slice| Arc::strong_count(slice) > 1);
         }
-        let slice = Arc::new(Slice::new(labels.clone(), cut(&state, labels, None)));
+        let slice = Arc::new(Slice::new(labels.clone(), cut(&latest, labels, None)));
         inner.by_labels.insert(labels.clone(), slice.clone());
         Some(slice)
     }
 
+    /// Whether somebody has asked for the slice of these labels.
+    pub(super) fn know(&self, labels: &Labels) -> bool {
+        self.lock().by_labels.contains_key(labels)
+    }
+
+    /// Whether gateways with these labels need this resource; none: it is not known. Blocks for as
+    /// long as it takes to cut a slice where nobody has asked for theirs.
+    pub(super) fn need(&self, labels: &Labels, key: &ResourceKey) -> Option<bool> {
+        let slice = self.of(labels)?;
+        Some(slice.now().rest.objects().get(key).is_some())
+    }
+
+    /// Whether the change that is on its way means something to gateways with these labels. Blocks
+    /// as above.
+    pub fn differ(&self, labels: &Labels) -> bool {
+        self.of(labels).is_some_and(|slice| slice.now().differ())
+    }
+
+    /// Whether gateways with these labels would get anything with `next` that they do not have.
+    /// Blocks as above.
+    pub fn would_differ(&self, labels: &Labels, next: &Objects) -> bool {
+        self.of(labels).is_some_and(|slice| {
+            let now = &slice.now().rest.slice;
+            now.follow(next).objects().hash() != now.objects().hash()
+        })
+    }
+
     fn advance(&self, state: &Arc<State>) {
+        let latest = Arc::new(Latest::of(state.clone()));
         let slices: Vec<Arc<Slice>> = {
             let mut inner = self.lock();
-            inner.latest = Some(state.clone());
+            inner.latest = Some(latest.clone());
             inner.by_labels.values().cloned().collect()
         };
         for slice in slices {
             let before = slice.now();
-            slice.advance(cut(state, &slice.labels, Some(&before.slice)));
+            slice.advance(cut(&latest, &slice.labels, Some(&before)));
         }
     }
 
@@ -83,17 +132,23 @@ pub async fn keep(host: Host, catalog: Arc<Catalog>, slices: Arc<Slices>, meters
     }
 }
 
-/// What `state` means for gateways with these labels. Following the slice before costs the size of
+/// What a state means for gateways with these labels. Following the slice before costs the size of
 /// the change, and keeps objects that stayed the same, so that differences stay cheap.
-fn cut(state: &State, labels: &Labels, before: Option<&plan::Slice>) -> SliceState {
-    let slice = match before {
-        Some(before) => before.follow(&state.objects),
+fn cut(latest: &Latest, labels: &Labels, before: Option<&Targets>) -> Targets {
+    let Latest { state, next } = latest;
+    let rest = match before {
+        Some(before) => before.rest.slice.follow(&state.objects),
         None => plan::Slice::new(&state.objects, labels),
     };
-    SliceState {
-        epoch: state.epoch.clone(),
-        revision: state.revision,
-        note: state.note.clone(),
-        slice,
-    }
+    let with = next.as_ref().map(|(wave, objects)| {
+        let before = before.and_then(|before| before.wave.as_ref());
+        let slice = before.map_or(&rest, |(_, before)| &before.slice).follow(objects);
+        (*wave, Arc::new(at(state, slice)))
+    });
+    Targets { rest: Arc::new(at(state, rest)), wave: with }
+}
+
+fn at(state: &State, slice: plan::Slice) -> SliceState {
+    let (epoch, revision, note) = (state.epoch.clone(), state.revision, state.note.clone());
+    SliceState { epoch, revision, note, slice }
 }

@@ -44,6 +44,7 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.Publish", &["Wait"], Who::Admin),
     ("turnpike.admin.v1.History", &["List", "Get", "Diff", "Rollback"], Who::Admin),
     ("turnpike.admin.v1.Audit", &["List", "Verify"], Who::Admin),
+    ("turnpike.admin.v1.Rollouts", &["List", "Get", "Abort", "Continue"], Who::Admin),
     ("turnpike.admin.v1.Gateways", &["List"], Who::Admin),
     (
         "turnpike.admin.v1.ApplicationKeys",

@@ -15,14 +15,15 @@ use turnpike_proto::admin::v1::{
 };
 use turnpike_proto::config::v1::LimitQuery;
 
-use crate::catalog::State;
-use crate::distribute::{GatewayRow, Gateways, wait};
+use crate::catalog::{Place, State};
+use crate::distribute::{Fleet, GatewayRow, Gateways, Slices, Whom, wait};
 use crate::limits::{Sharing, Told, usage};
 use crate::manage::{
     self, Changed, Clients, Differing, ManageError, Manager, NewApiKey, NewKey, NewTestKey, Page,
     PageRequest, Prune, Removal, Restrictions, Wanted,
 };
 use crate::people::Caller;
+use crate::rollout::{Begin, Begun, RolloutError, Rollouts};
 use crate::store::Revision;
 
 /// How long a caller may wait for gateways.
@@ -43,6 +44,10 @@ pub struct Desk {
     pub manager: Arc<Manager>,
     /// Knows how far gateways are.
     pub gateways: Arc<Gateways>,
+    /// Knows what each of them needs.
+    pub slices: Arc<Slices>,
+    /// Puts changes in force in waves.
+    pub rollouts: Arc<Rollouts>,
     /// Knows who counts.
     pub sharing: Arc<Sharing>,
     /// Registers clients.
@@ -69,7 +74,14 @@ pub(super) struct ApplyOptions {
     /// Whether to say which fields change.
     pub(super) fields: bool,
     /// None: nobody is waited for.
-    pub(super) wait: Option<Duration>,
+    pub(super) wait: Option<WaitOptions>,
+}
+
+/// Whom to wait for, and how long at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WaitOptions {
+    pub(super) whom: Whom,
+    pub(super) limit: Duration,
 }
 
 /// How long to wait; `asked` is none where the caller did not say.
@@ -85,11 +97,27 @@ pub(super) fn key(kind: Kind, name: &str, version: &str) -> ResourceKey {
 
 impl Desk {
     pub(super) fn get(&self, key: &ResourceKey) -> Result<Resource, ManageError> {
-        manage::get(self.manager.catalog(), key)
+        let mut resource = manage::get(self.manager.catalog(), key)?;
+        self.add_status(std::slice::from_mut(&mut resource));
+        Ok(resource)
     }
 
     pub(super) fn list(&self, kind: Kind, wanted: &PageRequest) -> Result<Page, ManageError> {
-        manage::list(self.manager.catalog(), kind, wanted)
+        let mut page = manage::list(self.manager.catalog(), kind, wanted)?;
+        self.add_status(&mut page.items);
+        Ok(page)
+    }
+
+    /// How gateways are doing with each, as of now.
+    fn add_status(&self, resources: &mut [Resource]) {
+        let Some(state) = self.manager.catalog().current() else { return };
+        let fleet = Fleet::new(&self.gateways, &self.slices, state, self.clock.unix_us());
+        for resource in resources {
+            let status = plan::key(resource).and_then(|key| fleet.status(&key));
+            if let Some(metadata) = plan::metadata_mut(resource) {
+                metadata.status = status;
+            }
+        }
     }
 
     /// The resource as it is stored now, and whether it is new.
@@ -104,7 +132,8 @@ impl Desk {
         let wanted = Wanted { upserts, create_only, asks: true, ..Wanted::default() };
         let Changed { state, changes, .. } = self.manager.change(by, wanted).await?;
         let (key, change) = changes.into_iter().next().ok_or(ManageError::Broken)?;
-        let shown = manage::shown(&state, &key).ok_or(ManageError::NotFound(key))?;
+        let mut shown = manage::shown(&state, &key).ok_or(ManageError::NotFound(key))?;
+        self.add_status(std::slice::from_mut(&mut shown));
         Ok((shown, change == plan::Change::Created))
     }
 
@@ -140,20 +169,40 @@ impl Desk {
         }
         let Changed { state, revision, .. } = changed;
         let mut response = ApplyResponse { revision, changes, ..ApplyResponse::default() };
-        if let Some(limit) = options.wait.filter(|_| !dry_run) {
-            let waited = wait(&self.gateways, &self.clock, &state.epoch, revision, limit).await;
+        if let Some(WaitOptions { whom, limit }) = options.wait.filter(|_| !dry_run) {
+            let waited = wait(&self.gateways, &self.clock, &state, revision, whom, limit).await;
             response.applied = waited.applied;
             response.gateways = waited.gateways.iter().map(|row| on_wire(row, &state)).collect();
         }
         Ok(response)
     }
 
+    /// Applies resources in waves of gateways.
+    pub(super) async fn roll_out(
+        &self,
+        by: &Caller,
+        begin: Begin,
+    ) -> Result<ApplyResponse, RolloutError> {
+        refuse_requests(&begin.upserts)?;
+        let Begun { changed, rollout } = self.rollouts.begin(by, begin).await?;
+        Ok(ApplyResponse {
+            revision: changed.revision,
+            changes: changed.changes.iter().map(told).collect(),
+            rollout,
+            ..ApplyResponse::default()
+        })
+    }
+
     /// Waits until gateways serve what is in force now; without a limit, only looks.
-    pub(super) async fn wait(&self, limit: Option<Duration>) -> Result<WaitResponse, ManageError> {
+    pub(super) async fn wait(
+        &self,
+        options: Option<WaitOptions>,
+    ) -> Result<WaitResponse, ManageError> {
         let state = self.manager.catalog().current().ok_or(ManageError::NotLoaded)?;
         let revision = state.revision;
-        let limit = limit.unwrap_or(Duration::ZERO);
-        let waited = wait(&self.gateways, &self.clock, &state.epoch, revision, limit).await;
+        let looks = WaitOptions { whom: Whom::All, limit: Duration::ZERO };
+        let WaitOptions { whom, limit } = options.unwrap_or(looks);
+        let waited = wait(&self.gateways, &self.clock, &state, revision, whom, limit).await;
         let gateways = waited.gateways.iter().map(|row| on_wire(row, &state)).collect();
         Ok(WaitResponse { revision, applied: waited.applied, gateways })
     }
@@ -375,5 +424,7 @@ fn on_wire(row: &GatewayRow, state: &State) -> GatewayState {
         rejected: row.rejected.clone(),
         last_seen: Some(timestamp(row.last_seen_us)),
         in_sync: row.in_sync,
+        control_plane: row.control_plane.to_string(),
+        in_wave: state.rollout().is_some_and(|it| it.wave().has(Place::of(&row.node))),
     }
 }

@@ -10,6 +10,7 @@ use tonic::{Code, Status};
 
 use crate::history::{HistoryError, JournalError};
 use crate::manage::{ClientsError, ManageError};
+use crate::rollout::RolloutError;
 use crate::store::StoreError;
 
 /// Details travel in a header field, which peers bound.
@@ -46,6 +47,22 @@ pub(super) fn of(error: &ManageError) -> Status {
         }
         _ => Status::new(code, message),
     }
+}
+
+/// The same for rollouts.
+pub(super) fn of_rollout(error: &RolloutError) -> Status {
+    let code = match error {
+        RolloutError::Manage(error) => return of(error),
+        RolloutError::Plan(_) => Code::InvalidArgument,
+        RolloutError::NotFound(_) => Code::NotFound,
+        RolloutError::MovedOn(_) => Code::Aborted,
+        RolloutError::UnderWay(_)
+        | RolloutError::NobodyConcerned
+        | RolloutError::NeedsApproval
+        | RolloutError::Ended(_)
+        | RolloutError::NotPaused(_) => Code::FailedPrecondition,
+    };
+    Status::new(code, error.to_string())
 }
 
 /// The code that an error has.

@@ -86,6 +86,15 @@ pub struct Removal {
     pub revision: Revision,
 }
 
+/// What is written beside resources, or with them.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// Resources that come into force with it.
+    pub admitted: Option<Admitted>,
+    /// Keys outside of the resources.
+    pub changes: Vec<Change>,
+}
+
 /// What has changed.
 #[derive(Clone, Debug)]
 pub struct Changed {
@@ -202,21 +211,63 @@ impl Manager {
                     let after = self.in_force(&state, revision).await;
                     return Ok(Changed::of(&state, after, revision, admitted));
                 }
-                Err(error @ StoreError::Conflict { .. }) => {
-                    let log_alone = self.journal.missed(&error).await;
-                    last = ManageError::Store(error);
-                    let moved = self.catalog.moved_from(&state);
-                    if !log_alone && self.clock.timeout(CATCH_UP, moved).await.is_err() {
-                        return Err(last);
-                    }
-                }
-                Err(error) => {
-                    self.journal.missed(&error).await;
-                    return Err(ManageError::Store(error));
-                }
+                Err(error) => last = self.overtaken(&state, error).await?,
             }
         }
         Err(last)
+    }
+
+    /// Writes what `make` makes of the state in force, as `by` wants it, and starts again when
+    /// somebody else was first.
+    pub async fn write_beside<E>(
+        &self,
+        by: &Caller,
+        reason: &str,
+        make: impl Fn(&State) -> Result<Beside, E> + Send + Sync + 'static,
+    ) -> Result<(Arc<State>, Revision), E>
+    where
+        E: From<ManageError> + Send + 'static,
+    {
+        let _place = self.waiting.try_acquire().map_err(|_| ManageError::Busy)?;
+        let _turn = self.turn.lock().await;
+        let make = Arc::new(make);
+        let mut last = ManageError::Busy;
+        for _ in 0..ATTEMPTS {
+            let state = current(&self.catalog)?;
+            let (make, seen) = (make.clone(), state.clone());
+            let made = self.tasks.blocking(move || make(&seen)).await;
+            let Beside { admitted, changes } = made.map_err(|_| ManageError::Broken)??;
+            let admitted = admitted.unwrap_or_else(|| nothing(&state));
+            let mut transaction = self.transaction(by, reason, &state, &admitted)?;
+            let entered = self.journal.enter(&mut transaction, &touched(&state, &admitted)).await;
+            let entered = entered.map_err(ManageError::from)?;
+            transaction.changes.extend(changes);
+            match self.store.commit(&transaction).await {
+                Ok(revision) => {
+                    self.journal.made(entered).await;
+                    return Ok((self.in_force(&state, revision).await, revision));
+                }
+                Err(error) => last = self.overtaken(&state, error).await?,
+            }
+        }
+        Err(last.into())
+    }
+
+    /// Waits to see what somebody else did who was first; any other error comes back as it is.
+    async fn overtaken(
+        &self,
+        state: &State,
+        error: StoreError,
+    ) -> Result<ManageError, ManageError> {
+        let conflict = matches!(error, StoreError::Conflict { .. });
+        let log_alone = self.journal.missed(&error).await;
+        let error = ManageError::Store(error);
+        let moved = self.catalog.moved_from(state);
+        if conflict && (log_alone || self.clock.timeout(CATCH_UP, moved).await.is_ok()) {
+            Ok(error)
+        } else {
+            Err(error)
+        }
     }
 
     /// Checks what only this state can say, then runs the admission on a thread for work.
@@ -329,12 +380,39 @@ fn check_reason(reason: &str) -> Result<(), ManageError> {
     }]))
 }
 
-fn check_revisions(state: &State, wanted: &Wanted) -> Result<(), ManageError> {
-    let written = wanted.upserts.iter().chain(&wanted.requests);
-    let demanded = written.filter_map(|resource| {
+/// No resource changes.
+fn nothing(state: &State) -> Admitted {
+    let objects = state.objects.clone();
+    Admitted { objects, upserts: Vec::new(), deletes: Vec::new(), changes: Vec::new() }
+}
+
+/// Refuses what was written on top of another revision than the stored one.
+pub fn check_read<'r>(
+    state: &State,
+    written: impl IntoIterator<Item = &'r Resource>,
+) -> Result<(), ManageError> {
+    let demanded = written.into_iter().filter_map(|resource| {
         let expected = plan::metadata(resource)?.revision;
         Some((plan::key(resource)?, expected))
     });
+    check_found(state, demanded)
+}
+
+fn check_found(
+    state: &State,
+    mut demanded: impl Iterator<Item = (ResourceKey, Revision)>,
+) -> Result<(), ManageError> {
+    demanded.try_for_each(|(key, expected)| {
+        let found = revision(state, &key);
+        if expected == 0 || expected == found {
+            Ok(())
+        } else {
+            Err(ManageError::Stale { key, expected, found, changed: None })
+        }
+    })
+}
+
+fn check_revisions(state: &State, wanted: &Wanted) -> Result<(), ManageError> {
     for key in wanted.upserts.iter().filter(|_| wanted.create_only).filter_map(plan::key) {
         let found = revision(state, &key);
         if found != 0 {
@@ -346,14 +424,9 @@ fn check_revisions(state: &State, wanted: &Wanted) -> Result<(), ManageError> {
             return Err(ManageError::NotFound(removal.key.clone()));
         }
     }
+    check_read(state, wanted.upserts.iter().chain(&wanted.requests))?;
     let removed = wanted.removals.iter().map(|removal| (removal.key.clone(), removal.revision));
-    for (key, expected) in demanded.chain(removed) {
-        let found = revision(state, &key);
-        if expected != 0 && expected != found {
-            return Err(ManageError::Stale { key, expected, found, changed: None });
-        }
-    }
-    Ok(())
+    check_found(state, removed)
 }
 
 /// What the store cannot take is a problem of the request, told like any other.

@@ -27,11 +27,12 @@ pub use application_keys::{
     ClientKey, Clients, ClientsError, NewClient, NewKey, NewTestKey, Restrictions, TestKey,
     generate,
 };
-pub use change::{Changed, Manager, Removal, Wanted};
+pub use change::{Beside, Changed, Manager, Removal, Wanted, check_read};
 pub use differing::{Differing, differing};
 pub use error::ManageError;
 pub use history::{HistoryPage, HistoryQuery, PastPage, all_as_of, as_of, diff, history};
 pub use limits::limited;
+pub use prepare::completed;
 pub use prune::Prune;
 pub use read::{Page, PageRequest, get, list};
 pub use rollback::{Rollback, rollback};

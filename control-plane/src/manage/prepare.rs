@@ -11,7 +11,7 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 use crate::catalog::State;
 
 /// The resource with what its writer could not know.
-pub(super) fn completed(mut resource: Resource, state: &State) -> Resource {
+pub fn completed(mut resource: Resource, state: &State) -> Resource {
     let stored = plan::key(&resource).and_then(|key: ResourceKey| state.objects.get(&key));
     let stored = stored.as_ref().and_then(|object| object.resource());
     let stored = stored.as_ref().and_then(|resource| resource.resource.as_ref());

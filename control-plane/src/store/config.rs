@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::contract::{Store, StoreError};
 use super::embedded::Embedded;
-use super::etcd::{Config as EtcdConfig, Etcd};
+use super::etcd::{Config as EtcdConfig, Etcd, Leased};
 use super::keyring::{Keyring, KeyringError};
 
 /// Section `[store]`.
@@ -65,6 +65,23 @@ pub fn open_counters(
             let prefix = format!("{}-limits", etcd.prefix.trim_end_matches('/'));
             let beside = EtcdConfig { prefix, ..etcd.clone() };
             (Arc::new(Etcd::new(&beside, &data.join("etcd.limits"))?), true)
+        }
+    })
+}
+
+/// Opens what control planes tell each other of their gateways, beside the resources, which must not
+/// wake for it; none: there is only this control plane.
+pub fn open_presence(
+    config: Config,
+    etcd: &EtcdConfig,
+    data: &Path,
+) -> Result<Option<Leased>, StoreError> {
+    Ok(match config.engine {
+        Engine::Embedded => None,
+        Engine::Etcd => {
+            let prefix = format!("{}-presence", etcd.prefix.trim_end_matches('/'));
+            let beside = EtcdConfig { prefix, ..etcd.clone() };
+            Some(Leased::new(&beside, &data.join("etcd.presence"))?)
         }
     })
 }

@@ -241,19 +241,14 @@ impl Keyring {
     }
 
     /// Seals a value; the number of the key comes with it.
-    pub(super) fn seal(&self, name: &str, text: &[u8]) -> Result<(u32, Vec<u8>), SealError> {
+    pub fn seal(&self, name: &str, text: &[u8]) -> Result<(u32, Vec<u8>), SealError> {
         let keys = self.keys(name)?;
         let key = keys.of(keys.newest, name)?;
         Ok((keys.newest, key.seal(name, text)?))
     }
 
     /// Opens a value that the key of this number has sealed; 0: the master key of old.
-    pub(super) fn open(
-        &self,
-        number: u32,
-        name: &str,
-        sealed: &[u8],
-    ) -> Result<Vec<u8>, SealError> {
+    pub fn open(&self, number: u32, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         self.keys(name)?.of(number, name)?.open(name, sealed)
     }
 

@@ -14,13 +14,13 @@ mod layout;
 mod record;
 mod seal;
 
-pub use config::{Config, Engine, SecretsConfig, open, open_counters};
+pub use config::{Config, Engine, SecretsConfig, open, open_counters, open_presence};
 pub use contract::{
     Batch, Beside, Change, Entry, Event, Expected, Guard, Limits, Listing, Note, Position, Range,
     Revision, Store, StoreError, Transaction, Watch,
 };
 pub use embedded::Embedded;
-pub use etcd::{Config as EtcdConfig, Etcd};
+pub use etcd::{Config as EtcdConfig, Etcd, Lease, Leased};
 pub use keyring::{Keyring, KeyringError};
 pub use layout::{
     AUDIT, AUDIT_HEAD, HISTORY, HISTORY_PARTS, OBJECTS, audit_key, end_of, history_base,

@@ -8,14 +8,15 @@ use turnpike_proto::admin::v1::{ApplyRequest, GetRequest};
 
 use crate::gateway::{Gateway, Held};
 use crate::server::{Server, is_installed};
-use crate::stack::{Stack, api, apis, check};
+use crate::stack::{Plane, Stack, api, apis, check};
+use crate::sync::{gateway_once, gateways, wait_all};
 
-fn section(server: &Server) -> String {
+pub(crate) fn section(server: &Server) -> String {
     format!("[store]\nengine = \"etcd\"\n[etcd]\nendpoints = [\"http://{}\"]\n", server.address())
 }
 
 #[track_caller]
-fn check_on_etcd(story: impl AsyncFnOnce(Stack, Server)) {
+pub(crate) fn check_on_etcd(story: impl AsyncFnOnce(Stack, Server)) {
     if is_installed() {
         check(async |stack| story(stack, Server::start()).await);
     }
@@ -41,6 +42,60 @@ fn a_change_at_one_control_plane_reaches_the_gateways_of_another() {
         let mut moved = Gateway::connect(&stack, &one, "one", gateway.held.clone()).await;
         assert_eq!(moved.step().await, "current");
         assert_eq!(moved.held.revision, gateway.held.revision);
+    });
+}
+
+/// Two control planes of one store.
+pub(crate) async fn two_planes(stack: &Stack, server: &Server) -> (Plane, Plane) {
+    let one = stack.start_with("one", &section(server)).await;
+    // Control planes that share a store share the key that secrets are sealed with.
+    std::fs::create_dir_all(stack.path().join("two")).unwrap();
+    let key = stack.path().join("two/master.key");
+    std::fs::copy(one.host.data.join("master.key"), key).unwrap();
+    let two = stack.start_with("two", &section(server)).await;
+    (one, two)
+}
+
+#[test]
+fn each_control_plane_knows_and_waits_for_the_gateways_of_all() {
+    check_on_etcd(async |stack, server| {
+        let (one, two) = two_planes(&stack, &server).await;
+        stack.apply(&one, &api("a")).await;
+        stack.apply(&two, &api("b")).await;
+        let here = Gateway::connect(&stack, &one, "here", Held::default()).await;
+        stack.tasks.spawn("gateway", here.serve());
+        let mut there = Gateway::connect(&stack, &two, "there", Held::default()).await;
+        there.step().await;
+        gateway_once(&stack, &one, |row| row.node == "there" && row.in_sync).await;
+        // Who does not answer over there holds up who waits here.
+        let late = stack.apply_with(&one, &api("c"), wait_all(1)).await.unwrap();
+        assert!(!late.applied);
+        there.step().await;
+        stack.tasks.spawn("gateway", there.serve());
+        let done = stack.apply_with(&one, &api("d"), wait_all(20)).await.unwrap();
+        assert!(done.applied, "{done:?}");
+        assert_eq!(done.gateways.len(), 2);
+        // The gateways of a control plane that ends are nowhere, and still expected.
+        two.stop().await;
+        gateway_once(&stack, &one, |row| row.node == "there" && !row.connected).await;
+        let gone = stack.apply_with(&one, &api("e"), wait_all(1)).await.unwrap();
+        assert!(!gone.applied, "{gone:?}");
+    });
+}
+
+#[test]
+fn rows_of_gateways_wake_nobody_who_watches_resources() {
+    check_on_etcd(async |stack, server| {
+        let (one, two) = two_planes(&stack, &server).await;
+        let stored = stack.apply(&one, &api("a")).await.revision;
+        for node in ["x", "y", "z"] {
+            let gateway = Gateway::connect(&stack, &two, node, Held::default()).await;
+            stack.tasks.spawn("gateway", gateway.serve());
+            gateway_once(&stack, &one, |row| row.node == node && row.in_sync).await;
+        }
+        let rows = gateways(&stack, &one).await;
+        assert!(rows.iter().all(|row| row.applied == stored), "{rows:?}");
+        assert_eq!(stack.apply(&one, &api("a")).await.revision, stored);
     });
 }
 

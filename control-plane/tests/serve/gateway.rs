@@ -12,7 +12,7 @@ use turnpike_proto::config::v1::config_sync_client::ConfigSyncClient;
 use turnpike_proto::config::v1::sync_request::Message;
 use turnpike_proto::config::v1::sync_response::Message as Answer;
 use turnpike_proto::config::v1::{
-    Applied, Hello, Rejected, StateSignature, SyncRequest, SyncResponse, Transaction,
+    Applied, Hello, Rejected, Report, StateSignature, SyncRequest, SyncResponse, Transaction,
 };
 
 use crate::stack::{Plane, Stack};
@@ -70,14 +70,19 @@ impl Gateway {
         held: Held,
         labels: BTreeMap<String, String>,
     ) -> Self {
+        let hello = Hello { node: node.to_owned(), labels, ..Hello::default() };
+        Self::connect_as(stack, plane, held, hello).await
+    }
+
+    /// With what `hello` says besides what is held.
+    pub(crate) async fn connect_as(stack: &Stack, plane: &Plane, held: Held, hello: Hello) -> Self {
+        let labels = hello.labels.clone();
         let hello = Hello {
-            node: node.to_owned(),
-            labels: labels.clone(),
             build: "test".to_owned(),
             epoch: held.epoch.clone(),
             revision: held.revision,
             state_hash: held.objects.hash().to_bytes().to_vec(),
-            rejected: Vec::new(),
+            ..hello
         };
         let mut client = ConfigSyncClient::new(stack.channel(plane, "gateway"));
         loop {
@@ -111,6 +116,7 @@ impl Gateway {
                     return Ok(Sent::Current);
                 }
                 Answer::Transaction(part) => part,
+                Answer::AskReports(_) => continue,
             };
             parts += 1;
             let more = part.more;
@@ -188,6 +194,11 @@ impl Gateway {
         let message = Some(Message::Applied(applied));
         // A stream that ended is noticed by whoever receives.
         let _ = self.out.send(SyncRequest { message }).await;
+    }
+
+    pub(crate) async fn report(&self, report: Report) {
+        // As above.
+        let _ = self.out.send(SyncRequest { message: Some(Message::Report(report)) }).await;
     }
 
     /// Receives and answers one message, and tells what it was.

@@ -28,6 +28,8 @@ mod proxy;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]
+mod rollouts;
+#[cfg(test)]
 #[path = "../store/server.rs"]
 mod server;
 #[cfg(test)]

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
+use turnpike_proto::admin::v1::apis_client::ApisClient;
 use turnpike_proto::admin::v1::gateways_client::GatewaysClient;
-use turnpike_proto::admin::v1::{ApplyRequest, GatewayState, ListGatewaysRequest, wait_for};
-use turnpike_proto::config::v1::{Applied, Rejected};
+use turnpike_proto::admin::v1::{
+    ApplyRequest, GatewayState, GetRequest, ListGatewaysRequest, wait_for,
+};
+use turnpike_proto::config::v1::{Applied, Programmed, Rejected};
 
 use crate::gateway::{Gateway, Held, Sent};
 use crate::stack::{Plane, Stack, api, apis, check, tier};
 
-async fn gateways(stack: &Stack, plane: &Plane) -> Vec<GatewayState> {
+pub(crate) async fn gateways(stack: &Stack, plane: &Plane) -> Vec<GatewayState> {
     let mut client = GatewaysClient::new(stack.channel(plane, "admin"));
     client.list(ListGatewaysRequest {}).await.unwrap().into_inner().gateways
 }
 
-/// The state of the one gateway, once `holds` is true of it.
-async fn gateway_once(
+/// The state of a gateway, once `holds` is true of it.
+pub(crate) async fn gateway_once(
     stack: &Stack,
     plane: &Plane,
     holds: impl Fn(&GatewayState) -> bool,
@@ -29,7 +32,7 @@ async fn gateway_once(
     panic!("never so: {:?}", gateways(stack, plane).await);
 }
 
-fn wait_all(seconds: i64) -> ApplyRequest {
+pub(crate) fn wait_all(seconds: i64) -> ApplyRequest {
     ApplyRequest {
         wait: wait_for::Gateways::All.into(),
         timeout: Some(prost_types::Duration { seconds, nanos: 0 }),
@@ -213,6 +216,85 @@ fn waiting_for_a_gateway_that_does_not_answer_ends_and_says_so() {
         assert!(!answer.applied);
         assert_eq!(answer.gateways[0].offered, answer.revision);
         assert!(answer.gateways[0].applied < answer.revision);
+    });
+}
+
+#[test]
+fn a_quorum_does_not_wait_for_the_last_gateway() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &api("a")).await;
+        for node in ["one", "two"] {
+            let gateway = Gateway::connect(&stack, &plane, node, Held::default()).await;
+            stack.tasks.spawn("gateway", gateway.serve());
+        }
+        let mut silent = Gateway::connect(&stack, &plane, "three", Held::default()).await;
+        silent.step().await;
+        let quorum = ApplyRequest { wait: wait_for::Gateways::Quorum.into(), ..wait_all(30) };
+        let answer = stack.apply_with(&plane, &api("b"), quorum).await.unwrap();
+        assert!(answer.applied);
+        let late: Vec<_> =
+            answer.gateways.iter().filter(|row| row.applied < answer.revision).collect();
+        assert!(late.len() == 1 && late[0].node == "three", "{late:?}");
+    });
+}
+
+#[test]
+fn who_went_away_a_moment_ago_is_waited_for() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &api("a")).await;
+        let mut gateway = Gateway::connect(&stack, &plane, "one", Held::default()).await;
+        gateway.step().await;
+        let held = gateway.held.clone();
+        drop(gateway);
+        gateway_once(&stack, &plane, |state| !state.connected).await;
+        let answer = stack.apply_with(&plane, &api("b"), wait_all(1)).await.unwrap();
+        assert!(!answer.applied, "it serves what was in force before, wherever it is");
+        let back = Gateway::connect(&stack, &plane, "one", held).await;
+        stack.tasks.spawn("gateway", back.serve());
+        let answer = stack.apply_with(&plane, &api("c"), wait_all(30)).await.unwrap();
+        assert!(answer.applied);
+    });
+}
+
+#[test]
+fn a_resource_says_how_gateways_are_doing_with_it() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        let stored = stack.apply(&plane, &api("a")).await.revision;
+        let status = async || {
+            let mut apis = ApisClient::new(stack.channel(&plane, "admin"));
+            let request = GetRequest { name: "a".to_owned(), version: "1".to_owned() };
+            let api = apis.get(request).await.unwrap().into_inner();
+            api.metadata.unwrap().status.unwrap()
+        };
+        assert_eq!(status().await.programmed, None);
+        assert_eq!(status().await.accepted.unwrap().revision, stored);
+        let mut one = Gateway::connect(&stack, &plane, "one", Held::default()).await;
+        let mut two = Gateway::connect(&stack, &plane, "two", Held::default()).await;
+        one.step().await;
+        gateway_once(&stack, &plane, |state| state.node == "one" && state.in_sync).await;
+        let half = Programmed { all: false, revision: stored, gateways: 1, of: 2 };
+        assert_eq!(status().await.programmed, Some(half));
+        two.receive().await.unwrap();
+        two.answer_with(vec![Rejected {
+            key: "Api/a:1".to_owned(),
+            reason: "no".to_owned(),
+            ..Rejected::default()
+        }])
+        .await;
+        gateway_once(&stack, &plane, |state| state.node == "two" && state.in_sync).await;
+        let refused = status().await;
+        assert_eq!(refused.programmed, Some(half));
+        assert_eq!((refused.rejecting, refused.rejected[0].gateway.as_str()), (1, "two"));
+        assert!(refused.rejected[0].since.is_some() && refused.rejected[0].reason == "no");
+        // Said once more, with nothing refused.
+        two.answer().await;
+        gateway_once(&stack, &plane, |state| state.node == "two" && state.rejected.is_empty())
+            .await;
+        let all = Programmed { all: true, gateways: 2, ..half };
+        assert_eq!(status().await.programmed, Some(all));
     });
 }
 

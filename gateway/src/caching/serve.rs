@@ -15,7 +15,7 @@ use super::renew::renew;
 use super::target::invalidate;
 use crate::account::Account;
 use crate::body::Body;
-use crate::cells::Cell;
+use crate::cell::Cell;
 use crate::fault::Fault;
 use crate::handlers::{Admission, Permit};
 use crate::received::Received;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::pki::Signature;
@@ -15,11 +16,12 @@ use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use turnpike_proto::config::v1::config_sync_client::ConfigSyncClient;
 use turnpike_proto::config::v1::{
-    Applied, Hello, Rejected, StateSignature, SyncRequest, SyncResponse, Transaction, sync_request,
-    sync_response,
+    Applied, CallSpan, Hello, Rejected, Report, StateSignature, SyncRequest, SyncResponse,
+    Transaction, sync_request, sync_response,
 };
 
 use super::error::RpcError;
+use crate::cells::Vitals;
 
 const SERVICE: &str = "control plane";
 /// All parts together: the state of some 500,000 routes.
@@ -56,6 +58,8 @@ pub enum Offer {
     Current(Position),
     /// A change, whole.
     Change(Change),
+    /// It wants to hear how calls are, so often; zero: no more.
+    AskReports(Duration),
 }
 
 /// A change that becomes visible at once.
@@ -125,6 +129,7 @@ impl ControlPlane {
             revision: held.revision,
             state_hash: held.hash,
             rejected,
+            reports: true,
         };
         let (answers, sent) = mpsc::channel(ANSWERS);
         let hello = SyncRequest { message: Some(sync_request::Message::Hello(hello)) };
@@ -153,6 +158,13 @@ impl Session {
                         hash: current.state_hash,
                         signature: current.signature.and_then(signature),
                     }));
+                }
+                // It says nothing about the transaction around it.
+                sync_response::Message::AskReports(ask) if change.is_none() => {
+                    return Ok(Offer::AskReports(Duration::from_millis(ask.every_ms.into())));
+                }
+                sync_response::Message::AskReports(_) => {
+                    return Err(broken("a transaction without its last part"));
                 }
                 sync_response::Message::Current(_) => {
                     return Err(broken("a transaction without its last part"));
@@ -191,10 +203,33 @@ impl Session {
         self.answers.send(answer).await.map_err(|_| RpcError::Ended { service: SERVICE })
     }
 
+    /// A second way to speak, for what is said unasked.
+    pub fn reporter(&self) -> Reporter {
+        Reporter { answers: self.answers.clone() }
+    }
+
     async fn message(&mut self) -> Result<sync_response::Message, RpcError> {
         let response = self.offers.message().await.map_err(failed)?;
         let response = response.ok_or(RpcError::Ended { service: SERVICE })?;
         response.message.ok_or_else(|| broken("a message that this version does not know"))
+    }
+}
+
+/// Tells the control plane how calls are.
+#[derive(Debug)]
+pub struct Reporter {
+    answers: mpsc::Sender<SyncRequest>,
+}
+
+impl Reporter {
+    /// Says how they were so far.
+    pub async fn report(&self, vitals: Vitals) -> Result<(), RpcError> {
+        let Vitals { calls, server_errors, spans } = vitals;
+        let spans = spans.into_iter().map(|(up_to_us, calls)| CallSpan { up_to_us, calls });
+        let report = Report { calls, server_errors, spans: spans.collect() };
+        let message = Some(sync_request::Message::Report(report));
+        let sent = self.answers.send(SyncRequest { message }).await;
+        sent.map_err(|_| RpcError::Ended { service: SERVICE })
     }
 }
 

@@ -22,11 +22,15 @@ use super::figures::Figures;
 use super::publish::Publisher;
 use super::state::{Refused, State};
 use super::vouched::Unvouched;
-use crate::rpc::control_plane::{Change, ControlPlane, Offer, Position, Session};
+use crate::cells::Collector;
+use crate::rpc::control_plane::{Change, ControlPlane, Offer, Position, Reporter, Session};
 use crate::rpc::{Outage, RpcError};
 
 /// The condition of readiness that the control plane has told what changed or is known to be away.
 pub const CONTROL_PLANE: &str = "control plane";
+
+/// Between two reports of how calls are, whatever the control plane asks for.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a call to the control plane ended.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,8 @@ pub struct Follower {
     pub ready: Condition,
     /// The state in force, for the disk and for the operations port.
     pub states: watch::Sender<Arc<State>>,
+    /// How calls are.
+    pub calls: Collector,
     pub host: Host,
 }
 
@@ -69,7 +75,16 @@ impl Follower {
             let state = self.state();
             let opened = self.control_plane.sync(state.position(), state.plan.rejected()).await;
             let ended = match opened {
-                Ok(session) => self.session(session, &mut backoff, &mut outage, &heard).await,
+                Ok(session) => {
+                    let (reporter, asked) =
+                        (session.reporter(), watch::Sender::new(Duration::ZERO));
+                    let wanted = asked.subscribe();
+                    let held = self.session(session, asked, &mut backoff, &mut outage, &heard);
+                    tokio::select! {
+                        ended = held => ended,
+                        ended = self.report(reporter, wanted) => ended,
+                    }
+                }
                 Err(error) => SyncError::Rpc(error),
             };
             self.figures.stale();
@@ -84,6 +99,7 @@ impl Follower {
     async fn session(
         &self,
         mut session: Session,
+        asked: watch::Sender<Duration>,
         backoff: &mut Backoff,
         outage: &mut Outage,
         heard: &Condition,
@@ -92,6 +108,10 @@ impl Follower {
             let offer = match session.next().await {
                 Ok(Offer::Current(position)) => self.current(position, &session).await,
                 Ok(Offer::Change(change)) => self.change(change, &session).await,
+                Ok(Offer::AskReports(every)) => {
+                    asked.send_replace(every);
+                    continue;
+                }
                 Err(error) => Err(error.into()),
             };
             let agreed = match offer {
@@ -104,6 +124,26 @@ impl Follower {
                 backoff.reset();
                 outage.over();
                 heard.green();
+            }
+        }
+    }
+
+    /// Tells how calls are for as long as it is asked for; says why it could not.
+    async fn report(&self, reporter: Reporter, mut asked: watch::Receiver<Duration>) -> SyncError {
+        loop {
+            let every = *asked.borrow_and_update();
+            if every.is_zero() {
+                if asked.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+                continue;
+            }
+            if let Err(error) = reporter.report(self.calls.vitals()).await {
+                return error.into();
+            }
+            tokio::select! {
+                () = self.host.clock.sleep(every.max(LEAST_PAUSE)) => {}
+                _ = asked.changed() => {}
             }
         }
     }

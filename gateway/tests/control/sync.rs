@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chassis::pki::Identity;
 use chassis::{Host, Shutdown, Tasks};
+use gateway::cells::Collector;
 use gateway::generation::{Current, Generation};
 use gateway::rpc::control_plane::{ControlPlane, Node};
 use gateway::snapshot::{Certificates, Figures, Follower, Publisher, State, disk};
@@ -35,6 +36,7 @@ struct FakeControlPlane {
 struct Conversation {
     hello: wire::Hello,
     heard: mpsc::Receiver<wire::Applied>,
+    reports: mpsc::Receiver<wire::Report>,
     /// Who vouches for what is told.
     identity: Identity,
     tell: mpsc::Sender<Result<wire::SyncResponse, Status>>,
@@ -55,12 +57,19 @@ impl config_sync_server::ConfigSync for FakeControlPlane {
         };
         let (hear, heard) = mpsc::channel(8);
         let (tell, told) = mpsc::channel(8);
+        let (report, reports) = mpsc::channel(8);
         let identity = self.identity.clone();
-        let _ = self.calls.send(Conversation { hello, heard, identity, tell }).await;
+        let _ = self.calls.send(Conversation { hello, heard, reports, identity, tell }).await;
         self.tasks.spawn("answers", async move {
             while let Ok(Some(request)) = asked.message().await {
-                if let Some(sync_request::Message::Applied(applied)) = request.message {
-                    let _ = hear.send(applied).await;
+                match request.message {
+                    Some(sync_request::Message::Applied(applied)) => {
+                        let _ = hear.send(applied).await;
+                    }
+                    Some(sync_request::Message::Report(it)) => {
+                        let _ = report.send(it).await;
+                    }
+                    _ => {}
                 }
             }
         });
@@ -78,7 +87,7 @@ impl Conversation {
             sync_response::Message::Current(it) => {
                 it.signature = Some(self.vouch(&it.epoch, it.revision, &it.state_hash));
             }
-            sync_response::Message::Transaction(_) => {}
+            sync_response::Message::Transaction(_) | sync_response::Message::AskReports(_) => {}
         }
         self.tell_as_it_is(message).await;
     }
@@ -183,6 +192,7 @@ impl Follows {
             figures: host.metrics.register(Figures::new),
             ready: host.ready.condition("configuration"),
             states,
+            calls: Collector::new([]),
             host: host.clone(),
         };
         host.tasks.spawn("sync", follower.run());
@@ -507,5 +517,31 @@ async fn a_gateway_with_an_old_state_is_ready_when_it_serves_what_was_in_force_w
     call.change(last).await;
     until("readiness", || gateway.host.ready.is_ready().then_some(())).await;
     assert!(gateway.serves("/users/1.0.0/x"));
+    gateway.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_calls_are_is_told_when_it_is_asked_for_and_no_more() {
+    let ground = Ground::new();
+    let (calls, mut called) = mpsc::channel(8);
+    let peer = control_plane(&ground, 0, calls).await;
+    let gateway = Follows::start(&ground, &peer, &ground.path().join("gw"));
+    let mut call = next(&mut called).await;
+    assert!(call.hello.reports, "it says that it can");
+    let ask = |every_ms| sync_response::Message::AskReports(wire::AskReports { every_ms });
+    call.tell(ask(1)).await;
+    for _ in 0..2 {
+        let told = tokio::time::timeout(PATIENCE, call.reports.recv()).await.expect("in time");
+        assert_eq!(told.expect("a report").calls, 0);
+    }
+    call.tell(ask(0)).await;
+    let all = objects(&[api("orders", 1)]);
+    call.change(transaction(1, true, &all, &set(&all))).await;
+    // What was on its way when it was asked to stop may still come, and nothing after it.
+    while call.reports.try_recv().is_ok() {}
+    let more = objects(&[api("orders", 1), api("users", 2)]);
+    let upserts: Vec<_> = more.iter().skip(1).cloned().collect();
+    call.change(transaction(2, false, &upserts, &set(&more))).await;
+    assert!(call.reports.try_recv().is_err());
     gateway.stops().await;
 }

@@ -28,6 +28,7 @@ use turnpike_proto::admin::v1::lifecycle_server::LifecycleServer;
 use turnpike_proto::admin::v1::limits_server::LimitsServer;
 use turnpike_proto::admin::v1::policies_server::PoliciesServer;
 use turnpike_proto::admin::v1::publish_server::PublishServer;
+use turnpike_proto::admin::v1::rollouts_server::RolloutsServer;
 use turnpike_proto::admin::v1::secrets_server::SecretsServer;
 use turnpike_proto::admin::v1::subscriptions_server::SubscriptionsServer;
 use turnpike_proto::admin::v1::test_keys_server::TestKeysServer;
@@ -95,6 +96,7 @@ pub fn services(
         ApplyServer::new(desk.clone()).max_decoding_message_size(MESSAGE_BYTES),
     );
     let services = admin(services, token, PublishServer::new(desk.clone()));
+    let services = admin(services, token, RolloutsServer::new(desk.clone()));
     let services = admin(services, token, GatewaysServer::new(desk.clone()));
     let services = admin(services, token, ApplicationKeysServer::new(desk.clone()));
     let services = admin(services, token, HistoryServer::new(desk.clone()));

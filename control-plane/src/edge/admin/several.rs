@@ -16,9 +16,12 @@ use turnpike_proto::admin::v1::{
 };
 
 use super::administrators::caller;
-use crate::edge::desk::{ApplyOptions, Desk, wait_limit};
+use super::rollouts;
+use crate::distribute::Whom;
+use crate::edge::desk::{ApplyOptions, Desk, WaitOptions, wait_limit};
 use crate::edge::status;
 use crate::manage::{ManageError, Prune};
+use crate::rollout::Begin;
 
 #[tonic::async_trait]
 impl Apply for Desk {
@@ -27,8 +30,17 @@ impl Apply for Desk {
         request: Request<ApplyRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
         let by = caller(&request)?;
-        let ApplyRequest { resources, dry_run, wait, timeout, reason, prune, fields } =
+        let ApplyRequest { resources, dry_run, wait, timeout, rollout, reason, prune, fields } =
             request.into_inner();
+        if let Some(plan) = rollout {
+            if prune.is_some() {
+                return Err(Status::invalid_argument(
+                    "a rollout removes nothing: `prune` is not for it",
+                ));
+            }
+            let begin = Begin { upserts: resources, plan, dry_run, reason };
+            return rollouts::begin(self, &by, begin).await;
+        }
         let prune = prune
             .map(|wanted| Prune { labels: wanted.labels, only: wanted.only.into_iter().collect() });
         let wait = limit(wait, timeout)?;
@@ -49,8 +61,7 @@ impl Apply for Desk {
 impl Publish for Desk {
     async fn wait(&self, request: Request<WaitRequest>) -> Result<Response<WaitResponse>, Status> {
         let WaitRequest { wait, timeout } = request.into_inner();
-        let limit = limit(wait, timeout)?;
-        let waited = Self::wait(self, limit).await;
+        let waited = Self::wait(self, limit(wait, timeout)?).await;
         waited.map(Response::new).map_err(|error| status::of(&error))
     }
 }
@@ -113,17 +124,19 @@ impl TestKeys for Desk {
     }
 }
 
-/// How long to wait for gateways; none: not at all.
-fn limit(wait: i32, timeout: Option<prost_types::Duration>) -> Result<Option<Duration>, Status> {
+/// Which gateways to wait for, and how long; none: for nobody.
+fn limit(wait: i32, timeout: Option<prost_types::Duration>) -> Result<Option<WaitOptions>, Status> {
     let refuse = |what| Err(Status::invalid_argument(what));
     let timeout = match timeout.map(Duration::try_from) {
         Some(Err(_)) => return refuse("`timeout` is not a span of time"),
         Some(Ok(timeout)) => Some(timeout),
         None => None,
     };
+    let limit = wait_limit(timeout);
     match wait_for::Gateways::try_from(wait) {
         Ok(wait_for::Gateways::None) => Ok(None),
-        Ok(wait_for::Gateways::All) => Ok(Some(wait_limit(timeout))),
-        Err(_) => refuse("`wait` is neither none nor all"),
+        Ok(wait_for::Gateways::All) => Ok(Some(WaitOptions { whom: Whom::All, limit })),
+        Ok(wait_for::Gateways::Quorum) => Ok(Some(WaitOptions { whom: Whom::Quorum, limit })),
+        Err(_) => refuse("`wait` is none, all or quorum"),
     }
 }

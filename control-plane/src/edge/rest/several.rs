@@ -6,7 +6,8 @@ use turnpike_proto::admin::v1::GenerateKeyRequest;
 use super::fault::Fault;
 use super::input::{Language, Query, read, resources};
 use super::reply::{Reply, reply};
-use crate::edge::desk::{ApplyOptions, Desk, wait_limit};
+use crate::distribute::Whom;
+use crate::edge::desk::{ApplyOptions, Desk, WaitOptions, wait_limit};
 use crate::edge::json;
 use crate::people::Caller;
 
@@ -22,9 +23,10 @@ pub(super) async fn apply(
     let timeout = query.span("timeout")?;
     let wait = match query.take("wait").as_deref() {
         None | Some("none") => None,
-        Some("all") => Some(wait_limit(timeout)),
+        Some("all") => Some(WaitOptions { whom: Whom::All, limit: wait_limit(timeout) }),
+        Some("quorum") => Some(WaitOptions { whom: Whom::Quorum, limit: wait_limit(timeout) }),
         Some(other) => {
-            return Err(Fault::Request(format!("wait is all or none, not `{other}`")));
+            return Err(Fault::Request(format!("wait is all, quorum or none, not `{other}`")));
         }
     };
     let reason = query.take("reason").unwrap_or_default();

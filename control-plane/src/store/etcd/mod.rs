@@ -10,9 +10,11 @@ mod connection;
 mod epoch;
 mod generation;
 mod keys;
+mod leased;
 mod store;
 mod transaction;
 mod watch;
 
 pub use config::Config;
+pub use leased::{Lease, Leased};
 pub use store::Etcd;

@@ -28,7 +28,7 @@ const PAGE_ANSWER: Duration = Duration::from_secs(5);
 /// The store of several control planes.
 #[derive(Debug)]
 pub struct Etcd {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What the store and its watches share.

@@ -130,6 +130,7 @@ pub(crate) fn normalise(mut resource: Resource) -> Resource {
             metadata.revision = 0;
             metadata.created_at = None;
             metadata.updated_at = None;
+            metadata.status = None;
         }
     }
     match resource.resource.as_mut() {
