@@ -33,7 +33,8 @@ async fn check(engines: Engines) {
         secret,
     ];
     let file = stack.file("first.yaml", &first.concat());
-    let applied = stack.turnpike(&["apply", "-f", &file, "--set", "shop", "--reason", "begin"]).await;
+    let applied =
+        stack.turnpike(&["apply", "-f", &file, "--set", "shop", "--reason", "begin"]).await;
     stack.generate_keys("shop").await;
 
     // What is exported, applied, changes nothing.
@@ -56,7 +57,10 @@ async fn check(engines: Engines) {
     let differs = stack.try_turnpike(&[&["diff", "-f", &exported][..], &pruned].concat()).await;
     assert_eq!(differs.status.code(), Some(1), "{differs:?}");
     let told = String::from_utf8_lossy(&differs.stdout).into_owned();
-    assert!(told.contains("spec.quota.requests") && told.contains("Subscription/shop-orders"), "{told}");
+    assert!(
+        told.contains("spec.quota.requests") && told.contains("Subscription/shop-orders"),
+        "{told}"
+    );
 
     // Nobody is at a terminal, so nothing goes without having been agreed to.
     let apply = [&["apply", "-f", &exported][..], &pruned].concat();
@@ -79,7 +83,9 @@ async fn check(engines: Engines) {
 
     // A file with an old revision hears who was before it.
     let tier = stack.turnpike(&["get", "Tier", "Gold"]).await;
-    let old = tier.to_string().replace(&format!("\"revision\":{}", tier["metadata"]["revision"]), "\"revision\":1");
+    let old = tier
+        .to_string()
+        .replace(&format!("\"revision\":{}", tier["metadata"]["revision"]), "\"revision\":1");
     let late = stack.try_turnpike(&["apply", "-f", &stack.file("old.json", &old)]).await;
     let told = String::from_utf8_lossy(&late.stderr).into_owned();
     assert!(late.status.code() == Some(1) && told.contains("changed it at"), "{told}");
