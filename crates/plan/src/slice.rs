@@ -153,15 +153,14 @@ impl<'o> Scope<'o> {
             Some(Kind::Application) => self.open_to_all || self.referred(key),
             Some(Kind::KeyManager) => key.name() == "resident" || self.referred(key),
             Some(Kind::Tier | Kind::Policy) => self.referred(key),
-            // What waits, and for whom, is no business of gateways.
-            Some(Kind::Workflow | Kind::WorkflowRequest) => false,
             Some(Kind::Secret) => self.referred_by_more_than_key_managers(key),
             // Listeners and backend authorities are a gateway's own business; what it shows to
             // backends it gets for the APIs that it serves.
             Some(Kind::Certificate) => !is_for_backends(object) || self.referred(key),
             // Small, and a gateway that lacks one would let calls through.
             Some(Kind::DenyPolicy | Kind::CustomThrottle) => true,
-            None => false,
+            // What waits, and for whom, is no business of gateways.
+            Some(Kind::Workflow | Kind::WorkflowRequest) | None => false,
         }
     }
 

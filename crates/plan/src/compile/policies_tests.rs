@@ -191,7 +191,7 @@ Policy/r: spec.rules[0].setHeader.name: `host` is the gateway's own; fields of t
     let many: Vec<String> =
         (0..64).map(|n| format!("{{addHeader: {{name: x-{n}, value: a}}}}")).collect();
     let big = format!("policy big + rules: [{}]", many.join(", "));
-    let five = vec!["{policy: big}"; 5].join(", ");
+    let five = ["{policy: big}"; 5].join(", ");
     let five = format!(
         "{big}\napi a 1 /a + operations: [{{method: GET, path: /x, policies: {{request: [{five}]}}}}]"
     );

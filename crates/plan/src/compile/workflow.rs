@@ -15,7 +15,7 @@ use crate::problem::{At, Problems, shown};
 use crate::resource::is_name;
 
 /// How long something may wait for a decision.
-const WAITS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(366 * 86_400);
+const WAITS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(366 * 24);
 /// How long a program may take to answer.
 const ANSWERS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(1);
 
