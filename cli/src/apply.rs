@@ -123,6 +123,14 @@ impl Wait {
     pub(crate) const fn for_all(timeout: Duration) -> Self {
         Self { wait: WaitFor::All, timeout }
     }
+
+    const fn whom(&self) -> Gateways {
+        match self.wait {
+            WaitFor::All => Gateways::All,
+            WaitFor::Quorum => Gateways::Quorum,
+            WaitFor::None => Gateways::None,
+        }
+    }
 }
 
 pub(crate) async fn apply(
@@ -240,11 +248,7 @@ async fn send_request(
     wait: &Wait,
 ) -> Result<Report, Failure> {
     let dry_run = request.dry_run;
-    let whom = match wait.wait {
-        WaitFor::All if !dry_run => Gateways::All,
-        WaitFor::Quorum if !dry_run => Gateways::Quorum,
-        _ => Gateways::None,
-    };
+    let whom = if dry_run { Gateways::None } else { wait.whom() };
     let waits = whom != Gateways::None;
     let request =
         ApplyRequest { wait: whom.into(), timeout: Some(span::to_proto(wait.timeout)), ..request };
@@ -314,12 +318,13 @@ pub(crate) async fn awaited(
     wait: &Wait,
     report: Report,
 ) -> Result<Report, Failure> {
-    if wait.wait != WaitFor::All {
+    let whom = wait.whom();
+    if whom == Gateways::None {
         return Ok(report);
     }
     let wire = connection.control_plane()?;
     let timeout = Some(span::to_proto(wait.timeout));
-    let mut request = Request::new(WaitRequest { wait: Gateways::All.into(), timeout });
+    let mut request = Request::new(WaitRequest { wait: whom.into(), timeout });
     request.set_timeout(wait.timeout + GRACE);
     let answer = PublishClient::new(wire.channel())
         .wait(request)
