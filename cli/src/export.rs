@@ -249,7 +249,7 @@ mod tests {
         check(&api(&openapi(more)), &["Api/a@1.0.0.yaml"]);
     }
 
-    const EVERY_KIND: &str = r#"
+    const EVERY_KIND: &str = r##"
 { apiVersion: turnpike/v1, kind: Tier, metadata: { name: Gold }, spec: { quota: { requests: 5, per: 60s } } }
 ---
 { apiVersion: turnpike/v1, kind: Secret, metadata: { name: pw }, spec: { value: "correct horse" } }
@@ -297,7 +297,7 @@ metadata: { name: ours }
 spec:
   use: backend_ca
   chain: |
-    "#;
+    "##;
 
     #[test]
     fn every_kind_is_exported_and_applying_that_changes_nothing() {
