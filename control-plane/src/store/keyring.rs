@@ -320,3 +320,46 @@ fn replacing(stored: Option<Bytes>, ring: &Ring) -> Beside {
         changes: vec![Change::Put { key, value }],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::embedded::Embedded;
+    use super::super::record::{Record, sealed_directly};
+    use super::*;
+
+    /// A store whose secret was sealed directly under one master key is opened with the same one, or
+    /// with another one.
+    #[track_caller]
+    fn check(same: bool, said: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let master = MasterKey::load_or_create(&path).unwrap();
+        let value = sealed_directly("Secret/pw", b"correct horse", &master);
+        if !same {
+            std::fs::remove_file(&path).unwrap();
+            MasterKey::load_or_create(&path).unwrap();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let found = runtime.block_on(async {
+            let store = Embedded::open(&folder.path().join("resources.redb")).unwrap();
+            let (key, expected) = ("objects/Secret/pw".to_owned(), Vec::new());
+            let changes = vec![Change::Put { key, value: value.clone() }];
+            store.write_beside(&Beside { expected, changes }).await.unwrap();
+            let keys = Keyring::new(&path, None).unwrap();
+            match keys.settle(&store).await {
+                Ok(_) => {
+                    let record = Record::decode("Secret/pw", value, &keys).unwrap();
+                    String::from_utf8(record.resource.to_vec()).unwrap()
+                }
+                Err(error) => error.to_string(),
+            }
+        });
+        assert!(found.contains(said), "{found}");
+    }
+
+    #[test]
+    fn what_was_sealed_before_there_were_data_keys_opens() {
+        check(true, "correct horse");
+        check(false, "of another control plane");
+    }
+}

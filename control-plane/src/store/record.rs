@@ -117,6 +117,14 @@ pub(super) fn is_sealed_directly(value: &Bytes) -> Option<Bytes> {
     (stored.form == SEALED_DIRECTLY).then_some(stored.content)
 }
 
+/// A value as it was before there were data keys.
+#[cfg(test)]
+pub(super) fn sealed_directly(name: &str, text: &[u8], master: &super::seal::MasterKey) -> Bytes {
+    let content = master.sealing().seal(name, text).unwrap().into();
+    let stored = Stored { content, form: SEALED_DIRECTLY, ..Stored::default() };
+    stored.encode_to_vec().into()
+}
+
 fn is_secret(name: &str) -> bool {
     name.starts_with("Secret/")
 }

@@ -166,3 +166,31 @@ fn steps_are_taken_and_what_waits_is_listed() {
         expect(&plane, &post("{}", "/api/v1/workflow/none/approve"), 404, "not_found").await;
     });
 }
+
+#[test]
+fn the_past_is_told_and_put_back() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &tier("Gold", 1)).await;
+        let apply = "/api/v1/apply?reason=more&fields=true";
+        expect(&plane, &["-H", YAML, "-d", &tier("Gold", 2), apply], 200, "spec.quota.requests")
+            .await;
+        expect(&plane, &["/api/v1/history?key=Tier/Gold"], 200, r#""reason":"more""#).await;
+        expect(&plane, &["/api/v1/history?kind=api"], 200, r#""entries":[]"#).await;
+        expect(&plane, &["/api/v1/history?since=yesterday"], 400, "2026-01-31T12:00:00Z").await;
+        expect(&plane, &["/api/v1/history?key=Gold"], 400, "Tier/Gold").await;
+        let then = "/api/v1/history/as-of?key=Tier/Gold&revision=1";
+        expect(&plane, &[then], 200, r#""requests":1"#).await;
+        expect(&plane, &["/api/v1/history/as-of?revision=9"], 404, "not_kept").await;
+        expect(&plane, &["/api/v1/history/diff?from=1"], 200, r#""before":"1""#).await;
+        let back = r#"{"key":"Tier/Gold","revision":"1"}"#;
+        let back = ["-X", "POST", "-H", JSON, "-d", back, "/api/v1/history/rollback"];
+        expect(&plane, &back, 200, r#""revision":"3""#).await;
+        expect(&plane, &["/api/v1/tiers/Gold"], 200, r#""requests":1"#).await;
+        expect(&plane, &["/api/v1/audit"], 200, "resources.changed").await;
+        let spec = r#"{"spec":{"quota":{"requests":"5","per":"60s"}}}"#;
+        let late =
+            ["-X", "PUT", "-H", JSON, "-H", "if-match: \"1\"", "-d", spec, "/api/v1/tiers/Gold"];
+        expect(&plane, &late, 412, "token changed it at").await;
+    });
+}
