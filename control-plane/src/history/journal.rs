@@ -31,6 +31,8 @@ const KEYS: usize = 3;
 const GATHER: Duration = Duration::from_secs(1);
 /// How often a line is written anew because somebody else has written one.
 const ATTEMPTS: usize = 16;
+/// So many lines may stand in front of older ones.
+const OUT_OF_ORDER: u64 = 100;
 /// The longest detail, in bytes.
 const DETAIL: usize = 1024;
 /// So many resources are named in a line.
@@ -194,7 +196,8 @@ impl Journal {
         since: i64,
         most: usize,
     ) -> Result<Vec<audit_chain::Line>, StoreError> {
-        let (mut from, to) = (audit_key(after.saturating_add(1)), end_of(AUDIT));
+        let first = self.first_since(since).await?.max(after.saturating_add(1));
+        let (mut from, to) = (audit_key(first), end_of(AUDIT));
         let mut found = Vec::new();
         while found.len() < most {
             let range = Range { from, to: to.clone(), most: most.min(1000), newest_first: false };
@@ -205,6 +208,23 @@ impl Journal {
         }
         found.truncate(most);
         Ok(found)
+    }
+
+    /// A line before which none was written at `since` or later. Lines stand in the order of time, but for
+    /// what clocks of control planes differ by.
+    async fn first_since(&self, since: i64) -> Result<u64, StoreError> {
+        let end = End::read(self.store.get(AUDIT_HEAD).await?.as_ref())?.unwrap_or_default();
+        let (mut low, mut high) = (1, end.sequence.saturating_add(1));
+        while low < high {
+            let middle = low.midpoint(high);
+            // Lines that are gone are older than those that are there.
+            let found = self.store.get(&audit_key(middle)).await?;
+            match found.filter(|entry| line(entry).note.at >= since) {
+                Some(_) => high = middle,
+                None => low = middle.saturating_add(1),
+            }
+        }
+        Ok(low.saturating_sub(OUT_OF_ORDER).max(1))
     }
 
     /// Looks at every line. `anchor` is what an earlier look said, if there was one.
