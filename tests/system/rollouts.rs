@@ -54,9 +54,8 @@ async fn a_bad_backend_is_taken_back_while_all_other_gateways_serve() {
     assert_eq!(state, "ABORTED");
     assert!(reason.contains("5xx") || reason.contains("calls were seen"), "{reason}");
     for gateway in &gateways {
-        let mut client = Client::new(*gateway);
         eventually("the good backend is back", Duration::from_secs(10), async || {
-            let answer = client.call("GET", "/orders/1.0.0/open", &[], "").await;
+            let answer = Client::new(*gateway).call("GET", "/orders/1.0.0/open", &[], "").await;
             (answer.status == 200).then_some(())
         })
         .await;

@@ -106,7 +106,7 @@ impl SealingKey {
     }
 
     /// Nonce and sealed text; it opens under the same name alone.
-    pub fn seal(&self, name: &str, text: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub(super) fn seal(&self, name: &str, text: &[u8]) -> Result<Vec<u8>, SealError> {
         let closed = |_| SealError::Closed { name: name.to_owned() };
         let mut sealed = text.to_vec();
         let nonce = self
@@ -119,7 +119,7 @@ impl SealingKey {
     }
 
     /// The text that `seal` made this of under the same name.
-    pub fn open(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let closed = || SealError::Closed { name: name.to_owned() };
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or_else(closed)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| closed())?;
