@@ -29,6 +29,8 @@
 #                            build it, a warning, and the variable stays empty
 #   need_testssl             testssl.sh, afterwards in $TURNPIKE_TESTSSL; a failure is a warning, and
 #                            the variable stays empty
+#   need_schemathesis        schemathesis, which tries every operation of the REST API, afterwards in
+#                            $TURNPIKE_SCHEMATHESIS; a failure is a warning, and the variable stays empty
 #   build_environment        exports CARGO_TARGET_DIR, DUCKDB_LIB_DIR and LD_LIBRARY_PATH
 #   beside_binaries FOLDER   puts libduckdb.so beside the built programs
 #
@@ -310,6 +312,21 @@ need_grpc_python() {
     export TURNPIKE_GRPC_PYTHON=
     takes 'plug-ins in Python' python3 && once 'gRPC for Python' "$target" fill_grpc_python || return 0
     TURNPIKE_GRPC_PYTHON=$target
+}
+
+# What it needs stands with its hashes in the lock file.
+schemathesis_lock=${BASH_SOURCE[0]%/*}/schemathesis/requirements.txt
+
+fill_schemathesis() {
+    mapfile -t wheels < <(grep -v '^#' "$schemathesis_lock")
+    fetch_wheels schemathesis "$1" "${wheels[@]}"
+}
+
+need_schemathesis() {
+    local target=$turnpike_cache/schemathesis
+    export TURNPIKE_SCHEMATHESIS=
+    takes schemathesis python3 && once schemathesis "$target" fill_schemathesis || return 0
+    TURNPIKE_SCHEMATHESIS=$target
 }
 
 fill_oauth_clients() {

@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// A file, a folder with all that is below it, or `-` for standard input
     #[arg(short, long = "filename", value_name = "FILE|DIR", required = true)]
     file: Vec<PathBuf>,
+    /// Put what is good in force though other resources are refused, with all that depends on them
+    #[arg(long, conflicts_with = "prune")]
+    partial: bool,
     /// Check only; nothing is stored. Without a control plane the files are checked by themselves
     #[arg(long)]
     dry_run: bool,
@@ -138,11 +141,19 @@ pub(crate) async fn apply(
     clock: &Clock,
     options: &Options,
 ) -> Result<Report, Failure> {
-    let resources = options.belonging.labelled(read_all(&options.file)?);
+    let (found, unread) = read_some(&options.file)?;
+    if !unread.is_empty() && (!options.partial || found.is_empty()) {
+        return Err(Failure::Problems(unread));
+    }
+    if found.is_empty() {
+        return Err(Failure::NothingToApply);
+    }
+    let resources = options.belonging.labelled(found);
     let mut request = ApplyRequest {
         resources: resources.clone(),
         reason: options.reason.clone(),
         dry_run: options.dry_run,
+        partial: options.partial,
         ..ApplyRequest::default()
     };
     if let Some(plan) = options.waves.plan() {
@@ -154,23 +165,30 @@ pub(crate) async fn apply(
         request.prune = confirmed(connection, &request, options.yes).await?;
     }
     let sent = send_request(connection, request, &options.wait).await;
-    match sent {
+    let sent = match sent {
         Err(failure) if options.dry_run && failure.is_absence() => {
             note(format_args!("{failure}; the files are checked by themselves"));
-            check_alone(&resources)
+            check_alone(&resources, options.partial)
         }
         other => other,
-    }
+    };
+    with_unread(sent, unread)
 }
 
-/// All resources of files; `Err` where something is wrong with one of them, or where there is none.
-pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Resource>, Failure> {
+/// The resources of files that can be read, and what is wrong with the others.
+fn read_some(paths: &[PathBuf]) -> Result<(Vec<Resource>, Vec<Problem>), Failure> {
     let (mut resources, mut problems) = (Vec::new(), Vec::new());
     for path in paths {
         let (found, wrong) = read(path)?;
         resources.extend(found);
         problems.extend(wrong);
     }
+    Ok((resources, problems))
+}
+
+/// All resources of files; `Err` where something is wrong with one of them, or where there is none.
+pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Resource>, Failure> {
+    let (resources, problems) = read_some(paths)?;
     if !problems.is_empty() {
         return Err(Failure::Problems(problems));
     }
@@ -210,6 +228,25 @@ async fn confirmed(
     Ok(request.prune.clone().map(|prune| Prune { only, ..prune }))
 }
 
+/// What could not even be read is told with what the control plane refused.
+fn with_unread(sent: Result<Report, Failure>, mut unread: Vec<Problem>) -> Result<Report, Failure> {
+    if unread.is_empty() {
+        return sent;
+    }
+    match sent {
+        Ok(report) => Err(Failure::Partly { report: Box::new(report), problems: unread }),
+        Err(Failure::Partly { report, problems }) => {
+            unread.extend(problems);
+            Err(Failure::Partly { report, problems: unread })
+        }
+        Err(Failure::Problems(problems)) => {
+            unread.extend(problems);
+            Err(Failure::Problems(unread))
+        }
+        Err(other) => Err(other),
+    }
+}
+
 /// Sends resources to the control plane; `Err` where something is wrong with one of them.
 pub(crate) async fn send(
     connection: &rpc::Options,
@@ -236,7 +273,7 @@ pub(crate) async fn ask(
         .await
         .map_err(|status| wire.error(status))?
         .into_inner();
-    if !answer.problems.is_empty() {
+    if !answer.problems.is_empty() && answer.changes.is_empty() {
         return Err(Failure::Problems(answer.problems));
     }
     Ok(answer)
@@ -254,6 +291,9 @@ async fn send_request(
         ApplyRequest { wait: whom.into(), timeout: Some(span::to_proto(wait.timeout)), ..request };
     let answer = ask(connection, request, wait.timeout + GRACE).await?;
     let report = report(&answer, dry_run, waits);
+    if !answer.problems.is_empty() {
+        return Err(Failure::Partly { report: Box::new(report), problems: answer.problems });
+    }
     if waits && !answer.applied {
         let (revision, span) = (answer.revision, wait.timeout);
         return Err(Failure::NotApplied { report: Box::new(report), revision, span });
@@ -340,7 +380,18 @@ pub(crate) async fn awaited(
 }
 
 /// What admission says when nothing else is stored.
-fn check_alone(resources: &[Resource]) -> Result<Report, Failure> {
+fn check_alone(resources: &[Resource], partial: bool) -> Result<Report, Failure> {
+    if partial {
+        let (admitted, problems) = plan::admit_good(&plan::Objects::new(), resources);
+        let good = admitted.changes.len();
+        let report = Report::new(serde_json::json!({ "checked": resources.len(), "good": good }))
+            .text(format!("{good} of {} resources are good", resources.len()));
+        return if problems.is_empty() {
+            Ok(report)
+        } else {
+            Err(Failure::Partly { report: Box::new(report), problems })
+        };
+    }
     match plan::admit(&plan::Objects::new(), resources, &[]) {
         Ok(_) => {
             let value = serde_json::json!({ "checked": resources.len() });

@@ -6,8 +6,8 @@ use crate::applications::Keys;
 use crate::clients::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, approvals, audit, backend, blocks, detect, diff, explain, export,
-    history, import, lifecycle, limits, people, resources, revocations, rollouts, rpc,
+    alerts, analytics, apply, approvals, audit, backend, blocks, completion, detect, diff, explain,
+    export, history, import, lifecycle, limits, people, resources, revocations, rollouts, rpc,
     signing_keys, subscriptions, tokens, up,
 };
 
@@ -56,9 +56,8 @@ pub(crate) enum Command {
     History(history::History),
     /// Put a resource, or all of them, back to what they were
     Rollback(history::Rollback),
-    /// Make an Api out of a definition
-    #[command(subcommand)]
-    Import(import::Source),
+    /// Make resources out of a definition, or of the configuration of another gateway
+    Import(import::Import),
     /// Show where an API or a product is in its life, or take a step in it
     Lifecycle(lifecycle::Lifecycle),
     /// Make a new version of an API or a product; it serves nobody until it is published
@@ -106,6 +105,11 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     /// Score how unusual each point of a recorded series is
     Detect(detect::Detect),
+    /// Print what makes a shell complete the words of `turnpike`
+    Completion {
+        /// The shell
+        shell: completion::Shell,
+    },
     /// Answer calls from the examples of a definition, as a backend for trying things out
     SampleBackend(backend::Options),
     #[command(hide = true)]
@@ -156,6 +160,10 @@ mod tests {
             "turnpike get Api orders:1.0.0 -o json",
             "turnpike delete Tier Gold",
             "turnpike import openapi f --name n --version 1 --context /c --endpoint http://e",
+            "turnpike import f --to out.yaml --report json",
+            "turnpike import apictl d --environment dev --apply --wait all",
+            "turnpike completion zsh",
+            "turnpike apply -f f --partial",
             "turnpike lifecycle n:1",
             "turnpike lifecycle n:1 publish --deprecate-old --require-resubscription --reason r",
             "turnpike lifecycle n:1 deploy-as-a-prototype --wait all --timeout 5s",
@@ -228,6 +236,10 @@ mod tests {
         check("turnpike apply -f f --rollout 0,100", false);
         check("turnpike limits", false);
         check("turnpike limits reset", false);
+        check("turnpike import", false);
+        check("turnpike import a b c", false);
+        check("turnpike import f --to o --apply", false);
+        check("turnpike completion tcsh", false);
         check("turnpike limits --app a --api n", false);
         check("turnpike keys test-key", false);
         check("turnpike keys test-key --api n", false);

@@ -30,6 +30,16 @@ pub(crate) enum Failure {
     NothingToApply,
     #[error("{} problem{}; nothing was stored", .0.len(), if .0.len() == 1 { "" } else { "s" })]
     Problems(Vec<Problem>),
+    #[error("{} problem{}; the other resources were taken", .problems.len(), if .problems.len() == 1 { "" } else { "s" })]
+    Partly { report: Box<Report>, problems: Vec<Problem> },
+    #[error("the format of {} cannot be told; write one of openapi, graphql, wsdl, asyncapi, proto, apictl and kong before it", .0.display())]
+    Format(PathBuf),
+    #[error(
+        "`{given}` is no format{hint}; formats are openapi, graphql, wsdl, asyncapi, proto, apictl and kong"
+    )]
+    NoFormat { given: String, hint: String },
+    #[error("{}: it holds more than {most} files, or files nested deeper than {depth} folders", path.display())]
+    Folder { path: PathBuf, most: usize, depth: usize },
     #[error("{key} does not exist")]
     Missing { key: String },
     #[error("revision {revision} is stored, but not every gateway has applied it within {span:?}")]
@@ -96,6 +106,8 @@ impl Failure {
             Self::Kind(_)
             | Self::Name { .. }
             | Self::NothingToApply
+            | Self::Format(_)
+            | Self::NoFormat { .. }
             | Self::Explain(ExplainError::Url(..))
             | Self::Up(UpError::Offset(_)) => 2,
             _ => 1,
@@ -123,6 +135,7 @@ impl Failure {
             | Self::TakenBack { report, .. }
             | Self::NotThrough { report, .. }
             | Self::NotKept { report, .. }
+            | Self::Partly { report, .. }
             | Self::Differs { report } => Some(report),
             _ => None,
         }
@@ -131,7 +144,7 @@ impl Failure {
     /// Tells the person at the terminal.
     pub(crate) fn tell(&self) {
         let problems = match self {
-            Self::Problems(problems) => problems.clone(),
+            Self::Problems(problems) | Self::Partly { problems, .. } => problems.clone(),
             Self::Call(error) => error.problems(),
             _ => Vec::new(),
         };
@@ -143,7 +156,7 @@ impl Failure {
             return;
         }
         // The message of such a call is its problems once more.
-        if problems.is_empty() || matches!(self, Self::Problems(_)) {
+        if problems.is_empty() || matches!(self, Self::Problems(_) | Self::Partly { .. }) {
             note(format_args!("turnpike: {}", with_causes(self)));
         }
     }

@@ -17,6 +17,7 @@ mod backend;
 mod blocks;
 mod client_secrets;
 mod clients;
+mod completion;
 mod detect;
 mod diff;
 mod explain;
@@ -95,9 +96,8 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Export(asked) => export::export(connection, asked).await?,
         Command::History(asked) => history::history(connection, &clock, asked).await?,
         Command::Rollback(asked) => history::rollback(connection, asked).await?,
-        Command::Import(import::Source::Openapi(asked)) => {
-            import::openapi(connection, asked).await?
-        }
+        Command::Import(asked) => import::import(connection, asked).await?,
+        Command::Completion { shell } => completion::script(*shell),
         Command::Lifecycle(asked) => lifecycle::lifecycle(connection, asked).await?,
         Command::Version(asked) => lifecycle::new_version(connection, asked).await?,
         Command::Approvals(asked) => approvals::run(connection, asked).await?,

@@ -146,8 +146,9 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         providers,
     };
     let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, streams, &token);
+    let (services, inside) = services;
     let rpc = chassis::rpc::serve(host, &config.rpc, services).await?;
-    let rest = Rest::serve(host, &config.rest, desk, token).await?;
+    let rest = Rest::serve(host, &config.rest, desk, inside, token).await?;
     // Who sees this process ready comes at once.
     listening.green();
     Ok(Doors { rest, rpc, operations })

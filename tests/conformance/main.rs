@@ -21,6 +21,8 @@ mod oauth_clients;
 #[cfg(test)]
 mod openid;
 #[cfg(test)]
+mod rest;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod websocket;

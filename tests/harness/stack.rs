@@ -200,6 +200,12 @@ impl Stack {
         format!("https://127.0.0.1:{port}")
     }
 
+    /// The address of the REST API, and the administrator's token.
+    pub fn rest(&self) -> (SocketAddr, String) {
+        let token = self.folder().join("control-plane/admin.token");
+        (local(self.ports.rest), fs::read_to_string(token).expect("the administrator's token"))
+    }
+
     /// A channel to the gRPC port of a service with the certificate of `caller`.
     pub fn channel(&self, caller: &'static str, name: &str) -> Channel {
         let host = Host::development(caller, self.folder()).expect("a host");

@@ -73,6 +73,8 @@ pub(super) struct ApplyOptions {
     pub(super) reason: String,
     /// Whether to say which fields change.
     pub(super) fields: bool,
+    /// Store what may be stored, where not all may.
+    pub(super) partial: bool,
     /// None: nobody is waited for.
     pub(super) wait: Option<WaitOptions>,
 }
@@ -154,10 +156,11 @@ impl Desk {
         upserts: Vec<Resource>,
         options: ApplyOptions,
     ) -> Result<ApplyResponse, ManageError> {
-        let ApplyOptions { dry_run, prune, reason, .. } = options;
+        let ApplyOptions { dry_run, prune, reason, partial, .. } = options;
         refuse_requests(&upserts)?;
-        let wanted = Wanted { upserts, dry_run, prune, reason, ..Wanted::default() };
-        let changed = self.manager.change(by, wanted).await?;
+        let wanted = Wanted { upserts, dry_run, prune, reason, partial, ..Wanted::default() };
+        let mut changed = self.manager.change(by, wanted).await?;
+        let problems = std::mem::take(&mut changed.problems);
         let mut changes: Vec<Change> = changed.changes.iter().map(told).collect();
         changes.extend(changed.removed.iter().map(|key| Change {
             key: key.to_string(),
@@ -168,7 +171,8 @@ impl Desk {
             with_fields(&mut changes, manage::differing(&changed));
         }
         let Changed { state, revision, .. } = changed;
-        let mut response = ApplyResponse { revision, changes, ..ApplyResponse::default() };
+        let mut response =
+            ApplyResponse { revision, changes, problems, ..ApplyResponse::default() };
         if let Some(WaitOptions { whom, limit }) = options.wait.filter(|_| !dry_run) {
             let waited = wait(&self.gateways, &self.clock, &state, revision, whom, limit).await;
             response.applied = waited.applied;

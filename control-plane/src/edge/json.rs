@@ -19,15 +19,6 @@ pub(super) fn of(name: &str, message: &impl Message) -> Value {
     }
 }
 
-/// The message `name` that a JSON value is; an unknown member is refused.
-pub(super) fn read<T: Message + Default>(name: &str, value: Value) -> Result<T, String> {
-    let Some(descriptor) = POOL.get_message_by_name(name) else {
-        return Err(format!("there is no message {name}"));
-    };
-    let dynamic = DynamicMessage::deserialize(descriptor, value).map_err(|e| e.to_string())?;
-    dynamic.transcode_to().map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use turnpike_proto::admin::v1::{ApplyResponse, Change, change};

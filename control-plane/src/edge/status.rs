@@ -70,6 +70,7 @@ pub(super) fn code(error: &ManageError) -> Code {
     match error {
         ManageError::Refused(_)
         | ManageError::PageToken
+        | ManageError::Filter { .. }
         | ManageError::Store(StoreError::TooLarge { .. }) => Code::InvalidArgument,
         ManageError::InUse(_)
         | ManageError::OutOfTurn(_)
@@ -94,6 +95,13 @@ pub(super) fn code(error: &ManageError) -> Code {
         | ManageError::Record(_)
         | ManageError::Broken => Code::Internal,
     }
+}
+
+/// The problems that travel in the details of a status.
+pub(super) fn problems(status: &Status) -> Vec<Problem> {
+    let details = RpcStatus::decode(status.details()).unwrap_or_default().details;
+    let of_ours = details.iter().filter(|any| any.type_url.ends_with("turnpike.config.v1.Problem"));
+    of_ours.filter_map(|any| Problem::decode(any.value.as_slice()).ok()).collect()
 }
 
 fn details(code: Code, message: String, problems: &[Problem]) -> Vec<u8> {

@@ -67,6 +67,8 @@ pub struct Wanted {
     pub prune: Option<Prune>,
     /// Only while this is the revision in force.
     pub at: Option<Revision>,
+    /// Make the part of the upserts that may be made, where not all of them may.
+    pub partial: bool,
     /// Why, for the history; empty: no words were given.
     pub reason: String,
     /// What is wanted was in force before: an API may come back from where no step leads back.
@@ -110,12 +112,18 @@ pub struct Changed {
     pub written: Vec<Arc<Object>>,
     /// The resources that went.
     pub removed: Vec<ResourceKey>,
+    /// Of a partial change: what is wrong with the upserts that were not made.
+    pub problems: Vec<Problem>,
 }
 
+/// What may be made, and what is wrong with the rest of a partial change.
+type Allowed = (Admitted, Vec<Problem>);
+
 impl Changed {
-    fn of(before: &Arc<State>, state: Arc<State>, revision: Revision, admitted: Admitted) -> Self {
+    fn of(before: &Arc<State>, state: Arc<State>, revision: Revision, allowed: Allowed) -> Self {
+        let (admitted, problems) = allowed;
         let Admitted { upserts: written, deletes: removed, changes, .. } = admitted;
-        Self { state, revision, changes, before: before.clone(), written, removed }
+        Self { state, revision, changes, before: before.clone(), written, removed, problems }
     }
 }
 
@@ -195,11 +203,11 @@ impl Manager {
             if let Some(expected) = wanted.at.filter(|at| *at != state.revision) {
                 return Err(ManageError::Moved { expected, found: state.revision });
             }
-            let admitted = self.admitted(by, &state, wanted).await?;
+            let (admitted, problems) = self.admitted(by, &state, wanted).await?;
             let (upserts, deletes) = (&admitted.upserts, &admitted.deletes);
             if wanted.dry_run || (upserts.is_empty() && deletes.is_empty()) {
                 let revision = state.revision;
-                return Ok(Changed::of(&state, state.clone(), revision, admitted));
+                return Ok(Changed::of(&state, state.clone(), revision, (admitted, problems)));
             }
             let mut transaction = self.transaction(by, &wanted.reason, &state, &admitted)?;
             let touched = touched(&state, &admitted);
@@ -209,7 +217,7 @@ impl Manager {
                     tracing::debug!(revision, "committed");
                     self.journal.made(entered).await;
                     let after = self.in_force(&state, revision).await;
-                    return Ok(Changed::of(&state, after, revision, admitted));
+                    return Ok(Changed::of(&state, after, revision, (admitted, problems)));
                 }
                 Err(error) => last = self.overtaken(&state, error).await?,
             }
@@ -276,7 +284,7 @@ impl Manager {
         by: &Caller,
         state: &Arc<State>,
         wanted: &Arc<Wanted>,
-    ) -> Result<Admitted, ManageError> {
+    ) -> Result<(Admitted, Vec<Problem>), ManageError> {
         check_revisions(state, wanted)?;
         let (by, state, wanted) = (by.clone(), state.clone(), wanted.clone());
         let now = Timestamp { seconds: self.clock.unix_seconds(), nanos: 0 };
@@ -295,10 +303,25 @@ impl Manager {
             let deletes: Vec<ResourceKey> =
                 removals.into_iter().map(|removal| removal.key).collect();
             let unreachable = check_written(&state, &upserts);
+            let mut early = Vec::new();
             if !unreachable.is_empty() && !wanted.restores {
-                return Err(ManageError::Refused(unreachable));
+                if !wanted.partial {
+                    return Err(ManageError::Refused(unreachable));
+                }
+                let is_named = |one: &Resource| {
+                    let key = plan::key(one).map(|key| key.to_string());
+                    unreachable.iter().any(|problem| Some(&problem.resource) == key.as_ref())
+                };
+                upserts.retain(|one| !is_named(one));
+                early = unreachable;
             }
-            plan::admit(&state.objects, &upserts, &deletes).map_err(|problems| {
+            if wanted.partial && deletes.is_empty() {
+                let (admitted, problems) = plan::admit_good(&state.objects, &upserts);
+                early.extend(problems);
+                return Ok((admitted, early));
+            }
+            let admitted = plan::admit(&state.objects, &upserts, &deletes);
+            admitted.map(|admitted| (admitted, Vec::new())).map_err(|problems| {
                 let only_removes = upserts.is_empty();
                 if only_removes {
                     ManageError::InUse(problems)

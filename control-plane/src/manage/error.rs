@@ -1,6 +1,6 @@
 //! Why was it not done?
 
-use plan::{Problem, ResourceKey};
+use plan::{Kind, Problem, ResourceKey};
 
 use crate::history::{HistoryError, JournalError};
 use crate::store::{Note, RecordError, Revision, StoreError};
@@ -43,6 +43,14 @@ pub enum ManageError {
     /// A page token that was not made here.
     #[error("the page token is not one of this list")]
     PageToken,
+    /// A filter of a list that says nothing about resources of this kind.
+    #[error("{kind} has no {filter} to filter by")]
+    Filter {
+        /// Which kind.
+        kind: Kind,
+        /// Which filter.
+        filter: &'static str,
+    },
     /// Too many writes wait already.
     #[error("too many changes are waiting; try again")]
     Busy,

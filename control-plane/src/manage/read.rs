@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use plan::{Kind, Resource, ResourceKey};
 use prost::Message as _;
+use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
+use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::error::ManageError;
 use super::view::{listed, shown};
@@ -23,10 +25,52 @@ const PAGE_BYTES: usize = 3 * 1024 * 1024;
 pub struct PageRequest {
     /// Only resources with all of these.
     pub labels: BTreeMap<String, String>,
+    /// Only those of this owner; empty: of anybody.
+    pub owner: String,
+    /// Only those whose name starts so.
+    pub name_prefix: String,
+    /// Only Apis and products with this context; empty: with any.
+    pub context: String,
+    /// Only Apis and products in one of these states; empty: in any.
+    pub lifecycles: Vec<Lifecycle>,
     /// 0: 100; at most 1000.
     pub size: usize,
     /// Empty: from the beginning.
     pub token: String,
+}
+
+impl PageRequest {
+    /// Filters that a kind has no field for are refused: what they would leave out cannot be said.
+    fn check(&self, kind: Kind) -> Result<(), ManageError> {
+        let is_served = matches!(kind, Kind::Api | Kind::ApiProduct);
+        let named =
+            [("context", !self.context.is_empty()), ("lifecycle", !self.lifecycles.is_empty())];
+        match named.into_iter().find(|(_, is_asked)| *is_asked && !is_served) {
+            Some((filter, _)) => Err(ManageError::Filter { kind, filter }),
+            None => Ok(()),
+        }
+    }
+
+    fn means(&self, resource: &Resource) -> bool {
+        let Some(metadata) = plan::metadata(resource) else { return false };
+        let has = |(name, value): (&String, &String)| metadata.labels.get(name) == Some(value);
+        let (context, lifecycle) = match &resource.resource {
+            Some(Any::Api(api)) => {
+                let spec = api.spec.as_ref();
+                (spec.map(|it| it.context.as_str()), spec.map(|it| it.lifecycle))
+            }
+            Some(Any::ApiProduct(product)) => {
+                let spec = product.spec.as_ref();
+                (spec.map(|it| it.context.as_str()), spec.map(|it| it.lifecycle))
+            }
+            _ => (None, None),
+        };
+        self.labels.iter().all(has)
+            && (self.owner.is_empty() || metadata.owner == self.owner)
+            && (self.context.is_empty() || context == Some(self.context.as_str()))
+            && (self.lifecycles.is_empty()
+                || self.lifecycles.iter().any(|state| lifecycle == Some(i32::from(*state))))
+    }
 }
 
 /// A part of a kind.
@@ -49,6 +93,7 @@ pub fn get(catalog: &Catalog, key: &ResourceKey) -> Result<Resource, ManageError
 /// A page of a kind.
 pub fn list(catalog: &Catalog, kind: Kind, wanted: &PageRequest) -> Result<Page, ManageError> {
     let state = current(catalog)?;
+    wanted.check(kind)?;
     // No name is empty: an empty one is before the first.
     let after = after(kind, &wanted.token)?.unwrap_or_else(|| ResourceKey::of_id(kind, ""));
     let size = match wanted.size {
@@ -58,14 +103,8 @@ pub fn list(catalog: &Catalog, kind: Kind, wanted: &PageRequest) -> Result<Page,
     let mut found = state
         .objects
         .after(&after)
-        .filter(|object| {
-            let resource = object.resource();
-            let labels = resource.as_deref().and_then(plan::metadata).map(|m| &m.labels);
-            wanted
-                .labels
-                .iter()
-                .all(|(name, value)| labels.is_some_and(|labels| labels.get(name) == Some(value)))
-        })
+        .filter(|object| object.key().name().starts_with(&wanted.name_prefix))
+        .filter(|object| object.resource().is_some_and(|resource| wanted.means(&resource)))
         .map(|object| object.key().clone());
     let (mut items, mut room, mut last) = (Vec::new(), PAGE_BYTES, None::<ResourceKey>);
     let mut next = String::new();

@@ -67,6 +67,110 @@ fn a_document_is_applied_and_its_problems_are_told() {
 }
 
 #[test]
+fn pages_are_filtered_and_lead_on() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        let owned =
+            tier("Silver", 1).replace("name: Silver", "name: Silver, owner: anna, labels: {a: b}");
+        let all = [api("a"), tier("Gold", 1), owned, tier("Steel", 1)].join("---\n");
+        stack.apply(&plane, &all).await;
+        for (path, status, word, other) in [
+            ("/api/v1/tiers?name=S", 200, "Steel", "Gold"),
+            ("/api/v1/tiers?owner=anna", 200, "Silver", "Steel"),
+            ("/api/v1/tiers?label=a%3Db", 200, "Silver", "Steel"),
+            (
+                "/api/v1/tiers?name=S&pageSize=1",
+                200,
+                "/api/v1/tiers?name=S&pageSize=1&pageToken=",
+                "Steel",
+            ),
+            ("/api/v1/apis?lifecycle=PUBLISHED", 200, "\"name\":\"a\"", "nothing"),
+            ("/api/v1/apis?lifecycle=RETIRED", 200, "\"items\":[]", "\"name\":\"a\""),
+            ("/api/v1/apis?context=%2Fa", 200, "\"name\":\"a\"", "nothing"),
+            ("/api/v1/apis?context=%2Fb", 200, "\"items\":[]", "\"name\":\"a\""),
+            ("/api/v1/tiers?context=%2Fa", 400, "no context", "nothing"),
+            ("/api/v1/apis?lifecycle=GONE", 400, "PROTOTYPED", "nothing"),
+            ("/api/v1/tiers?ownr=anna", 400, "did you mean owner", "nothing"),
+            ("/api/v1/tiers?owner=a&owner=b", 400, "owner is given twice", "nothing"),
+        ] {
+            let (found, body) = curl(&plane, true, &[path]).await;
+            assert!(found == status && body.contains(word), "{path}: {found} {body}");
+            assert!(!body.contains(other), "{path}: {body}");
+        }
+        let head = ["-i", "/api/v1/tiers?pageSize=1"];
+        expect(&plane, &head, 200, "link: </api/v1/tiers?pageSize=1&pageToken=").await;
+    });
+}
+
+#[test]
+fn whoever_knows_a_resource_is_told_so() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &tier("Gold", 1)).await;
+        let (_, body) = curl(&plane, true, &["-i", "/api/v1/tiers/Gold"]).await;
+        let tag =
+            body.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().trim().to_owned();
+        let known = format!("if-none-match: {tag}");
+        expect(&plane, &["-H", &known, "/api/v1/tiers/Gold"], 304, "").await;
+        expect(&plane, &["-H", "if-none-match: \"0\"", "/api/v1/tiers/Gold"], 200, "Gold").await;
+        expect(&plane, &["-I", "/api/v1/tiers/Gold"], 200, "content-length: ").await;
+        expect(&plane, &["-H", "accept: text/html", "/api/v1/tiers/Gold"], 406, "not_acceptable")
+            .await;
+    });
+}
+
+#[test]
+fn the_services_of_administrators_are_reached_over_rest() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack
+            .apply(
+                &plane,
+                "{apiVersion: turnpike/v1, kind: Application, metadata: {name: shop}, spec: {}}",
+            )
+            .await;
+        let post =
+            |body: &'static str, path: &'static str| ["-X", "POST", "-H", JSON, "-d", body, path];
+        expect(&plane, &post("{}", "/api/v1/publish/wait"), 200, "\"revision\":\"1\"").await;
+        let keys = "/api/v1/applications/shop/api-keys";
+        let (status, made) = curl(&plane, true, &post(r#"{"label":"l"}"#, keys)).await;
+        assert_eq!(status, 201, "{made}");
+        let id = made.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
+        let path = format!("{keys}/{id}");
+        expect(&plane, &["-X", "DELETE", &path], 200, "revision").await;
+        let nobody = ["-X", "DELETE", "/api/v1/applications/nobody/api-keys/k"];
+        expect(&plane, &nobody, 404, "urn:turnpike:problem:not_found").await;
+        let wrong = post(r#"{"timout":"5s"}"#, "/api/v1/publish/wait");
+        expect(&plane, &wrong, 400, "did you mean `timeout`").await;
+        let other = post(r#"{"application":"other"}"#, keys);
+        expect(&plane, &other, 400, "the path says `shop`").await;
+        let (status, body) = curl(&plane, false, &post("{}", "/api/v1/publish/wait")).await;
+        assert!(status == 401 && body.contains("unauthenticated"), "{status} {body}");
+    });
+}
+
+#[test]
+fn the_good_part_of_a_document_is_stored_when_asked() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &tier("first", 1)).await;
+        let text = [tier("Good", 5), tier("Bad", 0)].join("---\n");
+        let apply = |path: &'static str| ["-H", YAML, "-d", text.as_str(), path].map(str::to_owned);
+        for (path, status, word) in [
+            ("/api/v1/apply", 400, "Tier/Bad"),
+            ("/api/v1/apply?partial=true&dryRun=true", 200, "Tier/Bad"),
+            ("/api/v1/apply?partial=true", 200, "\"key\":\"Tier/Good\""),
+        ] {
+            let asked = apply(path);
+            let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+            expect(&plane, &asked, status, word).await;
+        }
+        expect(&plane, &["/api/v1/tiers/Good"], 200, "Good").await;
+        expect(&plane, &["/api/v1/tiers/Bad"], 404, "not_found").await;
+    });
+}
+
+#[test]
 fn conditions_are_kept() {
     check(async |stack| {
         let plane = stack.start().await;
@@ -77,7 +181,10 @@ fn conditions_are_kept() {
         };
         expect(&plane, &put("if-none-match: *"), 412, "precondition_failed").await;
         expect(&plane, &put("if-match: \"7\""), 412, "precondition_failed").await;
-        expect(&plane, &put("if-match: \"1\""), 200, r#""revision""#).await;
+        expect(&plane, &put("if-match: \"1\", \"9\""), 200, r#""revision""#).await;
+        expect(&plane, &put("if-match: *"), 200, r#""revision""#).await;
+        let absent = ["-X", "DELETE", "-H", "if-match: *", "/api/v1/tiers/None"];
+        expect(&plane, &absent, 412, "precondition_failed").await;
         let old = r#"{"metadata":{"revision":"1"},"spec":{}}"#;
         let put = ["-X", "PUT", "-H", JSON, "-d", old, "/api/v1/tiers/Gold"];
         expect(&plane, &put, 409, "conflict").await;
@@ -90,7 +197,7 @@ fn what_is_not_understood_is_refused_with_the_right_status() {
         let plane = stack.start().await;
         stack.apply(&plane, &tier("Gold", 1)).await;
         expect(&plane, &["/api/v1/tierz"], 404, "/api/v1/tiers").await;
-        expect(&plane, &["-X", "POST", "/api/v1/tiers/Gold"], 405, "GET, PUT, DELETE").await;
+        expect(&plane, &["-X", "POST", "/api/v1/tiers/Gold"], 405, "GET, HEAD, PUT, DELETE").await;
         let xml = ["-H", "content-type: application/xml", "-d", "<a/>", "/api/v1/apply"];
         expect(&plane, &xml, 415, "application/yaml").await;
         expect(&plane, &["-X", "PUT", "-H", JSON, "-d", "{", "/api/v1/tiers/x"], 400, "not JSON")

@@ -26,7 +26,7 @@ mod slice;
 mod statement;
 mod table;
 
-pub use admission::{Admitted, Change, admit};
+pub use admission::{Admitted, Change, admit, admit_good};
 pub use compile::{
     AccessPlan, ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendJwtPlan,
     BackendTlsPlan, BackendUrl, Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan,
@@ -38,10 +38,10 @@ pub use compile::{
     RestrictionPlan, RetryPlan, SchemeSet, ScopeRoles, SecretText, SecurityPlan, ServerPlan,
     ShownFields, SplitBy, StickyPlan, SubscriptionPlan, Template, ThrottlePlan, TokenPattern,
     USUAL_PRIORITY, Unfit, Variable, VariantPlan, VariantsPlan, Visit, Visitor, Wants,
-    belongs_to_gateway, key_digest,
+    belongs_to_gateway, is_built_in_tier, key_digest,
 };
 pub use difference::{Difference, differences};
-pub use document::{from_json, read_document};
+pub use document::{from_json, message_from_json, read_document, read_values};
 pub use expression::{EvaluationError, Expression, Fact, Facts, TextExpression, Wanted};
 pub use objects::{Object, Objects, StateHash};
 pub use problem::describe;

@@ -9,6 +9,7 @@ use turnpike_proto::admin::v1::{
     self as wire, DeleteRequest, DeleteResponse, GetRequest, ListRequest,
 };
 use turnpike_proto::config::v1 as config;
+use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::administrators::caller;
@@ -91,9 +92,17 @@ fn one(desk: &Desk, kind: Kind, request: &GetRequest) -> Result<Any, Status> {
 }
 
 fn page(desk: &Desk, kind: Kind, request: ListRequest) -> Result<Page, Status> {
-    let ListRequest { labels, page_size, page_token } = request;
-    let size = usize::try_from(page_size).unwrap_or(usize::MAX);
-    let wanted = PageRequest { labels, size, token: page_token };
+    let unknown = |_| Status::invalid_argument("`lifecycles` has a state that is not known");
+    let lifecycles = request.lifecycles.iter().map(|state| Lifecycle::try_from(*state)).collect();
+    let wanted = PageRequest {
+        labels: request.labels,
+        owner: request.owner,
+        name_prefix: request.name_prefix,
+        context: request.context,
+        lifecycles: Result::map_err(lifecycles, unknown)?,
+        size: usize::try_from(request.page_size).unwrap_or(usize::MAX),
+        token: request.page_token,
+    };
     desk.list(kind, &wanted).map_err(|error| status::of(&error))
 }
 

@@ -10,6 +10,7 @@ use chassis::rpc::{Allow, MESSAGE_BYTES, Services};
 use http::{Request, Response};
 use tonic::body::Body;
 use tonic::server::NamedService;
+use tonic::service::RoutesBuilder;
 use tower_service::Service;
 use turnpike_proto::admin::v1::api_products_server::ApiProductsServer;
 use turnpike_proto::admin::v1::apis_server::ApisServer;
@@ -43,6 +44,7 @@ use super::administrators::Administrators;
 use crate::distribute::{Providers, Sync};
 use crate::edge::authorize::{Who, of_service};
 use crate::edge::desk::Desk;
+use crate::edge::inside::Inside;
 use crate::edge::token::AdminToken;
 use crate::limits::Share;
 
@@ -57,13 +59,15 @@ pub struct Streams {
     pub providers: Providers,
 }
 
-/// The gRPC services of the control plane, added to `services`.
+/// The gRPC services of the control plane, added to `services`, and those for administrators once more
+/// for REST, which calls them without a port between.
 pub fn services(
     services: Services,
     desk: &Desk,
     streams: Streams,
     token: &Arc<AdminToken>,
-) -> Services {
+) -> (Services, Inside) {
+    let services = Doors { services, inside: RoutesBuilder::default() };
     let Streams { sync, share, providers } = streams;
     let sync = ConfigSyncServer::new(sync).max_decoding_message_size(MESSAGE_BYTES);
     let services = services.add(callers_of(&sync), sync);
@@ -102,11 +106,33 @@ pub fn services(
     let services = admin(services, token, HistoryServer::new(desk.clone()));
     let services = admin(services, token, AuditServer::new(desk.clone()));
     let services = admin(services, token, TestKeysServer::new(desk.clone()));
-    admin(services, token, LimitsServer::new(desk.clone()))
+    let Doors { services, inside } = admin(services, token, LimitsServer::new(desk.clone()));
+    (services, Inside::new(inside.routes()))
+}
+
+/// The services of the port, and those that REST reaches.
+struct Doors {
+    services: Services,
+    inside: RoutesBuilder,
+}
+
+impl Doors {
+    fn add<S>(self, allow: Allow, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + std::marker::Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        Self { services: self.services.add(allow, service), ..self }
+    }
 }
 
 /// Adds a service for administrators.
-fn admin<S>(services: Services, token: &Arc<AdminToken>, service: S) -> Services
+fn admin<S>(services: Doors, token: &Arc<AdminToken>, service: S) -> Doors
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + NamedService
@@ -117,7 +143,11 @@ where
     S::Future: Send + 'static,
 {
     let allow = callers_of(&service);
-    services.add(allow, Administrators::only(service, token.clone()))
+    let service = Administrators::only(service, token.clone());
+    let mut doors = services.add(allow, service.clone());
+    // Whoever asks over REST has no certificate: the same door looks at the token.
+    doors.inside.add_service(service);
+    doors
 }
 
 /// What the table says; a service that is not in it is nobody's.

@@ -30,21 +30,38 @@ impl Apply for Desk {
         request: Request<ApplyRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
         let by = caller(&request)?;
-        let ApplyRequest { resources, dry_run, wait, timeout, rollout, reason, prune, fields } =
-            request.into_inner();
+        let ApplyRequest {
+            resources,
+            dry_run,
+            wait,
+            timeout,
+            partial,
+            rollout,
+            reason,
+            prune,
+            fields,
+        } = request.into_inner();
         if let Some(plan) = rollout {
             if prune.is_some() {
                 return Err(Status::invalid_argument(
                     "a rollout removes nothing: `prune` is not for it",
                 ));
             }
+            if partial {
+                let what = "a rollout is of all resources or none: `partial` is not for it";
+                return Err(Status::invalid_argument(what));
+            }
             let begin = Begin { upserts: resources, plan, dry_run, reason };
             return rollouts::begin(self, &by, begin).await;
         }
         let prune = prune
             .map(|wanted| Prune { labels: wanted.labels, only: wanted.only.into_iter().collect() });
+        if partial && prune.is_some() {
+            let what = "`partial` and `prune` exclude each other: what is refused would be removed";
+            return Err(Status::invalid_argument(what));
+        }
         let wait = limit(wait, timeout)?;
-        let options = ApplyOptions { dry_run, prune, reason, fields, wait };
+        let options = ApplyOptions { dry_run, partial, prune, reason, fields, wait };
         match Self::apply(self, &by, resources, options).await {
             Ok(response) => Ok(Response::new(response)),
             // Problems are an answer here, so that all of them arrive.

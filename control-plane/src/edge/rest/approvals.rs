@@ -1,7 +1,7 @@
 //! How is decided about what waits, over REST?
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use turnpike_proto::admin::v1::{DecideWorkflowRequest, ListWorkflowRequest};
 
 use super::fault::Fault;
@@ -35,11 +35,11 @@ pub(super) async fn decide(
     desk: &Desk,
     by: &Caller,
     id: String,
-    body: Bytes,
+    (headers, body): (&HeaderMap, Bytes),
     verdict: Verdict,
 ) -> Result<Reply, Fault> {
     let mut request: DecideWorkflowRequest =
-        read("turnpike.admin.v1.DecideWorkflowRequest", &body)?;
+        read("turnpike.admin.v1.DecideWorkflowRequest", headers, &body)?;
     request.id = id;
     let decided = desk.decide(by, request, verdict).await?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.config.v1.WorkflowRequest", &decided)))

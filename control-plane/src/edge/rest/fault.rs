@@ -1,15 +1,16 @@
 //! How is an error told over REST?
 //!
-//! As `{"code", "message", "problems"}` with the status that HTTP has for it. The code is stable
-//! and for programs, the message is for people.
+//! As problem details (RFC 9457) with the status that HTTP has for it: `type` and `code` are stable and
+//! for programs, `detail` is for people, and `problems` say what is wrong with which field of which
+//! resource, and what would be right.
 
 use chassis::https::BodyError;
-use http::header::{ALLOW, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use plan::Problem;
 use serde_json::{Value, json};
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::reply::{Reply, reply};
 use crate::edge::{json as proto_json, status};
@@ -22,6 +23,8 @@ pub(super) enum Fault {
     /// The methods that are allowed.
     Method(String),
     Unauthenticated,
+    /// What was asked for, where JSON is answered.
+    Accept(String),
     /// What was sent, where JSON or YAML is understood.
     MediaType(String),
     Body(BodyError),
@@ -33,6 +36,10 @@ pub(super) enum Fault {
     Precondition(String),
     NotYet(&'static str),
     Manage(ManageError),
+    /// What a gRPC service said.
+    Status(Status),
+    /// An answer of ours has no JSON form.
+    Broken,
 }
 
 impl From<ManageError> for Fault {
@@ -45,15 +52,20 @@ impl Fault {
     pub(super) fn answer(&self) -> Reply {
         let (status, code) = self.status();
         let body = json!({
+            "type": format!("urn:turnpike:problem:{code}"),
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "detail": self.detail(),
             "code": code,
-            "message": self.message(),
             "problems": self.problems(),
         });
         let mut response = reply(status, &body);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some((name, value)) = self.field()
             && let Ok(value) = HeaderValue::try_from(value)
         {
-            response.headers_mut().insert(name, value);
+            headers.insert(name, value);
         }
         response
     }
@@ -63,6 +75,7 @@ impl Fault {
             Self::NoRoute(_) => (StatusCode::NOT_FOUND, "no_route"),
             Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Self::Accept(_) => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::Body(BodyError::TooLarge(_)) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::Body(BodyError::TooSlow(_)) => (StatusCode::REQUEST_TIMEOUT, "timeout"),
@@ -71,15 +84,20 @@ impl Fault {
             Self::Precondition(_) => (StatusCode::PRECONDITION_FAILED, "precondition_failed"),
             Self::NotYet(_) => (StatusCode::NOT_FOUND, "not_available"),
             Self::Manage(error) => of_use_case(error),
+            Self::Status(status) => of_code(status.code()),
+            Self::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
 
-    fn message(&self) -> String {
+    fn detail(&self) -> String {
         match self {
             Self::NoRoute(Some(near)) => format!("there is nothing here; did you mean {near}?"),
             Self::NoRoute(None) => "there is nothing here".to_owned(),
             Self::Method(allowed) => format!("this method is not known here; these are: {allowed}"),
             Self::Unauthenticated => "the administrator's bearer token is asked for".to_owned(),
+            Self::Accept(given) => {
+                format!("answers are application/json, which `{given}` does not take")
+            }
             Self::MediaType(given) => {
                 format!("`{given}` is not understood; send application/json or application/yaml")
             }
@@ -91,10 +109,13 @@ impl Fault {
             },
             Self::NotYet(what) => (*what).to_owned(),
             Self::Manage(error) => status::of(error).message().to_owned(),
+            Self::Status(status) => status.message().to_owned(),
+            Self::Broken => "the answer could not be written".to_owned(),
         }
     }
 
     fn problems(&self) -> Vec<Value> {
+        let told;
         let problems = match self {
             Self::Problems(problems)
             | Self::Manage(
@@ -102,6 +123,10 @@ impl Fault {
                 | ManageError::InUse(problems)
                 | ManageError::OutOfTurn(problems),
             ) => problems.as_slice(),
+            Self::Status(status) => {
+                told = status::problems(status);
+                told.as_slice()
+            }
             _ => &[],
         };
         let of = |problem| proto_json::of("turnpike.config.v1.Problem", problem);
@@ -115,6 +140,9 @@ impl Fault {
             Self::Manage(error) if status::code(error) == Code::Unavailable => {
                 Some((RETRY_AFTER, "1".to_owned()))
             }
+            Self::Status(status) if status.code() == Code::Unavailable => {
+                Some((RETRY_AFTER, "1".to_owned()))
+            }
             _ => None,
         }
     }
@@ -122,17 +150,28 @@ impl Fault {
 
 fn of_use_case(error: &ManageError) -> (StatusCode, &'static str) {
     match (error, status::code(error)) {
-        (_, Code::InvalidArgument) => (StatusCode::BAD_REQUEST, "refused"),
         (ManageError::KeyManager(_), Code::FailedPrecondition) => {
             (StatusCode::CONFLICT, "key_manager_refuses")
         }
         (ManageError::OutOfTurn(_), _) => (StatusCode::CONFLICT, "out_of_turn"),
-        (_, Code::FailedPrecondition) => (StatusCode::CONFLICT, "in_use"),
-        (_, Code::OutOfRange) => (StatusCode::NOT_FOUND, "not_kept"),
-        (_, Code::ResourceExhausted) => (StatusCode::TOO_MANY_REQUESTS, "busy"),
-        (_, Code::NotFound) => (StatusCode::NOT_FOUND, "not_found"),
-        (_, Code::Aborted) => (StatusCode::CONFLICT, "conflict"),
-        (_, Code::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        (_, code) => of_code(code),
+    }
+}
+
+const fn of_code(code: Code) -> (StatusCode, &'static str) {
+    match code {
+        Code::InvalidArgument => (StatusCode::BAD_REQUEST, "refused"),
+        Code::OutOfRange => (StatusCode::NOT_FOUND, "not_kept"),
+        Code::FailedPrecondition => (StatusCode::CONFLICT, "in_use"),
+        Code::AlreadyExists => (StatusCode::CONFLICT, "exists"),
+        Code::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+        Code::Aborted => (StatusCode::CONFLICT, "conflict"),
+        Code::PermissionDenied => (StatusCode::FORBIDDEN, "forbidden"),
+        Code::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+        Code::Unimplemented => (StatusCode::NOT_FOUND, "not_available"),
+        Code::ResourceExhausted => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+        Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        Code::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, "timeout"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }

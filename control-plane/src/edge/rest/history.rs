@@ -1,7 +1,7 @@
 //! How is the past told, and put back, over REST?
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use prost_types::Timestamp;
 use turnpike_proto::admin::v1::{DiffRequest, GetAsOfRequest, ListHistoryRequest, RollbackRequest};
 use turnpike_proto::identity::v1::ListAuditRequest;
@@ -61,8 +61,13 @@ pub(super) async fn diff(desk: &Desk, mut query: Query) -> Result<Reply, Fault> 
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.DiffResponse", &differing)))
 }
 
-pub(super) async fn rollback(desk: &Desk, by: &Caller, body: Bytes) -> Result<Reply, Fault> {
-    let request: RollbackRequest = read("turnpike.admin.v1.RollbackRequest", &body)?;
+pub(super) async fn rollback(
+    desk: &Desk,
+    by: &Caller,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Reply, Fault> {
+    let request: RollbackRequest = read("turnpike.admin.v1.RollbackRequest", headers, &body)?;
     let done = desk.rollback(by, request).await?;
     if !done.problems.is_empty() {
         return Err(ManageError::Refused(done.problems).into());

@@ -1,7 +1,7 @@
 //! How are steps in the life of APIs taken, and versions made, over REST?
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use turnpike_proto::admin::v1::{ChangeLifecycleRequest, GetLifecycleRequest, NewVersionRequest};
 
 use super::fault::Fault;
@@ -21,10 +21,11 @@ pub(super) async fn change(
     desk: &Desk,
     by: &Caller,
     id: &str,
+    headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Reply, Fault> {
     let mut request: ChangeLifecycleRequest =
-        read("turnpike.admin.v1.ChangeLifecycleRequest", &body)?;
+        read("turnpike.admin.v1.ChangeLifecycleRequest", headers, &body)?;
     (request.name, request.version) = parts(id);
     let changed = desk.change_lifecycle(by, request).await?;
     let status = if changed.waiting.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -35,9 +36,11 @@ pub(super) async fn new_version(
     desk: &Desk,
     by: &Caller,
     id: &str,
+    headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Reply, Fault> {
-    let mut request: NewVersionRequest = read("turnpike.admin.v1.NewVersionRequest", &body)?;
+    let mut request: NewVersionRequest =
+        read("turnpike.admin.v1.NewVersionRequest", headers, &body)?;
     (request.name, request.version) = parts(id);
     let made = desk.new_version(by, request).await?;
     Ok(reply(StatusCode::CREATED, &json::of("turnpike.admin.v1.NewVersionResponse", &made)))

@@ -1,6 +1,6 @@
 //! How full are limits, and how do they begin afresh, over REST?
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use turnpike_proto::admin::v1::{LimitResetRequest, LimitUsageRequest};
 
 use super::fault::Fault;
@@ -28,9 +28,11 @@ pub(super) async fn reset(
     desk: &Desk,
     by: &Caller,
     application: String,
+    headers: &HeaderMap,
     body: bytes::Bytes,
 ) -> Result<Reply, Fault> {
-    let mut request: LimitResetRequest = read("turnpike.admin.v1.LimitResetRequest", &body)?;
+    let mut request: LimitResetRequest =
+        read("turnpike.admin.v1.LimitResetRequest", headers, &body)?;
     request.application = application;
     let limit = request.timeout.map(std::time::Duration::try_from).transpose();
     let limit = limit.map_err(|_| Fault::Request("`timeout` is not a span of time".to_owned()))?;

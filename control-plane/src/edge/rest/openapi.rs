@@ -1,20 +1,27 @@
 //! What does the description of the REST API say?
 //!
-//! Paths come from the routes and schemas from the messages themselves, so that it cannot say
-//! what is not so.
+//! Paths come from the routes, schemas and words from the messages and services themselves, so that it
+//! cannot say what is not so.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use http::Method;
 use plan::Kind;
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind as FieldKind, MessageDescriptor};
+use prost_reflect::MethodDescriptor;
 use serde_json::{Map, Value, json};
-use turnpike_proto::POOL;
 
-use super::history;
-use super::route::{Operation, PLURALS, ROUTES};
+use super::calls::{Call, is_simple};
+use super::comments::{comment, is_required};
+use super::examples::{example, examples};
+use super::kinds::{Plural, plurals, services};
+use super::route::{Operation, routes};
+use super::schemas::Schemas;
 use crate::edge::authorize::{Who, of_operation};
+
+/// How names, and names with versions, are written.
+const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$";
+const NAME_AND_VERSION: &str =
+    "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}:[A-Za-z0-9][A-Za-z0-9._-]{0,127}$";
 
 /// The document, `OpenAPI` 3.1.
 pub(super) fn document() -> &'static Value {
@@ -25,36 +32,49 @@ pub(super) fn document() -> &'static Value {
 fn write() -> Value {
     let mut schemas = Schemas::default();
     let mut paths = Map::new();
-    for (method, template, operation) in ROUTES {
-        match operation {
-            Operation::Console | Operation::DevPortal | Operation::Carbon => {}
-            _ if template.contains("{kind}") => {
-                for (kind, plural) in PLURALS {
-                    let path = template.replace("{kind}", plural);
-                    enter(
-                        &mut paths,
-                        &path,
-                        method,
-                        described(*operation, Some(kind), &mut schemas),
-                    );
-                }
-            }
-            _ => enter(&mut paths, template, method, described(*operation, None, &mut schemas)),
+    for (method, template, operation) in routes() {
+        if matches!(operation, Operation::Console | Operation::DevPortal | Operation::Carbon) {
+            continue;
+        }
+        if !template.contains("{kind}") {
+            enter(&mut paths, template, method, described(operation, None, &mut schemas));
+            continue;
+        }
+        for plural in plurals() {
+            let path = template.replace("{kind}", &plural.name);
+            enter(&mut paths, &path, method, described(operation, Some(plural), &mut schemas));
         }
     }
     schemas.add("turnpike.config.v1.Problem");
     let mut all = schemas.written;
     all.insert("Error".to_owned(), error());
+    let tags: Vec<Value> = services()
+        .map(|service| {
+            let file = service.parent_file();
+            let said = comment(file.name(), service.path());
+            json!({ "name": service.name(), "description": said })
+        })
+        .collect();
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Turnpike control plane",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "JSON is the proto3 JSON form of the messages. Every error is an Error.",
+            "description": "JSON is the proto3 JSON form of the messages; a member that is null is \
+                            absent. Every error is a problem (RFC 9457).",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
+        "servers": [{ "url": "/" }],
+        "tags": tags,
         "paths": paths,
         "components": {
             "schemas": all,
+            "responses": { "Problem": {
+                "description": "Why there is no good answer.",
+                "content": { "application/problem+json": {
+                    "schema": { "$ref": "#/components/schemas/Error" },
+                } },
+            } },
             "securitySchemes": { "admin": { "type": "http", "scheme": "bearer" } },
         },
     })
@@ -67,261 +87,478 @@ fn enter(paths: &mut Map<String, Value>, path: &str, method: &Method, operation:
     }
 }
 
-fn described(operation: Operation, kind: Option<Kind>, schemas: &mut Schemas) -> Value {
-    let one = |schemas: &mut Schemas| {
-        let kind = kind.map_or("", Kind::name);
-        schemas.add(&format!("turnpike.config.v1.{kind}"))
+/// What an operation is, before it is written down.
+#[derive(Default)]
+struct Described {
+    id: String,
+    tag: String,
+    summary: String,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    /// Statuses of good answers, with their schemas.
+    answers: Vec<(&'static str, Value)>,
+    /// Statuses of other answers.
+    problems: Vec<&'static str>,
+    /// Whether a good answer has a tag.
+    tagged: bool,
+    /// Whether a good answer may say where the next page is.
+    paged: bool,
+}
+
+fn described(operation: Operation, plural: Option<&Plural>, schemas: &mut Schemas) -> Value {
+    let mut said = match (operation, plural) {
+        (Operation::Call(call), _) => of_call(call, schemas),
+        (_, Some(plural)) => of_kind(operation, plural, schemas),
+        _ => of_own(operation, schemas),
     };
-    let mut parameters = Vec::new();
-    let (summary, body, answer) = match operation {
-        Operation::List => {
-            parameters = vec![query("labels"), query("pageSize"), query("pageToken")];
-            let items = one(schemas);
-            let page = json!({ "type": "object", "properties": {
-                "items": { "type": "array", "items": items },
-                "nextPageToken": { "type": "string" },
-                "revision": { "type": "string" },
-            } });
-            ("A page of them, without texts.", None, page)
-        }
-        Operation::Get => ("One of them.", None, one(schemas)),
-        Operation::Put => ("Creates or replaces one.", Some(one(schemas)), one(schemas)),
-        Operation::Delete => {
-            let answer = json!({ "type": "object", "properties": {
-                "revision": { "type": "string" },
-            } });
-            ("Removes one that nobody refers to.", None, answer)
-        }
-        Operation::Apply => {
-            parameters = ["dryRun", "wait", "timeout", "reason", "fields"].map(query).to_vec();
-            let any = PLURALS
-                .map(|(kind, _)| schemas.add(&format!("turnpike.config.v1.{}", kind.name())));
-            let answer = schemas.add("turnpike.admin.v1.ApplyResponse");
-            (
-                "Applies all resources of a YAML or JSON document, or none.",
-                Some(json!({ "oneOf": any })),
-                answer,
-            )
-        }
-        Operation::History => {
-            parameters = history::LIST.iter().map(|name| query(name)).collect();
-            let answer = schemas.add("turnpike.admin.v1.ListHistoryResponse");
-            ("Transactions, newest first.", None, answer)
-        }
-        Operation::AsOf => {
-            parameters = history::AS_OF.iter().map(|name| query(name)).collect();
-            let any = PLURALS
-                .map(|(kind, _)| schemas.add(&format!("turnpike.config.v1.{}", kind.name())));
-            let answer = json!({ "type": "object", "properties": {
-                "resources": { "type": "array", "items": { "oneOf": any } },
-                "nextPageToken": { "type": "string" },
-            } });
-            ("A resource, or all of them, as they were at a revision.", None, answer)
-        }
-        Operation::Diff => {
-            parameters = history::DIFF.iter().map(|name| query(name)).collect();
-            let answer = schemas.add("turnpike.admin.v1.DiffResponse");
-            ("What differs between two revisions.", None, answer)
-        }
-        Operation::Rollback => {
-            let body = schemas.add("turnpike.admin.v1.RollbackRequest");
-            let answer = schemas.add("turnpike.admin.v1.RollbackResponse");
-            ("Puts a resource, or all of them, back to a revision.", Some(body), answer)
-        }
-        Operation::Audit => {
-            parameters = history::AUDIT.iter().map(|name| query(name)).collect();
-            let answer = schemas.add("turnpike.identity.v1.ListAuditResponse");
-            ("Changes and refused attempts, oldest first.", None, answer)
-        }
-        Operation::Gateways => {
-            let answer = schemas.add("turnpike.admin.v1.ListGatewaysResponse");
-            ("How far each gateway is.", None, answer)
-        }
-        Operation::GenerateKey => {
-            let body = schemas.add("turnpike.admin.v1.GenerateKeyRequest");
-            let answer = schemas.add("turnpike.admin.v1.GenerateKeyResponse");
-            ("Registers a client for the application.", Some(body), answer)
-        }
-        Operation::Lifecycle => {
-            let answer = schemas.add("turnpike.admin.v1.LifecycleStatus");
-            ("Where it is in its life, and what may be done.", None, answer)
-        }
-        Operation::ChangeLifecycle => {
-            let body = schemas.add("turnpike.admin.v1.ChangeLifecycleRequest");
-            let answer = schemas.add("turnpike.admin.v1.ChangeLifecycleResponse");
-            ("Takes a step in its life, or asks for it.", Some(body), answer)
-        }
-        Operation::NewVersion => {
-            let body = schemas.add("turnpike.admin.v1.NewVersionRequest");
-            let answer = schemas.add("turnpike.admin.v1.NewVersionResponse");
-            ("Makes a new version out of it.", Some(body), answer)
-        }
-        Operation::Requests => {
-            parameters = vec![query("all"), query("pageSize"), query("pageToken")];
-            let answer = schemas.add("turnpike.admin.v1.ListWorkflowResponse");
-            ("A page of what waits for a decision.", None, answer)
-        }
-        Operation::Request => {
-            let answer = schemas.add("turnpike.config.v1.WorkflowRequest");
-            ("A request, and how it stands.", None, answer)
-        }
-        Operation::Approve => {
-            let body = schemas.add("turnpike.admin.v1.DecideWorkflowRequest");
-            let answer = schemas.add("turnpike.config.v1.WorkflowRequest");
-            ("Carries out what waits.", Some(body), answer)
-        }
-        Operation::Reject => {
-            let body = schemas.add("turnpike.admin.v1.DecideWorkflowRequest");
-            let answer = schemas.add("turnpike.config.v1.WorkflowRequest");
-            ("Refuses what waits.", Some(body), answer)
-        }
-        Operation::Limits => {
-            parameters = vec![query("api"), query("user"), query("timeout")];
-            let answer = schemas.add("turnpike.admin.v1.LimitUsageResponse");
-            ("How much of its limits the application has used.", None, answer)
-        }
-        Operation::ResetLimits => {
-            let body = schemas.add("turnpike.admin.v1.LimitResetRequest");
-            let answer = schemas.add("turnpike.admin.v1.LimitResetResponse");
-            ("Lets the limits of the application begin afresh.", Some(body), answer)
-        }
-        _ => ("This document.", None, json!({ "type": "object" })),
-    };
-    if matches!(
-        operation,
-        Operation::Get
-            | Operation::Put
-            | Operation::Delete
-            | Operation::GenerateKey
-            | Operation::Lifecycle
-            | Operation::ChangeLifecycle
-            | Operation::NewVersion
-            | Operation::Request
-            | Operation::Approve
-            | Operation::Reject
-            | Operation::Limits
-            | Operation::ResetLimits
-    ) {
-        parameters.push(json!({
-            "name": "name", "in": "path", "required": true, "schema": { "type": "string" },
-            "description": "`name`, for an Api or ApiProduct `name:version`; of what waits its identifier.",
-        }));
+    if of_operation(operation) == Who::Admin {
+        said.problems.extend(["401", "403"]);
     }
-    let (good, error) =
-        (content(&answer), content(&json!({ "$ref": "#/components/schemas/Error" })));
-    let creates = matches!(operation, Operation::GenerateKey | Operation::NewVersion);
-    let success = if creates { "201" } else { "200" };
-    let mut described = json!({
-        "summary": summary,
-        "parameters": parameters,
-        "responses": {
-            success: { "description": "Done.", "content": good },
-            "default": { "description": "Refused.", "content": error },
+    said.problems.extend(["406", "503"]);
+    if said.body.is_some() {
+        said.problems.extend(["413", "415"]);
+    }
+    written(said, of_operation(operation) == Who::Admin)
+}
+
+fn written(said: Described, guarded: bool) -> Value {
+    let mut responses = Map::new();
+    for (status, schema) in &said.answers {
+        let mut headers = Map::new();
+        if said.tagged {
+            let described = "The revision, for If-Match and If-None-Match.";
+            headers.insert("ETag".to_owned(), header(described));
+        }
+        if said.paged {
+            headers.insert("Link".to_owned(), header("Where the next page is (RFC 8288)."));
+        }
+        let mut answer = json!({ "description": "Done.", "headers": headers });
+        if let (Some(answer), false) = (answer.as_object_mut(), schema.is_null()) {
+            answer
+                .insert("content".to_owned(), json!({ "application/json": { "schema": schema } }));
+        }
+        responses.insert((*status).to_owned(), answer);
+    }
+    for status in &said.problems {
+        let answer = json!({ "$ref": "#/components/responses/Problem" });
+        responses.insert((*status).to_owned(), answer);
+    }
+    let mut operation = json!({
+        "operationId": said.id,
+        "tags": [said.tag],
+        "summary": said.summary,
+        "parameters": said.parameters,
+        "responses": responses,
+    });
+    if let Value::Object(operation) = &mut operation {
+        if let Some(body) = said.body {
+            operation.insert("requestBody".to_owned(), body);
+        }
+        if guarded {
+            operation.insert("security".to_owned(), json!([{ "admin": [] }]));
+        }
+    }
+    operation
+}
+
+fn header(description: &str) -> Value {
+    json!({ "description": description, "schema": { "type": "string" } })
+}
+
+/// What a service's `.proto` file says of a method.
+fn words(rpc: &MethodDescriptor) -> &'static str {
+    comment(rpc.parent_service().parent_file().name(), rpc.path())
+}
+
+fn of_kind(operation: Operation, plural: &Plural, schemas: &mut Schemas) -> Described {
+    let kind = plural.kind;
+    let one = schemas.add(&format!("turnpike.config.v1.{}", kind.name()));
+    let mut name = if kind.has_versions() {
+        path("name", "`name:version`", NAME_AND_VERSION)
+    } else {
+        path("name", "Its name.", NAME)
+    };
+    // That of the example of a body: both have to say the same.
+    let known = examples().iter().filter_map(plan::key).find(|key| key.kind() == Some(kind));
+    if let (Some(members), Some(key)) = (name.as_object_mut(), known) {
+        members.insert("examples".to_owned(), json!({ "one": { "value": key.id() } }));
+    }
+    let (method, rest) = match operation {
+        Operation::List => ("List", listed(&one, kind)),
+        Operation::Get => (
+            "Get",
+            Described {
+                parameters: vec![name, if_none_match()],
+                answers: vec![("200", one), ("304", Value::Null)],
+                problems: vec!["400", "404"],
+                tagged: true,
+                ..Described::default()
+            },
+        ),
+        Operation::Put => (
+            "Put",
+            Described {
+                parameters: vec![name, if_match(), absent()],
+                body: Some(document_of(&one, example(kind))),
+                answers: vec![("200", one.clone()), ("201", one)],
+                problems: vec!["400", "409", "412"],
+                tagged: true,
+                ..Described::default()
+            },
+        ),
+        _ => (
+            "Delete",
+            Described {
+                parameters: vec![name, if_match()],
+                answers: vec![("200", schemas.add("turnpike.admin.v1.DeleteResponse"))],
+                problems: vec!["400", "404", "409", "412"],
+                ..Described::default()
+            },
+        ),
+    };
+    let service = plural.service.name();
+    let rpc = plural.service.methods().find(|rpc| rpc.name() == method);
+    Described {
+        id: format!("{service}.{method}"),
+        tag: service.to_owned(),
+        summary: rpc.map(|rpc| words(&rpc).to_owned()).unwrap_or_default(),
+        ..rest
+    }
+}
+
+fn listed(one: &Value, kind: Kind) -> Described {
+    let text = |name: &str, said: &str| query(name, said, &json!({ "type": "string" }));
+    let mut parameters = vec![
+        query(
+            "label",
+            "Only those with all these labels, each written name=value.",
+            &json!({ "type": "array", "items": { "type": "string", "pattern": "^[^=,]+=[^,]*$" } }),
+        ),
+        text("owner", "Only those of this owner."),
+        text("name", "Only those whose name starts so."),
+        query(
+            "pageSize",
+            "At most so many; more than 1000 means 1000.",
+            &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX, "default": 100 }),
+        ),
+        query(
+            "pageToken",
+            "`nextPageToken` of the page before.",
+            &json!({ "type": "string", "pattern": "^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2,3})?$" }),
+        ),
+        if_none_match(),
+    ];
+    if matches!(kind, Kind::Api | Kind::ApiProduct) {
+        let states = ["CREATED", "PROTOTYPED", "PUBLISHED", "BLOCKED", "DEPRECATED", "RETIRED"];
+        parameters.push(text("context", "Only those with this context."));
+        parameters.push(query(
+            "lifecycle",
+            "Only those in one of these states.",
+            &json!({ "type": "array", "items": { "type": "string", "enum": states } }),
+        ));
+    }
+    let page = json!({
+        "type": "object",
+        "required": ["items", "nextPageToken", "revision"],
+        "properties": {
+            "items": {
+                "type": "array",
+                "items": one,
+                "description": "Ordered by name and then by version, as bytes. Definition texts are left out.",
+            },
+            "nextPageToken": { "type": "string", "description": "Empty on the last page." },
+            "next": { "type": "string", "description": "Where the next page is. Absent: this is the last." },
+            "revision": { "type": "string", "description": "The store revision that the page shows." },
         },
     });
-    if let Value::Object(described) = &mut described {
-        if let Some(body) = body {
-            described.insert("requestBody".to_owned(), json!({ "content": content(&body) }));
-        }
-        if of_operation(operation) == Who::Admin {
-            described.insert("security".to_owned(), json!([{ "admin": [] }]));
-        }
+    Described {
+        parameters,
+        answers: vec![("200", page), ("304", Value::Null)],
+        problems: vec!["400"],
+        tagged: true,
+        paged: true,
+        ..Described::default()
     }
-    described
 }
 
-fn content(schema: &Value) -> Value {
-    json!({ "application/json": { "schema": schema } })
+fn of_call(call: &Call, schemas: &mut Schemas) -> Described {
+    let service = call.rpc.parent_service();
+    let input = call.rpc.input();
+    let in_path: Vec<&str> = call.in_path().collect();
+    let mut parameters: Vec<Value> =
+        in_path.iter().map(|name| path(name, "As the request says it.", NAME)).collect();
+    let mut body = None;
+    if call.by_query() {
+        for field in input.fields().filter(|field| !in_path.contains(&field.json_name())) {
+            debug_assert!(is_simple(&field), "{}", call.path);
+            let said = comment(input.parent_file().name(), field.path());
+            let mut one = query(field.json_name(), said, &schemas.field(&field));
+            if let (Some(members), true) = (one.as_object_mut(), is_required(said)) {
+                members.insert("required".to_owned(), true.into());
+            }
+            parameters.push(one);
+        }
+    } else {
+        let schema = schemas.without(&input, &in_path);
+        body = Some(json!({ "content": { "application/json": { "schema": schema } } }));
+    }
+    Described {
+        id: format!("{}.{}", service.name(), call.rpc.name()),
+        tag: service.name().to_owned(),
+        summary: words(&call.rpc).to_owned(),
+        parameters,
+        body,
+        answers: vec![(
+            if call.creates { "201" } else { "200" },
+            schemas.add(call.rpc.output().full_name()),
+        )],
+        problems: vec!["400", "404", "409", "429"],
+        ..Described::default()
+    }
 }
 
-fn query(name: &str) -> Value {
-    json!({ "name": name, "in": "query", "schema": { "type": "string" } })
+/// Those that have code of their own.
+fn of_own(operation: Operation, schemas: &mut Schemas) -> Described {
+    let own = |id: &str| -> Described {
+        let (service, method) = id.split_once('.').unwrap_or((id, ""));
+        let rpc = services()
+            .find(|one| one.name() == service)
+            .and_then(|one| one.methods().find(|rpc| rpc.name() == method));
+        Described {
+            id: id.to_owned(),
+            tag: service.to_owned(),
+            summary: rpc.map(|rpc| words(&rpc).to_owned()).unwrap_or_default(),
+            ..Described::default()
+        }
+    };
+    let application = || path("name", "Name of the Application.", NAME);
+    if let Some(told) = of_past_and_life(operation, &own, schemas) {
+        return told;
+    }
+    match operation {
+        Operation::Apply => applied(own("Apply.Apply"), schemas),
+        Operation::Gateways => Described {
+            answers: vec![("200", schemas.add("turnpike.admin.v1.ListGatewaysResponse"))],
+            problems: vec!["400"],
+            ..own("Gateways.List")
+        },
+        Operation::GenerateKey => Described {
+            parameters: vec![application()],
+            body: Some(json_of(schemas, "turnpike.admin.v1.GenerateKeyRequest")),
+            answers: vec![("201", schemas.add("turnpike.admin.v1.GenerateKeyResponse"))],
+            problems: vec!["400", "404", "409"],
+            ..own("ApplicationKeys.Generate")
+        },
+        Operation::Limits => Described {
+            parameters: vec![
+                application(),
+                query(
+                    "api",
+                    "`name:version` of an Api or ApiProduct. Absent: all.",
+                    &json!({ "type": "string" }),
+                ),
+                query("user", "Limits of this user, too.", &json!({ "type": "string" })),
+                query("timeout", "How long gateways may take.", &span()),
+            ],
+            answers: vec![("200", schemas.add("turnpike.admin.v1.LimitUsageResponse"))],
+            problems: vec!["400", "404"],
+            ..own("Limits.Usage")
+        },
+        Operation::ResetLimits => Described {
+            parameters: vec![application()],
+            body: Some(json_of(schemas, "turnpike.admin.v1.LimitResetRequest")),
+            answers: vec![("200", schemas.add("turnpike.admin.v1.LimitResetResponse"))],
+            problems: vec!["400", "404"],
+            ..own("Limits.Reset")
+        },
+        _ => Described {
+            id: "OpenApi.Get".to_owned(),
+            tag: "OpenApi".to_owned(),
+            summary: "This document.".to_owned(),
+            answers: vec![("200", json!({ "type": "object" }))],
+            problems: vec!["400"],
+            ..Described::default()
+        },
+    }
 }
 
+/// Those about the past, lives and what waits: what they ask for is what their methods ask for.
+fn of_past_and_life(
+    operation: Operation,
+    own: &dyn Fn(&str) -> Described,
+    schemas: &mut Schemas,
+) -> Option<Described> {
+    let versioned = || path("name", "`name:version`", NAME_AND_VERSION);
+    let waiting = || path("name", "The identifier of what waits.", NAME);
+    let (id, named, status) = match operation {
+        Operation::History => ("History.List", None, "200"),
+        Operation::AsOf => ("History.Get", None, "200"),
+        Operation::Diff => ("History.Diff", None, "200"),
+        Operation::Rollback => ("History.Rollback", None, "200"),
+        Operation::Audit => ("Audit.List", None, "200"),
+        Operation::Lifecycle => ("Lifecycle.Get", Some(versioned()), "200"),
+        Operation::ChangeLifecycle => ("Lifecycle.Change", Some(versioned()), "200"),
+        Operation::NewVersion => ("Lifecycle.NewVersion", Some(versioned()), "201"),
+        Operation::Requests => ("WorkflowRequests.List", None, "200"),
+        Operation::Request => ("WorkflowRequests.Get", Some(waiting()), "200"),
+        Operation::Approve => ("WorkflowRequests.Approve", Some(waiting()), "200"),
+        Operation::Reject => ("WorkflowRequests.Reject", Some(waiting()), "200"),
+        _ => return None,
+    };
+    let (service, method) = id.split_once('.')?;
+    let service = services().find(|one| one.name() == service)?;
+    let rpc = service.methods().find(|rpc| rpc.name() == method)?;
+    let by_query = matches!(
+        operation,
+        Operation::History
+            | Operation::AsOf
+            | Operation::Diff
+            | Operation::Audit
+            | Operation::Lifecycle
+            | Operation::Requests
+            | Operation::Request
+    );
+    let said_by_path: &[&str] = if named.is_some() { &["name", "version", "id"] } else { &[] };
+    let input = rpc.input();
+    let mut parameters: Vec<Value> = named.into_iter().collect();
+    let mut body = None;
+    if by_query {
+        for field in input.fields().filter(|it| !said_by_path.contains(&it.json_name())) {
+            let said = comment(input.parent_file().name(), field.path());
+            parameters.push(query(field.json_name(), said, &schemas.field(&field)));
+        }
+    } else {
+        let schema = schemas.without(&input, said_by_path);
+        body = Some(json!({ "content": { "application/json": { "schema": schema } } }));
+    }
+    let answer = match operation {
+        // The resources stand there as they stand in files.
+        Operation::AsOf => past(schemas),
+        _ => schemas.add(rpc.output().full_name()),
+    };
+    let mut answers = vec![(status, answer.clone())];
+    if operation == Operation::ChangeLifecycle {
+        answers.push(("202", answer));
+    }
+    let summary = words(&rpc).to_owned();
+    let problems = vec!["400", "404", "409", "429"];
+    Some(Described { summary, parameters, body, answers, problems, ..own(id) })
+}
+
+fn past(schemas: &mut Schemas) -> Value {
+    let kinds = plurals().iter();
+    let any: Vec<Value> =
+        kinds.map(|one| schemas.add(&format!("turnpike.config.v1.{}", one.kind.name()))).collect();
+    json!({ "type": "object", "properties": {
+        "resources": { "type": "array", "items": { "anyOf": any } },
+        "nextPageToken": { "type": "string" },
+    } })
+}
+
+fn applied(own: Described, schemas: &mut Schemas) -> Described {
+    let kinds = plurals().iter();
+    let any: Vec<Value> =
+        kinds.map(|one| schemas.add(&format!("turnpike.config.v1.{}", one.kind.name()))).collect();
+    let list: Vec<Value> = examples().iter().filter_map(|one| example(plan::kind(one)?)).collect();
+    let flag = json!({ "type": "boolean", "default": false });
+    Described {
+        parameters: vec![
+            query("dryRun", "Check only; nothing is stored.", &flag),
+            query("partial", "Store what may be stored though others are refused.", &flag),
+            query(
+                "wait",
+                "Which gateways to wait for.",
+                &json!({ "enum": ["none", "all", "quorum"], "default": "none" }),
+            ),
+            query("timeout", "How long to wait.", &span()),
+            query(
+                "reason",
+                "Why, for the history.",
+                &json!({ "type": "string", "maxLength": 256 }),
+            ),
+            query("fields", "Whether the answer says which fields change.", &flag),
+        ],
+        body: Some(document_of(
+            &json!({ "type": "array", "items": { "anyOf": any } }),
+            Some(Value::Array(list)),
+        )),
+        answers: vec![("200", schemas.add("turnpike.admin.v1.ApplyResponse"))],
+        problems: vec!["400", "409"],
+        ..own
+    }
+}
+
+/// The body of a message without what the path says.
+fn json_of(schemas: &mut Schemas, name: &str) -> Value {
+    let message = turnpike_proto::POOL.get_message_by_name(name);
+    let schema = message.map(|message| schemas.without(&message, &["application"]));
+    json!({ "content": { "application/json": { "schema": schema } } })
+}
+
+/// A document of resources.
+fn document_of(schema: &Value, example: Option<Value>) -> Value {
+    let mut json = json!({ "schema": schema });
+    if let (Some(members), Some(example)) = (json.as_object_mut(), example) {
+        members.insert("examples".to_owned(), json!({ "one": { "value": example } }));
+    }
+    let yaml = json!({ "schema": schema });
+    json!({ "required": true, "content": { "application/json": json, "application/yaml": yaml } })
+}
+
+fn path(name: &str, description: &str, pattern: &str) -> Value {
+    json!({
+        "name": name, "in": "path", "required": true, "description": description,
+        "schema": { "type": "string", "pattern": pattern },
+    })
+}
+
+fn query(name: &str, description: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "query", "description": description, "schema": schema })
+}
+
+fn span() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h)$", "examples": ["30s"] })
+}
+
+fn condition(name: &str, description: &str, pattern: &str) -> Value {
+    json!({
+        "name": name, "in": "header", "description": description,
+        "schema": { "type": "string", "pattern": pattern, "minLength": 1 },
+    })
+}
+
+fn if_match() -> Value {
+    let said = "The ETag that must be stored, or `*`: 412 otherwise.";
+    condition("If-Match", said, r#"^(\*|"[0-9]{1,18}")$"#)
+}
+
+fn if_none_match() -> Value {
+    let said = "An ETag that is known: 304 where it is still the one.";
+    condition("If-None-Match", said, r#"^(\*|"[0-9]{1,18}")$"#)
+}
+
+fn absent() -> Value {
+    condition("If-None-Match", "`*`: 412 where there is one already.", r"^\*$")
+}
+
+/// Problem details (RFC 9457).
 fn error() -> Value {
     json!({
         "type": "object",
-        "required": ["code", "message", "problems"],
+        "required": ["type", "title", "status", "detail", "code", "problems"],
         "properties": {
+            "type": { "type": "string", "description": "`urn:turnpike:problem:` and the code." },
+            "title": { "type": "string", "description": "What the status means." },
+            "status": { "type": "integer", "description": "The status of the answer." },
+            "detail": { "type": "string", "description": "What is wrong, for people." },
             "code": { "type": "string", "description": "Stable, for programs." },
-            "message": { "type": "string", "description": "For people." },
             "problems": {
                 "type": "array",
+                "description": "What is wrong with which field of which resource.",
                 "items": { "$ref": "#/components/schemas/turnpike.config.v1.Problem" },
             },
         },
     })
-}
-
-/// The schemas that are referred to.
-#[derive(Default)]
-struct Schemas {
-    written: Map<String, Value>,
-    begun: BTreeSet<String>,
-}
-
-impl Schemas {
-    /// Writes the schema of a message, and of those in it; answers a reference to it.
-    fn add(&mut self, name: &str) -> Value {
-        if let Some(message) = POOL.get_message_by_name(name)
-            && self.begun.insert(name.to_owned())
-        {
-            let schema = self.message(&message);
-            self.written.insert(name.to_owned(), schema);
-        }
-        json!({ "$ref": format!("#/components/schemas/{name}") })
-    }
-
-    fn message(&mut self, message: &MessageDescriptor) -> Value {
-        let members: Map<String, Value> = message
-            .fields()
-            .map(|field| (field.json_name().to_owned(), self.field(&field)))
-            .collect();
-        json!({ "type": "object", "properties": members })
-    }
-
-    fn field(&mut self, field: &FieldDescriptor) -> Value {
-        if field.is_map()
-            && let FieldKind::Message(entry) = field.kind()
-        {
-            let value = self.value(&entry.map_entry_value_field().kind());
-            return json!({ "type": "object", "additionalProperties": value });
-        }
-        let value = self.value(&field.kind());
-        if field.is_list() { json!({ "type": "array", "items": value }) } else { value }
-    }
-
-    fn value(&mut self, kind: &FieldKind) -> Value {
-        match kind {
-            FieldKind::Bool => json!({ "type": "boolean" }),
-            FieldKind::Double | FieldKind::Float => json!({ "type": "number" }),
-            FieldKind::Int32
-            | FieldKind::Sint32
-            | FieldKind::Sfixed32
-            | FieldKind::Uint32
-            | FieldKind::Fixed32 => json!({ "type": "integer", "format": "int32" }),
-            // 64-bit numbers are texts in proto3 JSON.
-            FieldKind::Int64
-            | FieldKind::Sint64
-            | FieldKind::Sfixed64
-            | FieldKind::Uint64
-            | FieldKind::Fixed64 => json!({ "type": "string", "format": "int64" }),
-            FieldKind::String => json!({ "type": "string" }),
-            FieldKind::Bytes => json!({ "type": "string", "format": "byte" }),
-            FieldKind::Enum(of) => json!({ "type": "string", "enum": names(of) }),
-            FieldKind::Message(of) => match of.full_name() {
-                "google.protobuf.Timestamp" => json!({ "type": "string", "format": "date-time" }),
-                "google.protobuf.Duration" => {
-                    json!({ "type": "string", "description": "A span of time, like 30s." })
-                }
-                name => self.add(name),
-            },
-        }
-    }
-}
-
-fn names(of: &EnumDescriptor) -> Vec<String> {
-    of.values().map(|value| value.name().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -339,15 +576,39 @@ mod tests {
     }
 
     #[test]
+    fn every_operation_says_what_it_does_under_a_name_of_its_own() {
+        let paths = document()["paths"].as_object().unwrap();
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, item) in paths {
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(ids.insert(id.to_owned()), "{id} stands twice");
+                assert!(!operation["summary"].as_str().unwrap().is_empty(), "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_method_of_every_service_is_there_but_for_streams() {
+        let text = document().to_string();
+        for service in services() {
+            for method in service.methods() {
+                let id = format!("\"{}.{}\"", service.name(), method.name());
+                let streams = method.is_server_streaming() || method.is_client_streaming();
+                assert_eq!(text.contains(&id), !streams, "{id}");
+            }
+        }
+    }
+
+    #[test]
     fn the_paths_are_those_that_are_served() {
         let paths = document()["paths"].as_object().unwrap();
-        let lines: Vec<String> = paths
-            .iter()
-            .map(|(path, item)| {
-                let methods = item.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-                format!("{path} {}", methods.join(" "))
-            })
-            .collect();
-        insta::assert_snapshot!(lines.join("\n"));
+        for (path, item) in paths {
+            let path = path.replace("{name}", "a:1").replace('{', "").replace('}', "");
+            for method in item.as_object().unwrap().keys() {
+                let method = method.to_ascii_uppercase().parse().unwrap();
+                assert!(super::super::route::find(&method, &path).is_ok(), "{method} {path}");
+            }
+        }
     }
 }

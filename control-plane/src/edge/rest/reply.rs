@@ -1,10 +1,16 @@
 //! What does every answer have?
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LINK, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::Body as _;
 use serde_json::Value;
+
+use super::fault::Fault;
+use super::input::is_known;
 
 pub(super) type Reply = Response<Full<Bytes>>;
 
@@ -19,11 +25,41 @@ pub(super) fn reply(status: StatusCode, body: &Value) -> Reply {
     response
 }
 
-/// The same with the revision of what it shows, for `If-Match`.
+/// The same with the revision of what it shows, for `If-Match` and `If-None-Match`.
 pub(super) fn tagged(status: StatusCode, body: &Value, revision: u64) -> Reply {
     let mut response = reply(status, body);
     if let Ok(tag) = HeaderValue::try_from(format!("\"{revision}\"")) {
         response.headers_mut().insert(ETAG, tag);
     }
+    response
+}
+
+/// Where the next page is (RFC 8288).
+pub(super) fn with_next(mut response: Reply, next: &str) -> Reply {
+    if let Ok(link) = HeaderValue::try_from(format!("<{next}>; rel=\"next\"")) {
+        response.headers_mut().insert(LINK, link);
+    }
+    response
+}
+
+/// 304 for whoever has it already (RFC 9110 section 13.1.2).
+pub(super) fn unless_known(response: Reply, headers: &HeaderMap) -> Result<Reply, Fault> {
+    let Some(tag) = response.headers().get(ETAG).cloned() else { return Ok(response) };
+    if !is_known(headers, &tag)? {
+        return Ok(response);
+    }
+    let mut known = Response::new(Full::default());
+    *known.status_mut() = StatusCode::NOT_MODIFIED;
+    known.headers_mut().insert(ETAG, tag);
+    known.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(known)
+}
+
+/// The answer to HEAD: all that GET would have, but for the body.
+pub(super) fn without_body(mut response: Reply) -> Reply {
+    if let Some(size) = response.body().size_hint().exact() {
+        response.headers_mut().insert(CONTENT_LENGTH, size.into());
+    }
+    *response.body_mut() = Full::default();
     response
 }

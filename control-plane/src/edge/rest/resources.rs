@@ -3,38 +3,80 @@
 use http::{HeaderMap, StatusCode};
 use plan::{Kind, Resource, ResourceKey};
 use serde_json::{Value, json};
+use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
+use url::form_urlencoded;
 
 use super::fault::Fault;
-use super::input::{Condition, Language, Query, resources};
-use super::reply::{Reply, reply, tagged};
+use super::input::{Condition, Language, Query, Stored, resources};
+use super::kinds::plurals;
+use super::reply::{Reply, reply, tagged, with_next};
 use crate::edge::desk::{Desk, PutOptions};
 use crate::manage::{ManageError, Page, PageRequest};
 use crate::people::Caller;
 
+/// What a list understands; `labels` and `pageSize` are the older names.
+pub(super) const FILTERS: [&str; 9] =
+    ["label", "owner", "name", "context", "lifecycle", "pageSize", "pageToken", "labels", "limit"];
+
+/// A page: by key, so by name and then by version, as bytes.
 pub(super) fn list(desk: &Desk, kind: Kind, mut query: Query) -> Result<Reply, Fault> {
+    let mut again = form_urlencoded::Serializer::new(String::new());
     let mut wanted = PageRequest::default();
-    for labels in query.take_all("labels") {
-        for label in labels.split(',') {
-            let pair = label.split_once('=');
-            let (name, value) = pair.ok_or_else(|| {
-                Fault::Request(format!("labels are written name=value, not `{label}`"))
-            })?;
-            wanted.labels.insert(name.to_owned(), value.to_owned());
+    let mut labels = query.take_all("label");
+    for several in query.take_all("labels") {
+        labels.extend(several.split(',').map(str::to_owned));
+    }
+    for label in labels {
+        let pair = label.split_once('=');
+        let (name, value) = pair.ok_or_else(|| {
+            Fault::Request(format!("labels are written name=value, not `{label}`"))
+        })?;
+        again.append_pair("label", &label);
+        wanted.labels.insert(name.to_owned(), value.to_owned());
+    }
+    for (name, field) in [
+        ("owner", &mut wanted.owner),
+        ("name", &mut wanted.name_prefix),
+        ("context", &mut wanted.context),
+    ] {
+        if let Some(text) = query.take(name) {
+            again.append_pair(name, &text);
+            *field = text;
         }
     }
-    if let Some(size) = query.take("pageSize") {
-        let number = size.parse();
-        wanted.size =
-            number.map_err(|_| Fault::Request(format!("pageSize is a number, not `{size}`")))?;
+    for name in query.take_all("lifecycle") {
+        let state = Lifecycle::from_str_name(&name);
+        wanted.lifecycles.push(state.ok_or_else(|| {
+            let known = "CREATED, PROTOTYPED, PUBLISHED, BLOCKED, DEPRECATED and RETIRED";
+            Fault::Request(format!("`{name}` is no state; states are {known}"))
+        })?);
+        again.append_pair("lifecycle", &name);
+    }
+    for name in ["pageSize", "limit"] {
+        if let Some(size) = query.take(name) {
+            let number = size.parse::<u32>().ok().and_then(|size| usize::try_from(size).ok());
+            wanted.size = number
+                .ok_or_else(|| Fault::Request(format!("{name} is a number, not `{size}`")))?;
+            again.append_pair("pageSize", &size);
+        }
     }
     wanted.token = query.take("pageToken").unwrap_or_default();
-    query.done(&["labels", "pageSize", "pageToken"])?;
+    query.done(&FILTERS)?;
     let Page { items, next, revision } = desk.list(kind, &wanted)?;
     let items: Vec<Value> = items.iter().map(plan::to_json).collect();
-    let body = json!({
+    let mut body = json!({
         "items": items, "nextPageToken": next, "revision": revision.to_string(),
     });
-    Ok(reply(StatusCode::OK, &body))
+    if next.is_empty() {
+        return Ok(tagged(StatusCode::OK, &body, revision));
+    }
+    let parameters = again.append_pair("pageToken", &next).finish();
+    let plural = plurals().iter().find(|plural| plural.kind == kind);
+    let next = format!("/api/v1/{}?{parameters}", plural.map_or("", |plural| &plural.name));
+    if let Some(members) = body.as_object_mut() {
+        members.insert("next".to_owned(), next.clone().into());
+    }
+    Ok(with_next(tagged(StatusCode::OK, &body, revision), &next))
 }
 
 pub(super) fn get(desk: &Desk, key: &ResourceKey) -> Result<Reply, Fault> {
@@ -49,10 +91,11 @@ pub(super) async fn put(
     body: bytes::Bytes,
 ) -> Result<Reply, Fault> {
     let condition = Condition::of(headers)?;
-    let resource = named(key, one(key, Language::of(headers)?, &body)?, condition.revision)?;
+    let revision = demanded(desk, key, &condition)?;
+    let resource = named(key, one(key, Language::of(headers)?, &body)?, revision)?;
     let options = PutOptions { create_only: condition.absent };
     let (stored, created) =
-        desk.put(by, resource, options).await.map_err(|error| unmet(error, condition))?;
+        desk.put(by, resource, options).await.map_err(|error| unmet(error, &condition))?;
     Ok(shown(if created { StatusCode::CREATED } else { StatusCode::OK }, &stored))
 }
 
@@ -63,9 +106,29 @@ pub(super) async fn delete(
     headers: &HeaderMap,
 ) -> Result<Reply, Fault> {
     let condition = Condition::of(headers)?;
-    let deleted = desk.delete(by, key, condition.revision).await;
-    let revision = deleted.map_err(|error| unmet(error, condition))?;
+    let revision = demanded(desk, &key, &condition)?;
+    let deleted = desk.delete(by, key, revision).await;
+    let revision = deleted.map_err(|error| unmet(error, &condition))?;
     Ok(reply(StatusCode::OK, &json!({ "revision": revision.to_string() })))
+}
+
+/// The revision that must be stored for `If-Match` to hold; 0: none is asked for. It is compared once
+/// more by the write itself.
+fn demanded(desk: &Desk, key: &ResourceKey, condition: &Condition) -> Result<u64, Fault> {
+    let Some(stored) = &condition.stored else { return Ok(0) };
+    let found = match desk.get(key) {
+        Ok(resource) => plan::metadata(&resource).map_or(0, |metadata| metadata.revision),
+        Err(ManageError::NotFound(_)) => {
+            return Err(Fault::Precondition(format!("there is no {key}")));
+        }
+        Err(other) => return Err(other.into()),
+    };
+    match stored {
+        Stored::OneOf(revisions) if !revisions.contains(&found) => {
+            Err(Fault::Precondition(format!("{key} is at revision {found}: read it again")))
+        }
+        Stored::OneOf(_) | Stored::Anything => Ok(found),
+    }
 }
 
 fn shown(status: StatusCode, resource: &Resource) -> Reply {
@@ -113,9 +176,9 @@ fn named(key: &ResourceKey, mut resource: Resource, revision: u64) -> Result<Res
 }
 
 /// A revision that came as a condition fails as one.
-fn unmet(error: ManageError, condition: Condition) -> Fault {
+fn unmet(error: ManageError, condition: &Condition) -> Fault {
     match error {
-        ManageError::Stale { .. } if condition != Condition::default() => {
+        ManageError::Stale { .. } if *condition != Condition::default() => {
             Fault::Precondition(error.to_string())
         }
         other => other.into(),

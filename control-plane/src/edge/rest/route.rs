@@ -3,7 +3,9 @@
 use http::Method;
 use plan::Kind;
 
+use super::calls::{Call, calls};
 use super::fault::Fault;
+use super::kinds::{kind_of, plurals};
 
 /// What REST offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +31,16 @@ pub(in crate::edge) enum Operation {
     Reject,
     Limits,
     ResetLimits,
+    /// A method of a gRPC service.
+    Call(&'static Call),
     OpenApi,
     Console,
     DevPortal,
     Carbon,
 }
 
-/// Each operation with its method and path. `{kind}` is one of [`PLURALS`].
-pub(in crate::edge) const ROUTES: &[(Method, &str, Operation)] = &[
+/// Each operation with its method and path. `{kind}` is one of [`plurals`].
+const ROUTES: &[(Method, &str, Operation)] = &[
     (Method::GET, "/api/v1/openapi.json", Operation::OpenApi),
     (Method::GET, "/api/v1/gateways", Operation::Gateways),
     (Method::GET, "/api/v1/history", Operation::History),
@@ -67,22 +71,12 @@ pub(in crate::edge) const ROUTES: &[(Method, &str, Operation)] = &[
     (Method::GET, "/carbon", Operation::Carbon),
 ];
 
-/// How kinds are called in paths.
-pub(super) const PLURALS: [(Kind, &str); 13] = [
-    (Kind::Api, "apis"),
-    (Kind::ApiProduct, "api-products"),
-    (Kind::Application, "applications"),
-    (Kind::Subscription, "subscriptions"),
-    (Kind::Tier, "tiers"),
-    (Kind::KeyManager, "key-managers"),
-    (Kind::GatewayGroup, "gateway-groups"),
-    (Kind::Certificate, "certificates"),
-    (Kind::Secret, "secrets"),
-    (Kind::DenyPolicy, "deny-policies"),
-    (Kind::CustomThrottle, "custom-throttles"),
-    (Kind::Policy, "policies"),
-    (Kind::Workflow, "workflows"),
-];
+/// Every operation with its method and path; what has a path of its own comes before what has a kind's.
+pub(in crate::edge) fn routes() -> impl Iterator<Item = (&'static Method, &'static str, Operation)>
+{
+    let calls = calls().iter().map(|call| (&call.verb, call.path.as_str(), Operation::Call(call)));
+    calls.chain(ROUTES.iter().map(|(method, path, operation)| (method, *path, *operation)))
+}
 
 /// An operation and what its path says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,41 +86,52 @@ pub(super) struct Routed {
     pub(super) kind: Option<Kind>,
     /// Of `{name}`: `name` or `name:version`.
     pub(super) name: String,
+    /// Of any other segment in braces.
+    pub(super) parameters: Vec<(String, String)>,
 }
 
 /// The operation of a request. HEAD is answered as GET without its body.
 pub(super) fn find(method: &Method, path: &str) -> Result<Routed, Fault> {
     let method = if *method == Method::HEAD { &Method::GET } else { method };
-    let here = ROUTES.iter().filter_map(|(allowed, template, operation)| {
-        Some((allowed, matched(template, path)?, *operation))
+    let here = routes().filter_map(|(allowed, template, operation)| {
+        Some((allowed, matched(template, path, operation)?))
     });
     let here: Vec<_> = here.collect();
     if here.is_empty() {
         return Err(Fault::NoRoute(suggestion(path)));
     }
-    if let Some((_, (kind, name), operation)) = here.iter().find(|(one, ..)| *one == method) {
-        return Ok(Routed { operation: *operation, kind: *kind, name: name.clone() });
+    if let Some((_, routed)) = here.iter().find(|(one, ..)| *one == method) {
+        return Ok(routed.clone());
     }
-    let allowed: Vec<&str> = here.iter().map(|(allowed, ..)| allowed.as_str()).collect();
+    let mut allowed: Vec<&str> = Vec::new();
+    for (method, _) in here {
+        allowed.push(method.as_str());
+        if *method == Method::GET {
+            allowed.push("HEAD");
+        }
+    }
+    allowed.dedup();
     Err(Fault::Method(allowed.join(", ")))
 }
 
-fn matched(template: &str, path: &str) -> Option<(Option<Kind>, String)> {
-    let (mut kind, mut name) = (None, String::new());
+fn matched(template: &str, path: &str, operation: Operation) -> Option<Routed> {
+    let mut routed = Routed { operation, kind: None, name: String::new(), parameters: Vec::new() };
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
-            (None, None) => return Some((kind, name)),
-            (Some("{kind}"), Some(plural)) => kind = Some(kind_of(plural)?),
-            (Some("{name}"), Some(segment)) if !segment.is_empty() => name = decoded(segment)?,
+            (None, None) => return Some(routed),
+            (Some("{kind}"), Some(plural)) => routed.kind = Some(kind_of(plural)?),
+            (Some("{name}"), Some(segment)) if !segment.is_empty() => {
+                routed.name = decoded(segment)?;
+            }
             (Some(literal), Some(segment)) if literal == segment => {}
+            (Some(named), Some(segment)) if !segment.is_empty() => {
+                let name = named.strip_prefix('{')?.strip_suffix('}')?;
+                routed.parameters.push((name.to_owned(), decoded(segment)?));
+            }
             _ => return None,
         }
     }
-}
-
-fn kind_of(plural: &str) -> Option<Kind> {
-    PLURALS.iter().find(|(_, known)| *known == plural).map(|(kind, _)| *kind)
 }
 
 /// Of all that may be escaped in a path, names contain the colon alone.
@@ -137,8 +142,10 @@ fn decoded(segment: &str) -> Option<String> {
 
 fn suggestion(path: &str) -> Option<String> {
     let wanted = path.strip_prefix("/api/v1/")?.split('/').next()?;
-    let known =
-        PLURALS.iter().map(|(_, plural)| *plural).chain(["gateways", "apply", "history", "audit"]);
+    let segments =
+        routes().filter_map(|(_, path, _)| path.strip_prefix("/api/v1/")?.split('/').next());
+    let known = plurals().iter().map(|plural| plural.name.as_str());
+    let known = known.chain(segments.filter(|segment| !segment.starts_with('{')));
     let near = chassis::config::nearest(wanted, known).filter(|near| *near != wanted);
     near.map(|near| format!("/api/v1/{near}"))
 }
@@ -151,7 +158,10 @@ mod tests {
     fn check(request: &str, expected: &str) {
         let (method, path) = request.split_once(' ').unwrap();
         let said = match find(&method.parse().unwrap(), path) {
-            Ok(Routed { operation, kind, name }) => format!("{operation:?} {kind:?} {name}"),
+            Ok(Routed { operation: Operation::Call(call), parameters, .. }) => {
+                format!("{} {parameters:?}", call.full_name())
+            }
+            Ok(Routed { operation, kind, name, .. }) => format!("{operation:?} {kind:?} {name}"),
             Err(fault) => format!("{fault:?}"),
         };
         assert_eq!(said, expected);
@@ -170,8 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn a_method_of_a_service_is_found_by_its_path() {
+        check("POST /api/v1/publish/wait", "turnpike.admin.v1.Publish/Wait []");
+        check(
+            "DELETE /api/v1/applications/shop/api-keys/k1",
+            r#"turnpike.admin.v1.ApplicationKeys/RevokeApiKey [("application", "shop"), ("id", "k1")]"#,
+        );
+        check("DELETE /api/v1/applications/shop/api-keys/", "NoRoute(None)");
+    }
+
+    #[test]
     fn another_method_is_told_which_are_allowed() {
-        check("POST /api/v1/apis/orders:1", r#"Method("GET, PUT, DELETE")"#);
+        check("POST /api/v1/apis/orders:1", r#"Method("GET, HEAD, PUT, DELETE")"#);
         check("GET /api/v1/apply", r#"Method("POST")"#);
     }
 

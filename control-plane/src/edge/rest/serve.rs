@@ -10,18 +10,19 @@ use chassis::{Host, telemetry};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use plan::ResourceKey;
 use tracing::Instrument;
 
 use super::fault::{Fault, redirect};
-use super::input::{DOCUMENT_BYTES, Query};
-use super::reply::{Reply, reply};
+use super::input::{DOCUMENT_BYTES, Query, accepts_json};
+use super::reply::{Reply, reply, unless_known, without_body};
 use super::route::{Operation, Routed, find};
-use super::{approvals, history, life, limits, openapi, resources, several};
+use super::{approvals, history, life, limits, openapi, resources, several, transcode};
 use crate::edge::authorize::{Who, of_operation};
 use crate::edge::desk::Desk;
+use crate::edge::inside::Inside;
 use crate::edge::token::AdminToken;
 use crate::manage::workflow::Verdict;
 use crate::people::Caller;
@@ -34,6 +35,7 @@ const DISCARD_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Rest {
     desk: Desk,
+    inside: Inside,
     token: Arc<AdminToken>,
 }
 
@@ -43,9 +45,10 @@ impl Rest {
         host: &Host,
         config: &chassis::https::Config,
         desk: Desk,
+        inside: Inside,
         token: Arc<AdminToken>,
     ) -> Result<std::net::SocketAddr, chassis::https::Error> {
-        let rest = Arc::new(Self { desk, token });
+        let rest = Arc::new(Self { desk, inside, token });
         let answer = move |request: Request<Incoming>| {
             let rest = rest.clone();
             async move { rest.answer(request).await }
@@ -58,22 +61,20 @@ impl Rest {
         let (parts, mut body) = request.into_parts();
         let head = parts.method == Method::HEAD;
         let answered = self.operate(&parts, &mut body).instrument(span).await;
-        let mut response = match answered {
+        let response = match answered {
             Ok(response) => response,
             Err(fault) => {
                 self.discard(&mut body).await;
                 fault.answer()
             }
         };
-        if head {
-            *response.body_mut() = Full::default();
-        }
-        response
+        if head { without_body(response) } else { response }
     }
 
     async fn operate(&self, parts: &Parts, body: &mut Incoming) -> Result<Reply, Fault> {
         let routed = find(&parts.method, parts.uri.path())?;
         let by = self.authorize(routed.operation, &parts.headers)?;
+        accepts_json(&parts.headers)?;
         let body = read(body, DOCUMENT_BYTES, &self.desk.clock, BODY_WITHIN).await;
         let body = body.map_err(Fault::Body)?;
         let query = Query::of(parts.uri.query());
@@ -118,34 +119,77 @@ impl Rest {
         body: Bytes,
     ) -> Result<Reply, Fault> {
         let desk = &self.desk;
-        let Routed { operation, kind, name } = routed;
+        let Routed { operation, kind, name, parameters } = routed;
         let kind = kind.ok_or(Fault::NoRoute(None));
         let key = |name: &str| kind.as_ref().ok().map(|kind| ResourceKey::of_id(*kind, name));
         let named = key(&name).ok_or(Fault::NoRoute(None));
         let by = by.ok_or(Fault::Unauthenticated);
         match operation {
-            Operation::List => resources::list(desk, kind?, query),
-            Operation::Get => resources::get(desk, &named?),
-            Operation::Put => resources::put(desk, &by?, &named?, headers, body).await,
-            Operation::Delete => resources::delete(desk, &by?, named?, headers).await,
+            Operation::List => {
+                let listed = resources::list(desk, kind?, query)?;
+                unless_known(listed, headers)
+            }
+            Operation::Get => {
+                query.done(&[])?;
+                unless_known(resources::get(desk, &named?)?, headers)
+            }
+            Operation::Put => {
+                query.done(&[])?;
+                resources::put(desk, &by?, &named?, headers, body).await
+            }
+            Operation::Delete => {
+                query.done(&[])?;
+                resources::delete(desk, &by?, named?, headers).await
+            }
             Operation::Apply => several::apply(desk, &by?, query, headers, body).await,
-            Operation::Gateways => several::gateways(desk),
+            Operation::Gateways => several::gateways(desk, query),
             Operation::History => history::list(desk, query).await,
             Operation::AsOf => history::as_of(desk, query).await,
             Operation::Diff => history::diff(desk, query).await,
-            Operation::Rollback => history::rollback(desk, &by?, body).await,
+            Operation::Rollback => {
+                query.done(&[])?;
+                history::rollback(desk, &by?, headers, body).await
+            }
             Operation::Audit => history::audit(desk, query).await,
-            Operation::GenerateKey => several::generate_key(desk, &by?, name, body).await,
-            Operation::Lifecycle => life::lifecycle(desk, &name),
-            Operation::ChangeLifecycle => life::change(desk, &by?, &name, body).await,
-            Operation::NewVersion => life::new_version(desk, &by?, &name, body).await,
+            Operation::GenerateKey => {
+                query.done(&[])?;
+                several::generate_key(desk, &by?, name, headers, body).await
+            }
+            Operation::Lifecycle => {
+                query.done(&[])?;
+                life::lifecycle(desk, &name)
+            }
+            Operation::ChangeLifecycle => {
+                query.done(&[])?;
+                life::change(desk, &by?, &name, headers, body).await
+            }
+            Operation::NewVersion => {
+                query.done(&[])?;
+                life::new_version(desk, &by?, &name, headers, body).await
+            }
             Operation::Requests => approvals::list(desk, query),
-            Operation::Request => approvals::get(desk, &name),
-            Operation::Approve => approvals::decide(desk, &by?, name, body, Verdict::Approve).await,
-            Operation::Reject => approvals::decide(desk, &by?, name, body, Verdict::Reject).await,
+            Operation::Request => {
+                query.done(&[])?;
+                approvals::get(desk, &name)
+            }
+            Operation::Approve | Operation::Reject => {
+                query.done(&[])?;
+                let approves = operation == Operation::Approve;
+                let verdict = if approves { Verdict::Approve } else { Verdict::Reject };
+                approvals::decide(desk, &by?, name, (headers, body), verdict).await
+            }
             Operation::Limits => limits::usage(desk, name, query).await,
-            Operation::ResetLimits => limits::reset(desk, &by?, name, body).await,
-            Operation::OpenApi => Ok(reply(StatusCode::OK, openapi::document())),
+            Operation::ResetLimits => {
+                query.done(&[])?;
+                limits::reset(desk, &by?, name, headers, body).await
+            }
+            Operation::Call(call) => {
+                transcode::call(&self.inside, call, &parameters, query, headers, &body).await
+            }
+            Operation::OpenApi => {
+                query.done(&[])?;
+                Ok(reply(StatusCode::OK, openapi::document()))
+            }
             Operation::Console => Err(Fault::NotYet("this build has no console")),
             Operation::DevPortal => Err(Fault::NotYet("this build has no developer portal")),
             Operation::Carbon => Ok(redirect("/console")),

@@ -20,6 +20,7 @@ pub(super) async fn apply(
 ) -> Result<Reply, Fault> {
     Language::of(headers)?;
     let dry_run = query.switch("dryRun")?;
+    let partial = query.switch("partial")?;
     let timeout = query.span("timeout")?;
     let wait = match query.take("wait").as_deref() {
         None | Some("none") => None,
@@ -31,13 +32,14 @@ pub(super) async fn apply(
     };
     let reason = query.take("reason").unwrap_or_default();
     let fields = query.switch("fields")?;
-    query.done(&["dryRun", "wait", "timeout", "reason", "fields"])?;
-    let options = ApplyOptions { dry_run, wait, reason, fields, prune: None };
+    query.done(&["dryRun", "partial", "wait", "timeout", "reason", "fields"])?;
+    let options = ApplyOptions { dry_run, partial, wait, reason, fields, prune: None };
     let response = desk.apply(by, resources(&body)?, options).await?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ApplyResponse", &response)))
 }
 
-pub(super) fn gateways(desk: &Desk) -> Result<Reply, Fault> {
+pub(super) fn gateways(desk: &Desk, query: Query) -> Result<Reply, Fault> {
+    query.done(&[])?;
     let gateways = desk.gateways()?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ListGatewaysResponse", &gateways)))
 }
@@ -46,9 +48,11 @@ pub(super) async fn generate_key(
     desk: &Desk,
     by: &Caller,
     application: String,
+    headers: &HeaderMap,
     body: bytes::Bytes,
 ) -> Result<Reply, Fault> {
-    let mut request: GenerateKeyRequest = read("turnpike.admin.v1.GenerateKeyRequest", &body)?;
+    let mut request: GenerateKeyRequest =
+        read("turnpike.admin.v1.GenerateKeyRequest", headers, &body)?;
     request.application = application;
     let made = desk.generate_key(by, request).await?;
     Ok(reply(StatusCode::CREATED, &json::of("turnpike.admin.v1.GenerateKeyResponse", &made)))

@@ -2,5 +2,7 @@
 
 mod admit;
 mod cross;
+mod good;
 
 pub use admit::{Admitted, Change, admit};
+pub use good::admit_good;

@@ -45,6 +45,11 @@ pub(crate) fn is_of_other_level(name: &str, level: Level) -> bool {
     TIERS.iter().any(|(known, of, ..)| *known == name && *of != level)
 }
 
+/// Whether a tier of this name and level exists without anybody writing it.
+pub fn is_built_in_tier(name: &str, level: Level) -> bool {
+    name == UNLIMITED || TIERS.iter().any(|(known, of, ..)| *known == name && *of == level)
+}
+
 /// The tier of this name and level that exists without being written.
 pub(crate) fn built_in_tier(name: &str, level: Level) -> Option<TierPlan> {
     if name == UNLIMITED {

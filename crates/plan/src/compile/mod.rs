@@ -60,6 +60,7 @@ pub use backend_jwt::{BackendJwtPlan, ClaimPlan};
 pub use backend_tls::BackendTlsPlan;
 pub use backend_url::BackendUrl;
 pub use balance::{Balance, HashBy, ServerPlan, StickyPlan};
+pub use built_in::is_built_in_tier;
 pub use caching::CompressionPlan;
 pub use certificate::{ClientAuthority, ListenerCertificate, key_digest};
 pub use claim_names::ClaimNames;

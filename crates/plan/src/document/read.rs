@@ -3,7 +3,9 @@
 //! Several YAML documents, one JSON value, or a list of them. Each one says `apiVersion` and
 //! `kind`, and is then read as the message of its kind.
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as FieldKind, Value as FieldValue};
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind as FieldKind, MessageDescriptor, Value as FieldValue,
+};
 use serde_json::Value;
 use turnpike_proto::config::v1::{Problem, Resource};
 
@@ -48,9 +50,43 @@ pub fn read_document(text: &str, file: &str) -> (Vec<Resource>, Vec<Problem>) {
     (resources, list)
 }
 
+/// The values of a YAML or JSON text that holds no resources of ours. Bounded as
+/// [`read_document`] is: in size, in depth, and in what aliases may make of it.
+pub fn read_values(text: &str, file: &str) -> Result<Vec<Value>, Vec<Problem>> {
+    let mut problems = Problems::of("", file);
+    if text.len() > MAX_FILE_BYTES {
+        let reason = format!("it has {} bytes, and at most {MAX_FILE_BYTES} are read", text.len());
+        problems.add(&At::ROOT, reason, "leave out examples, or split it");
+        return Err(problems.into_list());
+    }
+    let mut values = Vec::new();
+    for tree in tree::parse(text, false) {
+        match tree {
+            Ok(Tree::Null) => {}
+            Ok(tree) => values.push(tree.into()),
+            Err(error) => problems.add(&At::ROOT, error.to_string(), ""),
+        }
+    }
+    if problems.is_empty() { Ok(values) } else { Err(problems.into_list()) }
+}
+
 /// One resource in its JSON form.
 pub fn from_json(value: Value, file: &str) -> Result<Resource, Vec<Problem>> {
     read_resource(value.into(), file)
+}
+
+/// A message of any kind in its JSON form, as strictly as resources are read: everything that is wrong
+/// is told with its place.
+pub fn message_from_json(
+    descriptor: &MessageDescriptor,
+    value: Value,
+) -> Result<DynamicMessage, Vec<Problem>> {
+    let mut problems = Problems::of("", "");
+    let message = walk::message(descriptor, value.into(), &At::ROOT, &mut problems);
+    match message {
+        Some(message) if problems.is_empty() => Ok(message),
+        _ => Err(problems.into_list()),
+    }
 }
 
 fn syntax(error: &TreeError, file: &str) -> Vec<Problem> {

@@ -245,6 +245,26 @@ impl From<Value> for Tree {
     }
 }
 
+impl From<Tree> for Value {
+    fn from(tree: Tree) -> Self {
+        match tree {
+            Tree::Null => Self::Null,
+            Tree::Bool(value) => Self::Bool(value),
+            Tree::Number(number) => Self::Number(number),
+            Tree::Text(text) => Self::String(text),
+            Tree::List(list) => Self::Array(list.into_iter().map(Self::from).collect()),
+            Tree::Map(map) => {
+                let mut object = serde_json::Map::with_capacity(map.len());
+                for (name, value) in map {
+                    // The first of several, as everywhere.
+                    object.entry(name).or_insert_with(|| value.into());
+                }
+                Self::Object(object)
+            }
+        }
+    }
+}
+
 impl Tree {
     /// The first member of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {

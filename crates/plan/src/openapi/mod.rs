@@ -8,5 +8,6 @@ mod reference;
 mod security;
 
 pub use import::{Options, Report, import};
+pub use operations::served_path;
 
 pub(crate) use import::operations_of;

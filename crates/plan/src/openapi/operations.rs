@@ -146,7 +146,7 @@ impl<'d> Reading<'d> {
 /// The path as it is matched: without the query that some writers append to tell operations
 /// apart, and with what cannot stand in a path percent-encoded. A constraint is no part of
 /// OpenAPI, so a `:` in a parameter's name goes.
-fn served_path(path: &str) -> String {
+pub fn served_path(path: &str) -> String {
     let (mut served, mut name) = (String::with_capacity(path.len()), false);
     for c in path.chars() {
         match c {
