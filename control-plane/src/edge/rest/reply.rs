@@ -4,13 +4,10 @@ use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LINK, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body as _;
 use serde_json::Value;
-
-use super::fault::Fault;
-use super::input::is_known;
 
 pub(super) type Reply = Response<Full<Bytes>>;
 
@@ -40,19 +37,6 @@ pub(super) fn with_next(mut response: Reply, next: &str) -> Reply {
         response.headers_mut().insert(LINK, link);
     }
     response
-}
-
-/// 304 for whoever has it already (RFC 9110 section 13.1.2).
-pub(super) fn unless_known(response: Reply, headers: &HeaderMap) -> Result<Reply, Fault> {
-    let Some(tag) = response.headers().get(ETAG).cloned() else { return Ok(response) };
-    if !is_known(headers, &tag)? {
-        return Ok(response);
-    }
-    let mut known = Response::new(Full::default());
-    *known.status_mut() = StatusCode::NOT_MODIFIED;
-    known.headers_mut().insert(ETAG, tag);
-    known.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(known)
 }
 
 /// The answer to HEAD: all that GET would have, but for the body.

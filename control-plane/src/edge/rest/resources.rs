@@ -1,13 +1,15 @@
 //! How are resources of one kind got, listed, put and deleted over REST?
 
-use http::{HeaderMap, StatusCode};
+use http::header::{CACHE_CONTROL, ETAG};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
 use plan::{Kind, Resource, ResourceKey};
 use serde_json::{Value, json};
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use url::form_urlencoded;
 
 use super::fault::Fault;
-use super::input::{Condition, Language, Query, Stored, resources};
+use super::input::{Condition, Language, Query, Stored, is_known, resources};
 use super::kinds::plurals;
 use super::reply::{Reply, reply, tagged, with_next};
 use crate::edge::desk::{Desk, PutOptions};
@@ -129,6 +131,19 @@ fn demanded(desk: &Desk, key: &ResourceKey, condition: &Condition) -> Result<u64
         }
         Stored::OneOf(_) | Stored::Anything => Ok(found),
     }
+}
+
+/// 304 for whoever has it already (RFC 9110 section 13.1.2).
+pub(super) fn unless_known(response: Reply, headers: &HeaderMap) -> Result<Reply, Fault> {
+    let Some(tag) = response.headers().get(ETAG).cloned() else { return Ok(response) };
+    if !is_known(headers, &tag)? {
+        return Ok(response);
+    }
+    let mut known = Response::new(Full::default());
+    *known.status_mut() = StatusCode::NOT_MODIFIED;
+    known.headers_mut().insert(ETAG, tag);
+    known.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(known)
 }
 
 fn shown(status: StatusCode, resource: &Resource) -> Reply {

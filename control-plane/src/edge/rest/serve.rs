@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use super::fault::{Fault, redirect};
 use super::input::{DOCUMENT_BYTES, Query, accepts_json};
-use super::reply::{Reply, reply, unless_known, without_body};
+use super::reply::{Reply, reply, without_body};
 use super::route::{Operation, Routed, find};
 use super::{approvals, history, life, limits, openapi, resources, several, transcode};
 use crate::edge::authorize::{Who, of_operation};
@@ -127,11 +127,11 @@ impl Rest {
         match operation {
             Operation::List => {
                 let listed = resources::list(desk, kind?, query)?;
-                unless_known(listed, headers)
+                resources::unless_known(listed, headers)
             }
             Operation::Get => {
                 query.done(&[])?;
-                unless_known(resources::get(desk, &named?)?, headers)
+                resources::unless_known(resources::get(desk, &named?)?, headers)
             }
             Operation::Put => {
                 query.done(&[])?;
