@@ -90,6 +90,7 @@ impl Export {
             }
             metadata.created_at = None;
             metadata.updated_at = None;
+            metadata.status = None;
         }
         if let Some(Any::Application(application)) = &mut resource.resource
             && let Some(spec) = application.spec.as_mut().filter(|_| !self.keys)

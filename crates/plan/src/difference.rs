@@ -37,6 +37,7 @@ fn shown(resource: &Resource) -> Value {
         metadata.revision = 0;
         metadata.created_at = None;
         metadata.updated_at = None;
+        metadata.status = None;
     }
     to_json(&resource)
 }
