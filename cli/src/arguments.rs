@@ -8,7 +8,7 @@ use crate::output::Format;
 use crate::{
     alerts, analytics, apply, approvals, audit, backend, blocks, completion, detect, diff, explain,
     export, history, import, lifecycle, limits, people, resources, revocations, rollouts, rpc,
-    signing_keys, subscriptions, tokens, up,
+    signing_keys, states, subscriptions, tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
@@ -93,6 +93,9 @@ pub(crate) enum Command {
     Explain(explain::Explain),
     /// Show what each gateway serves
     Gateways,
+    /// States of the configuration as files, for gateways that start without a control plane
+    #[command(subcommand)]
+    State(states::Command),
     /// Show how much of its limits an application has used, or let them begin afresh
     Limits(limits::Limits),
     /// Ask what happened
@@ -193,6 +196,7 @@ mod tests {
             "turnpike key rotate --at-once",
             "turnpike key revoke -_kid",
             "turnpike gateways -o yaml",
+            "turnpike state export f --label a=b --label c=d=e",
             "turnpike limits --app a --api n:1 --user u -o json",
             "turnpike limits reset --app a --user u",
             "turnpike keys test-key --api n:1 --api m:2 --expires 15m --type sandbox",
@@ -235,6 +239,8 @@ mod tests {
         check("turnpike apply -f f --guard errors=1%", false);
         check("turnpike apply -f f --rollout 0,100", false);
         check("turnpike limits", false);
+        check("turnpike state export", false);
+        check("turnpike state export f --label a", false);
         check("turnpike limits reset", false);
         check("turnpike import", false);
         check("turnpike import a b c", false);

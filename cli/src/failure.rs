@@ -78,6 +78,8 @@ pub(crate) enum Failure {
     Backend(#[from] BackendError),
     #[error("{}: cannot be read", file.display())]
     File { file: PathBuf, source: io::Error },
+    #[error("{}: cannot be written", file.display())]
+    NotWritten { file: PathBuf, source: io::Error },
     #[error(transparent)]
     Files(#[from] plan::files::FilesError),
     #[error(transparent)]

@@ -23,6 +23,9 @@ pub(crate) async fn list(connection: &rpc::Options) -> Result<Report, Failure> {
         for rejected in rejections(gateway) {
             report = report.text(rejected);
         }
+        for left_out in &gateway.left_out {
+            report = report.text(format!("{}: partially compatible: {left_out}", gateway.node));
+        }
     }
     Ok(report)
 }

@@ -40,6 +40,7 @@ mod rollouts;
 mod rpc;
 mod signing_keys;
 mod span;
+mod states;
 mod subscriptions;
 mod test_keys;
 mod tokens;
@@ -144,6 +145,7 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
             people::add_client(connection, asked).await?
         }
         Command::Gateways => gateways::list(connection).await?,
+        Command::State(asked) => states::run(connection, asked).await?,
         Command::Limits(asked) => limits::run(connection, asked).await?,
         Command::Analytics(question) => analytics::ask(connection, &clock, question).await?,
         Command::Alerts(alerts::Command::List { since, limit }) => {

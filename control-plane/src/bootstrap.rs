@@ -14,7 +14,9 @@ use turnpike_proto::DESCRIPTORS;
 
 use crate::catalog::{Catalog, Figures, Follower};
 use crate::config::Config;
-use crate::distribute::{Gateways, Meters, Presence, Providers, Signer, Slices, Sync, keep};
+use crate::distribute::{
+    Export, Gateways, Meters, Presence, Providers, Signer, Slices, Sync, keep,
+};
 use crate::edge::{AdminToken, Desk, Rest, Streams, TokenError, services};
 use crate::history::{Journal, Retention};
 use crate::limits::{self, Keeper, Share, Sharing};
@@ -140,7 +142,9 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     };
     host.tasks.spawn("limits", keeper.run());
     let signer = Arc::new(Signer::new(host.tls.clone(), host.clock.clone(), meters.clone()));
+    let export = Export::new(host.clone(), slices.clone(), signer.clone());
     let streams = Streams {
+        export,
         sync: Sync::new(host.clone(), slices, signer, gateways, meters),
         share: Share::new(host.clone(), sharing),
         providers,

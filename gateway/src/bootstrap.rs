@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ use crate::sender::{self, Backends};
 use crate::servers::Registry;
 use crate::snapshot::{
     CONTROL_PLANE, Certificates, Directory, DirectoryError, Figures, Follower, Publisher, Shelf,
-    State, disk,
+    State, disk, seed,
 };
 use crate::trust::{KEYS, KeyFollower, ProviderKeyFollower, REVOCATIONS, RevocationFollower};
 use crate::usage::{Recording, Reporting};
@@ -260,7 +260,7 @@ impl Counting {
         states: watch::Receiver<Arc<State>>,
     ) -> Result<()> {
         let channels = control_planes(config, &host.tls)?;
-        let node = Node { name: node.to_owned(), labels: config.gateway.labels.clone() };
+        let node = node_of(config, node);
         let (line, handle, heard) = Line::new(channels, node, host.clone());
         let Self { asks, gateways, journal, stop } = self;
         let told = states.clone();
@@ -392,12 +392,14 @@ impl Configuration {
         let labels = config.gateway.labels.clone();
         let (is_static, putting) = (config.is_static(), Arc::clone(&publisher));
         let (nothing, identity) = (first.clone(), host.tls.clone());
+        let seed = Some(config.snapshot.seed.clone()).filter(|path| !path.as_os_str().is_empty());
+        let seed = seed.map(|path| (path, node_of(config, node)));
         // Reading and compiling 50,000 routes is no work for a runtime thread.
         let read = host.tasks.blocking(move || {
             let (source, state) = if is_static {
                 from_directory(&resources, labels, &nothing)?
             } else {
-                from_disk(&data, &nothing, &identity)?
+                from_disk(&data, &nothing, seed.as_ref(), &identity)?
             };
             if let Some(state) = &state {
                 putting.put_plan(state.plan.clone());
@@ -409,6 +411,9 @@ impl Configuration {
             Some(state) => {
                 figures.in_force(state);
                 ready.green();
+                if !config.is_static() {
+                    ready.remark(Some("stale, no control plane has confirmed it yet".to_owned()));
+                }
                 let (revision, objects) = (state.revision, state.plan.objects().len());
                 tracing::info!(node, revision, objects, "configuration from disk is in force");
             }
@@ -431,12 +436,12 @@ impl Configuration {
             }
             Source::ControlPlane(_) if channels.is_empty() => {}
             Source::ControlPlane(shelf) => {
-                let labels = config.gateway.labels.clone();
-                let node = Node { name: node.to_owned(), labels };
-                let control_plane = ControlPlane::new(channels, node);
+                let control_plane = ControlPlane::new(channels, node_of(config, node));
                 let (clock, tasks) = (host.clock.clone(), host.tasks.clone());
                 let keeping = disk::keeping(shelf).run(states.subscribe(), clock, tasks);
                 host.tasks.spawn("disk", keeping);
+                // What came from a file is kept as what came from a control plane.
+                states.send_modify(|_| ());
                 let host = host.clone();
                 let follower =
                     Follower { control_plane, publisher, figures, ready, states, calls, host };
@@ -464,10 +469,34 @@ fn from_directory(
     Ok((Source::Directory(directory), Some(state)))
 }
 
-fn from_disk(data: &Path, first: &State, identity: &Identity) -> Result<(Source, Option<State>)> {
+fn from_disk(
+    data: &Path,
+    first: &State,
+    seed: Option<&(PathBuf, Node)>,
+    identity: &Identity,
+) -> Result<(Source, Option<State>)> {
     let shelf = disk::shelf(&data.join("state"))?;
-    let state = disk::read(&shelf, first, identity);
+    let held = disk::read(&shelf, first, identity);
+    let Some((path, node)) = seed else { return Ok((Source::ControlPlane(shelf), held)) };
+    let state = match seed::read(path, first, node, identity) {
+        Ok(read) => {
+            let (state, is_seed) = seed::newer(held, read);
+            tracing::info!(path = %path.display(), is_seed, "there is a state to start from");
+            Some(state)
+        }
+        // A control plane can still say what is to be served; until then nothing is made up.
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(path = %path.display(), error, "the state to start from is refused");
+            held
+        }
+    };
     Ok((Source::ControlPlane(shelf), state))
+}
+
+/// Who this gateway is, for control planes.
+fn node_of(config: &Config, name: &str) -> Node {
+    Node { name: name.to_owned(), labels: config.gateway.labels.clone() }
 }
 
 /// Keys, revocations and the way of token requests.

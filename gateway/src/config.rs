@@ -31,6 +31,8 @@ pub struct Config {
     /// `[static]`
     #[serde(rename = "static")]
     pub directory: Static,
+    /// `[snapshot]`
+    pub snapshot: Snapshot,
     /// `[control_plane]`
     pub control_plane: ControlPlanes,
     /// `[key_manager]`
@@ -82,6 +84,14 @@ pub struct Peer {
     /// Where it is; empty: at its usual port on this machine, or nobody for a gateway that serves
     /// a directory; `off`: nobody.
     pub address: String,
+}
+
+/// Where the first configuration comes from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// A file that `turnpike state export` has written; empty: none.
+    pub seed: PathBuf,
 }
 
 /// The control planes, any of which is as good as another.

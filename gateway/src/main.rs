@@ -28,6 +28,13 @@ fn main() -> ExitCode {
         key: "static.resources",
         help: "Serve the resource files of a directory, without a control plane",
     };
+    let state = Argument {
+        flag: "state",
+        value: "FILE",
+        key: "snapshot.seed",
+        help: "Start from a state that `turnpike state export` has written, where nothing newer is \
+               on disk",
+    };
     let take_over = Argument {
         flag: "take-over",
         value: "",
@@ -35,8 +42,10 @@ fn main() -> ExitCode {
         help: "Take the place of the gateway that runs on the same data directory, if one does",
     };
     let refused = AtomicBool::new(false);
-    let code =
-        chassis::run_with(service, &[resources, take_over], async |config: Config, host: Host| {
+    let code = chassis::run_with(
+        service,
+        &[resources, state, take_over],
+        async |config: Config, host: Host| {
             let ended = bootstrap::start(config, host).await;
             if let Err(error) = &ended
                 && bootstrap::is_refusal(error)
@@ -46,6 +55,7 @@ fn main() -> ExitCode {
                 let _ = writeln!(std::io::stderr(), "gateway: {error:#}");
             }
             ended
-        });
+        },
+    );
     if refused.load(Ordering::Relaxed) { ExitCode::from(REFUSED) } else { code }
 }

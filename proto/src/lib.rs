@@ -50,6 +50,10 @@ pub mod test_key {
     pub const EXPLAIN_ONLY: &str = "explain_only";
 }
 
+/// The beginning of a file with a signed state (`admin/v1/states.proto`); its parts follow, each a
+/// `Transaction` with its length before it.
+pub const STATE_FILE: &[u8; 8] = b"TPSTATE1";
+
 /// Usage events, statistics and alerts.
 pub mod usage {
     /// The first version; see `turnpike/usage/v1`.

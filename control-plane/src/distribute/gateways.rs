@@ -66,6 +66,8 @@ pub struct GatewayRow {
     pub connected_at_us: i64,
     /// Whether what it holds is what it should hold.
     pub in_sync: bool,
+    /// What was left out for it, because its version does not know it.
+    pub left_out: Vec<String>,
     /// How its calls are; none: it was not asked, or cannot tell.
     pub report: Option<Arc<Report>>,
     /// The control plane that it speaks with; empty: this one.
@@ -306,6 +308,11 @@ impl Session {
             row.applied = revision;
             row.in_sync = true;
         });
+    }
+
+    /// What its version does not know was left out.
+    pub(super) fn left_out(&self, left_out: Vec<String>) {
+        self.write(|row| row.left_out = left_out);
     }
 
     /// Whether the node has come back on another stream.

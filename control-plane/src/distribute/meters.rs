@@ -24,6 +24,7 @@ struct Inner {
     deltas: Counter,
     bytes: Counter,
     refused: Counter,
+    repairs: Counter,
     signing: Histogram,
 }
 
@@ -44,6 +45,7 @@ impl Meters {
             deltas: Counter::default(),
             bytes: Counter::default(),
             refused: Counter::default(),
+            repairs: Counter::default(),
             // From 10 µs to 40 ms.
             signing: Histogram::new(exponential_buckets(0.000_01, 2.0, 13)),
         };
@@ -60,6 +62,8 @@ impl Meters {
             let help = "Transactions that carried a difference";
             to.register("config_deltas", help, inner.deltas.clone());
             to.register("config_sent_bytes", "Bytes of transactions", inner.bytes.clone());
+            let help = "Transactions that carried the buckets in which a gateway differed";
+            to.register("config_repairs", help, inner.repairs.clone());
             let help = "Transactions of which gateways put nothing in force";
             to.register("config_refused_transactions", help, inner.refused.clone());
             let help = "To sign what the gateways of a slice should hold at one revision";
@@ -86,6 +90,11 @@ impl Meters {
             Some(reason) => self.0.full.get_or_create(&Reason { reason }).inc(),
             None => self.0.deltas.inc(),
         };
+        self.0.bytes.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn repaired(&self, bytes: usize) {
+        self.0.repairs.inc();
         self.0.bytes.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 

@@ -32,6 +32,12 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Whether it mends a state that nobody knows.
+    pub(super) fn is_repair(&self) -> bool {
+        let first = self.parts.first().and_then(|part| part.message.as_ref());
+        matches!(first, Some(Message::Transaction(part)) if !part.buckets.is_empty())
+    }
+
     pub(super) fn is_for(&self, target: &SliceState) -> bool {
         self.revision == target.revision && self.epoch == target.epoch
     }
@@ -41,12 +47,31 @@ impl Outgoing {
 pub(super) fn delta(from: StateHash, base: &Objects, target: &SliceState) -> Outgoing {
     let (upserts, deletes) = base.difference(target.objects());
     let deletes = deletes.iter().map(ToString::to_string).collect();
-    made(Some(from), upserts.into_iter(), deletes, target)
+    made(Base::State(from), upserts.into_iter(), deletes, target)
 }
 
 /// Everything.
 pub(super) fn full(target: &SliceState) -> Outgoing {
-    made(None, target.objects().iter(), Vec::new(), target)
+    made(Base::Anything, target.objects().iter(), Vec::new(), target)
+}
+
+/// All objects of some buckets.
+pub(super) fn repair(
+    upserts: impl Iterator<Item = Arc<Object>>,
+    buckets: Vec<u32>,
+    target: &SliceState,
+) -> Outgoing {
+    made(Base::Buckets(buckets), upserts, Vec::new(), target)
+}
+
+/// What is sent is made for a gateway that holds
+enum Base {
+    /// exactly this.
+    State(StateHash),
+    /// whatever it is.
+    Anything,
+    /// the right things outside of these buckets.
+    Buckets(Vec<u32>),
 }
 
 /// What the gateway holds is what is in force, says whoever signed it.
@@ -79,7 +104,7 @@ pub(super) fn addressed(
 }
 
 fn made(
-    from: Option<StateHash>,
+    from: Base,
     upserts: impl Iterator<Item = Arc<Object>>,
     deletes: Vec<String>,
     target: &SliceState,
@@ -103,20 +128,29 @@ fn made(
     let parts = chunks.into_iter().enumerate().map(|(n, upserts)| {
         // Names are short: all deletes travel with the first part.
         let deletes = deletes.take().unwrap_or_default();
-        part(from.is_none(), upserts, deletes, n < last, target)
+        part(&from, upserts, deletes, n < last, target)
     });
     let parts: Vec<SyncResponse> = parts.collect();
     let bytes = parts.iter().map(prost::Message::encoded_len).sum();
+    let from = match from {
+        Base::State(hash) => Some(hash),
+        Base::Anything | Base::Buckets(_) => None,
+    };
     Outgoing { from, parts, bytes, epoch: target.epoch.clone(), revision: target.revision }
 }
 
 fn part(
-    full: bool,
+    from: &Base,
     upserts: Vec<wire::Object>,
     deletes: Vec<String>,
     more: bool,
     target: &SliceState,
 ) -> SyncResponse {
+    let buckets = match from {
+        Base::Buckets(buckets) => buckets.clone(),
+        Base::State(_) | Base::Anything => Vec::new(),
+    };
+    let full = matches!(from, Base::Anything);
     let at = target.note.committed_at_us;
     let nanos = i32::try_from(at.rem_euclid(1_000_000)).unwrap_or(0).saturating_mul(1000);
     let transaction = Transaction {
@@ -132,6 +166,7 @@ fn part(
         traceparent: target.note.traceparent.clone(),
         // It differs from certificate to certificate: each gateway's is added as it is sent.
         signature: None,
+        buckets,
     };
     SyncResponse { message: Some(Message::Transaction(transaction)) }
 }

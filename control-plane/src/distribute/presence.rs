@@ -75,6 +75,8 @@ struct Written {
     /// How people know the control plane.
     #[prost(string, tag = "14")]
     control_plane: String,
+    #[prost(string, repeated, tag = "15")]
+    left_out: Vec<String>,
 }
 
 impl Presence {
@@ -247,6 +249,7 @@ impl GatewayRow {
             in_sync: self.in_sync,
             report: self.report.map(|report| Report::clone(&report)),
             control_plane: control_plane.to_owned(),
+            left_out: self.left_out,
         }
     }
 }
@@ -278,5 +281,6 @@ fn read(value: Bytes) -> Option<GatewayRow> {
         in_sync: row.in_sync,
         report: row.report.map(Arc::new),
         control_plane: row.control_plane.into(),
+        left_out: row.left_out,
     })
 }

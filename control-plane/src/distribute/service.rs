@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use chassis::Host;
-use plan::StateHash;
-use tokio::sync::mpsc;
+use plan::{Distance, Known, StateHash};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -15,6 +15,7 @@ use turnpike_proto::config::v1::{Hello, SyncRequest, SyncResponse};
 
 use super::gateways::Gateways;
 use super::meters::Meters;
+use super::repair::Repairs;
 use super::session::Conversation;
 use super::sign::Signer;
 use super::slices::Slices;
@@ -22,6 +23,8 @@ use crate::greeting;
 
 /// Parts of a transaction that wait for the connection to take them.
 const UNDER_WAY: usize = 4;
+/// Gateways that are sent everything, or large parts of it, at a time.
+const LARGE: usize = 64;
 
 /// The service that gateways connect to.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Sync {
     signer: Arc<Signer>,
     gateways: Arc<Gateways>,
     meters: Meters,
+    repairs: Arc<Repairs>,
+    large: Arc<Semaphore>,
 }
 
 impl Sync {
@@ -42,7 +47,15 @@ impl Sync {
         gateways: Arc<Gateways>,
         meters: Meters,
     ) -> Self {
-        Self { host, slices, signer, gateways, meters }
+        Self {
+            host,
+            slices,
+            signer,
+            gateways,
+            meters,
+            repairs: Arc::default(),
+            large: Arc::new(Semaphore::new(LARGE)),
+        }
     }
 }
 
@@ -51,6 +64,20 @@ fn hello(request: SyncRequest) -> Option<Hello> {
         Some(Message::Hello(hello)) => Some(hello),
         _ => None,
     }
+}
+
+/// What the build of a gateway understands; none: everything that may be said here.
+fn understood(hello: &Hello) -> Result<Option<Arc<Known>>, Status> {
+    let distance = plan::distance(&hello.build, env!("CARGO_PKG_VERSION"));
+    if distance != Distance::Fits {
+        return Err(Status::failed_precondition(distance.to_string()));
+    }
+    if hello.known.is_empty() {
+        return Ok(None);
+    }
+    let types = hello.known.iter().map(|known| (known.name.clone(), known.numbers.clone()));
+    let known = Known::said(types).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    Ok((known.digest() != Known::own().digest()).then(|| Arc::new(known)))
 }
 
 type Answers = Pin<Box<dyn Stream<Item = Result<SyncResponse, Status>> + Send>>;
@@ -66,12 +93,24 @@ impl ConfigSync for Sync {
         let mut incoming = request.into_inner();
         let clock = &self.host.clock;
         let hello = greeting::hello(clock, &mut incoming, hello, |hello| &hello.node).await?;
+        let known = understood(&hello)?;
         let (slices, labels) = (self.slices.clone(), hello.labels.clone());
-        let slice = self.host.tasks.blocking(move || slices.of(&labels)).await;
+        let slice = self.host.tasks.blocking(move || slices.of_known(&labels, known)).await;
         let slice = slice.map_err(|_| Status::internal("the slice was not made"))?;
         // Nothing is better than a guess: the gateway keeps what it has and comes back.
         let slice = slice.ok_or_else(|| Status::unavailable("the resources are not loaded yet"))?;
-        let Hello { node, labels, build, epoch, revision, state_hash, rejected, reports } = hello;
+        let Hello {
+            node,
+            labels,
+            build,
+            epoch,
+            revision,
+            state_hash,
+            rejected,
+            reports,
+            repairs,
+            ..
+        } = hello;
         let count = rejected.len();
         let session = self.gateways.connect(&node, labels, build, rejected);
         let session = session.ok_or_else(|| Status::resource_exhausted("too many gateways"))?;
@@ -92,6 +131,9 @@ impl ConfigSync for Sync {
             since_us: self.host.clock.unix_us(),
             rejected: count,
             reports: reports.then_some(false),
+            large: self.large.clone(),
+            understands: true,
+            repairs: repairs.then(|| self.repairs.clone()),
         };
         let shutdown = self.host.shutdown.clone();
         self.host.tasks.spawn("config stream", async move {

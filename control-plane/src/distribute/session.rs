@@ -9,17 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::Clock;
-use plan::StateHash;
+use plan::{Digests, StateHash};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::watch::Receiver;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, Streaming};
 use turnpike_proto::config::v1::sync_request::Message;
 use turnpike_proto::config::v1::sync_response::Message as Answer;
-use turnpike_proto::config::v1::{Applied, AskReports, SyncRequest, SyncResponse};
+use turnpike_proto::config::v1::{Applied, AskDigests, AskReports, SyncRequest, SyncResponse};
 
 use super::gateways::Session;
 use super::meters::Meters;
 use super::outgoing::{addressed, current};
+use super::repair::Repairs;
 use super::sign::Signer;
 use super::slice::{Slice, SliceState, States};
 
@@ -31,6 +33,8 @@ const WRONG: u32 = 3;
 const REASON: usize = 1024;
 /// How often a gateway tells how its calls are while a change is rolled out.
 const REPORT_EVERY_MS: u32 = 1000;
+/// So many of the objects are named that another version does not understand.
+const LEFT_OUT: usize = 100;
 
 pub(super) type Out = Sender<Result<SyncResponse, Status>>;
 
@@ -57,6 +61,12 @@ pub(super) struct Conversation {
     pub(super) rejected: usize,
     /// Whether it was asked to tell how its calls are; none: it cannot.
     pub(super) reports: Option<bool>,
+    /// How its state is mended where nobody knows it; none: it cannot say where it differs.
+    pub(super) repairs: Option<Arc<Repairs>>,
+    /// Whether nothing was left out for it.
+    pub(super) understands: bool,
+    /// How many gateways may be sent much at a time.
+    pub(super) large: Arc<Semaphore>,
 }
 
 impl Conversation {
@@ -79,6 +89,7 @@ impl Conversation {
         let mut wrong = 0;
         loop {
             let target = states.borrow_and_update();
+            self.fits(&target)?;
             self.ask_reports(states.is_rolling_out()).await?;
             if self.held == target.hash() {
                 wrong = 0;
@@ -89,10 +100,15 @@ impl Conversation {
                 continue;
             }
             let clock = self.clock.clone();
+            let room = self.room(wrong > 0).await;
+            // The newest after the wait for room.
+            let target = states.borrow_and_update();
+            self.fits(&target)?;
             let offered = clock.timeout(ANSWER, self.offer(&target, wrong > 0)).await;
             offered.map_err(|_| Status::deadline_exceeded("the gateway does not read"))??;
             self.greeted = true;
             let Some(applied) = self.answer(&target).await? else { return Ok(()) };
+            drop(room);
             self.held = StateHash::from_bytes(&applied.state_hash).unwrap_or_default();
             let right = self.held == target.hash();
             self.meters.rejected(self.rejected, applied.rejected.len());
@@ -115,6 +131,30 @@ impl Conversation {
         }
     }
 
+    /// Where much is to be sent: a place among the few that get much at a time, so that a fleet that
+    /// comes back together takes no more memory than they do. What comes meanwhile is in the state
+    /// that is sent then.
+    async fn room(&self, whole: bool) -> Option<OwnedSemaphorePermit> {
+        if !whole && self.held != StateHash::default() && self.slice.knows(self.held) {
+            return None;
+        }
+        // The semaphore is never closed; without it everybody would be let in.
+        self.large.clone().acquire_owned().await.ok()
+    }
+
+    /// Says what is left out for a gateway of another version, and whether it can be sent anything.
+    fn fits(&mut self, target: &SliceState) -> Result<(), Status> {
+        let refusal = target.slice.refusal();
+        let left_out = refusal.iter().cloned().chain(target.slice.left_out());
+        let left_out: Vec<String> = left_out.take(LEFT_OUT).collect();
+        // Nearly always nothing is, and nothing was: that is not written anew with each change.
+        if !(self.understands && left_out.is_empty()) {
+            self.understands = left_out.is_empty();
+            self.session.left_out(left_out);
+        }
+        refusal.map_or(Ok(()), |reason| Err(Status::failed_precondition(reason)))
+    }
+
     /// It holds the right things; it is told so once, and when it cannot know where it stands.
     async fn confirm(&mut self, target: &SliceState) -> Result<(), Status> {
         self.session.is_at(&target.epoch, target.revision);
@@ -134,10 +174,15 @@ impl Conversation {
 
     async fn offer(&mut self, target: &Arc<SliceState>, whole: bool) -> Result<(), Status> {
         let (slice, held, wanted) = (self.slice.clone(), self.held, target.clone());
-        let signer = self.signer.clone();
+        let (signer, repair) = (self.signer.clone(), self.digests(whole).await?);
+        let repairs = self.repairs.clone().filter(|_| repair.is_some());
         self.renewals.mark_unchanged();
         let made = tokio::task::spawn_blocking(move || {
-            (slice.outgoing(held, &wanted, whole), signer.vouch(&slice.labels, &wanted))
+            let outgoing = match (repairs, repair) {
+                (Some(repairs), Some(held)) => Arc::new(repairs.outgoing(&held, &wanted)),
+                _ => slice.outgoing(held, &wanted, whole),
+            };
+            (outgoing, signer.vouch(&slice.labels, &wanted))
         });
         let made = made.await.map_err(|_| Status::internal("the change was not made"))?;
         let (outgoing, signature) = (made.0, made.1.map_err(unsigned)?);
@@ -147,13 +192,44 @@ impl Conversation {
             (None, false, true) => Some("empty"),
             (None, false, false) => Some("unknown state"),
         };
-        self.meters.sent(reason, outgoing.bytes);
+        if outgoing.is_repair() {
+            self.meters.repaired(outgoing.bytes);
+        } else {
+            self.meters.sent(reason, outgoing.bytes);
+        }
         self.session.offered(&target.epoch, target.revision);
         let base = self.believes.1;
         for part in &outgoing.parts {
             self.send(addressed(part.clone(), base, &signature)).await?;
         }
         Ok(())
+    }
+
+    /// What the gateway holds, bucket by bucket; none: it is known, or everything is to be sent.
+    async fn digests(&mut self, whole: bool) -> Result<Option<Digests>, Status> {
+        let is_known = self.held == StateHash::default() || self.slice.knows(self.held);
+        if whole || is_known || self.repairs.is_none() {
+            return Ok(None);
+        }
+        self.send(SyncResponse { message: Some(Answer::AskDigests(AskDigests {})) }).await?;
+        let digests = async {
+            loop {
+                let ended = || Status::cancelled("the gateway has gone");
+                match self.incoming.message().await?.ok_or_else(ended)?.message {
+                    Some(Message::Digests(digests)) => {
+                        let digests = Digests::from_bytes(&digests.buckets);
+                        let refuse = || Status::invalid_argument("`buckets` are 2048 bytes");
+                        return digests.ok_or_else(refuse).map(Some);
+                    }
+                    Some(Message::Report(report)) => self.session.reported(report),
+                    // Said late: what it says now counts.
+                    Some(Message::Applied(_)) => {}
+                    _ => return Err(Status::invalid_argument("`digests` was expected")),
+                }
+            }
+        };
+        let asked = self.clock.timeout(ANSWER, digests).await;
+        asked.unwrap_or_else(|_| Err(Status::deadline_exceeded("no digests")))
     }
 
     /// The answer to the transaction that is under way; none: the gateway has gone.

@@ -163,6 +163,11 @@ impl Slice {
         made
     }
 
+    /// Whether what a gateway holds is one of the latest states.
+    pub(super) fn knows(&self, held: StateHash) -> bool {
+        self.known(held).is_some()
+    }
+
     fn known(&self, held: StateHash) -> Option<Objects> {
         if held == StateHash::default() {
             // Who holds nothing lacks everything; that is no difference worth the name.

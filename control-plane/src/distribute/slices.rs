@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chassis::Host;
-use plan::{Objects, ResourceKey};
+use plan::{Known, Objects, ResourceKey};
 
 use super::meters::Meters;
 use super::slice::{Labels, Slice, SliceState, Targets};
@@ -23,7 +23,8 @@ pub struct Slices(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    by_labels: BTreeMap<Labels, Arc<Slice>>,
+    /// By the labels, and by what the builds of the gateways understand, where that is not everything.
+    by_labels: BTreeMap<(Labels, Option<[u8; 32]>), Arc<Slice>>,
     /// The state that was handed out last.
     latest: Option<Arc<Latest>>,
 }
@@ -51,24 +52,35 @@ impl Slices {
     /// The slice for these labels, made when nobody has asked for it yet; none: no state has been
     /// handed out so far.
     pub(super) fn of(&self, labels: &Labels) -> Option<Arc<Slice>> {
+        self.of_known(labels, None)
+    }
+
+    /// The same for gateways whose build understands only `known`.
+    pub(super) fn of_known(
+        &self,
+        labels: &Labels,
+        known: Option<Arc<Known>>,
+    ) -> Option<Arc<Slice>> {
+        let place = (labels.clone(), known.as_ref().map(|known| known.digest()));
         // INVARIANT: a slice enters under the same lock under which `latest` changes, so it is
         // either cut from a state or handed it.
         let mut inner = self.lock();
-        if let Some(slice) = inner.by_labels.get(labels) {
+        if let Some(slice) = inner.by_labels.get(&place) {
             return Some(slice.clone());
         }
         let latest = inner.latest.clone()?;
         if inner.by_labels.len() >= IDLE {
             inner.by_labels.retain(|_, slice| Arc::strong_count(slice) > 1);
         }
-        let slice = Arc::new(Slice::new(labels.clone(), cut(&latest, labels, None)));
-        inner.by_labels.insert(labels.clone(), slice.clone());
+        let first = plan::Slice::of_known(&latest.state.objects, labels, known);
+        let slice = Arc::new(Slice::new(labels.clone(), cut(&latest, first, None)));
+        inner.by_labels.insert(place, slice.clone());
         Some(slice)
     }
 
     /// Whether somebody has asked for the slice of these labels.
     pub(super) fn know(&self, labels: &Labels) -> bool {
-        self.lock().by_labels.contains_key(labels)
+        self.lock().by_labels.contains_key(&(labels.clone(), None))
     }
 
     /// Whether gateways with these labels need this resource; none: it is not known. Blocks for as
@@ -102,7 +114,8 @@ impl Slices {
         };
         for slice in slices {
             let before = slice.now();
-            slice.advance(cut(&latest, &slice.labels, Some(&before)));
+            let rest = before.rest.slice.follow(&latest.state.objects);
+            slice.advance(cut(&latest, rest, Some(&before)));
         }
     }
 
@@ -132,14 +145,10 @@ pub async fn keep(host: Host, catalog: Arc<Catalog>, slices: Arc<Slices>, meters
     }
 }
 
-/// What a state means for gateways with these labels. Following the slice before costs the size of
-/// the change, and keeps objects that stayed the same, so that differences stay cheap.
-fn cut(latest: &Latest, labels: &Labels, before: Option<&Targets>) -> Targets {
+/// What a state means for gateways whose part of it is `rest`. Following the slice before costs the
+/// size of the change, and keeps objects that stayed the same, so that differences stay cheap.
+fn cut(latest: &Latest, rest: plan::Slice, before: Option<&Targets>) -> Targets {
     let Latest { state, next } = latest;
-    let rest = match before {
-        Some(before) => before.rest.slice.follow(&state.objects),
-        None => plan::Slice::new(&state.objects, labels),
-    };
     let with = next.as_ref().map(|(wave, objects)| {
         let before = before.and_then(|before| before.wave.as_ref());
         let slice = before.map_or(&rest, |(_, before)| &before.slice).follow(objects);

@@ -46,6 +46,7 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.Audit", &["List", "Verify"], Who::Admin),
     ("turnpike.admin.v1.Rollouts", &["List", "Get", "Abort", "Continue"], Who::Admin),
     ("turnpike.admin.v1.Gateways", &["List"], Who::Admin),
+    ("turnpike.admin.v1.States", &["Export"], Who::Admin),
     (
         "turnpike.admin.v1.ApplicationKeys",
         &["Generate", "GenerateApiKey", "RevokeApiKey"],

@@ -430,5 +430,6 @@ fn on_wire(row: &GatewayRow, state: &State) -> GatewayState {
         in_sync: row.in_sync,
         control_plane: row.control_plane.to_string(),
         in_wave: state.rollout().is_some_and(|it| it.wave().has(Place::of(&row.node))),
+        left_out: row.left_out.clone(),
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use chassis::pki::{Identity, Signature};
-use plan::{Object, Objects, ResourceKey, Statement};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use plan::{Digests, Object, Objects, ResourceKey, Statement};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 use tonic::{Status, Streaming};
+use turnpike_proto::config::v1 as wire;
 use turnpike_proto::config::v1::config_sync_client::ConfigSyncClient;
 use turnpike_proto::config::v1::sync_request::Message;
 use turnpike_proto::config::v1::sync_response::Message as Answer;
@@ -47,6 +49,9 @@ impl Sent {
     /// "full +2", "delta +1 -1", "current".
     pub(crate) fn told(&self) -> String {
         let counts = |name, transaction: &Transaction| match transaction.deletes.len() {
+            0 if !transaction.buckets.is_empty() => {
+                format!("repair of {} +{}", transaction.buckets.len(), transaction.upserts.len())
+            }
             0 => format!("{name} +{}", transaction.upserts.len()),
             gone => format!("{name} +{} -{gone}", transaction.upserts.len()),
         };
@@ -63,6 +68,11 @@ impl Gateway {
         Self::connect_with(stack, plane, node, held, BTreeMap::new()).await
     }
 
+    /// One that says so in its `hello`, besides its name and what it holds.
+    pub(crate) async fn connect_as(stack: &Stack, plane: &Plane, held: Held, said: Hello) -> Self {
+        Self::open(stack, plane, said, held).await.unwrap()
+    }
+
     pub(crate) async fn connect_with(
         stack: &Stack,
         plane: &Plane,
@@ -70,33 +80,50 @@ impl Gateway {
         held: Held,
         labels: BTreeMap<String, String>,
     ) -> Self {
-        let hello = Hello { node: node.to_owned(), labels, ..Hello::default() };
-        Self::connect_as(stack, plane, held, hello).await
+        let (node, build) = (node.to_owned(), "test".to_owned());
+        let said = Hello { node, labels, build, ..Hello::default() };
+        Self::open(stack, plane, said, held).await.unwrap()
     }
 
-    /// With what `hello` says besides what is held.
-    pub(crate) async fn connect_as(stack: &Stack, plane: &Plane, held: Held, hello: Hello) -> Self {
-        let labels = hello.labels.clone();
+    /// Says `said` and what it holds; an error is that of the control plane.
+    pub(crate) async fn open(
+        stack: &Stack,
+        plane: &Plane,
+        said: Hello,
+        held: Held,
+    ) -> Result<Self, Status> {
+        let channel = stack.channel(plane, "gateway");
+        Self::open_on(stack, channel, said, held).await
+    }
+
+    /// The same over a channel that others use, too.
+    pub(crate) async fn open_on(
+        stack: &Stack,
+        channel: Channel,
+        said: Hello,
+        held: Held,
+    ) -> Result<Self, Status> {
+        let labels = said.labels.clone();
         let hello = Hello {
-            build: "test".to_owned(),
             epoch: held.epoch.clone(),
             revision: held.revision,
             state_hash: held.objects.hash().to_bytes().to_vec(),
-            ..hello
+            rejected: Vec::new(),
+            ..said
         };
-        let mut client = ConfigSyncClient::new(stack.channel(plane, "gateway"));
+        let mut client = ConfigSyncClient::new(channel);
         loop {
-            let (out, requests): (_, Receiver<SyncRequest>) = channel(8);
+            let (out, requests): (_, Receiver<SyncRequest>) = mpsc::channel(8);
             let hello = SyncRequest { message: Some(Message::Hello(hello.clone())) };
             out.send(hello).await.unwrap();
             match client.sync(ReceiverStream::new(requests)).await {
                 Ok(answer) => {
                     let identity = Identity::named(&stack.path().join("pki"), "gateway").unwrap();
                     let (incoming, vouched_by) = (answer.into_inner(), Vec::new());
-                    return Self { held, identity, labels, vouched_by, out, incoming };
+                    return Ok(Self { held, identity, labels, vouched_by, out, incoming });
                 }
                 Err(status) if status.message().contains("not loaded") => {}
-                Err(status) => panic!("{status:?}"),
+                Err(status) => return Err(status),
             }
         }
     }
@@ -114,6 +141,12 @@ impl Gateway {
                     (self.held.epoch, self.held.revision) = (current.epoch, current.revision);
                     self.believe(current.signature);
                     return Ok(Sent::Current);
+                }
+                Answer::AskDigests(_) => {
+                    let buckets = Digests::of(&self.held.objects).to_bytes();
+                    let message = Some(Message::Digests(wire::Digests { buckets }));
+                    self.out.send(SyncRequest { message }).await.unwrap();
+                    continue;
                 }
                 Answer::Transaction(part) => part,
                 Answer::AskReports(_) => continue,
@@ -147,8 +180,10 @@ impl Gateway {
         if transaction.full {
             self.held.objects = Objects::new();
         }
-        let keys: Vec<ResourceKey> =
+        let mut keys: Vec<ResourceKey> =
             transaction.deletes.iter().map(|key| ResourceKey::from_wire(key)).collect();
+        let held = self.held.objects.iter().map(|object| object.key().clone());
+        keys.extend(held.filter(|key| transaction.buckets.contains(&plan::bucket(key).into())));
         let upserts = transaction.upserts.iter().map(|object| {
             Object::from_wire(ResourceKey::from_wire(&object.key), object.resource.clone()).into()
         });

@@ -30,9 +30,15 @@ mod rest;
 #[cfg(test)]
 mod rollouts;
 #[cfg(test)]
+mod same_state;
+#[cfg(test)]
 #[path = "../store/server.rs"]
 mod server;
 #[cfg(test)]
+mod skew;
+#[cfg(test)]
 mod stack;
+#[cfg(test)]
+mod states;
 #[cfg(test)]
 mod sync;

@@ -23,6 +23,8 @@ struct State {
     draining: bool,
     // Condition -> why it is red; `None` is green.
     conditions: BTreeMap<&'static str, Option<String>>,
+    // Condition -> what an operator should know though it holds.
+    remarks: BTreeMap<&'static str, String>,
 }
 
 impl Default for Readiness {
@@ -57,6 +59,12 @@ impl Readiness {
             .collect()
     }
 
+    /// What an operator should know though this process may be ready, as (condition, remark).
+    pub fn remarks(&self) -> Vec<(&'static str, String)> {
+        let state = self.0.borrow();
+        state.remarks.iter().map(|(name, remark)| (*name, remark.clone())).collect()
+    }
+
     /// Returns when readiness is different from `was`.
     pub async fn changed_from(&self, was: bool) {
         // The sender lives in `self`: waiting cannot fail.
@@ -84,6 +92,15 @@ impl Condition {
     /// The condition does not hold; `reason` is shown at `/readyz`.
     pub fn red(&self, reason: impl Into<String>) {
         self.set(Some(reason.into()));
+    }
+
+    /// Shown at `/readyz` whether the condition holds or not; `None`: there is nothing to say.
+    pub fn remark(&self, remark: Option<String>) {
+        let Readiness(sender) = &self.readiness;
+        sender.send_if_modified(|state| match remark {
+            Some(remark) => state.remarks.insert(self.name, remark.clone()) != Some(remark),
+            None => state.remarks.remove(self.name).is_some(),
+        });
     }
 
     fn set(&self, why: Option<String>) {

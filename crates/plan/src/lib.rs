@@ -22,6 +22,7 @@ pub mod openapi;
 mod problem;
 mod resource;
 mod router;
+mod skew;
 mod slice;
 mod statement;
 mod table;
@@ -43,13 +44,14 @@ pub use compile::{
 pub use difference::{Difference, differences};
 pub use document::{from_json, message_from_json, read_document, read_values};
 pub use expression::{EvaluationError, Expression, Fact, Facts, TextExpression, Wanted};
-pub use objects::{Object, Objects, StateHash};
+pub use objects::{Digests, Object, Objects, StateHash, bucket};
 pub use problem::describe;
 pub use resource::{
     Kind, ResourceKey, UnknownKey, decode, encode, key, kind, metadata, metadata_mut, to_json,
     to_yaml,
 };
 pub use router::{Asked, query_values};
+pub use skew::{Distance, Known, TooMuch, distance};
 pub use slice::{Slice, groups, slice};
 pub use statement::Statement;
 pub use table::{Hit, Plan};

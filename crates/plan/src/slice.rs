@@ -15,6 +15,7 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 use crate::compile::selects;
 use crate::objects::{Object, Objects, references};
 use crate::resource::{Kind, ResourceKey};
+use crate::skew::{Known, Narrowed};
 
 /// The names of the groups that a gateway with these labels belongs to, with `default`.
 pub fn groups(objects: &Objects, labels: &BTreeMap<String, String>) -> Vec<String> {
@@ -51,23 +52,47 @@ pub fn slice(objects: &Objects, labels: &BTreeMap<String, String>) -> Objects {
 pub struct Slice {
     all: Objects,
     labels: BTreeMap<String, String>,
+    /// What a gateway gets that understands everything.
     objects: Objects,
+    /// What one of another version gets.
+    narrowed: Option<Narrowed>,
 }
 
 impl Slice {
     /// The slice of `all`.
     pub fn new(all: &Objects, labels: &BTreeMap<String, String>) -> Self {
+        Self::of_known(all, labels, None)
+    }
+
+    /// The same for gateways whose build has only `known`; none: they understand everything.
+    pub fn of_known(
+        all: &Objects,
+        labels: &BTreeMap<String, String>,
+        known: Option<Arc<Known>>,
+    ) -> Self {
         let scope = Scope::new(all, labels);
         let mut objects = Objects::new();
         for object in all.iter().filter(|object| scope.wants(object)) {
             objects.insert(stripped(&object));
         }
-        Self { all: all.clone(), labels: labels.clone(), objects }
+        let narrowed = known.map(|known| Narrowed::new(&objects, known));
+        Self { all: all.clone(), labels: labels.clone(), objects, narrowed }
     }
 
     /// What the gateway gets.
     pub fn objects(&self) -> &Objects {
-        &self.objects
+        self.narrowed.as_ref().map_or(&self.objects, Narrowed::objects)
+    }
+
+    /// What was left out, or put another way, for gateways that do not understand it: one line for each
+    /// object.
+    pub fn left_out(&self) -> impl Iterator<Item = String> {
+        self.narrowed.iter().flat_map(Narrowed::left_out)
+    }
+
+    /// Why the gateway is to get nothing; none: it gets what there is.
+    pub fn refusal(&self) -> Option<String> {
+        self.narrowed.as_ref().and_then(Narrowed::refusal)
     }
 
     /// The same slice of `all` as it is now.
@@ -75,7 +100,8 @@ impl Slice {
     pub fn follow(&self, all: &Objects) -> Self {
         let (before, after) = (Scope::new(&self.all, &self.labels), Scope::new(all, &self.labels));
         if before.groups != after.groups || before.open_to_all != after.open_to_all {
-            return Self::new(all, &self.labels);
+            let known = self.narrowed.as_ref().map(|narrowed| Arc::clone(narrowed.known()));
+            return Self::of_known(all, &self.labels, known);
         }
         let (upserts, deletes) = self.all.difference(all);
         let changed = upserts.iter().map(|object| object.key().clone()).chain(deletes);
@@ -91,7 +117,8 @@ impl Slice {
                 None => drop(objects.remove(&key)),
             }
         }
-        Self { all: all.clone(), labels: self.labels.clone(), objects }
+        let narrowed = self.narrowed.as_ref().map(|it| it.follow(&self.objects, &objects));
+        Self { all: all.clone(), labels: self.labels.clone(), objects, narrowed }
     }
 }
 

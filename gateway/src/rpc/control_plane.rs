@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::pki::Signature;
+use plan::Known;
+use prost::Message as _;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
+use turnpike_proto::STATE_FILE;
 use turnpike_proto::config::v1::config_sync_client::ConfigSyncClient;
 use turnpike_proto::config::v1::{
-    Applied, CallSpan, Hello, Rejected, Report, StateSignature, SyncRequest, SyncResponse,
-    Transaction, sync_request, sync_response,
+    Applied, CallSpan, Digests, Hello, KnownType, Rejected, Report, StateSignature, SyncRequest,
+    SyncResponse, Transaction, sync_request, sync_response,
 };
 
 use super::error::RpcError;
@@ -60,6 +63,8 @@ pub enum Offer {
     Change(Change),
     /// It wants to hear how calls are, so often; zero: no more.
     AskReports(Duration),
+    /// It does not know the state that is held: it wants the digests of its buckets.
+    AskDigests,
 }
 
 /// A change that becomes visible at once.
@@ -73,6 +78,8 @@ pub struct Change {
     pub upserts: Vec<(String, Bytes)>,
     /// Keys of objects that are gone.
     pub deletes: Vec<String>,
+    /// Buckets of which `upserts` are all.
+    pub buckets: Vec<u32>,
     /// When the store committed it, in microseconds since the Unix epoch.
     pub committed_us: Option<i64>,
     /// Trace context of the call that made it; empty: none.
@@ -130,6 +137,8 @@ impl ControlPlane {
             state_hash: held.hash,
             rejected,
             reports: true,
+            known: known(),
+            repairs: true,
         };
         let (answers, sent) = mpsc::channel(ANSWERS);
         let hello = SyncRequest { message: Some(sync_request::Message::Hello(hello)) };
@@ -141,6 +150,23 @@ impl ControlPlane {
             client.max_decoding_message_size(chassis::rpc::MESSAGE_BYTES).sync(request).await;
         let offers = offers.map_err(failed)?.into_inner();
         Ok(Session { answers, offers })
+    }
+}
+
+/// The change that a file holds which `turnpike state export` wrote: one transaction, whole.
+pub fn recorded(file: &[u8]) -> Result<Change, RpcError> {
+    let mut rest = file.strip_prefix(STATE_FILE).ok_or_else(|| broken("it begins otherwise"))?;
+    let mut change = None;
+    loop {
+        let part = Transaction::decode_length_delimited(&mut rest);
+        let part = part.map_err(|_| broken("it is torn or altered"))?;
+        let more = part.more;
+        let joined = join(change.take(), part)?;
+        match (more, rest.is_empty()) {
+            (true, false) => change = Some(joined),
+            (false, true) if joined.full => return Ok(joined),
+            _ => return Err(broken("it is not one whole state")),
+        }
     }
 }
 
@@ -166,7 +192,10 @@ impl Session {
                 sync_response::Message::AskReports(_) => {
                     return Err(broken("a transaction without its last part"));
                 }
-                sync_response::Message::Current(_) => {
+                sync_response::Message::AskDigests(_) if change.is_none() => {
+                    return Ok(Offer::AskDigests);
+                }
+                sync_response::Message::AskDigests(_) | sync_response::Message::Current(_) => {
                     return Err(broken("a transaction without its last part"));
                 }
                 sync_response::Message::Transaction(part) => {
@@ -183,6 +212,13 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Says what this gateway holds, bucket by bucket.
+    pub async fn digests(&self, digests: &plan::Digests) -> Result<(), RpcError> {
+        let digests = Digests { buckets: digests.to_bytes() };
+        let answer = SyncRequest { message: Some(sync_request::Message::Digests(digests)) };
+        self.answers.send(answer).await.map_err(|_| RpcError::Ended { service: SERVICE })
     }
 
     /// Says what this gateway holds after a transaction, and what of it cannot be served.
@@ -237,7 +273,7 @@ impl Reporter {
 /// it: the commit marker comes last.
 fn join(before: Option<Change>, part: Transaction) -> Result<Change, RpcError> {
     let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
-    let mut full = part.full;
+    let (mut full, buckets) = (part.full, part.buckets);
     if let Some(before) = before {
         if (&before.position.epoch, before.position.revision) != (&part.epoch, part.revision) {
             return Err(broken("parts of two transactions in one"));
@@ -262,9 +298,16 @@ fn join(before: Option<Change>, part: Transaction) -> Result<Change, RpcError> {
         full,
         upserts,
         deletes,
+        buckets,
         committed_us,
         traceparent: part.traceparent,
     })
+}
+
+/// What this build understands.
+fn known() -> Vec<KnownType> {
+    let own = Known::own();
+    own.types().map(|(name, numbers)| KnownType { name: name.to_owned(), numbers }).collect()
 }
 
 /// The word of a control plane; none: it is not said in a way that can be one.

@@ -1,10 +1,17 @@
 //! What do metrics tell about the configuration in force?
 
+use std::fmt::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use chassis::Clock;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -17,6 +24,7 @@ type ByState = Family<[(&'static str, &'static str); 1], Gauge>;
 pub struct Figures {
     revision: ByState,
     stale: Gauge,
+    staleness: Staleness,
     confirmed: Gauge,
     objects: Gauge,
     rejected: Gauge,
@@ -34,6 +42,7 @@ impl Figures {
         let figures = Self {
             revision: Family::default(),
             stale: Gauge::default(),
+            staleness: Staleness::from_now(),
             confirmed: Gauge::default(),
             objects: Gauge::default(),
             rejected: Gauge::default(),
@@ -53,6 +62,7 @@ impl Figures {
         r.register("revision", "Revision of the configuration", self.revision.clone());
         let stale = "1: no control plane has confirmed the configuration in force";
         r.register("stale", stale, self.stale.clone());
+        r.register_collector(Box::new(self.staleness.clone()));
         let confirmed = "When the configuration in force was last confirmed or changed, Unix time";
         let unit = Unit::Seconds;
         r.register_with_unit("confirmed_timestamp", confirmed, unit, self.confirmed.clone());
@@ -88,12 +98,14 @@ impl Figures {
     /// The configuration in force is that of the control plane, at this moment.
     pub fn confirmed(&self, unix_seconds: i64) {
         self.stale.set(0);
+        self.staleness.0.store(CONFIRMED, Ordering::Relaxed);
         self.confirmed.set(unix_seconds);
     }
 
     /// Nobody confirms the configuration any more.
     pub fn stale(&self) {
         self.stale.set(1);
+        self.staleness.begin();
     }
 
     /// A change was put in force.
@@ -119,6 +131,42 @@ impl Figures {
     fn revision(&self, revision: u64, state: &'static str) {
         let revision = i64::try_from(revision).unwrap_or(i64::MAX);
         self.revision.get_or_create(&[("state", state)]).set(revision);
+    }
+}
+
+/// Since when no control plane confirms the configuration: Unix time, or `CONFIRMED`.
+#[derive(Clone, Debug)]
+struct Staleness(Arc<AtomicI64>);
+
+/// A control plane does so now.
+const CONFIRMED: i64 = i64::MAX;
+
+impl Staleness {
+    fn from_now() -> Self {
+        Self(Arc::new(AtomicI64::new(Clock::system().unix_seconds())))
+    }
+
+    /// Nobody confirms it any more; said again, it counts from the first time.
+    fn begin(&self) {
+        let now = Clock::system().unix_seconds();
+        let (set, read) = (Ordering::Relaxed, Ordering::Relaxed);
+        // Another value was there: it is stale already.
+        let _ = self.0.compare_exchange(CONFIRMED, now, set, read);
+    }
+
+    fn seconds(&self) -> i64 {
+        let since = self.0.load(Ordering::Relaxed);
+        let now = Clock::system().unix_seconds();
+        if since == CONFIRMED { 0 } else { now.saturating_sub(since).max(0) }
+    }
+}
+
+impl Collector for Staleness {
+    fn encode(&self, mut out: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "For how long no control plane has confirmed the configuration in force";
+        let unit = Some(&Unit::Seconds);
+        let out = out.encode_descriptor("staleness", help, unit, MetricType::Gauge)?;
+        ConstGauge::new(self.seconds()).encode(out)
     }
 }
 

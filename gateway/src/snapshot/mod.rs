@@ -3,7 +3,7 @@
 //! A `state` is the objects and what they mean; it comes from the control plane (`sync`) or from
 //! a `directory` of resource files, counts where somebody has `vouched` for it, is put in force by the one who swaps (`publish`, with the
 //! listeners' `certificates` and those of `callers` that are believed), and is kept on `disk` (on a
-//! `shelf`).
+//! `shelf`). A new gateway may start from a `seed`.
 
 mod callers;
 mod certificates;
@@ -12,6 +12,7 @@ pub mod disk;
 mod figures;
 mod keep;
 mod publish;
+pub mod seed;
 mod shelf;
 mod state;
 mod sync;

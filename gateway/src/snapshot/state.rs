@@ -1,5 +1,6 @@
 //! What is the configuration in force, and what does a change make of it?
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -55,7 +56,7 @@ impl State {
     /// control plane of ours vouches for what `node` holds then. Equality is decided by the hash
     /// alone: where it differs from the promised one, nothing counts either.
     pub fn after(&self, change: Change, node: &Node, identity: &Identity) -> Result<Self, Refused> {
-        let Change { position, full, upserts, deletes, .. } = change;
+        let Change { position, full, upserts, deletes, buckets, .. } = change;
         let revision = position.revision;
         let vouched = position.vouched(node, identity);
         let vouched = vouched.map_err(|source| Refused::Unvouched { revision, source })?;
@@ -64,7 +65,9 @@ impl State {
         let (plan, _) = if full {
             self.plan.replaced(&upserts)
         } else {
-            let deletes: Vec<_> = deletes.iter().map(|key| ResourceKey::from_wire(key)).collect();
+            let mut deletes: Vec<_> =
+                deletes.iter().map(|key| ResourceKey::from_wire(key)).collect();
+            deletes.extend(self.beside(&upserts, &buckets));
             self.plan.next(&upserts, &deletes)
         };
         let vouched = Some(Arc::new(vouched));
@@ -73,6 +76,18 @@ impl State {
             return Err(Refused::Diverged(revision));
         }
         Ok(next)
+    }
+
+    /// What is held in these buckets beside `all`.
+    fn beside(&self, all: &[(ResourceKey, Bytes)], buckets: &[u32]) -> Vec<ResourceKey> {
+        if buckets.is_empty() {
+            return Vec::new();
+        }
+        let all: BTreeSet<&ResourceKey> = all.iter().map(|(key, _)| key).collect();
+        let held = self.plan.objects().iter().map(|object| object.key().clone());
+        let is_gone =
+            |key: &ResourceKey| buckets.contains(&plan::bucket(key).into()) && !all.contains(key);
+        held.filter(is_gone).collect()
     }
 
     /// The configuration with exactly these objects, compiled aside; what is the same as here keeps

@@ -88,6 +88,7 @@ impl Follower {
                 Err(error) => SyncError::Rpc(error),
             };
             self.figures.stale();
+            self.ready.remark(Some("stale, no control plane confirms it now".to_owned()));
             outage.failed(&ended);
             heard.green();
             self.control_plane.ask_another();
@@ -112,6 +113,7 @@ impl Follower {
                     asked.send_replace(every);
                     continue;
                 }
+                Ok(Offer::AskDigests) => self.digests(&session).await,
                 Err(error) => Err(error.into()),
             };
             let agreed = match offer {
@@ -196,6 +198,14 @@ impl Follower {
         Ok(false)
     }
 
+    /// Says what is held bucket by bucket: what differs follows.
+    async fn digests(&self, session: &Session) -> Result<bool, SyncError> {
+        let state = self.state();
+        let digests = self.host.tasks.blocking(move || plan::Digests::of(state.plan.objects()));
+        session.digests(&digests.await.map_err(SyncError::Ending)?).await?;
+        Ok(false)
+    }
+
     async fn change(&self, change: Change, session: &Session) -> Result<bool, SyncError> {
         let begun = self.host.clock.instant();
         let (full, committed_us) = (change.full, change.committed_us);
@@ -260,6 +270,7 @@ impl Follower {
         let state = self.state();
         self.figures.in_force(&state);
         self.figures.confirmed(self.host.clock.unix_seconds());
+        self.ready.remark(None);
         self.ready.green();
     }
 

@@ -26,6 +26,8 @@ mod resources;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
+mod seed;
+#[cfg(test)]
 mod served;
 #[cfg(test)]
 mod shown;

@@ -37,6 +37,8 @@ struct Conversation {
     hello: wire::Hello,
     heard: mpsc::Receiver<wire::Applied>,
     reports: mpsc::Receiver<wire::Report>,
+    /// The digests that it says.
+    digests: mpsc::Receiver<wire::Digests>,
     /// Who vouches for what is told.
     identity: Identity,
     tell: mpsc::Sender<Result<wire::SyncResponse, Status>>,
@@ -56,10 +58,12 @@ impl config_sync_server::ConfigSync for FakeControlPlane {
             return Err(Status::invalid_argument("no hello"));
         };
         let (hear, heard) = mpsc::channel(8);
+        let (compare, digests) = mpsc::channel(8);
         let (tell, told) = mpsc::channel(8);
         let (report, reports) = mpsc::channel(8);
         let identity = self.identity.clone();
-        let _ = self.calls.send(Conversation { hello, heard, reports, identity, tell }).await;
+        let conversation = Conversation { hello, heard, reports, digests, identity, tell };
+        let _ = self.calls.send(conversation).await;
         self.tasks.spawn("answers", async move {
             while let Ok(Some(request)) = asked.message().await {
                 match request.message {
@@ -68,6 +72,9 @@ impl config_sync_server::ConfigSync for FakeControlPlane {
                     }
                     Some(sync_request::Message::Report(it)) => {
                         let _ = report.send(it).await;
+                    }
+                    Some(sync_request::Message::Digests(digests)) => {
+                        let _ = compare.send(digests).await;
                     }
                     _ => {}
                 }
@@ -87,7 +94,7 @@ impl Conversation {
             sync_response::Message::Current(it) => {
                 it.signature = Some(self.vouch(&it.epoch, it.revision, &it.state_hash));
             }
-            sync_response::Message::Transaction(_) | sync_response::Message::AskReports(_) => {}
+            _ => {}
         }
         self.tell_as_it_is(message).await;
     }
@@ -116,7 +123,7 @@ impl Conversation {
 }
 
 /// The word of `identity` for a state.
-fn word(
+pub(crate) fn word(
     identity: &Identity,
     epoch: &str,
     revision: u64,
@@ -135,7 +142,7 @@ fn word(
 }
 
 /// A transaction to `after` at `revision`.
-fn transaction(
+pub(crate) fn transaction(
     revision: u64,
     full: bool,
     upserts: &[Arc<Object>],
@@ -543,5 +550,36 @@ async fn how_calls_are_is_told_when_it_is_asked_for_and_no_more() {
     let upserts: Vec<_> = more.iter().skip(1).cloned().collect();
     call.change(transaction(2, false, &upserts, &set(&more))).await;
     assert!(call.reports.try_recv().is_err());
+    gateway.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_nobody_knows_is_mended_where_it_differs() {
+    let (ground, peer, mut called) = stage().await;
+    let gateway = Follows::start(&ground, &peer, &ground.path().join("gw"));
+    let mut call = next(&mut called).await;
+    assert!(call.hello.repairs && !call.hello.known.is_empty());
+    let names: Vec<String> = (0..50).map(|n| format!("api{n}")).collect();
+    let held = objects(&names.iter().map(|name| api(name, 1)).collect::<Vec<_>>());
+    call.change(transaction(1, true, &held, &set(&held))).await;
+    call.tell(sync_response::Message::AskDigests(wire::AskDigests {})).await;
+    let said = tokio::time::timeout(PATIENCE, call.digests.recv()).await.expect("in time");
+    let said = plan::Digests::from_bytes(&said.expect("digests").buckets).expect("2 KiB");
+    // One is gone, one is new, and one has changed.
+    let mut texts: Vec<String> = names.iter().skip(1).map(|name| api(name, 1)).collect();
+    texts[0] = api("api1", 9);
+    texts.push(api("more", 1));
+    let after = objects(&texts);
+    let buckets = plan::Digests::of(&set(&after)).differing(&said);
+    assert!((1..=3).contains(&buckets.len()), "{buckets:?}");
+    let upserts: Vec<_> =
+        after.iter().filter(|it| buckets.contains(&plan::bucket(it.key()))).cloned().collect();
+    let repair = wire::Transaction {
+        buckets: buckets.into_iter().map(u32::from).collect(),
+        ..transaction(2, false, &upserts, &set(&after))
+    };
+    let applied = call.change(repair).await;
+    assert_eq!(applied.state_hash, set(&after).hash().to_bytes());
+    assert!(!gateway.serves("/api0/1.0.0") && gateway.serves("/more/1.0.0"));
     gateway.stops().await;
 }

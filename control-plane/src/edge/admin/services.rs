@@ -31,6 +31,7 @@ use turnpike_proto::admin::v1::policies_server::PoliciesServer;
 use turnpike_proto::admin::v1::publish_server::PublishServer;
 use turnpike_proto::admin::v1::rollouts_server::RolloutsServer;
 use turnpike_proto::admin::v1::secrets_server::SecretsServer;
+use turnpike_proto::admin::v1::states_server::StatesServer;
 use turnpike_proto::admin::v1::subscriptions_server::SubscriptionsServer;
 use turnpike_proto::admin::v1::test_keys_server::TestKeysServer;
 use turnpike_proto::admin::v1::tiers_server::TiersServer;
@@ -41,7 +42,7 @@ use turnpike_proto::config::v1::limit_sync_server::LimitSyncServer;
 use turnpike_proto::config::v1::providers_server::ProvidersServer;
 
 use super::administrators::Administrators;
-use crate::distribute::{Providers, Sync};
+use crate::distribute::{Export, Providers, Sync};
 use crate::edge::authorize::{Who, of_service};
 use crate::edge::desk::Desk;
 use crate::edge::inside::Inside;
@@ -53,6 +54,8 @@ use crate::limits::Share;
 pub struct Streams {
     /// The configuration of gateways.
     pub sync: Sync,
+    /// The same for files.
+    pub export: Export,
     /// What gateways count together.
     pub share: Share,
     /// Whom key managers ask.
@@ -68,7 +71,7 @@ pub fn services(
     token: &Arc<AdminToken>,
 ) -> (Services, Inside) {
     let services = Doors { services, inside: RoutesBuilder::default() };
-    let Streams { sync, share, providers } = streams;
+    let Streams { sync, export, share, providers } = streams;
     let sync = ConfigSyncServer::new(sync).max_decoding_message_size(MESSAGE_BYTES);
     let services = services.add(callers_of(&sync), sync);
     let share = LimitSyncServer::new(share).max_decoding_message_size(MESSAGE_BYTES);
@@ -99,6 +102,7 @@ pub fn services(
         token,
         ApplyServer::new(desk.clone()).max_decoding_message_size(MESSAGE_BYTES),
     );
+    let services = admin(services, token, StatesServer::new(export));
     let services = admin(services, token, PublishServer::new(desk.clone()));
     let services = admin(services, token, RolloutsServer::new(desk.clone()));
     let services = admin(services, token, GatewaysServer::new(desk.clone()));

@@ -57,15 +57,15 @@ impl Desk {
     }
 
     fn readiness(&self) -> Reply {
-        if self.ready.is_ready() {
-            return Reply::text(StatusCode::OK, "ok\n");
-        }
-        let mut text = String::new();
-        for (condition, reason) in self.ready.reasons() {
+        let is_ready = self.ready.is_ready();
+        let mut text = if is_ready { "ok\n".to_owned() } else { String::new() };
+        let reasons = if is_ready { Vec::new() } else { self.ready.reasons() };
+        for (condition, what) in reasons.into_iter().chain(self.ready.remarks()) {
             // Writing to a `String` cannot fail.
-            let _ = writeln!(text, "{condition}: {reason}");
+            let _ = writeln!(text, "{condition}: {what}");
         }
-        Reply::text(StatusCode::SERVICE_UNAVAILABLE, text)
+        let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        Reply::text(status, text)
     }
 
     fn metrics(&self) -> Reply {

@@ -59,6 +59,9 @@ async fn readiness_is_red_with_reasons_until_every_condition_is_green() {
     check(&port, "GET /readyz", "503 store: no leader\n").await;
     store.green();
     check(&port, "GET /readyz", "200 ok\n").await;
+    store.remark(Some("read only".to_owned()));
+    check(&port, "GET /readyz", "200 ok\nstore: read only\n").await;
+    store.remark(None);
     port.host.shutdown.request();
     check(&port, "GET /readyz", "503 shutdown: draining\n").await;
     check(&port, "GET /livez", "200 ok\n").await;

@@ -39,6 +39,12 @@ impl StateHash {
         bytes
     }
 
+    /// The least significant 64 bits.
+    pub(super) const fn first_word(self) -> u64 {
+        let Self([first, ..]) = self;
+        first
+    }
+
     #[must_use]
     pub(crate) fn plus(self, other: Self) -> Self {
         let mut carry = false;

@@ -1,5 +1,6 @@
 //! What is held, and what refers to what?
 
+mod buckets;
 mod hash;
 mod index;
 mod object;
@@ -8,6 +9,7 @@ mod relations;
 mod set;
 mod subscriptions;
 
+pub use buckets::{Digests, bucket};
 pub use hash::StateHash;
 pub use object::Object;
 pub use set::Objects;
