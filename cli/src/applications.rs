@@ -6,8 +6,9 @@ use serde_json::json;
 use turnpike_proto::admin::v1::GenerateKeyRequest;
 use turnpike_proto::admin::v1::application_keys_client::ApplicationKeysClient;
 
-use crate::clients::{Client, Home};
+use crate::clients::Client;
 use crate::failure::Failure;
+use crate::kept::Home;
 use crate::key_type::KeyType;
 use crate::output::Report;
 use crate::{api_keys, key_list, rpc, test_keys};

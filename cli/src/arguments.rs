@@ -3,12 +3,12 @@
 use clap::{Parser, Subcommand};
 
 use crate::applications::Keys;
-use crate::clients::Home;
+use crate::kept::Home;
 use crate::output::Format;
 use crate::{
-    alerts, analytics, apply, approvals, audit, backend, blocks, completion, detect, diff, explain,
-    export, history, import, lifecycle, limits, people, resources, revocations, rollouts, rpc,
-    signing_keys, states, subscriptions, tokens, up,
+    alerts, analytics, apply, approvals, audit, automation, backend, blocks, completion, detect,
+    diff, explain, export, history, import, lifecycle, limits, people, resources, revocations,
+    rollouts, rpc, signing_keys, states, subscriptions, tokens, up,
 };
 
 /// Runs and manages Turnpike, an API gateway with its key manager, control plane and analytics.
@@ -78,6 +78,15 @@ pub(crate) enum Command {
     KeyManagers,
     /// Get an access token for an application, with a key that was generated here
     Token(tokens::Options),
+    /// Sign in at the provider that the control plane names
+    Login,
+    /// Forget the sign-in, here and at the provider
+    Logout,
+    /// Show who one is for the control plane, and what one may do
+    Whoami,
+    /// Tokens with which programs administer
+    #[command(subcommand)]
+    Tokens(automation::Command),
     /// End access tokens before their time
     Revoke(revocations::Revoke),
     /// Keys that the key manager signs with
@@ -117,6 +126,14 @@ pub(crate) enum Command {
     SampleBackend(backend::Options),
     #[command(hide = true)]
     RunChild(up::RunChild),
+}
+
+impl Command {
+    /// Whether it asks as whoever is signed in, where somebody is.
+    pub(crate) const fn is_of_a_person(&self) -> bool {
+        let runs = matches!(self, Self::Up(_) | Self::SampleBackend(_) | Self::RunChild(_));
+        !runs && !matches!(self, Self::Login | Self::Logout)
+    }
 }
 
 #[cfg(test)]
@@ -204,6 +221,14 @@ mod tests {
             "turnpike explain GET /orders/1.0/x -H a:b --gateway https://g",
             "turnpike explain POST https://g/x -H a:b -H c:d -o json",
             "turnpike analytics usage --api n --app a --since 1h --interval 1m",
+            "turnpike login",
+            "turnpike logout",
+            "turnpike whoami -o json",
+            "turnpike tokens create ci --role publisher --expires 90d --kind Api --object Api/a:*",
+            "turnpike tokens create r --read-only --owner team:a --tenant t",
+            "turnpike tokens list",
+            "turnpike tokens revoke ci",
+            "turnpike client add cli --public --device",
             "turnpike analytics geo",
             "turnpike alerts watch",
             "turnpike detect --csv series.csv",

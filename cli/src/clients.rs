@@ -1,41 +1,17 @@
 //! Which client stands for an application, as far as this machine knows?
 //!
-//! A consumer secret is shown once by the key manager. `turnpike keys generate` keeps it here, in a
-//! file that only its owner can read, so that `turnpike token --app A` can use it. An entry belongs
-//! to one installation, which is told by its certificate authority: two installations on the same
-//! ports do not mix.
+//! A consumer secret is shown once by the key manager. `turnpike keys generate` keeps it here, so that
+//! `turnpike token --app A` can use it.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chassis::config::Secret;
-use clap::Args;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+
+use crate::kept::{Home, Kept, KeptError, text};
 
 /// The oldest entries leave when there are more.
 const MOST_ENTRIES: usize = 1_000;
-
-/// Where this user's files are.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Options of every command")]
-pub(crate) struct Home {
-    #[arg(
-        long = "home",
-        value_name = "DIR",
-        env = "TURNPIKE_HOME",
-        global = true,
-        hide_env = true,
-        help = "Folder for the secrets of generated keys [default: $XDG_CONFIG_HOME/turnpike]"
-    )]
-    folder: Option<PathBuf>,
-    #[arg(long = "xdg-config-home", env = "XDG_CONFIG_HOME", global = true, hide = true)]
-    xdg_config: Option<PathBuf>,
-    #[arg(long = "user-home", env = "HOME", global = true, hide = true)]
-    user: Option<PathBuf>,
-}
 
 /// A client that stands for an application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,50 +24,20 @@ pub(crate) struct Client {
     pub(crate) consumer_secret: Secret,
 }
 
-/// Why the file could not be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ClientsError {
-    #[error("no folder for keys: set TURNPIKE_HOME")]
-    NoFolder,
-    #[error("{}: cannot be read", file.display())]
-    Read { file: PathBuf, source: io::Error },
-    #[error("{}: is not the list of keys that it should be", file.display())]
-    Syntax { file: PathBuf, source: serde_json::Error },
-    #[error("{}: cannot be written", file.display())]
-    Write { file: PathBuf, source: io::Error },
-}
-
 /// The clients that this user holds for one installation.
 #[derive(Clone, Debug)]
-pub(crate) struct Clients {
-    file: PathBuf,
-    installation: String,
-}
+pub(crate) struct Clients(Kept);
 
 impl Home {
-    fn folder(&self) -> Result<PathBuf, ClientsError> {
-        let set = |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
-        set(&self.folder)
-            .or_else(|| set(&self.xdg_config).map(|base| base.join("turnpike")))
-            .or_else(|| set(&self.user).map(|home| home.join(".config/turnpike")))
-            .ok_or(ClientsError::NoFolder)
-    }
-
     /// `authority`: the certificate authority of the installation, as its file has it.
-    pub(crate) fn clients(&self, authority: &[u8]) -> Result<Clients, ClientsError> {
-        // Half of the digest is more than enough to tell installations apart.
-        let start = Sha256::digest(authority)
-            .iter()
-            .take(16)
-            .fold(0, |sum: u128, byte| sum << 8 | u128::from(*byte));
-        let installation = format!("{start:032x}");
-        Ok(Clients { file: self.folder()?.join("keys.json"), installation })
+    pub(crate) fn clients(&self, authority: &[u8]) -> Result<Clients, KeptError> {
+        Ok(Clients(self.kept("keys.json", authority)?))
     }
 }
 
 impl Clients {
     pub(crate) fn file(&self) -> &Path {
-        &self.file
+        &self.0.file
     }
 
     /// The newest client of an application; `key_type` and `key_manager` narrow the choice.
@@ -100,23 +46,23 @@ impl Clients {
         application: &str,
         key_type: &str,
         key_manager: &str,
-    ) -> Result<Option<Client>, ClientsError> {
+    ) -> Result<Option<Client>, KeptError> {
         let mine = |entry: &&Value| {
-            text(entry, "installation") == self.installation
+            self.0.is_here(entry)
                 && text(entry, "application") == application
                 && text(entry, "type") == key_type
                 && text(entry, "keyManager") == key_manager
         };
-        Ok(self.read()?.iter().find(mine).map(client))
+        Ok(self.0.read()?.iter().find(mine).map(client))
     }
 
     /// Keeps a client; it is found before the ones that are there already.
-    pub(crate) fn keep(&self, client: &Client) -> Result<(), ClientsError> {
-        let mut entries = self.read()?;
+    pub(crate) fn keep(&self, client: &Client) -> Result<(), KeptError> {
+        let mut entries = self.0.read()?;
         entries.insert(
             0,
             json!({
-                "installation": self.installation,
+                "installation": self.0.installation,
                 "application": client.application,
                 "type": client.key_type,
                 "keyManager": client.key_manager,
@@ -125,31 +71,7 @@ impl Clients {
             }),
         );
         entries.truncate(MOST_ENTRIES);
-        self.write(&entries)
-            .map_err(|source| ClientsError::Write { file: self.file.clone(), source })
-    }
-
-    fn read(&self) -> Result<Vec<Value>, ClientsError> {
-        let file = || self.file.clone();
-        match fs::read(&self.file) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|source| ClientsError::Syntax { file: file(), source }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(source) => Err(ClientsError::Read { file: file(), source }),
-        }
-    }
-
-    /// Written aside and renamed: a reader sees the old list or the new one.
-    fn write(&self, entries: &[Value]) -> io::Result<()> {
-        let folder = self.file.parent().unwrap_or(Path::new("."));
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let aside = self.file.with_extension(format!("json.{}", std::process::id()));
-        // Left over by a process that was killed; its mode may be another one.
-        let _ = fs::remove_file(&aside);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-        file.write_all(&serde_json::to_vec_pretty(entries)?)?;
-        file.sync_all()?;
-        fs::rename(&aside, &self.file)
+        self.0.write(&entries)
     }
 }
 
@@ -163,12 +85,9 @@ fn client(entry: &Value) -> Client {
     }
 }
 
-fn text<'a>(entry: &'a Value, name: &str) -> &'a str {
-    entry.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;

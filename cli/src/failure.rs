@@ -11,10 +11,11 @@ use turnpike_proto::config::v1::Problem;
 
 use crate::addresses::AddressesError;
 use crate::backend::BackendError;
-use crate::clients::ClientsError;
 use crate::detect::SeriesError;
 use crate::explain::ExplainError;
 use crate::export::ExportError;
+use crate::kept::KeptError;
+use crate::login::LoginError;
 use crate::output::{Report, note};
 use crate::rpc::{CallError, ConnectionError, UnknownKind};
 use crate::tokens::TokenError;
@@ -59,7 +60,7 @@ pub(crate) enum Failure {
     #[error("the audit log is not whole: line {sequence}: {why}")]
     AuditBroken { sequence: u64, why: String },
     #[error("the key was made and could not be kept")]
-    NotKept { report: Box<Report>, source: ClientsError },
+    NotKept { report: Box<Report>, source: KeptError },
     #[error(transparent)]
     Call(#[from] CallError),
     #[error(transparent)]
@@ -67,7 +68,9 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Addresses(#[from] AddressesError),
     #[error(transparent)]
-    Clients(#[from] ClientsError),
+    Kept(#[from] KeptError),
+    #[error(transparent)]
+    Login(#[from] LoginError),
     #[error(transparent)]
     Token(Box<TokenError>),
     #[error(transparent)]

@@ -13,6 +13,7 @@ mod apply;
 mod approvals;
 mod arguments;
 mod audit;
+mod automation;
 mod backend;
 mod blocks;
 mod client_secrets;
@@ -27,10 +28,12 @@ mod gateways;
 mod history;
 mod https;
 mod import;
+mod kept;
 mod key_list;
 mod key_type;
 mod lifecycle;
 mod limits;
+mod login;
 mod output;
 mod people;
 mod providers;
@@ -86,6 +89,11 @@ fn start(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
 async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
     let Arguments { connection, home, command, .. } = arguments;
     let clock = Clock::system();
+    let connection = &if command.is_of_a_person() {
+        login::as_person(connection, home, &clock).await?
+    } else {
+        connection.clone()
+    };
     let report: Report = match command {
         Command::Up(options) => return up::up(connection, home, &clock, options, printer).await,
         Command::Apply(options) => apply::apply(connection, &clock, options).await?,
@@ -121,6 +129,10 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Keys(applications::Keys::TestKey(asked)) => {
             test_keys::make(connection, asked).await?
         }
+        Command::Tokens(asked) => automation::run(connection, asked).await?,
+        Command::Login => login::login(connection, home, &clock).await?,
+        Command::Logout => login::logout(connection, home, &clock).await?,
+        Command::Whoami => login::whoami(connection).await?,
         Command::Explain(asked) => explain::explain(connection, &clock, asked).await?,
         Command::KeyManagers => providers::list(connection).await?,
         Command::Token(options) => tokens::token(connection, home, &clock, options).await?,

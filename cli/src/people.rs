@@ -131,11 +131,14 @@ pub(crate) struct AddClient {
     #[arg(value_name = "NAME")]
     name: String,
     /// Where people are sent back to; may be given several times
-    #[arg(long = "redirect-uri", value_name = "URL", required = true)]
+    #[arg(long = "redirect-uri", value_name = "URL", required_unless_present = "device")]
     redirect_uris: Vec<String>,
     /// A scope that it may ask for; may be given several times
     #[arg(long = "scope", value_name = "SCOPE", default_values = ["openid", "profile"])]
     scopes: Vec<String>,
+    /// People log in for it elsewhere, with a code that it shows (the device grant)
+    #[arg(long)]
+    device: bool,
     /// It has no secret to keep, like an app on a telephone or in a browser
     #[arg(long)]
     public: bool,
@@ -250,9 +253,12 @@ pub(crate) async fn add_client(
     connection: &rpc::Options,
     asked: &AddClient,
 ) -> Result<Report, Failure> {
+    let code = (!asked.redirect_uris.is_empty()).then_some("authorization_code");
+    let device = asked.device.then_some("urn:ietf:params:oauth:grant-type:device_code");
+    let grants = code.into_iter().chain(device).chain(["refresh_token"]);
     let request = RegisterClientRequest {
         name: asked.name.clone(),
-        grant_types: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
+        grant_types: grants.map(str::to_owned).collect(),
         scopes: asked.scopes.clone(),
         redirect_uris: asked.redirect_uris.clone(),
         public: asked.public,

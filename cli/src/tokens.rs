@@ -16,9 +16,10 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 
 use crate::addresses::Addresses;
 use crate::applications::Which;
-use crate::clients::{Client, Home};
+use crate::clients::Client;
 use crate::failure::Failure;
 use crate::https;
+use crate::kept::Home;
 use crate::output::Report;
 use crate::rpc;
 

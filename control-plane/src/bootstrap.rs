@@ -5,6 +5,7 @@
 //! is red.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,11 @@ use crate::config::Config;
 use crate::distribute::{
     Export, Gateways, Meters, Presence, Providers, Signer, Slices, Sync, keep,
 };
-use crate::edge::{AdminToken, Desk, Rest, Streams, TokenError, services};
+use crate::edge::{Desk, Rest, Streams, services};
 use crate::history::{Journal, Retention};
 use crate::limits::{self, Keeper, Share, Sharing};
-use crate::manage::{Manager, workflow};
+use crate::manage::{Manager, note_uses, workflow};
+use crate::people::{AdminToken, ConfigError, People, Provider, TokenError};
 use crate::rollout::{Driver, Rollouts};
 use crate::rpc::{Deciders, DecidersError, KeyManagerClients};
 use crate::store::{self, Keyring, KeyringError, Store, StoreError};
@@ -41,6 +43,7 @@ pub fn is_refusal(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(refuses_keys)
         || error.is::<TokenError>()
         || error.is::<DecidersError>()
+        || error.is::<ConfigError>()
         || matches!(error.downcast_ref(), Some(StoreError::Misconfigured { .. }))
         || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
 }
@@ -63,7 +66,11 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let operations = chassis::operations::serve(host, &config.operations, routes).await?;
 
     let keys = Arc::new(config.secrets.keyring(&host.data)?);
-    let token = Arc::new(AdminToken::load_or_create(&host.data.join("admin.token"))?);
+    let token = AdminToken::load_or_create(&host.data.join("admin.token"))?;
+    let provider = match config.people.client_id.as_str() {
+        "" => None,
+        _ => Provider::open(&config.people, &host.clock, &authority(&config.pki)?)?,
+    };
     let store = store::open(config.store, &config.etcd, &host.data).context("store")?;
     settle(&keys, &*store, host).await?;
 
@@ -92,6 +99,13 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         Retention { journal: journal.clone(), history: config.history, audit: config.audit };
     host.tasks.spawn("retention", retention.run(host.clone()));
     host.tasks.spawn("journal", journal.clone().run(host.clone()));
+    let people = Arc::new(People::new(
+        token,
+        provider,
+        catalog.clone(),
+        journal.clone(),
+        host.clock.clone(),
+    ));
     let manager = Arc::new(Manager::new(
         store,
         journal,
@@ -116,9 +130,11 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     ));
     let driver = Driver { host: host.clone(), rollouts: rollouts.clone() };
     host.tasks.spawn("rollouts", driver.run());
+    host.tasks.spawn("tokens", note_uses(host.clone(), manager.clone(), people.clone()));
     let desk = Desk {
         manager,
         rollouts,
+        people: people.clone(),
         gateways: gateways.clone(),
         slices: slices.clone(),
         sharing: sharing.clone(),
@@ -149,10 +165,10 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         share: Share::new(host.clone(), sharing),
         providers,
     };
-    let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, streams, &token);
+    let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, streams, &people);
     let (services, inside) = services;
     let rpc = chassis::rpc::serve(host, &config.rpc, services).await?;
-    let rest = Rest::serve(host, &config.rest, desk, inside, token).await?;
+    let rest = Rest::serve(host, &config.rest, desk, inside).await?;
     // Who sees this process ready comes at once.
     listening.green();
     Ok(Doors { rest, rpc, operations })
@@ -166,4 +182,14 @@ async fn settle(keys: &Keyring, store: &dyn Store, host: &Host) -> anyhow::Resul
         Ok(settled) => Ok(settled.map(drop)?),
         Err(_) => Ok(()),
     }
+}
+
+/// The certificates of our own authority, which also signs the HTTPS port of the key manager.
+fn authority(config: &chassis::pki::Config) -> anyhow::Result<Vec<u8>> {
+    let file = if config.ca.is_empty() {
+        config.directory.join("ca.pem")
+    } else {
+        PathBuf::from(&config.ca)
+    };
+    std::fs::read(&file).with_context(|| format!("pki.ca: {}", file.display()))
 }

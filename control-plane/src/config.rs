@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{history, rpc, store};
+use crate::{history, people, rpc, store};
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Config {
     pub history: history::Config,
     /// How long the audit log is kept.
     pub audit: history::AuditConfig,
+    /// Where people sign in, and what they are here.
+    pub people: people::Config,
     /// Where clients are registered.
     pub key_manager: rpc::Config,
     /// Programs that decide about requests.

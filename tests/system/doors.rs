@@ -12,6 +12,9 @@ use tonic::client::Grpc;
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 
+/// Where people sign in is said before anybody is known.
+const ANYBODY: &str = "/turnpike.admin.v1.People/SignIn";
+
 /// Which service answers the methods of a package; `None`: a program of the operator.
 fn server(service: &str) -> Option<&'static str> {
     let (package, name) = service.rsplit_once('.')?;
@@ -35,6 +38,9 @@ async fn a_caller_that_is_in_no_table_may_call_nothing() {
         let mut client = Grpc::new(stack.channel("analytics-collector", server));
         for method in service.methods() {
             let path = format!("/{}/{}", service.full_name(), method.name());
+            if path == ANYBODY {
+                continue;
+            }
             client.ready().await.expect("a connection");
             let codec = ProstCodec::<(), ()>::default();
             let path = PathAndQuery::try_from(path).expect("a path");

@@ -58,7 +58,10 @@ pub(crate) struct Options {
         hide_env = true
     )]
     analytics_server: Option<String>,
-    /// Bearer token that is sent with every call, besides the certificate
+    /// The token of whoever is signed in, for the control plane alone.
+    #[arg(skip)]
+    pub(crate) person: Option<Secret>,
+    /// Bearer token that is shown to the control plane, in place of the certificate
     #[arg(long = "token", value_name = "TOKEN", env = "TURNPIKE_TOKEN", global = true, hide_env = true, hide_env_values = true, value_parser = secret)]
     bearer: Option<Secret>,
     /// Authority that signed the services' certificates [default: DATA/pki/ca.pem]
@@ -113,27 +116,34 @@ impl Options {
             key_manager_server: None,
             analytics_server: None,
             bearer: None,
+            person: None,
             ca: None,
             cert: None,
             key: None,
         }
     }
 
+    /// Whether a token or a certificate is named, which then says who asks.
+    pub(crate) const fn names_somebody(&self) -> bool {
+        self.bearer.is_some() || self.cert.is_some()
+    }
+
     pub(crate) fn control_plane(&self) -> Result<Wire, ConnectionError> {
         let address = self.address(self.server.as_ref(), |addresses| addresses.control_plane)?;
-        self.wire("control plane", "control-plane", address)
+        let token = self.bearer.as_ref().or(self.person.as_ref());
+        self.wire("control plane", "control-plane", address, token)
     }
 
     pub(crate) fn key_manager(&self) -> Result<Wire, ConnectionError> {
         let address =
             self.address(self.key_manager_server.as_ref(), |addresses| addresses.key_manager)?;
-        self.wire("key manager", "key-manager", address)
+        self.wire("key manager", "key-manager", address, None)
     }
 
     pub(crate) fn analytics(&self) -> Result<Wire, ConnectionError> {
         let address =
             self.address(self.analytics_server.as_ref(), |addresses| addresses.analytics)?;
-        self.wire("analytics collector", "analytics-collector", address)
+        self.wire("analytics collector", "analytics-collector", address, None)
     }
 
     /// The certificate authority of the installation, as its file has it.
@@ -159,14 +169,24 @@ impl Options {
         service: &'static str,
         peer: &'static str,
         address: String,
+        token: Option<&Secret>,
     ) -> Result<Wire, ConnectionError> {
         let authority = self.file(self.ca.as_ref(), "ca.pem")?;
-        let certificate = self.file(self.cert.as_ref(), "admin.pem")?;
-        let key = self.file(self.key.as_ref(), "admin.key")?;
-        let identity = Identity::load(&authority, &certificate, &key)?;
-        let channel = chassis::rpc::channel(&identity, &address, peer)
+        let certificate = self.file(self.cert.as_ref(), "admin.pem");
+        let channel = match certificate {
+            // The control plane lets in who has none: a token says who asks.
+            Err(ConnectionError::NoCertificate { .. }) if peer == "control-plane" => {
+                chassis::rpc::channel_without_certificate(&authority, &address, peer)
+            }
+            certificate => {
+                let key = self.file(self.key.as_ref(), "admin.key")?;
+                let identity = Identity::load(&authority, &certificate?, &key)?;
+                chassis::rpc::channel(&identity, &address, peer)
+            }
+        };
+        let channel = channel
             .map_err(|source| ConnectionError::Address { address: address.clone(), source })?;
-        let bearer = self.bearer.as_ref().map(|token| bearer(token.expose())).transpose()?;
+        let bearer = token.map(|token| bearer(token.expose())).transpose()?;
         Ok(Wire { service, address, channel: InterceptedService::new(channel, Bearer(bearer)) })
     }
 

@@ -192,6 +192,7 @@ impl Layout {
             ]),
             Service::ControlPlane => {
                 settings.push(("key_manager", "address", addresses.key_manager));
+                settings.push(("people", "issuer", format!("https://{}/oauth2", self.at(TOKENS))));
             }
             Service::KeyManager => {
                 settings.push(("issuer", "url", format!("https://{}/oauth2", self.at(TOKENS))));

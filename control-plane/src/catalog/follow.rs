@@ -13,7 +13,7 @@ use super::catalogue::Catalog;
 use super::figures::Figures;
 use super::rollout::ROLLOUTS;
 use super::state::{State, StateError};
-use crate::store::{Batch, Keyring, KeyringError, OBJECTS, Store, StoreError, Watch};
+use crate::store::{Batch, Keyring, KeyringError, OBJECTS, PEOPLE, Store, StoreError, Watch};
 
 /// What keeps a catalog from being loaded.
 #[derive(Debug, thiserror::Error)]
@@ -77,10 +77,13 @@ impl Follower {
 
     async fn load(&self) -> Result<Box<dyn Watch>, LoadError> {
         self.keys.settle(&*self.store).await?;
+        // The second may be of a later revision; the watch goes on from the first, and what it brings
+        // once more is the same.
         let listing = self.store.list(OBJECTS).await?;
+        let people = self.store.list(PEOPLE).await?.entries;
         let position = listing.position;
         let before = self.catalog.current();
-        let state = State::listed(listing, before.as_deref(), &self.keys)?;
+        let state = State::listed(listing, people, before.as_deref(), &self.keys)?;
         let mut watch = self.store.watch(position).await?;
         let rollouts = self.store.list(ROLLOUTS).await?;
         let from = rollouts.revision;

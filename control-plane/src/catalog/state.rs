@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use plan::{Object, Objects, ResourceKey};
 
 use super::rollout::{ROLLOUTS, Rollout, RolloutError};
 use crate::store::{
-    Batch, Event, Keyring, Listing, Note, Record, RecordError, Revision, resource_key,
+    Batch, Entry, Event, Keyring, Listing, Note, PEOPLE, Record, RecordError, Revision,
+    resource_key,
 };
 
 /// All resources at one revision.
@@ -28,6 +30,8 @@ pub struct State {
     pub stamps: imbl::OrdMap<ResourceKey, Stamp>,
     /// The changes that are on their way or were, by their names.
     pub rollouts: imbl::OrdMap<String, Arc<Rollout>>,
+    /// What is stored of people, by what follows [`PEOPLE`] in its key.
+    pub people: imbl::OrdMap<Arc<str>, Bytes>,
 }
 
 /// When a resource was changed.
@@ -65,9 +69,11 @@ pub enum StateError {
 }
 
 impl State {
-    /// What a listing says. Objects that `before` holds in the same form stay the same objects.
+    /// What a listing of the resources and one of people say. Objects that `before` holds in the same
+    /// form stay the same objects.
     pub fn listed(
         listing: Listing,
+        people: Vec<Entry>,
         before: Option<&Self>,
         keys: &Keyring,
     ) -> Result<Self, StateError> {
@@ -78,6 +84,7 @@ impl State {
             objects: before.map(|before| before.objects.clone()).unwrap_or_default(),
             stamps: imbl::OrdMap::new(),
             rollouts: imbl::OrdMap::new(),
+            people: people.into_iter().filter_map(of_people).collect(),
         };
         let mut gone: BTreeSet<ResourceKey> =
             state.objects.iter().map(|object| object.key().clone()).collect();
@@ -129,6 +136,13 @@ impl State {
                 errors.extend(state.put_rollout(&key, value.as_deref(), keys).err());
                 continue;
             }
+            if let Some(name) = key.strip_prefix(PEOPLE) {
+                match value {
+                    Some(value) => state.people.insert(name.into(), value),
+                    None => state.people.remove(name),
+                };
+                continue;
+            }
             let Some(name) = resource_key(&key) else { continue };
             let key = ResourceKey::from_wire(name);
             match value.map(|value| decode(name, value, keys)) {
@@ -169,7 +183,11 @@ impl State {
     }
 }
 
-fn decode(name: &str, value: bytes::Bytes, keys: &Keyring) -> Result<Record, StateError> {
+fn of_people(entry: Entry) -> Option<(Arc<str>, Bytes)> {
+    Some((entry.key.strip_prefix(PEOPLE)?.into(), entry.value))
+}
+
+fn decode(name: &str, value: Bytes, keys: &Keyring) -> Result<Record, StateError> {
     Record::decode(name, value, keys)
         .map_err(|source| StateError::Resource { key: name.to_owned(), source })
 }

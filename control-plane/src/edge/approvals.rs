@@ -10,17 +10,18 @@ use crate::manage::{ManageError, PageRequest};
 use crate::people::Caller;
 
 impl Desk {
-    pub(super) fn request(&self, id: &str) -> Result<WorkflowRequest, ManageError> {
-        request(self.manager.catalog(), id)
+    pub(super) fn request(&self, by: &Caller, id: &str) -> Result<WorkflowRequest, ManageError> {
+        request(by, self.manager.catalog(), id)
     }
 
     pub(super) fn requests(
         &self,
+        by: &Caller,
         asked: ListWorkflowRequest,
     ) -> Result<ListWorkflowResponse, ManageError> {
         let size = usize::try_from(asked.page_size).unwrap_or(usize::MAX);
         let wanted = PageRequest { size, token: asked.page_token, ..PageRequest::default() };
-        let page = requests(self.manager.catalog(), asked.all, &wanted)?;
+        let page = requests(by, self.manager.catalog(), asked.all, &wanted)?;
         let items = page.items.into_iter().filter_map(|resource| match resource.resource {
             Some(Any::WorkflowRequest(one)) => Some(one),
             _ => None,

@@ -1,16 +1,29 @@
 //! Who may do what?
 //!
-//! One table for all operations. What is not in it is refused; a test holds it against the
-//! services and routes that exist.
+//! One table for all operations, and one for kinds (`people/rights`). What is not in it is refused; a
+//! test holds it against the services and routes that exist, and a snapshot shows every role. This is
+//! the widest that somebody may: which resources it is about is asked again behind the door.
+
+use plan::Kind;
 
 use super::rest::Operation;
+use crate::people::{Access, Caller, Role, Shown, may};
 
 /// What an operation asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Who {
-    /// The certificate of an administrator, or any good certificate and the administrator's token;
-    /// over REST, the token.
+    /// Administrators of the operator, with a token that limits them to nothing.
     Admin,
+    /// Who belongs to the operator and has one of these roles.
+    Operator(Access, &'static [Role]),
+    /// Who has a role that may do this with resources of this kind, whatever the tenant.
+    Kind(Access, Kind),
+    /// Who may write resources of some kind; each of them is looked at.
+    Change,
+    /// Everybody who is known.
+    Known,
+    /// Everybody who is known but by a token for programs.
+    Person,
     /// The certificate of a gateway.
     Gateway,
     /// The certificate of a key manager.
@@ -19,77 +32,115 @@ pub(super) enum Who {
     Anyone,
 }
 
-/// A gRPC service, its methods, and who may call them.
+/// A gRPC service, some of its methods, and who may call them.
 pub(super) type Row = (&'static str, &'static [&'static str], Who);
 
-const CRUD: &[&str] = &["Get", "List", "Put", "Delete"];
+const READ: &[&str] = &["Get", "List"];
+const WRITE: &[&str] = &["Put", "Delete"];
+
+const fn read(kind: Kind) -> Who {
+    Who::Kind(Access::Read, kind)
+}
+
+const fn write(kind: Kind) -> Who {
+    Who::Kind(Access::Write, kind)
+}
+
+/// Who looks after gateways, and who waits for them.
+const OPERATORS: Who = Who::Operator(Access::Read, &[Role::Admin, Role::Publisher, Role::Auditor]);
+
+/// Who looks at what was.
+const AUDITORS: Who = Who::Operator(Access::Read, &[Role::Admin, Role::Auditor]);
 
 pub(super) const SERVICES: &[Row] = &[
-    ("turnpike.admin.v1.Apis", CRUD, Who::Admin),
-    ("turnpike.admin.v1.ApiProducts", CRUD, Who::Admin),
-    ("turnpike.admin.v1.Applications", CRUD, Who::Admin),
-    ("turnpike.admin.v1.Subscriptions", CRUD, Who::Admin),
-    ("turnpike.admin.v1.Tiers", CRUD, Who::Admin),
-    ("turnpike.admin.v1.KeyManagers", CRUD, Who::Admin),
-    ("turnpike.admin.v1.GatewayGroups", CRUD, Who::Admin),
-    ("turnpike.admin.v1.Certificates", CRUD, Who::Admin),
-    ("turnpike.admin.v1.Secrets", CRUD, Who::Admin),
-    ("turnpike.admin.v1.DenyPolicies", CRUD, Who::Admin),
-    ("turnpike.admin.v1.CustomThrottles", CRUD, Who::Admin),
-    ("turnpike.admin.v1.Policies", CRUD, Who::Admin),
-    ("turnpike.admin.v1.Workflows", CRUD, Who::Admin),
-    ("turnpike.admin.v1.WorkflowRequests", &["Get", "List", "Approve", "Reject"], Who::Admin),
+    ("turnpike.admin.v1.Apis", READ, read(Kind::Api)),
+    ("turnpike.admin.v1.Apis", WRITE, write(Kind::Api)),
+    ("turnpike.admin.v1.ApiProducts", READ, read(Kind::ApiProduct)),
+    ("turnpike.admin.v1.ApiProducts", WRITE, write(Kind::ApiProduct)),
+    ("turnpike.admin.v1.Applications", READ, read(Kind::Application)),
+    ("turnpike.admin.v1.Applications", WRITE, write(Kind::Application)),
+    ("turnpike.admin.v1.Subscriptions", READ, read(Kind::Subscription)),
+    ("turnpike.admin.v1.Subscriptions", WRITE, write(Kind::Subscription)),
+    ("turnpike.admin.v1.Tiers", READ, read(Kind::Tier)),
+    ("turnpike.admin.v1.Tiers", WRITE, write(Kind::Tier)),
+    ("turnpike.admin.v1.KeyManagers", READ, read(Kind::KeyManager)),
+    ("turnpike.admin.v1.KeyManagers", WRITE, write(Kind::KeyManager)),
+    ("turnpike.admin.v1.GatewayGroups", READ, read(Kind::GatewayGroup)),
+    ("turnpike.admin.v1.GatewayGroups", WRITE, write(Kind::GatewayGroup)),
+    ("turnpike.admin.v1.Certificates", READ, read(Kind::Certificate)),
+    ("turnpike.admin.v1.Certificates", WRITE, write(Kind::Certificate)),
+    ("turnpike.admin.v1.Secrets", READ, read(Kind::Secret)),
+    ("turnpike.admin.v1.Secrets", WRITE, write(Kind::Secret)),
+    ("turnpike.admin.v1.DenyPolicies", READ, read(Kind::DenyPolicy)),
+    ("turnpike.admin.v1.DenyPolicies", WRITE, write(Kind::DenyPolicy)),
+    ("turnpike.admin.v1.CustomThrottles", READ, read(Kind::CustomThrottle)),
+    ("turnpike.admin.v1.CustomThrottles", WRITE, write(Kind::CustomThrottle)),
+    ("turnpike.admin.v1.Apply", &["Apply"], Who::Change),
+    ("turnpike.admin.v1.Publish", &["Wait"], OPERATORS),
+    ("turnpike.admin.v1.Gateways", &["List"], OPERATORS),
+    ("turnpike.admin.v1.History", &["List", "Get", "Diff"], AUDITORS),
+    ("turnpike.admin.v1.History", &["Rollback"], Who::Admin),
+    ("turnpike.admin.v1.Audit", &["List", "Verify"], AUDITORS),
+    ("turnpike.admin.v1.Policies", READ, read(Kind::Policy)),
+    ("turnpike.admin.v1.Policies", WRITE, write(Kind::Policy)),
+    ("turnpike.admin.v1.Workflows", READ, read(Kind::Workflow)),
+    ("turnpike.admin.v1.Workflows", WRITE, write(Kind::Workflow)),
+    ("turnpike.admin.v1.WorkflowRequests", READ, AUDITORS),
+    ("turnpike.admin.v1.WorkflowRequests", &["Approve", "Reject"], Who::Admin),
     ("turnpike.admin.v1.Lifecycle", &["Get", "Change", "NewVersion"], Who::Admin),
-    ("turnpike.admin.v1.Apply", &["Apply"], Who::Admin),
-    ("turnpike.admin.v1.Publish", &["Wait"], Who::Admin),
-    ("turnpike.admin.v1.History", &["List", "Get", "Diff", "Rollback"], Who::Admin),
-    ("turnpike.admin.v1.Audit", &["List", "Verify"], Who::Admin),
-    ("turnpike.admin.v1.Rollouts", &["List", "Get", "Abort", "Continue"], Who::Admin),
-    ("turnpike.admin.v1.Gateways", &["List"], Who::Admin),
+    ("turnpike.admin.v1.Rollouts", &["List", "Get"], AUDITORS),
+    ("turnpike.admin.v1.Rollouts", &["Abort", "Continue"], Who::Admin),
     ("turnpike.admin.v1.States", &["Export"], Who::Admin),
     (
         "turnpike.admin.v1.ApplicationKeys",
         &["Generate", "GenerateApiKey", "RevokeApiKey"],
-        Who::Admin,
+        write(Kind::Application),
     ),
-    ("turnpike.admin.v1.TestKeys", &["Generate"], Who::Admin),
-    ("turnpike.admin.v1.Limits", &["Usage", "Reset"], Who::Admin),
+    ("turnpike.admin.v1.TestKeys", &["Generate"], write(Kind::Api)),
+    ("turnpike.admin.v1.Limits", &["Usage"], read(Kind::Application)),
+    // Whoever is limited does not begin afresh by themselves.
+    ("turnpike.admin.v1.Limits", &["Reset"], Who::Admin),
+    ("turnpike.admin.v1.People", &["WhoAmI"], Who::Known),
+    ("turnpike.admin.v1.People", &["SignIn"], Who::Anyone),
+    ("turnpike.admin.v1.Tokens", &["Create", "List", "Revoke"], Who::Person),
     ("turnpike.config.v1.ConfigSync", &["Sync"], Who::Gateway),
     ("turnpike.config.v1.LimitSync", &["Share"], Who::Gateway),
     ("turnpike.config.v1.Providers", &["Watch"], Who::KeyManager),
 ];
 
-/// Who may call a gRPC service; none: nobody.
+/// Who may call a method; none: nobody.
+pub(super) fn of_method(service: &str, method: &str) -> Option<Who> {
+    let is_it = |row: &&Row| row.0 == service && row.1.contains(&method);
+    SERVICES.iter().find(is_it).map(|(.., who)| *who)
+}
+
+/// Who may call a service at all, as far as certificates say it; none: nobody.
 pub(super) fn of_service(name: &str) -> Option<Who> {
     SERVICES.iter().find(|(service, ..)| *service == name).map(|(.., who)| *who)
 }
 
-/// Who may ask for a REST operation.
-pub(super) fn of_operation(operation: Operation) -> Who {
+/// Who may ask for a REST operation, about a resource of a kind where it is about one.
+pub(super) fn of_operation(operation: Operation, kind: Option<Kind>) -> Who {
+    let of_kind = |access| kind.map_or(Who::Admin, |kind| Who::Kind(access, kind));
     match operation {
-        Operation::List
-        | Operation::Get
-        | Operation::Put
-        | Operation::Delete
-        | Operation::Apply
-        | Operation::Gateways
-        | Operation::History
-        | Operation::AsOf
-        | Operation::Diff
-        | Operation::Rollback
-        | Operation::Audit
-        | Operation::GenerateKey
+        Operation::List | Operation::Get => of_kind(Access::Read),
+        Operation::Put | Operation::Delete => of_kind(Access::Write),
+        Operation::Apply => Who::Change,
+        Operation::Gateways => OPERATORS,
+        Operation::History | Operation::AsOf | Operation::Diff | Operation::Audit => AUDITORS,
+        Operation::GenerateKey => write(Kind::Application),
+        Operation::Limits => read(Kind::Application),
+        Operation::Requests | Operation::Request => AUDITORS,
+        Operation::Approve
+        | Operation::Reject
         | Operation::Lifecycle
         | Operation::ChangeLifecycle
         | Operation::NewVersion
-        | Operation::Requests
-        | Operation::Request
-        | Operation::Approve
-        | Operation::Reject
-        | Operation::Limits
-        | Operation::ResetLimits => Who::Admin,
-        // What the service asks for; its own door looks once more.
-        Operation::Call(call) => of_service(&call.service()).unwrap_or(Who::Gateway),
+        | Operation::ResetLimits
+        | Operation::Rollback => Who::Admin,
+        Operation::WhoAmI => Who::Known,
+        // What its method asks for; the door of the service looks once more.
+        Operation::Call(call) => of_method(&call.service(), &call.method()).unwrap_or(Who::Gateway),
         // The description of the API and the way to the console hold nothing of anybody.
         Operation::OpenApi | Operation::Console | Operation::DevPortal | Operation::Carbon => {
             Who::Anyone
@@ -97,47 +148,37 @@ pub(super) fn of_operation(operation: Operation) -> Who {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::fmt::Write as _;
-
-    use super::*;
-
-    #[test]
-    fn every_operation_and_who_may_do_it() {
-        let mut table = String::new();
-        for (service, methods, who) in SERVICES {
-            for method in *methods {
-                writeln!(table, "{who:?} {service}/{method}").unwrap();
-            }
+/// Whether somebody who is known may; an error: why not.
+pub(super) fn permits(who: Who, caller: &Caller) -> Result<(), &'static str> {
+    const ROLE: &str = "your roles do not allow this";
+    const LIMITED: &str = "your token is limited to other things";
+    let limits = caller.limits();
+    let roles = caller.roles();
+    let (role, limited) = match who {
+        Who::Anyone | Who::Known => (true, false),
+        Who::Person => (!roles.is_empty(), caller.shown() == Shown::AutomationToken),
+        Who::Admin => (caller.is_of_operator() && roles.has(Role::Admin), !limits.is_none()),
+        Who::Operator(access, wanted) => {
+            let writes = access == Access::Write && limits.read_only;
+            (caller.is_of_operator() && roles.has_any(wanted), writes || limits.narrow())
         }
-        for (method, path, operation) in super::super::rest::routes() {
-            writeln!(table, "{:?} {method} {path}", of_operation(operation)).unwrap();
+        Who::Kind(access, kind) => {
+            (roles.has_any(may(kind, access)), !limits.admit_kind(kind, access))
         }
-        insta::assert_snapshot!(table);
-    }
-
-    #[test]
-    fn the_table_names_the_methods_that_exist_and_no_other() {
-        let ours = ["turnpike.admin.v1", "turnpike.config.v1"];
-        let mut exist: Vec<String> = Vec::new();
-        for service in turnpike_proto::POOL.services() {
-            if ours.contains(&service.package_name()) {
-                let path = |method: prost_reflect::MethodDescriptor| method.full_name().to_owned();
-                exist.extend(service.methods().map(path));
-            }
+        Who::Change => {
+            let mut kinds =
+                Kind::ALL.into_iter().filter(|kind| roles.has_any(may(*kind, Access::Write)));
+            (kinds.next().is_some(), limits.read_only)
         }
-        let mut named: Vec<String> = SERVICES
-            .iter()
-            .flat_map(|(service, methods, _)| methods.iter().map(move |m| format!("{service}.{m}")))
-            .collect();
-        exist.sort();
-        named.sort();
-        assert_eq!(named, exist);
-    }
-
-    #[test]
-    fn what_is_not_in_the_table_is_nobodys() {
-        assert_eq!(of_service("turnpike.admin.v1.Backdoor"), None);
+        Who::Gateway | Who::KeyManager => (false, false),
+    };
+    match (role, limited) {
+        (false, _) => Err(ROLE),
+        (true, true) => Err(LIMITED),
+        (true, false) => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "authorize_tests.rs"]
+mod tests;

@@ -22,7 +22,7 @@ use crate::manage::{
     self, Changed, Clients, Differing, ManageError, Manager, NewApiKey, NewKey, NewTestKey, Page,
     PageRequest, Prune, Removal, Restrictions, Wanted,
 };
-use crate::people::Caller;
+use crate::people::{Caller, People};
 use crate::rollout::{Begin, Begun, RolloutError, Rollouts};
 use crate::store::Revision;
 
@@ -52,6 +52,8 @@ pub struct Desk {
     pub sharing: Arc<Sharing>,
     /// Registers clients.
     pub clients: Arc<dyn Clients>,
+    /// Knows who asks.
+    pub people: Arc<People>,
     /// The time.
     pub clock: Clock,
 }
@@ -98,20 +100,29 @@ pub(super) fn key(kind: Kind, name: &str, version: &str) -> ResourceKey {
 }
 
 impl Desk {
-    pub(super) fn get(&self, key: &ResourceKey) -> Result<Resource, ManageError> {
-        let mut resource = manage::get(self.manager.catalog(), key)?;
-        self.add_status(std::slice::from_mut(&mut resource));
+    pub(super) fn get(&self, by: &Caller, key: &ResourceKey) -> Result<Resource, ManageError> {
+        let mut resource = manage::get(by, self.manager.catalog(), key)?;
+        self.add_status(by, std::slice::from_mut(&mut resource));
         Ok(resource)
     }
 
-    pub(super) fn list(&self, kind: Kind, wanted: &PageRequest) -> Result<Page, ManageError> {
-        let mut page = manage::list(self.manager.catalog(), kind, wanted)?;
-        self.add_status(&mut page.items);
+    pub(super) fn list(
+        &self,
+        by: &Caller,
+        kind: Kind,
+        wanted: &PageRequest,
+    ) -> Result<Page, ManageError> {
+        let mut page = manage::list(by, self.manager.catalog(), kind, wanted)?;
+        self.add_status(by, &mut page.items);
         Ok(page)
     }
 
     /// How gateways are doing with each, as of now.
-    fn add_status(&self, resources: &mut [Resource]) {
+    fn add_status(&self, by: &Caller, resources: &mut [Resource]) {
+        if !by.is_of_operator() {
+            // Which gateways there are is nothing that a tenant gets to know.
+            return;
+        }
         let Some(state) = self.manager.catalog().current() else { return };
         let fleet = Fleet::new(&self.gateways, &self.slices, state, self.clock.unix_us());
         for resource in resources {
@@ -135,7 +146,7 @@ impl Desk {
         let Changed { state, changes, .. } = self.manager.change(by, wanted).await?;
         let (key, change) = changes.into_iter().next().ok_or(ManageError::Broken)?;
         let mut shown = manage::shown(&state, &key).ok_or(ManageError::NotFound(key))?;
-        self.add_status(std::slice::from_mut(&mut shown));
+        self.add_status(by, std::slice::from_mut(&mut shown));
         Ok((shown, change == plan::Change::Created))
     }
 
@@ -176,7 +187,7 @@ impl Desk {
         if let Some(WaitOptions { whom, limit }) = options.wait.filter(|_| !dry_run) {
             let waited = wait(&self.gateways, &self.clock, &state, revision, whom, limit).await;
             response.applied = waited.applied;
-            response.gateways = waited.gateways.iter().map(|row| on_wire(row, &state)).collect();
+            response.gateways = on_wire_to(by, &waited.gateways, &state);
         }
         Ok(response)
     }
@@ -187,6 +198,11 @@ impl Desk {
         by: &Caller,
         begin: Begin,
     ) -> Result<ApplyResponse, RolloutError> {
+        // Waves are written past the permission that single changes ask for.
+        if !by.may_everything() {
+            let why = "only administrators of the operator publish in waves";
+            return Err(ManageError::Forbidden(why.to_owned()).into());
+        }
         refuse_requests(&begin.upserts)?;
         let Begun { changed, rollout } = self.rollouts.begin(by, begin).await?;
         Ok(ApplyResponse {
@@ -200,6 +216,7 @@ impl Desk {
     /// Waits until gateways serve what is in force now; without a limit, only looks.
     pub(super) async fn wait(
         &self,
+        by: &Caller,
         options: Option<WaitOptions>,
     ) -> Result<WaitResponse, ManageError> {
         let state = self.manager.catalog().current().ok_or(ManageError::NotLoaded)?;
@@ -207,13 +224,18 @@ impl Desk {
         let looks = WaitOptions { whom: Whom::All, limit: Duration::ZERO };
         let WaitOptions { whom, limit } = options.unwrap_or(looks);
         let waited = wait(&self.gateways, &self.clock, &state, revision, whom, limit).await;
-        let gateways = waited.gateways.iter().map(|row| on_wire(row, &state)).collect();
+        let gateways = on_wire_to(by, &waited.gateways, &state);
         Ok(WaitResponse { revision, applied: waited.applied, gateways })
     }
 
-    pub(super) fn gateways(&self) -> Result<ListGatewaysResponse, ManageError> {
+    pub(super) fn gateways(&self, by: &Caller) -> Result<ListGatewaysResponse, ManageError> {
         let state = self.manager.catalog().current().ok_or(ManageError::NotLoaded)?;
-        let gateways = self.gateways.rows().iter().map(|row| on_wire(row, &state)).collect();
+        let mut gateways: Vec<GatewayState> =
+            self.gateways.rows().iter().map(|row| on_wire(row, &state)).collect();
+        if !by.sees_everything() {
+            // What one refuses names resources of everybody.
+            gateways.iter_mut().for_each(|one| one.rejected.clear());
+        }
         Ok(ListGatewaysResponse { gateways, revision: state.revision })
     }
 
@@ -300,11 +322,12 @@ impl Desk {
     /// How full the limits of an application are; gateways may take `limit` to say it.
     pub(super) async fn limit_usage(
         &self,
+        by: &Caller,
         request: LimitUsageRequest,
         limit: Option<Duration>,
     ) -> Result<LimitUsageResponse, ManageError> {
         let LimitUsageRequest { application, api, user, .. } = request;
-        let query = self.limits_of(application, &api, user)?;
+        let query = self.limits_of(by, application, &api, user)?;
         let Told { limits, answered, silent, at_us } = self.ask(query, limit).await;
         let at = Some(timestamp(at_us));
         Ok(LimitUsageResponse { limits, at, answered, silent })
@@ -318,7 +341,7 @@ impl Desk {
         limit: Option<Duration>,
     ) -> Result<LimitResetResponse, ManageError> {
         let LimitResetRequest { application, api, user, .. } = request;
-        let query = self.limits_of(application.clone(), &api, user.clone())?;
+        let query = self.limits_of(by, application.clone(), &api, user.clone())?;
         let told = self.ask(LimitQuery { reset: true, ..query }, limit).await;
         let (limits, gateways) = (told.limits.len(), told.answered.len());
         let silent = told.silent.len();
@@ -337,11 +360,12 @@ impl Desk {
 
     fn limits_of(
         &self,
+        by: &Caller,
         application: String,
         api: &str,
         user: String,
     ) -> Result<LimitQuery, ManageError> {
-        let apis = manage::limited(self.manager.catalog(), &application, api)?;
+        let apis = manage::limited(by, self.manager.catalog(), &application, api)?;
         Ok(LimitQuery { application, apis, user, ..LimitQuery::default() })
     }
 
@@ -415,6 +439,12 @@ pub(super) fn field_diff(field: plan::Difference) -> FieldDiff {
 pub(super) fn timestamp(unix_us: i64) -> Timestamp {
     let nanos = i32::try_from(unix_us.rem_euclid(1_000_000)).unwrap_or(0).saturating_mul(1000);
     Timestamp { seconds: unix_us.div_euclid(1_000_000), nanos }
+}
+
+/// The gateways, for whoever may know what each of them refuses: that names resources of everybody.
+fn on_wire_to(by: &Caller, rows: &[GatewayRow], state: &State) -> Vec<GatewayState> {
+    let rows = if by.sees_everything() { rows } else { &[] };
+    rows.iter().map(|row| on_wire(row, state)).collect()
 }
 
 fn on_wire(row: &GatewayRow, state: &State) -> GatewayState {

@@ -2,7 +2,8 @@
 //!
 //! `authorize` is the one table of operations. `admin` serves gRPC and `rest` JSON over HTTPS;
 //! both ask the `desk` (with `life` and `approvals`; about the past: `past`), which turns a request into
-//! use cases, and both tell the same errors, each in its own words (`status`, `rest/fault`). What REST has
+//! use cases, and both tell the same errors, each in its own words (`status`, `rest/fault`); `to_proto`
+//! tells who is known. What REST has
 //! no words of its own for it asks of the gRPC services through `inside`, and so through their doors.
 
 mod admin;
@@ -15,10 +16,9 @@ mod life;
 mod past;
 mod rest;
 mod status;
-mod token;
+mod to_proto;
 
 pub use admin::{Streams, services};
 pub use desk::Desk;
 pub use inside::Inside;
 pub use rest::Rest;
-pub use token::{AdminToken, TokenError};

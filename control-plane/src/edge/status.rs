@@ -75,7 +75,8 @@ pub(super) fn code(error: &ManageError) -> Code {
         ManageError::InUse(_)
         | ManageError::OutOfTurn(_)
         | ManageError::KeyManager(ClientsError::Refused(_)) => Code::FailedPrecondition,
-        ManageError::NotFound(_) => Code::NotFound,
+        ManageError::NotFound(_) | ManageError::NoToken(_) => Code::NotFound,
+        ManageError::Forbidden(_) => Code::PermissionDenied,
         ManageError::Stale { .. }
         | ManageError::Moved { .. }
         | ManageError::Store(StoreError::Conflict { .. }) => Code::Aborted,

@@ -15,7 +15,7 @@ use turnpike_proto::config::v1::{ApplicationKey, ApplicationSpec, application_sp
 
 use super::change::{Manager, Wanted};
 use super::error::ManageError;
-use super::read::get;
+use super::read::{current, get_to_change};
 use crate::people::Caller;
 
 const RESIDENT: &str = "resident";
@@ -135,14 +135,15 @@ pub async fn generate(
     wanted: NewKey,
 ) -> Result<ClientKey, ManageError> {
     let key = ResourceKey::new(Kind::Application, &wanted.application, None);
-    approved(&key, &get(manager.catalog(), &key)?)?;
+    // Before a client is made that would have to be removed again.
+    approved(&key, &get_to_change(by, manager.catalog(), &key)?)?;
     let elsewhere = match wanted.key_manager.as_str() {
         "" | RESIDENT => None,
         name => Some(name),
     };
     if let Some(name) = elsewhere {
         let provider = ResourceKey::new(Kind::KeyManager, name, None);
-        get(manager.catalog(), &provider)?;
+        find_provider(by, manager, &provider)?;
     }
     let at =
         Place { key: &key, key_manager: elsewhere.unwrap_or(RESIDENT), sandbox: wanted.sandbox };
@@ -185,6 +186,19 @@ fn approved(key: &ResourceKey, resource: &Resource) -> Result<(), ManageError> {
             suggestion: "have it approved first: `turnpike approvals list`".to_owned(),
             ..Problem::default()
         }])),
+    }
+}
+
+/// Everybody may have a client at each key manager that is for all tenants.
+fn find_provider(by: &Caller, manager: &Manager, key: &ResourceKey) -> Result<(), ManageError> {
+    let state = current(manager.catalog())?;
+    let held = state.objects.get(key);
+    let metadata = held.as_ref().and_then(|object| object.resource());
+    let tenant = metadata.as_deref().and_then(plan::metadata).map(|known| known.tenant.as_str());
+    let theirs = |tenant: &str| tenant.is_empty() || tenant == by.tenant() || by.may_everything();
+    match tenant.filter(|tenant| theirs(tenant)) {
+        Some(_) => Ok(()),
+        None => Err(ManageError::NotFound(key.clone())),
     }
 }
 
@@ -259,11 +273,11 @@ pub(super) async fn edit_application(
     let mut last = ManageError::NotFound(key.clone());
     for _ in 0..ATTEMPTS {
         // What is shown carries its revision, so a change in between is noticed.
-        let mut resource: Resource = get(manager.catalog(), key)?;
+        let mut resource: Resource = get_to_change(by, manager.catalog(), key)?;
         if let Some(Any::Application(application)) = &mut resource.resource {
             edit(application.spec.get_or_insert_default())?;
         }
-        let wanted = Wanted { upserts: vec![resource], ..Wanted::default() };
+        let wanted = Wanted { upserts: vec![resource], makes_keys: true, ..Wanted::default() };
         last = match manager.change(by, wanted).await {
             Ok(changed) => return Ok(changed.revision),
             Err(error @ ManageError::Stale { .. }) => error,

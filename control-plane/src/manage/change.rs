@@ -22,7 +22,7 @@ use super::view::revision;
 use super::workflow::held;
 use crate::catalog::{Catalog, State};
 use crate::history::{Journal, Refusal, at_revision, touched};
-use crate::people::Caller;
+use crate::people::{self, Caller};
 use crate::store::{
     Change, Guard, Keyring, Limits, Note, Record, Revision, Store, StoreError, Transaction,
     object_key,
@@ -31,9 +31,9 @@ use crate::store::{
 /// Writers that wait for their turn; one more is told to come back.
 const WAITING: usize = 256;
 /// How often a change starts again because another control plane was first.
-const ATTEMPTS: usize = 32;
+pub(super) const ATTEMPTS: usize = 32;
 /// How long the watch may take to bring what was committed.
-const CATCH_UP: Duration = Duration::from_secs(5);
+pub(super) const CATCH_UP: Duration = Duration::from_secs(5);
 /// Bytes of a reason.
 const LONGEST_REASON: usize = 1024;
 /// So many resources of a refused attempt are named.
@@ -42,14 +42,14 @@ const NAMED: usize = 20;
 /// Changes resources.
 #[derive(Debug)]
 pub struct Manager {
-    store: Arc<dyn Store>,
-    journal: Arc<Journal>,
-    catalog: Arc<Catalog>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) catalog: Arc<Catalog>,
     keys: Arc<Keyring>,
-    clock: Clock,
+    pub(super) clock: Clock,
     tasks: Tasks,
-    turn: Mutex<()>,
-    waiting: Semaphore,
+    pub(super) turn: Mutex<()>,
+    pub(super) waiting: Semaphore,
 }
 
 /// What should be in force.
@@ -77,6 +77,8 @@ pub struct Wanted {
     pub asks: bool,
     /// Requests for decisions, which are written in the control plane's own right and with the rest.
     pub requests: Vec<Resource>,
+    /// Keys of applications in it were registered by us for this change.
+    pub makes_keys: bool,
 }
 
 /// A resource that should go.
@@ -278,30 +280,37 @@ impl Manager {
         }
     }
 
-    /// Checks what only this state can say, then runs the admission on a thread for work.
+    /// Asks whether its writer may, checks what only this state can say, then runs the admission; all on a
+    /// thread for work.
     async fn admitted(
         &self,
         by: &Caller,
         state: &Arc<State>,
         wanted: &Arc<Wanted>,
     ) -> Result<(Admitted, Vec<Problem>), ManageError> {
-        check_revisions(state, wanted)?;
         let (by, state, wanted) = (by.clone(), state.clone(), wanted.clone());
         let now = Timestamp { seconds: self.clock.unix_seconds(), nanos: 0 };
         let admitting = self.tasks.blocking(move || {
+            let mut removals = wanted.removals.clone();
+            if let Some(prune) = &wanted.prune {
+                let given = wanted.upserts.iter().filter_map(plan::key).collect();
+                let found = prune.removals(&state, &given)?.into_iter();
+                // What is somebody else's stays, and nothing is said of it.
+                removals
+                    .extend(found.filter(|one| people::may_remove(&by, &state.objects, &one.key)));
+            }
+            let deletes: Vec<ResourceKey> =
+                removals.into_iter().map(|removal| removal.key).collect();
+            let (upserts, makes_keys) = (wanted.upserts.clone(), wanted.makes_keys);
+            // Before anything else: a revision, too, says something of what one may not see.
+            let upserts = people::permit(&by, &state.objects, upserts, &deletes, makes_keys)?;
+            check_revisions(&state, &wanted)?;
             let mut upserts: Vec<Resource> =
-                wanted.upserts.iter().map(|one| completed(one.clone(), &state)).collect();
+                upserts.into_iter().map(|one| completed(one, &state)).collect();
             if wanted.asks {
                 upserts = held(&state, &by, now, upserts)?;
             }
             upserts.extend(wanted.requests.iter().cloned());
-            let mut removals = wanted.removals.clone();
-            if let Some(prune) = &wanted.prune {
-                let given = wanted.upserts.iter().filter_map(plan::key).collect();
-                removals.extend(prune.removals(&state, &given)?);
-            }
-            let deletes: Vec<ResourceKey> =
-                removals.into_iter().map(|removal| removal.key).collect();
             let unreachable = check_written(&state, &upserts);
             let mut early = Vec::new();
             if !unreachable.is_empty() && !wanted.restores {
@@ -315,13 +324,15 @@ impl Manager {
                 upserts.retain(|one| !is_named(one));
                 early = unreachable;
             }
+            let own = upserts.iter().filter_map(plan::key).chain(deletes.iter().cloned()).collect();
             if wanted.partial && deletes.is_empty() {
                 let (admitted, problems) = plan::admit_good(&state.objects, &upserts);
                 early.extend(problems);
-                return Ok((admitted, early));
+                return Ok((admitted, people::told(&by, &state.objects, &own, early)));
             }
             let admitted = plan::admit(&state.objects, &upserts, &deletes);
             admitted.map(|admitted| (admitted, Vec::new())).map_err(|problems| {
+                let problems = people::told(&by, &state.objects, &own, problems);
                 let only_removes = upserts.is_empty();
                 if only_removes {
                     ManageError::InUse(problems)
@@ -380,7 +391,7 @@ impl Manager {
     }
 
     /// Who wrote it reads it: waits until the watch has brought the commit.
-    async fn in_force(&self, before: &Arc<State>, revision: Revision) -> Arc<State> {
+    pub(super) async fn in_force(&self, before: &Arc<State>, revision: Revision) -> Arc<State> {
         let reached = self.catalog.reached(&before.epoch, revision);
         match self.clock.timeout(CATCH_UP, reached).await {
             Ok(Some(state)) => state,

@@ -3,6 +3,7 @@
 use plan::{Kind, Problem, ResourceKey};
 
 use crate::history::{HistoryError, JournalError};
+use crate::people::Denied;
 use crate::store::{Note, RecordError, Revision, StoreError};
 
 /// Why a use case did not do what was asked.
@@ -20,6 +21,12 @@ pub enum ManageError {
     /// There is no such resource.
     #[error("there is no {0}")]
     NotFound(ResourceKey),
+    /// There is no such token, or none that whoever asks may see.
+    #[error("there is no token `{0}`")]
+    NoToken(String),
+    /// Whoever asks may not, and may know it.
+    #[error("{0}")]
+    Forbidden(String),
     /// The writer has read another revision than the stored one.
     #[error("{key} is at revision {found}, and not at {expected}: {}", how_to_go_on(changed.as_ref()))]
     Stale {
@@ -80,7 +87,15 @@ pub enum ManageError {
 impl ManageError {
     /// Whether the request was refused, and not just failed.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::InUse(_) | Self::NotFound(_) | Self::Stale { .. })
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::InUse(_)
+                | Self::NotFound(_)
+                | Self::NoToken(_)
+                | Self::Forbidden(_)
+                | Self::Stale { .. }
+        )
     }
 }
 
@@ -96,6 +111,16 @@ fn how_to_go_on(changed: Option<&Note>) -> String {
         "{by} changed it at {at}{reason}; read it again and make the change there, or leave \
          metadata.revision out to write over it"
     )
+}
+
+impl From<Denied> for ManageError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Hidden(key) => Self::NotFound(key),
+            Denied::Forbidden(why) => Self::Forbidden(why),
+            Denied::Refused(problems) => Self::Refused(problems),
+        }
+    }
 }
 
 fn summary(problems: &[Problem]) -> String {

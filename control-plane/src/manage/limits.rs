@@ -6,7 +6,9 @@ use plan::{Kind, ResourceKey};
 use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::error::ManageError;
+use super::view::seen;
 use crate::catalog::{Catalog, State};
+use crate::people::Caller;
 
 /// So many subscriptions are looked at in one go.
 const MOST: usize = 1_000;
@@ -14,13 +16,14 @@ const MOST: usize = 1_000;
 /// The APIs and products (`name:version`) whose subscriptions an application has, in order and the first
 /// thousand of them; only `api`, where that names one.
 pub fn limited(
+    by: &Caller,
     catalog: &Catalog,
     application: &str,
     api: &str,
 ) -> Result<Vec<String>, ManageError> {
     let state = catalog.current().ok_or(ManageError::NotLoaded)?;
     let key = ResourceKey::of_id(Kind::Application, application);
-    if state.objects.get(&key).is_none() {
+    if seen(by, &state, &key).is_none() {
         return Err(ManageError::NotFound(key));
     }
     let subscribed =

@@ -1,13 +1,15 @@
 //! What can be done with resources?
 //!
 //! Reading: `read` finds and `view` shows what is in force. Writing: `change` admits and commits,
-//! for every kind alike; nobody else writes resources to the store. `history` tells what was before,
-//! `differing` what differs, and `rollback` puts it back. `application_keys`, `api_keys`,
-//! `test_keys` and `limits` are the use cases that are more than a change of one resource; `lifecycle`
-//! is the life of APIs and products, and `workflow` what waits for a decision.
+//! for every kind alike, and `aside` commits what is no resource; nobody else writes to the store.
+//! `history` tells what was before, `differing` what differs, and `rollback` puts it back.
+//! `application_keys`, `api_keys`, `test_keys`, `limits` and `tokens` are the use cases that are more
+//! than a change of one resource; `lifecycle` is the life of APIs and products, and `workflow` what
+//! waits for a decision. Whether whoever asks may is asked of `people`, here and nowhere else.
 
 mod api_keys;
 mod application_keys;
+mod aside;
 mod change;
 mod differing;
 mod error;
@@ -19,6 +21,7 @@ mod prune;
 mod read;
 mod rollback;
 mod test_keys;
+mod tokens;
 mod view;
 pub mod workflow;
 
@@ -37,4 +40,5 @@ pub use prune::Prune;
 pub use read::{Page, PageRequest, get, list};
 pub use rollback::{Rollback, rollback};
 pub use test_keys::generate_test_key;
-pub use view::{listed, shown};
+pub use tokens::{create_token, list_tokens, note_uses, revoke_token};
+pub use view::{listed, seen, shown};

@@ -11,8 +11,9 @@ use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::error::ManageError;
-use super::view::{listed, shown};
+use super::view::{listed, seen};
 use crate::catalog::{Catalog, State};
+use crate::people::Caller;
 use crate::store::Revision;
 
 const PAGE: usize = 100;
@@ -84,14 +85,30 @@ pub struct Page {
     pub revision: Revision,
 }
 
-/// One resource.
-pub fn get(catalog: &Catalog, key: &ResourceKey) -> Result<Resource, ManageError> {
+/// One resource, as far as `by` may see it.
+pub fn get(by: &Caller, catalog: &Catalog, key: &ResourceKey) -> Result<Resource, ManageError> {
     let state = current(catalog)?;
-    shown(&state, key).ok_or_else(|| ManageError::NotFound(key.clone()))
+    seen(by, &state, key).ok_or_else(|| ManageError::NotFound(key.clone()))
 }
 
-/// A page of a kind.
-pub fn list(catalog: &Catalog, kind: Kind, wanted: &PageRequest) -> Result<Page, ManageError> {
+/// The same of one that `by` means to change.
+pub(super) fn get_to_change(
+    by: &Caller,
+    catalog: &Catalog,
+    key: &ResourceKey,
+) -> Result<Resource, ManageError> {
+    let found = get(by, catalog, key)?;
+    let refused = || ManageError::Forbidden(format!("you may not change {key}"));
+    by.may_change(&found).then_some(found).ok_or_else(refused)
+}
+
+/// A page of a kind, of what `by` may see.
+pub fn list(
+    by: &Caller,
+    catalog: &Catalog,
+    kind: Kind,
+    wanted: &PageRequest,
+) -> Result<Page, ManageError> {
     let state = current(catalog)?;
     wanted.check(kind)?;
     // No name is empty: an empty one is before the first.
@@ -109,7 +126,7 @@ pub fn list(catalog: &Catalog, kind: Kind, wanted: &PageRequest) -> Result<Page,
     let (mut items, mut room, mut last) = (Vec::new(), PAGE_BYTES, None::<ResourceKey>);
     let mut next = String::new();
     for key in &mut found {
-        let Some(item) = listed(&state, &key) else { continue };
+        let Some(item) = listed(by, &state, &key) else { continue };
         let left = room.checked_sub(item.encoded_len());
         // One resource may be larger than a page and then stands alone.
         if let Some(last) = last.as_ref().filter(|_| items.len() >= size || left.is_none()) {

@@ -6,8 +6,10 @@
 use plan::{Resource, ResourceKey};
 use prost_types::Timestamp;
 use turnpike_proto::config::v1::resource::Resource as Any;
+use turnpike_proto::config::v1::{ApiSpec, Operation};
 
 use crate::catalog::{Stamp, State};
+use crate::people::{Caller, Sight};
 
 /// One resource as `Get` answers it.
 pub fn shown(state: &State, key: &ResourceKey) -> Option<Resource> {
@@ -27,9 +29,65 @@ pub fn shown(state: &State, key: &ResourceKey) -> Option<Resource> {
     Some(resource)
 }
 
+/// The same as far as `by` may see it; none: for them it is not there.
+pub fn seen(by: &Caller, state: &State, key: &ResourceKey) -> Option<Resource> {
+    let resource = shown(state, key)?;
+    match by.sees(&resource) {
+        Sight::Nothing => None,
+        Sight::Outline => Some(outline(resource)),
+        Sight::Whole => Some(resource),
+    }
+}
+
+/// What consumers of an interface get to see: not where and how it is served, nor who may see it.
+fn outline(mut resource: Resource) -> Resource {
+    if let Some(metadata) = plan::metadata_mut(&mut resource) {
+        metadata.access = None;
+    }
+    match &mut resource.resource {
+        Some(Any::Api(api)) => {
+            if let Some(spec) = &mut api.spec {
+                *spec = ApiSpec {
+                    context: std::mem::take(&mut spec.context),
+                    default_version: spec.default_version,
+                    lifecycle: spec.lifecycle,
+                    r#type: spec.r#type,
+                    definition: spec.definition.take(),
+                    security: spec.security.take(),
+                    key_managers: std::mem::take(&mut spec.key_managers),
+                    operations: std::mem::take(&mut spec.operations),
+                    tiers: std::mem::take(&mut spec.tiers),
+                    description: std::mem::take(&mut spec.description),
+                    subscriptionless: spec.subscriptionless,
+                    scopes: std::mem::take(&mut spec.scopes),
+                    ..ApiSpec::default()
+                };
+                spec.operations.iter_mut().for_each(outline_of_operation);
+            }
+        }
+        Some(Any::ApiProduct(product)) => {
+            if let Some(spec) = &mut product.spec {
+                spec.external_authorization = None;
+                spec.access = None;
+            }
+        }
+        _ => {}
+    }
+    resource
+}
+
+fn outline_of_operation(operation: &mut Operation) {
+    *operation = Operation {
+        method: std::mem::take(&mut operation.method),
+        path: std::mem::take(&mut operation.path),
+        scopes: std::mem::take(&mut operation.scopes),
+        ..Operation::default()
+    };
+}
+
 /// One resource as `List` answers it.
-pub fn listed(state: &State, key: &ResourceKey) -> Option<Resource> {
-    let mut resource = shown(state, key)?;
+pub fn listed(by: &Caller, state: &State, key: &ResourceKey) -> Option<Resource> {
+    let mut resource = seen(by, state, key)?;
     if let Some(Any::Api(api)) = &mut resource.resource
         && let Some(definition) = api.spec.as_mut().and_then(|spec| spec.definition.as_mut())
     {

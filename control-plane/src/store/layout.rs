@@ -3,7 +3,7 @@
 //! One resource per key: `objects/Kind/name` or `objects/Kind/name:version`. Beside them stands what is
 //! kept about the past: `history/` has a record for each transaction, named by the revision that it
 //! changed, because that is known before it is made; `history-parts/` what did not fit into one; `audit/`
-//! the lines of the audit log. Engines add keys of their own, and an etcd that is shared puts a prefix
+//! the lines of the audit log; `people/` what is known of people. Engines add keys of their own, and an etcd that is shared puts a prefix
 //! before everything.
 
 use super::contract::Revision;
@@ -18,6 +18,9 @@ pub const HISTORY_PARTS: &str = "history-parts/";
 pub const AUDIT: &str = "audit/";
 /// Where the last line of the audit log is named.
 pub const AUDIT_HEAD: &str = "audit-head";
+
+/// Below it stands what is known of people.
+pub const PEOPLE: &str = "people/";
 
 /// Where the resource `Kind/name[:version]` is stored.
 pub fn object_key(resource: &str) -> String {

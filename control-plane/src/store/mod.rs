@@ -23,7 +23,7 @@ pub use embedded::Embedded;
 pub use etcd::{Config as EtcdConfig, Etcd, Lease, Leased};
 pub use keyring::{Keyring, KeyringError};
 pub use layout::{
-    AUDIT, AUDIT_HEAD, HISTORY, HISTORY_PARTS, OBJECTS, audit_key, end_of, history_base,
+    AUDIT, AUDIT_HEAD, HISTORY, HISTORY_PARTS, OBJECTS, PEOPLE, audit_key, end_of, history_base,
     history_key, object_key, part_key, parts_key, resource_key,
 };
 pub use record::{Record, RecordError};

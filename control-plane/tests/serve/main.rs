@@ -23,6 +23,8 @@ mod life;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 #[path = "../store/proxy.rs"]
 mod proxy;
 #[cfg(test)]

@@ -6,11 +6,21 @@ use crate::stack::{Plane, api, check, tier};
 
 /// "status code" of an answer to curl with these arguments; the path comes last.
 async fn curl(plane: &Plane, token: bool, arguments: &[&str]) -> (u16, String) {
+    let token =
+        token.then(|| std::fs::read_to_string(plane.host.data.join("admin.token")).unwrap());
+    curl_as(plane, token.as_deref(), arguments).await
+}
+
+/// The same with any bearer token.
+pub(crate) async fn curl_as(
+    plane: &Plane,
+    token: Option<&str>,
+    arguments: &[&str],
+) -> (u16, String) {
     let (path, options) = arguments.split_last().unwrap();
     let mut command = Command::new("curl");
     command.args(["-sk", "-w", "\n%{http_code}", "--max-time", "30"]).args(options);
-    if token {
-        let token = std::fs::read_to_string(plane.host.data.join("admin.token")).unwrap();
+    if let Some(token) = token {
         command.arg("-H").arg(format!("authorization: Bearer {token}"));
     }
     command.arg(format!("https://{}{path}", plane.doors.rest));

@@ -90,6 +90,13 @@ impl Stack {
         chassis::rpc::channel(&identity, &address, "control-plane").unwrap()
     }
 
+    /// A channel to `plane` of somebody who has no certificate.
+    pub(crate) fn open_channel(&self, plane: &Plane) -> Channel {
+        let ca = self.path().join("pki/ca.pem");
+        let address = format!("https://{}", plane.doors.rpc);
+        chassis::rpc::channel_without_certificate(&ca, &address, "control-plane").unwrap()
+    }
+
     pub(crate) async fn apply(&self, plane: &Plane, text: &str) -> ApplyResponse {
         self.apply_with(plane, text, ApplyRequest::default()).await.unwrap()
     }

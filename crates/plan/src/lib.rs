@@ -27,7 +27,7 @@ mod slice;
 mod statement;
 mod table;
 
-pub use admission::{Admitted, Change, admit, admit_good};
+pub use admission::{Admitted, Change, admit, admit_good, is_for_all_tenants};
 pub use compile::{
     AccessPlan, ApiKeyPlaces, ApiKeyPlan, ApiPlan, ApplicationPlan, AwsPlan, BackendJwtPlan,
     BackendTlsPlan, BackendUrl, Balance, BreakerPlan, BulkheadPlan, CallerRightsPlan, CallersPlan,
@@ -44,11 +44,13 @@ pub use compile::{
 pub use difference::{Difference, differences};
 pub use document::{from_json, message_from_json, read_document, read_values};
 pub use expression::{EvaluationError, Expression, Fact, Facts, TextExpression, Wanted};
-pub use objects::{Digests, Object, Objects, StateHash, bucket};
+pub use objects::{
+    Digests, Object, Objects, Reference, StateHash, bucket, is_built_in, references,
+};
 pub use problem::describe;
 pub use resource::{
-    Kind, ResourceKey, UnknownKey, decode, encode, key, kind, metadata, metadata_mut, to_json,
-    to_yaml,
+    Kind, ResourceKey, UnknownKey, decode, encode, is_name, key, kind, metadata, metadata_mut,
+    to_json, to_yaml,
 };
 pub use router::{Asked, query_values};
 pub use skew::{Distance, Known, TooMuch, distance};

@@ -1,46 +1,33 @@
-//! Is the caller an administrator?
+//! Who asks, and may they?
 //!
-//! By the name in its certificate, or by the token. Asked before the service sees the request.
+//! Asked before the service sees the request, by the one table of operations.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use chassis::rpc::peer;
-use futures_util::future::Either;
-use http::{Request, Response};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
+use tonic::Status;
 use tonic::body::Body;
-use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
-use tonic::{Extensions, Status};
 use tower_service::Service;
 
-use crate::edge::token::AdminToken;
-use crate::people::Caller;
+use crate::edge::authorize::{Who, of_method, permits};
+use crate::people::{Caller, Credentials, People, Unknown};
 
-/// A service for administrators alone.
+/// A service for those whom the table lets in.
 #[derive(Clone, Debug)]
 pub(super) struct Administrators<S> {
     service: S,
-    token: Arc<AdminToken>,
+    people: Arc<People>,
 }
 
 impl<S> Administrators<S> {
-    pub(super) fn only(service: S, token: Arc<AdminToken>) -> Self {
-        Self { service, token }
-    }
-
-    /// None: an administrator does not ask.
-    fn caller(&self, request: &Request<Body>) -> Option<Caller> {
-        let fields = request.headers();
-        let field = fields.get(http::header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
-        let extensions: Extensions = request.extensions().clone();
-        let seen = tonic::Request::from_parts(MetadataMap::new(), extensions, ());
-        match peer(&seen).filter(|peer| peer.name == "admin") {
-            Some(peer) => Some(Caller::of_certificate(peer)),
-            None => self.token.is_shown(field).then(Caller::of_token),
-        }
+    pub(super) fn only(service: S, people: Arc<People>) -> Self {
+        Self { service, people }
     }
 }
 
@@ -56,22 +43,73 @@ impl<S: NamedService> NamedService for Administrators<S> {
 
 impl<S> Service<Request<Body>> for Administrators<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Response<Body>, Infallible>>, S::Future>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let Some(caller) = self.caller(&request) else {
-            let refused = Status::permission_denied("only administrators may do this");
-            return Either::Left(ready(Ok(refused.into_http())));
-        };
-        request.extensions_mut().insert(caller);
-        Either::Right(self.service.call(request))
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // The one that is ready goes along, and a new one stays.
+        let next = self.service.clone();
+        let mut service = std::mem::replace(&mut self.service, next);
+        let people = Arc::clone(&self.people);
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            match admitted(&people, S::NAME, &parts).await {
+                Ok(Some(caller)) => {
+                    parts.extensions.insert(caller);
+                }
+                Ok(None) => {}
+                Err(status) => return Ok(status.into_http()),
+            }
+            service.call(Request::from_parts(parts, body)).await
+        })
+    }
+}
+
+/// Who asks; none: anybody may.
+async fn admitted(
+    people: &People,
+    service: &str,
+    request: &Parts,
+) -> Result<Option<Caller>, Status> {
+    let path = request.uri.path();
+    let who = of_method(service, path.rsplit('/').next().unwrap_or_default());
+    let who = who.ok_or_else(|| Status::permission_denied("nobody may do this"))?;
+    if who == Who::Anyone {
+        return Ok(None);
+    }
+    let extensions = &request.extensions;
+    let address = chassis::rpc::address_in(extensions).map(|address| address.ip());
+    let shown = Credentials {
+        peer: chassis::rpc::peer_in(extensions),
+        authorization: request.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
+        address,
+    };
+    let caller = people.recognise(shown).await.map_err(|unknown| {
+        people.refused(None, path, &unknown, address);
+        status(&unknown)
+    })?;
+    permits(who, &caller).map_err(|why| {
+        people.refused(Some(&caller), path, &why, address);
+        Status::permission_denied(why)
+    })?;
+    Ok(Some(caller))
+}
+
+fn status(unknown: &Unknown) -> Status {
+    let why = unknown.to_string();
+    match unknown {
+        Unknown::Nothing | Unknown::Invalid(_) => Status::unauthenticated(why),
+        Unknown::Service(_) => Status::permission_denied(why),
+        Unknown::Away | Unknown::NotLoaded => Status::unavailable(why),
+        Unknown::TooMany(_) => Status::resource_exhausted(why),
     }
 }

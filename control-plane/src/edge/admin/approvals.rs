@@ -18,7 +18,7 @@ impl WorkflowRequests for Desk {
         &self,
         request: Request<GetWorkflowRequest>,
     ) -> Result<Response<WorkflowRequest>, Status> {
-        let found = self.request(&request.get_ref().id);
+        let found = self.request(&caller(&request)?, &request.get_ref().id);
         found.map(Response::new).map_err(|error| status::of(&error))
     }
 
@@ -26,7 +26,8 @@ impl WorkflowRequests for Desk {
         &self,
         request: Request<ListWorkflowRequest>,
     ) -> Result<Response<ListWorkflowResponse>, Status> {
-        let page = self.requests(request.into_inner());
+        let by = caller(&request)?;
+        let page = self.requests(&by, request.into_inner());
         page.map(Response::new).map_err(|error| status::of(&error))
     }
 

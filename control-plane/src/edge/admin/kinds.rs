@@ -26,7 +26,8 @@ macro_rules! service_of_kind {
                 &self,
                 request: Request<GetRequest>,
             ) -> Result<Response<config::$Kind>, Status> {
-                match one(self, Kind::$Kind, &request.into_inner())? {
+                let by = caller(&request)?;
+                match one(self, &by, Kind::$Kind, &request.into_inner())? {
                     Any::$Kind(one) => Ok(Response::new(one)),
                     _ => Err(other_kind()),
                 }
@@ -36,7 +37,9 @@ macro_rules! service_of_kind {
                 &self,
                 request: Request<ListRequest>,
             ) -> Result<Response<wire::$ListResponse>, Status> {
-                let Page { items, next, revision } = page(self, Kind::$Kind, request.into_inner())?;
+                let by = caller(&request)?;
+                let Page { items, next, revision } =
+                    page(self, &by, Kind::$Kind, request.into_inner())?;
                 let items = items.into_iter().filter_map(|item| match item.resource {
                     Some(Any::$Kind(one)) => Some(one),
                     _ => None,
@@ -85,13 +88,13 @@ service_of_kind!(
 service_of_kind!(policies_server::Policies, Policy, ListPoliciesResponse);
 service_of_kind!(workflows_server::Workflows, Workflow, ListWorkflowsResponse);
 
-fn one(desk: &Desk, kind: Kind, request: &GetRequest) -> Result<Any, Status> {
+fn one(desk: &Desk, by: &Caller, kind: Kind, request: &GetRequest) -> Result<Any, Status> {
     let key = key(kind, &request.name, &request.version);
-    let resource = desk.get(&key).map_err(|error| status::of(&error))?;
+    let resource = desk.get(by, &key).map_err(|error| status::of(&error))?;
     resource.resource.ok_or_else(other_kind)
 }
 
-fn page(desk: &Desk, kind: Kind, request: ListRequest) -> Result<Page, Status> {
+fn page(desk: &Desk, by: &Caller, kind: Kind, request: ListRequest) -> Result<Page, Status> {
     let unknown = |_| Status::invalid_argument("`lifecycles` has a state that is not known");
     let lifecycles = request.lifecycles.iter().map(|state| Lifecycle::try_from(*state)).collect();
     let wanted = PageRequest {
@@ -103,7 +106,7 @@ fn page(desk: &Desk, kind: Kind, request: ListRequest) -> Result<Page, Status> {
         size: usize::try_from(request.page_size).unwrap_or(usize::MAX),
         token: request.page_token,
     };
-    desk.list(kind, &wanted).map_err(|error| status::of(&error))
+    desk.list(by, kind, &wanted).map_err(|error| status::of(&error))
 }
 
 async fn put(desk: &Desk, by: &Caller, resource: Any) -> Result<Any, Status> {

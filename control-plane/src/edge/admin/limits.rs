@@ -18,9 +18,10 @@ impl Limits for Desk {
         &self,
         request: Request<LimitUsageRequest>,
     ) -> Result<Response<LimitUsageResponse>, Status> {
+        let by = caller(&request)?;
         let request = request.into_inner();
         let limit = span(request.timeout)?;
-        let told = self.limit_usage(request, limit).await;
+        let told = self.limit_usage(&by, request, limit).await;
         told.map(Response::new).map_err(|error| status::of(&error))
     }
 

@@ -1,7 +1,7 @@
 //! Which services stand on the gRPC port, and who is let in to each?
 //!
-//! Everybody here has a certificate of our authority already. Administration asks for that of an
-//! administrator, or for the token.
+//! Services of ours are known by their certificate. Whoever administers is known by that of an
+//! administrator or by a token, and needs no certificate for it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use turnpike_proto::admin::v1::history_server::HistoryServer;
 use turnpike_proto::admin::v1::key_managers_server::KeyManagersServer;
 use turnpike_proto::admin::v1::lifecycle_server::LifecycleServer;
 use turnpike_proto::admin::v1::limits_server::LimitsServer;
+use turnpike_proto::admin::v1::people_server::PeopleServer;
 use turnpike_proto::admin::v1::policies_server::PoliciesServer;
 use turnpike_proto::admin::v1::publish_server::PublishServer;
 use turnpike_proto::admin::v1::rollouts_server::RolloutsServer;
@@ -35,6 +36,7 @@ use turnpike_proto::admin::v1::states_server::StatesServer;
 use turnpike_proto::admin::v1::subscriptions_server::SubscriptionsServer;
 use turnpike_proto::admin::v1::test_keys_server::TestKeysServer;
 use turnpike_proto::admin::v1::tiers_server::TiersServer;
+use turnpike_proto::admin::v1::tokens_server::TokensServer;
 use turnpike_proto::admin::v1::workflow_requests_server::WorkflowRequestsServer;
 use turnpike_proto::admin::v1::workflows_server::WorkflowsServer;
 use turnpike_proto::config::v1::config_sync_server::ConfigSyncServer;
@@ -46,8 +48,8 @@ use crate::distribute::{Export, Providers, Sync};
 use crate::edge::authorize::{Who, of_service};
 use crate::edge::desk::Desk;
 use crate::edge::inside::Inside;
-use crate::edge::token::AdminToken;
 use crate::limits::Share;
+use crate::people::People;
 
 /// What other services of ours follow.
 #[derive(Debug)]
@@ -68,7 +70,7 @@ pub fn services(
     services: Services,
     desk: &Desk,
     streams: Streams,
-    token: &Arc<AdminToken>,
+    people: &Arc<People>,
 ) -> (Services, Inside) {
     let services = Doors { services, inside: RoutesBuilder::default() };
     let Streams { sync, export, share, providers } = streams;
@@ -80,37 +82,39 @@ pub fn services(
     let services = services.add(callers_of(&providers), providers);
     let services = admin(
         services,
-        token,
+        people,
         ApisServer::new(desk.clone()).max_decoding_message_size(MESSAGE_BYTES),
     );
-    let services = admin(services, token, ApiProductsServer::new(desk.clone()));
-    let services = admin(services, token, ApplicationsServer::new(desk.clone()));
-    let services = admin(services, token, SubscriptionsServer::new(desk.clone()));
-    let services = admin(services, token, TiersServer::new(desk.clone()));
-    let services = admin(services, token, KeyManagersServer::new(desk.clone()));
-    let services = admin(services, token, GatewayGroupsServer::new(desk.clone()));
-    let services = admin(services, token, CertificatesServer::new(desk.clone()));
-    let services = admin(services, token, SecretsServer::new(desk.clone()));
-    let services = admin(services, token, DenyPoliciesServer::new(desk.clone()));
-    let services = admin(services, token, CustomThrottlesServer::new(desk.clone()));
-    let services = admin(services, token, PoliciesServer::new(desk.clone()));
-    let services = admin(services, token, WorkflowsServer::new(desk.clone()));
-    let services = admin(services, token, WorkflowRequestsServer::new(desk.clone()));
-    let services = admin(services, token, LifecycleServer::new(desk.clone()));
+    let services = admin(services, people, ApiProductsServer::new(desk.clone()));
+    let services = admin(services, people, ApplicationsServer::new(desk.clone()));
+    let services = admin(services, people, SubscriptionsServer::new(desk.clone()));
+    let services = admin(services, people, TiersServer::new(desk.clone()));
+    let services = admin(services, people, KeyManagersServer::new(desk.clone()));
+    let services = admin(services, people, GatewayGroupsServer::new(desk.clone()));
+    let services = admin(services, people, CertificatesServer::new(desk.clone()));
+    let services = admin(services, people, SecretsServer::new(desk.clone()));
+    let services = admin(services, people, DenyPoliciesServer::new(desk.clone()));
+    let services = admin(services, people, CustomThrottlesServer::new(desk.clone()));
+    let services = admin(services, people, PoliciesServer::new(desk.clone()));
+    let services = admin(services, people, WorkflowsServer::new(desk.clone()));
+    let services = admin(services, people, WorkflowRequestsServer::new(desk.clone()));
+    let services = admin(services, people, LifecycleServer::new(desk.clone()));
     let services = admin(
         services,
-        token,
+        people,
         ApplyServer::new(desk.clone()).max_decoding_message_size(MESSAGE_BYTES),
     );
-    let services = admin(services, token, StatesServer::new(export));
-    let services = admin(services, token, PublishServer::new(desk.clone()));
-    let services = admin(services, token, RolloutsServer::new(desk.clone()));
-    let services = admin(services, token, GatewaysServer::new(desk.clone()));
-    let services = admin(services, token, ApplicationKeysServer::new(desk.clone()));
-    let services = admin(services, token, HistoryServer::new(desk.clone()));
-    let services = admin(services, token, AuditServer::new(desk.clone()));
-    let services = admin(services, token, TestKeysServer::new(desk.clone()));
-    let Doors { services, inside } = admin(services, token, LimitsServer::new(desk.clone()));
+    let services = admin(services, people, StatesServer::new(export));
+    let services = admin(services, people, PublishServer::new(desk.clone()));
+    let services = admin(services, people, RolloutsServer::new(desk.clone()));
+    let services = admin(services, people, GatewaysServer::new(desk.clone()));
+    let services = admin(services, people, ApplicationKeysServer::new(desk.clone()));
+    let services = admin(services, people, HistoryServer::new(desk.clone()));
+    let services = admin(services, people, AuditServer::new(desk.clone()));
+    let services = admin(services, people, TestKeysServer::new(desk.clone()));
+    let services = admin(services, people, LimitsServer::new(desk.clone()));
+    let services = admin(services, people, PeopleServer::new(desk.clone()));
+    let Doors { services, inside } = admin(services, people, TokensServer::new(desk.clone()));
     (services, Inside::new(inside.routes()))
 }
 
@@ -136,7 +140,7 @@ impl Doors {
 }
 
 /// Adds a service for administrators.
-fn admin<S>(services: Doors, token: &Arc<AdminToken>, service: S) -> Doors
+fn admin<S>(services: Doors, people: &Arc<People>, service: S) -> Doors
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + NamedService
@@ -147,7 +151,7 @@ where
     S::Future: Send + 'static,
 {
     let allow = callers_of(&service);
-    let service = Administrators::only(service, token.clone());
+    let service = Administrators::only(service, people.clone());
     let mut doors = services.add(allow, service.clone());
     // Whoever asks over REST has no certificate: the same door looks at the token.
     doors.inside.add_service(service);
@@ -159,8 +163,8 @@ fn callers_of<S: NamedService>(_service: &S) -> Allow {
     match of_service(S::NAME) {
         Some(Who::Gateway) => Allow::only(&["gateway"]),
         Some(Who::KeyManager) => Allow::only(&["key-manager"]),
-        // The token is looked at behind this door.
-        Some(Who::Admin | Who::Anyone) => Allow::anyone(),
+        // Who asks is looked at behind this door, and whether they may, method by method.
+        Some(_) => Allow::everybody(),
         None => Allow::only(&[]),
     }
 }

@@ -77,8 +77,9 @@ impl Apply for Desk {
 #[tonic::async_trait]
 impl Publish for Desk {
     async fn wait(&self, request: Request<WaitRequest>) -> Result<Response<WaitResponse>, Status> {
+        let by = caller(&request)?;
         let WaitRequest { wait, timeout } = request.into_inner();
-        let waited = Self::wait(self, limit(wait, timeout)?).await;
+        let waited = Self::wait(self, &by, limit(wait, timeout)?).await;
         waited.map(Response::new).map_err(|error| status::of(&error))
     }
 }
@@ -87,9 +88,9 @@ impl Publish for Desk {
 impl Gateways for Desk {
     async fn list(
         &self,
-        _: Request<ListGatewaysRequest>,
+        request: Request<ListGatewaysRequest>,
     ) -> Result<Response<ListGatewaysResponse>, Status> {
-        self.gateways().map(Response::new).map_err(|error| status::of(&error))
+        self.gateways(&caller(&request)?).map(Response::new).map_err(|error| status::of(&error))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::edge::json;
 use crate::manage::workflow::Verdict;
 use crate::people::Caller;
 
-pub(super) fn list(desk: &Desk, mut query: Query) -> Result<Reply, Fault> {
+pub(super) fn list(desk: &Desk, by: &Caller, mut query: Query) -> Result<Reply, Fault> {
     let all = query.switch("all")?;
     let page_size = match query.take("pageSize") {
         Some(size) => size
@@ -22,12 +22,12 @@ pub(super) fn list(desk: &Desk, mut query: Query) -> Result<Reply, Fault> {
     };
     let page_token = query.take("pageToken").unwrap_or_default();
     query.done(&["all", "pageSize", "pageToken"])?;
-    let page = desk.requests(ListWorkflowRequest { all, page_size, page_token })?;
+    let page = desk.requests(by, ListWorkflowRequest { all, page_size, page_token })?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ListWorkflowResponse", &page)))
 }
 
-pub(super) fn get(desk: &Desk, id: &str) -> Result<Reply, Fault> {
-    let found = desk.request(id)?;
+pub(super) fn get(desk: &Desk, by: &Caller, id: &str) -> Result<Reply, Fault> {
+    let found = desk.request(by, id)?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.config.v1.WorkflowRequest", &found)))
 }
 

@@ -31,6 +31,11 @@ impl Call {
         self.rpc.parent_service().full_name().to_owned()
     }
 
+    /// The name of its method.
+    pub(in crate::edge) fn method(&self) -> String {
+        self.rpc.name().to_owned()
+    }
+
     /// As gRPC names it: `package.Service/Method`.
     pub(super) fn full_name(&self) -> String {
         format!("{}/{}", self.rpc.parent_service().full_name(), self.rpc.name())
@@ -48,7 +53,8 @@ impl Call {
 }
 
 /// Those that have code of their own: `Service/Method`.
-const OWN: [&str; 17] = [
+const OWN: [&str; 18] = [
+    "People/WhoAmI",
     "Apply/Apply",
     "Gateways/List",
     "ApplicationKeys/Generate",

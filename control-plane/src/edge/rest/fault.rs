@@ -15,6 +15,7 @@ use tonic::{Code, Status};
 use super::reply::{Reply, reply};
 use crate::edge::{json as proto_json, status};
 use crate::manage::ManageError;
+use crate::people::Unknown;
 
 /// Why there is no good answer.
 #[derive(Debug)]
@@ -22,9 +23,12 @@ pub(super) enum Fault {
     NoRoute(Option<String>),
     /// The methods that are allowed.
     Method(String),
-    Unauthenticated,
     /// What was asked for, where JSON is answered.
     Accept(String),
+    /// Who asks is not known.
+    Unknown(Unknown),
+    /// Who asks may not, and why.
+    Forbidden(&'static str),
     /// What was sent, where JSON or YAML is understood.
     MediaType(String),
     Body(BodyError),
@@ -74,8 +78,15 @@ impl Fault {
         match self {
             Self::NoRoute(_) => (StatusCode::NOT_FOUND, "no_route"),
             Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::Accept(_) => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
+            Self::Unknown(Unknown::TooMany(_)) => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
+            }
+            Self::Unknown(Unknown::Away | Unknown::NotLoaded) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+            }
+            Self::Unknown(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::Body(BodyError::TooLarge(_)) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::Body(BodyError::TooSlow(_)) => (StatusCode::REQUEST_TIMEOUT, "timeout"),
@@ -94,10 +105,11 @@ impl Fault {
             Self::NoRoute(Some(near)) => format!("there is nothing here; did you mean {near}?"),
             Self::NoRoute(None) => "there is nothing here".to_owned(),
             Self::Method(allowed) => format!("this method is not known here; these are: {allowed}"),
-            Self::Unauthenticated => "the administrator's bearer token is asked for".to_owned(),
             Self::Accept(given) => {
                 format!("answers are application/json, which `{given}` does not take")
             }
+            Self::Unknown(unknown) => unknown.to_string(),
+            Self::Forbidden(why) => (*why).to_owned(),
             Self::MediaType(given) => {
                 format!("`{given}` is not understood; send application/json or application/yaml")
             }
@@ -136,7 +148,17 @@ impl Fault {
     fn field(&self) -> Option<(HeaderName, String)> {
         match self {
             Self::Method(allowed) => Some((ALLOW, allowed.clone())),
-            Self::Unauthenticated => Some((WWW_AUTHENTICATE, "Bearer".to_owned())),
+            Self::Unknown(Unknown::TooMany(wait)) => {
+                Some((RETRY_AFTER, wait.as_secs().max(1).to_string()))
+            }
+            Self::Unknown(Unknown::Away | Unknown::NotLoaded) => {
+                Some((RETRY_AFTER, "1".to_owned()))
+            }
+            Self::Unknown(unknown) => Some((WWW_AUTHENTICATE, challenge(unknown))),
+            Self::Forbidden(_) | Self::Manage(ManageError::Forbidden(_)) => {
+                let said = r#"Bearer realm="turnpike", error="insufficient_scope""#;
+                Some((WWW_AUTHENTICATE, said.to_owned()))
+            }
             Self::Manage(error) if status::code(error) == Code::Unavailable => {
                 Some((RETRY_AFTER, "1".to_owned()))
             }
@@ -145,6 +167,17 @@ impl Fault {
             }
             _ => None,
         }
+    }
+}
+
+/// RFC 6750 section 3. The words are ours and hold nothing that was sent.
+fn challenge(unknown: &Unknown) -> String {
+    match unknown {
+        Unknown::Invalid(why) => {
+            let why = why.replace(['"', '\\', '`'], "'");
+            format!(r#"Bearer realm="turnpike", error="invalid_token", error_description="{why}""#)
+        }
+        _ => r#"Bearer realm="turnpike""#.to_owned(),
     }
 }
 

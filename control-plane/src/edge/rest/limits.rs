@@ -12,6 +12,7 @@ use crate::people::Caller;
 
 pub(super) async fn usage(
     desk: &Desk,
+    by: &Caller,
     application: String,
     mut query: Query,
 ) -> Result<Reply, Fault> {
@@ -20,7 +21,7 @@ pub(super) async fn usage(
     let limit = query.span("timeout")?;
     query.done(&["api", "user", "timeout"])?;
     let request = LimitUsageRequest { application, api, user, timeout: None };
-    let told = desk.limit_usage(request, limit).await?;
+    let told = desk.limit_usage(by, request, limit).await?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.LimitUsageResponse", &told)))
 }
 

@@ -111,14 +111,15 @@ fn described(operation: Operation, plural: Option<&Plural>, schemas: &mut Schema
         (_, Some(plural)) => of_kind(operation, plural, schemas),
         _ => of_own(operation, schemas),
     };
-    if of_operation(operation) == Who::Admin {
+    let guarded = of_operation(operation, plural.map(|plural| plural.kind)) != Who::Anyone;
+    if guarded {
         said.problems.extend(["401", "403"]);
     }
     said.problems.extend(["406", "503"]);
     if said.body.is_some() {
         said.problems.extend(["413", "415"]);
     }
-    written(said, of_operation(operation) == Who::Admin)
+    written(said, guarded)
 }
 
 fn written(said: Described, guarded: bool) -> Value {
@@ -341,6 +342,11 @@ fn of_own(operation: Operation, schemas: &mut Schemas) -> Described {
             answers: vec![("200", schemas.add("turnpike.admin.v1.ListGatewaysResponse"))],
             problems: vec!["400"],
             ..own("Gateways.List")
+        },
+        Operation::WhoAmI => Described {
+            answers: vec![("200", schemas.add("turnpike.admin.v1.WhoAmIResponse"))],
+            problems: vec!["400"],
+            ..own("People.WhoAmI")
         },
         Operation::GenerateKey => Described {
             parameters: vec![application()],

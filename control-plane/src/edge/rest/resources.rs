@@ -21,7 +21,7 @@ pub(super) const FILTERS: [&str; 9] =
     ["label", "owner", "name", "context", "lifecycle", "pageSize", "pageToken", "labels", "limit"];
 
 /// A page: by key, so by name and then by version, as bytes.
-pub(super) fn list(desk: &Desk, kind: Kind, mut query: Query) -> Result<Reply, Fault> {
+pub(super) fn list(desk: &Desk, by: &Caller, kind: Kind, mut query: Query) -> Result<Reply, Fault> {
     let mut again = form_urlencoded::Serializer::new(String::new());
     let mut wanted = PageRequest::default();
     let mut labels = query.take_all("label");
@@ -64,7 +64,7 @@ pub(super) fn list(desk: &Desk, kind: Kind, mut query: Query) -> Result<Reply, F
     }
     wanted.token = query.take("pageToken").unwrap_or_default();
     query.done(&FILTERS)?;
-    let Page { items, next, revision } = desk.list(kind, &wanted)?;
+    let Page { items, next, revision } = desk.list(by, kind, &wanted)?;
     let items: Vec<Value> = items.iter().map(plan::to_json).collect();
     let mut body = json!({
         "items": items, "nextPageToken": next, "revision": revision.to_string(),
@@ -81,8 +81,8 @@ pub(super) fn list(desk: &Desk, kind: Kind, mut query: Query) -> Result<Reply, F
     Ok(with_next(tagged(StatusCode::OK, &body, revision), &next))
 }
 
-pub(super) fn get(desk: &Desk, key: &ResourceKey) -> Result<Reply, Fault> {
-    Ok(shown(StatusCode::OK, &desk.get(key)?))
+pub(super) fn get(desk: &Desk, by: &Caller, key: &ResourceKey) -> Result<Reply, Fault> {
+    Ok(shown(StatusCode::OK, &desk.get(by, key)?))
 }
 
 pub(super) async fn put(
@@ -93,7 +93,7 @@ pub(super) async fn put(
     body: bytes::Bytes,
 ) -> Result<Reply, Fault> {
     let condition = Condition::of(headers)?;
-    let revision = demanded(desk, key, &condition)?;
+    let revision = demanded(desk, by, key, &condition)?;
     let resource = named(key, one(key, Language::of(headers)?, &body)?, revision)?;
     let options = PutOptions { create_only: condition.absent };
     let (stored, created) =
@@ -108,7 +108,7 @@ pub(super) async fn delete(
     headers: &HeaderMap,
 ) -> Result<Reply, Fault> {
     let condition = Condition::of(headers)?;
-    let revision = demanded(desk, &key, &condition)?;
+    let revision = demanded(desk, by, &key, &condition)?;
     let deleted = desk.delete(by, key, revision).await;
     let revision = deleted.map_err(|error| unmet(error, &condition))?;
     Ok(reply(StatusCode::OK, &json!({ "revision": revision.to_string() })))
@@ -116,9 +116,14 @@ pub(super) async fn delete(
 
 /// The revision that must be stored for `If-Match` to hold; 0: none is asked for. It is compared once
 /// more by the write itself.
-fn demanded(desk: &Desk, key: &ResourceKey, condition: &Condition) -> Result<u64, Fault> {
+fn demanded(
+    desk: &Desk,
+    by: &Caller,
+    key: &ResourceKey,
+    condition: &Condition,
+) -> Result<u64, Fault> {
     let Some(stored) = &condition.stored else { return Ok(0) };
-    let found = match desk.get(key) {
+    let found = match desk.get(by, key) {
         Ok(resource) => plan::metadata(&resource).map_or(0, |metadata| metadata.revision),
         Err(ManageError::NotFound(_)) => {
             return Err(Fault::Precondition(format!("there is no {key}")));

@@ -31,6 +31,7 @@ pub(in crate::edge) enum Operation {
     Reject,
     Limits,
     ResetLimits,
+    WhoAmI,
     /// A method of a gRPC service.
     Call(&'static Call),
     OpenApi,
@@ -48,6 +49,7 @@ const ROUTES: &[(Method, &str, Operation)] = &[
     (Method::GET, "/api/v1/history/diff", Operation::Diff),
     (Method::POST, "/api/v1/history/rollback", Operation::Rollback),
     (Method::GET, "/api/v1/audit", Operation::Audit),
+    (Method::GET, "/api/v1/whoami", Operation::WhoAmI),
     (Method::POST, "/api/v1/apply", Operation::Apply),
     (Method::POST, "/api/v1/applications/{name}/keys", Operation::GenerateKey),
     (Method::GET, "/api/v1/applications/{name}/limits", Operation::Limits),

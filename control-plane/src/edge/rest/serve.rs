@@ -20,12 +20,12 @@ use super::input::{DOCUMENT_BYTES, Query, accepts_json};
 use super::reply::{Reply, reply, without_body};
 use super::route::{Operation, Routed, find};
 use super::{approvals, history, life, limits, openapi, resources, several, transcode};
-use crate::edge::authorize::{Who, of_operation};
+use crate::edge::authorize::{Who, of_operation, permits};
 use crate::edge::desk::Desk;
 use crate::edge::inside::Inside;
-use crate::edge::token::AdminToken;
+use crate::edge::{json, to_proto};
 use crate::manage::workflow::Verdict;
-use crate::people::Caller;
+use crate::people::{Caller, Credentials, Unknown};
 
 const BODY_WITHIN: Duration = Duration::from_mins(1);
 const DISCARDED_BYTES: usize = 2 * DOCUMENT_BYTES;
@@ -36,7 +36,6 @@ const DISCARD_WITHIN: Duration = Duration::from_secs(5);
 pub struct Rest {
     desk: Desk,
     inside: Inside,
-    token: Arc<AdminToken>,
 }
 
 impl Rest {
@@ -46,9 +45,8 @@ impl Rest {
         config: &chassis::https::Config,
         desk: Desk,
         inside: Inside,
-        token: Arc<AdminToken>,
     ) -> Result<std::net::SocketAddr, chassis::https::Error> {
-        let rest = Arc::new(Self { desk, inside, token });
+        let rest = Arc::new(Self { desk, inside });
         let answer = move |request: Request<Incoming>| {
             let rest = rest.clone();
             async move { rest.answer(request).await }
@@ -73,7 +71,7 @@ impl Rest {
 
     async fn operate(&self, parts: &Parts, body: &mut Incoming) -> Result<Reply, Fault> {
         let routed = find(&parts.method, parts.uri.path())?;
-        let by = self.authorize(routed.operation, &parts.headers)?;
+        let by = self.authorize(&routed, parts).await?;
         accepts_json(&parts.headers)?;
         let body = read(body, DOCUMENT_BYTES, &self.desk.clock, BODY_WITHIN).await;
         let body = body.map_err(Fault::Body)?;
@@ -97,17 +95,25 @@ impl Rest {
     }
 
     /// Asked before a byte of the body is read. None: anybody may do it.
-    fn authorize(
-        &self,
-        operation: Operation,
-        headers: &HeaderMap,
-    ) -> Result<Option<Caller>, Fault> {
-        let field = headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes);
-        match of_operation(operation) {
-            Who::Anyone => Ok(None),
-            Who::Admin if self.token.is_shown(field) => Ok(Some(Caller::of_token())),
-            Who::Admin | Who::Gateway | Who::KeyManager => Err(Fault::Unauthenticated),
+    async fn authorize(&self, routed: &Routed, parts: &Parts) -> Result<Option<Caller>, Fault> {
+        let who = of_operation(routed.operation, routed.kind);
+        if who == Who::Anyone {
+            return Ok(None);
         }
+        let from = parts.extensions.get::<Arc<chassis::https::Caller>>();
+        let address = from.map(|from| from.address.ip());
+        let authorization = parts.headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes);
+        let shown = Credentials { peer: None, authorization, address };
+        let what = parts.uri.path();
+        let caller = self.desk.people.recognise(shown).await.map_err(|unknown| {
+            self.desk.people.refused(None, what, &unknown, address);
+            Fault::Unknown(unknown)
+        })?;
+        permits(who, &caller).map_err(|why| {
+            self.desk.people.refused(Some(&caller), what, &why, address);
+            Fault::Forbidden(why)
+        })?;
+        Ok(Some(caller))
     }
 
     async fn dispatch(
@@ -123,15 +129,15 @@ impl Rest {
         let kind = kind.ok_or(Fault::NoRoute(None));
         let key = |name: &str| kind.as_ref().ok().map(|kind| ResourceKey::of_id(*kind, name));
         let named = key(&name).ok_or(Fault::NoRoute(None));
-        let by = by.ok_or(Fault::Unauthenticated);
+        let by = by.ok_or(Fault::Unknown(Unknown::Nothing));
         match operation {
             Operation::List => {
-                let listed = resources::list(desk, kind?, query)?;
+                let listed = resources::list(desk, &by?, kind?, query)?;
                 resources::unless_known(listed, headers)
             }
             Operation::Get => {
                 query.done(&[])?;
-                resources::unless_known(resources::get(desk, &named?)?, headers)
+                resources::unless_known(resources::get(desk, &by?, &named?)?, headers)
             }
             Operation::Put => {
                 query.done(&[])?;
@@ -142,7 +148,7 @@ impl Rest {
                 resources::delete(desk, &by?, named?, headers).await
             }
             Operation::Apply => several::apply(desk, &by?, query, headers, body).await,
-            Operation::Gateways => several::gateways(desk, query),
+            Operation::Gateways => several::gateways(desk, &by?, query),
             Operation::History => history::list(desk, query).await,
             Operation::AsOf => history::as_of(desk, query).await,
             Operation::Diff => history::diff(desk, query).await,
@@ -167,10 +173,10 @@ impl Rest {
                 query.done(&[])?;
                 life::new_version(desk, &by?, &name, headers, body).await
             }
-            Operation::Requests => approvals::list(desk, query),
+            Operation::Requests => approvals::list(desk, &by?, query),
             Operation::Request => {
                 query.done(&[])?;
-                approvals::get(desk, &name)
+                approvals::get(desk, &by?, &name)
             }
             Operation::Approve | Operation::Reject => {
                 query.done(&[])?;
@@ -178,13 +184,19 @@ impl Rest {
                 let verdict = if approves { Verdict::Approve } else { Verdict::Reject };
                 approvals::decide(desk, &by?, name, (headers, body), verdict).await
             }
-            Operation::Limits => limits::usage(desk, name, query).await,
+            Operation::Limits => limits::usage(desk, &by?, name, query).await,
             Operation::ResetLimits => {
                 query.done(&[])?;
                 limits::reset(desk, &by?, name, headers, body).await
             }
             Operation::Call(call) => {
                 transcode::call(&self.inside, call, &parameters, query, headers, &body).await
+            }
+            Operation::WhoAmI => {
+                query.done(&[])?;
+                let known = to_proto::caller(&by?);
+                let known = json::of("turnpike.admin.v1.WhoAmIResponse", &known);
+                Ok(reply(StatusCode::OK, &known))
             }
             Operation::OpenApi => {
                 query.done(&[])?;

@@ -38,9 +38,9 @@ pub(super) async fn apply(
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ApplyResponse", &response)))
 }
 
-pub(super) fn gateways(desk: &Desk, query: Query) -> Result<Reply, Fault> {
+pub(super) fn gateways(desk: &Desk, by: &Caller, query: Query) -> Result<Reply, Fault> {
     query.done(&[])?;
-    let gateways = desk.gateways()?;
+    let gateways = desk.gateways(by)?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ListGatewaysResponse", &gateways)))
 }
 

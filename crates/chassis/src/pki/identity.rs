@@ -296,6 +296,27 @@ impl Identity {
     }
 }
 
+/// A client's configuration for somebody who has no certificate, which insists on the service `peer` at
+/// the other end. Reads the file of the authority, once.
+pub fn client_without_certificate(
+    ca: &Path,
+    peer: &str,
+    protocols: &[&str],
+) -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let anchors = Anchors::parse(ca, &files::read(ca)?, &provider)?;
+    let anchors: Current = Arc::new(ArcSwap::from_pointee(anchors));
+    let verifier = Servers { anchors, expected: Some(peer.to_owned()) };
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("certificate", &self.0.files.certificate).finish()

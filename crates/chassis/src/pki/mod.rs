@@ -24,7 +24,7 @@ pub(crate) use authority::host_name;
 pub use error::Error;
 pub use facts::Facts;
 pub(crate) use fresh::keep_fresh;
-pub use identity::{ClientAuth, Config, Identity};
+pub use identity::{ClientAuth, Config, Identity, client_without_certificate};
 pub use peer::Peer;
 pub use signed::{NotSaid, Signature};
 pub use system::system_authorities;

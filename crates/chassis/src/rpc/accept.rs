@@ -39,7 +39,17 @@ pub(super) struct Caller {
 
 /// Which service sent a request, by its certificate.
 pub fn peer<T>(request: &tonic::Request<T>) -> Option<&Peer> {
-    request.extensions().get::<Caller>()?.peer.as_deref()
+    peer_in(request.extensions())
+}
+
+/// The same of a request that is no message yet, by its extensions.
+pub fn peer_in(extensions: &http::Extensions) -> Option<&Peer> {
+    extensions.get::<Caller>()?.peer.as_deref()
+}
+
+/// Where a request comes from, by its extensions.
+pub fn address_in(extensions: &http::Extensions) -> Option<SocketAddr> {
+    Some(extensions.get::<Caller>()?.address)
 }
 
 /// Takes connections in until the process drains; handshakes that succeed come out of `into`.

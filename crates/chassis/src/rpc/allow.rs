@@ -11,6 +11,7 @@ pub struct Allow {
 
 #[derive(Clone, Debug)]
 enum Callers {
+    Everybody,
     Anyone,
     Only(Vec<&'static str>),
 }
@@ -19,6 +20,11 @@ impl Allow {
     /// Only services of these names.
     pub fn only(names: &[&'static str]) -> Self {
         Self { callers: Callers::Only(names.to_vec()), methods: Vec::new() }
+    }
+
+    /// Also who has no certificate: the service itself asks who calls.
+    pub const fn everybody() -> Self {
+        Self { callers: Callers::Everybody, methods: Vec::new() }
     }
 
     /// Everyone who has a certificate of our authority.
@@ -39,12 +45,17 @@ impl Allow {
         self
     }
 
+    /// Whether somebody without a certificate gets as far as the service.
+    pub const fn needs_no_certificate(&self) -> bool {
+        matches!(self.callers, Callers::Everybody)
+    }
+
     /// Whether `caller` may call `method`.
     pub fn permits(&self, caller: &str, method: &str) -> bool {
         let of_method = self.methods.iter().find(|(name, _)| *name == method);
         match (of_method, &self.callers) {
             (Some((_, names)), _) | (None, Callers::Only(names)) => names.contains(&caller),
-            (None, Callers::Anyone) => true,
+            (None, Callers::Anyone | Callers::Everybody) => true,
         }
     }
 }
@@ -65,6 +76,9 @@ mod tests {
         check(&allow, "admin Watch", false);
         check(&Allow::only(&[]), "gateway Watch", false);
         check(&Allow::anyone(), "admin Check", true);
+        check(&Allow::everybody(), "admin Check", true);
+        assert!(Allow::everybody().needs_no_certificate());
+        assert!(!Allow::anyone().needs_no_certificate());
     }
 
     #[test]

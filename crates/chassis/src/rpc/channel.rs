@@ -4,12 +4,15 @@
 //! fails at once while there is none. Certificates are looked up at each handshake, and the other
 //! end must be the service that was expected, wherever it is found.
 
+use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -30,6 +33,15 @@ const WINDOW_BYTES: u32 = 1024 * 1024;
 /// A channel to the service `peer` (`key-manager`) at `address` (`https://127.0.0.1:9454`).
 /// Needs a running tokio runtime; connects on first use.
 pub fn channel(identity: &Identity, address: &str, peer: &str) -> Result<Channel, Error> {
+    over(identity.client_config_for(peer, &["h2"])?, address)
+}
+
+/// The same where no certificate is shown; `ca` is the file of the authority that is believed.
+pub fn channel_without_certificate(ca: &Path, address: &str, peer: &str) -> Result<Channel, Error> {
+    over(crate::pki::client_without_certificate(ca, peer, &["h2"])?, address)
+}
+
+fn over(tls: Arc<ClientConfig>, address: &str) -> Result<Channel, Error> {
     let refuse = || Error::Address(address.to_owned());
     let uri: Uri = address.parse().map_err(|_| refuse())?;
     let (Some("https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
@@ -38,7 +50,6 @@ pub fn channel(identity: &Identity, address: &str, peer: &str) -> Result<Channel
     let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = authority.port_u16().ok_or_else(refuse)?;
     let server = ServerName::try_from(name.clone()).map_err(|_| refuse())?;
-    let tls = identity.client_config_for(peer, &["h2"])?;
     // TLS is the connector's: to tonic the connection is a plain one, but it says `https` in the
     // requests, as it must.
     let plain = Endpoint::from_shared(format!("http://{authority}")).map_err(|_| refuse())?;

@@ -15,9 +15,9 @@ mod services;
 #[cfg(test)]
 mod rpc_tests;
 
-pub use accept::peer;
+pub use accept::{address_in, peer, peer_in};
 pub use allow::Allow;
-pub use channel::{channel, traced};
+pub use channel::{channel, channel_without_certificate, traced};
 pub use error::Error;
 pub use guard::Guard;
 pub use serve::{Config, serve};

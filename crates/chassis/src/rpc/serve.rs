@@ -48,7 +48,9 @@ const fn connections() -> usize {
 /// for it otherwise, up to its limit.
 pub async fn serve(host: &Host, config: &Config, services: Services) -> Result<SocketAddr, Error> {
     let listen = config.listen;
-    let tls = host.tls.server_config(ClientAuth::Required, &["h2"])?;
+    // Whoever has none gets no further than to the services that let them.
+    let auth = if services.open { ClientAuth::Optional } else { ClientAuth::Required };
+    let tls = host.tls.server_config(auth, &["h2"])?;
     let door = Door::open(listen, config.connections, host.clock.clone()).await;
     let door = door.map_err(|source| Error::Listen { listen, source })?;
     let address = door.address().map_err(|source| Error::Listen { listen, source })?;

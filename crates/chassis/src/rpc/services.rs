@@ -18,6 +18,8 @@ pub struct Services {
     pub(super) routes: RoutesBuilder,
     pub(super) names: Vec<&'static str>,
     pub(super) descriptors: &'static [u8],
+    /// Whether some service lets in who has no certificate.
+    pub(super) open: bool,
     meters: Vec<(&'static str, Meters)>,
 }
 
@@ -40,6 +42,7 @@ impl Services {
         S::Future: Send + 'static,
     {
         let meters = Meters::default();
+        self.open |= allow.needs_no_certificate();
         self.names.push(S::NAME);
         self.meters.push((S::NAME, meters.clone()));
         self.routes.add_service(Guard::new(service, allow, meters));

@@ -9,6 +9,7 @@ use turnpike_proto::config::v1::{
     SubscriptionSpec,
 };
 
+use super::tenants::check_tenants;
 use crate::compile::{
     CertificateForm, Kept, MAX_CUSTOM, Named, TokenPattern, built_in_tiers, check_access,
     check_pair, compile_api, compile_certificate, compile_product, compile_security,
@@ -35,6 +36,7 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
     for reference in &references {
         check_reference(after, key, reference, &mut problems);
     }
+    check_tenants(after, &resource, &references, &mut problems);
     match resource.resource.as_ref() {
         Some(Any::Subscription(subscription)) => {
             if let Some(spec) = subscription.spec.as_ref() {

@@ -7,6 +7,8 @@ use crate::resource::{Kind, is_name, kind, metadata, stated};
 
 const MAX_LABELS: usize = 64;
 const MAX_LABEL_BYTES: usize = 256;
+/// With so many a resource is shared at most, to read and to change.
+const MAX_NAMES: usize = 100;
 /// The longest text for people, in bytes.
 const MAX_DESCRIPTION_BYTES: usize = 64 * 1024;
 
@@ -59,6 +61,32 @@ fn check_metadata(kind: Kind, metadata: &Metadata, problems: &mut Problems) {
     if metadata.owner.len() > MAX_LABEL_BYTES || has_control(&metadata.owner) {
         let reason = format!("an owner is one line of at most {MAX_LABEL_BYTES} bytes");
         problems.add(&at.name("owner"), reason, "");
+    }
+    if !metadata.tenant.is_empty() && !is_name(&metadata.tenant) {
+        let reason = format!("`{}` is no tenant", shown(&metadata.tenant));
+        problems.add(&at.name("tenant"), reason, rule);
+    }
+    if let Some(access) = &metadata.access {
+        let at = at.name("access");
+        check_names(&access.read, true, &at.name("read"), problems);
+        check_names(&access.write, false, &at.name("write"), problems);
+    }
+}
+
+/// Whom a resource is shared with.
+fn check_names(names: &[String], everybody: bool, at: &At<'_>, problems: &mut Problems) {
+    if names.len() > MAX_NAMES {
+        problems.add(at, format!("there are {}, at most {MAX_NAMES}", names.len()), "");
+    }
+    for (index, name) in names.iter().enumerate() {
+        let at = at.index(index);
+        if name.is_empty() || name.len() > MAX_LABEL_BYTES || has_control(name) {
+            let reason = format!("a name is one line of at most {MAX_LABEL_BYTES} bytes");
+            problems.add(&at, reason, "");
+        } else if name == "*" && !everybody {
+            let suggestion = "name users, or teams as `team:NAME`";
+            problems.add(&at, "not everybody may change a resource", suggestion);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod subscriptions;
 pub use buckets::{Digests, bucket};
 pub use hash::StateHash;
 pub use object::Object;
+pub use relations::{Reference, is_built_in, references};
 pub use set::Objects;
 
-pub(crate) use relations::{Reference, claims, is_built_in, or_default, references};
+pub(crate) use relations::{claims, or_default};

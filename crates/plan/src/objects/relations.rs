@@ -21,9 +21,11 @@ use crate::router::served_paths;
 
 /// A field that names another resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reference {
-    pub(crate) to: ResourceKey,
-    pub(crate) field: String,
+pub struct Reference {
+    /// What it names, whether that is there or not.
+    pub to: ResourceKey,
+    /// The path of the field in the JSON form.
+    pub field: String,
 }
 
 impl Reference {
@@ -47,7 +49,7 @@ pub(crate) struct Claim {
 }
 
 /// What exists without anybody writing it.
-pub(crate) fn is_built_in(key: &ResourceKey) -> bool {
+pub fn is_built_in(key: &ResourceKey) -> bool {
     match key.kind() {
         Some(Kind::Tier) => built_in_tiers().any(|name| name == key.id()),
         _ => matches!(key.as_str(), "KeyManager/resident" | "GatewayGroup/default"),
@@ -55,7 +57,7 @@ pub(crate) fn is_built_in(key: &ResourceKey) -> bool {
 }
 
 /// Every resource that this one names.
-pub(crate) fn references(resource: &Resource) -> Vec<Reference> {
+pub fn references(resource: &Resource) -> Vec<Reference> {
     match resource.resource.as_ref() {
         Some(Any::Api(one)) => one.spec.as_ref().map(of_api),
         Some(Any::ApiProduct(one)) => one.spec.as_ref().map(of_product),

@@ -238,7 +238,7 @@ impl FromStr for ResourceKey {
 
 /// Whether a text may be a name or a version: 1 to 128 characters, letters, digits, `.`, `_`,
 /// `-`, the first a letter or a digit.
-pub(crate) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     text.len() <= 128
         && bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())

@@ -6,7 +6,6 @@ mod key;
 
 pub use any::{decode, encode, key, kind, metadata, metadata_mut};
 pub use json::{to_json, to_yaml};
-pub use key::{Kind, ResourceKey, UnknownKey};
+pub use key::{Kind, ResourceKey, UnknownKey, is_name};
 
 pub(crate) use any::{API_VERSION, normalise, stated};
-pub(crate) use key::is_name;
