@@ -109,6 +109,11 @@ impl Stack {
         stack
     }
 
+    /// Further settings of a service, from its next start on.
+    pub fn set(&mut self, name: &'static str, text: &str) {
+        self.extra.push((name, text.to_owned()));
+    }
+
     /// Starts one service without waiting for it.
     pub fn launch(&mut self, name: &'static str) {
         let folder = self.folder.path();
@@ -241,6 +246,16 @@ impl Stack {
 
     /// Runs the command line and returns what it answered, whatever that was.
     pub async fn try_turnpike(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        // A command that hangs fails its own test and not the whole suite.
+        let output =
+            tokio::time::timeout(Duration::from_mins(1), command.kill_on_drop(true).output());
+        let said = output.await.unwrap_or_else(|_| panic!("turnpike {arguments:?} hangs"));
+        said.expect("the command line")
+    }
+
+    /// The command line with the addresses of this system, to be started.
+    pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(program("turnpike"));
         command
             .args(arguments)
@@ -254,11 +269,7 @@ impl Stack {
                 "TURNPIKE_TOKEN_ENDPOINT",
                 format!("https://127.0.0.1:{}/oauth2/token", self.ports.https),
             );
-        // A command that hangs fails its own test and not the whole suite.
-        let output =
-            tokio::time::timeout(Duration::from_mins(1), command.kill_on_drop(true).output());
-        let said = output.await.unwrap_or_else(|_| panic!("turnpike {arguments:?} hangs"));
-        said.expect("the command line")
+        command
     }
 
     /// Runs the command line with `-o json`, which must succeed, and returns what it printed.

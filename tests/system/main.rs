@@ -17,6 +17,7 @@ mod limits_shown;
 mod open_ends;
 mod open_everywhere;
 mod outages;
+mod people;
 mod refusals;
 mod refused_everywhere;
 mod rollouts;
