@@ -280,7 +280,7 @@ spec:
 apiVersion: turnpike/v1
 kind: ApiProduct
 metadata: { name: bundle, version: "1.0.0" }
-spec: { context: /bundle, lifecycle: PUBLISHED, apis: [{ api: "orders:1.0.0" }], tiers: [Gold] }
+spec: { context: /bundle, lifecycle: PUBLISHED, apis: [{ name: orders, version: "1.0.0" }], tiers: [Gold] }
 ---
 { apiVersion: turnpike/v1, kind: Application, metadata: { name: shop }, spec: { description: "# not a comment: yes" } }
 ---
