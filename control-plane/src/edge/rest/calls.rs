@@ -89,6 +89,10 @@ const PLACES: &[(&str, Method, &str, bool)] = &[
         false,
     ),
     ("TestKeys/Generate", Method::POST, "/api/v1/test-keys", true),
+    ("Rollouts/List", Method::GET, "/api/v1/rollouts", false),
+    ("Rollouts/Get", Method::GET, "/api/v1/rollouts/{name}", false),
+    ("Rollouts/Abort", Method::POST, "/api/v1/rollouts/{name}/abort", false),
+    ("Rollouts/Continue", Method::POST, "/api/v1/rollouts/{name}/continue", false),
 ];
 
 /// Methods that only read begin so.
