@@ -37,7 +37,16 @@ fn write() -> Value {
             continue;
         }
         if !template.contains("{kind}") {
-            enter(&mut paths, template, method, described(operation, None, &mut schemas));
+            let mut said = described(operation, None, &mut schemas);
+            // What Apis and products have in common is one method under two paths.
+            let id =
+                said.get("operationId").and_then(Value::as_str).map(|id| format!("{id}.Product"));
+            if let (Some(members), Some(id)) = (said.as_object_mut(), id)
+                && template.starts_with("/api/v1/api-products/")
+            {
+                members.insert("operationId".to_owned(), id.into());
+            }
+            enter(&mut paths, template, method, said);
             continue;
         }
         for plural in plurals() {
