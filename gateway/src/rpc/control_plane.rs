@@ -189,13 +189,12 @@ impl Session {
                 sync_response::Message::AskReports(ask) if change.is_none() => {
                     return Ok(Offer::AskReports(Duration::from_millis(ask.every_ms.into())));
                 }
-                sync_response::Message::AskReports(_) => {
-                    return Err(broken("a transaction without its last part"));
-                }
                 sync_response::Message::AskDigests(_) if change.is_none() => {
                     return Ok(Offer::AskDigests);
                 }
-                sync_response::Message::AskDigests(_) | sync_response::Message::Current(_) => {
+                sync_response::Message::AskReports(_)
+                | sync_response::Message::AskDigests(_)
+                | sync_response::Message::Current(_) => {
                     return Err(broken("a transaction without its last part"));
                 }
                 sync_response::Message::Transaction(part) => {
