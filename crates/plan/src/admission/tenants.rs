@@ -45,7 +45,6 @@ fn tenant(resource: &Resource) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::fixtures::{lines, resources};
     use crate::{Objects, admit, metadata_mut};
 

@@ -72,7 +72,9 @@ impl Known {
             sum.update((name.len() as u64).to_le_bytes());
             sum.update(name);
             sum.update((numbers.len() as u64).to_le_bytes());
-            numbers.iter().for_each(|number| sum.update(number.to_le_bytes()));
+            for number in numbers {
+                sum.update(number.to_le_bytes());
+            }
         }
         Self { types, digest: sum.finalize().into() }
     }

@@ -127,10 +127,10 @@ impl Missing<'_> {
     fn look_at(&mut self, field: &FieldDescriptor, value: &Value, path: &str) {
         match (value, field.kind()) {
             (Value::Message(inner), _) => self.look_through(inner, path),
-            (Value::EnumNumber(value), FieldKind::Enum(values)) => {
-                if !self.known.has(values.full_name(), *value) {
-                    self.note(path.to_owned(), true);
-                }
+            (Value::EnumNumber(value), FieldKind::Enum(values))
+                if !self.known.has(values.full_name(), *value) =>
+            {
+                self.note(path.to_owned(), true);
             }
             _ => {}
         }
