@@ -257,7 +257,7 @@ pub(crate) async fn as_person(
                 signed_in = entry;
             }
             Ok(None) => {
-                note("turnpike: the sign-in has ended; sign in again with `turnpike login`")
+                note("turnpike: the sign-in has ended; sign in again with `turnpike login`");
             }
             Err(error) => note(format_args!("turnpike: the sign-in cannot be refreshed: {error}")),
         }

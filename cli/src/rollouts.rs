@@ -54,7 +54,7 @@ pub(crate) enum Command {
 impl Waves {
     /// None: all gateways at once.
     pub(crate) fn plan(&self) -> Option<RolloutPlan> {
-        let (steps, guard, pauses) = (self.rollout.clone(), self.guard.clone(), self.step_by_step);
+        let (steps, guard, pauses) = (self.rollout.clone(), self.guard, self.step_by_step);
         (!steps.is_empty()).then_some(RolloutPlan { steps, guard, pauses })
     }
 }

@@ -104,7 +104,7 @@ impl Cluster {
 
     /// Waits until every member that runs takes part, and says who leads.
     pub async fn answers(&self) -> usize {
-        eventually("every member of etcd follows one leader", Duration::from_secs(60), async || {
+        eventually("every member of etcd follows one leader", Duration::from_mins(1), async || {
             let statuses: Vec<Status> =
                 self.running().map(|number| self.status(number)).collect::<Option<Vec<_>>>()?;
             let leader = statuses.first()?.leader;

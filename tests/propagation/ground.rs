@@ -22,7 +22,7 @@ use turnpike_proto::admin::v1::apply_client::ApplyClient;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{Api, Resource};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// APIs in one transaction.
 const BATCH: usize = 500;
 

@@ -51,7 +51,7 @@ pub(crate) enum Scenario {
 const BOUND_P50: f64 = 5.0;
 const BOUND_P99: f64 = 25.0;
 const BOUND_FLEET: f64 = 100.0;
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two changes that are measured.
 const PACE: Duration = Duration::from_millis(40);
 /// Routes that are replaced by one transaction, and how often one comes.

@@ -157,7 +157,7 @@ impl Gateways {
         let rows = known.others.entry(replica.to_owned()).or_default();
         match row {
             Some(row) if !most || rows.contains_key(node) => {
-                drop(rows.insert(node.to_owned(), row))
+                drop(rows.insert(node.to_owned(), row));
             }
             Some(_) => {}
             None => lost(rows.get_mut(node), self.clock.unix_us()),

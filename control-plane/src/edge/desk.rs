@@ -169,7 +169,7 @@ impl Desk {
     ) -> Result<ApplyResponse, ManageError> {
         let ApplyOptions { dry_run, prune, reason, partial, .. } = options;
         refuse_requests(&upserts)?;
-        let wanted = Wanted { upserts, dry_run, prune, reason, partial, ..Wanted::default() };
+        let wanted = Wanted { upserts, dry_run, prune, partial, reason, ..Wanted::default() };
         let mut changed = self.manager.change(by, wanted).await?;
         let problems = std::mem::take(&mut changed.problems);
         let mut changes: Vec<Change> = changed.changes.iter().map(told).collect();

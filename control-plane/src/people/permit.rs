@@ -71,7 +71,7 @@ pub fn permit<'r>(
         return Err(Denied::Refused(problems));
     }
     match wanted.iter().find(|resource| plan::key(resource).is_some() && !by.may_change(resource)) {
-        Some(resource) => Err(plan::key(resource).map_or_else(|| unknown(), |key| forbidden(&key))),
+        Some(resource) => Err(plan::key(resource).map_or_else(unknown, |key| forbidden(&key))),
         None => Ok(wanted),
     }
 }
@@ -275,9 +275,8 @@ fn check_references(
             continue;
         }
         let theirs = kind == Kind::Application;
-        let there = stored(objects, &to).is_some_and(|it| match theirs {
-            true => by.may_change(&it),
-            false => by.sees(&it) != Sight::Nothing,
+        let there = stored(objects, &to).is_some_and(|it| {
+            if theirs { by.may_change(&it) } else { by.sees(&it) != Sight::Nothing }
         });
         if !there {
             told.add(&field, format!("there is no {kind} `{}`", to.id()), "");

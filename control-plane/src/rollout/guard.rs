@@ -22,7 +22,7 @@ pub(super) struct Guard {
 impl Guard {
     /// Of a plan that is complete.
     pub(super) fn of(plan: &RolloutPlan) -> Self {
-        let guard = plan.guard.clone().unwrap_or_default();
+        let guard = plan.guard.unwrap_or_default();
         let watch = guard.watch.and_then(|watch| Duration::try_from(watch).ok());
         Self {
             errors_percent: guard.errors_percent.unwrap_or_default(),

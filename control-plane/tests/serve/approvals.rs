@@ -292,7 +292,7 @@ async fn program(host: &Host, answers: &'static [(u16, &'static str)]) -> (Strin
         async move {
             let signature = request.headers().get("turnpike-signature").cloned();
             let signature = signature.map(|it| it.to_str().unwrap_or_default().to_owned());
-            let body = request.into_body().collect().await.map(|body| body.to_bytes());
+            let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
             let body = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
             let (status, text) = answers[heard.len().min(answers.len() - 1)];

@@ -61,7 +61,7 @@ impl Apply for Desk {
             return Err(Status::invalid_argument(what));
         }
         let wait = limit(wait, timeout)?;
-        let options = ApplyOptions { dry_run, partial, prune, reason, fields, wait };
+        let options = ApplyOptions { dry_run, prune, reason, fields, partial, wait };
         match Self::apply(self, &by, resources, options).await {
             Ok(response) => Ok(Response::new(response)),
             // Problems are an answer here, so that all of them arrive.

@@ -619,7 +619,7 @@ mod tests {
     fn the_paths_are_those_that_are_served() {
         let paths = document()["paths"].as_object().unwrap();
         for (path, item) in paths {
-            let path = path.replace("{name}", "a:1").replace('{', "").replace('}', "");
+            let path = path.replace("{name}", "a:1").replace(['{', '}'], "");
             for method in item.as_object().unwrap().keys() {
                 let method = method.to_ascii_uppercase().parse().unwrap();
                 assert!(super::super::route::find(&method, &path).is_ok(), "{method} {path}");

@@ -110,7 +110,7 @@ async fn commit(
     }
     upserts.extend(rest.iter().cloned());
     let (requests, reason) = (requests.to_vec(), step.reason.clone());
-    let wanted = Wanted { upserts, requests, reason, ..Wanted::default() };
+    let wanted = Wanted { upserts, reason, requests, ..Wanted::default() };
     let changed = manager.change(by, wanted).await?;
     Ok(Taken { state: to, revision: changed.revision, deprecated, subscriptions: taken_along })
 }

@@ -109,7 +109,7 @@ async fn carry_out(
         Outcome::Overtaken => Vec::new(),
     };
     let (requests, reason) = (vec![request], reason.to_owned());
-    let wanted = Wanted { upserts, requests, reason, ..Wanted::default() };
+    let wanted = Wanted { upserts, reason, requests, ..Wanted::default() };
     manager.change(by, wanted).await.map(drop)
 }
 

@@ -1,6 +1,6 @@
 //! What of these writes has to wait, and in which form is it stored meanwhile?
 //!
-//! A new application waits as PENDING, a new subscription as ON_HOLD, and another tier is only asked
+//! A new application waits as PENDING, a new subscription as `ON_HOLD`, and another tier is only asked
 //! for. Whoever writes so cannot choose the states that others are asked about: what is stored of them
 //! stays.
 
