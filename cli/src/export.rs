@@ -60,7 +60,7 @@ pub(crate) async fn export(connection: &rpc::Options, asked: &Export) -> Result<
         let text: Vec<String> = resources.values().map(plan::to_yaml).collect();
         return Ok(Report::documents(values).text(text.join("---\n").trim_end()));
     };
-    write_all(directory, resources.into_values().collect())
+    write_all(directory, &resources.into_values().collect::<Vec<_>>())
 }
 
 /// Listings leave definitions out. None: it is gone since it was listed.
@@ -102,24 +102,24 @@ impl Export {
     }
 }
 
-fn write_all(directory: &Path, resources: Vec<Resource>) -> Result<Report, Failure> {
+fn write_all(directory: &Path, resources: &[Resource]) -> Result<Report, Failure> {
     let failed = |source| ExportError::Write { path: directory.to_owned(), source };
     fs::create_dir_all(directory).map_err(failed)?;
     if fs::read_dir(directory).map_err(failed)?.next().is_some() {
         return Err(ExportError::NotEmpty(directory.to_owned()).into());
     }
     let mut files = Vec::new();
-    for resource in &resources {
+    for resource in resources {
         files.extend(write_one(directory, resource, true)?);
     }
     // What reads back as something else is written anew, with its definition inside.
-    for resource in unfaithful(directory, &resources)? {
+    for resource in unfaithful(directory, resources)? {
         if let Some(file) = definition_file(directory, resource) {
             fs::remove_file(&file).map_err(|source| ExportError::Write { path: file, source })?;
         }
         write_one(directory, resource, false)?;
     }
-    if let Some(resource) = unfaithful(directory, &resources)?.first() {
+    if let Some(resource) = unfaithful(directory, resources)?.first() {
         let key = plan::key(resource).map(|key| key.to_string()).unwrap_or_default();
         return Err(ExportError::Unfaithful { key }.into());
     }
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(problems, []);
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("out");
-        write_all(&directory, resources.clone()).unwrap();
+        write_all(&directory, &resources).unwrap();
         let mut found = Vec::new();
         for kind in fs::read_dir(&directory).unwrap() {
             let kind = kind.unwrap();
@@ -221,7 +221,7 @@ mod tests {
         found.sort();
         assert_eq!(found, files);
         assert!(unfaithful(&directory, &resources).unwrap().is_empty());
-        let again = write_all(&directory, resources).unwrap_err();
+        let again = write_all(&directory, &resources).unwrap_err();
         assert!(again.to_string().contains("not empty"), "{again}");
     }
 
@@ -323,7 +323,7 @@ spec:
             options.trimmed(resource)
         });
         let directory = folder.path().join("out");
-        write_all(&directory, shown.collect()).unwrap();
+        write_all(&directory, &shown.collect::<Vec<_>>()).unwrap();
         let read = plan::files::read(&directory).unwrap();
         assert_eq!(read.problems, []);
         let again = plan::admit(&stored, &read.resources, &[]).unwrap();

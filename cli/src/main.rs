@@ -102,7 +102,7 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Describe(asked) => resources::describe(connection, asked).await?,
         Command::Delete(asked) => resources::delete(connection, asked).await?,
         Command::Diff(asked) => diff::diff(connection, asked).await?,
-        Command::Export(asked) => export::export(connection, asked).await?,
+        Command::Export(asked) => Box::pin(export::export(connection, asked)).await?,
         Command::History(asked) => history::history(connection, &clock, asked).await?,
         Command::Rollback(asked) => history::rollback(connection, asked).await?,
         Command::Import(asked) => import::import(connection, asked).await?,

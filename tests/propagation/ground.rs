@@ -83,6 +83,9 @@ impl Ground {
             .expect("certificates");
         let [plane_rpc, plane_operations, gateway_http, gateway_operations, rest, https] =
             [(); 6].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
+        let store = etcd.as_ref().map_or_else(String::new, |etcd| {
+            format!("[store]\nengine = \"etcd\"\n[etcd]\nendpoints = [\"{}\"]\n", etcd.url)
+        });
         let mut ground = Self {
             gateway: None,
             plane: None,
@@ -92,12 +95,8 @@ impl Ground {
             gateway_operations,
             folder,
             backend: Backend::start("b").await,
-            _etcd: None,
+            _etcd: etcd,
         };
-        let store = etcd.as_ref().map_or_else(String::new, |etcd| {
-            format!("[store]\nengine = \"etcd\"\n[etcd]\nendpoints = [\"{}\"]\n", etcd.url)
-        });
-        ground._etcd = etcd;
         ground.configure(
             "control-plane",
             plane_operations,
@@ -178,7 +177,8 @@ impl Ground {
     pub(crate) async fn edit(&self, client: &mut ApisClient<Channel>, number: usize) -> Made {
         let begun = Instant::now();
         let backend = self.other_backend();
-        let answer = client.put(api(number, &backend)).await.expect("a change").into_inner();
+        let answer = Box::pin(client.put(api(number, &backend))).await;
+        let answer = answer.expect("a change").into_inner();
         let took = begun.elapsed();
         let metadata = answer.metadata.unwrap_or_default();
         let stamped_us = metadata.updated_at.as_ref().map_or(0, micros);
@@ -247,10 +247,7 @@ pub(crate) fn take_programs_from(folder: &str) {
 
 /// Stores these APIs in one transaction.
 pub(crate) async fn apply(client: &mut ApplyClient<Channel>, numbers: &[usize], backend: &str) {
-    let resource = |number: &usize| Resource {
-        resource: Some(Any::Api(api(*number, backend))),
-        ..Resource::default()
-    };
+    let resource = |number: &usize| Resource { resource: Some(Any::Api(api(*number, backend))) };
     let resources = numbers.iter().map(resource).collect();
     let request = ApplyRequest { resources, ..ApplyRequest::default() };
     let answer = client.apply(request).await.expect("APIs").into_inner();

@@ -31,13 +31,13 @@ fn main() {
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let mut report = Report::default();
-    runtime.expect("a runtime").block_on(async {
+    runtime.expect("a runtime").block_on(Box::pin(async {
         for engine in &arguments.engines {
             for scenario in &arguments.scenarios {
                 scenario.run(*engine, arguments.scale, &mut report).await;
             }
         }
-    });
+    }));
     if let Some(file) = &arguments.json {
         std::fs::write(file, report.json()).expect("the file for figures");
     }

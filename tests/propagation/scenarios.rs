@@ -87,12 +87,12 @@ impl Scenario {
     pub(crate) async fn run(self, engine: Engine, scale: Scale, report: &mut Report) {
         let of = (engine, self.name());
         match self {
-            Self::One => one(of, scale, false, report).await,
-            Self::Churn => one(of, scale, true, report).await,
-            Self::Fleet => many(of, scale, false, report).await,
-            Self::FleetChurn => many(of, scale, true, report).await,
-            Self::Small => small(of, scale, report).await,
-            Self::Large => large(of, scale, report).await,
+            Self::One => Box::pin(one(of, scale, false, report)).await,
+            Self::Churn => Box::pin(one(of, scale, true, report)).await,
+            Self::Fleet => Box::pin(many(of, scale, false, report)).await,
+            Self::FleetChurn => Box::pin(many(of, scale, true, report)).await,
+            Self::Small => Box::pin(small(of, scale, report)).await,
+            Self::Large => Box::pin(large(of, scale, report)).await,
         }
     }
 }
@@ -133,7 +133,7 @@ async fn edits(ground: &Ground, count: usize) -> Vec<Made> {
     let mut made = Vec::new();
     for number in 0..count {
         beat.tick().await;
-        made.push(ground.edit(&mut client, number % 100).await);
+        made.push(Box::pin(ground.edit(&mut client, number % 100)).await);
     }
     made
 }
@@ -149,9 +149,9 @@ async fn one(of: (Engine, &'static str), scale: Scale, churns: bool, report: &mu
         ground.load(100, scale.churn).await;
     }
     ground.start_gateway().await;
-    edits(&ground, 10).await;
+    Box::pin(edits(&ground, 10)).await;
     let churn = churns.then(|| Churn::start(&ground, 100, scale.churn));
-    let made = edits(&ground, scale.changes).await;
+    let made = Box::pin(edits(&ground, scale.changes)).await;
     drop(churn);
     spans(&ground, of, &made, (Some(BOUND_P50), Some(BOUND_P99)), report).await;
 }
@@ -195,10 +195,10 @@ async fn many(of: (Engine, &'static str), scale: Scale, churns: bool, report: &m
         ground.load(100, scale.churn).await;
     }
     let fleet = Fleet::connect(&ground, scale.gateways).await;
-    edits(&ground, 5).await;
+    Box::pin(edits(&ground, 5)).await;
     let churn = churns.then(|| Churn::start(&ground, 100, scale.churn));
     drop(fleet.arrived());
-    let made = edits(&ground, scale.changes).await;
+    let made = Box::pin(edits(&ground, scale.changes)).await;
     drop(churn);
     let last = made.last().map_or(0, |made| made.revision);
     eventually("all gateways have the last change", PATIENCE, async || {
@@ -248,7 +248,7 @@ async fn large(of: (Engine, &'static str), scale: Scale, report: &mut Report) {
     settled(&ground, scale.large).await;
     report.add(of, "a new gateway has all", (begun.elapsed().as_secs_f64(), "s"), None);
     let fleet = Fleet::connect(&ground, 1).await;
-    let made = edits(&ground, (scale.changes / 5).max(20)).await;
+    let made = Box::pin(edits(&ground, (scale.changes / 5).max(20))).await;
     spans(&ground, of, &made, (None, None), report).await;
     let largest = fleet.arrived().iter().map(|one| one.bytes).max().unwrap_or(usize::MAX);
     let bytes = f64::from(u32::try_from(largest).unwrap_or(u32::MAX));

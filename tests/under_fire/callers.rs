@@ -158,9 +158,9 @@ impl Tally {
 /// The change that the API names, and the one that the quota names.
 fn changes(answer: &Answer) -> (Option<u64>, Option<u64>) {
     let policy = answer.header("ratelimit-policy");
-    let quotas = policy.split(";q=").skip(1).filter_map(|rest| {
+    let mut quotas = policy.split(";q=").skip(1).filter_map(|rest| {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         digits.parse::<u64>().ok()
     });
-    (answer.header("x-change").parse().ok(), quotas.filter_map(|q| q.checked_sub(QUOTA)).next())
+    (answer.header("x-change").parse().ok(), quotas.find_map(|q| q.checked_sub(QUOTA)))
 }

@@ -18,7 +18,7 @@ use turnpike_proto::admin::v1::{GatewayState, ListGatewaysRequest};
 pub(crate) const PLANES: usize = 2;
 pub(crate) const GATEWAYS: usize = 3;
 /// All are in step again after at most this; it is long because the machine may be busy.
-pub(crate) const IN_STEP: Duration = Duration::from_secs(60);
+pub(crate) const IN_STEP: Duration = Duration::from_mins(1);
 
 /// The fleet. The order of its parts is that of their end.
 pub(crate) struct Fleet {

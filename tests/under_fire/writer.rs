@@ -137,7 +137,7 @@ async fn write(
         done.revision = pen.until_acknowledged(number, &text, &mut done).await;
         done.last = number;
         done.kept.insert(number);
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             done.sides.insert(number);
         }
         if number % 10 == 5
@@ -153,7 +153,7 @@ impl Pen {
     fn change(&self, number: u64) -> String {
         let mut text = orders(&self.backend, number) + &tier("Much", QUOTA + number);
         text += &tier(&format!("kept-{number}"), number);
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             text += &side(&self.backend, number);
         }
         text

@@ -47,12 +47,12 @@ impl Outgoing {
 pub(super) fn delta(from: StateHash, base: &Objects, target: &SliceState) -> Outgoing {
     let (upserts, deletes) = base.difference(target.objects());
     let deletes = deletes.iter().map(ToString::to_string).collect();
-    made(Base::State(from), upserts.into_iter(), deletes, target)
+    made(&Base::State(from), upserts.into_iter(), deletes, target)
 }
 
 /// Everything.
 pub(super) fn full(target: &SliceState) -> Outgoing {
-    made(Base::Anything, target.objects().iter(), Vec::new(), target)
+    made(&Base::Anything, target.objects().iter(), Vec::new(), target)
 }
 
 /// All objects of some buckets.
@@ -61,7 +61,7 @@ pub(super) fn repair(
     buckets: Vec<u32>,
     target: &SliceState,
 ) -> Outgoing {
-    made(Base::Buckets(buckets), upserts, Vec::new(), target)
+    made(&Base::Buckets(buckets), upserts, Vec::new(), target)
 }
 
 /// What is sent is made for a gateway that holds
@@ -104,7 +104,7 @@ pub(super) fn addressed(
 }
 
 fn made(
-    from: Base,
+    from: &Base,
     upserts: impl Iterator<Item = Arc<Object>>,
     deletes: Vec<String>,
     target: &SliceState,
@@ -128,12 +128,12 @@ fn made(
     let parts = chunks.into_iter().enumerate().map(|(n, upserts)| {
         // Names are short: all deletes travel with the first part.
         let deletes = deletes.take().unwrap_or_default();
-        part(&from, upserts, deletes, n < last, target)
+        part(from, upserts, deletes, n < last, target)
     });
     let parts: Vec<SyncResponse> = parts.collect();
     let bytes = parts.iter().map(prost::Message::encoded_len).sum();
     let from = match from {
-        Base::State(hash) => Some(hash),
+        Base::State(hash) => Some(*hash),
         Base::Anything | Base::Buckets(_) => None,
     };
     Outgoing { from, parts, bytes, epoch: target.epoch.clone(), revision: target.revision }

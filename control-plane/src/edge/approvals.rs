@@ -42,7 +42,8 @@ impl Desk {
     ) -> Result<WorkflowRequest, ManageError> {
         let reason = checked_reason(asked.reason)?;
         let now = self.now();
-        match decide(&self.manager, by, &asked.id, verdict, &reason, now).await?.resource {
+        let decided = Box::pin(decide(&self.manager, by, &asked.id, verdict, &reason, now)).await?;
+        match decided.resource {
             Some(Any::WorkflowRequest(request)) => Ok(request),
             _ => Err(ManageError::Broken),
         }

@@ -127,10 +127,14 @@ pub(super) fn of_operation(operation: Operation, kind: Option<Kind>) -> Who {
         Operation::Put | Operation::Delete => of_kind(Access::Write),
         Operation::Apply => Who::Change,
         Operation::Gateways => OPERATORS,
-        Operation::History | Operation::AsOf | Operation::Diff | Operation::Audit => AUDITORS,
+        Operation::History
+        | Operation::AsOf
+        | Operation::Diff
+        | Operation::Audit
+        | Operation::Requests
+        | Operation::Request => AUDITORS,
         Operation::GenerateKey => write(Kind::Application),
         Operation::Limits => read(Kind::Application),
-        Operation::Requests | Operation::Request => AUDITORS,
         Operation::Approve
         | Operation::Reject
         | Operation::Lifecycle

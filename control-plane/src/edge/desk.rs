@@ -234,7 +234,9 @@ impl Desk {
             self.gateways.rows().iter().map(|row| on_wire(row, &state)).collect();
         if !by.sees_everything() {
             // What one refuses names resources of everybody.
-            gateways.iter_mut().for_each(|one| one.rejected.clear());
+            for gateway in &mut gateways {
+                gateway.rejected.clear();
+            }
         }
         Ok(ListGatewaysResponse { gateways, revision: state.revision })
     }

@@ -54,6 +54,7 @@ pub struct Manager {
 
 /// What should be in force.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Wanted {
     /// New and changed resources; a revision in their metadata must be the stored one.
     pub upserts: Vec<Resource>,

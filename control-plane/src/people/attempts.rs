@@ -71,7 +71,7 @@ fn network(address: IpAddr) -> IpAddr {
             let [a, b, c, d, ..] = address.segments();
             Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
         }
-        four => four,
+        four @ IpAddr::V4(_) => four,
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn no_more_addresses_are_remembered_than_there_is_room_for() {
         let attempts = Attempts::new(Clock::manual(UNIX_EPOCH).0);
-        for number in 0..(MOST as u32 + 100) {
+        for number in 0..u32::try_from(MOST).unwrap() + 100 {
             attempts.failed(IpAddr::from(number.to_be_bytes()));
         }
         assert_eq!(attempts.failed.lock().unwrap().len(), MOST);

@@ -66,7 +66,7 @@ impl Pattern {
         Kind::ALL.into_iter().find(|known| known.name() == kind)?;
         let stem = rest.strip_suffix('*').unwrap_or(rest);
         let plain = |part: &str| part.is_empty() || plan::is_name(part);
-        let whole = !stem.is_empty() || rest == "*";
+        let whole = rest == "*" || !stem.is_empty() && !stem.starts_with(':');
         (whole && stem.len() <= 257 && stem.splitn(2, ':').all(plain))
             .then(|| Self(text.to_owned()))
     }

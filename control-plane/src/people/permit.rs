@@ -132,6 +132,9 @@ fn unknown() -> Denied {
 
 fn check_stored(by: &Caller, key: &ResourceKey, before: Option<&Resource>) -> Result<(), Denied> {
     let kind = key.kind().ok_or_else(unknown)?;
+    if !by.limits().admit_kind(kind, Access::Write) {
+        return Err(Denied::Forbidden(format!("you may not write any {kind}")));
+    }
     match before.map(|before| (by.sees(before), by.may_change(before))) {
         None if by.roles().has_any(may(kind, Access::Write)) => Ok(()),
         None => Err(Denied::Forbidden(format!("you may not write any {kind}"))),

@@ -90,6 +90,7 @@ impl Roles {
     }
 
     /// Those that are in both.
+    #[must_use]
     pub const fn and(self, others: Self) -> Self {
         Self(self.0 & others.0)
     }

@@ -47,17 +47,17 @@ impl Caller {
         let is_theirs = || self.is_shared(metadata, Access::Read);
         let whole = |seen: bool| if seen { Sight::Whole } else { Sight::Nothing };
         match (role, kind) {
-            (Role::Admin | Role::Auditor, _) => Sight::Whole,
             (Role::Publisher, Kind::Api | Kind::ApiProduct | Kind::Secret | Kind::Policy) => {
                 whole(is_theirs())
             }
-            (Role::Publisher, _) => Sight::Whole,
+            (Role::Admin | Role::Auditor | Role::Publisher, _) | (Role::Subscriber, Kind::Tier) => {
+                Sight::Whole
+            }
             (Role::Subscriber, Kind::Api | Kind::ApiProduct) => match is_theirs() {
                 true => Sight::Whole,
                 false if is_offered(resource) => Sight::Outline,
                 false => Sight::Nothing,
             },
-            (Role::Subscriber, Kind::Tier) => Sight::Whole,
             (Role::Subscriber, _) => whole(is_theirs()),
         }
     }

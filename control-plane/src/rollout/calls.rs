@@ -7,6 +7,7 @@ use turnpike_proto::config::v1::Report;
 
 /// Calls, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the number of calls is called so everywhere")]
 pub(super) struct Calls {
     calls: u64,
     server_errors: u64,

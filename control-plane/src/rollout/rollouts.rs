@@ -101,7 +101,7 @@ impl Rollouts {
         let key = name.clone();
         let make = move |state: &State| this.first(state, &key, &upserts, &plan, &asks, &why);
         let (state, _) = self.manager.write_beside(by, &begin.reason, make).await?;
-        let rollout = self.find(&state, &name)?;
+        let rollout = Self::find(&state, &name)?;
         tracing::info!(%by, rollout = name, resources = rollout.touched.len(), "rollout begun");
         Ok(Begun { changed, rollout: Some(self.shown(&rollout)) })
     }
@@ -116,7 +116,7 @@ impl Rollouts {
 
     /// One of them.
     pub fn get(&self, name: &str) -> Result<wire::Rollout, RolloutError> {
-        let rollout = self.find(&*self.state()?, name)?;
+        let rollout = Self::find(&*self.state()?, name)?;
         Ok(self.shown(&rollout))
     }
 
@@ -167,14 +167,14 @@ impl Rollouts {
     ) -> Result<Arc<Rollout>, RolloutError> {
         let (this, key) = (self.clone(), name.to_owned());
         let make = move |state: &State| {
-            let rollout = this.find(state, &key)?;
+            let rollout = Self::find(state, &key)?;
             if rollout.has_ended() {
                 return Err(RolloutError::Ended(key.clone()));
             }
             this.beside(state, make(state, &rollout)?)
         };
         let (state, _) = self.manager.write_beside(by, reason, make).await?;
-        self.find(&state, name)
+        Self::find(&state, name)
     }
 
     /// The next step of a rollout, or its end with the change in force.
@@ -241,7 +241,7 @@ impl Rollouts {
         shown(rollout, self.seen(&rollout.name).as_ref())
     }
 
-    fn find(&self, state: &State, name: &str) -> Result<Arc<Rollout>, RolloutError> {
+    fn find(state: &State, name: &str) -> Result<Arc<Rollout>, RolloutError> {
         let found = state.rollouts.get(name).cloned();
         found.ok_or_else(|| RolloutError::NotFound(name.to_owned()))
     }

@@ -21,6 +21,7 @@ use turnpike_proto::workflow::v1::decider_client::DeciderClient;
 use turnpike_proto::workflow::v1::{DecideRequest, DecideResponse};
 use url::Url;
 
+use crate::hex::hex;
 use crate::manage::workflow::{Answer, Decider, DeciderError, Question};
 
 /// How long an answer may take where the Workflow does not say, and at most.
@@ -158,8 +159,7 @@ fn signature(secret: &Secret, now: i64, body: &[u8]) -> String {
     let mut context = hmac::Context::with_key(&key);
     context.update(format!("{now}.").as_bytes());
     context.update(body);
-    let hex = context.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("t={now},v1={hex}")
+    format!("t={now},v1={}", hex(context.sign().as_ref()))
 }
 
 fn json(question: &DecideRequest) -> Result<Bytes, DeciderError> {

@@ -337,7 +337,8 @@ fn a_program_is_asked_again_until_it_answers_and_an_error_approves_nothing() {
         let t = t.strip_prefix("t=").unwrap();
         let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, b"key");
         let signed = aws_lc_rs::hmac::sign(&key, format!("{t}.{body}").as_bytes());
-        let hex: String = signed.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: Vec<String> = signed.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex.concat();
         assert_eq!(v1, hex);
         let question: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(question["event"], "SUBSCRIPTION_CREATION");

@@ -14,6 +14,7 @@ use turnpike_proto::admin::v1::{
     ApplyRequest, ApplyResponse, DiffRequest, GetAsOfRequest, GetRequest, ListHistoryRequest,
     ListHistoryResponse, Prune, ResourceDiff, RollbackRequest, RollbackResponse, change,
 };
+use turnpike_proto::config::v1::{Resource, resource::Resource as Any};
 use turnpike_proto::identity::v1::{
     AuditLine, ListAuditRequest, VerifyAuditRequest, VerifyAuditResponse,
 };
@@ -77,7 +78,8 @@ fn said(resources: &[ResourceDiff]) -> Vec<String> {
         let fields = one.fields.iter().filter(|field| !field.path.is_empty());
         let fields = fields
             .map(|field| format!(" {}: {} -> {}", field.path, field.before, field.after))
-            .collect::<String>();
+            .collect::<Vec<_>>()
+            .concat();
         format!("{} {}{fields}", one.action().as_str_name(), one.key)
     });
     said.collect()
@@ -322,6 +324,7 @@ fn two_control_planes_write_one_chain() {
 
 /// Three tiers are made, `harm` is done to the file of the store, and the look at the log says this.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "closures are written in place")]
 fn check_harm(harm: impl AsyncFn(&dyn Store), said: &str) {
     check(async |stack| {
         let plane = stack.start_with("one", "").await;
@@ -552,7 +555,6 @@ fn what_was_exported_is_what_is_there() {
         let mut apis = ApisClient::new(stack.channel(&plane, "admin"));
         let api = apis.get(GetRequest { name: "a".to_owned(), version: "1".to_owned() });
         let api = Box::pin(api).await.unwrap().into_inner();
-        use turnpike_proto::config::v1::{Resource, resource::Resource as Any};
         let texts = [Any::Secret(got), Any::Api(api)]
             .map(|one| plan::to_yaml(&Resource { resource: Some(one) }));
         let answer = stack.apply(&plane, &texts.join("---\n")).await;

@@ -1,5 +1,7 @@
 //! How do APIs and products live, and how do new versions come into being?
 
+use std::fmt::Write as _;
+
 use tonic::{Code, Status};
 use turnpike_proto::admin::v1::apis_client::ApisClient;
 use turnpike_proto::admin::v1::lifecycle_action::Action;
@@ -223,7 +225,8 @@ fn thousands_of_subscriptions_go_along_and_a_second_try_finds_them() {
         let plane = stack.start().await;
         let mut text = api("a");
         for n in 0..1200 {
-            text += &format!(
+            let _ = write!(
+                text,
                 "---\n{{apiVersion: turnpike/v1, kind: Application, metadata: {{name: app{n}}}, spec: {{}}}}\n---\n\
                  {{apiVersion: turnpike/v1, kind: Subscription, metadata: {{name: s{n}}}, spec: {{application: app{n}, api: 'a:1'}}}}\n"
             );

@@ -46,7 +46,9 @@ fn wanted(text: &str) -> CreateTokenRequest {
     for word in words {
         match word {
             "read-only" => asked.read_only = true,
-            word if word.starts_with('@') => word[1..].clone_into(&mut asked.tenant),
+            word if word.starts_with('@') => {
+                word.trim_start_matches('@').clone_into(&mut asked.tenant);
+            }
             word if word.contains('/') => asked.objects.push(word.to_owned()),
             word if word.starts_with(char::is_uppercase) => asked.kinds.push(word.to_owned()),
             word => word.clone_into(&mut asked.owner),
@@ -326,7 +328,7 @@ fn what_is_no_credential_is_refused_and_too_much_of_it_is_slowed_down() {
         ] {
             let (status, body) = curl_as(&plane, Some(&wrong), &headers).await;
             assert!(status == 401 && body.contains("invalid_token"), "{wrong}: {status} {body}");
-            assert!(!body.contains(&wrong[..wrong.len().min(12)]) || wrong.len() < 4, "{body}");
+            assert!(!body.contains(wrong.get(..12).unwrap_or(&wrong)) || wrong.len() < 4, "{body}");
         }
         let basic = ["-u", "admin:admin", path];
         assert_eq!(curl_as(&plane, None, &basic).await.0, 401);

@@ -274,7 +274,8 @@ fn steps_are_taken_and_what_waits_is_listed() {
         let post = |body: &'static str, path: &'static str| ["-H", JSON, "-d", body, path];
         expect(&plane, &[life], 200, r#""action":"publish""#).await;
         expect(&plane, &post(r#"{"action":"retire"}"#, life), 409, "out_of_turn").await;
-        expect(&plane, &post(r#"{"action":"explode"}"#, life), 400, "bad_request").await;
+        expect(&plane, &post(r#"{"action":"explode"}"#, life), 400, "`explode` is not known here")
+            .await;
         expect(&plane, &post(r#"{"action":"publish"}"#, life), 200, r#""state":"PUBLISHED""#).await;
         let versions = "/api/v1/apis/a:1/versions";
         expect(&plane, &post(r#"{"newVersion":"2"}"#, versions), 201, r#""key":"Api/a:2""#).await;

@@ -1,5 +1,6 @@
 //! What comes out of a sample of each format, to the letter, and does everything that comes out pass
 //! admission?
+#![expect(clippy::unwrap_used, reason = "the samples are ours")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -38,7 +38,9 @@ fn file(ground: &Ground, story: &Story) -> Vec<u8> {
         wire::Transaction { signature: Some(signature), ..last },
     ];
     let mut bytes = STATE_FILE.to_vec();
-    parts.iter().for_each(|part| bytes.extend(part.encode_length_delimited_to_vec()));
+    for part in &parts {
+        bytes.extend(part.encode_length_delimited_to_vec());
+    }
     (story.change)(&mut bytes);
     bytes
 }

@@ -131,6 +131,8 @@ fn demanded(
         Err(other) => return Err(other.into()),
     };
     match stored {
+        // The write compares it, and says who has changed the resource since.
+        Stored::OneOf(revisions) if let [one] = revisions.as_slice() => Ok(*one),
         Stored::OneOf(revisions) if !revisions.contains(&found) => {
             Err(Fault::Precondition(format!("{key} is at revision {found}: read it again")))
         }

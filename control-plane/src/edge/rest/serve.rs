@@ -49,7 +49,7 @@ impl Rest {
         let rest = Arc::new(Self { desk, inside });
         let answer = move |request: Request<Incoming>| {
             let rest = rest.clone();
-            async move { rest.answer(request).await }
+            async move { Box::pin(rest.answer(request)).await }
         };
         chassis::https::serve(host, config, ClientAuth::None, answer).await
     }

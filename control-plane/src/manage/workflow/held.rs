@@ -9,6 +9,7 @@ use prost_types::Timestamp;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::subscription_spec::State as Right;
 use turnpike_proto::config::v1::workflow_event::Event;
+use turnpike_proto::config::v1::workflow_request_spec::State as Waiting;
 use turnpike_proto::config::v1::{
     ApplicationSpec, SubscriptionSpec, WorkflowRequest, application_spec,
 };
@@ -163,7 +164,7 @@ impl Holding<'_> {
         let mut request = request_for(wish, (&name, &spec), self.by, self.now);
         let about = wish.subject.as_str();
         let same = all(self.state).find(|(_, known)| {
-            known.state() == Default::default()
+            known.state() == Waiting::default()
                 && known.event() == wish.event
                 && known.subject == about
         });

@@ -103,7 +103,7 @@ impl Keeper {
                 old.push((spec.decided_at.map_or(0, |at| at.seconds), id));
                 continue;
             }
-            match self.due(state, &spec, now) {
+            match Self::due(state, &spec, now) {
                 Ok(what) => due.push((id, what)),
                 Err(at) => next = next.min(at),
             }
@@ -116,7 +116,7 @@ impl Keeper {
     }
 
     /// What is due, or when something will be.
-    fn due(&self, state: &State, spec: &WorkflowRequestSpec, now: i64) -> Result<Due, i64> {
+    fn due(state: &State, spec: &WorkflowRequestSpec, now: i64) -> Result<Due, i64> {
         let expires = spec.expires_at.map_or(i64::MAX, |at| at.seconds);
         let gone = state.objects.get(&ResourceKey::from_wire(&spec.subject)).is_none();
         if gone {
@@ -136,9 +136,9 @@ impl Keeper {
 
     async fn see_to(&self, state: &Arc<State>, id: String, what: Due) {
         let done = match what {
-            Due::Expire => self.end(&id, "nobody has decided in time").await,
-            Due::Drop => self.end(&id, "what it was about is gone").await,
-            Due::Ask => self.ask(state, &id).await,
+            Due::Expire => Box::pin(self.end(&id, "nobody has decided in time")).await,
+            Due::Drop => Box::pin(self.end(&id, "what it was about is gone")).await,
+            Due::Ask => Box::pin(self.ask(state, &id)).await,
         };
         match done {
             // Another control plane was first, or somebody has decided meanwhile.
@@ -153,7 +153,7 @@ impl Keeper {
     async fn end(&self, id: &str, reason: &str) -> Result<(), ManageError> {
         let by = Caller::of_certificate("workflow");
         let verdict = Verdict::Expire;
-        decide(&self.manager, &by, id, verdict, reason, self.now()).await.map(drop)
+        Box::pin(decide(&self.manager, &by, id, verdict, reason, self.now())).await.map(drop)
     }
 
     /// Asks the program of the request's Workflow, if nobody else does.
@@ -177,9 +177,8 @@ impl Keeper {
             Ok((answer, reason)) => {
                 let verdict =
                     if answer == Answer::Approve { Verdict::Approve } else { Verdict::Reject };
-                let decided =
-                    decide(&self.manager, &by, id, verdict, &reason, self.now()).await.map(drop);
-                match decided {
+                let deciding = decide(&self.manager, &by, id, verdict, &reason, self.now());
+                match Box::pin(deciding).await.map(drop) {
                     // What was asked for is no longer possible: people see why.
                     Err(error @ ManageError::Refused(_)) => {
                         self.note(&by, &key, Some(&error.to_string())).await

@@ -9,7 +9,7 @@ use crate::slice::Slice;
 
 const ALL: &str = "
     tier Gold subscription 1/1
-    api plain 1 /plain
+    api plain 1 /plain + tiers: [Gold]
     api shown 1 /shown + description: hello
     api guarded 1 /guarded + cors: {allowOrigins: ['https://a.example']}
     app shop
