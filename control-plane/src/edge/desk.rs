@@ -169,7 +169,9 @@ impl Desk {
     ) -> Result<ApplyResponse, ManageError> {
         let ApplyOptions { dry_run, prune, reason, partial, .. } = options;
         refuse_requests(&upserts)?;
-        let wanted = Wanted { upserts, dry_run, prune, partial, reason, ..Wanted::default() };
+        // What an administrator applies is a decision itself.
+        let asks = !by.may_everything();
+        let wanted = Wanted { upserts, dry_run, prune, partial, reason, asks, ..Wanted::default() };
         let mut changed = self.manager.change(by, wanted).await?;
         let problems = std::mem::take(&mut changed.problems);
         let mut changes: Vec<Change> = changed.changes.iter().map(told).collect();

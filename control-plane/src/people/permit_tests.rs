@@ -250,8 +250,8 @@ fn a_role_writes_no_other_kinds_and_a_tenant_nothing_that_acts_on_all() {
     for kind in ["GatewayGroup", "DenyPolicy"] {
         check("admin zed @b", &format!("{kind} new"), &format!("you may not change {kind}/new"));
     }
-    check("admin root read-only", "Tier New", "you may not change Tier/New");
-    check("admin root Api/*", "Tier New", "you may not change Tier/New");
+    check("admin root read-only", "Tier New", "you may not write any Tier");
+    check("admin root Api/*", "Tier New", "you may not write any Tier");
     check(
         "publisher ann Api/draft:1",
         "Api orders",

@@ -6,6 +6,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use turnpike_proto::admin::v1::apis_client::ApisClient;
+use turnpike_proto::admin::v1::applications_client::ApplicationsClient;
 use turnpike_proto::admin::v1::apply_client::ApplyClient;
 use turnpike_proto::admin::v1::people_client::PeopleClient;
 use turnpike_proto::admin::v1::tokens_client::TokensClient;
@@ -13,6 +14,7 @@ use turnpike_proto::admin::v1::{
     ApplyRequest, ApplyResponse, CreateTokenRequest, CreateTokenResponse, GetRequest,
     ListTokensRequest, RevokeTokenRequest, SignInRequest, WhoAmIRequest, WhoAmIResponse,
 };
+use turnpike_proto::config::v1::application_spec;
 
 use crate::rest::curl_as;
 use crate::stack::{Plane, Stack, api, check, resources, tier};
@@ -143,7 +145,6 @@ fn nobody_makes_a_token_that_may_more_than_they_do() {
             ("root admin", "taken"),
             ("../x admin", "letters"),
             ("a owner", "no such role"),
-            ("a publisher", "role"),
             ("a admin Apis", "no kind"),
             ("a admin Api/..", "no key"),
             ("a admin @..", "letters"),
@@ -343,5 +344,30 @@ fn what_is_no_credential_is_refused_and_too_much_of_it_is_slowed_down() {
         assert_eq!(curl_as(&plane, Some(&good), &[path]).await.0, 200);
         assert_eq!(curl_as(&plane, Some(admin.trim()), &[path]).await.0, 200);
         tokio::time::sleep(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn what_is_applied_waits_for_a_decision_as_what_is_put_does() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        let ask = "{apiVersion: turnpike/v1, kind: Workflow, metadata: {name: ask}, spec: \
+                   {events: [APPLICATION_CREATION], approval: {}}}\n";
+        stack.apply(&plane, ask).await;
+        let app = |name: &str| {
+            format!(
+                "{{apiVersion: turnpike/v1, kind: Application, metadata: {{name: {name}}}, spec: \
+                 {{}}}}\n"
+            )
+        };
+        let by = with(&stack, &plane, &token(&stack, &plane, "shop subscriber ann").await);
+        assert_eq!(said(apply(by, &app("hers")).await), "ok");
+        stack.apply(&plane, &app("ours")).await;
+        let mut admin = ApplicationsClient::new(stack.channel(&plane, "admin"));
+        for (name, waits) in [("hers", true), ("ours", false)] {
+            let get = GetRequest { name: name.to_owned(), version: String::new() };
+            let stored = admin.get(get).await.unwrap().into_inner().spec.unwrap();
+            assert_eq!(stored.state() == application_spec::State::Pending, waits, "{name}");
+        }
     });
 }
