@@ -211,7 +211,7 @@ fn of_kind(operation: Operation, plural: &Plural, schemas: &mut Schemas) -> Desc
                 parameters: vec![name, if_match(), absent()],
                 body: Some(document_of(&one, example(kind))),
                 answers: vec![("200", one.clone()), ("201", one)],
-                problems: vec!["400", "409", "412"],
+                problems: vec!["400", "404", "409", "412"],
                 tagged: true,
                 ..Described::default()
             },
