@@ -269,7 +269,7 @@ async fn oidc_provider(packages: &str) -> Target {
     command.arg(script("provider.mjs")).arg(packages).arg(of_server.to_string());
     command.env("NODE_EXTRA_CA_CERTS", pki.join("ca.pem"));
     let process = Process::start("oidc-provider", &mut command, &folder.path().join("log"));
-    eventually("oidc-provider listens", Duration::from_secs(30), || async move {
+    eventually("oidc-provider listens", Duration::from_mins(2), || async move {
         tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
     })
     .await;
