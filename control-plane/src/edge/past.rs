@@ -14,7 +14,8 @@ use turnpike_proto::identity::v1::{
 };
 
 use super::desk::{Desk, field_diff, timestamp};
-use crate::history::{Action, JournalError, Past, hex};
+use crate::hex::hex;
+use crate::history::{Action, JournalError, Past};
 use crate::manage::{self, Differing, HistoryPage, HistoryQuery, ManageError, PastPage, Rollback};
 use crate::people::Caller;
 

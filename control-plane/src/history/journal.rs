@@ -13,9 +13,10 @@ use chassis::Host;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::ledger::{End, Keyed, line};
-use super::record::{Action, Draft, Touched, hex};
+use super::record::{Action, Draft, Touched};
 use super::refusals::{Refusal, Refusals};
 use super::verify::verify;
+use crate::hex::hex;
 use crate::store::{
     AUDIT, AUDIT_HEAD, Beside, Change, Keyring, Limits, Range, SealError, Store, StoreError,
     Transaction, audit_key, end_of, history_key,

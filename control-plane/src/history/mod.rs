@@ -19,7 +19,7 @@ pub use config::{AuditConfig, Config};
 pub use error::HistoryError;
 pub use forms::{Forms, forms_at, shown_form};
 pub use journal::{Journal, JournalError};
-pub use record::{Action, Past, Touched, hex, touched, without_value};
+pub use record::{Action, Past, Touched, touched, without_value};
 pub use refusals::Refusal;
 pub use retention::Retention;
 pub use walk::{Walk, at_revision};

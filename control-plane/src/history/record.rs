@@ -155,16 +155,6 @@ pub fn without_value(object: &Object) -> Option<Resource> {
     Some(resource)
 }
 
-/// A digest as people read it.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// What is to be stored of a transaction.
 pub(super) struct Draft {
     record: Record,

@@ -5,7 +5,6 @@
 //! after the one before, so of two that both believe to count only one can write.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use prost::Message;
@@ -13,6 +12,7 @@ use throttle::{Subject, Unit};
 
 use super::authority::{Before, Entries, Key};
 use super::counter::Mark;
+use crate::hex::hex;
 use crate::store::{Change, Listing, Note, Revision, Store, StoreError, Transaction};
 
 const HOLDER: &str = "authority";
@@ -142,13 +142,7 @@ fn damaged(key: &str, error: &prost::DecodeError) -> StoreError {
 
 /// `0123…ef.0.requests`.
 fn name(key: &Key) -> String {
-    let mut name = String::with_capacity(48);
-    for byte in key.counter.0 {
-        // A text takes whatever is written.
-        let _ = write!(name, "{byte:02x}");
-    }
-    let _ = write!(name, ".{}.{}", key.index, unit_name(key.unit));
-    name
+    format!("{}.{}.{}", hex(&key.counter.0), key.index, unit_name(key.unit))
 }
 
 fn parse_key(name: &str) -> Option<Key> {

@@ -21,7 +21,7 @@ use super::read::current;
 use super::view::revision;
 use super::workflow::held;
 use crate::catalog::{Catalog, State};
-use crate::history::{Journal, Refusal, at_revision, touched};
+use crate::history::{Journal, Refusal, Touched, at_revision, touched};
 use crate::people::{self, Caller};
 use crate::store::{
     Change, Guard, Keyring, Limits, Note, Record, Revision, Store, StoreError, Transaction,
@@ -33,7 +33,7 @@ const WAITING: usize = 256;
 /// How often a change starts again because another control plane was first.
 pub(super) const ATTEMPTS: usize = 32;
 /// How long the watch may take to bring what was committed.
-pub(super) const CATCH_UP: Duration = Duration::from_secs(5);
+const CATCH_UP: Duration = Duration::from_secs(5);
 /// Bytes of a reason.
 const LONGEST_REASON: usize = 1024;
 /// So many resources of a refused attempt are named.
@@ -42,8 +42,8 @@ const NAMED: usize = 20;
 /// Changes resources.
 #[derive(Debug)]
 pub struct Manager {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) journal: Arc<Journal>,
+    store: Arc<dyn Store>,
+    journal: Arc<Journal>,
     pub(super) catalog: Arc<Catalog>,
     keys: Arc<Keyring>,
     pub(super) clock: Clock,
@@ -212,17 +212,13 @@ impl Manager {
                 let revision = state.revision;
                 return Ok(Changed::of(&state, state.clone(), revision, (admitted, problems)));
             }
-            let mut transaction = self.transaction(by, &wanted.reason, &state, &admitted)?;
-            let touched = touched(&state, &admitted);
-            let entered = self.journal.enter(&mut transaction, &touched).await?;
-            match self.store.commit(&transaction).await {
+            let transaction = self.transaction(by, &wanted.reason, &state, &admitted)?;
+            match self.commit(&state, transaction, &touched(&state, &admitted)).await? {
                 Ok(revision) => {
-                    tracing::debug!(revision, "committed");
-                    self.journal.made(entered).await;
                     let after = self.in_force(&state, revision).await;
                     return Ok(Changed::of(&state, after, revision, (admitted, problems)));
                 }
-                Err(error) => last = self.overtaken(&state, error).await?,
+                Err(overtaken) => last = overtaken,
             }
         }
         Err(last)
@@ -250,18 +246,32 @@ impl Manager {
             let Beside { admitted, changes } = made.map_err(|_| ManageError::Broken)??;
             let admitted = admitted.unwrap_or_else(|| nothing(&state));
             let mut transaction = self.transaction(by, reason, &state, &admitted)?;
-            let entered = self.journal.enter(&mut transaction, &touched(&state, &admitted)).await;
-            let entered = entered.map_err(ManageError::from)?;
             transaction.changes.extend(changes);
-            match self.store.commit(&transaction).await {
-                Ok(revision) => {
-                    self.journal.made(entered).await;
-                    return Ok((self.in_force(&state, revision).await, revision));
-                }
-                Err(error) => last = self.overtaken(&state, error).await?,
+            match self.commit(&state, transaction, &touched(&state, &admitted)).await? {
+                Ok(revision) => return Ok((self.in_force(&state, revision).await, revision)),
+                Err(overtaken) => last = overtaken,
             }
         }
         Err(last.into())
+    }
+
+    /// Makes `transaction`, which touches `touched`, with its record and its line of the audit log. The
+    /// inner error: somebody else was first, and what they did is in force now.
+    pub(super) async fn commit(
+        &self,
+        state: &State,
+        mut transaction: Transaction,
+        touched: &[Touched],
+    ) -> Result<Result<Revision, ManageError>, ManageError> {
+        let entered = self.journal.enter(&mut transaction, touched).await?;
+        match self.store.commit(&transaction).await {
+            Ok(revision) => {
+                tracing::debug!(revision, "committed");
+                self.journal.made(entered).await;
+                Ok(Ok(revision))
+            }
+            Err(error) => self.overtaken(state, error).await.map(Err),
+        }
     }
 
     /// Waits to see what somebody else did who was first; any other error comes back as it is.
@@ -345,7 +355,7 @@ impl Manager {
         admitting.await.unwrap_or(Err(ManageError::Broken))
     }
 
-    fn transaction(
+    pub(super) fn transaction(
         &self,
         by: &Caller,
         reason: &str,
@@ -416,7 +426,7 @@ fn check_reason(reason: &str) -> Result<(), ManageError> {
 }
 
 /// No resource changes.
-fn nothing(state: &State) -> Admitted {
+pub(super) fn nothing(state: &State) -> Admitted {
     let objects = state.objects.clone();
     Admitted { objects, upserts: Vec::new(), deletes: Vec::new(), changes: Vec::new() }
 }

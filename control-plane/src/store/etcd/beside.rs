@@ -16,13 +16,7 @@ impl Shared {
         let expected = beside.expected.iter().map(|one| expectation(&self.keys, one));
         let compares: Vec<_> = expected.collect();
         let txn = Txn::new().when(compares).and_then(operations(&self.keys, &beside.changes));
-        let answer = self
-            .connection
-            .call(|mut etcd| {
-                let txn = txn.clone();
-                async move { etcd.txn(txn).await }
-            })
-            .await?;
+        let answer = self.connection.transact(&txn).await?;
         if answer.succeeded() { Ok(()) } else { Err(self.broken(&[], &beside.expected).await?) }
     }
 

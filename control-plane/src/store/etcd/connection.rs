@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::time::Duration;
 
-use etcd_client::{Client, ConnectOptions, Error};
+use etcd_client::{Client, ConnectOptions, Error, Txn, TxnResponse};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tonic::Code;
@@ -69,6 +69,15 @@ impl Connection {
             };
         }
         Err(last)
+    }
+
+    /// Makes `txn`, whichever way it ends; a try whose answer was lost is made again.
+    pub(super) async fn transact(&self, txn: &Txn) -> Result<TxnResponse, StoreError> {
+        self.call(|mut etcd| {
+            let txn = txn.clone();
+            async move { etcd.txn(txn).await }
+        })
+        .await
     }
 
     async fn attempt<T, F, A>(&self, each: Duration, ask: &F) -> Result<T, StoreError>

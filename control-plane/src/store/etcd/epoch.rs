@@ -45,13 +45,7 @@ impl Shared {
         let stamp = Txn::new()
             .when([Compare::mod_revision(key.as_str(), CompareOp::Equal, seen)])
             .and_then([TxnOp::put(key.as_str(), id, None)]);
-        self.connection
-            .call(|mut etcd| {
-                let stamp = stamp.clone();
-                async move { etcd.txn(stamp).await }
-            })
-            .await?;
-        Ok(())
+        self.connection.transact(&stamp).await.map(drop)
     }
 
     pub(super) fn testify(&self, epoch: &str, revision: Revision) {

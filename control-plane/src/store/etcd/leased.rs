@@ -93,10 +93,6 @@ impl Leased {
 
     async fn send(&self, operations: Vec<TxnOp>) -> Result<(), StoreError> {
         let txn = Txn::new().and_then(operations);
-        let sent = self.etcd.shared.connection.call(|mut etcd| {
-            let txn = txn.clone();
-            async move { etcd.txn(txn).await }
-        });
-        sent.await.map(drop)
+        self.etcd.shared.connection.transact(&txn).await.map(drop)
     }
 }

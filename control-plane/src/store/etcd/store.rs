@@ -173,13 +173,7 @@ impl Shared {
         };
         let after = before.followed_by(transaction);
         let txn = txn(&self.keys, transaction, &after);
-        let answer = self
-            .connection
-            .call(|mut etcd| {
-                let txn = txn.clone();
-                async move { etcd.txn(txn).await }
-            })
-            .await?;
+        let answer = self.connection.transact(&txn).await?;
         if answer.succeeded() {
             let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
             let revision = u64::try_from(revision).unwrap_or(0);

@@ -20,10 +20,10 @@ impl Level {
         if self.0.len() < BEFORE {
             return 0.0;
         }
-        let now = mean(self.0.iter().take(NOW));
-        let before = self.0.iter().skip(NOW);
+        let now = mean(self.0.iter().take(NOW).copied());
+        let before = self.0.iter().skip(NOW).copied();
         let middle = mean(before.clone());
-        let spread = mean(before.map(|x| (x - middle) * (x - middle)).collect::<Vec<_>>().iter());
+        let spread = mean(before.map(|x| (x - middle) * (x - middle)));
         let spread = spread.sqrt() + STILL * range;
         if spread > 0.0 { (now - middle).abs() / spread } else { 0.0 }
     }
@@ -36,7 +36,7 @@ impl Level {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "some hundred points")]
-fn mean<'v>(values: impl Iterator<Item = &'v f64>) -> f64 {
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0_usize), |(sum, n), value| (sum + value, n + 1));
     if count == 0 { 0.0 } else { sum / count as f64 }
 }
