@@ -100,6 +100,7 @@ impl Journal {
         let mut end = known.clone().unwrap_or_default();
         let draft = Draft::of(&transaction.note, touched)?;
         let note = note_of(transaction, touched, draft.digest());
+        end.write = transaction.id.to_vec();
         end.records = end.records.saturating_add(1);
         end.bytes = end.bytes.saturating_add(u64::try_from(draft.size()).unwrap_or(u64::MAX));
         let record = self.record(transaction, draft, &end).await?;
@@ -158,9 +159,11 @@ impl Journal {
             return Ok(());
         }
         let chain = Keyed(self.keys.audit_key()?);
+        let id: [u8; 16] = chassis::random::bytes();
         for attempt in 1.. {
             let known = self.end().await?;
             let mut end = known.clone().unwrap_or_default();
+            end.write = id.to_vec();
             let mut changes: Vec<Change> =
                 notes.iter().map(|note| end.add(&chain, note.clone())).collect();
             changes.push(end.change());

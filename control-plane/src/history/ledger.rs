@@ -42,6 +42,9 @@ pub(super) struct End {
     /// and their bytes.
     #[prost(uint64, tag = "4")]
     pub(super) bytes: u64,
+    /// Which write made it the end: two control planes may write the same lines in the same second.
+    #[prost(bytes = "vec", tag = "5")]
+    pub(super) write: Vec<u8>,
 }
 
 /// A line as it is stored.
