@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 use analytics_collector::edge::from_event::{Config, Desk};
 use analytics_collector::enrich::{Addresses, Geo, Keep, geo};
+use analytics_collector::question::Window;
 use analytics_collector::report::{Filter, Interval, errors, geography, latency, usage};
-use analytics_collector::store::{Limits, Probe, Reader, Settings, Store, Window, append, keep};
+use analytics_collector::store::{Limits, Probe, Reader, Settings, Store, append, keep};
 use chassis::clock::Clock;
 use turnpike_proto::usage::v1::{CollectRequest, Event};
 

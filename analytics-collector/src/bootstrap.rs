@@ -21,8 +21,9 @@ use crate::edge::from_event::Desk;
 use crate::edge::{AlertsService, AnalyticsService, CollectorService, SignalsService, allowed};
 use crate::enrich::{Addresses, Geo};
 use crate::metrics::Metrics;
+use crate::question::Window;
 use crate::report::minutes::{MINUTE_US, minutes};
-use crate::store::{Committer, Intake, Limits, Probe, Reader, Settings, Store, Window};
+use crate::store::{Committer, Intake, Limits, Probe, Reader, Settings, Store};
 use crate::upkeep::Upkeep;
 
 /// 4 MiB of events and some for the rest.

@@ -12,6 +12,7 @@ pub mod event;
 #[cfg(test)]
 mod fixture;
 pub mod metrics;
+pub mod question;
 pub mod report;
 pub mod store;
 pub mod upkeep;

@@ -22,8 +22,9 @@ use crate::alert::{Alarm, History, Rate, rate};
 use crate::enrich::{Addresses, Geo, Keep, geo, geo_tests};
 use crate::fixture::{MINUTE_US, NOW_US, Place, reader};
 use crate::metrics::{Metrics, Reason};
+use crate::question::Window;
 use crate::report::minutes::minutes;
-use crate::store::{Committer, Probe, Window};
+use crate::store::{Committer, Probe};
 
 /// A collector without its port.
 struct Service {

@@ -6,8 +6,8 @@ use prost_types::{Duration, Timestamp};
 use tonic::Status;
 use turnpike_proto::usage::v1;
 
+use crate::question::Window;
 use crate::report::{Filter, Interval, Keys};
-use crate::store::Window;
 
 const SECOND_US: i64 = 1_000_000;
 const HOUR_US: i64 = 3600 * SECOND_US;

@@ -1,6 +1,7 @@
 //! Which events is a question about, and how much may its answer say?
 
-use crate::store::{Arguments, QueryError, Window};
+use crate::question::Window;
+use crate::store::{Arguments, QueryError};
 
 /// An answer has at most so many rows.
 pub const MOST_ROWS: usize = 10_000;

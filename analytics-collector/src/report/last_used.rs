@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::filter::ReportError;
-use crate::store::{Arguments, Reader, Window};
+use crate::question::Window;
+use crate::store::{Arguments, Reader};
 
 /// Keys of an application.
 #[derive(Clone, Debug, PartialEq, Eq)]

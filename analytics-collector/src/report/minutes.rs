@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::event::{Subject, Tally};
-use crate::store::{Arguments, QueryError, Reader, Window};
+use crate::question::Window;
+use crate::store::{Arguments, QueryError, Reader};
 
 /// A minute, microseconds.
 pub const MINUTE_US: i64 = 60_000_000;

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::event::Row;
 use crate::fixture::{Dice, MINUTE_US, NOW_US, Place, call, put, reader};
-use crate::store::{Probe, Reader, Store, Window, keep};
+use crate::question::Window;
+use crate::store::{Probe, Reader, Store, keep};
 
 /// A few hours of calls of four APIs, some of them broken, slow, throttled or from nowhere.
 fn calls(count: u64) -> Vec<Row> {

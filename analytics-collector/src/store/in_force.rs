@@ -7,9 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::array::RecordBatch;
 
-use super::query::Window;
 use super::segment::Segment;
 use super::table::span_of;
+use crate::question::Window;
 
 /// Everything that counts.
 #[derive(Debug, Default)]

@@ -30,6 +30,6 @@ pub use error::StoreError;
 pub use group::{Committer, Intake};
 pub use open::{Settings, Store};
 pub use probe::{Probe, Step};
-pub use query::{Arguments, Limits, QueryError, Reader, Window};
+pub use query::{Arguments, Limits, QueryError, Reader};
 pub use table::batch_of;
 pub use wal::Record;

@@ -12,10 +12,10 @@ use super::in_force::{InForce, View};
 use super::manifest::{self, Manifest};
 use super::marks::Marks;
 use super::probe::Probe;
-use super::query::Window;
 use super::segment::{self, Segment};
 use super::table::batch_of;
 use super::wal::{self, Record, Wal};
+use crate::question::Window;
 
 /// Rows are laid out in batches of about so many when the log is read again.
 const REPLAY_ROWS: usize = 8192;

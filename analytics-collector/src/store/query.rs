@@ -19,18 +19,10 @@ use super::in_force::View;
 use super::newest::{self, Newest};
 use super::open::{Store, lock};
 use super::table;
+use crate::question::Window;
 
 /// Queries that may wait for their turn; further ones are refused.
 const WAITING: usize = 64;
-
-/// The calls from `since_us` on and before `until_us`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// The first microsecond that counts.
-    pub since_us: i64,
-    /// The first that does not count any more.
-    pub until_us: i64,
-}
 
 /// Bounds of the query engine.
 #[derive(Clone, Debug)]
