@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::append::{self, Receipt, Refusal};
-use super::{Arguments, Probe, QueryError, Step, Store, StoreError, Window, keep};
+use super::{Arguments, Probe, QueryError, Step, Store, StoreError, keep};
 use crate::event::Row;
 use crate::fixture::{DAY_US, NOW_US, Place, batch, call, open, put, reader, reader_within};
+use crate::question::Window;
 
 const EVER: Window = Window { since_us: i64::MIN, until_us: i64::MAX };
 /// Rows of a batch in these tests.
