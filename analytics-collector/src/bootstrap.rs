@@ -53,7 +53,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let committer = Committer {
         store: Arc::clone(&store),
         gather: config.store.group.0,
-        on_stored: Arc::new(move |tallies| watcher.observe(tallies)),
+        on_stored: Arc::new(move |batch| watcher.observe(&batch.tallies)),
         flush: Arc::clone(&flush),
         writable,
         metrics: metrics.clone(),

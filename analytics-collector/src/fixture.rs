@@ -36,9 +36,10 @@ pub(crate) fn batch(epoch: &str, sequence: u64, rows: Vec<Row>) -> Batch {
     let (source, epoch) = ("g".to_owned(), epoch.to_owned());
     let record = Record { source, epoch, sequence, at_us: NOW_US, rows };
     let frame = record.frame();
-    let Record { source, epoch, .. } = record;
+    let Record { source, epoch, rows: calls, .. } = record;
+    let (rows, calls) = (columns, calls.into());
     let (tallies, losses) = (Vec::new(), Losses::default());
-    Batch { source, epoch, sequence, after: None, frame, rows: columns, tallies, losses }
+    Batch { source, epoch, sequence, after: None, frame, rows, calls, tallies, losses }
 }
 
 /// A store in a folder that goes away.

@@ -59,7 +59,7 @@ async fn start(place: &Place) -> Service {
     let committer = Committer {
         store,
         gather: Duration::ZERO,
-        on_stored: Arc::new(move |tallies| watcher.observe(tallies)),
+        on_stored: Arc::new(move |batch| watcher.observe(&batch.tallies)),
         flush: Arc::new(Notify::new()),
         writable: Readiness::default().condition("store"),
         metrics: metrics.clone(),

@@ -89,8 +89,9 @@ impl Desk {
         let tallies = tallies_of(&rows);
         let record = Record { source, epoch, sequence, at_us: now_us, rows };
         let frame = record.frame();
-        let Record { source, epoch, .. } = record;
-        Ok(Batch { source, epoch, sequence, after, frame, rows: columns, tallies, losses })
+        let Record { source, epoch, rows: calls, .. } = record;
+        let (rows, calls) = (columns, calls.into());
+        Ok(Batch { source, epoch, sequence, after, frame, rows, calls, tallies, losses })
     }
 
     fn row_of(&self, event: Event, source: &str, cuts: &mut u64) -> Row {

@@ -4,12 +4,13 @@
 //! queries and do the marks move, so that whatever is acknowledged is stored exactly once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
 use super::error::StoreError;
 use super::open::{Log, Store, lock};
-use crate::event::Tally;
+use crate::event::{Row, Tally};
 
 /// Rows in memory beyond which batches have to wait for a flush.
 const MOST_ROWS: usize = 4 * super::keep::FLUSH_ROWS;
@@ -32,6 +33,8 @@ pub struct Batch {
     pub frame: Vec<u8>,
     /// Its rows.
     pub rows: RecordBatch,
+    /// The same one by one, for whoever looks at calls as they are stored.
+    pub calls: Arc<[Row]>,
     /// Its calls by minute and subject.
     pub tallies: Vec<Tally>,
     /// What is not in its rows.

@@ -14,7 +14,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::append::{self, Batch, Receipt, Refusal};
 use super::error::StoreError;
 use super::open::Store;
-use crate::event::Tally;
 use crate::metrics::Metrics;
 
 /// Batches that may wait for the next group; further streams wait to hand theirs in.
@@ -40,8 +39,8 @@ pub struct Room(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
 /// What came of a group. An error without a cause is a panic, which is logged elsewhere.
 type Outcome = Result<Vec<Result<Receipt, Refusal>>, Option<StoreError>>;
 
-/// Told of the calls of every batch that was stored, once.
-pub type OnStored = dyn Fn(&[Tally]) + Send + Sync;
+/// Told of every batch that was stored, once; it must not wait for anything.
+pub type OnStored = dyn Fn(&Batch) + Send + Sync;
 
 /// Where streams hand their batches in; cheap to clone.
 #[derive(Clone)]
@@ -186,7 +185,7 @@ impl Committer {
                             receipt.left_out,
                             batch.losses,
                         );
-                        on_stored(&batch.tallies);
+                        on_stored(batch);
                     }
                     Err(_) => {}
                 }
