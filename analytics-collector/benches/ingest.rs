@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use analytics_collector::edge::from_event::{Config, Desk};
-use analytics_collector::enrich::{Addresses, Geo, Keep, geo};
+use analytics_collector::enrich::{Addresses, Agents, Geo, Keep, geo};
 use analytics_collector::question::Window;
 use analytics_collector::report::{Filter, Interval, errors, geography, latency, usage};
 use analytics_collector::store::{Limits, Probe, Reader, Settings, Store, append, keep};
@@ -120,10 +120,13 @@ fn desk(folder: &Path) -> Desk {
         geo: Geo::open(geo::Config {
             database: PathBuf::new(),
             database_v6: PathBuf::new(),
+            asn_database: PathBuf::new(),
+            detail: geo::Detail::City,
             attribution: String::new(),
             check: Duration::from_secs(10),
         }),
         addresses: Addresses::open(Keep::Truncated, &folder.join("address.key")).unwrap(),
+        agents: Agents::default(),
         config: Config { oldest: Duration::from_hours(24 * 8), ahead: Duration::from_hours(1) },
     }
 }

@@ -19,7 +19,7 @@ use crate::alert::{Alarm, History, Rate, rate};
 use crate::config::Config;
 use crate::edge::from_event::Desk;
 use crate::edge::{AlertsService, AnalyticsService, CollectorService, SignalsService, allowed};
-use crate::enrich::{Addresses, Geo};
+use crate::enrich::{Addresses, Agents, Geo};
 use crate::metrics::Metrics;
 use crate::question::Window;
 use crate::report::minutes::{MINUTE_US, minutes};
@@ -45,6 +45,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let desk = Arc::new(Desk {
         geo: Geo::open(config.geo.clone()),
         addresses: Addresses::open(config.address.keep, &folder.join("address.key"))?,
+        agents: Agents::default(),
         config: config.collect,
     });
 

@@ -110,6 +110,61 @@ pub struct Row {
     /// part of the address is kept; 0: unknown, or not kept.
     #[prost(uint64, tag = "40")]
     pub address_id: u64,
+    /// Whether the answer came from the gateway's cache.
+    #[prost(bool, tag = "34")]
+    pub from_cache: bool,
+    /// `HTTP`, `WS`, `SSE`, `GRPC`, `GRAPHQL`, …
+    #[prost(string, tag = "35")]
+    pub api_type: String,
+    /// Who owns the Api.
+    #[prost(string, tag = "36")]
+    pub api_owner: String,
+    /// How the caller showed who they are; empty: they did not.
+    #[prost(string, tag = "37")]
+    pub auth_type: String,
+    /// Part of the fault's class; empty: no fault.
+    #[prost(string, tag = "38")]
+    pub fault_subtype: String,
+    /// Tenant of the Api; empty: the operator.
+    #[prost(string, tag = "39")]
+    pub tenant: String,
+    /// State, province, canton of the client; empty: unknown, or not kept.
+    #[prost(string, tag = "41")]
+    pub subdivision: String,
+    /// Its city; empty: unknown, or not kept.
+    #[prost(string, tag = "42")]
+    pub city: String,
+    /// Number of its autonomous system; 0: unknown, or not kept.
+    #[prost(uint32, tag = "43")]
+    pub asn: u32,
+    /// Kind of the client's device; empty: nothing was said of it.
+    #[prost(string, tag = "44")]
+    pub device: String,
+    /// Its operating system; empty: unknown.
+    #[prost(string, tag = "45")]
+    pub operating_system: String,
+    /// The browser or the program; empty: unknown.
+    #[prost(string, tag = "46")]
+    pub agent: String,
+    /// Changing and checking the request, microseconds.
+    #[prost(uint64, tag = "47")]
+    pub request_mediation_us: u64,
+    /// Changing and checking the answer, microseconds.
+    #[prost(uint64, tag = "48")]
+    pub response_mediation_us: u64,
+    /// Where the gateway stands.
+    #[prost(string, tag = "49")]
+    pub region: String,
+    /// For how many calls this one stands; 0 counts as 1.
+    #[prost(uint32, tag = "50")]
+    pub weight: u32,
+}
+
+impl Row {
+    /// For how many calls this one stands; at least 1.
+    pub fn calls(&self) -> u64 {
+        self.weight.max(1).into()
+    }
 }
 
 /// Calls of one minute by who called what: what the alerts look at.
@@ -119,7 +174,7 @@ pub struct Tally {
     pub minute: i64,
     /// Who called what.
     pub subject: Subject,
-    /// How many calls.
+    /// How many calls, those included that others stand for.
     pub calls: u64,
 }
 

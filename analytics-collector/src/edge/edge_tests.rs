@@ -19,7 +19,7 @@ use turnpike_proto::usage::v1::{
 use super::from_event::{Config, Desk};
 use super::{AlertsService, AnalyticsService, CollectorService};
 use crate::alert::{Alarm, History, Rate, rate};
-use crate::enrich::{Addresses, Geo, Keep, geo, geo_tests};
+use crate::enrich::{Addresses, Agents, Geo, Keep, geo, geo_tests};
 use crate::fixture::{MINUTE_US, NOW_US, Place, reader};
 use crate::metrics::{Metrics, Reason};
 use crate::question::Window;
@@ -48,11 +48,11 @@ async fn start(place: &Place) -> Service {
     alarm.observe(&minutes(&reader, Window { since_us, until_us: i64::MAX }).await.unwrap());
     let database = folder.join("country.mmdb");
     geo_tests::write(&database, 4, &[("81.0.0.0/8", geo_tests::flat("DE"))]);
-    let check = Duration::from_secs(1);
-    let geo = geo::Config { database, database_v6: PathBuf::new(), attribution: "A".into(), check };
+    let geo = geo::Config { attribution: "A".into(), ..geo_tests::config(&database) };
     let desk = Arc::new(Desk {
         geo: Geo::open(geo),
         addresses: Addresses::open(Keep::Truncated, &folder.join("address.key")).unwrap(),
+        agents: Agents::default(),
         config: Config { oldest: Duration::from_hours(168), ahead: Duration::from_hours(1) },
     });
     let watcher = Arc::clone(&alarm);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use turnpike_proto::usage::v1::{CollectRequest, Event};
 
-use crate::enrich::{Addresses, Geo, address};
+use crate::enrich::{Addresses, Agents, Geo, address};
 use crate::event::{Row, Subject, Tally};
 use crate::store::{Batch, Losses, Record, StoreError, batch_of};
 
@@ -20,6 +20,8 @@ const LONGEST_PATH: usize = 1024;
 const LONGEST_AGENT: usize = 512;
 /// Larger times and sizes are not true; sums of them would overflow.
 const LARGEST: u64 = 1 << 48;
+/// One event stands for no more calls: a share of less than a millionth is none.
+const MOST_CALLS: u32 = 1_000_000;
 const MINUTE_US: i64 = 60_000_000;
 
 /// The section `[collect]`.
@@ -58,6 +60,8 @@ pub struct Desk {
     pub geo: Geo,
     /// What of them is kept.
     pub addresses: Addresses,
+    /// What programs call.
+    pub agents: Agents,
     /// Which times are taken.
     pub config: Config,
 }
@@ -96,32 +100,47 @@ impl Desk {
 
     fn row_of(&self, event: Event, source: &str, cuts: &mut u64) -> Row {
         let client = address::parse(&event.client_ip);
+        let place = client.map(|address| self.geo.place(address)).unwrap_or_default();
+        let user_agent = cut(event.user_agent, LONGEST_AGENT, cuts);
+        let agent = self.agents.agent(&user_agent);
         let mut name = |text| cut(text, LONGEST_NAME, cuts);
         Row {
             api: name(event.api),
             api_version: name(event.api_version),
             api_context: name(event.api_context),
+            api_type: name(event.api_type),
+            api_owner: name(event.api_owner),
+            tenant: name(event.tenant),
             method: name(event.method),
             host: name(event.host),
             application: name(event.application),
             application_owner: name(event.application_owner),
             consumer_key: name(event.consumer_key),
             user: name(event.user),
+            auth_type: name(event.auth_type),
             tier: name(event.tier),
             key_type: name(event.key_type),
             protocol: name(event.protocol),
             backend: name(event.backend),
             fault_type: name(event.fault_type),
+            fault_subtype: name(event.fault_subtype),
             gateway: if event.gateway.is_empty() { source.to_owned() } else { name(event.gateway) },
+            region: name(event.region),
             operation: cut(event.operation, LONGEST_PATH, cuts),
             path: cut(event.path, LONGEST_PATH, cuts),
-            user_agent: cut(event.user_agent, LONGEST_AGENT, cuts),
+            user_agent,
+            device: agent.device.to_owned(),
+            operating_system: agent.operating_system.to_owned(),
+            agent: agent.name.clone(),
             at_us: event.at_us,
             request_id: identity(event.request_id, cuts),
             trace_id: identity(event.trace_id, cuts),
             client_ip: client.map(|address| self.addresses.kept(address)).unwrap_or_default(),
             address_id: client.map_or(0, |address| self.addresses.identify(address)),
-            country: client.map(|address| self.geo.country(address)).unwrap_or_default(),
+            country: place.country,
+            subdivision: place.subdivision,
+            city: place.city,
+            asn: place.asn,
             status: event.status,
             backend_status: event.backend_status,
             fault_code: event.fault_code,
@@ -129,9 +148,13 @@ impl Desk {
             backend_us: event.backend_us.min(LARGEST),
             security_us: event.security_us.min(LARGEST),
             throttling_us: event.throttling_us.min(LARGEST),
+            request_mediation_us: event.request_mediation_us.min(LARGEST),
+            response_mediation_us: event.response_mediation_us.min(LARGEST),
             request_bytes: event.request_bytes.min(LARGEST),
             response_bytes: event.response_bytes.min(LARGEST),
             over_quota: event.over_quota,
+            from_cache: event.from_cache,
+            weight: event.weight.clamp(1, MOST_CALLS),
         }
     }
 }
@@ -172,7 +195,7 @@ fn tallies_of(rows: &[Row]) -> Vec<Tally> {
     for row in rows.iter().filter(|row| !row.api.is_empty()) {
         let minute = row.at_us.div_euclid(MINUTE_US);
         let key = (minute, row.api.as_str(), row.api_version.as_str(), row.application.as_str());
-        *calls.entry(key).or_default() += 1;
+        *calls.entry(key).or_default() += row.calls();
     }
     calls
         .into_iter()

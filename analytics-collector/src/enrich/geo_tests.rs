@@ -6,12 +6,13 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::geo::{Config, Geo};
+use super::geo::{Config, Detail, Geo};
 
 /// A value of an MMDB file.
 pub(crate) enum Value {
     Text(&'static str),
     Map(Vec<(&'static str, Value)>),
+    List(Vec<Value>),
     U16(u16),
     U32(u32),
     U64(u64),
@@ -43,6 +44,12 @@ impl Value {
                 out.extend(number.to_be_bytes());
             }
             // An extended type: its number, less 7, stands behind the control byte.
+            Self::List(values) => {
+                out.extend([u8::try_from(values.len()).unwrap(), 4]);
+                for value in values {
+                    value.encode(out);
+                }
+            }
             Self::U64(number) => {
                 out.extend([8, 2]);
                 out.extend(number.to_be_bytes());
@@ -100,16 +107,13 @@ pub(crate) fn write(path: &Path, version: u16, networks: &[(&str, Value)]) {
         ("record_size", Value::U16(24)),
         ("ip_version", Value::U16(version)),
         ("database_type", Value::Text("Test-Country")),
-        ("languages", Value::Map(vec![])),
+        ("languages", Value::List(vec![])),
         ("binary_format_major_version", Value::U16(2)),
         ("binary_format_minor_version", Value::U16(0)),
         ("build_epoch", Value::U64(1)),
         ("description", Value::Map(vec![])),
     ]);
     metadata.encode(&mut file);
-    // `languages` is a list, which is another extended type.
-    let at = file.windows(9).rposition(|bytes| bytes == b"languages").unwrap() + 9;
-    file.splice(at..=at, [0, 4]);
     fs::write(path, file).unwrap();
 }
 
@@ -121,13 +125,20 @@ fn nested(country: &'static str) -> Value {
     Value::Map(vec![("country", Value::Map(vec![("iso_code", Value::Text(country))]))])
 }
 
-fn open(v4: &Path, v6: &Path) -> Geo {
-    Geo::open(Config {
-        database: v4.to_owned(),
-        database_v6: v6.to_owned(),
+/// Only this file, for everything that it has.
+pub(crate) fn config(database: &Path) -> Config {
+    Config {
+        database: database.to_owned(),
+        database_v6: PathBuf::new(),
+        asn_database: PathBuf::new(),
+        detail: Detail::City,
         attribution: "by somebody".to_owned(),
         check: Duration::from_secs(1),
-    })
+    }
+}
+
+fn open(v4: &Path, v6: &Path) -> Geo {
+    Geo::open(Config { database_v6: v6.to_owned(), ..config(v4) })
 }
 
 /// `asked` is "address=country …".
@@ -137,7 +148,7 @@ fn check(geo: &Geo, asked: &str) {
         .split(' ')
         .map(|word| {
             let address = word.split_once('=').unwrap().0;
-            (address, geo.country(address.parse().unwrap()))
+            (address, geo.place(address.parse().unwrap()).country)
         })
         .collect();
     let expected: BTreeMap<_, _> = asked
@@ -176,6 +187,68 @@ fn a_pair_of_files_is_asked_by_kind_of_address() {
     write(&v6, 6, &[("2a00::/16", flat("SE"))]);
     check(&open(&v4, &v6), "81.2.3.4=DE 2a00::1=SE");
     check(&open(&v4, &PathBuf::new()), "81.2.3.4=DE 2a00::1=");
+}
+
+/// One client of a city in the nested, and one in the flat layout, each with its network.
+fn cities() -> Vec<(&'static str, Value)> {
+    let names = |name| ("names", Value::Map(vec![("en", Value::Text(name))]));
+    let code = |code| ("iso_code", Value::Text(code));
+    let nested = Value::Map(vec![
+        ("country", Value::Map(vec![code("CH")])),
+        ("subdivisions", Value::List(vec![Value::Map(vec![code("BE"), names("Canton of Bern")])])),
+        ("city", Value::Map(vec![names("Bern")])),
+        ("autonomous_system_number", Value::U32(3303)),
+    ]);
+    let flat = Value::Map(vec![
+        ("country_code", Value::Text("AU")),
+        ("state1", Value::Text("Queensland")),
+        ("city", Value::Text("Cairns")),
+        ("asn", Value::Text("AS1221")),
+    ]);
+    let unnamed = Value::Map(vec![
+        ("country", Value::Map(vec![code("US")])),
+        ("subdivisions", Value::List(vec![Value::Map(vec![code("CA")])])),
+    ]);
+    vec![("81.0.0.0/8", nested), ("82.0.0.0/8", flat), ("83.0.0.0/8", unnamed)]
+}
+
+/// What is kept of four addresses, the last of which no file knows, where there is another file for
+/// networks or none.
+#[track_caller]
+fn check_detail(detail: Detail, networks: bool, places: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, asn) = (folder.path().join("city.mmdb"), folder.path().join("asn.mmdb"));
+    write(&path, 4, &cities());
+    let system = |number| Value::Map(vec![("autonomous_system_number", Value::U32(number))]);
+    write(&asn, 6, &[("81.0.0.0/8", system(64_500)), ("84.0.0.0/8", system(64_501))]);
+    let asn_database = if networks { asn } else { PathBuf::new() };
+    let geo = Geo::open(Config { asn_database, detail, ..config(&path) });
+    let said: Vec<_> = ["81.1.1.1", "82.1.1.1", "83.1.1.1", "84.1.1.1"]
+        .into_iter()
+        .map(|address| geo.place(address.parse().unwrap()))
+        .map(|place| {
+            format!("{},{},{},{}", place.country, place.subdivision, place.city, place.asn)
+        })
+        .collect();
+    assert_eq!(said, places);
+}
+
+#[test]
+fn subdivisions_cities_and_networks_are_found_in_both_layouts() {
+    let places = ["CH,Canton of Bern,Bern,3303", "AU,Queensland,Cairns,1221", "US,CA,,0", ",,,0"];
+    check_detail(Detail::City, false, &places);
+}
+
+#[test]
+fn a_file_of_networks_says_the_network_alone() {
+    let places = ["CH,Canton of Bern,Bern,64500", "AU,Queensland,Cairns,0", "US,CA,,0", ",,,64501"];
+    check_detail(Detail::City, true, &places);
+}
+
+#[test]
+fn nothing_finer_than_the_country_is_kept_on_demand() {
+    check_detail(Detail::Country, false, &["CH,,,0", "AU,,,0", "US,,,0", ",,,0"]);
+    check_detail(Detail::Country, true, &["CH,,,64500", "AU,,,0", "US,,,0", ",,,64501"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::marks::{Mark, Marks};
+use super::table::FIRST_COLUMNS;
 
 const NAME: &str = "manifest.json";
 const FORMAT: u32 = 1;
@@ -45,6 +46,13 @@ pub struct SegmentEntry {
     pub first_us: i64,
     /// Its last call.
     pub last_us: i64,
+    /// How many of the table's columns it has, from the first.
+    #[serde(default = "first_columns")]
+    pub columns: usize,
+}
+
+const fn first_columns() -> usize {
+    FIRST_COLUMNS
 }
 
 /// How far one spool is stored.

@@ -67,7 +67,7 @@ mod tests {
                 let (rows, day) = word.split_once('@').unwrap();
                 let first_us = day.parse::<i64>().unwrap() * DAY_US;
                 let rows = rows.parse().unwrap();
-                SegmentEntry { number, rows, bytes: 0, first_us, last_us: first_us + 1 }
+                SegmentEntry { number, rows, bytes: 0, first_us, last_us: first_us + 1, columns: 1 }
             })
             .collect();
         assert_eq!(choose(&entries, 2 * DAY_US).unwrap_or_default(), chosen);

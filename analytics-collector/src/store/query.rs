@@ -5,6 +5,7 @@
 //! names the events as `events`; that is the Parquet files and the rows in memory of one instant,
 //! cut to the window. What a caller says travels as parameters and never as text.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -200,7 +201,10 @@ fn run<T>(
 ) -> duckdb::Result<Vec<T>> {
     let View { segments, newest } = view;
     let loan = newest::lend(newest);
-    let paths: Vec<String> = segments.iter().map(|segment| quoted(&segment.path)).collect();
+    let mut paths: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for segment in &segments {
+        paths.entry(segment.entry.columns).or_default().push(quoted(&segment.path));
+    }
     let events = events(&paths, loan.number, window);
     // The files of `segments` stay until the last row is read.
     let sql = format!("WITH events AS NOT MATERIALIZED ({events}) {sql}");
@@ -210,20 +214,22 @@ fn run<T>(
 }
 
 /// The window is written as text, and not as parameters, so that the engine can skip files and
-/// row groups by it: these are numbers of ours, not words of a caller.
-fn events(paths: &[String], newest: u64, window: Window) -> String {
-    let columns = table::names().collect::<Vec<_>>().join(", ");
+/// row groups by it: these are numbers of ours, not words of a caller. `paths` are by the number of
+/// columns that the files have.
+fn events(paths: &BTreeMap<usize, Vec<String>>, newest: u64, window: Window) -> String {
     let Window { since_us, until_us } = window;
     let within = format!("at_us >= {since_us} AND at_us < {until_us}");
+    let columns = table::names().collect::<Vec<_>>().join(", ");
     let newest = format!("SELECT {columns} FROM newest({newest}::UBIGINT) WHERE {within}");
-    if paths.is_empty() {
-        return newest;
-    }
-    let paths = paths.join(", ");
-    format!(
-        "{newest} UNION ALL \
-         SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = false) WHERE {within}"
-    )
+    let kept = paths.iter().map(|(had, paths)| {
+        let columns = table::names_in(*had).collect::<Vec<_>>().join(", ");
+        let paths = paths.join(", ");
+        format!(
+            "SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = false) \
+             WHERE {within}"
+        )
+    });
+    std::iter::once(newest).chain(kept).collect::<Vec<_>>().join(" UNION ALL ")
 }
 
 /// A path of ours as a text of SQL.

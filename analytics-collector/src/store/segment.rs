@@ -18,7 +18,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::error::StoreError;
 use super::manifest::{SegmentEntry, sync_folder};
-use super::table::{AT, SCHEMA, span_of};
+use super::table::{AT, SCHEMA, TODAYS_COLUMNS, completed, span_of};
 
 /// Rows of a row group: what a query skips or reads as a whole.
 const GROUP_ROWS: usize = 65_536;
@@ -113,14 +113,7 @@ pub fn merge(folder: &Path, number: u64, parts: &[Arc<Segment>]) -> Result<Aside
         for batch in
             ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(8192).build()?
         {
-            let batch = batch?;
-            // The reader's schema carries no meaning of its own: columns are ours, by name.
-            let columns = SCHEMA
-                .fields()
-                .iter()
-                .filter_map(|field| batch.column_by_name(field.name()).cloned())
-                .collect();
-            pen.write(&RecordBatch::try_new(Arc::clone(&SCHEMA), columns)?)?;
+            pen.write(&completed(&batch?)?)?;
         }
     }
     pen.close()
@@ -166,8 +159,8 @@ impl Pen {
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .build();
         let writer = ArrowWriter::try_new(file, Arc::clone(&SCHEMA), Some(properties))?;
-        let entry =
-            SegmentEntry { number, rows: 0, bytes: 0, first_us: i64::MAX, last_us: i64::MIN };
+        let (columns, first_us, last_us) = (TODAYS_COLUMNS, i64::MAX, i64::MIN);
+        let entry = SegmentEntry { number, rows: 0, bytes: 0, first_us, last_us, columns };
         Ok(Self { draft, writer, entry })
     }
 

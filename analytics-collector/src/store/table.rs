@@ -1,7 +1,8 @@
 //! How do rows lie in columns?
 //!
 //! One table of columns makes the schema, the batches in memory and, through them, the Parquet
-//! files. Columns are only ever added at its end.
+//! files. Columns are only ever added at its end: a file from before has the first of them, and the rest
+//! is read as empty.
 
 use std::sync::{Arc, LazyLock};
 
@@ -60,7 +61,29 @@ const COLUMNS: &[(&str, Column)] = &[
     ("country", Column::Text(|row| &row.country)),
     ("gateway", Column::Text(|row| &row.gateway)),
     ("address_id", Column::Amount(|row| row.address_id)),
+    ("from_cache", Column::Flag(|row| row.from_cache)),
+    ("api_type", Column::Text(|row| &row.api_type)),
+    ("api_owner", Column::Text(|row| &row.api_owner)),
+    ("auth_type", Column::Text(|row| &row.auth_type)),
+    ("fault_subtype", Column::Text(|row| &row.fault_subtype)),
+    ("tenant", Column::Text(|row| &row.tenant)),
+    ("subdivision", Column::Text(|row| &row.subdivision)),
+    ("city", Column::Text(|row| &row.city)),
+    ("asn", Column::Code(|row| row.asn)),
+    ("device", Column::Text(|row| &row.device)),
+    ("operating_system", Column::Text(|row| &row.operating_system)),
+    ("agent", Column::Text(|row| &row.agent)),
+    ("request_mediation_us", Column::Amount(|row| row.request_mediation_us)),
+    ("response_mediation_us", Column::Amount(|row| row.response_mediation_us)),
+    ("region", Column::Text(|row| &row.region)),
+    ("weight", Column::Code(|row| row.weight)),
 ];
+
+/// So many columns have the files of which nothing says how many they have.
+pub(crate) const FIRST_COLUMNS: usize = 34;
+
+/// So many columns have the files that are written today.
+pub(crate) const TODAYS_COLUMNS: usize = COLUMNS.len();
 
 /// The column that says when.
 pub(crate) const AT: &str = "at_us";
@@ -84,16 +107,26 @@ impl Column {
         }
     }
 
-    fn array(self, rows: &[Row]) -> ArrayRef {
+    fn array<'a>(self, rows: impl Iterator<Item = &'a Row>) -> ArrayRef {
         match self {
-            Self::Time(of) => Arc::new(Int64Array::from_iter_values(rows.iter().map(of))),
-            Self::Bytes(of) => Arc::new(BinaryArray::from_iter_values(rows.iter().map(of))),
-            Self::Text(of) => Arc::new(StringArray::from_iter_values(rows.iter().map(of))),
-            Self::Code(of) => Arc::new(UInt32Array::from_iter_values(rows.iter().map(of))),
-            Self::Amount(of) => Arc::new(UInt64Array::from_iter_values(rows.iter().map(of))),
-            Self::Flag(of) => {
-                Arc::new(rows.iter().map(|row| Some(of(row))).collect::<BooleanArray>())
-            }
+            Self::Time(of) => Arc::new(Int64Array::from_iter_values(rows.map(of))),
+            Self::Bytes(of) => Arc::new(BinaryArray::from_iter_values(rows.map(of))),
+            Self::Text(of) => Arc::new(StringArray::from_iter_values(rows.map(of))),
+            Self::Code(of) => Arc::new(UInt32Array::from_iter_values(rows.map(of))),
+            Self::Amount(of) => Arc::new(UInt64Array::from_iter_values(rows.map(of))),
+            Self::Flag(of) => Arc::new(rows.map(|row| Some(of(row))).collect::<BooleanArray>()),
+        }
+    }
+
+    /// What SQL reads where a file has no such column.
+    const fn nothing(self) -> &'static str {
+        match self {
+            Self::Time(_) => "0::BIGINT",
+            Self::Bytes(_) => "''::BLOB",
+            Self::Text(_) => "''",
+            Self::Code(_) => "0::UINTEGER",
+            Self::Amount(_) => "0::UBIGINT",
+            Self::Flag(_) => "false",
         }
     }
 }
@@ -103,10 +136,27 @@ pub(crate) fn names() -> impl Iterator<Item = String> {
     COLUMNS.iter().map(|(name, _)| format!("\"{name}\""))
 }
 
+/// The same of a file that has the first `had` columns: the others are there too, and empty.
+pub(crate) fn names_in(had: usize) -> impl Iterator<Item = String> {
+    COLUMNS.iter().enumerate().map(move |(at, (name, column))| {
+        if at < had { format!("\"{name}\"") } else { format!("{} AS \"{name}\"", column.nothing()) }
+    })
+}
+
 /// Lays rows out as columns.
 pub fn batch_of(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
-    let columns = COLUMNS.iter().map(|(_, column)| column.array(rows)).collect();
+    let columns = COLUMNS.iter().map(|(_, column)| column.array(rows.iter())).collect();
     RecordBatch::try_new(Arc::clone(&SCHEMA), columns)
+}
+
+/// Rows of a file, whichever columns it has, in today's columns.
+pub(crate) fn completed(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let (empty, count) = (Row::default(), batch.num_rows());
+    let columns = COLUMNS.iter().map(|(name, column)| match batch.column_by_name(name) {
+        Some(there) => Arc::clone(there),
+        None => column.array(std::iter::repeat_n(&empty, count)),
+    });
+    RecordBatch::try_new(Arc::clone(&SCHEMA), columns.collect())
 }
 
 /// When the first and the last call of a batch were; nothing of an empty batch.
@@ -114,3 +164,7 @@ pub(crate) fn span_of(batch: &RecordBatch) -> Option<(i64, i64)> {
     let at = batch.column_by_name(AT)?.as_any().downcast_ref::<Int64Array>()?;
     Some((at.values().iter().copied().min()?, at.values().iter().copied().max()?))
 }
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -244,9 +244,9 @@ mod tests {
             request_bytes: u64::MAX,
             response_bytes: 5,
             over_quota: true,
-            country: String::new(),
             gateway: "gw-1".into(),
             from_cache: true,
+            ..Event::default()
         }
     }
 
