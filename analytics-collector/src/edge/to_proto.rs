@@ -96,6 +96,7 @@ pub fn status(error: &ReportError) -> Status {
         ReportError::TooManyRows | ReportError::Query(QueryError::Memory(_) | QueryError::Busy) => {
             Status::resource_exhausted(why)
         }
+        ReportError::Query(QueryError::Refused(_)) => Status::invalid_argument(why),
         ReportError::Query(QueryError::Timeout(_)) => Status::deadline_exceeded(why),
         ReportError::Query(QueryError::Engine(_) | QueryError::Broken) => Status::internal(why),
     }

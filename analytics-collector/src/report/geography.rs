@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::distinct::{RANK_BITS, REGISTER_BITS, Sketch};
 use super::filter::{Filter, LIMIT, ReportError, bounded};
+use crate::store::distinct::{RANK_BITS, REGISTER_BITS, Sketch};
 use crate::store::{Arguments, Reader};
 
 /// Calls from one country.

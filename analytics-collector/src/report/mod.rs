@@ -3,7 +3,6 @@
 //! One question a file: `usage`, `latency`, `errors`, `geography`, `last_used`, and `minutes` for the alerts.
 //! `filter` says which events a question is about.
 
-pub mod distinct;
 pub mod errors;
 pub mod filter;
 pub mod geography;

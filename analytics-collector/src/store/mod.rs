@@ -4,9 +4,13 @@
 //! acknowledged after one fsync. Rows in memory (`in_force`) move to immutable Parquet files
 //! (`segment`) named by a manifest (`manifest`); then their log files go away. Small files are
 //! merged and old ones removed (`keep`). Queries (`query`) run in DuckDB over the Parquet files
-//! and the rows in memory, seen at one instant.
+//! and the rows in memory, seen at one instant: counts by `answer`, calls themselves by `search`,
+//! both in words of `sql`.
 
+pub mod answer;
 pub mod append;
+pub mod arguments;
+pub mod distinct;
 pub mod error;
 pub mod group;
 pub mod in_force;
@@ -18,18 +22,25 @@ pub mod newest;
 pub mod open;
 pub mod probe;
 pub mod query;
+pub mod read_back;
+pub mod search;
 pub mod segment;
+pub mod sql;
 pub mod table;
 pub mod wal;
 
 #[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
 mod store_tests;
 
 pub use append::{Batch, Losses, Receipt, Refusal};
+pub use arguments::Arguments;
 pub use error::StoreError;
 pub use group::{Committer, Intake};
 pub use open::{Settings, Store};
 pub use probe::{Probe, Step};
-pub use query::{Arguments, Limits, QueryError, Reader};
+pub use query::{Limits, QueryError, Reader};
+pub use sql::Refused;
 pub use table::batch_of;
 pub use wal::Record;

@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chassis::clock::Clock;
-use duckdb::types::Value;
 use duckdb::{Config, Connection, InterruptHandle, Row, params_from_iter};
 use tokio::sync::Semaphore;
 
+use super::arguments::Arguments;
 use super::in_force::View;
 use super::newest::{self, Newest};
 use super::open::{Store, lock};
+use super::sql::Refused;
 use super::table;
 use crate::question::Window;
 
@@ -56,27 +57,9 @@ pub enum QueryError {
     /// The engine's thread failed.
     #[error("the query engine stopped half-way")]
     Broken,
-}
-
-/// Parameters of a question, `$1`, `$2` … in order.
-#[derive(Clone, Debug, Default)]
-pub struct Arguments(Vec<Value>);
-
-impl Arguments {
-    /// Adds a number and says its place.
-    pub fn number(&mut self, number: i64) -> String {
-        self.push(Value::BigInt(number))
-    }
-
-    /// Adds a text and says its place.
-    pub fn text(&mut self, text: &str) -> String {
-        self.push(Value::Text(text.to_owned()))
-    }
-
-    fn push(&mut self, value: Value) -> String {
-        self.0.push(value);
-        format!("${}", self.0.len())
-    }
+    /// It asks for what the store does not have.
+    #[error(transparent)]
+    Refused(#[from] Refused),
 }
 
 /// Answers questions.
@@ -134,22 +117,32 @@ impl Reader {
         window: Window,
         sql: String,
         arguments: Arguments,
-        read: fn(&Row<'_>) -> duckdb::Result<T>,
+        read: impl Fn(&Row<'_>) -> duckdb::Result<T> + Send + 'static,
     ) -> Result<Vec<T>, QueryError> {
-        let work = self.ask_unlimited(window, sql, arguments, read);
+        let work = move |connection: &Connection, view: View| {
+            run(connection, view, window, &sql, &arguments, read)
+        };
+        self.work(window, work).await
+    }
+
+    /// Works with a connection on what is stored of a window at one instant.
+    pub(super) async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        window: Window,
+        work: impl FnOnce(&Connection, View) -> duckdb::Result<T> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let work = self.work_unlimited(window, work);
         self.clock
             .timeout(self.timeout, work)
             .await
             .map_err(|_| QueryError::Timeout(self.timeout))?
     }
 
-    async fn ask_unlimited<T: Send + 'static>(
+    async fn work_unlimited<T: Send + 'static>(
         self: &Arc<Self>,
         window: Window,
-        sql: String,
-        arguments: Arguments,
-        read: fn(&Row<'_>) -> duckdb::Result<T>,
-    ) -> Result<Vec<T>, QueryError> {
+        work: impl FnOnce(&Connection, View) -> duckdb::Result<T> + Send + 'static,
+    ) -> Result<T, QueryError> {
         let waiting = self.waiting.try_acquire().map_err(|_| QueryError::Busy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| QueryError::Broken)?;
         drop(waiting);
@@ -160,10 +153,7 @@ impl Reader {
         let reader = Arc::clone(self);
         let work = move || {
             let wanted = lock(&handle).is_some();
-            let answer = wanted.then(|| {
-                let view = reader.store.view(window);
-                run(&connection, view, window, &sql, &arguments, read)
-            });
+            let answer = wanted.then(|| work(&connection, reader.store.view(window)));
             // From here on an interrupt would stop the query of somebody else.
             *lock(&handle) = None;
             lock(&reader.idle).push(connection);
@@ -191,13 +181,14 @@ impl Drop for Stop {
     }
 }
 
-fn run<T>(
+/// Runs a question over a view, cut to a window.
+pub(super) fn run<T>(
     connection: &Connection,
     view: View,
     window: Window,
     sql: &str,
     arguments: &Arguments,
-    read: fn(&Row<'_>) -> duckdb::Result<T>,
+    read: impl Fn(&Row<'_>) -> duckdb::Result<T>,
 ) -> duckdb::Result<Vec<T>> {
     let View { segments, newest } = view;
     let loan = newest::lend(newest);
@@ -209,7 +200,7 @@ fn run<T>(
     // The files of `segments` stay until the last row is read.
     let sql = format!("WITH events AS NOT MATERIALIZED ({events}) {sql}");
     let mut statement = connection.prepare(&sql)?;
-    let rows = statement.query_map(params_from_iter(&arguments.0), read)?;
+    let rows = statement.query_map(params_from_iter(arguments.values()), read)?;
     rows.collect()
 }
 

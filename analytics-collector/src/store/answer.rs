@@ -1,0 +1,129 @@
+//! What does the store count?
+
+use std::cmp::Ordering;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use duckdb::types::Value;
+
+use super::distinct::Sketch;
+use super::query::{QueryError, Reader};
+use super::sql::{self, Refused, count::MOST_TO_ORDER};
+use crate::question::{Cell, Dimension, Group, Measure, Order, Question};
+
+impl Reader {
+    /// Answers a question: the groups that have calls, in the order of the question, and one more
+    /// than it wants where there are more. Of different values those that are unknown (empty, 0)
+    /// do not count.
+    pub async fn answer(self: &Arc<Self>, question: &Question) -> Result<Vec<Group>, QueryError> {
+        let counting = sql::count(question)?;
+        let rows = self.ask(question.window, counting.sql, counting.arguments, |row| {
+            (0..row.as_ref().column_count())
+                .map(|at| row.get(at))
+                .collect::<Result<Vec<Value>, _>>()
+        });
+        let mut groups: Vec<Group> =
+            rows.await?.into_iter().map(|row| group(question, row)).collect();
+        if counting.unordered {
+            if groups.len() > MOST_TO_ORDER {
+                return Err(Refused::TooManyToOrder(MOST_TO_ORDER).into());
+            }
+            groups.sort_by(|a, b| compare(question, a, b));
+            groups.truncate(question.most.saturating_add(1));
+        }
+        Ok(groups)
+    }
+}
+
+fn group(question: &Question, row: Vec<Value>) -> Group {
+    let mut values = row.into_iter();
+    let from_us = match values.next() {
+        Some(Value::BigInt(at_us)) => at_us,
+        _ => question.window.since_us,
+    };
+    let by = question.by.iter().zip(values.by_ref()).map(|(of, value)| cell(*of, value)).collect();
+    let measures =
+        question.measures.iter().zip(values).map(|(of, value)| measure(*of, &value)).collect();
+    let mut group = Group { from_us, by, measures };
+    bound_by_calls(question, &mut group);
+    group
+}
+
+fn cell(of: Dimension, value: Value) -> Cell {
+    match value {
+        Value::Text(text) => Cell::Text(text),
+        Value::Boolean(yes) => Cell::Flag(yes),
+        Value::UInt(number) => Cell::Number(number.into()),
+        Value::UBigInt(number) => Cell::Number(number),
+        Value::Int(number) => Cell::Number(u64::try_from(number).unwrap_or(0)),
+        Value::Blob(bytes) => Cell::Text(address(&bytes)),
+        other => {
+            tracing::error!(?of, value = ?other, "a dimension has a value of no known kind");
+            Cell::Text(String::new())
+        }
+    }
+}
+
+fn address(bytes: &[u8]) -> String {
+    let address = <[u8; 4]>::try_from(bytes)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
+    address.map(|address| address.to_string()).unwrap_or_default()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn measure(of: Measure, value: &Value) -> f64 {
+    match (of, value) {
+        (Measure::Distinct(_), Value::Text(pairs)) => sketch(pairs).estimate() as f64,
+        (_, Value::Double(number)) => *number,
+        _ => 0.0,
+    }
+}
+
+/// `rank:registers …`
+fn sketch(pairs: &str) -> Sketch {
+    let mut sketch = Sketch::default();
+    for (rank, registers) in pairs.split(' ').filter_map(|pair| pair.split_once(':')) {
+        if let (Ok(rank), Ok(registers)) = (rank.parse(), registers.parse()) {
+            sketch.add(rank, registers);
+        }
+    }
+    sketch
+}
+
+/// More different values than calls cannot be: few values are estimated with a small error.
+fn bound_by_calls(question: &Question, group: &mut Group) {
+    let calls = question.measures.iter().position(|measure| *measure == Measure::Calls);
+    let Some(calls) = calls.and_then(|at| group.measures.get(at).copied()) else { return };
+    for (of, value) in question.measures.iter().zip(&mut group.measures) {
+        if matches!(of, Measure::Distinct(_)) {
+            *value = value.min(calls);
+        }
+    }
+}
+
+fn compare(question: &Question, a: &Group, b: &Group) -> Ordering {
+    let by_measure = |n: usize| {
+        let of = |group: &Group| group.measures.get(n).copied().unwrap_or(0.0);
+        of(a).total_cmp(&of(b))
+    };
+    let measure = match question.order {
+        Order::Most(n) => by_measure(n).reverse(),
+        Order::Least(n) => by_measure(n),
+        Order::Values => Ordering::Equal,
+    };
+    let values = || {
+        let pairs = a.by.iter().zip(&b.by).map(|(a, b)| compare_cells(a, b));
+        pairs.fold(Ordering::Equal, Ordering::then)
+    };
+    a.from_us.cmp(&b.from_us).then(measure).then_with(values)
+}
+
+fn compare_cells(a: &Cell, b: &Cell) -> Ordering {
+    match (a, b) {
+        (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
+        (Cell::Number(a), Cell::Number(b)) => a.cmp(b),
+        (Cell::Flag(a), Cell::Flag(b)) => a.cmp(b),
+        _ => Ordering::Equal,
+    }
+}

@@ -1,0 +1,205 @@
+//! How is a question written?
+//!
+//! As a base of plain aggregates by the keys, to which are joined one table of quantiles for every
+//! amount that has any and one of sketches for every dimension whose different values are counted.
+//! The first key is the part of time, so that every table has a key.
+
+use super::columns::{self, WEIGHT};
+use super::condition;
+use super::dialect;
+use super::refused::Refused;
+use crate::question::{Amount, Dimension, Measure, Order, Question};
+use crate::store::arguments::Arguments;
+
+/// Groups that are ordered in memory at most.
+pub const MOST_TO_ORDER: usize = 200_000;
+
+/// A question as SQL over `events`. A row has the start of the part of time, the dimensions and
+/// the measures; a measure [`Measure::Distinct`] is pairs of rank and registers as text.
+#[derive(Clone, Debug)]
+pub struct Counting {
+    /// The text.
+    pub sql: String,
+    /// Its parameters.
+    pub arguments: Arguments,
+    /// Rows come in no order and must be ordered by what their sketches say.
+    pub unordered: bool,
+}
+
+/// Writes a question.
+pub fn count(question: &Question) -> Result<Counting, Refused> {
+    let mut arguments = Arguments::default();
+    let writer = Writer::new(question, &mut arguments)?;
+    let (order, unordered) = writer.order()?;
+    let most = if unordered { MOST_TO_ORDER } else { question.most };
+    let sql = format!(
+        "SELECT {} FROM ({}) base {} {order} LIMIT {}",
+        writer.selected(),
+        writer.base(),
+        writer.joins(),
+        most.saturating_add(1)
+    );
+    Ok(Counting { sql, arguments, unordered })
+}
+
+struct Writer<'a> {
+    question: &'a Question,
+    /// Expressions of the keys; `k0`, `k1` … are their names.
+    keys: Vec<String>,
+    condition: String,
+}
+
+impl<'a> Writer<'a> {
+    fn new(question: &'a Question, arguments: &mut Arguments) -> Result<Self, Refused> {
+        let start = match question.interval_us {
+            Some(length) if length > 0 => dialect::start(&arguments.number(length)),
+            Some(length) => return Err(Refused::Interval(length)),
+            None => format!("{}::BIGINT", arguments.number(question.window.since_us)),
+        };
+        let by = question.by.iter().map(|dimension| columns::of(*dimension).sql());
+        Ok(Self {
+            question,
+            keys: std::iter::once(start).chain(by).collect(),
+            condition: condition::all(&question.conditions, arguments)?,
+        })
+    }
+
+    /// `k0, k1`
+    fn names(&self) -> String {
+        (0..self.keys.len()).map(|n| format!("k{n}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// `… AS k0, … AS k1`
+    fn named(&self) -> String {
+        let named = self.keys.iter().enumerate().map(|(n, key)| format!("{key} AS k{n}"));
+        named.collect::<Vec<_>>().join(", ")
+    }
+
+    fn base(&self) -> String {
+        let (named, names, condition) = (self.named(), self.names(), &self.condition);
+        let plain: String = self
+            .measures()
+            .filter_map(|(n, measure)| Some(format!(", {} AS m{n}", Self::plain(measure)?)))
+            .collect();
+        format!("SELECT {named}{plain} FROM events WHERE {condition} GROUP BY {names}")
+    }
+
+    fn measures(&self) -> impl Iterator<Item = (usize, Measure)> {
+        self.question.measures.iter().copied().enumerate()
+    }
+
+    /// A measure that is an aggregate by itself.
+    fn plain(measure: Measure) -> Option<String> {
+        let of = |which: &str| format!("sum(CASE WHEN {which} THEN {WEIGHT} ELSE 0 END)::DOUBLE");
+        Some(match measure {
+            Measure::Calls => format!("sum({WEIGHT})::DOUBLE"),
+            Measure::Errors => of("status = 0 OR status >= 400"),
+            Measure::ServerErrors => of("status >= 500"),
+            Measure::Throttled => of("fault_type = 'THROTTLED'"),
+            Measure::Cached => of(&columns::of(Dimension::FromCache).sql()),
+            Measure::Sum(amount) => dialect::sum(&columns::amount(amount), WEIGHT),
+            Measure::Mean(amount) => {
+                let counted = columns::counted(amount).unwrap_or("true");
+                dialect::mean(&columns::amount(amount), WEIGHT, counted)
+            }
+            Measure::Max(amount) => format!("max({})::DOUBLE", columns::amount(amount)),
+            Measure::Last => "max(at_us)::DOUBLE".to_owned(),
+            Measure::Quantile(..) | Measure::Distinct(_) => return None,
+        })
+    }
+
+    fn joins(&self) -> String {
+        let mut amounts: Vec<Amount> = Vec::new();
+        let mut tables = Vec::new();
+        for (n, measure) in self.measures() {
+            match measure {
+                Measure::Quantile(amount, _) if !amounts.contains(&amount) => {
+                    amounts.push(amount);
+                    tables.push(self.quantiles(amount));
+                }
+                Measure::Distinct(dimension) => tables.push(self.sketch(n, dimension)),
+                _ => {}
+            }
+        }
+        let names = self.names();
+        let join = |(n, table)| format!("LEFT JOIN ({table}) t{n} USING ({names})");
+        tables.into_iter().enumerate().map(join).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A quantile is the bucket of the first amount that at least so many do not exceed.
+    fn quantiles(&self, of: Amount) -> String {
+        let (named, names, condition) = (self.named(), self.names(), &self.condition);
+        let amount = columns::amount(of);
+        let bucket = dialect::bucket(&amount);
+        let counted = columns::counted(of).unwrap_or("true");
+        let quantiles: String = self
+            .measures()
+            .filter_map(|(n, measure)| match measure {
+                Measure::Quantile(amount, share) if amount == of => {
+                    let bucket =
+                        format!("min(CASE WHEN upto * 1000 >= {share} * calls THEN bucket END)");
+                    Some(format!(", {} AS m{n}", dialect::of_bucket(&bucket, "max(largest)")))
+                }
+                _ => None,
+            })
+            .collect();
+        format!(
+            "SELECT {names}{quantiles} FROM (
+                SELECT {names}, bucket, largest,
+                    sum(n) OVER (PARTITION BY {names} ORDER BY bucket) AS upto,
+                    sum(n) OVER (PARTITION BY {names}) AS calls
+                FROM (
+                    SELECT {named}, {bucket} AS bucket, sum({WEIGHT}) AS n, max({amount}) AS largest
+                    FROM events WHERE {condition} AND {counted}
+                    GROUP BY {names}, bucket))
+            GROUP BY {names}"
+        )
+    }
+
+    fn sketch(&self, n: usize, of: Dimension) -> String {
+        let (named, names, condition) = (self.named(), self.names(), &self.condition);
+        let column = columns::of(of);
+        let (digest, is_known) = (column.digest(), column.is_known());
+        let (register, rank) = (dialect::register(&digest), dialect::rank(&digest));
+        let pairs = dialect::pairs("height", "registers");
+        format!(
+            "SELECT {names}, {pairs} AS m{n} FROM (
+                SELECT {names}, height, count(*) AS registers FROM (
+                    SELECT {named}, {register} AS register, max({rank}) AS height
+                    FROM events WHERE {condition} AND {is_known}
+                    GROUP BY {names}, register)
+                GROUP BY {names}, height)
+            GROUP BY {names}"
+        )
+    }
+
+    fn selected(&self) -> String {
+        let measures = self.measures().map(|(n, measure)| match measure {
+            Measure::Distinct(_) => format!(", coalesce(m{n}, '')"),
+            _ => format!(", coalesce(m{n}, 0)::DOUBLE"),
+        });
+        self.names() + &measures.collect::<String>()
+    }
+
+    /// The order, and whether it has to be made later.
+    fn order(&self) -> Result<(String, bool), Refused> {
+        let first = |n: usize, way: &str| match self.question.measures.get(n) {
+            None => Err(Refused::NoMeasure(n)),
+            Some(Measure::Distinct(_)) => Ok(None),
+            // As in the selection: what is not there is 0.
+            Some(_) => Ok(Some(format!("coalesce(m{n}, 0) {way}"))),
+        };
+        let measure = match self.question.order {
+            Order::Most(n) => first(n, "DESC")?,
+            Order::Least(n) => first(n, "ASC")?,
+            Order::Values => Some(String::new()),
+        };
+        let Some(measure) = measure else { return Ok((String::new(), true)) };
+        let keys = (1..self.keys.len()).map(|n| format!("k{n}"));
+        let order: Vec<String> = std::iter::once("k0".to_owned())
+            .chain((!measure.is_empty()).then_some(measure))
+            .chain(keys)
+            .collect();
+        Ok((format!("ORDER BY {}", order.join(", ")), false))
+    }
+}

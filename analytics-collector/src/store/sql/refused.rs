@@ -1,0 +1,28 @@
+//! Why does the store not even try to answer?
+
+use crate::question::Dimension;
+
+/// A question that has no answer here. The same question is refused every time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A test that the values of a dimension do not have.
+    #[error("{test} cannot be asked of {of:?}")]
+    Test {
+        /// Of what.
+        of: Dimension,
+        /// Which test.
+        test: &'static str,
+    },
+    /// Ordered by a measure that is not there.
+    #[error("the order names measure {0}, which the question does not have")]
+    NoMeasure(usize),
+    /// Time is cut into parts of no length.
+    #[error("time is cut into parts of {0} microseconds")]
+    Interval(i64),
+    /// Groups are ordered in memory where a sketch decides, and there are too many of them.
+    #[error(
+        "there are more than {0} groups to order by their different values; \
+         ask for less time, fewer dimensions or another order"
+    )]
+    TooManyToOrder(usize),
+}
