@@ -25,7 +25,10 @@ const send = (url, { method, headers, body }) =>
           text: Buffer.concat(parts).toString(),
         }),
       )
+      // An answer that breaks off is told here and not by the request.
+      answer.on('error', (error) => reject(new Error(`${method} ${url.pathname} broke off: ${error.message}`)))
     })
+    sent.setTimeout(60_000, () => sent.destroy(new Error(`no answer of ${method} ${url.pathname}`)))
     sent.on('error', reject)
     sent.end(text)
   })

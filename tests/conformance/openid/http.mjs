@@ -36,8 +36,10 @@ function send(url, { method, headers = {}, form, json, certificate } = {}) {
       const parts = []
       answer.on('data', (part) => parts.push(part))
       answer.on('end', () => resolve(read(answer, Buffer.concat(parts).toString())))
+      // An answer that breaks off is told here and not by the request.
+      answer.on('error', (error) => reject(new Error(`${options.method} ${url} broke off: ${error.message}`)))
     })
-    sent.setTimeout(20_000, () => sent.destroy(new Error(`no answer of ${url}`)))
+    sent.setTimeout(20_000, () => sent.destroy(new Error(`no answer of ${options.method} ${url}`)))
     sent.on('error', reject)
     sent.end(body)
   })

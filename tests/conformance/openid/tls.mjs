@@ -15,6 +15,8 @@ function agreed(address, options) {
       socket.destroy()
     })
     socket.on('error', () => resolve(undefined))
+    socket.on('close', () => resolve(undefined))
+    socket.setTimeout(20_000, () => socket.destroy())
   })
 }
 
