@@ -19,7 +19,7 @@ use analytics_collector::edge::from_event::{Config, Desk};
 use analytics_collector::enrich::{Addresses, Agents, Geo, Keep, geo};
 use analytics_collector::question::Window;
 use analytics_collector::report::{Filter, Interval, errors, geography, latency, usage};
-use analytics_collector::store::{Limits, Probe, Reader, Settings, Store, append, keep};
+use analytics_collector::store::{Levels, Limits, Probe, Reader, Settings, Store, append, keep};
 use chassis::clock::Clock;
 use turnpike_proto::usage::v1::{CollectRequest, Event};
 
@@ -108,7 +108,7 @@ fn timed<T>(clock: &Clock, work: impl FnOnce() -> T) -> (T, Duration) {
 fn open(folder: &Path, now_us: i64) -> Store {
     let settings = Settings {
         folder: folder.to_owned(),
-        retention_us: 30 * DAY_US,
+        levels: Levels::new(30 * DAY_US, [0; 3]),
         flush_after_us: DAY_US,
         flush_rows: keep::FLUSH_ROWS,
     };

@@ -23,7 +23,7 @@ use crate::enrich::{Addresses, Agents, Geo};
 use crate::metrics::Metrics;
 use crate::question::Window;
 use crate::report::minutes::{MINUTE_US, minutes};
-use crate::store::{Committer, Intake, Limits, Probe, Reader, Settings, Store};
+use crate::store::{Committer, Intake, Levels, Limits, Probe, Reader, Settings, Store};
 use crate::upkeep::Upkeep;
 
 /// 4 MiB of events and some for the rest.
@@ -78,9 +78,13 @@ fn folder(config: &Config, host: &Host) -> PathBuf {
 
 /// Reading a long log again takes its time, so it is done on a thread of its own.
 async fn open_store(config: &Config, host: &Host, folder: PathBuf) -> anyhow::Result<Store> {
+    let rollups = &config.store.rollups;
     let settings = Settings {
         folder,
-        retention_us: micros(config.store.retention.0),
+        levels: Levels::new(
+            micros(config.store.retention.0),
+            [rollups.minute, rollups.hour, rollups.day].map(micros),
+        ),
         flush_after_us: micros(config.store.flush_after.0),
         flush_rows: config.store.flush_rows.0,
     };

@@ -45,12 +45,37 @@ pub struct Store {
     pub directory: PathBuf,
     /// How long events are kept.
     pub retention: Span<1_000, { u64::MAX }>,
+    /// How long counts of them are kept.
+    pub rollups: Rollups,
     /// How long batches gather for one fsync.
     pub group: Span<0, 100>,
     /// How long rows stay in memory.
     pub flush_after: Span<1_000, 3_600_000>,
     /// How many rows stay in memory.
     pub flush_rows: Count<1, 65_536>,
+}
+
+impl Store {
+    /// How long anything is known of a call: the longest of the retention and the levels.
+    pub fn kept(&self) -> Duration {
+        let Rollups { minute, hour, day } = self.rollups;
+        self.retention.0.max(minute).max(hour).max(day)
+    }
+}
+
+/// How long counts of calls are kept, from when the calls were.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollups {
+    /// By the minute.
+    #[serde(with = "duration")]
+    pub minute: Duration,
+    /// By the hour.
+    #[serde(with = "duration")]
+    pub hour: Duration,
+    /// By the day.
+    #[serde(with = "duration")]
+    pub day: Duration,
 }
 
 /// The query engine's bounds.

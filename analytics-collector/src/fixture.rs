@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::event::Row;
 use crate::store::{
-    Batch, Limits, Losses, Probe, Reader, Record, Settings, Store, StoreError, append, batch_of,
+    Batch, Levels, Limits, Losses, Probe, Reader, Record, Settings, Store, StoreError, append,
+    batch_of,
 };
 
 /// A moment in 2026, at the start of a day (UTC).
@@ -61,7 +62,7 @@ impl Place {
 pub(crate) fn open(folder: &std::path::Path, probe: Probe) -> Result<Arc<Store>, StoreError> {
     let settings = Settings {
         folder: folder.to_owned(),
-        retention_us: 30 * DAY_US,
+        levels: Levels::new(30 * DAY_US, [0; 3]),
         flush_after_us: 30_000_000,
         flush_rows: 65_536,
     };

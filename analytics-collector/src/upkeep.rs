@@ -69,10 +69,11 @@ impl Upkeep {
         }
     }
 
-    /// Merges and forgets.
+    /// Rolls up, merges and forgets.
     pub async fn tidy(self) {
         while self.again(TIDY_LOOK, None).await {
             let now_us = self.clock.unix_us();
+            self.roll_up(now_us).await;
             match self.work(move |store| keep::forget(store, now_us)).await {
                 Ok(0) => {}
                 Ok(rows) => {
@@ -98,6 +99,20 @@ impl Upkeep {
                 }
             }
             self.show_sizes();
+        }
+    }
+
+    /// Counts what is too old to be kept call by call.
+    async fn roll_up(&self, now_us: i64) {
+        while !self.shutdown.requested() {
+            match self.work(move |store| keep::roll_up_once(store, now_us)).await {
+                Ok(0) => return,
+                Ok(rows) => tracing::info!(rows, "rolled up rows that are older than their level"),
+                Err(error) => {
+                    tracing::error!(error, "cannot roll up old rows");
+                    return;
+                }
+            }
         }
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use duckdb::types::Value;
 
 use super::distinct::Sketch;
-use super::query::{QueryError, Reader};
+use super::query::{QueryError, Reader, run};
+use super::rollup;
 use super::sql::{self, Refused, count::MOST_TO_ORDER};
 use crate::question::{Cell, Dimension, Group, Measure, Order, Question};
 
@@ -17,13 +18,17 @@ impl Reader {
     /// do not count.
     pub async fn answer(self: &Arc<Self>, question: &Question) -> Result<Vec<Group>, QueryError> {
         let counting = sql::count(question)?;
-        let rows = self.ask(question.window, counting.sql, counting.arguments, |row| {
-            (0..row.as_ref().column_count())
-                .map(|at| row.get(at))
-                .collect::<Result<Vec<Value>, _>>()
+        let (asked, window) = (question.clone(), question.window);
+        let rows = self.work(window, move |connection, view| {
+            let grains = view.segments.iter().map(|segment| segment.entry.grain_us);
+            let coarsest = grains.max().filter(|grain_us| *grain_us > 0);
+            if let Some(Err(refused)) = coarsest.map(|grain_us| rollup::check(&asked, grain_us)) {
+                return Ok(Err(refused));
+            }
+            run(connection, view, window, &counting.sql, &counting.arguments, values).map(Ok)
         });
         let mut groups: Vec<Group> =
-            rows.await?.into_iter().map(|row| group(question, row)).collect();
+            rows.await??.into_iter().map(|row| group(question, row)).collect();
         if counting.unordered {
             if groups.len() > MOST_TO_ORDER {
                 return Err(Refused::TooManyToOrder(MOST_TO_ORDER).into());
@@ -33,6 +38,10 @@ impl Reader {
         }
         Ok(groups)
     }
+}
+
+fn values(row: &duckdb::Row<'_>) -> duckdb::Result<Vec<Value>> {
+    (0..row.as_ref().column_count()).map(|at| row.get(at)).collect()
 }
 
 fn group(question: &Question, row: Vec<Value>) -> Group {

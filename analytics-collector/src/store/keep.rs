@@ -69,20 +69,38 @@ pub fn flush(store: &Store) -> Result<usize, StoreError> {
 
 /// Makes one segment of several small ones, if there are enough. Says how many were merged.
 pub fn merge_once(store: &Store, now_us: i64) -> Result<usize, StoreError> {
-    let (numbers, number) = {
+    let choose = |manifest: &Manifest| merge::choose(&manifest.segments, now_us);
+    replace(store, choose).map(|(segments, _)| segments)
+}
+
+/// Counts the calls of segments that are too old to be kept as they are, and keeps the counts
+/// instead. Says how many rows were rolled up.
+pub fn roll_up_once(store: &Store, now_us: i64) -> Result<u64, StoreError> {
+    let levels = &store.settings.levels;
+    let choose = |manifest: &Manifest| levels.choose(&manifest.segments, now_us);
+    replace(store, choose).map(|(_, rows)| rows)
+}
+
+/// Replaces chosen segments by one, in which calls are counted by what was chosen. Says how many
+/// segments and rows were replaced.
+fn replace(
+    store: &Store,
+    choose: impl FnOnce(&Manifest) -> Option<(Vec<u64>, i64)>,
+) -> Result<(usize, u64), StoreError> {
+    let (numbers, grain_us, number) = {
         let mut catalog = lock(&store.catalog);
-        let Some(numbers) = merge::choose(&catalog.manifest.segments, now_us) else { return Ok(0) };
-        (numbers, take_number(&mut catalog))
+        let Some((numbers, grain_us)) = choose(&catalog.manifest) else { return Ok((0, 0)) };
+        (numbers, grain_us, take_number(&mut catalog))
     };
     let folder = segments(&store.settings.folder);
     let parts = store.in_force.segments(&numbers);
-    let aside = segment::merge(&folder, number, &parts)?;
+    let aside = segment::merge(&folder, number, &parts, grain_us)?;
 
     let mut catalog = lock(&store.catalog);
     let named = numbers.iter().all(|number| catalog.manifest.names(*number));
     if parts.len() < numbers.len() || !named {
         // Retention was faster.
-        return Ok(0);
+        return Ok((0, 0));
     }
     let merged = name(store, aside, [Step::MergeWritten, Step::MergeNamed])?;
     let mut next = catalog.manifest.clone();
@@ -97,16 +115,18 @@ pub fn merge_once(store: &Store, now_us: i64) -> Result<usize, StoreError> {
         return Err(error);
     }
     store.in_force.replace(&numbers, Some(merged));
-    Ok(numbers.len())
+    Ok((numbers.len(), parts.iter().map(|part| part.entry.rows).sum()))
 }
 
-/// Forgets segments whose last call is older than the retention. Says how many rows went.
+/// Forgets segments whose calls are all older than calls or counts are kept. Says how many rows
+/// went.
 pub fn forget(store: &Store, now_us: i64) -> Result<u64, StoreError> {
-    let before_us = now_us.saturating_sub(store.settings.retention_us);
+    let levels = &store.settings.levels;
     lock(&store.log).marks.prune(now_us);
     let mut catalog = lock(&store.catalog);
     let mut next = catalog.manifest.clone();
-    let gone: Vec<_> = next.segments.extract_if(.., |entry| entry.last_us < before_us).collect();
+    let gone: Vec<_> =
+        next.segments.extract_if(.., |entry| levels.is_over(entry, now_us)).collect();
     if gone.is_empty() {
         return Ok(0);
     }

@@ -49,6 +49,9 @@ pub struct SegmentEntry {
     /// How many of the table's columns it has, from the first.
     #[serde(default = "first_columns")]
     pub columns: usize,
+    /// By how many microseconds its calls are counted; 0: it has the calls themselves.
+    #[serde(default)]
+    pub grain_us: i64,
 }
 
 const fn first_columns() -> usize {

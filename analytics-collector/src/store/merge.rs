@@ -16,14 +16,22 @@ const FEW: usize = 8;
 const MANY: usize = 64;
 const DAY_US: i64 = 24 * 3600 * 1_000_000;
 
-/// The numbers of segments to merge next.
-pub fn choose(segments: &[SegmentEntry], now_us: i64) -> Option<Vec<u64>> {
-    let mut days: BTreeMap<i64, Vec<&SegmentEntry>> = BTreeMap::new();
+/// The numbers of segments to merge next, and by what their calls are counted.
+pub fn choose(segments: &[SegmentEntry], now_us: i64) -> Option<(Vec<u64>, i64)> {
+    let mut days: BTreeMap<(i64, i64), Vec<&SegmentEntry>> = BTreeMap::new();
     for segment in segments.iter().filter(|segment| segment.rows < MOST_ROWS / 2) {
-        days.entry(segment.last_us.div_euclid(DAY_US)).or_default().push(segment);
+        let day = segment.last_us.div_euclid(period(segment.grain_us));
+        days.entry((segment.grain_us, day)).or_default().push(segment);
     }
-    let today = now_us.div_euclid(DAY_US);
-    days.into_iter().find_map(|(day, small)| choose_of_day(small, day < today))
+    days.into_iter().find_map(|((grain_us, day), small)| {
+        let over = day < now_us.div_euclid(period(grain_us));
+        Some((choose_of_day(small, over)?, grain_us))
+    })
+}
+
+/// Counts are merged within longer times than calls: days of counts within about a year.
+fn period(grain_us: i64) -> i64 {
+    DAY_US.max(grain_us.saturating_mul(365))
 }
 
 fn choose_of_day(mut small: Vec<&SegmentEntry>, over: bool) -> Option<Vec<u64>> {
@@ -67,10 +75,18 @@ mod tests {
                 let (rows, day) = word.split_once('@').unwrap();
                 let first_us = day.parse::<i64>().unwrap() * DAY_US;
                 let rows = rows.parse().unwrap();
-                SegmentEntry { number, rows, bytes: 0, first_us, last_us: first_us + 1, columns: 1 }
+                SegmentEntry {
+                    number,
+                    rows,
+                    bytes: 0,
+                    first_us,
+                    last_us: first_us + 1,
+                    columns: 1,
+                    grain_us: 0,
+                }
             })
             .collect();
-        assert_eq!(choose(&entries, 2 * DAY_US).unwrap_or_default(), chosen);
+        assert_eq!(choose(&entries, 2 * DAY_US).map_or(vec![], |chosen| chosen.0), chosen);
     }
 
     #[test]

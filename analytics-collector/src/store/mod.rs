@@ -3,7 +3,7 @@
 //! A batch is first written to the write-ahead log (`wal`) and is durable, visible to queries and
 //! acknowledged after one fsync. Rows in memory (`in_force`) move to immutable Parquet files
 //! (`segment`) named by a manifest (`manifest`); then their log files go away. Small files are
-//! merged and old ones removed (`keep`). Queries (`query`) run in DuckDB over the Parquet files
+//! merged and old ones removed (`keep`), after their calls were counted (`levels`, `rollup`). Queries (`query`) run in DuckDB over the Parquet files
 //! and the rows in memory, seen at one instant: counts by `answer`, calls themselves by `search`,
 //! both in words of `sql`.
 
@@ -15,6 +15,7 @@ pub mod error;
 pub mod group;
 pub mod in_force;
 pub mod keep;
+pub mod levels;
 pub mod manifest;
 pub mod marks;
 pub mod merge;
@@ -23,6 +24,7 @@ pub mod open;
 pub mod probe;
 pub mod query;
 pub mod read_back;
+pub mod rollup;
 pub mod search;
 pub mod segment;
 pub mod sql;
@@ -32,12 +34,15 @@ pub mod wal;
 #[cfg(test)]
 mod answer_tests;
 #[cfg(test)]
+mod rollup_tests;
+#[cfg(test)]
 mod store_tests;
 
 pub use append::{Batch, Losses, Receipt, Refusal};
 pub use arguments::Arguments;
 pub use error::StoreError;
 pub use group::{Committer, Intake};
+pub use levels::Levels;
 pub use open::{Settings, Store};
 pub use probe::{Probe, Step};
 pub use query::{Limits, QueryError, Reader};

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::StoreError;
 use super::in_force::{InForce, View};
+use super::levels::Levels;
 use super::manifest::{self, Manifest};
 use super::marks::Marks;
 use super::probe::Probe;
@@ -25,8 +26,8 @@ const REPLAY_ROWS: usize = 8192;
 pub struct Settings {
     /// Its folder.
     pub folder: PathBuf,
-    /// How long calls are kept, microseconds.
-    pub retention_us: i64,
+    /// How long calls, and counts of them, are kept.
+    pub levels: Levels,
     /// Rows in memory are flushed at the latest after so long, microseconds.
     pub flush_after_us: i64,
     /// Rows in memory are flushed when there are so many.

@@ -111,7 +111,8 @@ impl Reader {
         })
     }
 
-    /// Runs a question over the calls of a window. Its text says `events` for them.
+    /// Runs a question over the calls of a window, as far as they are not only counted any more. Its
+    /// text says `events` for them.
     pub async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
         window: Window,
@@ -119,7 +120,8 @@ impl Reader {
         arguments: Arguments,
         read: impl Fn(&Row<'_>) -> duckdb::Result<T> + Send + 'static,
     ) -> Result<Vec<T>, QueryError> {
-        let work = move |connection: &Connection, view: View| {
+        let work = move |connection: &Connection, mut view: View| {
+            view.segments.retain(|segment| segment.entry.grain_us == 0);
             run(connection, view, window, &sql, &arguments, read)
         };
         self.work(window, work).await

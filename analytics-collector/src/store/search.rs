@@ -28,10 +28,12 @@ impl Reader {
 
 fn page(
     connection: &Connection,
-    view: View,
+    mut view: View,
     finding: &Finding,
     most: usize,
 ) -> duckdb::Result<Found> {
+    // Of calls that were only counted nothing is left to be found.
+    view.segments.retain(|segment| segment.entry.grain_us == 0);
     let (places, read) = places(connection, &view, finding, most.saturating_add(1))?;
     let more = places.len() > most;
     let wanted = places.get(..most.min(places.len())).unwrap_or_default();

@@ -18,6 +18,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::error::StoreError;
 use super::manifest::{SegmentEntry, sync_folder};
+use super::rollup::Rollup;
 use super::table::{AT, SCHEMA, TODAYS_COLUMNS, completed, span_of};
 
 /// Rows of a row group: what a query skips or reads as a whole.
@@ -105,16 +106,34 @@ pub fn write(folder: &Path, number: u64, batches: &[RecordBatch]) -> Result<Asid
 }
 
 /// Writes the rows of several segments, in the order given, as segment `number`. Memory is that
-/// of a row group, however long the segments are.
-pub fn merge(folder: &Path, number: u64, parts: &[Arc<Segment>]) -> Result<Aside, StoreError> {
+/// of a row group, however long the segments are; with `grain_us`, by which calls are counted then,
+/// also that of the counts.
+pub fn merge(
+    folder: &Path,
+    number: u64,
+    parts: &[Arc<Segment>],
+    grain_us: i64,
+) -> Result<Aside, StoreError> {
     let mut pen = Pen::open(folder, number)?;
+    pen.entry.grain_us = grain_us;
+    let mut rollup = (grain_us > 0).then(|| Rollup::new(grain_us));
     for part in parts {
         let file = File::open(&part.path).map_err(StoreError::io("open", &part.path))?;
         for batch in
             ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(8192).build()?
         {
-            pen.write(&completed(&batch?)?)?;
+            let Some(rollup) = &mut rollup else {
+                pen.write(&completed(&batch?)?)?;
+                continue;
+            };
+            rollup.add(&batch?)?;
+            if rollup.is_full() {
+                rollup.take(|batch| pen.write(batch))?;
+            }
         }
+    }
+    if let Some(rollup) = &mut rollup {
+        rollup.take(|batch| pen.write(batch))?;
     }
     pen.close()
 }
@@ -160,7 +179,8 @@ impl Pen {
             .build();
         let writer = ArrowWriter::try_new(file, Arc::clone(&SCHEMA), Some(properties))?;
         let (columns, first_us, last_us) = (TODAYS_COLUMNS, i64::MAX, i64::MIN);
-        let entry = SegmentEntry { number, rows: 0, bytes: 0, first_us, last_us, columns };
+        let entry =
+            SegmentEntry { number, rows: 0, bytes: 0, first_us, last_us, columns, grain_us: 0 };
         Ok(Self { draft, writer, entry })
     }
 

@@ -19,7 +19,8 @@ pub enum Kind {
 /// The column of a dimension.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    name: &'static str,
+    /// Its name in the table.
+    pub name: &'static str,
     /// What it holds.
     pub kind: Kind,
 }

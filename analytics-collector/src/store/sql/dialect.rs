@@ -6,8 +6,8 @@ use crate::store::distinct::{RANK_BITS, REGISTER_BITS};
 
 /// Largest relative error of a bucket.
 const ERROR: f64 = 0.005;
-/// How much wider a bucket is than the one before.
-const GROWTH: f64 = (1.0 + ERROR) / (1.0 - ERROR);
+/// How much wider a bucket of amounts is than the one before.
+pub const GROWTH: f64 = (1.0 + ERROR) / (1.0 - ERROR);
 
 /// A number of 64 bits that differs where values differ.
 pub fn digest(value: &str) -> String {

@@ -1,6 +1,6 @@
 //! Why does the store not even try to answer?
 
-use crate::question::Dimension;
+use crate::question::{Amount, Dimension};
 
 /// A question that has no answer here. The same question is refused every time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,4 +25,16 @@ pub enum Refused {
          ask for less time, fewer dimensions or another order"
     )]
     TooManyToOrder(usize),
+    /// A dimension that counts of old calls do not have.
+    #[error("of so long ago {0:?} is not kept; ask for less time, or raise store.retention")]
+    NotKept(Dimension),
+    /// An amount of which counts of old calls have only the sum.
+    #[error("of so long ago only the sum and the mean of {0:?} are kept")]
+    AmountNotKept(Amount),
+    /// Parts of time that counts of old calls cannot tell apart.
+    #[error("of so long ago calls are counted by {minutes} minutes; ask for a multiple of that")]
+    TooFine {
+        /// By how many.
+        minutes: i64,
+    },
 }

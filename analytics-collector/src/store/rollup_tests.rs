@@ -1,0 +1,253 @@
+//! Do counts of old calls say what the calls said, and is every call counted once?
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::open::lock;
+use super::store_tests::copy;
+use super::{Levels, Probe, QueryError, Settings, Store, keep};
+use crate::event::Row;
+use crate::fixture::{DAY_US, Dice, MINUTE_US, NOW_US, Place, call, put, reader};
+use crate::question::{
+    Amount, Cell, Condition, Dimension, Group, Measure, Order, Question, Search, Test, Window,
+};
+
+const HOUR_US: i64 = 60 * MINUTE_US;
+
+/// Calls are kept for a day, counts by the minute for two, by the hour for ten, by the day for a
+/// hundred.
+fn open(place: &Place) -> Arc<Store> {
+    open_at(place.folder.path(), Probe::default())
+}
+
+fn open_at(folder: &Path, probe: Probe) -> Arc<Store> {
+    let settings = Settings {
+        folder: folder.to_owned(),
+        levels: Levels::new(DAY_US, [2, 10, 100].map(|days| days * DAY_US)),
+        flush_after_us: 30_000_000,
+        flush_rows: 65_536,
+    };
+    Arc::new(Store::open(settings, probe, NOW_US).unwrap())
+}
+
+/// Calls of one day, `days` ago.
+fn calls(days: i64, seed: u64) -> Vec<Row> {
+    let mut dice = Dice::new(seed);
+    (0..3000)
+        .map(|_| {
+            let within = i64::try_from(dice.roll(86_400_000_000)).unwrap();
+            let mut row = call(NOW_US - days * DAY_US + within, dice.pick(&["orders", "pay"]), "");
+            row.application = dice.pick(&["shop", "app"]).to_owned();
+            row.status = dice.pick(&[200, 200, 404, 500]);
+            let decades = u32::try_from(dice.roll(6)).unwrap();
+            row.total_us = dice.roll(10_u64.pow(1 + decades));
+            row.backend_us = if dice.roll(3) == 0 { 0 } else { row.total_us / 2 };
+            row.security_us = dice.roll(7);
+            row.response_bytes = dice.roll(1000);
+            row.path = format!("/{}", dice.roll(1000));
+            row.weight = u32::try_from(dice.roll(4)).unwrap();
+            row.from_cache = dice.roll(3) == 0;
+            row
+        })
+        .collect()
+}
+
+fn question(interval_us: Option<i64>) -> Question {
+    let total = |share| Measure::Quantile(Amount::Total, share);
+    Question {
+        window: Window { since_us: NOW_US - 200 * DAY_US, until_us: NOW_US + DAY_US },
+        conditions: Vec::new(),
+        interval_us,
+        by: vec![Dimension::Api, Dimension::Application, Dimension::Status],
+        measures: vec![
+            Measure::Calls,
+            Measure::Errors,
+            Measure::Cached,
+            Measure::Sum(Amount::Total),
+            Measure::Sum(Amount::Security),
+            Measure::Sum(Amount::ResponseBytes),
+            Measure::Mean(Amount::Backend),
+            total(500),
+            total(990),
+            Measure::Quantile(Amount::Backend, 500),
+            Measure::Max(Amount::Total),
+        ],
+        order: Order::Values,
+        most: 100_000,
+    }
+}
+
+/// Which measures of the question may be off, by how much of themselves.
+fn tolerance(of: Measure) -> f64 {
+    match of {
+        Measure::Quantile(..) | Measure::Max(_) => 0.011,
+        Measure::Mean(_) => 1e-9,
+        _ => 0.0,
+    }
+}
+
+async fn ask(store: &Arc<Store>, question: &Question) -> Result<Vec<Group>, QueryError> {
+    reader(store).answer(question).await
+}
+
+/// Calls of these many days ago are stored, and time passes until today: what was said of them
+/// before is said after, by the day.
+async fn check(days: &[i64]) {
+    let place = Place::new();
+    let store = open(&place);
+    for (sequence, days) in (1..).zip(days) {
+        put(&store, "e", sequence, calls(*days, sequence));
+        keep::flush(&store).unwrap();
+    }
+    let question = question(Some(DAY_US));
+    let before = ask(&store, &question).await.unwrap();
+    let mut rolled_up = 0;
+    loop {
+        match keep::roll_up_once(&store, NOW_US).unwrap() {
+            0 => break,
+            rows => rolled_up += rows,
+        }
+    }
+    assert!(rolled_up > 0);
+    assert_eq!(keep::forget(&store, NOW_US).unwrap(), 0);
+    compare(&question, &before, &ask(&store, &question).await.unwrap());
+    while keep::merge_once(&store, NOW_US + 400 * DAY_US).unwrap() > 0 {}
+    compare(&question, &before, &ask(&store, &question).await.unwrap());
+    drop(store);
+    compare(&question, &before, &ask(&open(&place), &question).await.unwrap());
+}
+
+#[track_caller]
+fn compare(question: &Question, before: &[Group], after: &[Group]) {
+    assert_eq!(before.len(), after.len());
+    for (before, after) in before.iter().zip(after) {
+        assert_eq!((before.from_us, &before.by), (after.from_us, &after.by));
+        let pairs = before.measures.iter().zip(&after.measures);
+        for (of, (before, after)) in question.measures.iter().zip(pairs) {
+            let off = (before - after).abs();
+            assert!(off <= tolerance(*of) * before, "{of:?} is {after} for {before}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn counts_by_the_minute_say_what_calls_said() {
+    check(&[2]).await;
+}
+
+#[tokio::test]
+async fn counts_by_the_hour_and_the_day_say_what_calls_said() {
+    check(&[7, 40, 41, 42]).await;
+}
+
+#[tokio::test]
+async fn every_level_is_counted_together_with_the_others() {
+    check(&[0, 2, 7, 8, 40]).await;
+}
+
+#[tokio::test]
+async fn calls_pass_through_all_levels_and_are_counted_once_until_they_are_forgotten() {
+    let place = Place::new();
+    let store = open(&place);
+    let rows = calls(1, 3);
+    let all: u64 = rows.iter().map(Row::calls).sum();
+    put(&store, "e", 1, rows);
+    keep::flush(&store).unwrap();
+    let mut last_days = BTreeMap::new();
+    for days in 0..=101 {
+        let now_us = NOW_US + days * DAY_US;
+        keep::roll_up_once(&store, now_us).unwrap();
+        keep::forget(&store, now_us).unwrap();
+        let mut question = question(None);
+        (question.by, question.measures) = (Vec::new(), vec![Measure::Calls]);
+        let groups = ask(&store, &question).await.unwrap();
+        let said = groups.first().map(|group| group.measures[0].to_string());
+        let grain_us = lock(&store.catalog).manifest.segments.first().map(|entry| entry.grain_us);
+        assert_eq!(said, grain_us.map(|_| all.to_string()));
+        last_days.insert(grain_us, days);
+    }
+    let minute = (Some(MINUTE_US), 2);
+    let expected = [(None, 101), (Some(0), 0), minute, (Some(HOUR_US), 10), (Some(DAY_US), 100)];
+    assert_eq!(last_days, BTreeMap::from(expected));
+}
+
+type Change = fn(&mut Question);
+
+#[tokio::test]
+async fn what_counts_do_not_have_is_refused_and_calls_are_not_found_any_more() {
+    let place = Place::new();
+    let store = open(&place);
+    put(&store, "e", 1, calls(7, 5));
+    keep::flush(&store).unwrap();
+    assert!(keep::roll_up_once(&store, NOW_US).unwrap() > 0);
+    let ways: [(Change, &str); 5] = [
+        (|question| question.by.push(Dimension::Path), "Path is not kept"),
+        (|question| question.interval_us = Some(MINUTE_US), "counted by 60 minutes"),
+        (|question| question.measures.push(Measure::Distinct(Dimension::ClientIp)), "ClientIp"),
+        (|question| question.measures.push(Measure::Max(Amount::RequestBytes)), "only the sum"),
+        (
+            |question| {
+                let test = Test::OneOf(vec!["x".to_owned()]);
+                question.conditions.push(Condition { of: Dimension::User, test });
+            },
+            "User is not kept",
+        ),
+    ];
+    for (change, reason) in ways {
+        let mut question = question(Some(2 * HOUR_US));
+        change(&mut question);
+        let refused = ask(&store, &question).await.unwrap_err();
+        assert!(refused.to_string().contains(reason), "{refused}");
+        // Of a time of which the calls are there, everything can be asked.
+        question.window.since_us = NOW_US - DAY_US;
+        ask(&store, &question).await.unwrap();
+    }
+    let search = Search {
+        window: question(None).window,
+        conditions: Vec::new(),
+        request_id: None,
+        slower_than_us: None,
+        after: None,
+        most: 10,
+    };
+    assert_eq!(reader(&store).search(&search).await.unwrap().rows, []);
+    let countries = Question { by: vec![Dimension::Country], ..question(None) };
+    let groups = ask(&store, &countries).await.unwrap();
+    assert_eq!(groups[0].by, [Cell::Text(String::new())]);
+}
+
+#[tokio::test]
+async fn a_kill_at_any_step_of_a_rollup_neither_loses_nor_doubles_a_call() {
+    let (place, pictures) = (Place::new(), tempfile::tempdir().unwrap());
+    let rows = calls(7, 9);
+    let all: u64 = rows.iter().map(Row::calls).sum();
+    let store = open(&place);
+    put(&store, "e", 1, rows);
+    keep::flush(&store).unwrap();
+    drop(store);
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let (from, to) = (place.folder.path().to_owned(), pictures.path().to_owned());
+    let look = {
+        let taken = Arc::clone(&taken);
+        move |step| {
+            let picture = to.join(format!("{step:?}"));
+            copy(&from, &picture)?;
+            taken.lock().unwrap().push(picture);
+            Ok(())
+        }
+    };
+    let store = open_at(place.folder.path(), Probe::new(look));
+    assert_eq!(keep::roll_up_once(&store, NOW_US).unwrap(), 3000);
+    let taken = taken.lock().unwrap().clone();
+    assert_eq!(taken.len(), 3, "{taken:?}");
+    for picture in taken {
+        let store = open_at(&picture, Probe::default());
+        keep::roll_up_once(&store, NOW_US).unwrap();
+        let mut question = question(None);
+        (question.by, question.measures) = (Vec::new(), vec![Measure::Calls]);
+        let groups = ask(&store, &question).await.unwrap();
+        assert_eq!(groups[0].measures[0].to_string(), all.to_string(), "{picture:?}");
+        assert_eq!(keep::roll_up_once(&store, NOW_US).unwrap(), 0);
+    }
+}
