@@ -466,3 +466,30 @@ async fn a_call_is_found_by_its_identifier() {
         assert_eq!((found.rows, found.next), (vec![row.clone()], None));
     }
 }
+
+#[tokio::test]
+async fn a_page_of_new_calls_does_not_open_files_of_old_ones() {
+    let folder = Folder::new();
+    let store = folder.open(Probe::default()).unwrap();
+    for (sequence, minutes) in [(1, 60), (2, 0)] {
+        let at_us = NOW_US - minutes * MINUTE_US;
+        put(&store, "e", sequence, (0..5).map(|n| call(at_us - n, "orders", "")).collect());
+        keep::flush(&store).unwrap();
+    }
+    let window = Window { since_us: 0, until_us: i64::MAX };
+    let view = store.view(window);
+    let oldest = view.segments.iter().min_by_key(|segment| segment.entry.last_us).unwrap();
+    std::fs::remove_file(&oldest.path).unwrap();
+    let search = |most| Search {
+        window,
+        conditions: Vec::new(),
+        request_id: None,
+        slower_than_us: None,
+        after: None,
+        most,
+    };
+    let reader = reader(&store);
+    assert_eq!(reader.search(&search(4)).await.unwrap().rows.len(), 4);
+    // One call more, and the file is missed.
+    assert!(reader.search(&search(5)).await.is_err());
+}
