@@ -5,6 +5,13 @@
 //! for what it watches; time comes in from outside. Whoever uses them decides what becomes an alert.
 #![warn(missing_docs)]
 
+mod callers;
 mod novelty;
+mod watch;
 
+pub use callers::{
+    Addresses, Arrival, Crossings, Days, Interval, Less, Place, Renewals, Spread, Step, Steps,
+    Streak, kilometres, speed_kmh,
+};
 pub use novelty::{Novelty, Seen, Sign};
+pub use watch::{Alarm, Call, Finding, Renewal, Rules, Severity, Watch};

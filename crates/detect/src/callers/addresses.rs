@@ -1,0 +1,98 @@
+//! Has this caller come from there before?
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+/// How many addresses of one caller are known; the one that was not seen for longest makes room.
+const MOST: usize = 4096;
+
+/// The addresses of one caller.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    learning: u64,
+    absence_us: i64,
+    seen: u64,
+    known: HashMap<IpAddr, i64>,
+}
+
+/// How a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// From where calls come from, or too little is known to say more.
+    Usual,
+    /// From where none ever came.
+    New,
+    /// From where none has come for a long time.
+    Returned {
+        /// How long, in microseconds.
+        absent_us: i64,
+    },
+}
+
+impl Addresses {
+    /// Says nothing before `learning` calls; an address that was away for more than `absence_us` is told.
+    pub fn new(learning: u64, absence_us: i64) -> Self {
+        Self { learning, absence_us, seen: 0, known: HashMap::new() }
+    }
+
+    /// The next call.
+    pub fn arrive(&mut self, at_us: i64, address: IpAddr) -> Arrival {
+        let learnt = self.seen >= self.learning;
+        self.seen = self.seen.saturating_add(1);
+        if let Some(last_us) = self.known.get_mut(&address) {
+            let absent_us = at_us.saturating_sub(*last_us);
+            *last_us = (*last_us).max(at_us);
+            let long = learnt && absent_us > self.absence_us;
+            return if long { Arrival::Returned { absent_us } } else { Arrival::Usual };
+        }
+        if self.known.len() >= MOST {
+            let oldest = self.known.iter().min_by_key(|(_, last_us)| **last_us);
+            if let Some(oldest) = oldest.map(|(address, _)| *address) {
+                self.known.remove(&oldest);
+            }
+        }
+        self.known.insert(address, at_us);
+        if learnt { Arrival::New } else { Arrival::Usual }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000_000;
+
+    /// A hundred calls from one address, and then one from `address` after so many days.
+    #[track_caller]
+    fn check(address: &str, days: i64, expected: Arrival) {
+        let mut addresses = Addresses::new(100, 30 * DAY);
+        for call in 0..100 {
+            let home = "192.0.2.1".parse().unwrap();
+            assert_eq!(addresses.arrive(call, home), Arrival::Usual);
+        }
+        let address = address.parse().unwrap();
+        assert_eq!(addresses.arrive(99 + days * DAY, address), expected);
+        assert_eq!(addresses.arrive(100 + days * DAY, address), Arrival::Usual);
+    }
+
+    #[test]
+    fn an_address_is_new_once() {
+        check("192.168.7.1", 0, Arrival::New);
+        check("2001:db8::1", 0, Arrival::New);
+    }
+
+    #[test]
+    fn an_address_is_told_when_it_was_away_for_long() {
+        check("192.0.2.1", 30, Arrival::Usual);
+        check("192.0.2.1", 31, Arrival::Returned { absent_us: 31 * DAY });
+    }
+
+    #[test]
+    fn a_caller_from_everywhere_takes_bounded_room() {
+        let mut addresses = Addresses::new(0, DAY);
+        for address in 0..10_000_u32 {
+            addresses.arrive(address.into(), IpAddr::V4(address.into()));
+        }
+        assert_eq!(addresses.known.len(), MOST);
+    }
+}

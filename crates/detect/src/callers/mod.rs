@@ -1,0 +1,22 @@
+//! Does this caller behave as ever?
+//!
+//! One engine for each thing that callers do: the `steps` they take, the `addresses` they come from and
+//! how far they can have travelled (`travel`), when they renew tokens (`renewals`), how much they
+//! use by the `days`, how many things they touch or places they call from (`spread`). Each knows one
+//! caller; `streak` counts what happens again and again.
+
+mod addresses;
+mod days;
+mod renewals;
+mod spread;
+mod steps;
+mod streak;
+mod travel;
+
+pub use addresses::{Addresses, Arrival};
+pub use days::{Days, Less};
+pub use renewals::{Interval, Renewals};
+pub use spread::Spread;
+pub use steps::{Step, Steps};
+pub use streak::{Crossings, Streak};
+pub use travel::{Place, kilometres, speed_kmh};

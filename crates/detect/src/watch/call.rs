@@ -1,0 +1,45 @@
+//! What is known of a call, and of a token that was issued?
+
+use std::net::IpAddr;
+
+/// One call, as far as alerts need it. A text that is not known is empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call<'c> {
+    /// When it came, in microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// Name of the API.
+    pub api: &'c str,
+    /// Its version.
+    pub api_version: &'c str,
+    /// Method and path template, `GET /items/{id}`.
+    pub operation: &'c str,
+    /// Name of the application.
+    pub application: &'c str,
+    /// The person.
+    pub user: &'c str,
+    /// Consumer key of the client.
+    pub client: &'c str,
+    /// Where it came from.
+    pub address: Option<IpAddr>,
+    /// What was answered; 0: the client left before.
+    pub status: u32,
+    /// The gateway's own fault; 0: the backend's answer.
+    pub fault: u32,
+    /// From its first byte to the last of its answer.
+    pub total_us: u64,
+    /// The backend's part; 0: none was asked.
+    pub backend_us: u64,
+}
+
+/// A token that was issued.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Renewal<'c> {
+    /// When, in microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// For whom.
+    pub user: &'c str,
+    /// To which client.
+    pub client: &'c str,
+    /// For which scopes.
+    pub scope: &'c str,
+}
