@@ -11,7 +11,10 @@ mod watch;
 
 pub use callers::{
     Addresses, Arrival, Crossings, Days, Interval, Less, Place, Renewals, Spread, Step, Steps,
-    Streak, kilometres, speed_kmh,
+    Streak, Sweep, kilometres, speed_kmh,
 };
 pub use novelty::{Novelty, Seen, Sign};
-pub use watch::{Alarm, Call, Finding, Renewal, Rules, Severity, Watch};
+pub use watch::{
+    Alarm, Call, Finding, Knobs, Mode, Override, Renewal, Rule, RuleError, Rules, Setting,
+    Severity, State, Watch,
+};

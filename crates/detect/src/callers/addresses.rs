@@ -3,15 +3,21 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 /// How many addresses of one caller are known; the one that was not seen for longest makes room.
-const MOST: usize = 4096;
+const MOST: usize = 256;
+/// What one call weighs in the share of those from new addresses.
+const PACE: f64 = 0.002;
 
 /// The addresses of one caller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Addresses {
     learning: u64,
     absence_us: i64,
     seen: u64,
+    /// The share of calls that come from a new address, of late.
+    moving: f64,
     known: HashMap<IpAddr, i64>,
 }
 
@@ -32,13 +38,20 @@ pub enum Arrival {
 impl Addresses {
     /// Says nothing before `learning` calls; an address that was away for more than `absence_us` is told.
     pub fn new(learning: u64, absence_us: i64) -> Self {
-        Self { learning, absence_us, seen: 0, known: HashMap::new() }
+        Self { learning, absence_us, seen: 0, moving: 0.0, known: HashMap::new() }
+    }
+
+    /// The share of its calls that came from an address that was new, of late: somebody who is under way
+    /// has a large one.
+    pub const fn moving(&self) -> f64 {
+        self.moving
     }
 
     /// The next call.
     pub fn arrive(&mut self, at_us: i64, address: IpAddr) -> Arrival {
         let learnt = self.seen >= self.learning;
         self.seen = self.seen.saturating_add(1);
+        self.moving *= 1.0 - PACE;
         if let Some(last_us) = self.known.get_mut(&address) {
             let absent_us = at_us.saturating_sub(*last_us);
             *last_us = (*last_us).max(at_us);
@@ -52,6 +65,7 @@ impl Addresses {
             }
         }
         self.known.insert(address, at_us);
+        self.moving += if learnt { PACE } else { 0.0 };
         if learnt { Arrival::New } else { Arrival::Usual }
     }
 }

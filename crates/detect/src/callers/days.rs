@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 /// Days that are looked at,
 const RECENT: usize = 5;
 /// beside so many before them.
@@ -10,7 +12,7 @@ const BEFORE: usize = 30;
 const QUIET: usize = 5;
 
 /// What was used on each of the last days.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Days(VecDeque<(i64, u64)>);
 
 /// Less than ever.
@@ -40,6 +42,14 @@ impl Days {
         while self.0.len() > RECENT + BEFORE + 1 {
             self.0.pop_front();
         }
+    }
+
+    /// The most of the five days before `today`, where so many are known.
+    pub fn most(&self, today: i64) -> Option<u64> {
+        let mut days = self.0.iter().rev().filter(|(day, _)| *day < today).take(RECENT);
+        let recent: Vec<u64> = days.by_ref().map(|(_, used)| *used).collect();
+        (recent.len() == RECENT).then_some(())?;
+        recent.into_iter().max()
     }
 
     /// Whether each of the five days before `today` was quieter than the thirty before those.

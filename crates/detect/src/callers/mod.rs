@@ -7,10 +7,12 @@
 
 mod addresses;
 mod days;
+mod pairs;
 mod renewals;
 mod spread;
 mod steps;
 mod streak;
+mod sweep;
 mod travel;
 
 pub use addresses::{Addresses, Arrival};
@@ -19,4 +21,5 @@ pub use renewals::{Interval, Renewals};
 pub use spread::Spread;
 pub use steps::{Step, Steps};
 pub use streak::{Crossings, Streak};
+pub use sweep::Sweep;
 pub use travel::{Place, kilometres, speed_kmh};

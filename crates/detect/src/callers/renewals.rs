@@ -3,22 +3,32 @@
 //! The logarithm of the time between two renewals is close to a normal distribution: a client that asks
 //! every hour is late by minutes, one that asks every second by milliseconds.
 
-/// Intervals before anything is said.
-const ENOUGH: u32 = 5;
+use serde::{Deserialize, Serialize};
+
 /// What a new interval weighs at least.
 const WEIGHT: f64 = 0.05;
-/// Within the usual: nine of ten intervals, 5 % on each side.
-const USUAL: f64 = 1.645;
+/// So many standard deviations are within the usual: one interval of two thousand is not.
+const USUAL: f64 = 3.5;
+/// and at the beginning more, by this share of an interval.
+const YOUNG: f64 = 6.0;
+/// Who renews now and then has no rhythm, and is never early: from this deviation of the logarithm on.
+const RHYTHM: f64 = 0.35;
+/// An interval that was already seen to be so far off is usual up to this factor.
+const AGAIN: f64 = 1.1;
+/// What each renewal leaves of the farthest before.
+const FADE: f64 = 0.99;
 /// A client is never taken to be more regular: a factor of a half around its mean.
 const LEAST_SPREAD: f64 = 0.25;
 
 /// The rhythm of one client of one person.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Renewals {
     last_us: Option<i64>,
     seen: u32,
     mean: f64,
     variance: f64,
+    /// The farthest that an interval was off.
+    record: f64,
 }
 
 /// How a renewal came.
@@ -43,16 +53,19 @@ pub enum Interval {
 }
 
 impl Renewals {
-    /// The next renewal. What is unusual is learnt all the same, so that a new rhythm becomes usual.
+    /// The next renewal; nothing is said before `learning` intervals. What is unusual is learnt all the same, so that a new rhythm becomes usual.
     #[expect(clippy::cast_precision_loss, reason = "an interval")]
-    pub fn renew(&mut self, at_us: i64) -> Interval {
+    pub fn renew(&mut self, at_us: i64, learning: u32) -> Interval {
         let Some(last_us) = self.last_us.replace(at_us) else { return Interval::Usual };
         let after_us = at_us.saturating_sub(last_us).max(1);
         let length = (after_us as f64).ln();
-        let spread = self.variance.sqrt().max(LEAST_SPREAD) * USUAL;
-        let verdict = if self.seen < ENOUGH {
+        let deviation = self.variance.sqrt();
+        let young = 1.0 + YOUNG / f64::from(self.seen.max(1));
+        let spread = deviation.max(LEAST_SPREAD) * USUAL * young;
+        let spread = spread.max(self.record * AGAIN);
+        let verdict = if self.seen < learning.max(1) {
             Interval::Usual
-        } else if length < self.mean - spread {
+        } else if length < self.mean - spread && deviation < RHYTHM {
             Interval::Early { after_us, usual_us: (self.mean - spread).exp() }
         } else if length > self.mean + spread {
             Interval::Late { after_us, usual_us: (self.mean + spread).exp() }
@@ -62,6 +75,9 @@ impl Renewals {
         self.seen = self.seen.saturating_add(1);
         let weight = (1.0 / f64::from(self.seen)).max(WEIGHT);
         let off = length - self.mean;
+        if self.seen >= learning {
+            self.record = off.abs().max(self.record * FADE);
+        }
         self.mean += weight * off;
         self.variance = (1.0 - weight) * (self.variance + weight * off * off);
         verdict
@@ -76,7 +92,7 @@ mod tests {
     #[track_caller]
     fn check(at_ms: &[i64], expected: &str) {
         let mut renewals = Renewals::default();
-        let last = at_ms.iter().map(|at| renewals.renew(at * 1000)).last();
+        let last = at_ms.iter().map(|at| renewals.renew(at * 1000, 5)).last();
         let said = match last {
             Some(Interval::Usual) | None => "usual",
             Some(Interval::Early { .. }) => "early",

@@ -5,20 +5,25 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 /// How many different pairs of steps are known at most; then all counts are halved, and what was
 /// seen once is forgotten.
-const MOST_PAIRS: usize = 4096;
+const MOST_PAIRS: usize = 1024;
 
 /// The steps of one caller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Steps {
     learning: u64,
     pause_us: i64,
     seen: u64,
     last: Option<(u64, i64)>,
+    #[serde(with = "super::pairs")]
     pairs: HashMap<(u64, u64), u32>,
     /// How often each step was followed by another.
     left: HashMap<u64, u32>,
+    /// One bit for each of the last eight steps: it was never taken before.
+    novel: u8,
 }
 
 /// A step and how usual it is.
@@ -28,6 +33,8 @@ pub struct Step {
     pub from: u64,
     /// How often it followed that one until now, 0 to 1.
     pub probability: f64,
+    /// How many of the last eight steps, with this one, were never taken before.
+    pub novel: u32,
 }
 
 impl Steps {
@@ -35,7 +42,7 @@ impl Steps {
     /// other.
     pub fn new(learning: u64, pause_us: i64) -> Self {
         let (pairs, left) = (HashMap::new(), HashMap::new());
-        Self { learning, pause_us, seen: 0, last: None, pairs, left }
+        Self { learning, pause_us, seen: 0, last: None, pairs, left, novel: 0 }
     }
 
     /// The next call, by a number for what is called. None: it follows nothing, or too little is known.
@@ -49,7 +56,8 @@ impl Steps {
         let these = self.pairs.get(&(from, to)).copied().unwrap_or(0);
         self.learn(from, to);
         let probability = if all == 0 { 0.0 } else { f64::from(these) / f64::from(all) };
-        learnt.then_some(Step { from, probability })
+        self.novel = (self.novel << 1) | u8::from(these == 0);
+        learnt.then_some(Step { from, probability, novel: self.novel.count_ones() })
     }
 
     fn learn(&mut self, from: u64, to: u64) {

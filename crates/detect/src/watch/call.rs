@@ -13,6 +13,8 @@ pub struct Call<'c> {
     pub api_version: &'c str,
     /// Method and path template, `GET /items/{id}`.
     pub operation: &'c str,
+    /// The path that was asked for.
+    pub path: &'c str,
     /// Name of the application.
     pub application: &'c str,
     /// The person.

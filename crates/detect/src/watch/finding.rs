@@ -1,19 +1,24 @@
 //! What was found, how bad is it, and why is it thought so?
 
+use serde::{Deserialize, Serialize};
+
 /// The kinds of alarm, by the names that users of API managers know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Alarm {
     /// Answers take longer than they did.
     AbnormalResponseTime,
     /// The backend takes longer than it did.
     AbnormalBackendTime,
-    /// A client calls more often than it did.
+    /// An application calls more often than it did, much less often, or no more.
     AbnormalRequestsPerMin,
-    /// A client takes steps that it never took.
+    /// More calls fail than did.
+    AbnormalErrorRate,
+    /// A caller takes steps that it never took.
     RequestPatternChanged,
-    /// A client comes from where it never came from.
+    /// A caller comes from where it never came from.
+    #[serde(rename = "UnusualIPAccess")]
     UnusualIpAccess,
-    /// Tokens are renewed out of rhythm.
+    /// Tokens are renewed out of rhythm, or in masses.
     AbnormalRefresh,
     /// An application uses less than it did.
     AbnormalTierUsage,
@@ -21,6 +26,14 @@ pub enum Alarm {
     FrequentTierLimitHitting,
     /// An API answers slowly, or not at all, again and again.
     ApiHealthMonitor,
+    /// An API that did not answer well does again.
+    ApiAvailability,
+    /// A caller goes through the objects of an operation.
+    ObjectEnumeration,
+    /// One key is used from many networks.
+    KeySharing,
+    /// An address tries what is not there, or what it may not have.
+    BotDetection,
 }
 
 /// How bad it is.
@@ -49,34 +62,182 @@ pub struct Finding {
     pub evidence: Vec<(&'static str, String)>,
 }
 
+/// What the knobs of a kind mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Knobs {
+    /// What is told in the fixed mode: beyond the threshold.
+    pub fixed: &'static str,
+    /// The unit of the threshold.
+    pub unit: &'static str,
+    /// The threshold where none is set.
+    pub threshold: f64,
+    /// What is told in the learned mode.
+    pub learned: &'static str,
+    /// What has to be seen before anything is told, in the unit that the texts name.
+    pub learning: u64,
+}
+
 impl Alarm {
+    /// All kinds.
+    pub const ALL: [Self; 14] = [
+        Self::AbnormalResponseTime,
+        Self::AbnormalBackendTime,
+        Self::AbnormalRequestsPerMin,
+        Self::AbnormalErrorRate,
+        Self::RequestPatternChanged,
+        Self::UnusualIpAccess,
+        Self::AbnormalRefresh,
+        Self::AbnormalTierUsage,
+        Self::FrequentTierLimitHitting,
+        Self::ApiHealthMonitor,
+        Self::ApiAvailability,
+        Self::ObjectEnumeration,
+        Self::KeySharing,
+        Self::BotDetection,
+    ];
+
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AbnormalResponseTime => "AbnormalResponseTime",
             Self::AbnormalBackendTime => "AbnormalBackendTime",
             Self::AbnormalRequestsPerMin => "AbnormalRequestsPerMin",
+            Self::AbnormalErrorRate => "AbnormalErrorRate",
             Self::RequestPatternChanged => "RequestPatternChanged",
             Self::UnusualIpAccess => "UnusualIPAccess",
             Self::AbnormalRefresh => "AbnormalRefresh",
             Self::AbnormalTierUsage => "AbnormalTierUsage",
             Self::FrequentTierLimitHitting => "FrequentTierLimitHitting",
             Self::ApiHealthMonitor => "ApiHealthMonitor",
+            Self::ApiAvailability => "ApiAvailability",
+            Self::ObjectEnumeration => "ObjectEnumeration",
+            Self::KeySharing => "KeySharing",
+            Self::BotDetection => "BotDetection",
         }
     }
 
     /// How bad it is.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::RequestPatternChanged | Self::AbnormalRefresh | Self::ApiHealthMonitor => {
+            Self::RequestPatternChanged | Self::AbnormalRefresh | Self::ObjectEnumeration => {
                 Severity::Severe
             }
-            Self::AbnormalResponseTime | Self::AbnormalRequestsPerMin | Self::UnusualIpAccess => {
-                Severity::Moderate
-            }
+            Self::AbnormalResponseTime
+            | Self::AbnormalRequestsPerMin
+            | Self::AbnormalErrorRate
+            | Self::UnusualIpAccess
+            | Self::KeySharing
+            | Self::BotDetection
+            | Self::ApiHealthMonitor => Severity::Moderate,
             Self::AbnormalBackendTime
             | Self::AbnormalTierUsage
-            | Self::FrequentTierLimitHitting => Severity::Mild,
+            | Self::FrequentTierLimitHitting
+            | Self::ApiAvailability => Severity::Mild,
         }
+    }
+
+    /// What can be set.
+    pub const fn knobs(self) -> Knobs {
+        let (fixed, unit, threshold, learned, learning) = match self {
+            Self::AbnormalResponseTime => (
+                "a call takes longer",
+                "milliseconds",
+                1000.0,
+                "more calls of a minute than usual take longer than the operation ever did, or its mean has moved by half; calls of the operation are learnt",
+                20,
+            ),
+            Self::AbnormalBackendTime => (
+                "the backend takes longer",
+                "milliseconds",
+                1000.0,
+                "as AbnormalResponseTime, for the backend's part",
+                20,
+            ),
+            Self::AbnormalRequestsPerMin => (
+                "an application calls an API version more often in a minute",
+                "calls",
+                1000.0,
+                "many more in a minute, far fewer in a quarter of an hour, or none for minutes, than of late and than yesterday and a week ago; minutes are learnt",
+                3,
+            ),
+            Self::AbnormalErrorRate => (
+                "a larger share of the calls of a minute ends with 5xx, of twenty calls or more",
+                "share from 0 to 1",
+                0.1,
+                "three or more calls of a minute, and many more than usual, end with 5xx; calls of the API are learnt",
+                20,
+            ),
+            Self::RequestPatternChanged => (
+                "a step after another is as rare or rarer",
+                "probability from 0 to 1",
+                0.05,
+                "three of the last eight steps were never taken before; calls of the caller are learnt",
+                500,
+            ),
+            Self::UnusualIpAccess => (
+                "a call comes from an address that the caller never used, or not for so long",
+                "days",
+                30.0,
+                "as fixed, for callers that do not come from new addresses all the time; calls of the caller are learnt",
+                500,
+            ),
+            Self::AbnormalRefresh => (
+                "a client gets more tokens for one person and scope in an hour",
+                "renewals",
+                60.0,
+                "a renewal comes much sooner or later than ever, or a client asks much more often in a minute; renewals are learnt",
+                20,
+            ),
+            Self::AbnormalTierUsage => (
+                "each of five days has fewer calls of an application to an API version",
+                "calls a day",
+                10.0,
+                "each of five days has fewer than 29 of the 30 days before; days are learnt",
+                35,
+            ),
+            Self::FrequentTierLimitHitting => (
+                "a limit refuses more calls in an hour",
+                "refusals",
+                10.0,
+                "as fixed, and more than twice as many as in the caller's usual hours",
+                0,
+            ),
+            Self::ApiHealthMonitor => (
+                "so many calls in a row end with 5xx, or take longer than AbnormalResponseTime allows in its fixed mode",
+                "calls",
+                5.0,
+                "as fixed, and more in a row than the usual share of failures makes in a million calls",
+                0,
+            ),
+            Self::ApiAvailability => (
+                "an API of which ApiHealthMonitor told answers well again, and failed nowhere for so long",
+                "minutes",
+                10.0,
+                "as fixed",
+                0,
+            ),
+            Self::ObjectEnumeration => (
+                "a caller asks one operation for more different paths in ten minutes",
+                "paths",
+                500.0,
+                "more than 200 different ones, and more than four times the caller's largest ten minutes",
+                3,
+            ),
+            Self::KeySharing => (
+                "one client is used for one person from more networks (/24, /48) in ten minutes",
+                "networks",
+                10.0,
+                "more than ten, and more than four times the largest ten minutes before",
+                3,
+            ),
+            Self::BotDetection => (
+                "one address makes more calls in ten minutes that no API takes, or that are refused with 401, 403 or 404",
+                "calls",
+                100.0,
+                "more than 30 different paths are refused so",
+                0,
+            ),
+        };
+        Knobs { fixed, unit, threshold, learned, learning }
     }
 }

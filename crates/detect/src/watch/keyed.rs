@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 /// A bounded table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Keyed<T> {
     most: usize,
     known: HashMap<String, (T, i64)>,
@@ -12,6 +14,15 @@ pub(super) struct Keyed<T> {
 impl<T> Keyed<T> {
     pub(super) fn new(most: usize) -> Self {
         Self { most: most.max(8), known: HashMap::new() }
+    }
+
+    /// All engines with their keys.
+    pub(super) fn all(&mut self) -> impl Iterator<Item = (&String, &mut T)> {
+        self.known.iter_mut().map(|(key, (engine, _))| (key, engine))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
     }
 
     /// The engine for `key`, which is made where there is none. An eighth of all makes room when there

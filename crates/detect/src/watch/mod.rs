@@ -1,16 +1,26 @@
 //! Which of all calls should somebody look at?
 //!
-//! `Watch` takes every `Call` and tells `Finding`s. It keeps an engine for each API, application or person
-//! that it knows, in bounded tables (`keyed`), by the `rules`; what was told is not told again for a while.
+//! `Watch` takes every `Call` and tells `Finding`s. It keeps engines for each API (`apis`), application
+//! (`applications`) and caller (`clients`) that it knows, in bounded tables (`keyed`). They are made of a `share`
+//! of calls, a `volume` of calls per minute, a time (`times`) and the engines of `callers`. The `rules` say from
+//! where on something is told; the `desk` does not tell it again for a while.
 
+mod apis;
+mod applications;
 mod call;
+mod clients;
+mod desk;
 mod finding;
 mod keyed;
-mod pace;
 mod rules;
+mod share;
+mod times;
+mod usual;
+mod volume;
 mod watcher;
+mod words;
 
 pub use call::{Call, Renewal};
-pub use finding::{Alarm, Finding, Severity};
-pub use rules::Rules;
-pub use watcher::Watch;
+pub use finding::{Alarm, Finding, Knobs, Severity};
+pub use rules::{Mode, Override, Rule, RuleError, Rules, Setting};
+pub use watcher::{State, Watch};

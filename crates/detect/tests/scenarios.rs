@@ -1,0 +1,284 @@
+//! What does the watch tell of traffic as APIs have it, how soon, and how often for nothing?
+//!
+//! Calls come from seeded generators, one by one, minute by minute: days with a rush at noon, quiet
+//! weekends, slow tails, failures now and then. Into some of it something happens. The quiet part counts
+//! alarms that nobody needs.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+
+use detect::{Alarm, Call, Finding, Renewal, Rules, Watch};
+
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+const DAY: i64 = 24 * 60;
+const WEEK: i64 = 7 * DAY;
+
+/// Numbers that look random and are the same every time.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut value = self.0;
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ (value >> 31)
+    }
+
+    /// From 0 to below 1.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits")]
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn normal(&mut self) -> f64 {
+        let (radius, angle) = (self.unit().max(1e-12), self.unit());
+        (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+    }
+
+    /// How many happen, when so many are expected.
+    fn poisson(&mut self, expected: f64) -> u32 {
+        let (limit, mut product, mut count) = ((-expected).exp(), self.unit(), 0);
+        while product > limit {
+            product *= self.unit();
+            count += 1;
+        }
+        count
+    }
+}
+
+/// What happens to the traffic of one minute.
+#[derive(Clone, Copy)]
+struct Minute {
+    /// Calls of each application, of the usual ones.
+    calls: f64,
+    /// Of the usual time.
+    slower: f64,
+    /// Share of calls that fail.
+    failing: f64,
+}
+
+const USUAL: Minute = Minute { calls: 1.0, slower: 1.0, failing: 0.003 };
+
+const OPERATIONS: [&str; 4] =
+    ["GET /items", "GET /items/{id}", "POST /items", "DELETE /items/{id}"];
+
+/// One API with three applications.
+struct World {
+    watch: Watch,
+    dice: Dice,
+    api: String,
+    /// Calls of one application in a minute at noon of a working day.
+    rate: f64,
+    /// Alarms with their minutes.
+    told: Vec<(i64, Finding)>,
+}
+
+impl World {
+    fn new(seed: u64, rate: f64) -> Self {
+        let (dice, told) = (Dice(seed), Vec::new());
+        Self { watch: Watch::new(Rules::default()), dice, api: format!("api{seed}"), rate, told }
+    }
+
+    /// A day has a rush at noon; a weekend has a third.
+    #[expect(clippy::cast_precision_loss, reason = "minutes of a day")]
+    fn season(minute: i64) -> f64 {
+        let hour = (minute.rem_euclid(DAY)) as f64 / 60.0;
+        let day = 0.55 - 0.45 * (std::f64::consts::TAU * (hour - 1.0) / 24.0).cos();
+        let weekend = minute.rem_euclid(WEEK) >= 5 * DAY;
+        if weekend { day / 3.0 } else { day }
+    }
+
+    fn live(&mut self, minutes: std::ops::Range<i64>, happens: impl Fn(usize) -> Minute) {
+        for minute in minutes {
+            let found = self.watch.pass(minute * MINUTE);
+            self.tell(minute, found);
+            for application in 0..3 {
+                let now = happens(application);
+                let expected = self.rate * Self::season(minute) * now.calls;
+                let calls = self.dice.poisson(expected.min(500.0));
+                for call in 0..calls {
+                    let at_us = minute * MINUTE + i64::from(call) * MINUTE / i64::from(calls);
+                    self.call(at_us, application, now);
+                }
+            }
+            self.renew(minute, 1);
+        }
+    }
+
+    fn call(&mut self, at_us: i64, application: usize, now: Minute) {
+        let dice = &mut self.dice;
+        let pick = dice.unit();
+        let operation = OPERATIONS[[0.5, 0.8, 0.95].iter().filter(|share| pick >= **share).count()];
+        // One call of a hundred is in the slow tail.
+        let tail = if dice.unit() < 0.01 { 8.0 } else { 1.0 };
+        let backend_ms = 40.0 * now.slower * tail * (0.35 * dice.normal()).exp();
+        let failed = dice.unit() < now.failing;
+        let path = format!("/items/{}", dice.next() % 1000);
+        let address = Ipv4Addr::new(203, 0, 113, u8::try_from(dice.next() % 4).unwrap());
+        let name = format!("app{application}");
+        let backend_us = micros(backend_ms);
+        let call = Call {
+            at_us,
+            api: &self.api,
+            api_version: "1.0.0",
+            operation,
+            path: &path,
+            application: &name,
+            client: &name,
+            address: Some(IpAddr::V4(address)),
+            status: if failed { 503 } else { 200 },
+            total_us: backend_us + 900,
+            backend_us,
+            ..Call::default()
+        };
+        let found = self.watch.call(&call);
+        self.tell(at_us.div_euclid(MINUTE), found);
+    }
+
+    /// So many people get a token for the first application.
+    fn renew(&mut self, minute: i64, people: u64) {
+        for n in 0..people {
+            let at_us = minute * MINUTE + i64::try_from(n).unwrap();
+            let user = format!("u{}", self.dice.next() % 5000);
+            let renewal = Renewal { at_us, user: &user, client: "app0", scope: "items" };
+            let found = self.watch.renewal(&renewal);
+            self.tell(minute, found);
+        }
+    }
+
+    fn tell(&mut self, minute: i64, found: Vec<Finding>) {
+        self.told.extend(found.into_iter().map(|finding| (minute, finding)));
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds above 0")]
+fn micros(ms: f64) -> u64 {
+    (ms * 1000.0) as u64
+}
+
+/// Ten days of usual traffic and then an hour in which something happens, from ten in the morning of a
+/// working day: the wanted alarm comes within so many minutes, in each of five worlds. Nothing is
+/// told before.
+#[track_caller]
+fn check(rate: f64, wanted: &[Alarm], within: i64, happens: impl Fn(&mut World, i64)) {
+    let start = 8 * DAY + 10 * 60;
+    let mut said = String::new();
+    for seed in 1..=5 {
+        let mut world = World::new(seed, rate);
+        world.live(0..start, |_| USUAL);
+        let before = std::mem::take(&mut world.told);
+        assert!(before.len() <= 1, "{before:?}");
+        happens(&mut world, start);
+        for alarm in wanted {
+            let first = world.told.iter().find(|(_, found)| found.alarm == *alarm);
+            let delay = first.map(|(minute, _)| minute - start);
+            write!(said, "{}={delay:?} ", alarm.name()).unwrap();
+            assert!(delay.is_some_and(|delay| delay <= within), "seed {seed}: {said}");
+        }
+    }
+    println!("minutes until it was told: {said}");
+}
+
+#[test]
+fn a_slow_backend_is_told() {
+    let wanted = [Alarm::AbnormalBackendTime, Alarm::AbnormalResponseTime];
+    check(10.0, &wanted, 2, |world, start| {
+        world.live(start..start + 60, |_| Minute { slower: 10.0, ..USUAL });
+    });
+}
+
+#[test]
+fn a_deploy_that_doubles_the_time_is_told_and_then_it_is_usual() {
+    check(10.0, &[Alarm::AbnormalResponseTime], 30, |world, start| {
+        world.live(start..start + 60, |_| Minute { slower: 2.0, ..USUAL });
+        let told = world.told.len();
+        assert!(told <= 2 * OPERATIONS.len(), "{:?}", world.told);
+        world.live(start + 60..start + DAY, |_| Minute { slower: 2.0, ..USUAL });
+        assert!(world.told.len() <= told + 4, "{:?}", &world.told[told..]);
+    });
+}
+
+#[test]
+fn a_burst_of_errors_is_told() {
+    check(10.0, &[Alarm::AbnormalErrorRate], 2, |world, start| {
+        world.live(start..start + 10, |_| Minute { failing: 0.5, ..USUAL });
+    });
+}
+
+#[test]
+fn a_client_that_falls_silent_is_told() {
+    check(10.0, &[Alarm::AbnormalRequestsPerMin], 15, |world, start| {
+        world.live(start..start + 60, |application| Minute {
+            calls: f64::from(u8::from(application != 1)),
+            ..USUAL
+        });
+    });
+}
+
+#[test]
+fn a_client_that_runs_wild_is_told() {
+    check(10.0, &[Alarm::AbnormalRequestsPerMin], 1, |world, start| {
+        world.live(start..start + 5, |application| Minute {
+            calls: if application == 2 { 10.0 } else { 1.0 },
+            ..USUAL
+        });
+    });
+}
+
+#[test]
+fn a_sweep_by_a_bot_is_told() {
+    check(4.0, &[Alarm::BotDetection], 1, |world, start| {
+        for n in 0..200 {
+            let path = format!("/wp-admin/{n}");
+            let call = Call {
+                at_us: start * MINUTE + n * SECOND,
+                path: &path,
+                status: 404,
+                address: Some(Ipv4Addr::new(198, 51, 100, 7).into()),
+                ..Call::default()
+            };
+            let found = world.watch.call(&call);
+            world.tell(start + n / 60, found);
+        }
+    });
+}
+
+#[test]
+fn a_storm_of_tokens_is_told() {
+    check(4.0, &[Alarm::AbnormalRefresh], 1, |world, start| {
+        world.renew(start, 300);
+    });
+}
+
+/// Worlds with so many calls a minute at noon for each of three applications, and for how many weeks.
+const QUIET: [(f64, i64); 4] = [(0.5, 40), (2.0, 40), (8.0, 20), (40.0, 4)];
+
+#[test]
+fn in_a_hundred_weeks_less_than_one_alarm_is_for_nothing() {
+    let mut alarms = Vec::new();
+    let mut weeks = 0;
+    std::thread::scope(|scope| {
+        let mut worlds = Vec::new();
+        for (number, (rate, for_weeks)) in QUIET.into_iter().enumerate() {
+            for part in 0..4_u64 {
+                weeks += for_weeks / 4;
+                worlds.push(scope.spawn(move || {
+                    let seed = 1000 + 10 * u64::try_from(number).unwrap() + part;
+                    let mut world = World::new(seed, rate);
+                    world.live(0..for_weeks / 4 * WEEK, |_| USUAL);
+                    world.told
+                }));
+            }
+        }
+        for world in worlds {
+            alarms.extend(world.join().unwrap());
+        }
+    });
+    for (minute, found) in &alarms {
+        println!("minute {minute}: {} {:?}", found.message, found.evidence);
+    }
+    println!("{} alarms in {weeks} weeks of an API", alarms.len());
+    assert!(weeks > 100 && alarms.len() * 100 < usize::try_from(weeks).unwrap());
+}
