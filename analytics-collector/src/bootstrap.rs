@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::Host;
+use chassis::outbound::{self, Reach};
 use chassis::rpc::Services;
 use tokio::sync::Notify;
 use turnpike_proto::usage::v1::alerts_server::AlertsServer;
@@ -15,8 +16,10 @@ use turnpike_proto::usage::v1::analytics_server::AnalyticsServer;
 use turnpike_proto::usage::v1::collector_server::CollectorServer;
 use turnpike_proto::usage::v1::signals_server::SignalsServer;
 
-use crate::alert::{Alarm, History, Rate, rate};
-use crate::config::Config;
+use crate::alert::channel::Channel;
+use crate::alert::state::Kept;
+use crate::alert::{Alarm, History, Lookout, Rate, rate, rules};
+use crate::config::{Alerts, Config};
 use crate::edge::from_event::Desk;
 use crate::edge::{AlertsService, AnalyticsService, CollectorService, SignalsService, allowed};
 use crate::enrich::{Addresses, Agents, Geo};
@@ -28,6 +31,9 @@ use crate::upkeep::Upkeep;
 
 /// 4 MiB of events and some for the rest.
 const LARGEST_BATCH: usize = (4 << 20) + (64 << 10);
+
+/// How long a webhook may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Runs until the process is asked to stop.
 pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
@@ -42,6 +48,8 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let alarm = open_alarm(&config, &host, &folder, &metrics)?;
     let seen = last_minutes(&host, &reader).await?;
     alarm.observe(&seen);
+    let lookout = start_lookout(&config, &host, &folder, &alarm, &metrics)?;
+    start_channels(&config, &host, &alarm, &metrics)?;
     let desk = Arc::new(Desk {
         geo: Geo::open(config.geo.clone()),
         addresses: Addresses::open(config.address.keep, &folder.join("address.key"))?,
@@ -50,11 +58,14 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     });
 
     let flush = Arc::new(Notify::new());
-    let watcher = Arc::clone(&alarm);
+    let (watcher, seeing) = (Arc::clone(&alarm), lookout.clone());
     let committer = Committer {
         store: Arc::clone(&store),
         gather: config.store.group.0,
-        on_stored: Arc::new(move |batch| watcher.observe(&batch.tallies)),
+        on_stored: Arc::new(move |batch| {
+            watcher.observe(&batch.tallies);
+            seeing.see(batch);
+        }),
         flush: Arc::clone(&flush),
         writable,
         metrics: metrics.clone(),
@@ -63,7 +74,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let (intake, committing) = committer.start();
     host.tasks.spawn("commit", committing);
     start_upkeep(&host, &config, store, &metrics, &desk, flush);
-    let services = services(&host, metrics, desk, reader, alarm, intake);
+    let services = services(&host, metrics, desk, reader, (alarm, lookout), intake);
     chassis::rpc::serve(&host, &config.rpc, services).await?;
     // Who sees this process ready comes at once.
     listening.green();
@@ -117,6 +128,54 @@ fn open_alarm(
     Ok(Arc::new(Alarm::new(rate, history, metrics.clone(), host.clock.clone())))
 }
 
+/// Shows stored calls to the engines of what is unusual.
+fn start_lookout(
+    config: &Config,
+    host: &Host,
+    folder: &std::path::Path,
+    alarm: &Arc<Alarm>,
+    metrics: &Metrics,
+) -> anyhow::Result<Lookout> {
+    let Alerts { rules: settings, overrides, suppression, series, .. } = &config.alerts;
+    let rules = rules::rules(settings, overrides, suppression.0, series.0);
+    let rules = rules.context("[alerts.rules] cannot be")?;
+    let kept = Kept::new(folder.join("alerts.state"));
+    let watch = kept.resume(rules);
+    let (alarm, clock, shutdown) = (Arc::clone(alarm), host.clock.clone(), host.shutdown.clone());
+    let (lookout, watching) = Lookout::new(watch, kept, alarm, metrics.clone(), clock, shutdown);
+    host.tasks.spawn("lookout", watching.run());
+    Ok(lookout)
+}
+
+fn start_channels(
+    config: &Config,
+    host: &Host,
+    alarm: &Arc<Alarm>,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
+    let authorities = match &config.alerts.authorities {
+        file if file.as_os_str().is_empty() => Vec::new(),
+        file => std::fs::read(file).context("cannot read alerts.authorities")?,
+    };
+    let rules =
+        outbound::Rules { reach: Reach::Anywhere, limit: ANSWER, largest: 64 << 10, at_once: 4 };
+    let client = outbound::Client::new(host.clock.clone(), rules, &authorities);
+    let client = client.context("no webhook can be told")?;
+    for channel in &config.alerts.channels {
+        let name = channel.name.clone();
+        let made = Channel::new(channel.clone(), &client, host.clock.clone(), metrics.clone());
+        let made = made.with_context(|| format!("[[alerts.channels]] `{name}` cannot be"))?;
+        let (alerts, stop) = (alarm.watch(), host.shutdown.clone());
+        host.tasks.spawn("channel", async move {
+            tokio::select! {
+                () = made.run(alerts) => {}
+                () = stop.wait() => {}
+            }
+        });
+    }
+    Ok(())
+}
+
 /// The calls that count for an alert and were stored by an earlier life of this process.
 async fn last_minutes(
     host: &Host,
@@ -153,7 +212,7 @@ fn services(
     metrics: Metrics,
     desk: Arc<Desk>,
     reader: Arc<Reader>,
-    alarm: Arc<Alarm>,
+    (alarm, lookout): (Arc<Alarm>, Lookout),
     intake: Intake,
 ) -> Services {
     let (clock, shutdown) = (host.clock.clone(), host.shutdown.clone());
@@ -164,7 +223,7 @@ fn services(
         clock: clock.clone(),
     };
     let signals = SignalsService { alarm: Arc::clone(&alarm) };
-    let alerts = AlertsService { alarm, clock: clock.clone(), shutdown: shutdown.clone() };
+    let alerts = AlertsService { alarm, lookout, clock: clock.clone(), shutdown: shutdown.clone() };
     let collector = CollectorService { desk, intake, metrics, clock, shutdown };
     let collector = CollectorServer::new(collector).max_decoding_message_size(LARGEST_BATCH);
     Services::new(turnpike_proto::DESCRIPTORS)

@@ -6,6 +6,8 @@ use std::time::Duration;
 use chassis::config::duration;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
+use crate::alert::channel::deliver;
+use crate::alert::rules;
 use crate::edge::from_event;
 use crate::enrich::{self, geo};
 
@@ -110,6 +112,17 @@ pub struct Alerts {
     pub suppression: Span<0, 86_400_000>,
     /// How many are kept.
     pub history: Count<1, 1_000_000>,
+    /// Of each kind of thing so many are known.
+    pub series: Count<8, 1_000_000>,
+    /// `[alerts.rules.<Type>]`
+    pub rules: rules::Settings,
+    /// `[[alerts.overrides]]`
+    pub overrides: rules::Overrides,
+    /// `[[alerts.channels]]`
+    pub channels: Vec<deliver::Config>,
+    /// A PEM file with authorities that webhooks are believed by, beside those of the system; empty:
+    /// none.
+    pub authorities: PathBuf,
 }
 
 /// A span of time within bounds, milliseconds.
@@ -175,6 +188,17 @@ mod tests {
     #[test]
     fn an_unknown_way_of_keeping_addresses_is_refused() {
         check("[address]\nkeep = \"some\"", "some");
+    }
+
+    #[test]
+    fn rules_and_channels_are_read() {
+        let rule = "[alerts.rules.UnusualIPAccess]\nmode = \"fixed\"\nthreshold = 7\nsuppression = \"1h\"\n";
+        check(rule, "ok");
+        check(&rule.replace("mode", "most"), "most");
+        check(&rule.replace("Unusual", "Usual"), "UsualIPAccess");
+        check("[[alerts.overrides]]\napi = \"a\"\ntype = \"KeySharing\"\nenabled = false", "ok");
+        check("[[alerts.channels]]\nname = \"a\"\nwebhook = \"https://a\"\nsecret = \"s\"", "ok");
+        check("[[alerts.channels]]\nname = \"a\"\nurl = \"https://a\"", "url");
     }
 
     #[test]

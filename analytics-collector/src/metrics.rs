@@ -15,6 +15,13 @@ pub struct Reason {
     pub reason: &'static str,
 }
 
+/// A way on which alerts are sent.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, prometheus_client::encoding::EncodeLabelSet)]
+pub struct Channel {
+    /// Its name.
+    pub channel: String,
+}
+
 /// All counts; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -60,8 +67,10 @@ pub struct Metrics {
     pub query_failures: Counter,
     /// Alerts raised.
     pub alerts: Counter,
-    /// Calls that no alert looked at, because too many subjects were active.
+    /// Calls that no alert looked at, because there were too many.
     pub unwatched: Counter,
+    /// Alerts that a channel did not deliver, by channel.
+    pub undelivered: Family<Channel, Counter>,
 }
 
 impl Default for Metrics {
@@ -90,6 +99,7 @@ impl Default for Metrics {
             query_failures: Counter::default(),
             alerts: Counter::default(),
             unwatched: Counter::default(),
+            undelivered: Family::default(),
         }
     }
 }
@@ -144,8 +154,13 @@ impl Metrics {
         all.register("alerts", "Alerts raised", self.alerts.clone());
         all.register(
             "calls_unwatched",
-            "Calls that no alert looked at, because too many subjects were active",
+            "Calls that no alert looked at, because there were too many",
             self.unwatched.clone(),
+        );
+        all.register(
+            "alerts_undelivered",
+            "Alerts that a channel could not deliver, by channel",
+            self.undelivered.clone(),
         );
     }
 }

@@ -17,6 +17,7 @@ use crate::export::ExportError;
 use crate::kept::KeptError;
 use crate::login::LoginError;
 use crate::output::{Report, note};
+use crate::replay::ReplayError;
 use crate::rpc::{CallError, ConnectionError, UnknownKind};
 use crate::tokens::TokenError;
 use crate::up::UpError;
@@ -87,6 +88,8 @@ pub(crate) enum Failure {
     Files(#[from] plan::files::FilesError),
     #[error(transparent)]
     Series(#[from] SeriesError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     #[error("standard input cannot be read")]
     Input(#[source] io::Error),
     #[error("the answer cannot be written")]

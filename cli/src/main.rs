@@ -37,6 +37,7 @@ mod login;
 mod output;
 mod people;
 mod providers;
+mod replay;
 mod resources;
 mod revocations;
 mod rollouts;
@@ -160,9 +161,26 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::State(asked) => states::run(connection, asked).await?,
         Command::Limits(asked) => limits::run(connection, asked).await?,
         Command::Analytics(question) => analytics::ask(connection, &clock, question).await?,
-        Command::Alerts(alerts::Command::List { since, limit }) => {
-            alerts::list(connection, &clock, *since, *limit).await?
+        Command::Alerts(alerts::Command::List {
+            since,
+            limit,
+            api,
+            application,
+            kind,
+            severity,
+        }) => {
+            let wanted = alerts::Wanted {
+                since: *since,
+                limit: *limit,
+                api: api.as_deref(),
+                application: application.as_deref(),
+                kind: kind.as_deref(),
+                severity: *severity,
+            };
+            alerts::list(connection, &clock, wanted).await?
         }
+        Command::Alerts(alerts::Command::Types) => alerts::types(connection).await?,
+        Command::Alerts(alerts::Command::Replay(asked)) => return replay::replay(asked, printer),
         Command::Alerts(alerts::Command::Watch) => return alerts::watch(connection, printer).await,
         Command::Audit(asked) => audit::run(connection, &clock, asked).await?,
         Command::Detect(asked) => return detect::detect(asked),

@@ -22,7 +22,7 @@ pub struct HistoryError {
 }
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Severe.
@@ -55,8 +55,39 @@ pub struct Alert {
     pub api_version: String,
     /// Name of the Application.
     pub application: String,
+    /// What it is probably about, `api/orders:1.0.0`, `application/shop`, `client/…`, `address/…`: alerts
+    /// with the same cause are sent together. Empty: it stands for itself.
+    #[serde(default)]
+    pub cause: String,
     /// What raised it.
     pub evidence: BTreeMap<String, String>,
+}
+
+/// Which alerts; what is empty asks for all.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Raised since then, microseconds since the Unix epoch.
+    pub since_us: i64,
+    /// Of this Api.
+    pub api: String,
+    /// Of this Application.
+    pub application: String,
+    /// Of this kind.
+    pub kind: String,
+    /// As bad as this, or worse.
+    pub severity: Option<Severity>,
+}
+
+impl Wanted {
+    /// Whether it is one of them.
+    pub fn holds(&self, alert: &Alert) -> bool {
+        let same = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        alert.raised_at_us >= self.since_us
+            && same(&self.api, &alert.api)
+            && same(&self.application, &alert.application)
+            && same(&self.kind, &alert.kind)
+            && self.severity.is_none_or(|severity| alert.severity <= severity)
+    }
 }
 
 /// The alerts that are kept.
@@ -118,10 +149,10 @@ impl History {
         self.alerts.iter().any(|alert| alert.id == id)
     }
 
-    /// Those since a moment, newest first, at most `limit`.
-    pub fn list(&self, since_us: i64, limit: usize) -> Vec<Arc<Alert>> {
-        let wanted = |alert: &&Arc<Alert>| alert.raised_at_us >= since_us;
-        self.alerts.iter().rev().filter(wanted).take(limit).cloned().collect()
+    /// Those that are wanted, newest first, at most `limit`.
+    pub fn list(&self, wanted: &Wanted, limit: usize) -> Vec<Arc<Alert>> {
+        let is_wanted = |alert: &&Arc<Alert>| wanted.holds(alert);
+        self.alerts.iter().rev().filter(is_wanted).take(limit).cloned().collect()
     }
 
     fn append(&mut self, new: &[Arc<Alert>]) -> io::Result<()> {
@@ -177,6 +208,7 @@ mod tests {
             api: "orders".into(),
             api_version: "1.0.0".into(),
             application: "shop".into(),
+            cause: String::new(),
             evidence: BTreeMap::new(),
         })
     }
@@ -198,7 +230,7 @@ mod tests {
         fs::write(&path, bytes).unwrap();
         let mut history = History::open(&path, 3).unwrap();
         let ids = |history: &History| -> Vec<i64> {
-            history.list(0, 100).iter().map(|alert| alert.raised_at_us).collect()
+            history.list(&Wanted::default(), 100).iter().map(|alert| alert.raised_at_us).collect()
         };
         assert_eq!(ids(&history), listed);
         history.add(&[alert(99)]).unwrap();
@@ -223,13 +255,20 @@ mod tests {
     }
 
     #[test]
-    fn the_list_begins_at_its_moment_and_has_its_limit() {
+    fn the_list_has_what_is_wanted_and_its_limit() {
         let folder = tempfile::tempdir().unwrap();
         let mut history = History::open(&folder.path().join("alerts.jsonl"), 9).unwrap();
         history.add(&[alert(1), alert(2), alert(3)]).unwrap();
-        let ids = |since, limit| -> Vec<i64> {
-            history.list(since, limit).iter().map(|alert| alert.raised_at_us).collect()
+        let ids = |wanted: Wanted, limit| -> Vec<i64> {
+            history.list(&wanted, limit).iter().map(|alert| alert.raised_at_us).collect()
         };
-        assert_eq!((ids(2, 9), ids(0, 1)), (vec![3, 2], vec![3]));
+        assert_eq!(ids(Wanted { since_us: 2, ..Wanted::default() }, 9), [3, 2]);
+        assert_eq!(ids(Wanted::default(), 1), [3]);
+        assert_eq!(ids(Wanted { api: "orders".into(), ..Wanted::default() }, 9), [3, 2, 1]);
+        assert!(ids(Wanted { api: "users".into(), ..Wanted::default() }, 9).is_empty());
+        let severe = Some(Severity::Severe);
+        assert!(ids(Wanted { severity: severe, ..Wanted::default() }, 9).is_empty());
+        let mild = Some(Severity::Mild);
+        assert_eq!(ids(Wanted { severity: mild, ..Wanted::default() }, 1), [3]);
     }
 }

@@ -10,7 +10,7 @@ use chassis::clock::Clock;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::broadcast;
 
-use super::history::{Alert, History, Severity};
+use super::history::{Alert, History, Severity, Wanted};
 use super::rate::{Excess, Rate};
 use crate::event::{Subject, Tally};
 use crate::metrics::Metrics;
@@ -33,7 +33,7 @@ pub struct Alarm {
 impl Alarm {
     /// Continues where the history ends.
     pub fn new(mut rate: Rate, history: History, metrics: Metrics, clock: Clock) -> Self {
-        for alert in history.list(i64::MIN, usize::MAX) {
+        for alert in history.list(&Wanted { since_us: i64::MIN, ..Wanted::default() }, usize::MAX) {
             let Alert { kind, api, api_version, application, minute, .. } = alert.as_ref().clone();
             if kind != ABNORMAL_REQUESTS {
                 continue;
@@ -85,8 +85,8 @@ impl Alarm {
     }
 
     /// Past alerts, newest first.
-    pub fn list(&self, since_us: i64, limit: usize) -> Vec<Arc<Alert>> {
-        lock(&self.history).list(since_us, limit)
+    pub fn list(&self, wanted: &Wanted, limit: usize) -> Vec<Arc<Alert>> {
+        lock(&self.history).list(wanted, limit)
     }
 
     /// New alerts from now on.
@@ -121,6 +121,7 @@ fn describe(excess: &Excess, now_us: i64) -> Alert {
             ("threshold".to_owned(), threshold.to_string()),
             ("minute".to_owned(), began),
         ]),
+        cause: format!("application/{application}"),
         api,
         api_version,
         application,
@@ -128,7 +129,7 @@ fn describe(excess: &Excess, now_us: i64) -> Alert {
 }
 
 /// The same alert has the same identity, also when it is found again after a restart.
-fn identify(parts: &[&str]) -> String {
+pub(super) fn identify(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_le_bytes());

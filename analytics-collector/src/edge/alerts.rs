@@ -5,15 +5,21 @@ use std::sync::Arc;
 
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
+use detect::{Alarm as Kind, Rules};
 use futures_util::stream::{Stream, StreamExt as _};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError::Lagged;
 use tonic::{Request, Response, Status};
+use turnpike_proto::usage::v1::alert::Severity as Bad;
+use turnpike_proto::usage::v1::alert_type::Mode;
 use turnpike_proto::usage::v1::alerts_server::Alerts;
-use turnpike_proto::usage::v1::{Alert, ListAlertsRequest, ListAlertsResponse, WatchAlertsRequest};
+use turnpike_proto::usage::v1::{
+    Alert, AlertType, AlertTypesRequest, AlertTypesResponse, ListAlertsRequest, ListAlertsResponse,
+    WatchAlertsRequest,
+};
 
 use super::{from_filter, to_proto};
-use crate::alert::Alarm;
+use crate::alert::{Alarm, Lookout, Severity, Wanted, lookout};
 
 const DAY_US: i64 = 24 * 3600 * 1_000_000;
 const FEW: u32 = 100;
@@ -24,6 +30,8 @@ const MOST: u32 = 1000;
 pub struct AlertsService {
     /// Has them.
     pub alarm: Arc<Alarm>,
+    /// Knows the rules.
+    pub lookout: Lookout,
     /// The time.
     pub clock: Clock,
     /// Ends the watches.
@@ -36,7 +44,9 @@ impl Alerts for AlertsService {
         &self,
         request: Request<ListAlertsRequest>,
     ) -> Result<Response<ListAlertsResponse>, Status> {
-        let ListAlertsRequest { since, limit } = request.into_inner();
+        let request = request.into_inner();
+        let severity = request.severity.map(|_| wanted(request.severity()));
+        let ListAlertsRequest { since, limit, api, application, r#type: kind, .. } = request;
         let yesterday = self.clock.unix_us() - DAY_US;
         let since_us = since.map_or(Ok(yesterday), |since| from_filter::instant("since", since))?;
         let limit = match limit {
@@ -44,9 +54,22 @@ impl Alerts for AlertsService {
             1..=MOST => limit,
             _ => return Err(Status::invalid_argument(format!("limit is more than {MOST}"))),
         };
-        let alerts = self.alarm.list(since_us, limit as usize);
+        let wanted = Wanted { since_us, api, application, kind, severity };
+        let alerts = self.alarm.list(&wanted, limit as usize);
         let alerts = alerts.iter().map(|alert| to_proto::alert(alert)).collect();
         Ok(Response::new(ListAlertsResponse { alerts }))
+    }
+
+    async fn types(
+        &self,
+        _request: Request<AlertTypesRequest>,
+    ) -> Result<Response<AlertTypesResponse>, Status> {
+        let (rules, series) = (self.lookout.rules(), self.lookout.series());
+        let known = |kind| series.get(&kind).copied().unwrap_or(0);
+        let mut types: Vec<AlertType> =
+            Kind::ALL.into_iter().map(|kind| shown(kind, &rules, known(kind))).collect();
+        types.sort_by(|one, other| one.r#type.cmp(&other.r#type));
+        Ok(Response::new(AlertTypesResponse { types }))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<Alert, Status>> + Send>>;
@@ -63,5 +86,44 @@ impl Alerts for AlertsService {
             ))),
         });
         Ok(Response::new(Box::pin(self.shutdown.ends(alerts))))
+    }
+}
+
+fn shown(kind: Kind, rules: &Rules, series: usize) -> AlertType {
+    let (rule, knobs) = (rules.of(kind, ""), kind.knobs());
+    let mode = match rule.mode {
+        detect::Mode::Learned => Mode::Learned,
+        detect::Mode::Fixed => Mode::Fixed,
+    };
+    let severity = match lookout::severity(kind) {
+        Severity::Severe => Bad::Severe,
+        Severity::Moderate => Bad::Moderate,
+        Severity::Mild => Bad::Mild,
+    };
+    let (seconds, rest) =
+        (rule.quiet_us.div_euclid(1_000_000), rule.quiet_us.rem_euclid(1_000_000));
+    let nanos = i32::try_from(rest * 1000).unwrap_or(0);
+    AlertType {
+        r#type: kind.name().to_owned(),
+        severity: severity.into(),
+        enabled: rule.enabled,
+        mode: mode.into(),
+        threshold: rule.threshold,
+        unit: knobs.unit.to_owned(),
+        sensitivity: rule.sensitivity,
+        learning: rule.learning,
+        suppression: Some(prost_types::Duration { seconds, nanos }),
+        fixed_when: knobs.fixed.to_owned(),
+        learned_when: knobs.learned.to_owned(),
+        series: series as u64,
+        apis: rules.different_for(kind),
+    }
+}
+
+const fn wanted(severity: Bad) -> Severity {
+    match severity {
+        Bad::Severe => Severity::Severe,
+        Bad::Moderate => Severity::Moderate,
+        Bad::Mild => Severity::Mild,
     }
 }

@@ -24,7 +24,7 @@ const SERVICES: &[(&str, &[Row])] = &[
             ("LastUsed", READERS),
         ],
     ),
-    ("Alerts", &[("List", READERS), ("Watch", READERS)]),
+    ("Alerts", &[("List", READERS), ("Types", READERS), ("Watch", READERS)]),
 ];
 
 /// Who may call the methods of a service. One without a row is open to nobody.
@@ -61,6 +61,7 @@ mod tests {
     fn each_method_is_open_to_those_who_need_it() {
         insta::assert_snapshot!(table(), @"
         Alerts/List: admin control-plane
+        Alerts/Types: admin control-plane
         Alerts/Watch: admin control-plane
         Analytics/Errors: admin control-plane
         Analytics/Geography: admin control-plane

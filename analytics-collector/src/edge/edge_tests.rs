@@ -18,7 +18,8 @@ use turnpike_proto::usage::v1::{
 
 use super::from_event::{Config, Desk};
 use super::{AlertsService, AnalyticsService, CollectorService};
-use crate::alert::{Alarm, History, Rate, rate};
+use crate::alert::state::Kept;
+use crate::alert::{Alarm, History, Lookout, Rate, rate};
 use crate::enrich::{Addresses, Agents, Geo, Keep, geo, geo_tests};
 use crate::fixture::{MINUTE_US, NOW_US, Place, reader};
 use crate::metrics::{Metrics, Reason};
@@ -55,11 +56,25 @@ async fn start(place: &Place) -> Service {
         agents: Agents::default(),
         config: Config { oldest: Duration::from_hours(168), ahead: Duration::from_hours(1) },
     });
-    let watcher = Arc::clone(&alarm);
+    let kept = Kept::new(folder.join("alerts.state"));
+    let shutdown = Shutdown::new(Readiness::default());
+    let (lookout, watching) = Lookout::new(
+        kept.resume(detect::Rules::default()),
+        kept,
+        Arc::clone(&alarm),
+        metrics.clone(),
+        clock.clone(),
+        shutdown.clone(),
+    );
+    chassis::task::Tasks::default().spawn("lookout", watching.run());
+    let (watcher, seeing) = (Arc::clone(&alarm), lookout.clone());
     let committer = Committer {
         store,
         gather: Duration::ZERO,
-        on_stored: Arc::new(move |batch| watcher.observe(&batch.tallies)),
+        on_stored: Arc::new(move |batch| {
+            watcher.observe(&batch.tallies);
+            seeing.see(batch);
+        }),
         flush: Arc::new(Notify::new()),
         writable: Readiness::default().condition("store"),
         metrics: metrics.clone(),
@@ -67,7 +82,6 @@ async fn start(place: &Place) -> Service {
     };
     let (intake, committing) = committer.start();
     chassis::task::Tasks::default().spawn("commit", committing);
-    let shutdown = Shutdown::new(Readiness::default());
     Service {
         analytics: AnalyticsService {
             reader,
@@ -75,7 +89,7 @@ async fn start(place: &Place) -> Service {
             metrics: metrics.clone(),
             clock: clock.clone(),
         },
-        alerts: AlertsService { alarm, clock: clock.clone(), shutdown: shutdown.clone() },
+        alerts: AlertsService { alarm, lookout, clock: clock.clone(), shutdown: shutdown.clone() },
         collector: CollectorService { desk, intake, metrics: metrics.clone(), clock, shutdown },
         metrics,
         _hands: hands,
@@ -123,7 +137,7 @@ impl Service {
     }
 
     async fn alerts(&self) -> String {
-        let request = tonic::Request::new(ListAlertsRequest { since: None, limit: 0 });
+        let request = tonic::Request::new(ListAlertsRequest::default());
         let alerts = self.alerts.list(request).await.unwrap().into_inner().alerts;
         let said: Vec<_> = alerts
             .iter()
@@ -284,6 +298,6 @@ async fn a_watcher_that_lags_is_told_so() {
     service.send(vec![request(1, events)]).await;
     let first = watch.into_inner().next().await.unwrap().unwrap_err();
     assert_eq!(first.code(), tonic::Code::Aborted);
-    let limit = tonic::Request::new(ListAlertsRequest { since: None, limit: 1001 });
+    let limit = tonic::Request::new(ListAlertsRequest { limit: 1001, ..Default::default() });
     assert_eq!(service.alerts.list(limit).await.unwrap_err().message(), "limit is more than 1000");
 }

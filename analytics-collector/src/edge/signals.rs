@@ -84,6 +84,7 @@ fn alert(signal: Signal) -> Result<Alert, Status> {
         api: String::new(),
         api_version: String::new(),
         application: String::new(),
+        cause: String::new(),
         evidence,
     })
 }
@@ -94,7 +95,7 @@ mod tests {
     use prost_types::Timestamp;
 
     use super::*;
-    use crate::alert::{History, Rate};
+    use crate::alert::{History, Rate, Wanted};
     use crate::metrics::Metrics;
 
     fn service(folder: &std::path::Path) -> SignalsService {
@@ -149,7 +150,7 @@ mod tests {
                 let request = ReportSignalsRequest { signals, dropped: 0 };
                 service.report(Request::new(request)).await.unwrap();
             }
-            let alerts = service.alarm.list(0, 10);
+            let alerts = service.alarm.list(&Wanted::default(), 10);
             let ids: Vec<_> = alerts.iter().map(|alert| alert.id.as_str()).collect();
             assert_eq!(ids, ["b", "a"]);
             assert_eq!(alerts[0].raised_at_us, 90_000_005);

@@ -86,6 +86,7 @@ pub fn alert(alert: &alert::Alert) -> v1::Alert {
         api_version: alert.api_version.clone(),
         application: alert.application.clone(),
         evidence: alert.evidence.clone(),
+        cause: alert.cause.clone(),
     }
 }
 

@@ -16,6 +16,9 @@ const SIGMAS: f64 = 6.0;
 const YOUNG: f64 = 18.0;
 /// Minutes before the level follows.
 const MINUTES: u64 = 3;
+/// What a minute leaves of the most calls before it: half of it in eleven hours. Who makes a pause and comes
+/// back does not call more than ever.
+const FADE: f64 = 0.999;
 /// So few calls in a minute are never too many.
 const FEW: f64 = 20.0;
 const QUARTER: i64 = 15;
@@ -46,6 +49,8 @@ pub(super) struct Volume {
     /// One bit for each of the last minutes that had a call.
     active: u32,
     level: f64,
+    /// The most calls of a minute, which fades.
+    peak: f64,
     spread: f64,
     quarter: u32,
     week: Vec<u32>,
@@ -128,7 +133,7 @@ impl Volume {
     fn most(&self, sensitivity: f64) -> f64 {
         let sigmas = (SIGMAS + YOUNG / self.seen.saturating_add(2) as f64) / sensitivity;
         let spread = (self.spread.max(1.0) * self.level.max(1.0)).sqrt();
-        let now = (self.level + sigmas * spread).max(2.0 * self.level).max(FEW);
+        let now = (self.level + sigmas * spread).max(2.0 * self.level).max(FEW).max(self.peak);
         let around = [DAY - QUARTER, DAY, DAY + QUARTER, WEEK - QUARTER, WEEK, WEEK + QUARTER];
         let before = around.iter().filter_map(|ago| self.known(self.minute, *ago)).max();
         now.max(before.map_or(0.0, |calls| f64::from(calls / PART)))
@@ -172,6 +177,8 @@ impl Volume {
             self.spread += first.max(SPREAD_WEIGHT) * (over - self.spread);
         }
         self.level += first.max(WEIGHT) * off;
+        let minutes = i32::try_from(minute.saturating_sub(self.minute)).unwrap_or(i32::MAX);
+        self.peak = (self.calls as f64).max(self.peak) * FADE.powi(minutes);
         let gap = u32::try_from(minute.saturating_sub(self.minute)).unwrap_or(u32::MAX);
         self.active = (self.active | 1).checked_shl(gap).unwrap_or(0);
         let without = minute.saturating_sub(self.minute).saturating_sub(1).clamp(0, 1000);

@@ -1,0 +1,11 @@
+//! Who is told of alerts that does not watch?
+//!
+//! Each channel is a `deliver` of its own, so that one that is dead holds up no other. It sends `message`s by
+//! `webhook` or by `mail`.
+
+pub mod deliver;
+pub mod mail;
+pub mod message;
+pub mod webhook;
+
+pub use deliver::{Channel, ChannelError};

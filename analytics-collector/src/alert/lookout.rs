@@ -1,0 +1,292 @@
+//! What do the engines say of the calls that were stored?
+//!
+//! Batches come after they are durable, and nobody waits for this: when more are waiting than there is room
+//! for, further ones are counted and not watched. Alerts about calls that were stored in the last moments
+//! before a kill may be missing.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chassis::clock::Clock;
+use chassis::shutdown::Shutdown;
+use detect::{Alarm as Kind, Call, Finding, Renewal, Rules, Watch};
+use tokio::sync::mpsc;
+
+use super::history::{Alert, Severity};
+use super::raise::{Alarm, identify};
+use super::state::Kept;
+use crate::enrich::address;
+use crate::event::Row;
+use crate::metrics::Metrics;
+use crate::store::Batch;
+
+/// Bytes of batches that may wait.
+const MOST_BYTES: usize = 64 << 20;
+/// Batches that may wait.
+const QUEUE: usize = 1024;
+const MINUTE: Duration = Duration::from_mins(1);
+const MINUTE_US: i64 = 60_000_000;
+/// What was learnt is kept so often.
+const KEEP_MINUTES: u32 = 5;
+/// Without any call for so long, time goes on by the clock: before, sources may be late.
+const LATE_US: i64 = 10 * MINUTE_US;
+/// Where key managers issue tokens.
+const TOKEN_PATH: &str = "/oauth2/token";
+/// The longest text of a finding that goes into an alert, in bytes.
+const LONGEST: usize = 512;
+
+/// Calls that wait, and the bytes that their batch had.
+type Waiting = (Arc<[Row]>, usize);
+
+/// Where batches are handed in; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Lookout {
+    queue: mpsc::Sender<Waiting>,
+    waiting: Arc<AtomicUsize>,
+    watch: Arc<Mutex<Watch>>,
+    metrics: Metrics,
+}
+
+/// The work behind a lookout.
+#[derive(Debug)]
+pub struct Watching {
+    queue: mpsc::Receiver<Waiting>,
+    waiting: Arc<AtomicUsize>,
+    eye: Eye,
+    clock: Clock,
+    shutdown: Shutdown,
+}
+
+/// What looks at batches, on a thread for it.
+#[derive(Clone, Debug)]
+struct Eye {
+    watch: Arc<Mutex<Watch>>,
+    alarm: Arc<Alarm>,
+    kept: Kept,
+}
+
+impl Lookout {
+    /// A lookout, and its work.
+    pub fn new(
+        watch: Watch,
+        kept: Kept,
+        alarm: Arc<Alarm>,
+        metrics: Metrics,
+        clock: Clock,
+        shutdown: Shutdown,
+    ) -> (Self, Watching) {
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        let (waiting, watch) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(watch)));
+        let eye = Eye { watch: Arc::clone(&watch), alarm, kept };
+        let watching =
+            Watching { queue: receiver, waiting: Arc::clone(&waiting), eye, clock, shutdown };
+        (Self { queue, waiting, watch, metrics }, watching)
+    }
+
+    /// A batch was stored. Never waits.
+    pub fn see(&self, batch: &Batch) {
+        let bytes = batch.frame.len();
+        let rows = batch.calls.len() as u64;
+        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let room = before.saturating_add(bytes) <= MOST_BYTES;
+        if !room || self.queue.try_send((Arc::clone(&batch.calls), bytes)).is_err() {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            self.metrics.unwatched.inc_by(rows);
+        }
+    }
+
+    /// The rules that hold.
+    pub fn rules(&self) -> Rules {
+        lock(&self.watch).rules().clone()
+    }
+
+    /// Of how many things something is known, by the kind of alert.
+    pub fn series(&self) -> BTreeMap<Kind, usize> {
+        lock(&self.watch).series()
+    }
+}
+
+impl Watching {
+    /// Looks at batches until the process stops, and keeps what was learnt.
+    pub async fn run(mut self) {
+        let began_us = self.clock.unix_us();
+        let (mut newest_us, mut minutes) = (i64::MIN, 0_u32);
+        let clock = self.clock.clone();
+        let mut minute = Box::pin(clock.sleep(MINUTE));
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.wait() => break,
+                () = &mut minute => {
+                    minute = Box::pin(clock.sleep(MINUTE));
+                    minutes = minutes.wrapping_add(1);
+                    let now_us = self.clock.unix_us();
+                    let late_us = now_us.saturating_sub(LATE_US);
+                    let by_clock = if late_us > began_us { late_us } else { i64::MIN };
+                    let at_us = newest_us.saturating_sub(MINUTE_US).max(by_clock);
+                    let keep = minutes.is_multiple_of(KEEP_MINUTES);
+                    self.blocking(move |eye| eye.minute(at_us, now_us, keep)).await;
+                }
+                next = self.queue.recv() => {
+                    let Some((calls, bytes)) = next else { break };
+                    let now_us = self.clock.unix_us();
+                    let last_us = self.blocking(move |eye| eye.batch(&calls, now_us)).await;
+                    self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+                    newest_us = newest_us.max(last_us.unwrap_or(i64::MIN).min(now_us));
+                }
+            }
+        }
+        self.blocking(|eye| eye.kept.save(&lock(&eye.watch))).await;
+    }
+
+    /// A panic is logged elsewhere, and the next batch is looked at all the same.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Eye) -> T + Send + 'static,
+    ) -> Option<T> {
+        let eye = self.eye.clone();
+        tokio::task::spawn_blocking(move || work(&eye)).await.ok()
+    }
+}
+
+impl Eye {
+    /// The time of the newest call.
+    fn batch(&self, rows: &[Row], now_us: i64) -> i64 {
+        let mut found = Vec::new();
+        let mut watch = lock(&self.watch);
+        for row in rows {
+            found.extend(look(&mut watch, row));
+        }
+        drop(watch);
+        self.raise(found, now_us);
+        rows.iter().map(|row| row.at_us).max().unwrap_or(i64::MIN)
+    }
+
+    fn minute(&self, at_us: i64, now_us: i64, keep: bool) {
+        let mut watch = lock(&self.watch);
+        let found = if at_us > 0 { watch.pass(at_us) } else { Vec::new() };
+        if keep {
+            self.kept.save(&watch);
+        }
+        drop(watch);
+        self.raise(found, now_us);
+    }
+
+    fn raise(&self, found: Vec<Finding>, now_us: i64) {
+        if !found.is_empty() {
+            self.alarm.raise(found.into_iter().map(|it| alert(it, now_us)).collect());
+        }
+    }
+}
+
+fn look(watch: &mut Watch, row: &Row) -> Vec<Finding> {
+    if row.api.is_empty() && row.path == TOKEN_PATH && row.status == 200 {
+        return watch.renewal(&Renewal {
+            at_us: row.at_us,
+            user: &row.user,
+            client: &row.consumer_key,
+            scope: "",
+        });
+    }
+    let operation = format!("{} {}", row.method, row.operation);
+    watch.call(&Call {
+        at_us: row.at_us,
+        api: &row.api,
+        api_version: &row.api_version,
+        operation: operation.trim(),
+        path: &row.path,
+        application: &row.application,
+        user: &row.user,
+        client: &row.consumer_key,
+        address: address::parse(&row.client_ip),
+        status: row.status,
+        fault: row.fault_code,
+        total_us: row.total_us,
+        backend_us: row.backend_us,
+    })
+}
+
+fn alert(finding: Finding, now_us: i64) -> Alert {
+    let Finding { alarm, at_us, about, message, evidence } = finding;
+    let minute = at_us.div_euclid(MINUTE_US);
+    let is = |name: &str| {
+        let found = about.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let moment = at_us.to_string();
+    let mut parts = vec![alarm.name(), &moment];
+    parts.extend(about.iter().map(|(_, value)| value.as_str()));
+    Alert {
+        id: identify(&parts),
+        kind: alarm.name().to_owned(),
+        severity: severity(alarm),
+        raised_at_us: now_us,
+        minute,
+        message: cut(message),
+        cause: cause(alarm, is),
+        api: is("api"),
+        api_version: is("api_version"),
+        application: is("application"),
+        evidence: about
+            .iter()
+            .cloned()
+            .chain(evidence)
+            .filter(|(name, _)| !matches!(*name, "api" | "api_version" | "application"))
+            .map(|(name, value)| (name.to_owned(), cut(value)))
+            .collect(),
+    }
+}
+
+/// What an alert is probably about: an API that is slow or fails, or who calls.
+fn cause(kind: Kind, is: impl Fn(&str) -> String) -> String {
+    let api = format!("api/{}:{}", is("api"), is("api_version"));
+    match kind {
+        Kind::AbnormalResponseTime
+        | Kind::AbnormalBackendTime
+        | Kind::AbnormalErrorRate
+        | Kind::ApiHealthMonitor
+        | Kind::ApiAvailability => api,
+        Kind::AbnormalRequestsPerMin
+        | Kind::RequestPatternChanged
+        | Kind::UnusualIpAccess
+        | Kind::AbnormalRefresh
+        | Kind::AbnormalTierUsage
+        | Kind::FrequentTierLimitHitting
+        | Kind::ObjectEnumeration
+        | Kind::KeySharing
+        | Kind::BotDetection => {
+            let names = ["application", "client", "user", "address"];
+            let known = names.into_iter().map(|name| (name, is(name)));
+            let mut known = known.filter(|(_, value)| !value.is_empty());
+            known.next().map_or(api, |(name, value)| format!("{name}/{value}"))
+        }
+    }
+}
+
+/// How bad an alert of a kind is.
+pub fn severity(kind: Kind) -> Severity {
+    match kind.severity() {
+        detect::Severity::Severe => Severity::Severe,
+        detect::Severity::Moderate => Severity::Moderate,
+        detect::Severity::Mild => Severity::Mild,
+    }
+}
+
+/// At most so much of a text that callers choose.
+fn cut(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let end = text.floor_char_boundary(LONGEST);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "lookout_tests.rs"]
+mod tests;
