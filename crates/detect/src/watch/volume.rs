@@ -19,6 +19,8 @@ const MINUTES: u64 = 3;
 /// What a minute leaves of the most calls before it: half of it in eleven hours. Who makes a pause and comes
 /// back does not call more than ever.
 const FADE: f64 = 0.999;
+/// More than the most calls of before by this factor are more than ever.
+const AGAIN: f64 = 1.25;
 /// So few calls in a minute are never too many.
 const FEW: f64 = 20.0;
 const QUARTER: i64 = 15;
@@ -133,7 +135,8 @@ impl Volume {
     fn most(&self, sensitivity: f64) -> f64 {
         let sigmas = (SIGMAS + YOUNG / self.seen.saturating_add(2) as f64) / sensitivity;
         let spread = (self.spread.max(1.0) * self.level.max(1.0)).sqrt();
-        let now = (self.level + sigmas * spread).max(2.0 * self.level).max(FEW).max(self.peak);
+        let now = (self.level + sigmas * spread).max(2.0 * self.level).max(FEW);
+        let now = now.max(AGAIN * self.peak);
         let around = [DAY - QUARTER, DAY, DAY + QUARTER, WEEK - QUARTER, WEEK, WEEK + QUARTER];
         let before = around.iter().filter_map(|ago| self.known(self.minute, *ago)).max();
         now.max(before.map_or(0.0, |calls| f64::from(calls / PART)))
