@@ -13,11 +13,11 @@ use http::header::{HOST, ORIGIN, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Version};
-use plan::{ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
+use plan::{AnalyticsPlan, ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
 
 use crate::body::{BodyError, Intake};
 use crate::certificate::ClientCertificate;
-use crate::fault::{Class, Fault};
+use crate::fault::{self, Class, Fault};
 use crate::handlers::{Caller, EventLimits, Owing};
 use crate::hex::hex;
 use crate::interim::Interim;
@@ -56,6 +56,8 @@ pub struct Account {
     referer: Option<HeaderValue>,
     /// The API and the operation that were called.
     pub called: Option<(Arc<ApiPlan>, Arc<OperationPlan>)>,
+    /// What may be reported of the call; `None`: everything.
+    pub analytics: Option<Arc<AnalyticsPlan>>,
     /// Who calls, as far as they had to be known.
     pub caller: Option<Caller>,
     /// The call as one that may have to end; absent: nobody's right was looked at.
@@ -80,9 +82,15 @@ pub struct Account {
     backend_ended: Option<Instant>,
     backend_status: u16,
     status: u16,
-    fault: Option<(u32, Class)>,
+    fault: Option<Written>,
     security_us: u64,
     throttling_us: u64,
+    request_mediation_us: u64,
+    response_mediation_us: u64,
+    /// What of that was while the backend had not ended.
+    paused_us: u64,
+    /// When the answer had been changed; absent: nothing is done to it.
+    mediated: Option<Instant>,
     intake: Option<Rc<Intake>>,
     /// Body bytes that went to the client.
     pub response_bytes: u64,
@@ -95,6 +103,14 @@ pub struct Account {
     pub cookie: Option<HeaderValue>,
     /// The way for answers before the answer; absent: the client takes none.
     pub interim: Option<Rc<Interim>>,
+}
+
+/// A fault, as it is written down.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    code: u32,
+    class: Class,
+    subtype: &'static str,
 }
 
 /// What a record is of. Only calls are reported.
@@ -158,6 +174,7 @@ impl Account {
             origin: None,
             referer: None,
             called: None,
+            analytics: None,
             caller: None,
             open: None,
             application: None,
@@ -175,6 +192,10 @@ impl Account {
             fault: None,
             security_us: 0,
             throttling_us: 0,
+            request_mediation_us: 0,
+            response_mediation_us: 0,
+            paused_us: 0,
+            mediated: None,
             intake: None,
             response_bytes: 0,
             subject: Subject::Call,
@@ -231,6 +252,28 @@ impl Account {
         self.throttling_us = self.since_mark();
     }
 
+    /// The request was made ready for its backend.
+    pub fn request_mediated(&mut self) {
+        self.request_mediation_us = self.since_mark();
+    }
+
+    /// The answer will be changed now; to be handed back when it was.
+    pub fn answer_begun(&self) -> Instant {
+        self.worker.clock.instant()
+    }
+
+    /// The answer was changed, from then on.
+    pub fn answer_mediated(&mut self, begun: Instant) {
+        let now = self.worker.clock.instant();
+        let span = micros(begun, now);
+        self.response_mediation_us += span;
+        if self.backend_asked.is_some() {
+            // The backend is not done, and its time goes on around this.
+            self.paused_us += span;
+        }
+        self.mediated = Some(now);
+    }
+
     /// The request goes to a backend now.
     pub fn asked(&mut self, backend: Rc<Lane>) {
         self.backend = Some(backend);
@@ -247,7 +290,7 @@ impl Account {
         if let Some(asked) = self.backend_asked.take() {
             let now = self.worker.clock.instant();
             self.backend_ended = Some(now);
-            self.backend_us = micros(asked, now);
+            self.backend_us = micros(asked, now).saturating_sub(self.paused_us);
             if self.subject != Subject::Copy {
                 self.worker.cells.backend.add(self.backend_us);
             }
@@ -257,7 +300,8 @@ impl Account {
     /// The gateway answers itself.
     pub fn refused(&mut self, fault: &Fault) {
         let row = fault.row();
-        self.fault = Some((row.code, row.class));
+        let subtype = fault.subtype();
+        self.fault = Some(Written { code: row.code, class: row.class, subtype });
         let faults = &self.worker.cells.faults;
         match row.class {
             Class::Auth => faults.auth.add(1),
@@ -272,7 +316,8 @@ impl Account {
         let backend = self.backend.as_ref().map_or("", |backend| backend.authority());
         tracing::warn!(backend, error = error as &dyn std::error::Error, "answer broke off");
         if matches!(error, BodyError::Backend(_)) && self.fault.is_none() {
-            self.fault = Some((ANSWER_BROKE_OFF, Class::Target));
+            let (class, subtype) = (Class::Target, fault::REST);
+            self.fault = Some(Written { code: ANSWER_BROKE_OFF, class, subtype });
             self.worker.cells.faults.target.add(1);
         }
     }
@@ -332,7 +377,8 @@ impl Drop for Account {
         }
         // What comes after the backend's last byte is handed over within microseconds, so the clock
         // is not read once more for it.
-        let ended = self.backend_ended.unwrap_or_else(|| self.worker.clock.instant());
+        let ended = self.backend_ended.max(self.mediated);
+        let ended = ended.unwrap_or_else(|| self.worker.clock.instant());
         let total_us = micros(self.opened, ended);
         let cells = &self.worker.cells;
         cells.total.add(total_us);
@@ -346,7 +392,7 @@ impl Drop for Account {
             return;
         }
         let call = self.call(total_us);
-        recorder.record(&call);
+        recorder.record_as(&call, self.analytics.as_deref());
         lines.record(&call);
         if looks {
             self.look(&call);
@@ -408,6 +454,9 @@ impl Account {
             api: api.map_or("", |api| &api.name),
             api_version: api.map_or("", |api| &api.version),
             api_context: api.map_or("", |api| &api.context),
+            api_type: api.map_or("", |api| api.kind.as_str_name()),
+            api_owner: api.map_or("", |api| &api.owner),
+            tenant: api.map_or("", |api| &api.tenant),
             operation: operation.map_or("", |operation| &operation.path),
             method: self.method.as_ref().map_or("", Method::as_str),
             path: self.target.as_ref().map_or("", PathAndQuery::path),
@@ -416,6 +465,7 @@ impl Account {
             application_owner: application.map_or("", |application| &application.owner),
             consumer_key: caller.and_then(Caller::client_id).unwrap_or_default(),
             user: caller.map_or("", Caller::user),
+            auth_type: caller.map_or("", Caller::shown),
             tier: self.subscription.as_ref().map_or("", |subscription| &subscription.tier),
             key_type: match self.application {
                 Some((_, KeyType::Production)) => "production",
@@ -432,12 +482,16 @@ impl Account {
             status: self.status,
             backend_status: self.backend_status,
             backend: self.backend.as_ref().map_or("", |backend| backend.authority()),
-            fault_code: self.fault.map_or(0, |(code, _)| code),
-            fault_type: self.fault.map_or("", |(_, class)| class.name()),
+            fault_code: self.fault.map_or(0, |fault| fault.code),
+            fault_type: self.fault.map_or("", |fault| fault.class.name()),
+            fault_subtype: self.fault.map_or("", |fault| fault.subtype),
             total_us,
             backend_us: self.backend_us,
             security_us: self.security_us,
             throttling_us: self.throttling_us,
+            request_mediation_us: self.request_mediation_us,
+            response_mediation_us: self.response_mediation_us,
+            weight: 1,
             request_bytes: self.intake.as_ref().map_or(0, |intake| intake.read()),
             response_bytes: self.response_bytes,
             over_quota: self.over_quota,

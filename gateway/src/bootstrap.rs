@@ -583,8 +583,8 @@ async fn reporting(
     let channel =
         channel(&host.tls, address, "analytics-collector").context("collector.address")?;
     let collector = Collector::new(channel, node.to_owned());
-    let limit = config.usage.spool_limit;
-    let reporting = Reporting::start(&host.data, follows, limit, node, collector, host).await?;
+    let usage = config.usage.clone();
+    let reporting = Reporting::start(&host.data, follows, usage, node, collector, host).await?;
     Ok(Some(reporting))
 }
 

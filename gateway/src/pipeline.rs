@@ -152,10 +152,12 @@ async fn serve(
     let means = worker.means(&generation, now_unix);
     let trial = handlers::trial(received, means.grounds)?;
     let mut hit = explain::find_api(&generation, received, trial.as_deref(), told.view)?;
+    account.analytics.clone_from(&hit.api.analytics);
     let moved = credentials::with_key_in_field(received, &hit.api.security)?;
     let received = match &moved {
         Some(moved) => {
             hit = explain::find_api(&generation, moved, trial.as_deref(), told.view)?;
+            account.analytics.clone_from(&hit.api.analytics);
             &**moved
         }
         None => received,
@@ -173,6 +175,8 @@ async fn serve(
         Found::Methods(methods) => return Ok(options(&methods)),
     };
     account.called = Some((matched.api().clone(), matched.operation().clone()));
+    // Of a product's call may be known what the API behind it lets be known.
+    account.analytics.clone_from(&matched.home().analytics);
     fits(&matched, worker, length, account)?;
 
     handlers::deny_place(&generation.plan, &matched, client, now_unix)?;
@@ -258,9 +262,14 @@ async fn serve(
     };
     account.open = Some(open);
     let facts = Facts { received, permit: &permit, name: &name };
+    let begun =
+        (policies::change_answers(&permit) || decided.is_some()).then(|| account.answer_begun());
     policies::change_answer(&facts, response.headers_mut());
     if let Some(decided) = &decided {
         decided.change_answer(response.headers_mut());
+    }
+    if let Some(begun) = begun {
+        account.answer_mediated(begun);
     }
     if let Some(limits) = &account.events {
         events::count(limits, &mut response);

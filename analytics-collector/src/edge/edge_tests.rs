@@ -28,16 +28,16 @@ use crate::report::minutes::minutes;
 use crate::store::{Committer, Probe};
 
 /// A collector without its port.
-struct Service {
-    collector: CollectorService,
+pub(super) struct Service {
+    pub(super) collector: CollectorService,
     analytics: AnalyticsService,
     alerts: AlertsService,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
     _hands: ManualClock,
 }
 
 /// Two calls a minute are allowed. The clock stands still, but for groups, which need no time.
-async fn start(place: &Place) -> Service {
+pub(super) async fn start(place: &Place) -> Service {
     let (clock, hands) =
         Clock::manual(UNIX_EPOCH + Duration::from_micros(NOW_US.try_into().unwrap()));
     let folder = place.folder.path();
@@ -96,7 +96,7 @@ async fn start(place: &Place) -> Service {
     }
 }
 
-fn event(at_us: i64, api: &str) -> Event {
+pub(super) fn event(at_us: i64, api: &str) -> Event {
     Event {
         at_us,
         api: api.to_owned(),
@@ -108,14 +108,14 @@ fn event(at_us: i64, api: &str) -> Event {
     }
 }
 
-fn request(sequence: u64, events: Vec<Event>) -> CollectRequest {
+pub(super) fn request(sequence: u64, events: Vec<Event>) -> CollectRequest {
     let (source, epoch) = ("g".to_owned(), "e".to_owned());
     CollectRequest { source, epoch, sequence, events, dropped: 0 }
 }
 
 impl Service {
     /// Sends batches as one stream and says how it was answered.
-    async fn send(&self, requests: Vec<CollectRequest>) -> String {
+    pub(super) async fn send(&self, requests: Vec<CollectRequest>) -> String {
         let requests = stream::iter(requests.into_iter().map(Ok::<_, Status>));
         let answers = self.collector.acknowledge(requests);
         let answers = answers.map(|answer| match answer {
@@ -125,7 +125,7 @@ impl Service {
         answers.collect::<Vec<_>>().await.join(" ")
     }
 
-    async fn calls(&self) -> u64 {
+    pub(super) async fn calls(&self) -> u64 {
         let filter = turnpike_proto::usage::v1::Filter {
             since: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }),
             until: Some(prost_types::Timestamp { seconds: NOW_US / 1_000_000 + 7200, nanos: 0 }),
@@ -136,7 +136,7 @@ impl Service {
         answer.into_inner().rows.iter().map(|row| row.calls).sum()
     }
 
-    async fn alerts(&self) -> String {
+    pub(super) async fn alerts(&self) -> String {
         let request = tonic::Request::new(ListAlertsRequest::default());
         let alerts = self.alerts.list(request).await.unwrap().into_inner().alerts;
         let said: Vec<_> = alerts

@@ -14,6 +14,8 @@ pub mod signals;
 pub mod to_proto;
 
 #[cfg(test)]
+mod bad_input_tests;
+#[cfg(test)]
 mod edge_tests;
 
 pub use alerts::AlertsService;

@@ -9,6 +9,7 @@ mod grpc;
 mod reason;
 mod render;
 mod retry;
+mod subtype;
 
 pub use causes::Causes;
 pub use challenge::challenges;
@@ -20,3 +21,4 @@ pub use reason::{
     NotThere, ProofRefused, TokenRefused, Worded,
 };
 pub use render::render;
+pub use subtype::REST;

@@ -62,6 +62,20 @@ impl Caller {
             && self.test_key.is_none()
     }
 
+    /// What was shown, in a word; of several, what says most about who calls. Empty: nothing was asked
+    /// for.
+    pub fn shown(&self) -> &'static str {
+        match self {
+            Self { token: Some(token), .. } if token.algorithm().is_some() => "jwt",
+            Self { token: Some(_), .. } => "opaque",
+            Self { api_key: Some(_), .. } => "api-key",
+            Self { person: Some(_), .. } => "basic",
+            Self { certificate: Some(_), .. } => "certificate",
+            Self { test_key: Some(_), .. } => "test-key",
+            _ => "",
+        }
+    }
+
     /// The client, or the API key, that stands for an application.
     pub fn consumer(&self) -> Option<Arc<ConsumerPlan>> {
         let of_key = || self.api_key.as_ref().map(|key| Arc::clone(&key.consumer));

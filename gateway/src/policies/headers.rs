@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use plan::{HeaderRules, Template};
 
 use super::facts::Facts;
+use crate::handlers::Permit;
 use crate::sender::Rules;
 
 /// The rules for a request, with what its values are made of.
@@ -60,6 +61,12 @@ impl RequestRules<'_> {
             }
         }
     }
+}
+
+/// Whether the operation changes its answers at all.
+pub fn change_answers(permit: &Permit<'_>) -> bool {
+    let policies = permit.matched().operation().policies.as_ref();
+    policies.is_some_and(|it| !(it.response.dropped().is_empty() && it.response.added().is_empty()))
 }
 
 /// Changes the fields of a backend's answer as the operation's policies say.

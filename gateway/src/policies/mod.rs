@@ -6,4 +6,4 @@ mod facts;
 mod headers;
 
 pub use facts::Facts;
-pub use headers::{RequestRules, change_answer};
+pub use headers::{RequestRules, change_answer, change_answers};

@@ -113,6 +113,9 @@ pub async fn call(
         request.shown = Box::pin(prepare(&request, &mut body)).await?;
     }
     let pass = enter(&request, account)?;
+    if request.is_mediated() {
+        account.request_mediated();
+    }
     let mut books = Books::new(admission, account);
     if permit.matched().operation().mirror.is_some() {
         body = mirrored(&request, &books, body);

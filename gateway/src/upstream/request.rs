@@ -110,6 +110,11 @@ impl<'a> Request<'a> {
         self.permit.matched().home().backend_jwt.as_deref().filter(|plan| plan.enabled)
     }
 
+    /// Whether something had to be made for the backend before it could be asked.
+    pub(super) const fn is_mediated(&self) -> bool {
+        self.told.is_some() || self.shown.is_some()
+    }
+
     /// What is known of the call.
     pub(super) fn facts(&self) -> Facts<'_> {
         Facts { received: self.received, permit: self.permit, name: &self.name }

@@ -1,5 +1,6 @@
-//! How much room may events take that wait for the collector?
+//! How much room may events take that wait for the collector, and what do all of them say?
 
+use chassis::config::Secret;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::spool::Bounds;
@@ -14,6 +15,10 @@ pub struct Config {
     /// Size of the spool on disk, above which the oldest events are dropped; like `256MiB`.
     #[serde(deserialize_with = "size")]
     pub spool_limit: Bounds,
+    /// Where this gateway stands, in every event; empty: events do not say.
+    pub region: String,
+    /// What digests of users are made with; gateways with the same make the same ones.
+    pub mask_secret: Secret,
 }
 
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bounds, D::Error> {

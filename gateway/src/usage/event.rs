@@ -54,18 +54,35 @@ pub struct Call<'a> {
     pub response_bytes: u64,
     pub over_quota: bool,
     pub from_cache: bool,
+    pub api_type: &'a str,
+    pub api_owner: &'a str,
+    pub auth_type: &'a str,
+    pub fault_subtype: &'a str,
+    pub tenant: &'a str,
+    pub request_mediation_us: u64,
+    pub response_mediation_us: u64,
+    pub weight: u32,
 }
 
-/// Appends `call`, reported by `gateway`, to a batch.
-pub(super) fn encode(call: &Call<'_>, gateway: &str, batch: &mut Vec<u8>) {
+/// Who reports.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// Name of the gateway.
+    pub gateway: String,
+    /// Where it stands; empty: it does not say.
+    pub region: String,
+}
+
+/// Appends `call`, reported from `origin`, to a batch.
+pub(super) fn encode(call: &Call<'_>, origin: &Origin, batch: &mut Vec<u8>) {
     batch.push(EVENTS);
     let length_at = batch.len();
     batch.extend_from_slice(&[0; LENGTH_BYTES]);
     let start = batch.len();
-    fields(call, gateway, &mut Fields(batch));
+    fields(call, origin, &mut Fields(batch));
     let length = batch.len() - start;
     // A varint may be longer than it must be, so two bytes hold every length below 2^14. The cuts
-    // above keep an event below 6 KiB.
+    // above keep an event below 9 KiB.
     debug_assert!(length < 1 << 14, "an event is cut to fit its length");
     if let Some([low, high]) = batch.get_mut(length_at..start) {
         *low = 0x80 | low_bits(length as u64);
@@ -73,7 +90,7 @@ pub(super) fn encode(call: &Call<'_>, gateway: &str, batch: &mut Vec<u8>) {
     }
 }
 
-fn fields(call: &Call<'_>, gateway: &str, out: &mut Fields<'_>) {
+fn fields(call: &Call<'_>, origin: &Origin, out: &mut Fields<'_>) {
     out.number(1, call.at_us.cast_unsigned());
     out.bytes(2, &call.request_id);
     if call.trace_id != [0; 16] {
@@ -114,8 +131,17 @@ fn fields(call: &Call<'_>, gateway: &str, out: &mut Fields<'_>) {
     out.number(29, call.request_bytes);
     out.number(30, call.response_bytes);
     out.number(31, call.over_quota.into());
-    out.word(33, gateway, NAME_BYTES);
+    out.word(33, &origin.gateway, NAME_BYTES);
     out.number(34, call.from_cache.into());
+    out.word(35, call.api_type, NAME_BYTES);
+    out.word(36, call.api_owner, NAME_BYTES);
+    out.word(37, call.auth_type, NAME_BYTES);
+    out.word(38, call.fault_subtype, NAME_BYTES);
+    out.word(39, call.tenant, NAME_BYTES);
+    out.number(47, call.request_mediation_us);
+    out.number(48, call.response_mediation_us);
+    out.word(49, &origin.region, NAME_BYTES);
+    out.number(50, call.weight.into());
 }
 
 /// Writes protobuf fields; those with their default value are left out, as proto3 asks.
@@ -166,9 +192,10 @@ mod tests {
     /// Encodes `calls` as one batch and reads them back with the generated code.
     #[track_caller]
     fn check(calls: &[Call<'_>], expected: &[Event]) {
-        let mut batch = Vec::new();
+        let (mut batch, region) = (Vec::new(), "eu-1".to_owned());
+        let origin = Origin { gateway: "gw-1".to_owned(), region };
         for call in calls {
-            encode(call, "gw-1", &mut batch);
+            encode(call, &origin, &mut batch);
         }
         let read = CollectRequest::decode(batch.as_slice()).expect("a well-formed batch");
         assert_eq!(read.events, expected);
@@ -208,6 +235,14 @@ mod tests {
             response_bytes: 5,
             over_quota: true,
             from_cache: true,
+            api_type: "GRPC",
+            api_owner: "ben",
+            auth_type: "jwt",
+            fault_subtype: "SUBSCRIPTION",
+            tenant: "acme",
+            request_mediation_us: 2,
+            response_mediation_us: 3,
+            weight: 10,
         }
     }
 
@@ -246,6 +281,15 @@ mod tests {
             over_quota: true,
             gateway: "gw-1".into(),
             from_cache: true,
+            api_type: "GRPC".into(),
+            api_owner: "ben".into(),
+            auth_type: "jwt".into(),
+            fault_subtype: "SUBSCRIPTION".into(),
+            tenant: "acme".into(),
+            request_mediation_us: 2,
+            response_mediation_us: 3,
+            region: "eu-1".into(),
+            weight: 10,
             ..Event::default()
         }
     }
@@ -257,7 +301,12 @@ mod tests {
 
     #[test]
     fn a_call_without_words_is_an_event_with_its_identity_alone() {
-        let bare = Event { request_id: vec![0; 16], gateway: "gw-1".into(), ..Event::default() };
+        let bare = Event {
+            request_id: vec![0; 16],
+            gateway: "gw-1".into(),
+            region: "eu-1".into(),
+            ..Event::default()
+        };
         check(&[Call::default(), Call::default()], &[bare.clone(), bare]);
     }
 
@@ -282,6 +331,11 @@ mod tests {
             protocol: &long,
             backend: &long,
             fault_type: &long,
+            api_type: &long,
+            api_owner: &long,
+            auth_type: &long,
+            fault_subtype: &long,
+            tenant: &long,
             ..full()
         }];
         let (name, longer) = ("ü".repeat(NAME_BYTES / 2), "ü".repeat(LONG_BYTES / 2));
@@ -304,7 +358,12 @@ mod tests {
                 user_agent: "ü".repeat(AGENT_BYTES / 2),
                 protocol: name.clone(),
                 backend: name.clone(),
-                fault_type: name,
+                fault_type: name.clone(),
+                api_type: name.clone(),
+                api_owner: name.clone(),
+                auth_type: name.clone(),
+                fault_subtype: name.clone(),
+                tenant: name,
                 ..full_event()
             }],
         );

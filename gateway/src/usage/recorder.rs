@@ -12,16 +12,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chassis::clock::Clock;
+use plan::AnalyticsPlan;
 use tokio::sync::{Notify, mpsc};
 
-use super::event::{Call, encode};
+use super::event::{Call, Origin, encode};
 use super::figures::Figures;
 use super::keeper::Order;
+use super::mask::{Digests, masked};
 
 /// A batch is handed over when it has grown to this.
 const BATCH_BYTES: usize = 64 << 10;
 /// An event is shorter than this; so much more room keeps the buffer from growing.
-const EVENT_BYTES: usize = 8 << 10;
+const EVENT_BYTES: usize = 10 << 10;
 /// A batch is handed over when its first call is this old.
 const BATCH_AGE: Duration = Duration::from_millis(50);
 
@@ -37,23 +39,31 @@ pub(super) struct Batch {
 pub struct Recording {
     lane: Option<mpsc::Sender<Order>>,
     figures: Arc<Figures>,
-    gateway: Arc<str>,
+    origin: Arc<Origin>,
+    digests: Digests,
     clock: Clock,
 }
 
 impl Recording {
     /// Events are not wanted: they are not even encoded.
     pub fn off() -> Self {
-        Self { lane: None, figures: Arc::default(), gateway: Arc::from(""), clock: Clock::system() }
+        Self {
+            lane: None,
+            figures: Arc::default(),
+            origin: Arc::default(),
+            digests: Digests::of(""),
+            clock: Clock::system(),
+        }
     }
 
     pub(super) fn to(
         lane: mpsc::Sender<Order>,
         figures: Arc<Figures>,
-        gateway: Arc<str>,
+        origin: Origin,
+        digests: Digests,
         clock: Clock,
     ) -> Self {
-        Self { lane: Some(lane), figures, gateway, clock }
+        Self { lane: Some(lane), figures, origin: Arc::new(origin), digests, clock }
     }
 
     /// The recorder of one worker, made on that worker.
@@ -83,7 +93,18 @@ impl Recorder {
         self.0.recording.lane.is_some()
     }
 
-    /// Reports a call. Never waits and never fails.
+    /// Reports of a call what its API lets be known. Never waits and never fails.
+    pub fn record_as(&self, call: &Call<'_>, plan: Option<&AnalyticsPlan>) {
+        match plan {
+            None => self.record(call),
+            Some(plan) if self.is_on() => {
+                masked(call, plan, &self.0.recording.digests, |call| self.record(call));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Reports all of a call. Never waits and never fails.
     pub fn record(&self, call: &Call<'_>) {
         let Desk { recording, batch, begun } = self.0.as_ref();
         if recording.lane.is_none() {
@@ -94,7 +115,7 @@ impl Recorder {
             batch.events.reserve(BATCH_BYTES + EVENT_BYTES);
             begun.notify_one();
         }
-        encode(call, &recording.gateway, &mut batch.events);
+        encode(call, &recording.origin, &mut batch.events);
         batch.count += 1;
         if batch.events.len() >= BATCH_BYTES {
             recording.hand_over(std::mem::take(&mut *batch));
@@ -165,8 +186,8 @@ mod tests {
     fn check(room: usize, calls: usize, batches: &str, dropped: u64) {
         let (lane, mut taken) = mpsc::channel(room);
         let figures = Arc::<Figures>::default();
-        let recording =
-            Recording::to(lane, Arc::clone(&figures), Arc::from("gw-1"), Clock::system());
+        let (origin, digests) = (Origin::default(), Digests::of(""));
+        let recording = Recording::to(lane, Arc::clone(&figures), origin, digests, Clock::system());
         let recorder = recording.recorder();
         let path = format!("/{:01000}", 0);
         for _ in 0..calls {
@@ -197,7 +218,8 @@ mod tests {
     async fn a_lonely_call_is_handed_over_after_its_time() {
         let (lane, mut taken) = mpsc::channel(1);
         let (clock, hands) = Clock::manual(std::time::UNIX_EPOCH);
-        let recording = Recording::to(lane, Arc::default(), Arc::from("gw-1"), clock);
+        let (origin, digests) = (Origin::default(), Digests::of(""));
+        let recording = Recording::to(lane, Arc::default(), origin, digests, clock);
         let recorder = recording.recorder();
         recorder.record(&Call::default());
         let flushing = recorder.flushing();

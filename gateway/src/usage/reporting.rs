@@ -10,10 +10,13 @@ use chassis::clock::Clock;
 use chassis::task::Guard;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::config::Config;
 use super::delivery::Delivery;
+use super::event::Origin;
 use super::figures::Figures;
 use super::keeper::{Keeper, LANE, Order, Progress};
 use super::leftovers::Leftovers;
+use super::mask::Digests;
 use super::recorder::Recording;
 use super::spool::{Bounds, Spool, SpoolError};
 use crate::rpc::collector::Collector;
@@ -61,11 +64,14 @@ impl Reporting {
     pub async fn start(
         data: &Path,
         follows: bool,
-        bounds: Bounds,
+        config: Config,
         gateway: &str,
         collector: Collector,
         host: &Host,
     ) -> Result<Self, ReportingError> {
+        let Config { spool_limit: bounds, region, mask_secret } = config;
+        let origin = Origin { gateway: gateway.to_owned(), region };
+        let digests = Digests::of(mask_secret.expose());
         let Found { spool, other } = if follows {
             let clock = &host.clock;
             let begun = clock.instant();
@@ -104,7 +110,7 @@ impl Reporting {
             clock: clock.clone(),
         };
         Ok(Self {
-            recording: Recording::to(orders.clone(), figures, Arc::from(gateway), clock.clone()),
+            recording: Recording::to(orders.clone(), figures, origin, digests, clock.clone()),
             orders,
             progress: seen,
             failing: is_failing,

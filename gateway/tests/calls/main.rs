@@ -89,6 +89,10 @@ mod redis;
 #[cfg(test)]
 mod refused_streams;
 #[cfg(test)]
+mod reported;
+#[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod rights;
 #[cfg(test)]
 mod routing;

@@ -18,7 +18,7 @@ use gateway::rpc::{introspection, missing_keys, passwords, token_endpoint};
 use gateway::sender;
 use gateway::servers::Registry;
 use gateway::snapshot::{Certificates, State};
-use gateway::usage::Recording;
+use gateway::usage::{Recording, Reporting};
 use jose::{Algorithm, KeySet, SigningKey};
 use plan::Plan;
 use serde_json::json;
@@ -28,6 +28,7 @@ use tokio::net::TcpStream;
 
 use crate::backend::Backend;
 use crate::introspector::Introspector;
+use crate::reports::Reports;
 
 pub(crate) const ISSUER: &str = "https://127.0.0.1:9453/oauth2";
 /// An API that asks for nothing.
@@ -53,7 +54,16 @@ pub(crate) struct Stand {
     pub(crate) store: Arc<cache::Store>,
     certificates: Arc<Certificates>,
     pub(crate) key: SigningKey,
+    /// Calls are reported for as long as it is kept.
+    _reporting: Option<Reporting>,
     data: TempDir,
+}
+
+/// Services that the gateway asks or tells, if they are there.
+#[derive(Default)]
+struct Partners {
+    introspector: Option<Introspector>,
+    reports: Option<Reports>,
 }
 
 impl Stand {
@@ -73,18 +83,25 @@ impl Stand {
         resources: &str,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        Self::built(memory, resources, change, None, |_| Ways::default()).await
+        Self::built(memory, resources, change, Partners::default(), |_| Ways::default()).await
     }
 
     /// The same as [`Stand::start`] where somebody is asked about tokens.
     pub(crate) async fn asking(resources: &str, introspector: Introspector) -> Self {
         let ways = |_: &Host| Ways::default();
-        Self::built(Memory::default(), resources, |_| {}, Some(introspector), ways).await
+        let partners = Partners { introspector: Some(introspector), reports: None };
+        Self::built(Memory::default(), resources, |_| {}, partners, ways).await
+    }
+
+    /// The same as [`Stand::start`] where calls are reported.
+    pub(crate) async fn reporting(resources: &str, reports: Reports) -> Self {
+        let partners = Partners { introspector: None, reports: Some(reports) };
+        Self::built(Memory::default(), resources, |_| {}, partners, |_| Ways::default()).await
     }
 
     /// The same as [`Stand::start`] with ways to those who count for all gateways.
     pub(crate) async fn sharing(resources: &str, ways: impl FnOnce(&Host) -> Ways) -> Self {
-        Self::built(Memory::default(), resources, |_| {}, None, ways).await
+        Self::built(Memory::default(), resources, |_| {}, Partners::default(), ways).await
     }
 
     /// The same with other settings of the receiver.
@@ -93,14 +110,14 @@ impl Stand {
         change: impl FnOnce(&mut Settings),
         ways: impl FnOnce(&Host) -> Ways,
     ) -> Self {
-        Self::built(Memory::default(), resources, change, None, ways).await
+        Self::built(Memory::default(), resources, change, Partners::default(), ways).await
     }
 
     async fn built(
         memory: Memory,
         resources: &str,
         change: impl FnOnce(&mut Settings),
-        introspector: Option<Introspector>,
+        partners: Partners,
         ways: impl FnOnce(&Host) -> Ways,
     ) -> Self {
         let memory = Arc::new(memory);
@@ -119,10 +136,15 @@ impl Stand {
             settings.receiver.client_authorities =
                 data.path().join("pki/ca.pem").to_string_lossy().into_owned();
         }
-        let introspection = match introspector {
+        let introspection = match partners.introspector {
             Some(introspector) => introspector.serve(&host, data.path()).await,
             None => introspection::Handle::off(),
         };
+        let reporting = match partners.reports {
+            Some(reports) => Some(reports.serve(&host, data.path()).await),
+            None => None,
+        };
+        let recording = reporting.as_ref().map_or_else(Recording::off, |it| it.recording().clone());
         let signers = signers(&host, &current.load().plan).await;
         let (certificates, shown) = receiver::tls(&settings.receiver, &host).unwrap();
         certificates.follow(&current.load().plan);
@@ -144,7 +166,7 @@ impl Stand {
                 settings.sender.token_timeout,
             ),
             signers,
-            recording: Recording::off(),
+            recording,
             clock: host.clock.clone(),
             shutdown: host.shutdown.clone(),
             tasks: host.tasks.clone(),
@@ -160,7 +182,18 @@ impl Stand {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listen = Listen { http: vec![any], https: vec![any] };
         let serving = receiver::serve(1, &listen, &context).unwrap();
-        Self { host, backend, current, revocations, serving, store, certificates, key, data }
+        Self {
+            host,
+            backend,
+            current,
+            revocations,
+            serving,
+            store,
+            certificates,
+            key,
+            _reporting: reporting,
+            data,
+        }
     }
 
     /// Where its certificates lie.

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chassis::config::Secret;
 use chassis::{Host, Shutdown};
 use gateway::rpc::collector::Collector;
-use gateway::usage::{Bounds, Call, Reporting, ReportingError, SpoolError};
+use gateway::usage::{Bounds, Call, Config, Reporting, ReportingError, SpoolError};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use turnpike_proto::usage::v1::collector_server::{self, CollectorServer};
@@ -98,8 +99,12 @@ async fn started(
     let host = ground.host("gateway");
     let collector = Collector::new(ground.channel("analytics-collector", peer), "gw-1".to_owned());
     let directory = ground.path().join(name);
-    let bounds = Bounds::of(ROOM);
-    let reporting = Reporting::start(&directory, follows, bounds, "gw-1", collector, &host).await;
+    let config = Config {
+        spool_limit: Bounds::of(ROOM),
+        region: String::new(),
+        mask_secret: Secret::default(),
+    };
+    let reporting = Reporting::start(&directory, follows, config, "gw-1", collector, &host).await;
     (reporting, host)
 }
 

@@ -12,6 +12,7 @@ use turnpike_proto::config::v1::{Api, ApiSpec, Definition};
 
 use super::access::attach;
 use super::alike::Alike;
+use super::analytics::{AnalyticsPlan, compile_analytics};
 use super::backend::{EndpointPlan, compile_endpoint};
 use super::backend_jwt::{BackendJwtPlan, check_field, compile_backend_jwt};
 use super::caching::{CompressionPlan, compile_cache, compile_compression, revision};
@@ -86,6 +87,10 @@ pub struct ApiPlan {
     pub context: Arc<str>,
     /// Who answers for it; empty: nobody is named.
     pub owner: Arc<str>,
+    /// The tenant that it belongs to; empty: the operator.
+    pub tenant: Arc<str>,
+    /// What is reported of its calls; `None`: everything.
+    pub analytics: Option<Arc<AnalyticsPlan>>,
     /// Which people have its scopes.
     pub scopes: ScopeRoles,
     /// The tiers on offer, by name.
@@ -110,6 +115,7 @@ pub(super) struct Place<'s> {
     pub(super) context: &'s str,
     pub(super) default_version: bool,
     pub(super) owner: &'s str,
+    pub(super) tenant: &'s str,
     pub(super) lifecycle: Lifecycle,
     pub(super) gateways: &'s [String],
 }
@@ -136,6 +142,8 @@ impl ApiPlan {
             context: place.context.into(),
             default_version: place.default_version,
             owner: place.owner.into(),
+            tenant: place.tenant.into(),
+            analytics: None,
             kind: ApiType::Http,
             lifecycle: place.lifecycle,
             security: SecurityPlan::usual(),
@@ -355,6 +363,7 @@ pub(crate) fn compile_api(
     let security = security_of(key.id(), security);
     let scopes = compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     let limits = compile_request_limits(spec.limits.as_ref(), kind, &at.name("limits"), problems);
+    let analytics = compile_analytics(spec.analytics.as_ref(), &at.name("analytics"), problems);
     let lifecycle = compile_lifecycle(spec, &at, problems);
     let (production, sandbox) = compile_endpoints(spec, lifecycle, named, &at, problems);
     let caches = spec.cache.is_some() || spec.operations.iter().any(|it| it.cache.is_some());
@@ -396,6 +405,8 @@ pub(crate) fn compile_api(
         context: spec.context.as_str().into(),
         default_version: spec.default_version,
         owner: api.metadata.as_ref().map_or("", |metadata| &metadata.owner).into(),
+        tenant: api.metadata.as_ref().map_or("", |metadata| &metadata.tenant).into(),
+        analytics: analytics.map(Arc::new),
         kind,
         lifecycle,
         security,
@@ -432,10 +443,17 @@ pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<A
         context: &spec.context,
         default_version: spec.default_version,
         owner: api.metadata.as_ref().map_or("", |metadata| &metadata.owner),
+        tenant: api.metadata.as_ref().map_or("", |metadata| &metadata.tenant),
         lifecycle: Lifecycle::try_from(spec.lifecycle).unwrap_or(Lifecycle::Published),
         gateways: &spec.gateways,
     };
+    let mut unfit = Problems::default();
+    let analytics = compile_analytics(spec.analytics.as_ref(), &At::ROOT, &mut unfit);
+    // What may be known of its calls does not depend on whether they can be served.
+    let analytics =
+        analytics.map(|it| if unfit.is_empty() { it } else { AnalyticsPlan::unreadable() });
     Some(ApiPlan {
+        analytics: analytics.map(Arc::new),
         kind: ApiType::try_from(spec.r#type).unwrap_or_default(),
         broken: Some(reason.into()),
         ..ApiPlan::at(key, &place)

@@ -136,8 +136,8 @@ impl Placed for DecisionPointPlan {
 /// The API that asks about the calls of `key`.
 fn asking(key: &ResourceKey) -> ApiPlan {
     let lifecycle = Lifecycle::Published;
-    let (context, default_version, owner, gateways) = ("/", false, "", &[][..]);
-    ApiPlan::at(key, &Place { context, default_version, owner, lifecycle, gateways })
+    let (context, default_version, owner, tenant, gateways) = ("/", false, "", "", &[][..]);
+    ApiPlan::at(key, &Place { context, default_version, owner, tenant, lifecycle, gateways })
 }
 
 fn endpoint(

@@ -6,6 +6,7 @@
 mod access;
 mod address;
 mod alike;
+mod analytics;
 mod api;
 mod api_key;
 mod backend;
@@ -53,6 +54,7 @@ mod wire;
 mod workflow;
 
 pub use access::{AccessPlan, ClaimRule, ConditionPlan, CsrfPlan};
+pub use analytics::{AnalyticsPlan, Shown};
 pub use api::{ApiPlan, OperationMatch};
 pub use api_key::ApiKeyPlan;
 pub use backend::EndpointPlan;

@@ -155,6 +155,7 @@ fn place<'p>(product: &'p ApiProduct, spec: &'p ApiProductSpec) -> Place<'p> {
         context: &spec.context,
         default_version: spec.default_version,
         owner: product.metadata.as_ref().map_or("", |metadata| &metadata.owner),
+        tenant: product.metadata.as_ref().map_or("", |metadata| &metadata.tenant),
         lifecycle: Lifecycle::try_from(spec.lifecycle).unwrap_or(Lifecycle::Published),
         gateways: &spec.gateways,
     }
