@@ -18,12 +18,13 @@ use std::time::{Duration, Instant};
 use analytics_collector::edge::from_event::{Config, Desk};
 use analytics_collector::enrich::{Addresses, Agents, Geo, Keep, geo};
 use analytics_collector::question::Window;
-use analytics_collector::report::{Filter, Interval, errors, geography, latency, usage};
+use analytics_collector::report::{Bounds, Filter, Interval, errors, geography, latency, usage};
 use analytics_collector::store::{Levels, Limits, Probe, Reader, Settings, Store, append, keep};
 use chassis::clock::Clock;
 use turnpike_proto::usage::v1::{CollectRequest, Event};
 
 const DAY_US: i64 = 24 * 3600 * 1_000_000;
+const BOUNDS: Bounds = Bounds { kept: Duration::from_hours(24 * 400), smallest_group: 0 };
 const BATCH: u64 = 1000;
 const GROUP: u64 = 10;
 
@@ -82,19 +83,23 @@ fn ask(store: &Arc<Store>, clock: &Clock, now_us: i64) {
             let show = |name: &str, rows: usize, took: Duration| {
                 println!("{days} days, {name:<28} {rows:>6} rows {took:>10.1?}");
             };
-            let (rows, took) = timed(clock, || runtime.block_on(usage::usage(&reader, &one, hour)));
-            show("usage of an API by hour", rows.map_or(0, |rows| rows.len()), took);
             let (rows, took) =
-                timed(clock, || runtime.block_on(latency::latency(&reader, &all, Interval(None))));
+                timed(clock, || runtime.block_on(usage::usage(&reader, &one, hour, &BOUNDS)));
+            show("usage of an API by hour", rows.map_or(0, |rows| rows.len()), took);
+            let (rows, took) = timed(clock, || {
+                runtime.block_on(latency::latency(&reader, &all, Interval(None), &BOUNDS))
+            });
             show("latency", rows.map_or(0, |rows| rows.len()), took);
             let (rows, took) =
-                timed(clock, || runtime.block_on(latency::latency(&reader, &one, hour)));
+                timed(clock, || runtime.block_on(latency::latency(&reader, &one, hour, &BOUNDS)));
             show("latency of an API by hour", rows.map_or(0, |rows| rows.len()), took);
-            let (rows, took) = timed(clock, || runtime.block_on(errors::errors(&reader, &all)));
-            show("errors", rows.map_or(0, |rows| rows.len()), took);
             let (rows, took) =
-                timed(clock, || runtime.block_on(geography::geography(&reader, &all)));
-            show("geography", rows.map_or(0, |rows| rows.len()), took);
+                timed(clock, || runtime.block_on(errors::errors(&reader, &all, &BOUNDS)));
+            show("errors", rows.map_or(0, |rows| rows.len()), took);
+            let (rows, took) = timed(clock, || {
+                runtime.block_on(geography::geography(&reader, &all, &[], &BOUNDS))
+            });
+            show("geography", rows.map_or(0, |places| places.rows.len()), took);
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use turnpike_proto::usage::v1::alerts_server::AlertsServer;
 use turnpike_proto::usage::v1::analytics_server::AnalyticsServer;
 use turnpike_proto::usage::v1::collector_server::CollectorServer;
+use turnpike_proto::usage::v1::reports_server::ReportsServer;
 use turnpike_proto::usage::v1::signals_server::SignalsServer;
 
 use crate::alert::channel::Channel;
@@ -21,10 +22,14 @@ use crate::alert::state::Kept;
 use crate::alert::{Alarm, History, Lookout, Rate, rate, rules};
 use crate::config::{Alerts, Config};
 use crate::edge::from_event::Desk;
-use crate::edge::{AlertsService, AnalyticsService, CollectorService, SignalsService, allowed};
+use crate::edge::{
+    AlertsService, AnalyticsService, CollectorService, ReportsService, SignalsService, allowed,
+};
 use crate::enrich::{Addresses, Agents, Geo};
+use crate::live::{Series, Tail};
 use crate::metrics::Metrics;
 use crate::question::Window;
+use crate::report::Bounds;
 use crate::report::minutes::{MINUTE_US, minutes};
 use crate::store::{Committer, Intake, Levels, Limits, Probe, Reader, Settings, Store};
 use crate::upkeep::Upkeep;
@@ -40,7 +45,11 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let (writable, listening) = (host.ready.condition("store"), host.ready.condition("ports"));
     chassis::operations::serve(&host, &config.operations, vec![]).await?;
     let metrics = Metrics::default();
-    host.metrics.register(|registry| metrics.register(registry));
+    let series = Series::new(config.series.apis.0);
+    host.metrics.register(|registry| {
+        metrics.register(registry);
+        series.register(registry);
+    });
 
     let folder = folder(&config, &host);
     let store = Arc::new(open_store(&config, &host, folder.clone()).await?);
@@ -59,12 +68,16 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
 
     let flush = Arc::new(Notify::new());
     let (watcher, seeing) = (Arc::clone(&alarm), lookout.clone());
+    let tail = Arc::new(Tail::default());
+    let shown = Arc::clone(&tail);
     let committer = Committer {
         store: Arc::clone(&store),
         gather: config.store.group.0,
         on_stored: Arc::new(move |batch| {
             watcher.observe(&batch.tallies);
             seeing.see(batch);
+            shown.offer(&batch.calls);
+            series.count(&batch.calls);
         }),
         flush: Arc::clone(&flush),
         writable,
@@ -74,7 +87,10 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let (intake, committing) = committer.start();
     host.tasks.spawn("commit", committing);
     start_upkeep(&host, &config, store, &metrics, &desk, flush);
-    let services = services(&host, metrics, desk, reader, (alarm, lookout), intake);
+    let bounds =
+        Bounds { kept: config.store.retention.0, smallest_group: config.query.smallest_group.0 };
+    let answering = answering(&host, &metrics, &desk, reader, tail, bounds);
+    let services = services(&host, metrics, desk, (alarm, lookout), intake, answering);
     chassis::rpc::serve(&host, &config.rpc, services).await?;
     // Who sees this process ready comes at once.
     listening.green();
@@ -207,21 +223,31 @@ fn start_upkeep(
     host.tasks.spawn("geo", upkeep.geo(Arc::clone(desk), every));
 }
 
+/// Who answers questions about what is stored.
+fn answering(
+    host: &Host,
+    metrics: &Metrics,
+    desk: &Arc<Desk>,
+    reader: Arc<Reader>,
+    tail: Arc<Tail>,
+    bounds: Bounds,
+) -> (AnalyticsService, ReportsService) {
+    let (clock, shutdown) = (host.clock.clone(), host.shutdown.clone());
+    let reports = ReportsService { reader: Arc::clone(&reader), bounds, clock: clock.clone() };
+    let (desk, metrics) = (Arc::clone(desk), metrics.clone());
+    let analytics = AnalyticsService { reader, desk, tail, bounds, metrics, clock, shutdown };
+    (analytics, reports)
+}
+
 fn services(
     host: &Host,
     metrics: Metrics,
     desk: Arc<Desk>,
-    reader: Arc<Reader>,
     (alarm, lookout): (Arc<Alarm>, Lookout),
     intake: Intake,
+    (analytics, reports): (AnalyticsService, ReportsService),
 ) -> Services {
     let (clock, shutdown) = (host.clock.clone(), host.shutdown.clone());
-    let analytics = AnalyticsService {
-        reader,
-        desk: Arc::clone(&desk),
-        metrics: metrics.clone(),
-        clock: clock.clone(),
-    };
     let signals = SignalsService { alarm: Arc::clone(&alarm) };
     let alerts = AlertsService { alarm, lookout, clock: clock.clone(), shutdown: shutdown.clone() };
     let collector = CollectorService { desk, intake, metrics, clock, shutdown };
@@ -230,6 +256,7 @@ fn services(
         .add(allowed("Collector"), collector)
         .add(allowed("Signals"), SignalsServer::new(signals))
         .add(allowed("Analytics"), AnalyticsServer::new(analytics))
+        .add(allowed("Reports"), ReportsServer::new(reports))
         .add(allowed("Alerts"), AlertsServer::new(alerts))
 }
 

@@ -37,6 +37,8 @@ pub struct Config {
     pub geo: geo::Config,
     /// `[alerts]`
     pub alerts: Alerts,
+    /// `[series]`
+    pub series: Series,
 }
 
 /// Where events are kept.
@@ -92,6 +94,16 @@ pub struct Query {
     pub memory_mb: Count<64, 1_048_576>,
     /// How long one may take.
     pub timeout: Span<1, 3_600_000>,
+    /// Places from which fewer clients called are not shown.
+    pub smallest_group: Count<0, 1_000_000>,
+}
+
+/// What is scraped of the calls.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    /// API versions with series of their own.
+    pub apis: Count<0, 10_000>,
 }
 
 /// What of an address is kept.

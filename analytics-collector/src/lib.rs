@@ -1,7 +1,7 @@
 //! How often was what called, how did it end, and what is unusual about it?
 //!
 //! Reading order: `edge` takes batches of events from gateways and answers questions; `report` and
-//! `alert` know what is asked; `enrich` adds the country; `store` keeps everything.
+//! `alert` know what is asked; `live` shows calls as they come; `enrich` adds the country; `store` keeps everything.
 
 pub mod alert;
 pub mod bootstrap;
@@ -11,6 +11,7 @@ pub mod enrich;
 pub mod event;
 #[cfg(test)]
 mod fixture;
+pub mod live;
 pub mod metrics;
 pub mod question;
 pub mod report;

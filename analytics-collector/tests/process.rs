@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chassis::pki::{self, Identity};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -16,8 +18,10 @@ use tonic::{Code, Status};
 use turnpike_proto::usage::v1::alerts_client::AlertsClient;
 use turnpike_proto::usage::v1::analytics_client::AnalyticsClient;
 use turnpike_proto::usage::v1::collector_client::CollectorClient;
+use turnpike_proto::usage::v1::reports_client::ReportsClient;
 use turnpike_proto::usage::v1::{
-    CollectRequest, Event, ListAlertsRequest, UsageRequest, WatchAlertsRequest,
+    CollectRequest, Event, ListAlertsRequest, LogsRequest, MonthlyRequest, QueryRequest,
+    TailRequest, UsageRequest, WatchAlertsRequest,
 };
 
 const EVENTS: u64 = 50;
@@ -105,6 +109,16 @@ impl Stage {
         let mut client = AnalyticsClient::new(self.channel("admin"));
         let answer = client.usage(UsageRequest::default()).await?;
         Ok(answer.into_inner().rows.iter().map(|row| row.calls).sum())
+    }
+
+    /// What Prometheus scrapes.
+    async fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.operations)).await.unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 
     async fn until_up(&self) {
@@ -210,6 +224,40 @@ async fn events_can_be_asked_for_within_a_fifth_of_a_second_and_alerts_arrive() 
     let mut alerts = AlertsClient::new(stage.channel("admin"));
     let again = alerts.list(ListAlertsRequest::default()).await.unwrap().into_inner().alerts;
     assert_eq!(again, listed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_collected_is_counted_listed_watched_and_written_down() {
+    let mut stage = Stage::new();
+    stage.start();
+    stage.until_up().await;
+    let mut client = AnalyticsClient::new(stage.channel("admin"));
+    let application = "app3".to_owned();
+    let watched = client.tail(TailRequest { application, ..TailRequest::default() });
+    let mut watched = watched.await.unwrap().into_inner();
+    assert_eq!(stage.collect(1, 2).await, 2);
+
+    let seen = tokio::time::timeout(PATIENCE, watched.message()).await.unwrap().unwrap().unwrap();
+    assert_eq!(seen.call.unwrap().path, "/orders/1/3");
+    let (by, measures) = (vec!["application".to_owned()], vec!["calls".to_owned()]);
+    let query = QueryRequest { by, measures, ..QueryRequest::default() };
+    let counted = client.query(query).await.unwrap().into_inner();
+    assert_eq!((counted.groups.len(), counted.groups[0].measures.as_slice()), (5, &[20.0][..]));
+    let listed = client.logs(LogsRequest { page_size: 30, ..LogsRequest::default() });
+    let listed = listed.await.unwrap().into_inner();
+    assert_eq!((listed.calls.len(), listed.next_page_token.is_empty()), (30, false));
+
+    let month = chrono::DateTime::from_timestamp_micros(now_us()).unwrap();
+    let (year, month) = (chrono::Datelike::year(&month), chrono::Datelike::month(&month));
+    let mut reports = ReportsClient::new(stage.channel("admin"));
+    let report = reports.monthly(MonthlyRequest { year, month, format: 0 });
+    let part = report.await.unwrap().into_inner().message().await.unwrap().unwrap();
+    let written = String::from_utf8(part.content).unwrap();
+    assert!(written.lines().last().unwrap().starts_with("total,,,,100,0,0,"), "{written}");
+
+    let scraped = stage.metrics().await;
+    let line = "turnpike_api_calls_total{api=\"orders\",version=\"1.0.0\"} 100";
+    assert!(scraped.contains(line), "{scraped}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

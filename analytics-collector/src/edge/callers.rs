@@ -22,8 +22,17 @@ const SERVICES: &[(&str, &[Row])] = &[
             ("Errors", READERS),
             ("Geography", READERS),
             ("LastUsed", READERS),
+            ("Query", READERS),
+            ("Compare", READERS),
+            ("Devices", READERS),
+            ("Backends", READERS),
+            ("Cache", READERS),
+            ("Throttled", READERS),
+            ("Logs", READERS),
+            ("Tail", READERS),
         ],
     ),
+    ("Reports", &[("Monthly", READERS)]),
     ("Alerts", &[("List", READERS), ("Types", READERS), ("Watch", READERS)]),
 ];
 
@@ -63,12 +72,21 @@ mod tests {
         Alerts/List: admin control-plane
         Alerts/Types: admin control-plane
         Alerts/Watch: admin control-plane
+        Analytics/Backends: admin control-plane
+        Analytics/Cache: admin control-plane
+        Analytics/Compare: admin control-plane
+        Analytics/Devices: admin control-plane
         Analytics/Errors: admin control-plane
         Analytics/Geography: admin control-plane
         Analytics/LastUsed: admin control-plane
         Analytics/Latency: admin control-plane
+        Analytics/Logs: admin control-plane
+        Analytics/Query: admin control-plane
+        Analytics/Tail: admin control-plane
+        Analytics/Throttled: admin control-plane
         Analytics/Usage: admin control-plane
         Collector/Collect: gateway key-manager
+        Reports/Monthly: admin control-plane
         Signals/Report: key-manager
         ");
     }

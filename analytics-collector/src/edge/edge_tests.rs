@@ -17,20 +17,25 @@ use turnpike_proto::usage::v1::{
 };
 
 use super::from_event::{Config, Desk};
-use super::{AlertsService, AnalyticsService, CollectorService};
+use super::{AlertsService, AnalyticsService, CollectorService, ReportsService};
 use crate::alert::state::Kept;
 use crate::alert::{Alarm, History, Lookout, Rate, rate};
 use crate::enrich::{Addresses, Agents, Geo, Keep, geo, geo_tests};
 use crate::fixture::{MINUTE_US, NOW_US, Place, reader};
+use crate::live::Tail;
 use crate::metrics::{Metrics, Reason};
 use crate::question::Window;
+use crate::report::Bounds;
 use crate::report::minutes::minutes;
 use crate::store::{Committer, Probe};
+
+const BOUNDS: Bounds = Bounds { kept: Duration::from_hours(720), smallest_group: 0 };
 
 /// A collector without its port.
 pub(super) struct Service {
     pub(super) collector: CollectorService,
-    analytics: AnalyticsService,
+    pub(super) analytics: AnalyticsService,
+    pub(super) reports: ReportsService,
     alerts: AlertsService,
     pub(super) metrics: Metrics,
     _hands: ManualClock,
@@ -68,12 +73,15 @@ pub(super) async fn start(place: &Place) -> Service {
     );
     chassis::task::Tasks::default().spawn("lookout", watching.run());
     let (watcher, seeing) = (Arc::clone(&alarm), lookout.clone());
+    let tail = Arc::new(Tail::default());
+    let shown = Arc::clone(&tail);
     let committer = Committer {
         store,
         gather: Duration::ZERO,
         on_stored: Arc::new(move |batch| {
             watcher.observe(&batch.tallies);
             seeing.see(batch);
+            shown.offer(&batch.calls);
         }),
         flush: Arc::new(Notify::new()),
         writable: Readiness::default().condition("store"),
@@ -83,11 +91,19 @@ pub(super) async fn start(place: &Place) -> Service {
     let (intake, committing) = committer.start();
     chassis::task::Tasks::default().spawn("commit", committing);
     Service {
+        reports: ReportsService {
+            reader: Arc::clone(&reader),
+            bounds: BOUNDS,
+            clock: clock.clone(),
+        },
         analytics: AnalyticsService {
             reader,
             desk: Arc::clone(&desk),
+            tail,
+            bounds: BOUNDS,
             metrics: metrics.clone(),
             clock: clock.clone(),
+            shutdown: shutdown.clone(),
         },
         alerts: AlertsService { alarm, lookout, clock: clock.clone(), shutdown: shutdown.clone() },
         collector: CollectorService { desk, intake, metrics: metrics.clone(), clock, shutdown },
@@ -127,7 +143,10 @@ impl Service {
 
     pub(super) async fn calls(&self) -> u64 {
         let filter = turnpike_proto::usage::v1::Filter {
-            since: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }),
+            since: Some(prost_types::Timestamp {
+                seconds: NOW_US / 1_000_000 - 8 * 86_400,
+                nanos: 0,
+            }),
             until: Some(prost_types::Timestamp { seconds: NOW_US / 1_000_000 + 7200, nanos: 0 }),
             ..Default::default()
         };

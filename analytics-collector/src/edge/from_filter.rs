@@ -59,13 +59,18 @@ pub fn keys(asked: v1::LastUsedRequest) -> Result<Keys, Status> {
 
 /// The interval of a question; absent: the whole time.
 pub fn interval(interval: Option<Duration>) -> Result<Interval, Status> {
-    let Some(Duration { seconds, nanos }) = interval else { return Ok(Interval(None)) };
-    let length_us = seconds.checked_mul(SECOND_US).zip(sub_second_us(nanos));
-    match length_us.and_then(|(whole, part)| whole.checked_add(part)) {
+    let Some(interval) = interval else { return Ok(Interval(None)) };
+    match duration_us(interval) {
         Some(length) if length >= SECOND_US => Ok(Interval(Some(length))),
         Some(_) => Err(refused("interval", "is shorter than a second")),
         None => Err(refused("interval", "is no duration")),
     }
+}
+
+/// Microseconds of a duration; of a finer one the next longer.
+pub fn duration_us(Duration { seconds, nanos }: Duration) -> Option<i64> {
+    let (whole, part) = seconds.checked_mul(SECOND_US).zip(sub_second_us(nanos))?;
+    whole.checked_add(part)
 }
 
 /// Microseconds since the Unix epoch; of a finer instant the next one.
@@ -79,7 +84,8 @@ fn sub_second_us(nanos: i32) -> Option<i64> {
     (0..1_000_000_000).contains(&nanos).then(|| (i64::from(nanos) + 999) / 1000)
 }
 
-fn refused(field: &str, why: &str) -> Status {
+/// A question that makes no sense: its field, and why.
+pub fn refused(field: &str, why: &str) -> Status {
     Status::invalid_argument(format!("{field} {why}"))
 }
 

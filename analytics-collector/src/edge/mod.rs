@@ -2,7 +2,8 @@
 //!
 //! `collect` takes batches; `analytics` answers questions; `alerts` shows what was raised;
 //! `signals` takes what services noticed themselves. `callers` is the table of who may ask.
-//! `from_event`, `from_filter` and `to_proto` are the only places that know the messages.
+//! `reports` writes files. `from_event`, `from_filter`, `from_query`, `from_logs` and `to_proto` are the
+//! only places that know the messages.
 
 pub mod alerts;
 pub mod analytics;
@@ -10,6 +11,9 @@ pub mod callers;
 pub mod collect;
 pub mod from_event;
 pub mod from_filter;
+pub mod from_logs;
+pub mod from_query;
+pub mod reports;
 pub mod signals;
 pub mod to_proto;
 
@@ -17,9 +21,12 @@ pub mod to_proto;
 mod bad_input_tests;
 #[cfg(test)]
 mod edge_tests;
+#[cfg(test)]
+mod questions_tests;
 
 pub use alerts::AlertsService;
 pub use analytics::AnalyticsService;
 pub use callers::allowed;
 pub use collect::CollectorService;
+pub use reports::ReportsService;
 pub use signals::SignalsService;

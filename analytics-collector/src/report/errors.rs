@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::filter::{Filter, LIMIT, ReportError, bounded};
-use crate::store::{Arguments, Reader};
+use super::ask::{Bounds, ReportError, ask, numbers, texts};
+use super::filter::{Filter, Interval};
+use crate::question::{Dimension, Group, Measure};
+use crate::store::Reader;
 
 /// Errors of one kind at one API version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,26 +27,41 @@ pub struct ErrorRow {
 }
 
 /// Counts errors; most first.
-pub async fn errors(reader: &Arc<Reader>, filter: &Filter) -> Result<Vec<ErrorRow>, ReportError> {
-    let mut arguments = Arguments::default();
-    let condition = filter.condition("status = 0 OR status >= 400", &mut arguments);
-    let sql = format!(
-        "SELECT api, api_version, status, fault_code, fault_type, count(*) AS calls, max(at_us)
-        FROM events {condition}
-        GROUP BY api, api_version, status, fault_code, fault_type
-        ORDER BY calls DESC, api, api_version, status, fault_code, fault_type
-        LIMIT {LIMIT}"
+pub async fn errors(
+    reader: &Arc<Reader>,
+    filter: &Filter,
+    bounds: &Bounds,
+) -> Result<Vec<ErrorRow>, ReportError> {
+    let question = filter.question(
+        Interval(None),
+        &[
+            Dimension::Api,
+            Dimension::ApiVersion,
+            Dimension::Status,
+            Dimension::FaultCode,
+            Dimension::FaultType,
+        ],
+        &[Measure::Errors, Measure::Last],
     );
-    let rows = reader.ask(filter.window, sql, arguments, |row| {
-        Ok(ErrorRow {
-            api: row.get(0)?,
-            api_version: row.get(1)?,
-            status: row.get(2)?,
-            fault_code: row.get(3)?,
-            fault_type: row.get(4)?,
-            calls: row.get(5)?,
-            last_us: row.get(6)?,
-        })
-    });
-    bounded(rows.await?)
+    let answer = ask(reader, question, bounds).await?;
+    // Calls of one status are errors or none of them is; those without stand at the end.
+    let rows: Vec<_> = answer.groups.iter().map(row).take_while(|row| row.calls > 0).collect();
+    if answer.more && rows.len() == answer.groups.len() {
+        return Err(ReportError::TooManyGroups);
+    }
+    Ok(rows)
+}
+
+fn row(group: &Group) -> ErrorRow {
+    let [api, api_version, status, fault_code, fault_type] = texts(group);
+    let [calls, last_us] = numbers(&group.measures);
+    ErrorRow {
+        api,
+        api_version,
+        status: status.parse().unwrap_or(0),
+        fault_code: fault_code.parse().unwrap_or(0),
+        fault_type,
+        calls,
+        last_us: i64::try_from(last_us).unwrap_or(i64::MAX),
+    }
 }

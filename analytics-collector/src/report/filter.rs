@@ -1,25 +1,9 @@
-//! Which events is a question about, and how much may its answer say?
+//! Which calls is a question about?
 
-use crate::question::Window;
-use crate::store::{Arguments, QueryError};
+use super::ask::MOST_GROUPS;
+use crate::question::{Condition, Dimension, Measure, Order, Question, Test, Window};
 
-/// An answer has at most so many rows.
-pub const MOST_ROWS: usize = 10_000;
-
-/// Why a question has no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// The answer would be too long.
-    #[error(
-        "the answer has more than {MOST_ROWS} rows; ask for less time, longer intervals or one api"
-    )]
-    TooManyRows,
-    /// The store did not answer.
-    #[error(transparent)]
-    Query(#[from] QueryError),
-}
-
-/// Which events.
+/// Which calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// When.
@@ -37,34 +21,37 @@ pub struct Filter {
 pub struct Interval(pub Option<i64>);
 
 impl Filter {
-    /// The `WHERE` clause, with `also` as a further condition.
-    pub(super) fn condition(&self, also: &str, arguments: &mut Arguments) -> String {
-        let wanted = [
-            ("api", &self.api),
-            ("api_version", &self.api_version),
-            ("application", &self.application),
-        ];
-        wanted.into_iter().fold(format!("WHERE ({also})"), |sql, (column, value)| match value {
-            Some(value) => format!("{sql} AND {column} = {}", arguments.text(value)),
-            None => sql,
-        })
+    /// All calls of a time.
+    pub const fn of(window: Window) -> Self {
+        Self { window, api: None, api_version: None, application: None }
     }
 
-    /// The expression for the start of an event's interval.
-    pub(super) fn start(&self, interval: Interval, arguments: &mut Arguments) -> String {
-        match interval.0 {
-            Some(length) => {
-                let length = arguments.number(length);
-                format!("(at_us // {length}::BIGINT) * {length}::BIGINT")
-            }
-            None => format!("{}::BIGINT", arguments.number(self.window.since_us)),
+    /// The same as conditions.
+    pub fn conditions(&self) -> Vec<Condition> {
+        let wanted = [
+            (Dimension::Api, &self.api),
+            (Dimension::ApiVersion, &self.api_version),
+            (Dimension::Application, &self.application),
+        ];
+        let named = wanted.into_iter().filter_map(|(of, name)| Some((of, name.clone()?)));
+        named.map(|(of, name)| Condition { of, test: Test::OneOf(vec![name]) }).collect()
+    }
+
+    /// A question about these calls, most of the first measure first.
+    pub(super) fn question(
+        &self,
+        Interval(interval_us): Interval,
+        by: &[Dimension],
+        measures: &[Measure],
+    ) -> Question {
+        Question {
+            window: self.window,
+            conditions: self.conditions(),
+            interval_us,
+            by: by.to_vec(),
+            measures: measures.to_vec(),
+            order: Order::Most(0),
+            most: MOST_GROUPS,
         }
     }
-}
-
-/// One row more than allowed is asked for, so that too many are noticed.
-pub(super) const LIMIT: usize = MOST_ROWS + 1;
-
-pub(super) fn bounded<T>(rows: Vec<T>) -> Result<Vec<T>, ReportError> {
-    if rows.len() > MOST_ROWS { Err(ReportError::TooManyRows) } else { Ok(rows) }
 }

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::filter::ReportError;
-use crate::question::Window;
-use crate::store::{Arguments, Reader};
+use super::ask::{AHEAD_US, ReportError, numbers, texts};
+use crate::question::{Condition, Dimension, Group, Measure, Order, Question, Test, Window};
+use crate::store::Reader;
 
 /// Keys of an application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,21 +33,26 @@ pub async fn last_used(
     keys: &Keys,
     now_us: i64,
 ) -> Result<Vec<LastUse>, ReportError> {
-    let mut arguments = Arguments::default();
-    let application = arguments.text(&keys.application);
-    let among: Vec<String> = keys.keys.iter().map(|key| arguments.text(key)).collect();
-    let sql = format!(
-        "SELECT consumer_key, max(at_us) FROM events
-        WHERE application = {application} AND consumer_key IN ({})
-        GROUP BY consumer_key ORDER BY consumer_key",
-        among.join(", ")
-    );
-    // No more rows than keys were asked for.
+    // All that is kept, and therefore within what may be asked for.
     let window = Window { since_us: 0, until_us: now_us.saturating_add(AHEAD_US) };
-    let rows = reader
-        .ask(window, sql, arguments, |row| Ok(LastUse { key: row.get(0)?, at_us: row.get(1)? }));
-    Ok(rows.await?)
+    let is = |of, values: &[String]| Condition { of, test: Test::OneOf(values.to_vec()) };
+    let question = Question {
+        window,
+        conditions: vec![
+            is(Dimension::Application, std::slice::from_ref(&keys.application)),
+            is(Dimension::ConsumerKey, &keys.keys),
+        ],
+        interval_us: None,
+        by: vec![Dimension::ConsumerKey],
+        measures: vec![Measure::Last],
+        order: Order::Values,
+        most: keys.keys.len(),
+    };
+    let groups = reader.answer(&question).await?;
+    Ok(groups.iter().map(row).collect())
 }
 
-/// How far the clocks of gateways may be ahead, in microseconds: an hour.
-const AHEAD_US: i64 = 3_600_000_000;
+fn row(group: &Group) -> LastUse {
+    let ([key], [at]) = (texts(group), numbers(&group.measures));
+    LastUse { key, at_us: i64::try_from(at).unwrap_or(i64::MAX) }
+}

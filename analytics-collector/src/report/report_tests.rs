@@ -9,13 +9,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{
-    Filter, Interval, Keys, ReportError, errors, geography, last_used, latency, minutes, usage,
+    Bounds, Filter, Interval, Keys, ReportError, View, ask, errors, geography, last_used, latency,
+    minutes, usage,
 };
 use crate::event::Row;
 use crate::fixture::{Dice, MINUTE_US, NOW_US, Place, call, put, reader};
-use crate::question::Window;
+use crate::question::{Dimension, Window};
 use crate::store::{Probe, Reader, Store, keep};
 
 /// A few hours of calls of four APIs, some of them broken, slow, throttled or from nowhere.
@@ -35,6 +37,7 @@ fn calls(count: u64) -> Vec<Row> {
             let decades = u32::try_from(dice.roll(7)).unwrap();
             row.total_us = dice.roll(10_u64.pow(1 + decades));
             row.backend_us = if dice.roll(3) == 0 { 0 } else { row.total_us / 2 };
+            row.backend = dice.pick(&["", "a:80", "b:80"]).to_owned();
             row.consumer_key = dice.pick(&["one", "two", "three"]).to_owned();
             row.request_bytes = dice.roll(1000);
             row.response_bytes = dice.roll(100_000);
@@ -99,6 +102,8 @@ fn start(filter: &Filter, interval: Interval, row: &Row) -> i64 {
     interval.0.map_or(filter.window.since_us, |length| row.at_us.div_euclid(length) * length)
 }
 
+const BOUNDS: Bounds = Bounds { kept: Duration::from_hours(720), smallest_group: 0 };
+
 const INTERVALS: [Interval; 3] =
     [Interval(None), Interval(Some(MINUTE_US)), Interval(Some(37 * MINUTE_US + 1))];
 
@@ -125,7 +130,7 @@ async fn usage_is_what_a_loop_counts() {
             sums[3] += row.request_bytes;
             sums[4] += row.response_bytes;
         }
-        let rows = usage::usage(&world.reader, &filter, interval).await.unwrap();
+        let rows = usage::usage(&world.reader, &filter, interval, &BOUNDS).await.unwrap();
         assert!(rows.is_sorted_by_key(|row| (row.from_us, u64::MAX - row.calls)));
         let said: BTreeMap<_, _> = rows
             .into_iter()
@@ -150,7 +155,7 @@ async fn errors_are_what_a_loop_counts() {
             *calls += 1;
             *last_us = row.at_us.max(*last_us);
         }
-        let rows = errors::errors(&world.reader, &filter).await.unwrap();
+        let rows = errors::errors(&world.reader, &filter, &BOUNDS).await.unwrap();
         assert!(rows.is_sorted_by_key(|row| u64::MAX - row.calls));
         let said: BTreeMap<_, _> = rows
             .into_iter()
@@ -181,7 +186,7 @@ async fn quantiles_are_off_by_one_percent_at_most() {
             total.push(row.total_us);
             backend.extend((row.backend_us > 0).then_some(row.backend_us));
         }
-        let rows = latency::latency(&world.reader, &filter, interval).await.unwrap();
+        let rows = latency::latency(&world.reader, &filter, interval, &BOUNDS).await.unwrap();
         assert_eq!(rows.len(), times.len(), "{filter:?}");
         for row in rows {
             let (mut total, mut backend) = times.remove(&(row.from_us, row.api.clone())).unwrap();
@@ -212,7 +217,7 @@ async fn places_are_what_a_loop_counts_and_clients_within_two_percent() {
             *calls += 1;
             clients.extend((row.address_id != 0).then_some(row.address_id));
         }
-        let rows = geography::geography(&world.reader, &filter).await.unwrap();
+        let rows = geography::geography(&world.reader, &filter, &[], &BOUNDS).await.unwrap().rows;
         assert_eq!(rows.len(), expected.len());
         assert!(rows.is_sorted_by_key(|row| u64::MAX - row.calls));
         for row in rows {
@@ -253,11 +258,11 @@ async fn an_answer_with_too_many_rows_is_refused() {
     let reader = reader(&store);
     let mut filter = filter("1 0 - - -");
     filter.window.until_us = NOW_US;
-    let usage = usage::usage(&reader, &filter, Interval(None)).await;
+    let usage = usage::usage(&reader, &filter, Interval(None), &BOUNDS).await;
     assert_eq!(usage.unwrap().len(), 10_000);
     filter.window.until_us += 1;
-    let usage = usage::usage(&reader, &filter, Interval(None)).await;
-    assert!(matches!(usage, Err(ReportError::TooManyRows)), "{usage:?}");
+    let usage = usage::usage(&reader, &filter, Interval(None), &BOUNDS).await;
+    assert!(matches!(usage, Err(ReportError::TooManyGroups)), "{usage:?}");
 }
 
 #[tokio::test]
@@ -267,7 +272,8 @@ async fn sums_beyond_all_bounds_are_the_largest_number() {
     let mut row = call(NOW_US - 1, "orders", "shop");
     row.request_bytes = u64::MAX;
     put(&store, "e", 1, vec![row.clone(), row]);
-    let rows = usage::usage(&reader(&store), &filter("1 0 - - -"), Interval(None)).await.unwrap();
+    let filter = filter("1 0 - - -");
+    let rows = usage::usage(&reader(&store), &filter, Interval(None), &BOUNDS).await.unwrap();
     assert_eq!(rows[0].request_bytes, u64::MAX);
 }
 
@@ -289,5 +295,54 @@ async fn the_last_use_of_a_key_is_that_by_its_application() {
         let said = last_used::last_used(&world.reader, &keys, NOW_US).await.unwrap();
         let said: BTreeMap<_, _> = said.into_iter().map(|use_| (use_.key, use_.at_us)).collect();
         assert_eq!(said, expected, "{application} {asked}");
+    }
+}
+
+#[tokio::test]
+async fn places_with_few_clients_are_hidden_and_their_calls_said() {
+    let place = Place::new();
+    let store = place.open(Probe::default()).unwrap();
+    let from = |country: &str, client: u64| {
+        let mut row = call(NOW_US - 1, "orders", "shop");
+        (row.country, row.address_id) = (country.to_owned(), client);
+        row
+    };
+    // Three clients in one country; one that called twice in another; three nobody can tell apart.
+    let rows =
+        [("DE", 1), ("DE", 2), ("DE", 3), ("US", 4), ("US", 4), ("ZZ", 0), ("ZZ", 0), ("ZZ", 0)];
+    put(&store, "e", 1, rows.map(|(country, client)| from(country, client)).to_vec());
+    let reader = reader(&store);
+    let filter = filter("1 0 - - -");
+    for (smallest_group, shown, hidden) in [(0, "DE US ZZ", 0), (3, "DE ZZ", 2), (4, "", 8)] {
+        let bounds = Bounds { smallest_group, ..BOUNDS };
+        let places = geography::geography(&reader, &filter, &[], &bounds).await.unwrap();
+        let mut said: Vec<_> = places.rows.iter().map(|row| row.country.as_str()).collect();
+        said.sort_unstable();
+        assert_eq!((said.join(" ").as_str(), places.hidden_calls), (shown, hidden));
+    }
+    // Whoever asks otherwise learns no more.
+    let bounds = Bounds { smallest_group: 3, ..BOUNDS };
+    let mut question = View::Devices.question(&filter, Interval(None));
+    question.by = vec![Dimension::Country];
+    let answer = ask(&reader, question, &bounds).await.unwrap();
+    assert_eq!((answer.groups.len(), answer.hidden_calls), (2, 2));
+    assert!(answer.groups.iter().all(|group| group.measures.len() == 3));
+}
+
+#[tokio::test]
+async fn views_are_what_a_loop_counts() {
+    let world = world(3_000);
+    let filter = filter("180 0 - - -");
+    let count = |holds: fn(&Row) -> bool| world.matching(&filter).filter(|row| holds(row)).count();
+    for (view, expected) in [
+        (View::Devices, count(|_| true)),
+        (View::Backends, count(|row| !row.backend.is_empty())),
+        (View::Cache, count(|_| true)),
+        (View::Throttled, count(|row| row.fault_type == "THROTTLED")),
+    ] {
+        let question = view.question(&filter, Interval(None));
+        let answer = ask(&world.reader, question, &BOUNDS).await.unwrap();
+        let said: f64 = answer.groups.iter().map(|group| group.measures[0]).sum();
+        assert_eq!(said as usize, expected, "{view:?}");
     }
 }

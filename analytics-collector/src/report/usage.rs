@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::filter::{Filter, Interval, LIMIT, ReportError, bounded};
-use crate::store::{Arguments, Reader};
+use super::ask::{Bounds, ReportError, ask_all, numbers, texts};
+use super::filter::{Filter, Interval};
+use crate::question::{Amount, Dimension, Group, Measure};
+use crate::store::Reader;
 
 /// Counts of one API version, application and interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,33 +35,35 @@ pub async fn usage(
     reader: &Arc<Reader>,
     filter: &Filter,
     interval: Interval,
+    bounds: &Bounds,
 ) -> Result<Vec<UsageRow>, ReportError> {
-    let mut arguments = Arguments::default();
-    let start = filter.start(interval, &mut arguments);
-    let condition = filter.condition("true", &mut arguments);
-    let sql = format!(
-        "SELECT {start} AS start, api, api_version, application, count(*) AS calls,
-            count(*) FILTER (status = 0 OR status >= 400),
-            count(*) FILTER (fault_type = 'THROTTLED'),
-            least(sum(request_bytes), 18446744073709551615::HUGEINT)::UBIGINT,
-            least(sum(response_bytes), 18446744073709551615::HUGEINT)::UBIGINT
-        FROM events {condition}
-        GROUP BY start, api, api_version, application
-        ORDER BY start, calls DESC, api, api_version, application
-        LIMIT {LIMIT}"
+    let question = filter.question(
+        interval,
+        &[Dimension::Api, Dimension::ApiVersion, Dimension::Application],
+        &[
+            Measure::Calls,
+            Measure::Errors,
+            Measure::Throttled,
+            Measure::Sum(Amount::RequestBytes),
+            Measure::Sum(Amount::ResponseBytes),
+        ],
     );
-    let rows = reader.ask(filter.window, sql, arguments, |row| {
-        Ok(UsageRow {
-            from_us: row.get(0)?,
-            api: row.get(1)?,
-            api_version: row.get(2)?,
-            application: row.get(3)?,
-            calls: row.get(4)?,
-            errors: row.get(5)?,
-            throttled: row.get(6)?,
-            request_bytes: row.get(7)?,
-            response_bytes: row.get(8)?,
-        })
-    });
-    bounded(rows.await?)
+    let answer = ask_all(reader, question, bounds).await?;
+    Ok(answer.groups.iter().map(row).collect())
+}
+
+fn row(group: &Group) -> UsageRow {
+    let [api, api_version, application] = texts(group);
+    let [calls, errors, throttled, request_bytes, response_bytes] = numbers(&group.measures);
+    UsageRow {
+        from_us: group.from_us,
+        api,
+        api_version,
+        application,
+        calls,
+        errors,
+        throttled,
+        request_bytes,
+        response_bytes,
+    }
 }
