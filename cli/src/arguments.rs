@@ -230,6 +230,17 @@ mod tests {
             "turnpike tokens revoke ci",
             "turnpike client add cli --public --device",
             "turnpike analytics geo",
+            "turnpike analytics geo --detail city,asn -o csv",
+            "turnpike analytics throttled --since 2026-11-30 --until 2026-11-30T08:00:00Z",
+            "turnpike analytics devices --limit 5",
+            "turnpike analytics backends --where status=500 --interval 1m",
+            "turnpike analytics top user --measure sum_response_bytes --limit 3",
+            "turnpike analytics query --by api,status --measure calls,p95_total --where path^=/a",
+            "turnpike analytics compare --by api --before 2026-11-29 --order -calls",
+            "turnpike analytics logs --where status!=200 --slower-than 1s --limit 5000",
+            "turnpike analytics logs --request-id 0123456789abcdef0123456789abcdef",
+            "turnpike analytics tail --api n --where status=500..599 -o json",
+            "turnpike analytics report --month 2026-10 --format pdf --file f.pdf",
             "turnpike alerts watch",
             "turnpike detect --csv series.csv",
             "turnpike detect --csv -",
@@ -245,6 +256,11 @@ mod tests {
         check("turnpike lifecycle n", false);
         check("turnpike version n:1", false);
         check("turnpike analytics usage --since 5", false);
+        check("turnpike analytics query --where status", false);
+        check("turnpike analytics query --where =200", false);
+        check("turnpike analytics top", false);
+        check("turnpike analytics report --month 2026-13", false);
+        check("turnpike analytics report --month october", false);
         check("turnpike token --app a --grant password", false);
         check("turnpike revoke", false);
         check("turnpike revoke t --client c", false);

@@ -227,7 +227,7 @@ mod tests {
         let report = report(&explain, &url, document, &said);
         let lines = report.parts.iter().map(|part| match part {
             Part::Table(table) => table.to_string(),
-            Part::Text(text) => format!("{text}\n"),
+            Part::Text(text) | Part::Picture(text) => format!("{text}\n"),
         });
         let shown: String = lines.collect();
         insta::assert_snapshot!(shown, @r"

@@ -160,6 +160,12 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
         Command::Gateways => gateways::list(connection).await?,
         Command::State(asked) => states::run(connection, asked).await?,
         Command::Limits(asked) => limits::run(connection, asked).await?,
+        Command::Analytics(analytics::Question::Tail(asked)) => {
+            return analytics::tail(connection, asked, printer).await;
+        }
+        Command::Analytics(analytics::Question::Report(asked)) => {
+            return analytics::report(connection, asked).await;
+        }
         Command::Analytics(question) => analytics::ask(connection, &clock, question).await?,
         Command::Alerts(alerts::Command::List {
             since,

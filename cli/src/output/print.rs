@@ -21,6 +21,8 @@ pub(crate) enum Format {
     Json,
     /// For files
     Yaml,
+    /// For spreadsheets; only answers with a table
+    Csv,
 }
 
 /// Prints answers in one format.
@@ -32,6 +34,11 @@ pub(crate) struct Printer {
 impl Printer {
     pub(crate) const fn new(format: Format) -> Self {
         Self { format }
+    }
+
+    /// Whether it prints for spreadsheets, which want heads before the first row of many.
+    pub(crate) fn for_spreadsheets(self) -> bool {
+        self.format == Format::Csv
     }
 
     /// Whether it prints for people, who want to hear about progress too.
@@ -51,6 +58,7 @@ impl Printer {
                 }
                 value => write(&yaml(value)?),
             },
+            Format::Csv => csv(&report.parts, true),
         }
     }
 
@@ -60,6 +68,7 @@ impl Printer {
             Format::Table => write(&people(&report.parts)),
             Format::Json => write(&format!("{}\n", report.value)),
             Format::Yaml => write(&format!("---\n{}", yaml(&report.value)?)),
+            Format::Csv => csv(&report.parts, false),
         }
     }
 }
@@ -75,13 +84,29 @@ fn people(parts: &[Part]) -> String {
     for part in parts {
         match part {
             Part::Table(table) => text.push_str(&table.to_string()),
-            Part::Text(line) => {
+            Part::Text(line) | Part::Picture(line) => {
                 text.push_str(line);
                 text.push('\n');
             }
         }
     }
     text
+}
+
+/// Writes the tables; what is said besides goes to standard error.
+fn csv(parts: &[Part], with_heads: bool) -> io::Result<()> {
+    let mut tables = 0_usize;
+    for part in parts {
+        match part {
+            Part::Table(table) => {
+                write(&table.csv(with_heads)?)?;
+                tables += 1;
+            }
+            Part::Text(line) => note(line),
+            Part::Picture(_) => {}
+        }
+    }
+    if tables == 0 { Err(io::Error::other("there is no table; ask for -o json")) } else { Ok(()) }
 }
 
 fn yaml(value: &Value) -> io::Result<String> {

@@ -21,6 +21,8 @@ pub(crate) enum Part {
     Table(Table),
     /// Printed as it is, with a line end.
     Text(String),
+    /// The same; shows what the table says already.
+    Picture(String),
 }
 
 impl Report {
@@ -39,6 +41,11 @@ impl Report {
 
     pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
         self.parts.push(Part::Text(text.into()));
+        self
+    }
+
+    pub(crate) fn picture(mut self, text: impl Into<String>) -> Self {
+        self.parts.push(Part::Picture(text.into()));
         self
     }
 }

@@ -4,11 +4,12 @@
 //! what somebody else wrote into a name cannot steer the reader's terminal.
 
 use std::fmt::{self, Write as _};
+use std::io;
 
 /// Column heads and rows.
 #[derive(Debug)]
 pub(crate) struct Table {
-    heads: Vec<&'static str>,
+    heads: Vec<String>,
     rows: Vec<Vec<Cell>>,
     nothing: &'static str,
 }
@@ -19,16 +20,37 @@ pub(crate) enum Cell {
     Text(String),
     /// Stands to the right.
     Number(String),
+    /// Nothing is known.
+    Absent,
 }
 
 impl Table {
     /// `nothing` is said instead of a table without rows.
     pub(crate) fn new(nothing: &'static str, heads: &[&'static str]) -> Self {
-        Self { heads: heads.to_vec(), rows: Vec::new(), nothing }
+        Self::headed(nothing, heads.iter().map(|head| (*head).to_owned()).collect())
+    }
+
+    /// The same with heads that an answer names.
+    pub(crate) fn headed(nothing: &'static str, heads: Vec<String>) -> Self {
+        Self { heads, rows: Vec::new(), nothing }
     }
 
     pub(crate) fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
+    }
+
+    /// The same for programs that calculate (RFC 4180), with or without a line of heads.
+    pub(crate) fn csv(&self, with_heads: bool) -> io::Result<String> {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        if with_heads {
+            let heads = self.heads.iter().map(|head| head.to_lowercase().replace(' ', "_"));
+            table.write_record(heads)?;
+        }
+        for row in &self.rows {
+            table.write_record(row.iter().map(Cell::harmless))?;
+        }
+        let bytes = table.into_inner().map_err(csv::IntoInnerError::into_error)?;
+        String::from_utf8(bytes).map_err(io::Error::other)
     }
 
     /// The width of each column, from its head and its cells.
@@ -51,8 +73,8 @@ impl fmt::Display for Table {
         let widths = self.widths();
         let first = self.rows.first().map(Vec::as_slice).unwrap_or_default();
         let heads = self.heads.iter().zip(first).map(|(head, cell)| match cell {
-            Cell::Text(_) => Cell::Text((*head).to_owned()),
-            Cell::Number(_) => Cell::Number((*head).to_owned()),
+            Cell::Text(_) | Cell::Absent => Cell::Text(head.clone()),
+            Cell::Number(_) => Cell::Number(head.clone()),
         });
         line(f, &heads.collect::<Vec<_>>(), &widths)?;
         self.rows.iter().try_for_each(|row| line(f, row, &widths))
@@ -68,6 +90,7 @@ fn line(f: &mut fmt::Formatter<'_>, cells: &[Cell], widths: &[usize]) -> fmt::Re
         match cell {
             Cell::Text(value) => write!(text, "{value:<width$}")?,
             Cell::Number(value) => write!(text, "{value:>width$}")?,
+            Cell::Absent => write!(text, "{:<width$}", cell.text())?,
         }
     }
     let text: String = text.chars().map(|one| if one.is_control() { '?' } else { one }).collect();
@@ -77,12 +100,25 @@ fn line(f: &mut fmt::Formatter<'_>, cells: &[Cell], widths: &[usize]) -> fmt::Re
 impl Cell {
     /// `-` for what is empty.
     pub(crate) fn text_or_dash(text: &str) -> Self {
-        Self::Text(if text.is_empty() { "-".to_owned() } else { text.to_owned() })
+        if text.is_empty() { Self::Absent } else { Self::Text(text.to_owned()) }
     }
 
     fn text(&self) -> &str {
         match self {
             Self::Text(text) | Self::Number(text) => text,
+            Self::Absent => "-",
+        }
+    }
+
+    /// For a spreadsheet, which would calculate a text that begins like a formula; behind `'` it
+    /// does not.
+    fn harmless(&self) -> String {
+        match self {
+            Self::Text(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => {
+                format!("'{text}")
+            }
+            Self::Text(text) | Self::Number(text) => text.clone(),
+            Self::Absent => String::new(),
         }
     }
 }
@@ -138,6 +174,16 @@ mod tests {
     #[test]
     fn a_table_without_rows_says_so() {
         check(&[], "no calls\n");
+    }
+
+    #[test]
+    fn csv_has_heads_for_programs_and_names_that_stay_names() {
+        let mut table = Table::new("no calls", &["API", "BYTES IN"]);
+        for (api, bytes) in [("a,b", 1_u64), ("=cmd()", 2), ("", 3)] {
+            table.row(vec![Cell::text_or_dash(api), bytes.into()]);
+        }
+        assert_eq!(table.csv(true).unwrap(), "api,bytes_in\n\"a,b\",1\n'=cmd(),2\n,3\n");
+        assert_eq!(table.csv(false).unwrap().lines().next(), Some("\"a,b\",1"));
     }
 
     #[test]

@@ -1,111 +1,14 @@
-//! `turnpike analytics …`: what was called, how fast, how often in vain, and from where?
+//! What do usage, latency, errors and geography look like?
 
-use std::time::{Duration, SystemTime};
-
-use chassis::clock::Clock;
-use clap::{Args, Subcommand};
-use turnpike_proto::usage::v1::analytics_client::AnalyticsClient;
 use turnpike_proto::usage::v1::{
-    ErrorsRequest, ErrorsResponse, Filter, GeographyRequest, GeographyResponse, LatencyRequest,
-    LatencyResponse, UsageRequest, UsageResponse,
+    ErrorsResponse, GeographyResponse, GeographyRow, LatencyResponse, UsageResponse,
 };
 
-use crate::failure::Failure;
 use crate::gateways::time;
 use crate::output::{Cell, Report, Table};
-use crate::rpc::{self, of_message};
-use crate::span;
+use crate::rpc::of_message;
 
-#[derive(Clone, Debug, Subcommand)]
-pub(crate) enum Question {
-    /// How often what was called, and how it ended
-    Usage(Intervals),
-    /// How long calls took
-    Latency(Intervals),
-    /// What went wrong
-    Errors(Selection),
-    /// From which countries calls came
-    Geo(Selection),
-}
-
-/// Which calls.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Selection {
-    /// Only calls of this API: NAME or NAME:VERSION
-    #[arg(long, value_name = "API")]
-    api: Option<String>,
-    /// Only calls of this application
-    #[arg(long, value_name = "APPLICATION")]
-    app: Option<String>,
-    /// Only calls that began so long ago at most, for example 15m, 1h, 7d
-    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span::parse)]
-    since: Duration,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Intervals {
-    #[command(flatten)]
-    selection: Selection,
-    /// One row per interval instead of one for the whole time, for example 1m
-    #[arg(long, value_name = "SPAN", value_parser = span::parse)]
-    interval: Option<Duration>,
-}
-
-pub(crate) async fn ask(
-    connection: &rpc::Options,
-    clock: &Clock,
-    question: &Question,
-) -> Result<Report, Failure> {
-    let wire = connection.analytics()?;
-    let mut client =
-        AnalyticsClient::new(wire.channel()).max_decoding_message_size(chassis::rpc::MESSAGE_BYTES);
-    let now = clock.now();
-    let refused = |status| wire.error(status);
-    Ok(match question {
-        Question::Usage(asked) => {
-            let request =
-                UsageRequest { filter: Some(asked.filter(now)), interval: asked.interval() };
-            usage(&client.usage(request).await.map_err(refused)?.into_inner())
-        }
-        Question::Latency(asked) => {
-            let request =
-                LatencyRequest { filter: Some(asked.filter(now)), interval: asked.interval() };
-            latency(&client.latency(request).await.map_err(refused)?.into_inner())
-        }
-        Question::Errors(asked) => {
-            let request = ErrorsRequest { filter: Some(asked.filter(now)) };
-            errors(&client.errors(request).await.map_err(refused)?.into_inner())
-        }
-        Question::Geo(asked) => {
-            let request = GeographyRequest { filter: Some(asked.filter(now)) };
-            geography(&client.geography(request).await.map_err(refused)?.into_inner())
-        }
-    })
-}
-
-impl Selection {
-    fn filter(&self, now: SystemTime) -> Filter {
-        Filter {
-            since: now.checked_sub(self.since).map(Into::into),
-            // Absent means now on the collector's clock, which saw the last call.
-            until: None,
-            api: self.api.clone().unwrap_or_default(),
-            application: self.app.clone().unwrap_or_default(),
-        }
-    }
-}
-
-impl Intervals {
-    fn filter(&self, now: SystemTime) -> Filter {
-        self.selection.filter(now)
-    }
-
-    fn interval(&self) -> Option<prost_types::Duration> {
-        self.interval.map(span::to_proto)
-    }
-}
-
-fn usage(answer: &UsageResponse) -> Report {
+pub(super) fn usage(answer: &UsageResponse) -> Report {
     let mut table = Table::new(
         "no calls",
         &[
@@ -136,7 +39,7 @@ fn usage(answer: &UsageResponse) -> Report {
     Report::new(of_message("turnpike.usage.v1.UsageResponse", answer)).table(table)
 }
 
-fn latency(answer: &LatencyResponse) -> Report {
+pub(super) fn latency(answer: &LatencyResponse) -> Report {
     let mut table = Table::new(
         "no calls",
         &[
@@ -169,7 +72,7 @@ fn latency(answer: &LatencyResponse) -> Report {
     Report::new(of_message("turnpike.usage.v1.LatencyResponse", answer)).table(table)
 }
 
-fn errors(answer: &ErrorsResponse) -> Report {
+pub(super) fn errors(answer: &ErrorsResponse) -> Report {
     let mut table =
         Table::new("no errors", &["API", "VERSION", "STATUS", "FAULT", "CLASS", "CALLS", "LAST"]);
     for row in &answer.rows {
@@ -186,23 +89,51 @@ fn errors(answer: &ErrorsResponse) -> Report {
     Report::new(of_message("turnpike.usage.v1.ErrorsResponse", answer)).table(table)
 }
 
-fn geography(answer: &GeographyResponse) -> Report {
-    let mut table = Table::new("no calls", &["COUNTRY", "API", "CALLS", "ADDRESSES"]);
+pub(super) fn geography(answer: &GeographyResponse) -> Report {
+    let heads = ["COUNTRY", "SUBDIVISION", "CITY", "ASN", "API", "CALLS", "ADDRESSES"];
+    // Columns that were not asked for are left out.
+    let any = |of: fn(&GeographyRow) -> bool| answer.rows.iter().any(of);
+    let there = [
+        true,
+        any(|row| !row.subdivision.is_empty()),
+        any(|row| !row.city.is_empty()),
+        any(|row| row.asn > 0),
+        true,
+        true,
+        true,
+    ];
+    let shown = |cells: Vec<Cell>| {
+        cells.into_iter().zip(there).filter(|(_, there)| *there).map(|(cell, _)| cell).collect()
+    };
+    let heads: Vec<_> = heads.into_iter().zip(there).filter(|(_, there)| *there).collect();
+    let heads: Vec<_> = heads.into_iter().map(|(head, _)| head).collect();
+    let mut table = Table::new("no calls", &heads);
     for row in &answer.rows {
-        table.row(vec![
+        table.row(shown(vec![
             row.country.as_str().into(),
+            Cell::text_or_dash(&row.subdivision),
+            Cell::text_or_dash(&row.city),
+            if row.asn == 0 { Cell::Absent } else { row.asn.into() },
             Cell::text_or_dash(&row.api),
             row.calls.into(),
             row.addresses.into(),
-        ]);
+        ]));
     }
-    let report =
+    let mut report =
         Report::new(of_message("turnpike.usage.v1.GeographyResponse", answer)).table(table);
+    if answer.hidden_calls > 0 {
+        report = report.text(hidden(answer.hidden_calls));
+    }
     if answer.attribution.is_empty() { report } else { report.text(answer.attribution.as_str()) }
 }
 
+/// What is said of places that are not shown.
+pub(super) fn hidden(calls: u64) -> String {
+    format!("{calls} more calls came from places with too few clients to be shown")
+}
+
 /// Microseconds, shown in milliseconds.
-fn milliseconds(us: u64) -> Cell {
+pub(super) fn milliseconds(us: u64) -> Cell {
     Cell::Number(format!("{}.{:02}", us / 1_000, us % 1_000 / 10))
 }
 
@@ -210,7 +141,7 @@ fn milliseconds(us: u64) -> Cell {
 mod tests {
     use insta::assert_snapshot;
     use prost_types::Timestamp;
-    use turnpike_proto::usage::v1::{GeographyRow, LatencyRow};
+    use turnpike_proto::usage::v1::LatencyRow;
 
     use super::*;
     use crate::output::Part;
@@ -218,7 +149,7 @@ mod tests {
     fn shown(report: &Report) -> String {
         let line = |part: &Part| match part {
             Part::Table(table) => table.to_string(),
-            Part::Text(text) => text.clone(),
+            Part::Text(text) | Part::Picture(text) => text.clone(),
         };
         report.parts.iter().map(line).collect()
     }
@@ -247,7 +178,8 @@ mod tests {
             addresses: 1,
             ..GeographyRow::default()
         };
-        let answer = GeographyResponse { rows: vec![row], attribution: "by somebody".to_owned() };
+        let attribution = "by somebody".to_owned();
+        let answer = GeographyResponse { rows: vec![row], attribution, hidden_calls: 0 };
         assert_snapshot!(shown(&geography(&answer)), @r"
         COUNTRY  API  CALLS  ADDRESSES
         PT       -        2          1
