@@ -88,7 +88,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     host.tasks.spawn("commit", committing);
     start_upkeep(&host, &config, store, &metrics, &desk, flush);
     let bounds =
-        Bounds { kept: config.store.retention.0, smallest_group: config.query.smallest_group.0 };
+        Bounds { kept: config.store.kept(), smallest_group: config.query.smallest_group.0 };
     let answering = answering(&host, &metrics, &desk, reader, tail, bounds);
     let services = services(&host, metrics, desk, (alarm, lookout), intake, answering);
     chassis::rpc::serve(&host, &config.rpc, services).await?;
