@@ -95,7 +95,8 @@ impl Rollouts {
         if begin.dry_run || !moves {
             return Ok(Begun { changed, rollout: None });
         }
-        let name = chassis::random::token(6);
+        // A letter first, so that it does not look like an option where somebody types it.
+        let name = format!("r{}", chassis::random::token(6));
         let (this, upserts, why) = (self.clone(), begin.upserts, begin.reason.clone());
         let asks = by.clone();
         let key = name.clone();

@@ -41,7 +41,8 @@ pub fn new_client_id() -> Result<ClientId, ClientIdError> {
 pub fn new_secret(pepper: &Pepper, owner: &ClientId, now: i64) -> NewSecret {
     let plain = Zeroizing::new(chassis::random::token(32));
     let stored = StoredSecret {
-        id: chassis::random::token(6),
+        // A letter first, so that it does not look like an option where somebody types it.
+        id: format!("s{}", chassis::random::token(6)),
         label: String::new(),
         digest: pepper.digest(owner.as_str(), &plain),
         created_at: now,
