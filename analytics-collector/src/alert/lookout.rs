@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chassis::clock::Clock;
@@ -15,7 +15,7 @@ use detect::{Alarm as Kind, Call, Finding, Renewal, Rules, Watch};
 use tokio::sync::mpsc;
 
 use super::history::{Alert, Severity};
-use super::raise::{Alarm, identify};
+use super::raise::{Alarm, MINUTE_US, identify, lock};
 use super::state::Kept;
 use crate::enrich::address;
 use crate::event::Row;
@@ -27,7 +27,6 @@ const MOST_BYTES: usize = 64 << 20;
 /// Batches that may wait.
 const QUEUE: usize = 1024;
 const MINUTE: Duration = Duration::from_mins(1);
-const MINUTE_US: i64 = 60_000_000;
 /// What was learnt is kept so often.
 const KEEP_MINUTES: u32 = 5;
 /// Without any call for so long, time goes on by the clock: before, sources may be late.
@@ -281,10 +280,6 @@ fn cut(text: String) -> String {
     }
     let end = text.floor_char_boundary(LONGEST);
     text.get(..end).unwrap_or_default().to_owned()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 
 /// Alerts that a watcher may lag behind.
 const LAG: usize = 256;
-const MINUTE_US: i64 = 60_000_000;
+pub(super) const MINUTE_US: i64 = 60_000_000;
 const ABNORMAL_REQUESTS: &str = "AbnormalRequestsPerMin";
 
 /// Raises alerts.
@@ -147,6 +147,6 @@ fn minute_text(minute: i64) -> String {
     timestamp.to_string()
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
