@@ -38,6 +38,10 @@ fn resources(quota: &str, counting: &str) -> String {
     RESOURCES.replace("QUOTA", quota).replace("COUNTING", counting)
 }
 
+/// So long may the store take where a test is not about that: a machine that has other things to do
+/// holds a call up for a moment.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 pub(crate) fn config(mode: Mode, url: String) -> Config {
     Config {
         urls: vec![url],
@@ -51,7 +55,7 @@ pub(crate) fn config(mode: Mode, url: String) -> Config {
         ca: "".into(),
         certificate: "".into(),
         key: "".into(),
-        timeout: Duration::from_millis(20),
+        timeout: PATIENCE,
         prefix: "test".to_owned(),
     }
 }
@@ -284,7 +288,7 @@ async fn a_server_that_hangs_costs_a_few_calls_their_patience_and_the_others_not
         return;
     }
     let server = Redis::start();
-    let store = config(Mode::Single, server.url());
+    let store = Config { timeout: Duration::from_millis(20), ..config(Mode::Single, server.url()) };
     let quota = "requests: 1000, calendar: year";
     let gateway = Gateway::start("one", &resources(quota, &format!("{STRICT}open")), &store).await;
     assert_eq!(gateway.let_in(1).await, 1);
@@ -317,8 +321,8 @@ async fn another_master_goes_on_counting() {
         return;
     }
     let mut watched = Watched::start();
-    let mut store = config(Mode::Sentinel, watched.sentinel.url());
-    store.timeout = Duration::from_millis(20);
+    let url = watched.sentinel.url();
+    let store = Config { timeout: Duration::from_millis(20), ..config(Mode::Sentinel, url) };
     let gateway = Gateway::start("one", &resources(YEAR, &format!("{STRICT}closed")), &store).await;
     gateway.until("200").await;
     let [master, replica] = &mut watched.servers;
