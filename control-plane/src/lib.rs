@@ -12,7 +12,6 @@ pub mod config;
 pub mod distribute;
 pub mod edge;
 mod greeting;
-mod hex;
 pub mod history;
 pub mod limits;
 pub mod manage;

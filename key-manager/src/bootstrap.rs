@@ -243,10 +243,7 @@ fn federation_rules(config: &Config) -> anyhow::Result<FederationRules> {
 
 /// Follows what the control plane says of third-party providers, if there is one.
 fn federate(host: &Host, authority: &Authority, config: &Config) -> anyhow::Result<()> {
-    let addresses = config.control_plane.all();
-    let addresses = addresses.context("control_plane.address and addresses are both set")?;
-    let channel = |address| chassis::rpc::channel(&host.tls, address, "control-plane");
-    let channels: Result<Vec<_>, _> = addresses.into_iter().map(channel).collect();
+    let channels = config.control_plane.channels(&host.tls);
     let channels = channels.context("control_plane.address cannot be used")?;
     if channels.is_empty() {
         return Ok(());

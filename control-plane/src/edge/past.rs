@@ -1,6 +1,7 @@
 //! What does a question about the past ask of the use cases, in whichever language it came?
 
 use audit_chain::{Anchor, Line, Verdict};
+use chassis::hex;
 use plan::{Kind, ResourceKey};
 use prost_types::Timestamp;
 use turnpike_proto::admin::v1::{
@@ -14,7 +15,6 @@ use turnpike_proto::identity::v1::{
 };
 
 use super::desk::{Desk, field_diff, timestamp};
-use crate::hex::hex;
 use crate::history::{Action, JournalError, Past};
 use crate::manage::{self, Differing, HistoryPage, HistoryQuery, ManageError, PastPage, Rollback};
 use crate::people::Caller;

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use audit_chain::{Note, Verdict};
 use bytes::Bytes;
-use chassis::Host;
+use chassis::{Host, hex};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::ledger::{End, Keyed, line};
 use super::record::{Action, Draft, Touched};
 use super::refusals::{Refusal, Refusals};
 use super::verify::verify;
-use crate::hex::hex;
 use crate::store::{
     AUDIT, AUDIT_HEAD, Beside, Change, Keyring, Limits, Range, SealError, Store, StoreError,
     Transaction, audit_key, end_of, history_key,

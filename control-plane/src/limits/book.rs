@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chassis::hex;
 use prost::Message;
 use throttle::{Subject, Unit};
 
 use super::authority::{Before, Entries, Key};
 use super::counter::Mark;
-use crate::hex::hex;
 use crate::store::{Change, Listing, Note, Revision, Store, StoreError, Transaction};
 
 const HOLDER: &str = "authority";

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use chassis::hex;
 use plan::Kind;
 use prost::Message as _;
 use subtle::ConstantTimeEq as _;
@@ -13,7 +14,6 @@ use subtle::ConstantTimeEq as _;
 use super::caller::{Caller, Known, Limits, Pattern, Shown};
 use super::role::{Role, Roles};
 use crate::catalog::State;
-use crate::hex::hex;
 
 /// So many tokens there may be.
 pub const MOST_TOKENS: usize = 10_000;

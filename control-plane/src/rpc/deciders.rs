@@ -6,9 +6,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aws_lc_rs::hmac;
 use bytes::Bytes;
-use chassis::outbound::{self, Reach, Rules};
+use chassis::outbound::{self, Reach, Rules, SIGNATURE, signature};
 use chassis::{Host, Secret};
 use prost_reflect::DynamicMessage;
 use serde::Deserialize;
@@ -21,7 +20,6 @@ use turnpike_proto::workflow::v1::decider_client::DeciderClient;
 use turnpike_proto::workflow::v1::{DecideRequest, DecideResponse};
 use url::Url;
 
-use crate::hex::hex;
 use crate::manage::workflow::{Answer, Decider, DeciderError, Question};
 
 /// How long an answer may take where the Workflow does not say, and at most.
@@ -81,7 +79,7 @@ impl Deciders {
         let body = json(question)?;
         let request = http::Request::post("/")
             .header("content-type", "application/json")
-            .header("turnpike-signature", signature(secret, self.host.clock.unix_seconds(), &body));
+            .header(SIGNATURE, signature(secret, self.host.clock.unix_seconds(), &body));
         let sent = self.http.send(&url, request, body);
         let answer = self.host.clock.timeout(span(asked.timeout), sent).await;
         let answer = answer.map_err(away)?.map_err(away)?;
@@ -152,16 +150,6 @@ fn on_wire(question: Question) -> DecideRequest {
     }
 }
 
-/// `t=<Unix seconds>,v1=<HMAC-SHA-256 of "<t>.<body>">`, so that a question that is sent again later by
-/// somebody else is seen to be old.
-fn signature(secret: &Secret, now: i64, body: &[u8]) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-    let mut context = hmac::Context::with_key(&key);
-    context.update(format!("{now}.").as_bytes());
-    context.update(body);
-    format!("t={now},v1={}", hex(context.sign().as_ref()))
-}
-
 fn json(question: &DecideRequest) -> Result<Bytes, DeciderError> {
     let unaskable = || DeciderError::Unaskable("the question has no JSON form");
     let name = "turnpike.workflow.v1.DecideRequest";
@@ -194,16 +182,6 @@ fn away(error: impl std::error::Error + Send + Sync + 'static) -> DeciderError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_question_is_signed_with_its_time() {
-        // openssl dgst -sha256 -hmac key, over `7.{}`
-        let signed = signature(&Secret::new("key"), 7, b"{}");
-        assert_eq!(
-            signed,
-            "t=7,v1=77bc83bd1f40422311e47918b203449aecf84b02c1568bb1b570ac2a474cc2d8"
-        );
-    }
 
     #[track_caller]
     fn check(body: &str, expected: &str) {

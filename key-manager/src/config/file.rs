@@ -7,7 +7,7 @@ use super::assertions::AssertionsConfig;
 use super::certificates::CertificatesConfig;
 use super::clients::{ClientsConfig, DpopConfig, OutboundConfig, RegistrationConfig};
 use super::details::DetailsConfig;
-use super::federation::{ControlPlaneConfig, FederationConfig};
+use super::federation::FederationConfig;
 use super::people::{LdapConfig, LoginConfig, PagesConfig};
 use super::plugins::PluginsConfig;
 use super::scopes::ScopesConfig;
@@ -46,6 +46,6 @@ pub struct Config {
     pub ldap: LdapConfig,
     pub pages: PagesConfig,
     pub collector: CollectorConfig,
-    pub control_plane: ControlPlaneConfig,
+    pub control_plane: chassis::rpc::ControlPlanes,
     pub federation: FederationConfig,
 }

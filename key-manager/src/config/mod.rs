@@ -20,7 +20,7 @@ pub use assertions::{AssertionsConfig, SamlConfig, TrustedConfig};
 pub use certificates::CertificatesConfig;
 pub use clients::{ClientsConfig, DpopConfig, OutboundConfig, RegistrationConfig};
 pub use details::DetailsConfig;
-pub use federation::{ControlPlaneConfig, FederationConfig};
+pub use federation::FederationConfig;
 pub use file::Config;
 pub use people::{LdapConfig, LoginConfig, PagesConfig};
 pub use plugins::{GrantPluginConfig, PluginsConfig};

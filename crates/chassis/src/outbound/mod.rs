@@ -6,9 +6,11 @@
 
 mod client;
 mod reach;
+mod signature;
 
 #[cfg(test)]
 mod outbound_tests;
 
 pub use client::{Client, Error, Rules};
 pub use reach::{Allowed, AllowedError, Reach};
+pub use signature::{SIGNATURE, signature};

@@ -19,6 +19,9 @@ pub enum Error {
     /// The address of a service is not understood.
     #[error("`{0}` is no address of a service; write it like https://127.0.0.1:9454")]
     Address(String),
+    /// Which one is meant?
+    #[error("control_plane.address and control_plane.addresses are both set; one of them says it")]
+    TwoWays,
     /// There is no TLS to speak.
     #[error("no mutual TLS")]
     Identity(#[from] pki::Error),
