@@ -292,6 +292,10 @@ spec: { context: /bundle, lifecycle: PUBLISHED, apis: [{ name: orders, version: 
 ---
 { apiVersion: turnpike/v1, kind: Workflow, metadata: { name: sales }, spec: { events: [SUBSCRIPTION_CREATION], approval: {} } }
 ---
+{ apiVersion: turnpike/v1, kind: AlertRule, metadata: { name: rush }, spec: { type: AbnormalRequestsPerMin, threshold: 1.5, block: { for: 60s, what: application } } }
+---
+{ apiVersion: turnpike/v1, kind: NotificationChannel, metadata: { name: ops }, spec: { email: { to: [ops@example.com] } } }
+---
 apiVersion: turnpike/v1
 kind: Certificate
 metadata: { name: ours }

@@ -13,7 +13,7 @@ use crate::rpc::{self, Kind, Name, of_message};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Get {
     #[arg(
-        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, CustomThrottle, Policy, Workflow, KeyManager, GatewayGroup, Certificate or Secret"
+        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, CustomThrottle, Policy, Workflow, AlertRule, NotificationChannel, KeyManager, GatewayGroup, Certificate or Secret"
     )]
     kind: String,
     /// One of them: NAME, or NAME:VERSION of an API; all of them otherwise
@@ -31,7 +31,7 @@ pub(crate) struct Describe {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Delete {
     #[arg(
-        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, CustomThrottle, Policy, Workflow, KeyManager, GatewayGroup, Certificate or Secret"
+        help = "Api, ApiProduct, Application, Subscription, Tier, DenyPolicy, CustomThrottle, Policy, Workflow, AlertRule, NotificationChannel, KeyManager, GatewayGroup, Certificate or Secret"
     )]
     kind: String,
     /// NAME, or NAME:VERSION of an API
@@ -228,6 +228,26 @@ fn columns(kind: &str) -> &'static [Column] {
             ("HTTP", "/spec/http/url", "-"),
             ("GRPC", "/spec/grpc/address", "-"),
             ("EXPIRES AFTER", "/spec/expiresAfter", "30 days"),
+        ],
+        "AlertRule" => &[
+            ("TYPE", "/spec/type", "-"),
+            ("APIS", "/spec/apis", "all"),
+            ("ENABLED", "/spec/enabled", "-"),
+            ("MODE", "/spec/mode", "-"),
+            ("THRESHOLD", "/spec/threshold", "-"),
+            ("SENSITIVITY", "/spec/sensitivity", "-"),
+            ("SEVERITY", "/spec/severity", "-"),
+            ("BLOCKS", "/spec/block/what", "-"),
+            ("FOR", "/spec/block/for", "-"),
+        ],
+        "NotificationChannel" => &[
+            ("WEBHOOK", "/spec/webhook/url", "-"),
+            ("MAIL", "/spec/email/to", "-"),
+            ("SEVERITY", "/spec/severity", "mild"),
+            ("TYPES", "/spec/types", "all"),
+            ("APIS", "/spec/apis", "all"),
+            ("QUIET", "/spec/quiet", "-"),
+            ("DISABLED", "/spec/disabled", "false"),
         ],
         _ => &[],
     }

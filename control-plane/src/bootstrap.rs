@@ -16,11 +16,12 @@ use turnpike_proto::DESCRIPTORS;
 use crate::catalog::{Catalog, Figures, Follower};
 use crate::config::Config;
 use crate::distribute::{
-    Export, Gateways, Meters, Presence, Providers, Signer, Slices, Sync, keep,
+    Alerting, Export, Gateways, Meters, Presence, Providers, Signer, Slices, Sync, keep,
 };
 use crate::edge::{Desk, Rest, Streams, services};
 use crate::history::{Journal, Retention};
 use crate::limits::{self, Keeper, Share, Sharing};
+use crate::manage::blocks::BlockKeeper;
 use crate::manage::{Manager, note_uses, workflow};
 use crate::people::{AdminToken, ConfigError, People, Provider, TokenError};
 use crate::rollout::{Driver, Rollouts};
@@ -93,6 +94,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let clients =
         KeyManagerClients::new(host, &config.key_manager).context("key_manager.address")?;
     let providers = Providers::new(catalog.clone(), host.shutdown.clone());
+    let alerting = Alerting::new(catalog.clone(), host.shutdown.clone());
     let sharing = Arc::new(Sharing::new(host.clock.clone(), catalog.clone()));
     let journal = Arc::new(Journal::new(store.clone(), keys.clone()));
     let retention =
@@ -114,6 +116,8 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         host.clock.clone(),
         host.tasks.clone(),
     ));
+    let blocks = BlockKeeper { host: host.clone(), manager: manager.clone() };
+    host.tasks.spawn("blocks", blocks.run());
     let deciders = Deciders::new(host, &config.workflow)?;
     let approvals = workflow::Keeper {
         host: host.clone(),
@@ -164,6 +168,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         sync: Sync::new(host.clone(), slices, signer, gateways, meters),
         share: Share::new(host.clone(), sharing),
         providers,
+        alerting,
     };
     let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, streams, &people);
     let (services, inside) = services;

@@ -5,8 +5,10 @@
 //! gateway holds; `sign` vouches for it; `session` is the conversation with one gateway, `service` its
 //! front door; `export` does the same for a file. `gateways` knows how far each is, also those of other
 //! control planes, which `presence` brings; `barrier` waits for them, and `status` says what they mean
-//! for a resource. `providers` tells key managers whom to ask.
+//! for a resource. `providers` tells key managers whom to ask, `alerting`
+//! collectors what is an alert; `secrets` are the values that go with it.
 
+mod alerting;
 mod barrier;
 mod export;
 mod gateways;
@@ -15,6 +17,7 @@ mod outgoing;
 mod presence;
 mod providers;
 mod repair;
+mod secrets;
 mod service;
 mod session;
 mod sign;
@@ -22,6 +25,7 @@ mod slice;
 mod slices;
 mod status;
 
+pub use alerting::Alerting;
 pub use barrier::{Waited, Whom, wait};
 pub use export::Export;
 pub use gateways::{GatewayRow, Gateways};

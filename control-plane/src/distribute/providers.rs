@@ -3,12 +3,11 @@
 //! Every `KeyManager` but the resident one, with the secrets it names: gateways get neither those
 //! secrets nor ask a provider themselves.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use chassis::Shutdown;
-use plan::{Kind, Objects, ResourceKey};
+use plan::{Kind, Objects};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 use turnpike_proto::config::v1::providers_server::Providers as Service;
@@ -17,6 +16,7 @@ use turnpike_proto::config::v1::{
     KeyManager, KeyManagerSpec, Provider, ProviderSet, WatchProvidersRequest,
 };
 
+use super::secrets;
 use crate::catalog::Catalog;
 
 /// The service that key managers watch.
@@ -67,24 +67,13 @@ fn set(objects: &Objects) -> ProviderSet {
 }
 
 fn provider(objects: &Objects, key_manager: KeyManager) -> Provider {
-    let named = key_manager.spec.as_ref().map(secrets).unwrap_or_default();
-    let value = |name: &str| {
-        let key = ResourceKey::of_id(Kind::Secret, name);
-        match objects.get(&key)?.resource()?.into_owned().resource? {
-            // Files leave a line end behind that nobody means.
-            Any::Secret(secret) => {
-                Some(secret.spec?.value.trim_end_matches(['\r', '\n']).to_owned())
-            }
-            _ => None,
-        }
-    };
-    let secrets: BTreeMap<String, String> =
-        named.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect();
+    let named = key_manager.spec.as_ref().map(secrets_of).unwrap_or_default();
+    let secrets = secrets::values(objects, named);
     Provider { key_manager: Some(key_manager), secrets }
 }
 
 /// The names of the secrets that it names.
-fn secrets(spec: &KeyManagerSpec) -> Vec<&str> {
+fn secrets_of(spec: &KeyManagerSpec) -> Vec<&str> {
     let introspection = spec.introspection.as_ref().and_then(|it| it.client.as_ref());
     let login = spec.login.as_ref().and_then(|it| it.client.as_ref());
     let registration = spec.registration.as_ref().map(|it| it.token_secret.as_str());

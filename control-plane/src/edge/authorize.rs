@@ -28,6 +28,8 @@ pub(super) enum Who {
     Gateway,
     /// The certificate of a key manager.
     KeyManager,
+    /// The certificate of an analytics collector.
+    Collector,
     /// Nothing.
     Anyone,
 }
@@ -85,6 +87,10 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.Policies", WRITE, write(Kind::Policy)),
     ("turnpike.admin.v1.Workflows", READ, read(Kind::Workflow)),
     ("turnpike.admin.v1.Workflows", WRITE, write(Kind::Workflow)),
+    ("turnpike.admin.v1.AlertRules", READ, read(Kind::AlertRule)),
+    ("turnpike.admin.v1.AlertRules", WRITE, write(Kind::AlertRule)),
+    ("turnpike.admin.v1.NotificationChannels", READ, read(Kind::NotificationChannel)),
+    ("turnpike.admin.v1.NotificationChannels", WRITE, write(Kind::NotificationChannel)),
     ("turnpike.admin.v1.WorkflowRequests", READ, AUDITORS),
     ("turnpike.admin.v1.WorkflowRequests", &["Approve", "Reject"], Who::Admin),
     ("turnpike.admin.v1.Lifecycle", &["Get", "Change", "NewVersion"], Who::Admin),
@@ -106,6 +112,9 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.config.v1.ConfigSync", &["Sync"], Who::Gateway),
     ("turnpike.config.v1.LimitSync", &["Share"], Who::Gateway),
     ("turnpike.config.v1.Providers", &["Watch"], Who::KeyManager),
+    ("turnpike.config.v1.Alerting", &["Watch"], Who::Collector),
+    // It writes no other policy than a rule of alerts asks for, and no more than so many.
+    ("turnpike.config.v1.AlertBlocks", &["Block"], Who::Collector),
 ];
 
 /// Who may call a method; none: nobody.
@@ -174,7 +183,7 @@ pub(super) fn permits(who: Who, caller: &Caller) -> Result<(), &'static str> {
                 Kind::ALL.into_iter().filter(|kind| roles.has_any(may(*kind, Access::Write)));
             (kinds.next().is_some(), limits.read_only)
         }
-        Who::Gateway | Who::KeyManager => (false, false),
+        Who::Gateway | Who::KeyManager | Who::Collector => (false, false),
     };
     match (role, limited) {
         (false, _) => Err(ROLE),

@@ -27,6 +27,7 @@ fn in_words(who: Who) -> String {
         Who::Person => format!("{} no token", roles(&Role::ALL)),
         Who::Gateway => "the certificate of a gateway".to_owned(),
         Who::KeyManager => "the certificate of a key manager".to_owned(),
+        Who::Collector => "the certificate of an analytics collector".to_owned(),
         Who::Anyone => "anybody".to_owned(),
     }
 }
@@ -84,7 +85,7 @@ fn what_is_not_in_the_table_is_nobodys() {
 #[test]
 fn no_service_is_half_for_people_and_half_for_services() {
     for (service, ..) in SERVICES {
-        let of_services = |who: Who| matches!(who, Who::Gateway | Who::KeyManager);
+        let of_services = |who: Who| matches!(who, Who::Gateway | Who::KeyManager | Who::Collector);
         let first = of_service(service).unwrap();
         for (.., who) in SERVICES.iter().filter(|(name, ..)| name == service) {
             assert!(*who == first || !(of_services(*who) || of_services(first)), "{service}");

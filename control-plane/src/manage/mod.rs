@@ -5,11 +5,12 @@
 //! `history` tells what was before, `differing` what differs, and `rollback` puts it back.
 //! `application_keys`, `api_keys`, `test_keys`, `limits` and `tokens` are the use cases that are more
 //! than a change of one resource; `lifecycle` is the life of APIs and products, and `workflow` what
-//! waits for a decision. Whether whoever asks may is asked of `people`, here and nowhere else.
+//! waits for a decision; `blocks` are those whom an alert turns away. Whether whoever asks may is asked of `people`, here and nowhere else.
 
 mod api_keys;
 mod application_keys;
 mod aside;
+pub mod blocks;
 mod change;
 mod differing;
 mod error;

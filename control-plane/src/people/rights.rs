@@ -41,7 +41,9 @@ const fn of_kind(kind: Kind) -> Row {
         | Kind::Certificate
         | Kind::DenyPolicy
         | Kind::CustomThrottle
-        | Kind::Workflow => (WITHOUT_SUBSCRIBERS, ADMIN),
+        | Kind::Workflow
+        | Kind::AlertRule
+        | Kind::NotificationChannel => (WITHOUT_SUBSCRIBERS, ADMIN),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{Object, Objects, Problem, Resource, admit, describe, read_document};
 ///
 /// `api N V /context`, `product N V /context`, `app N`, `sub N app api:version tier`,
 /// `subp N app product:version tier`, `tier N level requests/seconds`,
-/// `km N issuer`, `group N`, `deny N`, `custom N`, `policy N`, `workflow N`. What follows `+` is put into `spec` as flow YAML.
+/// `km N issuer`, `group N`, `deny N`, `custom N`, `policy N`, `workflow N`, `rule N`, `channel N`. What follows `+` is put into `spec` as flow YAML.
 pub(crate) fn resources(short: &str) -> Vec<Resource> {
     let mut yaml = String::new();
     for line in short.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -54,6 +54,8 @@ pub(crate) fn resources(short: &str) -> Vec<Resource> {
             ["tier", _, level] => ("Tier", "", format!("level: {level}")),
             ["policy", _] => ("Policy", "", String::new()),
             ["workflow", _] => ("Workflow", "", String::new()),
+            ["rule", _] => ("AlertRule", "", String::new()),
+            ["channel", _] => ("NotificationChannel", "", String::new()),
             ["cert", _] => ("Certificate", "", String::new()),
             ["group", _] => ("GatewayGroup", "", String::new()),
             ["secret", _, value] => ("Secret", "", format!("value: \"{value}\"")),

@@ -186,8 +186,14 @@ impl<'o> Scope<'o> {
             Some(Kind::Certificate) => !is_for_backends(object) || self.referred(key),
             // Small, and a gateway that lacks one would let calls through.
             Some(Kind::DenyPolicy | Kind::CustomThrottle) => true,
-            // What waits, and for whom, is no business of gateways.
-            Some(Kind::Workflow | Kind::WorkflowRequest) | None => false,
+            // What waits, and for whom, and what is an alert, is no business of gateways.
+            Some(
+                Kind::Workflow
+                | Kind::WorkflowRequest
+                | Kind::AlertRule
+                | Kind::NotificationChannel,
+            )
+            | None => false,
         }
     }
 

@@ -86,6 +86,12 @@ service_of_kind!(
     ListCustomThrottlesResponse
 );
 service_of_kind!(policies_server::Policies, Policy, ListPoliciesResponse);
+service_of_kind!(alert_rules_server::AlertRules, AlertRule, ListAlertRulesResponse);
+service_of_kind!(
+    notification_channels_server::NotificationChannels,
+    NotificationChannel,
+    ListNotificationChannelsResponse
+);
 service_of_kind!(workflows_server::Workflows, Workflow, ListWorkflowsResponse);
 
 fn one(desk: &Desk, by: &Caller, kind: Kind, request: &GetRequest) -> Result<Any, Status> {

@@ -12,6 +12,7 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
 use tower_service::Service;
+use turnpike_proto::admin::v1::alert_rules_server::AlertRulesServer;
 use turnpike_proto::admin::v1::api_products_server::ApiProductsServer;
 use turnpike_proto::admin::v1::apis_server::ApisServer;
 use turnpike_proto::admin::v1::application_keys_server::ApplicationKeysServer;
@@ -27,6 +28,7 @@ use turnpike_proto::admin::v1::history_server::HistoryServer;
 use turnpike_proto::admin::v1::key_managers_server::KeyManagersServer;
 use turnpike_proto::admin::v1::lifecycle_server::LifecycleServer;
 use turnpike_proto::admin::v1::limits_server::LimitsServer;
+use turnpike_proto::admin::v1::notification_channels_server::NotificationChannelsServer;
 use turnpike_proto::admin::v1::people_server::PeopleServer;
 use turnpike_proto::admin::v1::policies_server::PoliciesServer;
 use turnpike_proto::admin::v1::publish_server::PublishServer;
@@ -39,12 +41,14 @@ use turnpike_proto::admin::v1::tiers_server::TiersServer;
 use turnpike_proto::admin::v1::tokens_server::TokensServer;
 use turnpike_proto::admin::v1::workflow_requests_server::WorkflowRequestsServer;
 use turnpike_proto::admin::v1::workflows_server::WorkflowsServer;
+use turnpike_proto::config::v1::alert_blocks_server::AlertBlocksServer;
+use turnpike_proto::config::v1::alerting_server::AlertingServer;
 use turnpike_proto::config::v1::config_sync_server::ConfigSyncServer;
 use turnpike_proto::config::v1::limit_sync_server::LimitSyncServer;
 use turnpike_proto::config::v1::providers_server::ProvidersServer;
 
 use super::administrators::Administrators;
-use crate::distribute::{Export, Providers, Sync};
+use crate::distribute::{Alerting, Export, Providers, Sync};
 use crate::edge::authorize::{Who, of_service};
 use crate::edge::desk::Desk;
 use crate::edge::inside::Inside;
@@ -62,6 +66,8 @@ pub struct Streams {
     pub share: Share,
     /// Whom key managers ask.
     pub providers: Providers,
+    /// What is an alert, for collectors.
+    pub alerting: Alerting,
 }
 
 /// The gRPC services of the control plane, added to `services`, and those for administrators once more
@@ -73,13 +79,17 @@ pub fn services(
     people: &Arc<People>,
 ) -> (Services, Inside) {
     let services = Doors { services, inside: RoutesBuilder::default() };
-    let Streams { sync, export, share, providers } = streams;
+    let Streams { sync, export, share, providers, alerting } = streams;
     let sync = ConfigSyncServer::new(sync).max_decoding_message_size(MESSAGE_BYTES);
     let services = services.add(callers_of(&sync), sync);
     let share = LimitSyncServer::new(share).max_decoding_message_size(MESSAGE_BYTES);
     let services = services.add(callers_of(&share), share);
     let providers = ProvidersServer::new(providers);
     let services = services.add(callers_of(&providers), providers);
+    let alerting = AlertingServer::new(alerting);
+    let services = services.add(callers_of(&alerting), alerting);
+    let blocks = AlertBlocksServer::new(desk.clone());
+    let services = services.add(callers_of(&blocks), blocks);
     let services = admin(
         services,
         people,
@@ -97,6 +107,8 @@ pub fn services(
     let services = admin(services, people, CustomThrottlesServer::new(desk.clone()));
     let services = admin(services, people, PoliciesServer::new(desk.clone()));
     let services = admin(services, people, WorkflowsServer::new(desk.clone()));
+    let services = admin(services, people, AlertRulesServer::new(desk.clone()));
+    let services = admin(services, people, NotificationChannelsServer::new(desk.clone()));
     let services = admin(services, people, WorkflowRequestsServer::new(desk.clone()));
     let services = admin(services, people, LifecycleServer::new(desk.clone()));
     let services = admin(
@@ -163,6 +175,7 @@ fn callers_of<S: NamedService>(_service: &S) -> Allow {
     match of_service(S::NAME) {
         Some(Who::Gateway) => Allow::only(&["gateway"]),
         Some(Who::KeyManager) => Allow::only(&["key-manager"]),
+        Some(Who::Collector) => Allow::only(&["analytics-collector"]),
         // Who asks is looked at behind this door, and whether they may, method by method.
         Some(_) => Allow::everybody(),
         None => Allow::only(&[]),

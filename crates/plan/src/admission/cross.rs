@@ -11,9 +11,9 @@ use turnpike_proto::config::v1::{
 
 use super::tenants::check_tenants;
 use crate::compile::{
-    CertificateForm, Kept, MAX_CUSTOM, Named, TokenPattern, built_in_tiers, check_access,
-    check_pair, compile_api, compile_certificate, compile_product, compile_security,
-    is_of_other_level, read_private_key,
+    CertificateForm, Kept, MAX_CUSTOM, MOST_ALERT_RULES, MOST_CHANNELS, Named, TokenPattern,
+    built_in_tiers, check_access, check_pair, compile_api, compile_certificate, compile_product,
+    compile_security, is_of_other_level, read_private_key,
 };
 use crate::objects::{Objects, Reference, claims, is_built_in, or_default, references};
 use crate::problem::{At, Problems, did_you_mean, nearest};
@@ -75,16 +75,26 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
             check_policies(after, api, &mut problems);
         }
         Some(Any::CustomThrottle(_)) => {
-            let count = after.of_kind(Kind::CustomThrottle).take(MAX_CUSTOM + 1).count();
-            if count > MAX_CUSTOM {
-                let reason = format!("there are {MAX_CUSTOM} already, and there may be no more");
-                problems.add(&At::ROOT, reason, "remove others, or join some into one");
-            }
+            check_count(after, Kind::CustomThrottle, MAX_CUSTOM, &mut problems);
+        }
+        Some(Any::AlertRule(_)) => {
+            check_count(after, Kind::AlertRule, MOST_ALERT_RULES, &mut problems);
+        }
+        Some(Any::NotificationChannel(_)) => {
+            check_count(after, Kind::NotificationChannel, MOST_CHANNELS, &mut problems);
         }
         Some(Any::KeyManager(one)) => check_patterns(after, key, one, &mut problems),
         _ => {}
     }
     problems.into_list()
+}
+
+/// Whether there are too many of a kind.
+fn check_count(after: &Objects, kind: Kind, most: usize, problems: &mut Problems) {
+    if after.of_kind(kind).take(most + 1).count() > most {
+        let reason = format!("there are {most} already, and there may be no more");
+        problems.add(&At::ROOT, reason, "remove others, or join some into one");
+    }
 }
 
 /// Whether the certificates and tiers of callers are what they should be.

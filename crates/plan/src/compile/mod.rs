@@ -5,6 +5,7 @@
 
 mod access;
 mod address;
+mod alert;
 mod alike;
 mod analytics;
 mod api;
@@ -91,6 +92,7 @@ pub use tier_group::Carried;
 pub use variant::{SplitBy, VariantPlan, VariantsPlan};
 
 pub(crate) use address::{Family, Network, above, number};
+pub(crate) use alert::{MOST_ALERT_RULES, MOST_CHANNELS};
 pub(crate) use alike::Alike;
 pub(crate) use api::{MAX_DEFINITION_BYTES, broken_api, compile_api};
 pub(crate) use backend::check_access;

@@ -4,6 +4,7 @@ use prost::Message as _;
 use turnpike_proto::config::v1::Resource;
 use turnpike_proto::config::v1::resource::Resource as Any;
 
+use super::alert::{check_channel, check_rule};
 use super::api::compile_api;
 use super::certificate::compile_certificate;
 use super::counters::USUAL_SUBJECTS;
@@ -54,6 +55,8 @@ pub(crate) fn compile_resource(resource: &Resource, problems: &mut Problems) {
         Any::Workflow(one) => compile_workflow(one, problems),
         // Only the control plane writes it.
         Any::WorkflowRequest(one) => drop(required(one.spec.as_ref(), problems)),
+        Any::AlertRule(one) => check_rule(one, problems),
+        Any::NotificationChannel(one) => check_channel(one, problems),
         Any::Secret(one) => {
             let at = At::ROOT;
             let at = at.name("spec");

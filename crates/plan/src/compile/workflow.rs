@@ -73,7 +73,7 @@ fn check_events(events: &[i32], at: &At<'_>, problems: &mut Problems) {
 }
 
 /// Whether requests may be sent there: encrypted, or to this machine.
-fn is_askable(text: &str) -> bool {
+pub(super) fn is_askable(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

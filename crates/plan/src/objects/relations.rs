@@ -4,15 +4,16 @@
 //! follows each change without looking at anything else.
 
 use turnpike_proto::config::v1::endpoint_security::Scheme;
+use turnpike_proto::config::v1::notification_channel_spec::Way;
 use turnpike_proto::config::v1::policy_rule::Rule;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::tier_spec::Level;
 use turnpike_proto::config::v1::workflow_spec::Executor;
 use turnpike_proto::config::v1::{
-    ApiProductSpec, ApiSpec, ApplicationSpec, CallerRights, CertificateSpec, Endpoint,
-    ExternalAuthorization, KeyManagerSpec, Mirror, Policies, PolicyRule, ProductApi,
-    ProviderClient, Resource, Security, SubscriptionSpec, Throttle, WorkflowRequestSpec,
-    WorkflowSpec, workflow_event, workflow_request_spec,
+    AlertRuleSpec, ApiProductSpec, ApiSpec, ApplicationSpec, CallerRights, CertificateSpec,
+    Endpoint, ExternalAuthorization, KeyManagerSpec, Mirror, NotificationChannelSpec, Policies,
+    PolicyRule, ProductApi, ProviderClient, Resource, Security, SubscriptionSpec, Throttle,
+    WorkflowRequestSpec, WorkflowSpec, alert_kind, workflow_event, workflow_request_spec,
 };
 
 use crate::compile::{SUBSCRIPTIONLESS, UNAUTHENTICATED, built_in_tiers};
@@ -70,6 +71,7 @@ pub fn references(resource: &Resource) -> Vec<Reference> {
         }
         Some(Any::CustomThrottle(one)) => one.spec.as_ref().map(|spec| of_policy(&spec.apis, &[])),
         Some(Any::Workflow(one)) => one.spec.as_ref().map(of_workflow),
+        Some(Any::NotificationChannel(one)) => one.spec.as_ref().map(of_channel),
         _ => None,
     }
     .unwrap_or_default()
@@ -147,6 +149,16 @@ fn of_workflow(spec: &WorkflowSpec) -> Vec<Reference> {
     match &spec.executor {
         Some(Executor::Http(http)) => {
             vec![reference(Kind::Secret, &http.secret, "spec.http.secret")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The secret under which a program is told of alerts.
+fn of_channel(spec: &NotificationChannelSpec) -> Vec<Reference> {
+    match &spec.way {
+        Some(Way::Webhook(webhook)) => {
+            vec![reference(Kind::Secret, &webhook.secret, "spec.webhook.secret")]
         }
         _ => Vec::new(),
     }
@@ -350,6 +362,7 @@ pub(crate) fn claims(resource: &Resource) -> Vec<Claim> {
         }),
         Some(Any::Workflow(one)) => one.spec.as_ref().map(workflow_claims),
         Some(Any::WorkflowRequest(one)) => one.spec.as_ref().map(request_claims),
+        Some(Any::AlertRule(one)) => one.spec.as_ref().map(alert_claims),
         _ => None,
     }
     .unwrap_or_default()
@@ -398,6 +411,21 @@ fn request_claims(spec: &WorkflowRequestSpec) -> Vec<Claim> {
     }
     let event = spec.event().as_str_name();
     vec![claim(format!("the decision {event} about {}", spec.subject), "spec.subject")]
+}
+
+/// Of a type there is one rule for each API, and one for all others.
+fn alert_claims(spec: &AlertRuleSpec) -> Vec<Claim> {
+    let Some(kind) = spec.r#type.and_then(|kind| alert_kind::Type::try_from(kind).ok()) else {
+        return Vec::new();
+    };
+    let kind = kind.as_str_name();
+    if spec.apis.is_empty() {
+        return vec![claim(format!("the rule of {kind} for all APIs"), "spec.type")];
+    }
+    let each = |(index, api): (usize, &String)| {
+        claim(format!("the rule of {kind} for the API {api}"), format!("spec.apis[{index}]"))
+    };
+    spec.apis.iter().enumerate().map(each).collect()
 }
 
 fn claim(thing: String, field: impl Into<String>) -> Claim {

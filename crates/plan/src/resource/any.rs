@@ -30,6 +30,8 @@ pub fn kind(resource: &Resource) -> Option<Kind> {
         Any::Policy(_) => Kind::Policy,
         Any::Workflow(_) => Kind::Workflow,
         Any::WorkflowRequest(_) => Kind::WorkflowRequest,
+        Any::AlertRule(_) => Kind::AlertRule,
+        Any::NotificationChannel(_) => Kind::NotificationChannel,
     })
 }
 
@@ -50,6 +52,8 @@ pub fn metadata(resource: &Resource) -> Option<&Metadata> {
         Any::Policy(one) => one.metadata.as_ref(),
         Any::Workflow(one) => one.metadata.as_ref(),
         Any::WorkflowRequest(one) => one.metadata.as_ref(),
+        Any::AlertRule(one) => one.metadata.as_ref(),
+        Any::NotificationChannel(one) => one.metadata.as_ref(),
     }
 }
 
@@ -75,6 +79,8 @@ fn head(resource: &mut Resource) -> Option<(&mut String, &mut String, &mut Optio
         Any::Policy(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::Workflow(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::WorkflowRequest(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::AlertRule(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::NotificationChannel(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
     })
 }
 
@@ -95,6 +101,8 @@ pub(crate) fn stated(resource: &Resource) -> Option<(&str, &str)> {
         Any::Policy(one) => (&one.api_version, &one.kind),
         Any::Workflow(one) => (&one.api_version, &one.kind),
         Any::WorkflowRequest(one) => (&one.api_version, &one.kind),
+        Any::AlertRule(one) => (&one.api_version, &one.kind),
+        Any::NotificationChannel(one) => (&one.api_version, &one.kind),
     })
 }
 

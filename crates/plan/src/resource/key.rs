@@ -40,11 +40,15 @@ pub enum Kind {
     Workflow,
     /// What waits for an answer.
     WorkflowRequest,
+    /// What is an alert.
+    AlertRule,
+    /// Where alerts are sent.
+    NotificationChannel,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Tier,
         Self::Secret,
         Self::GatewayGroup,
@@ -59,6 +63,8 @@ impl Kind {
         Self::CustomThrottle,
         Self::Workflow,
         Self::WorkflowRequest,
+        Self::AlertRule,
+        Self::NotificationChannel,
     ];
 
     /// Its name, as `kind` says it.
@@ -78,6 +84,8 @@ impl Kind {
             Self::CustomThrottle => "CustomThrottle",
             Self::Workflow => "Workflow",
             Self::WorkflowRequest => "WorkflowRequest",
+            Self::AlertRule => "AlertRule",
+            Self::NotificationChannel => "NotificationChannel",
         }
     }
 

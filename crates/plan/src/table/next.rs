@@ -111,7 +111,12 @@ impl Plan {
             match kind {
                 Kind::Tier => settle::<TierPlan>(self, &keys),
                 // Read by the certificates and APIs that name them; the rest is of no gateway.
-                Kind::Secret | Kind::Policy | Kind::Workflow | Kind::WorkflowRequest => {
+                Kind::Secret
+                | Kind::Policy
+                | Kind::Workflow
+                | Kind::WorkflowRequest
+                | Kind::AlertRule
+                | Kind::NotificationChannel => {
                     self.settle_unreadable(&keys);
                 }
                 Kind::GatewayGroup => settle::<Arc<GroupPlan>>(self, &keys),
