@@ -17,20 +17,23 @@ use turnpike_proto::usage::v1::collector_server::CollectorServer;
 use turnpike_proto::usage::v1::reports_server::ReportsServer;
 use turnpike_proto::usage::v1::signals_server::SignalsServer;
 
-use crate::alert::channel::Channel;
+use crate::alert::channel::{Channel, Switchboard};
+use crate::alert::respond::Blocks;
+use crate::alert::rules::Configured;
 use crate::alert::state::Kept;
-use crate::alert::{Alarm, History, Lookout, Rate, rate, rules};
+use crate::alert::{Alarm, Controls, History, Lookout, Rate, Responses, rate};
 use crate::config::{Alerts, Config};
 use crate::edge::from_event::Desk;
 use crate::edge::{
     AlertsService, AnalyticsService, CollectorService, ReportsService, SignalsService, allowed,
 };
-use crate::enrich::{Addresses, Agents, Geo};
+use crate::enrich::{Addresses, Agents, Geo, Keep};
 use crate::live::{Series, Tail};
 use crate::metrics::Metrics;
 use crate::question::Window;
 use crate::report::Bounds;
 use crate::report::minutes::{MINUTE_US, minutes};
+use crate::rpc::{ControlPlaneBlocks, Disk, Following};
 use crate::store::{Committer, Intake, Levels, Limits, Probe, Reader, Settings, Store};
 use crate::upkeep::Upkeep;
 
@@ -57,8 +60,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let alarm = open_alarm(&config, &host, &folder, &metrics)?;
     let seen = last_minutes(&host, &reader).await?;
     alarm.observe(&seen);
-    let lookout = start_lookout(&config, &host, &folder, &alarm, &metrics)?;
-    start_channels(&config, &host, &alarm, &metrics)?;
+    let lookout = start_alerts(&config, &host, &folder, &alarm, &metrics)?;
     let desk = Arc::new(Desk {
         geo: Geo::open(config.geo.clone()),
         addresses: Addresses::open(config.address.keep, &folder.join("address.key"))?,
@@ -144,31 +146,60 @@ fn open_alarm(
     Ok(Arc::new(Alarm::new(rate, history, metrics.clone(), host.clock.clone())))
 }
 
-/// Shows stored calls to the engines of what is unusual.
-fn start_lookout(
+/// Shows stored calls to the engines of what is unusual, tells people, and follows what somebody applies.
+fn start_alerts(
     config: &Config,
     host: &Host,
     folder: &std::path::Path,
     alarm: &Arc<Alarm>,
     metrics: &Metrics,
 ) -> anyhow::Result<Lookout> {
-    let Alerts { rules: settings, overrides, suppression, series, .. } = &config.alerts;
-    let rules = rules::rules(settings, overrides, suppression.0, series.0);
-    let rules = rules.context("[alerts.rules] cannot be")?;
+    let control_planes = config.control_plane.channels(&host.tls);
+    let control_planes = control_planes.context("control_plane.address cannot be used")?;
+    let blocks = (!control_planes.is_empty()).then(|| {
+        let blocks = ControlPlaneBlocks { control_planes: control_planes.clone() };
+        Arc::new(blocks) as Arc<dyn Blocks>
+    });
+    let truncated = config.address.keep == Keep::Truncated;
+    let (clock, shutdown) = (host.clock.clone(), host.shutdown.clone());
+    let (responses, blocking) =
+        Responses::new(Arc::clone(alarm), truncated, blocks, clock.clone(), shutdown.clone());
+    let responses = Arc::new(responses);
+    host.tasks.spawn("blocks", blocking.run());
+
+    let configured = configured(&config.alerts);
+    let rules = configured.rules(&[]).context("[alerts.rules] cannot be")?;
     let kept = Kept::new(folder.join("alerts.state"));
-    let watch = kept.resume(rules);
-    let (alarm, clock, shutdown) = (Arc::clone(alarm), host.clock.clone(), host.shutdown.clone());
-    let (lookout, watching) = Lookout::new(watch, kept, alarm, metrics.clone(), clock, shutdown);
+    let (watch, answers) = (kept.resume(rules), Arc::clone(&responses));
+    let (lookout, watching) = Lookout::new(watch, kept, answers, metrics.clone(), clock, shutdown);
+
+    let client = start_channels(config, host, alarm, metrics)?;
+    let (mail, told) = (config.alerts.mail.clone(), Arc::clone(alarm));
+    let switchboard = Switchboard::new(told, client, mail, metrics.clone(), host.clone());
+    let controls = Controls { configured, lookout: lookout.clone(), responses, switchboard };
+    let following = Following::new(control_planes, controls, Disk::new(folder), host.clone());
+    // What was applied is in force before the first call is looked at.
     host.tasks.spawn("lookout", watching.run());
+    host.tasks.spawn("follow the control plane", following.run());
     Ok(lookout)
 }
 
+fn configured(alerts: &Alerts) -> Configured {
+    Configured {
+        settings: alerts.rules.clone(),
+        overrides: alerts.overrides.clone(),
+        quiet: alerts.suppression.0,
+        series: alerts.series.0,
+    }
+}
+
+/// The channels of the configuration; who sends, for those that are applied.
 fn start_channels(
     config: &Config,
     host: &Host,
     alarm: &Arc<Alarm>,
     metrics: &Metrics,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<outbound::Client> {
     let authorities = match &config.alerts.authorities {
         file if file.as_os_str().is_empty() => Vec::new(),
         file => std::fs::read(file).context("cannot read alerts.authorities")?,
@@ -189,7 +220,7 @@ fn start_channels(
             }
         });
     }
-    Ok(())
+    Ok(client)
 }
 
 /// The calls that count for an alert and were stored by an earlier life of this process.

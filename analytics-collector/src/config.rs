@@ -6,7 +6,7 @@ use std::time::Duration;
 use chassis::config::duration;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-use crate::alert::channel::deliver;
+use crate::alert::channel::{MailServer, deliver};
 use crate::alert::rules;
 use crate::edge::from_event;
 use crate::enrich::{self, geo};
@@ -37,6 +37,8 @@ pub struct Config {
     pub geo: geo::Config,
     /// `[alerts]`
     pub alerts: Alerts,
+    /// `[control_plane]`
+    pub control_plane: chassis::rpc::ControlPlanes,
     /// `[series]`
     pub series: Series,
 }
@@ -135,6 +137,8 @@ pub struct Alerts {
     /// A PEM file with authorities that webhooks are believed by, beside those of the system; empty:
     /// none.
     pub authorities: PathBuf,
+    /// `[alerts.mail]`
+    pub mail: MailServer,
 }
 
 /// A span of time within bounds, milliseconds.

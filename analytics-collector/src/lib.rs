@@ -1,7 +1,7 @@
 //! How often was what called, how did it end, and what is unusual about it?
 //!
 //! Reading order: `edge` takes batches of events from gateways and answers questions; `report` and
-//! `alert` know what is asked; `live` shows calls as they come; `enrich` adds the country; `store` keeps everything.
+//! `alert` know what is asked; `live` shows calls as they come; `rpc` asks the control plane; `enrich` adds the country; `store` keeps everything.
 
 pub mod alert;
 pub mod bootstrap;
@@ -15,5 +15,6 @@ pub mod live;
 pub mod metrics;
 pub mod question;
 pub mod report;
+pub mod rpc;
 pub mod store;
 pub mod upkeep;

@@ -363,7 +363,11 @@ impl Stack {
                     store.unwrap_or_default()
                 )
             }
-            _ => format!("[rpc]\nlisten = \"127.0.0.1:{}\"\n", ports.collector),
+            _ => format!(
+                "[rpc]\nlisten = \"127.0.0.1:{}\"\n[control_plane]\naddress = \"{}\"\n",
+                ports.collector,
+                self.rpc("control-plane"),
+            ),
         };
         let extra: Vec<&str> = self
             .extra

@@ -1,6 +1,7 @@
 //! Do the real programs work together, and does each survive without the others?
 
 mod after_restarts;
+mod alerts;
 mod backend_jwt;
 mod bad_input;
 mod change;

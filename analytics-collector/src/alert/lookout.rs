@@ -15,7 +15,8 @@ use detect::{Alarm as Kind, Call, Finding, Renewal, Rules, Watch};
 use tokio::sync::mpsc;
 
 use super::history::{Alert, Severity};
-use super::raise::{Alarm, MINUTE_US, identify, lock};
+use super::raise::{MINUTE_US, identify, lock};
+use super::respond::{Found, Responses};
 use super::state::Kept;
 use crate::enrich::address;
 use crate::event::Row;
@@ -45,6 +46,7 @@ pub struct Lookout {
     queue: mpsc::Sender<Waiting>,
     waiting: Arc<AtomicUsize>,
     watch: Arc<Mutex<Watch>>,
+    responses: Arc<Responses>,
     metrics: Metrics,
 }
 
@@ -62,7 +64,7 @@ pub struct Watching {
 #[derive(Clone, Debug)]
 struct Eye {
     watch: Arc<Mutex<Watch>>,
-    alarm: Arc<Alarm>,
+    responses: Arc<Responses>,
     kept: Kept,
 }
 
@@ -71,17 +73,17 @@ impl Lookout {
     pub fn new(
         watch: Watch,
         kept: Kept,
-        alarm: Arc<Alarm>,
+        responses: Arc<Responses>,
         metrics: Metrics,
         clock: Clock,
         shutdown: Shutdown,
     ) -> (Self, Watching) {
         let (queue, receiver) = mpsc::channel(QUEUE);
         let (waiting, watch) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(watch)));
-        let eye = Eye { watch: Arc::clone(&watch), alarm, kept };
+        let eye = Eye { watch: Arc::clone(&watch), responses: Arc::clone(&responses), kept };
         let watching =
             Watching { queue: receiver, waiting: Arc::clone(&waiting), eye, clock, shutdown };
-        (Self { queue, waiting, watch, metrics }, watching)
+        (Self { queue, waiting, watch, responses, metrics }, watching)
     }
 
     /// A batch was stored. Never waits.
@@ -99,6 +101,16 @@ impl Lookout {
     /// The rules that hold.
     pub fn rules(&self) -> Rules {
         lock(&self.watch).rules().clone()
+    }
+
+    /// From now on these hold. What was learnt stays.
+    pub fn put_rules(&self, rules: Rules) {
+        lock(&self.watch).put_rules(rules);
+    }
+
+    /// How bad an alert of a kind is, where the API has no rule of its own.
+    pub fn severity(&self, kind: Kind) -> Severity {
+        self.responses.usual(kind).severity.unwrap_or_else(|| severity(kind))
     }
 
     /// Of how many things something is known, by the kind of alert.
@@ -156,7 +168,7 @@ impl Eye {
         let mut found = Vec::new();
         let mut watch = lock(&self.watch);
         for row in rows {
-            found.extend(look(&mut watch, row));
+            found.extend(look(&mut watch, row).into_iter().map(|it| (it, row.api.clone())));
         }
         drop(watch);
         self.raise(found, now_us);
@@ -166,6 +178,8 @@ impl Eye {
     fn minute(&self, at_us: i64, now_us: i64, keep: bool) {
         let mut watch = lock(&self.watch);
         let found = if at_us > 0 { watch.pass(at_us) } else { Vec::new() };
+        // Nothing was called: the finding says itself which API it is about.
+        let found = found.into_iter().map(|it| (it, String::new())).collect();
         if keep {
             self.kept.save(&watch);
         }
@@ -173,9 +187,14 @@ impl Eye {
         self.raise(found, now_us);
     }
 
-    fn raise(&self, found: Vec<Finding>, now_us: i64) {
+    fn raise(&self, found: Vec<(Finding, String)>, now_us: i64) {
         if !found.is_empty() {
-            self.alarm.raise(found.into_iter().map(|it| alert(it, now_us)).collect());
+            let found = found.into_iter().map(|(it, api)| {
+                let (kind, alert) = (it.alarm, alert(it, now_us));
+                let api = if api.is_empty() { alert.api.clone() } else { api };
+                Found { alert, kind, api }
+            });
+            self.responses.raise(found.collect());
         }
     }
 }
@@ -264,8 +283,8 @@ fn cause(kind: Kind, is: impl Fn(&str) -> String) -> String {
     }
 }
 
-/// How bad an alert of a kind is.
-pub fn severity(kind: Kind) -> Severity {
+/// How bad an alert of a kind is, where no rule says it.
+fn severity(kind: Kind) -> Severity {
     match kind.severity() {
         detect::Severity::Severe => Severity::Severe,
         detect::Severity::Moderate => Severity::Moderate,

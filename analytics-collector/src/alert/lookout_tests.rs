@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use chassis::readiness::Readiness;
 
 use super::*;
-use crate::alert::{History, Rate, Wanted};
+use crate::alert::{Alarm, History, Rate, Wanted};
 use crate::fixture::{NOW_US, batch, call};
 
 const SECOND_US: i64 = 1_000_000;
@@ -35,8 +35,10 @@ impl World {
         let alarm = Arc::new(Alarm::new(Rate::new(0, 10), history, metrics.clone(), clock.clone()));
         let kept = Kept::new(self.folder.path().join("alerts.state"));
         let watch = kept.resume(Rules::default());
+        let (responses, _) =
+            Responses::new(Arc::clone(&alarm), false, None, clock.clone(), shutdown.clone());
         let (lookout, watching) =
-            Lookout::new(watch, kept, Arc::clone(&alarm), metrics, clock, shutdown);
+            Lookout::new(watch, kept, Arc::new(responses), metrics, clock, shutdown);
         Life { lookout, watching, alarm }
     }
 }

@@ -1,4 +1,6 @@
-//! What is configured of alerts?
+//! Which rules hold, of those in the configuration and those that were applied?
+//!
+//! What names an API wins over what holds for all. Where both say the same, what was applied wins.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,6 +8,8 @@ use std::time::Duration;
 use chassis::config::duration;
 use detect::{Alarm as Kind, Override, RuleError, Rules, Setting};
 use serde::Deserialize;
+
+use super::answers::Answer;
 
 /// How long the same is not raised again.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -17,29 +21,142 @@ impl From<Quiet> for Duration {
     }
 }
 
+impl From<Duration> for Quiet {
+    fn from(span: Duration) -> Self {
+        Self(span)
+    }
+}
+
 /// `[alerts.rules.<Type>]`
 pub type Settings = BTreeMap<Kind, Setting<Quiet>>;
 
 /// `[[alerts.overrides]]`
 pub type Overrides = Vec<Override<Quiet>>;
 
-/// The rules as they are configured.
-pub fn rules(
-    settings: &Settings,
-    overrides: &Overrides,
-    quiet: Duration,
-    series: usize,
-) -> Result<Rules, RuleError> {
-    let mut rules = Rules::default().with_series(series);
-    let usual = Setting { suppression: Some(Quiet(quiet)), ..Setting::default() };
-    for kind in Kind::ALL {
-        rules.set(kind, &usual)?;
+/// What stands in the configuration.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// For all APIs.
+    pub settings: Settings,
+    /// For single ones.
+    pub overrides: Overrides,
+    /// How long the same is not raised again, where no rule says it.
+    pub quiet: Duration,
+    /// Of each kind of thing so many are known.
+    pub series: usize,
+}
+
+/// A rule that somebody applied.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// Its name.
+    pub name: String,
+    /// What it is about.
+    pub kind: Kind,
+    /// Names of APIs; empty: all.
+    pub apis: Vec<String>,
+    /// What it sets.
+    pub setting: Setting<Quiet>,
+    /// What follows.
+    pub answer: Answer,
+}
+
+impl Configured {
+    /// The rules that hold with `applied` ones. An applied rule that cannot be is left out, and told of.
+    pub fn rules(&self, applied: &[Applied]) -> Result<Rules, RuleError> {
+        let mut rules = Rules::default().with_series(self.series);
+        let usual = Setting { suppression: Some(Quiet(self.quiet)), ..Setting::default() };
+        for kind in Kind::ALL {
+            rules.set(kind, &usual)?;
+        }
+        for (kind, setting) in &self.settings {
+            rules.set(*kind, setting)?;
+        }
+        for rule in applied.iter().filter(|rule| rule.apis.is_empty()) {
+            rule.tell(rules.set(rule.kind, &rule.setting));
+        }
+        for different in &self.overrides {
+            rules.set_for(different)?;
+        }
+        for rule in applied {
+            for api in &rule.apis {
+                let (api, setting) = (api.clone(), rule.setting.clone());
+                rule.tell(rules.set_for(&Override { api, alarm: rule.kind, setting }));
+            }
+        }
+        Ok(rules)
     }
-    for (kind, setting) in settings {
-        rules.set(*kind, setting)?;
+}
+
+impl Applied {
+    /// What was admitted can be; one of a later version may say what cannot be here.
+    fn tell(&self, set: Result<(), RuleError>) {
+        if let Err(error) = set {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(rule = self.name, error, "an AlertRule is left out");
+        }
     }
-    for different in overrides {
-        rules.set_for(different)?;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct File {
+        #[serde(default)]
+        rules: Settings,
+        #[serde(default)]
+        overrides: Overrides,
     }
-    Ok(rules)
+
+    /// A rule as `API|* threshold`.
+    fn applied(words: &str) -> Applied {
+        let (api, threshold) = words.split_once(' ').unwrap();
+        let apis = if api == "*" { Vec::new() } else { vec![api.to_owned()] };
+        let setting = Setting { threshold: threshold.parse().ok(), ..Setting::default() };
+        let kind = Kind::KeySharing;
+        Applied { name: words.to_owned(), kind, apis, setting, answer: Answer::default() }
+    }
+
+    /// The threshold and the mode that hold for `orders` and for every other API.
+    #[track_caller]
+    fn check(file: &str, rules: &[&str], orders: &str, others: &str) {
+        let File { rules: settings, overrides } = toml(file);
+        let quiet = Duration::from_mins(10);
+        let configured = Configured { settings, overrides, quiet, series: 100 };
+        let rules: Vec<_> = rules.iter().map(|words| applied(words)).collect();
+        let held = configured.rules(&rules).unwrap();
+        let shown = |api| {
+            let rule = held.of(Kind::KeySharing, api);
+            format!("{} {:?}", rule.threshold, rule.mode)
+        };
+        assert_eq!((shown("orders").as_str(), shown("users").as_str()), (orders, others));
+    }
+
+    fn toml(file: &str) -> File {
+        chassis::config::parse("[rules]\noverrides = []", file)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    const ALL: &str = "[rules.KeySharing]\nmode = \"fixed\"\nthreshold = 20\n";
+    const ORDERS: &str = "[[overrides]]\napi = \"orders\"\ntype = \"KeySharing\"\nthreshold = 30\n";
+
+    #[test]
+    fn what_was_applied_wins_over_the_configuration() {
+        check(ALL, &[], "20 Fixed", "20 Fixed");
+        check(ALL, &["* 5"], "5 Fixed", "5 Fixed");
+        check(&format!("{ALL}{ORDERS}"), &["orders 7"], "7 Fixed", "20 Fixed");
+    }
+
+    #[test]
+    fn what_names_an_api_wins_over_what_holds_for_all() {
+        check(&format!("{ALL}{ORDERS}"), &["* 5"], "30 Fixed", "5 Fixed");
+        check("", &["orders 7", "* 5"], "7 Learned", "5 Learned");
+    }
+
+    #[test]
+    fn what_cannot_be_is_left_out_alone() {
+        check(ALL, &["* -1", "orders 7"], "7 Fixed", "20 Fixed");
+    }
 }

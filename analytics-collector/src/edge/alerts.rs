@@ -19,7 +19,7 @@ use turnpike_proto::usage::v1::{
 };
 
 use super::{from_filter, to_proto};
-use crate::alert::{Alarm, Lookout, Severity, Wanted, lookout};
+use crate::alert::{Alarm, Lookout, Severity, Wanted};
 
 const DAY_US: i64 = 24 * 3600 * 1_000_000;
 const FEW: u32 = 100;
@@ -64,10 +64,12 @@ impl Alerts for AlertsService {
         &self,
         _request: Request<AlertTypesRequest>,
     ) -> Result<Response<AlertTypesResponse>, Status> {
-        let (rules, series) = (self.lookout.rules(), self.lookout.series());
+        let (lookout, rules, series) = (&self.lookout, self.lookout.rules(), self.lookout.series());
         let known = |kind| series.get(&kind).copied().unwrap_or(0);
-        let mut types: Vec<AlertType> =
-            Kind::ALL.into_iter().map(|kind| shown(kind, &rules, known(kind))).collect();
+        let mut types: Vec<AlertType> = Kind::ALL
+            .into_iter()
+            .map(|kind| shown(kind, lookout.severity(kind), &rules, known(kind)))
+            .collect();
         types.sort_by(|one, other| one.r#type.cmp(&other.r#type));
         Ok(Response::new(AlertTypesResponse { types }))
     }
@@ -89,13 +91,13 @@ impl Alerts for AlertsService {
     }
 }
 
-fn shown(kind: Kind, rules: &Rules, series: usize) -> AlertType {
+fn shown(kind: Kind, severity: Severity, rules: &Rules, series: usize) -> AlertType {
     let (rule, knobs) = (rules.of(kind, ""), kind.knobs());
     let mode = match rule.mode {
         detect::Mode::Learned => Mode::Learned,
         detect::Mode::Fixed => Mode::Fixed,
     };
-    let severity = match lookout::severity(kind) {
+    let severity = match severity {
         Severity::Severe => Bad::Severe,
         Severity::Moderate => Bad::Moderate,
         Severity::Mild => Bad::Mild,

@@ -19,7 +19,7 @@ use turnpike_proto::usage::v1::{
 use super::from_event::{Config, Desk};
 use super::{AlertsService, AnalyticsService, CollectorService, ReportsService};
 use crate::alert::state::Kept;
-use crate::alert::{Alarm, History, Lookout, Rate, rate};
+use crate::alert::{Alarm, History, Lookout, Rate, Responses, rate};
 use crate::enrich::{Addresses, Agents, Geo, Keep, geo, geo_tests};
 use crate::fixture::{MINUTE_US, NOW_US, Place, reader};
 use crate::live::Tail;
@@ -63,10 +63,12 @@ pub(super) async fn start(place: &Place) -> Service {
     });
     let kept = Kept::new(folder.join("alerts.state"));
     let shutdown = Shutdown::new(Readiness::default());
+    let (told, stop) = (Arc::clone(&alarm), shutdown.clone());
+    let (responses, _) = Responses::new(told, true, None, clock.clone(), stop);
     let (lookout, watching) = Lookout::new(
         kept.resume(detect::Rules::default()),
         kept,
-        Arc::clone(&alarm),
+        Arc::new(responses),
         metrics.clone(),
         clock.clone(),
         shutdown.clone(),

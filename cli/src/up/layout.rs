@@ -200,6 +200,7 @@ impl Layout {
                 settings.push(("control_plane", "address", addresses.control_plane));
             }
             Service::AnalyticsCollector => {
+                settings.push(("control_plane", "address", addresses.control_plane));
                 if let Some(geo) = &self.geo {
                     settings.push(("geo", "database", path(geo.database.clone())));
                     settings.push(("geo", "attribution", geo.attribution.clone()));

@@ -36,7 +36,7 @@ const LAST: Duration = Duration::from_mins(5);
 const DAY_S: i64 = 86_400;
 
 /// `[[alerts.channels]]`: where alerts are sent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Its name, for logs and counts.
@@ -80,6 +80,28 @@ pub struct Config {
     /// How long alerts gather before they are sent.
     #[serde(default = "gather", with = "duration")]
     pub gather: Duration,
+}
+
+impl Config {
+    /// One that says neither where nor, beyond the defaults, what.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            webhook: String::new(),
+            secret: Secret::default(),
+            smtp: String::new(),
+            security: Security::default(),
+            user: String::new(),
+            password: Secret::default(),
+            from: String::new(),
+            to: Vec::new(),
+            severity: mild(),
+            types: Vec::new(),
+            apis: Vec::new(),
+            quiet: String::new(),
+            gather: gather(),
+        }
+    }
 }
 
 const fn mild() -> Severity {
@@ -131,6 +153,21 @@ enum SendError {
     Mail(#[from] MailError),
 }
 
+/// What a channel has not sent yet, and where more comes from.
+#[derive(Debug)]
+pub struct Backlog {
+    alerts: broadcast::Receiver<Arc<Alert>>,
+    gathered: Vec<Arc<Alert>>,
+    waiting: VecDeque<Message>,
+}
+
+impl Backlog {
+    /// Nothing yet.
+    pub fn new(alerts: broadcast::Receiver<Arc<Alert>>) -> Self {
+        Self { alerts, gathered: Vec::new(), waiting: VecDeque::new() }
+    }
+}
+
 /// A channel that is checked.
 #[derive(Clone, Debug)]
 pub struct Channel {
@@ -177,63 +214,75 @@ impl Channel {
     }
 
     /// Sends what is raised, until nothing can be raised any more.
-    pub async fn run(self, mut alerts: broadcast::Receiver<Arc<Alert>>) {
-        let mut waiting = VecDeque::new();
+    pub async fn run(self, alerts: broadcast::Receiver<Arc<Alert>>) {
+        self.work(&mut Backlog::new(alerts)).await;
+    }
+
+    /// The same. Whoever drops it has in the backlog what is not sent yet, the message included that is
+    /// on its way.
+    pub async fn work(&self, backlog: &mut Backlog) {
         let mut backoff = Backoff::between(FIRST, LAST);
         let mut tries = 0;
         loop {
-            if waiting.is_empty() {
-                let Some(more) = self.gather(&mut alerts).await else { return };
-                self.queue(&mut waiting, more);
+            let Some(message) = backlog.waiting.front() else {
+                if self.gather(backlog).await.is_none() {
+                    return;
+                }
+                self.queue(backlog);
                 continue;
-            }
-            let Some(message) = waiting.front() else { continue };
+            };
             match self.send(message).await {
                 Ok(()) => {
                     (tries, backoff) = (0, Backoff::between(FIRST, LAST));
-                    waiting.pop_front();
+                    backlog.waiting.pop_front();
                 }
                 Err(is_final) if is_final || tries + 1 >= TRIES => {
                     self.lost(message.alerts.len());
                     (tries, backoff) = (0, Backoff::between(FIRST, LAST));
-                    waiting.pop_front();
+                    backlog.waiting.pop_front();
                 }
                 Err(_) => {
                     tries += 1;
                     let pause = self.clock.sleep(backoff.next());
-                    let Some(more) = self.gather_until(&mut alerts, pause).await else { return };
-                    self.queue(&mut waiting, more);
+                    if self.gather_until(backlog, pause).await.is_none() {
+                        return;
+                    }
+                    self.queue(backlog);
                 }
             }
         }
     }
 
-    /// Alerts of the next moment in which there are some; none: no more will come.
-    async fn gather(
-        &self,
-        alerts: &mut broadcast::Receiver<Arc<Alert>>,
-    ) -> Option<Vec<Arc<Alert>>> {
-        let first = self.next(alerts).await?;
-        let mut gathered = Vec::from_iter(first);
+    /// What is left will not be sent.
+    pub fn give_up(&self, backlog: &Backlog) {
+        let waiting = backlog.waiting.iter().map(|message| message.alerts.len()).sum::<usize>();
+        self.lost(waiting.saturating_add(backlog.gathered.len()));
+    }
+
+    /// Takes the alerts of the next moment in which there are some; none: no more will come.
+    async fn gather(&self, backlog: &mut Backlog) -> Option<()> {
+        if backlog.gathered.is_empty() {
+            let first = self.next(&mut backlog.alerts).await?;
+            backlog.gathered.extend(first);
+        }
         let over = self.clock.sleep(self.config.gather);
-        gathered.extend(self.gather_until(alerts, over).await?);
-        Some(gathered)
+        self.gather_until(backlog, over).await
     }
 
     async fn gather_until(
         &self,
-        alerts: &mut broadcast::Receiver<Arc<Alert>>,
+        backlog: &mut Backlog,
         over: impl Future<Output = ()>,
-    ) -> Option<Vec<Arc<Alert>>> {
-        let (mut gathered, mut over) = (Vec::new(), std::pin::pin!(over));
+    ) -> Option<()> {
+        let mut over = std::pin::pin!(over);
         loop {
             tokio::select! {
                 biased;
-                next = self.next(alerts) => match next? {
-                    Some(_) if gathered.len() >= MOST_ALERTS => self.lost(1),
-                    next => gathered.extend(next),
+                next = self.next(&mut backlog.alerts) => match next? {
+                    Some(_) if backlog.gathered.len() >= MOST_ALERTS => self.lost(1),
+                    next => backlog.gathered.extend(next),
                 },
-                () = &mut over => return Some(gathered),
+                () = &mut over => return Some(()),
             }
         }
     }
@@ -270,12 +319,12 @@ impl Channel {
         })
     }
 
-    fn queue(&self, waiting: &mut VecDeque<Message>, alerts: Vec<Arc<Alert>>) {
-        for message in group(alerts) {
-            if waiting.len() >= MOST {
+    fn queue(&self, backlog: &mut Backlog) {
+        for message in group(std::mem::take(&mut backlog.gathered)) {
+            if backlog.waiting.len() >= MOST {
                 self.lost(message.alerts.len());
             } else {
-                waiting.push_back(message);
+                backlog.waiting.push_back(message);
             }
         }
     }

@@ -41,6 +41,12 @@ impl Addresses {
         Self { learning, absence_us, seen: 0, moving: 0.0, known: HashMap::new() }
     }
 
+    /// From now on it says nothing before `learning` calls, those of before included, and an absence is
+    /// told from `absence_us` on.
+    pub const fn learn_for(&mut self, learning: u64, absence_us: i64) {
+        (self.learning, self.absence_us) = (learning, absence_us);
+    }
+
     /// The share of its calls that came from an address that was new, of late: somebody who is under way
     /// has a large one.
     pub const fn moving(&self) -> f64 {

@@ -45,6 +45,11 @@ impl Steps {
         Self { learning, pause_us, seen: 0, last: None, pairs, left, novel: 0 }
     }
 
+    /// From now on it says nothing before `learning` calls, those of before included.
+    pub const fn learn_for(&mut self, learning: u64) {
+        self.learning = learning;
+    }
+
     /// The next call, by a number for what is called. None: it follows nothing, or too little is known.
     pub fn take(&mut self, at_us: i64, to: u64) -> Option<Step> {
         let before = self.last.replace((to, at_us));

@@ -42,6 +42,11 @@ impl Crossings {
         Self { most, within_us, at_us: VecDeque::new() }
     }
 
+    /// From now on more than `most` are told.
+    pub const fn limit(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// One more; how many there are now, when that is told.
     pub fn cross(&mut self, at_us: i64) -> Option<usize> {
         let since = at_us.saturating_sub(self.within_us);

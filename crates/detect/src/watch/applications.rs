@@ -151,6 +151,7 @@ impl Applications {
         let most = rule.count().min(MOST_REFUSALS);
         let refusals = self.limits.of(&key, call.at_us, || Refusals::new(most));
         let unusual = refusals.is_unusual(call.at_us, rule.sensitivity);
+        refusals.crossings.limit(most);
         let Some(count) = refusals.crossings.cross(call.at_us) else { return };
         if rule.is_learned() && !unusual {
             return;

@@ -114,6 +114,7 @@ impl Clients {
         });
         let learning = u32::try_from(rule.learning).unwrap_or(u32::MAX);
         let rhythm = renewed.rhythm.renew(at_us, learning);
+        renewed.hour.limit(most);
         let in_an_hour = renewed.hour.cross(at_us);
         let storm = self.storms.of(client, at_us, Volume::default);
         let (storm, _) = storm.take(at_us.div_euclid(MINUTE_US), None, MINUTES, rule.sensitivity);
@@ -147,6 +148,7 @@ impl Clients {
         let key = joined(&[call.user, call.client]);
         let to = number(&joined(&[call.api, call.api_version, call.operation]));
         let steps = self.steps.of(&key, call.at_us, || Steps::new(rule.learning, STEP_PAUSE_US));
+        steps.learn_for(rule.learning);
         let Some(step) = steps.take(call.at_us, to) else { return };
         let unusual = if rule.is_learned() {
             step.probability <= 0.0 && step.novel >= NOVEL_STEPS
@@ -177,6 +179,7 @@ impl Clients {
         let known =
             self.addresses.of(&key, call.at_us, || Addresses::new(rule.learning, absence_us));
         let is_moving = known.moving() > MOVING / rule.sensitivity;
+        known.learn_for(rule.learning, absence_us);
         let (what, days) = match known.arrive(call.at_us, address) {
             Arrival::Usual => return,
             Arrival::New if rule.is_learned() && is_moving => return,
@@ -257,6 +260,7 @@ impl Clients {
         });
         let least = scaled(REFUSED_PATHS, rule.sensitivity);
         let paths = known.paths.count(call.at_us, number(call.path), least);
+        known.calls.limit(most);
         let calls = known.calls.cross(call.at_us);
         let (count, what) = match (rule.is_learned(), paths, calls) {
             (true, Some((count, _)), _) => (count, "different paths"),

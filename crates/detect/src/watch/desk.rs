@@ -25,6 +25,10 @@ impl Desk {
         &self.rules
     }
 
+    pub(super) fn put_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
     /// The rule, where it is in force.
     pub(super) fn rule(&self, alarm: Alarm, api: &str) -> Option<Rule> {
         Some(self.rules.of(alarm, api)).filter(|rule| rule.enabled)

@@ -65,6 +65,11 @@ impl Watch {
         self.desk.rules()
     }
 
+    /// From now on these hold. What was learnt stays, and of how many things something is known.
+    pub fn put_rules(&mut self, rules: Rules) {
+        self.desk.put_rules(rules);
+    }
+
     /// The next call; calls come about in the order of their times.
     pub fn call(&mut self, call: &Call<'_>) -> Vec<Finding> {
         let mut found = Vec::new();
@@ -101,3 +106,7 @@ impl Watch {
 #[cfg(test)]
 #[path = "watcher_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "put_rules_tests.rs"]
+mod put_rules_tests;
