@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::store::{Intake, Refusal};
 
 /// Batches of one stream that may wait for their acknowledgement; further ones are not read.
-const IN_FLIGHT: usize = 16;
+const IN_FLIGHT: usize = 64;
 
 /// Takes batches; cheap to clone.
 #[derive(Clone)]

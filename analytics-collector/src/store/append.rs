@@ -107,6 +107,11 @@ pub fn has_room(store: &Store) -> bool {
     rows < MOST_ROWS && bytes < MOST_BYTES
 }
 
+/// Whether the log could be written when that was tried last.
+pub fn is_writable(store: &Store) -> bool {
+    lock(&store.log).wal.is_sound()
+}
+
 /// Batches that become durable together.
 #[derive(Default)]
 struct Group<'a> {

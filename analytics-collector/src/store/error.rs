@@ -63,6 +63,12 @@ impl StoreError {
         move |source| Self::Io { action, path, source }
     }
 
+    /// Whether there was no room on the disk.
+    pub fn is_full_disk(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// Whether the same call may work later: the disk was full or broken for the moment.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Io { .. } | Self::Parquet(_))

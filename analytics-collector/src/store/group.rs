@@ -26,6 +26,9 @@ const GROUP_BYTES: usize = 16 << 20;
 const ROOM_STEP: Duration = Duration::from_millis(50);
 const ROOM_STEPS: u32 = 100;
 
+/// What readiness says while the log cannot be written.
+const UNWRITABLE: &str = "the store cannot write";
+
 /// Where to answer, and the room that the batch takes until then.
 struct Answer {
     to: oneshot::Sender<Result<Receipt, Refusal>>,
@@ -111,8 +114,12 @@ impl Committer {
     }
 
     async fn run(self, mut queue: mpsc::Receiver<(Batch, Answer)>) {
-        let mut writable = true;
-        self.writable.green();
+        let mut writable = append::is_writable(&self.store);
+        if writable {
+            self.writable.green();
+        } else {
+            self.writable.red(UNWRITABLE);
+        }
         while let Some(first) = queue.recv().await {
             let (batches, answers) = self.gather(first, &mut queue).await;
             if !self.wait_for_room().await {
@@ -223,7 +230,7 @@ impl Committer {
                         error,
                         "the store cannot write; batches are refused until it can"
                     );
-                    self.writable.red("the store cannot write");
+                    self.writable.red(UNWRITABLE);
                     *writable = false;
                 }
             }

@@ -6,10 +6,14 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 
 use super::segment::Segment;
 use super::table::span_of;
 use crate::question::Window;
+
+/// Batches of fewer rows are joined with others like them.
+const SMALL_ROWS: usize = 256;
 
 /// Everything that counts.
 #[derive(Debug, Default)]
@@ -44,6 +48,22 @@ pub struct View {
     pub newest: Vec<RecordBatch>,
 }
 
+impl Rows {
+    /// Joins the last batches while they are small: each takes some twenty KiB, however few its rows
+    /// are. Each row is copied a few times at most.
+    fn join_small(&mut self) {
+        while let [.., before, last] = self.batches.as_slice()
+            && last.num_rows() < SMALL_ROWS
+            && before.num_rows() <= last.num_rows()
+        {
+            // Batches of one schema can be joined; if not, they are kept as they are.
+            let Ok(joined) = concat_batches(&before.schema(), [before, last]) else { return };
+            self.batches.truncate(self.batches.len().saturating_sub(2));
+            self.batches.push(joined);
+        }
+    }
+}
+
 impl InForce {
     /// Starts with the segments of the manifest.
     pub fn new(segments: Vec<Arc<Segment>>) -> Self {
@@ -62,6 +82,7 @@ impl InForce {
         active.rows += rows.num_rows();
         active.bytes += bytes;
         active.batches.push(rows);
+        active.join_small();
     }
 
     /// Sets the rows in memory aside for a flush; new ones gather beside them.

@@ -61,63 +61,89 @@ impl Record {
 #[derive(Debug)]
 pub struct Wal {
     folder: PathBuf,
-    file: File,
+    /// None: it could not be begun, or a write has failed: nobody knows what is behind `durable`, so
+    /// nothing more goes there.
+    file: Option<File>,
     number: u64,
     /// Everything before this offset is durable.
     durable: u64,
-    /// A write has failed: nobody knows what is behind `durable`, so nothing more goes there.
-    broken: bool,
     probe: Probe,
 }
 
 impl Wal {
-    /// Begins the file `number`, which holds nothing that counts.
+    /// Begins the file `number`, which holds nothing that counts. On a full disk it is begun by the
+    /// first append that finds room: until then the log takes nothing.
     pub fn create(folder: &Path, number: u64, probe: Probe) -> Result<Self, StoreError> {
-        let path = path(folder, number);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)
-            .map_err(StoreError::io("create", &path))?;
-        file.write_all(MAGIC)
-            .and_then(|()| file.sync_all())
-            .map_err(StoreError::io("write", path))?;
-        sync_folder(folder)?;
-        let durable = MAGIC.len() as u64;
-        Ok(Self { folder: folder.to_owned(), file, number, durable, broken: false, probe })
+        let file = match begin(folder, number) {
+            Ok(file) => Some(file),
+            Err(error) if error.is_full_disk() => {
+                let error = super::error::chain(&error);
+                tracing::error!(error, "the log cannot be begun; batches are refused until it can");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let (folder, durable) = (folder.to_owned(), MAGIC.len() as u64);
+        Ok(Self { folder, file, number, durable, probe })
+    }
+
+    /// Whether the last write went well.
+    pub const fn is_sound(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Makes frames durable, all or none. After an error the log goes on in a new file.
     pub fn append(&mut self, frames: &[u8]) -> Result<(), StoreError> {
-        if self.broken {
-            self.rotate()?;
-        }
-        let written = self.write(frames);
-        if let Err(error) = written {
-            self.broken = true;
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            // A file in which nothing counts is begun again: on a full disk each try would leave one.
+            None if self.durable == MAGIC.len() as u64 => begin(&self.folder, self.number)?,
+            None => self.begin_next()?,
+        };
+        if let Err(error) = self.write(&mut file, frames) {
             // What is left of the frames is cut off; where that fails too they may be read at the
             // next start, and then a repeat is recognised by its sequence.
-            let _ = self.file.set_len(self.durable).and_then(|()| self.file.sync_all());
+            let _ = file.set_len(self.durable).and_then(|()| file.sync_all());
             return Err(StoreError::io("append to", path(&self.folder, self.number))(error));
         }
+        self.file = Some(file);
         self.durable += frames.len() as u64;
         Ok(())
     }
 
-    fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+    fn write(&self, file: &mut File, frames: &[u8]) -> io::Result<()> {
         self.probe.pass(Step::WalWriting)?;
-        self.file.write_all(frames)?;
+        file.write_all(frames)?;
         self.probe.pass(Step::WalWritten)?;
-        self.file.sync_data()?;
+        file.sync_data()?;
         self.probe.pass(Step::WalSynced)
     }
 
     /// Begins the next file and says its number: what was appended so far lies below it.
     pub fn rotate(&mut self) -> Result<u64, StoreError> {
-        *self = Self::create(&self.folder, self.number + 1, self.probe.clone())?;
+        self.file = Some(self.begin_next()?);
         Ok(self.number)
     }
+
+    fn begin_next(&mut self) -> Result<File, StoreError> {
+        let file = begin(&self.folder, self.number + 1)?;
+        (self.number, self.durable) = (self.number + 1, MAGIC.len() as u64);
+        Ok(file)
+    }
+}
+
+/// Begins the file `number`, which holds nothing that counts.
+fn begin(folder: &Path, number: u64) -> Result<File, StoreError> {
+    let path = path(folder, number);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&path)
+        .map_err(StoreError::io("create", &path))?;
+    file.write_all(MAGIC).and_then(|()| file.sync_all()).map_err(StoreError::io("write", path))?;
+    sync_folder(folder)?;
+    Ok(file)
 }
 
 /// What was found in the log.
@@ -282,5 +308,20 @@ mod tests {
     #[test]
     fn a_file_without_its_first_bytes_holds_nothing() {
         check(|bytes| bytes.truncate(3), &[], true);
+    }
+
+    #[test]
+    fn a_disk_that_is_full_again_and_again_does_not_fill_with_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let full = Probe::new(|step| match step {
+            Step::WalWritten => Err(io::Error::from(io::ErrorKind::StorageFull)),
+            _ => Ok(()),
+        });
+        let mut wal = Wal::create(folder.path(), 1, full).unwrap();
+        for _ in 0..5 {
+            assert!(wal.append(b"frame").is_err());
+            assert!(!wal.is_sound());
+        }
+        assert_eq!(numbers(folder.path()).unwrap(), [1]);
     }
 }

@@ -1,10 +1,12 @@
 //! How do batches get from the spool to the collector, each at least once and in order?
 //!
 //! A few batches are under way unanswered; after a lost stream everything since the last
-//! acknowledgement is sent again, and the collector recognises what it has. Nothing on the request
+//! acknowledgement is sent again, and the collector recognises what it has. A batch that it says it
+//! will never take is dropped and counted, so that those behind it get there. Nothing on the request
 //! path waits for this.
 
 use std::collections::VecDeque;
+use std::error::Error;
 use std::time::Duration;
 
 use chassis::backoff::Backoff;
@@ -16,8 +18,11 @@ use super::segment::{Epoch, Frame};
 use crate::rpc::collector::{Acknowledgements, Batch, Collector};
 use crate::rpc::{Outage, RpcError};
 
-/// Batches that may be unanswered.
-const WINDOW: usize = 8;
+/// Batches that may be unanswered. A batch is what workers have handed over within some milliseconds;
+/// one answer of the collector covers many, and a few would make what has piled up wait for it.
+const WINDOW: usize = 64;
+/// Bytes of events that may be unanswered; beyond them one batch at a time.
+const WINDOW_BYTES: usize = 4 << 20;
 /// A collector that answers nothing for so long is asked anew.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -49,7 +54,8 @@ pub(super) struct Delivery {
 #[derive(Debug)]
 struct UnderWay {
     batches: mpsc::Sender<Batch>,
-    sequences: VecDeque<u64>,
+    /// Number and length of each.
+    unanswered: VecDeque<(u64, usize)>,
     epoch: Epoch,
     sent: u64,
 }
@@ -80,7 +86,7 @@ impl Delivery {
         let (batches, taken) = mpsc::channel(WINDOW);
         let mut way = UnderWay {
             batches,
-            sequences: VecDeque::with_capacity(WINDOW),
+            unanswered: VecDeque::with_capacity(WINDOW),
             epoch: first.epoch,
             sent: first.sequence,
         };
@@ -98,10 +104,10 @@ impl Delivery {
 
     /// Sends until the window is full or the spool has no more.
     async fn fill(&mut self, way: &mut UnderWay) -> Result<(), DeliveryError> {
-        while way.sequences.len() < WINDOW && self.progress.borrow_and_update().written > way.sent {
+        while way.has_room() && self.progress.borrow_and_update().written > way.sent {
             let Some(frame) = self.next(way.sent).await? else { break };
             // An acknowledgement speaks of one epoch, so two are never under way together.
-            if frame.epoch != way.epoch && !way.sequences.is_empty() {
+            if frame.epoch != way.epoch && !way.unanswered.is_empty() {
                 break;
             }
             way.send(frame)?;
@@ -115,18 +121,26 @@ impl Delivery {
         way: &mut UnderWay,
         answers: &mut Acknowledgements,
     ) -> Result<bool, DeliveryError> {
-        let waiting = way.sequences.len();
+        let waiting = !way.unanswered.is_empty();
         tokio::select! {
             answer = answers.next() => {
+                if let Err(error) = &answer
+                    && error.is_final()
+                    && let Some((sequence, _)) = way.unanswered.front()
+                {
+                    // Answers come in the order of the batches, so this is the one that is refused.
+                    tracing::error!(sequence, error = error as &dyn Error, "a batch of usage events is refused and dropped");
+                    self.order(Order::Refused(*sequence)).await?;
+                }
                 let sequence = answer?.ok_or(DeliveryError::Ended)?.min(way.sent);
-                way.sequences.retain(|sent| *sent > sequence);
+                way.unanswered.retain(|(sent, _)| *sent > sequence);
                 self.failing.send_if_modified(std::mem::take);
                 self.order(Order::Acknowledged(sequence)).await.map(|()| true)
             }
-            changed = self.progress.changed(), if waiting < WINDOW => {
+            changed = self.progress.changed(), if way.has_room() => {
                 changed.map(|()| false).map_err(|_| DeliveryError::SpoolClosed)
             }
-            () = self.clock.sleep(ANSWER_WITHIN), if waiting > 0 => {
+            () = self.clock.sleep(ANSWER_WITHIN), if waiting => {
                 Err(DeliveryError::Silent(Elapsed(ANSWER_WITHIN)))
             }
         }
@@ -144,13 +158,19 @@ impl Delivery {
 }
 
 impl UnderWay {
+    fn has_room(&self) -> bool {
+        let bytes: usize = self.unanswered.iter().map(|(_, bytes)| bytes).sum();
+        self.unanswered.len() < WINDOW && (self.unanswered.is_empty() || bytes < WINDOW_BYTES)
+    }
+
     fn send(&mut self, frame: Frame) -> Result<(), DeliveryError> {
         let Frame { epoch, sequence, dropped, events, .. } = frame;
         let epoch_name = format!("{:032x}", u128::from_be_bytes(epoch));
+        let bytes = events.len();
         let batch = Batch { epoch: epoch_name, sequence, dropped, events };
         // The channel has room for the whole window: it refuses only when the call has ended.
         self.batches.try_send(batch).map_err(|_| DeliveryError::Ended)?;
-        self.sequences.push_back(sequence);
+        self.unanswered.push_back((sequence, bytes));
         (self.epoch, self.sent) = (epoch, sequence);
         Ok(())
     }

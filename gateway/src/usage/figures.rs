@@ -15,7 +15,8 @@ pub(super) struct Figures {
     pub(super) dropped_by_workers: Counter,
     /// The part of `dropped_by_workers` that no batch has reported yet.
     pub(super) unreported: AtomicU64,
-    /// Dropped by the spool: its bound was reached, or the disk failed.
+    /// Dropped by the spool: its bound was reached, the disk failed, or the collector will never
+    /// take them.
     pub(super) dropped_by_spool: Counter,
     /// Size of the spool on disk.
     pub(super) spool_bytes: Gauge,
@@ -35,7 +36,7 @@ impl Figures {
         );
         usage.register(
             "events_dropped_by_spool",
-            "Usage events dropped because the spool was full or its disk failed",
+            "Usage events dropped because the spool was full, its disk failed, or the collector refused them",
             self.dropped_by_spool.clone(),
         );
         usage.register("spool_bytes", "Size of the usage spool", self.spool_bytes.clone());

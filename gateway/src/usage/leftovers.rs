@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::delivery::Delivery;
 use super::figures::Figures;
-use super::keeper::{Keeper, LANE, Order, Progress};
+use super::keeper::{Keeper, LANE, Order, Progress, Shelf};
 use super::reporting::open;
 use super::spool::{Bounds, Spool, SpoolError};
 use crate::rpc::collector::Collector;
@@ -74,7 +74,12 @@ impl Leftovers {
         let (orders, taken) = mpsc::channel(LANE);
         let (progress, mut seen) =
             watch::channel(Progress { written: spool.last(), acknowledged: spool.acknowledged() });
-        let keeper = Keeper { spool, figures: Arc::<Figures>::default(), progress };
+        let keeper = Keeper {
+            shelf: Shelf::Open(spool),
+            figures: Arc::<Figures>::default(),
+            progress,
+            clock: self.host.clock.clone(),
+        };
         let started = self.host.tasks.thread("usage-leftovers", move || keeper.run(taken));
         if let Err(error) = started {
             tracing::error!(%error, "no thread for the events of the gateway before");

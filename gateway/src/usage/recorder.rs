@@ -1,8 +1,9 @@
 //! How does a worker report a call without waiting for anything?
 //!
 //! Each worker encodes its calls into a buffer of its own and hands the buffer over when it is
-//! full or 50 ms after its first call. When nobody takes it the batch is dropped and counted; the
-//! count reaches the collector with the next batch that is kept.
+//! full or 10 ms after its first call: what is in a buffer dies with the process. When nobody takes
+//! it the batch is dropped and counted; the count reaches the collector with the next batch that is
+//! kept.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -25,7 +26,7 @@ const BATCH_BYTES: usize = 64 << 10;
 /// An event is shorter than this; so much more room keeps the buffer from growing.
 const EVENT_BYTES: usize = 10 << 10;
 /// A batch is handed over when its first call is this old.
-const BATCH_AGE: Duration = Duration::from_millis(50);
+const BATCH_AGE: Duration = Duration::from_millis(10);
 
 /// Encoded events of one worker.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use super::config::Config;
 use super::delivery::Delivery;
 use super::event::Origin;
 use super::figures::Figures;
-use super::keeper::{Keeper, LANE, Order, Progress};
+use super::keeper::{Keeper, LANE, Order, Progress, Shelf};
 use super::leftovers::Leftovers;
 use super::mask::Digests;
 use super::recorder::Recording;
@@ -72,7 +72,7 @@ impl Reporting {
         let Config { spool_limit: bounds, region, mask_secret } = config;
         let origin = Origin { gateway: gateway.to_owned(), region };
         let digests = Digests::of(mask_secret.expose());
-        let Found { spool, other } = if follows {
+        let found = if follows {
             let clock = &host.clock;
             let begun = clock.instant();
             loop {
@@ -80,11 +80,25 @@ impl Reporting {
                     Err(SpoolError::InUse(_)) if clock.instant().duration_since(begun) < LET_GO => {
                         clock.sleep(LOOK_EVERY).await;
                     }
-                    found => break found?,
+                    found => break found,
                 }
             }
         } else {
-            find(data, false, bounds)?
+            find(data, false, bounds)
+        };
+        let (shelf, other) = match found {
+            Ok(Found { spool, other }) => (Shelf::Open(spool), other),
+            // Calls are served all the same.
+            Err(error) if error.is_full() => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "no room for the usage spool; events are dropped until there is"
+                );
+                let [own, other] = PLACES.map(|place| data.join(place));
+                (Shelf::Shut(Box::new(move || open(&own, bounds)), host.clock.instant()), other)
+            }
+            Err(error) => return Err(error.into()),
         };
         let (held_back, holds_back) = watch::channel(false);
         let leftovers = Leftovers {
@@ -98,7 +112,8 @@ impl Reporting {
         host.metrics.register(|registry| figures.register(registry));
         let (orders, taken) = mpsc::channel(LANE);
         let (progress, seen) = watch::channel(Progress::default());
-        let keeper = Keeper { spool, figures: Arc::clone(&figures), progress };
+        let (kept, clock) = (Arc::clone(&figures), host.clock.clone());
+        let keeper = Keeper { shelf, figures: kept, progress, clock };
         host.tasks.thread("usage-spool", move || keeper.run(taken))?;
         let (failing, is_failing) = watch::channel(false);
         let clock = host.clock.clone();

@@ -40,6 +40,14 @@ pub enum SpoolError {
     TooLong(usize),
 }
 
+impl SpoolError {
+    /// Whether the disk has no room.
+    pub(super) fn is_full(&self) -> bool {
+        let Self::File { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
 /// How large a spool may get.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -62,7 +70,8 @@ pub(super) struct Spool {
     directory: PathBuf,
     bounds: Bounds,
     epoch: Epoch,
-    /// Oldest first. INVARIANT: never empty; the last one is appended to, through `active`.
+    /// Oldest first; the last one is appended to, through `active`. Empty only after the disk has
+    /// refused to begin one, until it lets.
     segments: VecDeque<Listed>,
     active: File,
     next: u64,
@@ -167,12 +176,25 @@ impl Spool {
             return Err(SpoolError::TooLong(events.len()));
         }
         let room = Frame::room(events.len());
-        let used = self.segments.back().map_or(0, |last| last.bytes);
-        if used > HEAD_BYTES && used + room > self.bounds.segment {
-            self.roll()?;
-        }
         while self.bytes() + room > self.bounds.total && self.segments.len() > 1 {
             self.drop_oldest()?;
+        }
+        match self.write(events, count) {
+            // The disk is smaller than the bound: what is oldest makes room there too.
+            Err(error) if error.is_full() && self.segments.len() > 1 => {
+                self.drop_oldest()?;
+                self.write(events, count)
+            }
+            written => written,
+        }
+    }
+
+    fn write(&mut self, events: &[u8], count: u32) -> Result<u64, SpoolError> {
+        let room = Frame::room(events.len());
+        let full =
+            |last: &Listed| last.bytes > HEAD_BYTES && last.bytes + room > self.bounds.segment;
+        if self.segments.back().is_none_or(full) {
+            self.roll()?;
         }
         self.scratch.clear();
         Frame::write(self.next, self.unreported, count, events, &mut self.scratch);
@@ -241,14 +263,28 @@ impl Spool {
         }
         self.acknowledged = sequence;
         let at = self.directory.join("acknowledged");
-        self.position
+        let kept = self
+            .position
             .write_all_at(&position_record(sequence), 0)
-            .map_err(|source| SpoolError::File { path: at, source })?;
+            .map_err(|source| SpoolError::File { path: at, source });
+        // On a full disk the position may find no room, and the segments that go are what makes some.
         // The last segment stays, because its name says which number comes next.
         while self.segments.get(1).is_some_and(|second| second.first <= sequence + 1) {
             self.remove_oldest()?;
         }
-        Ok(())
+        kept
+    }
+
+    /// The collector will never take the batch `sequence`: its events are lost, and what comes after
+    /// it need not wait for it.
+    pub(super) fn refused(&mut self, sequence: u64) -> Result<(), SpoolError> {
+        if let Some(frame) = self.after(sequence.saturating_sub(1))?
+            && frame.sequence == sequence
+        {
+            self.unreported += frame.dropped;
+            self.lose(frame.count.into());
+        }
+        self.acknowledge(sequence)
     }
 
     /// Hands what was appended to the disk; for a stop in order.
@@ -395,8 +431,11 @@ fn start_segment(
             .map_err(|source| SpoolError::File { path: empty.path, source })?;
     }
     let path = directory.join(format!("{first:020}.{ENDING}"));
-    let file = Segment::create(&path, epoch, first)
-        .map_err(|source| SpoolError::File { path: path.clone(), source })?;
+    let file = Segment::create(&path, epoch, first).map_err(|source| {
+        // What there is of it would be in the way of the next try.
+        let _ = fs::remove_file(&path);
+        SpoolError::File { path: path.clone(), source }
+    })?;
     segments.push_back(Listed { path, epoch, first, bytes: HEAD_BYTES });
     Ok(file)
 }

@@ -39,7 +39,7 @@ impl Bench {
 }
 
 /// Runs a script and compares what it says. Steps: `name*n` appends a batch of n events named so
-/// (100 bytes), `ack=n` acknowledges, `kill` ends the process, `reboot` the machine, `tear` cuts
+/// (100 bytes), `ack=n` acknowledges, `refuse=n` says that batch n is never taken, `kill` ends the process, `reboot` the machine, `tear` cuts
 /// the last byte of the newest segment, `rot` turns a bit in it, `read>n` tells every batch after
 /// n as `sequence:name*events(+dropped)/epoch`, `files` counts segments.
 #[track_caller]
@@ -53,6 +53,8 @@ fn check(script: &str, said: &str) {
             bench.spool().append(events.as_bytes(), count, 0).expect("room");
         } else if let Some(sequence) = step.strip_prefix("ack=") {
             bench.spool().acknowledge(sequence.parse().expect("a number")).expect("a position");
+        } else if let Some(sequence) = step.strip_prefix("refuse=") {
+            bench.spool().refused(sequence.parse().expect("a number")).expect("a position");
         } else if let Some(sequence) = step.strip_prefix("read>") {
             answers.push(read(bench.spool(), sequence.parse().expect("a number")));
         } else {
@@ -135,6 +137,11 @@ fn acknowledged_segments_are_removed() {
 #[test]
 fn an_acknowledgement_of_what_was_never_appended_is_cut_down() {
     check("a*1 ack=99 b*1 read>1", "2:b*1/1");
+}
+
+#[test]
+fn a_refused_batch_is_dropped_and_the_next_one_says_so() {
+    check("a*1 b*2 refuse=1 c*3 read>1", "2:b*2/1 3:c*3+1/1");
 }
 
 #[test]

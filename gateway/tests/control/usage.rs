@@ -28,6 +28,8 @@ struct Store {
     /// Batches are stored and not answered.
     silent: Arc<AtomicBool>,
     repeats: Arc<AtomicBool>,
+    /// A batch with a call of this path is malformed.
+    poison: Arc<Mutex<Option<String>>>,
 }
 
 impl Store {
@@ -65,6 +67,10 @@ impl collector_server::Collector for FakeCollector {
         let store = self.store.clone();
         let answers = request.into_inner().filter_map(move |batch| {
             let batch = batch.ok()?;
+            let poison = store.poison.lock().expect("a path").clone();
+            if batch.events.iter().any(|event| Some(&event.path) == poison.as_ref()) {
+                return Some(Err(Status::invalid_argument("it is malformed")));
+            }
             let answer = CollectResponse { epoch: batch.epoch.clone(), sequence: batch.sequence };
             let name = (batch.epoch.clone(), batch.sequence);
             let before = store.batches.lock().expect("a store").insert(name, batch.clone());
@@ -140,6 +146,26 @@ async fn events_reach_the_collector_and_leave_the_spool() {
     let batches = store.batches.lock().expect("a store");
     assert!(batches.values().all(|batch| batch.source == "gw-1" && batch.dropped == 0));
     assert!(batches.keys().map(|(_, sequence)| *sequence).eq(1..=batches.len() as u64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_the_collector_will_never_take_is_counted_and_holds_nothing_up() {
+    let (ground, store) = (Ground::new(), Store::default());
+    *store.poison.lock().expect("a path") = Some("/00001".to_owned());
+    let peer = collector(&ground, 0, &store).await;
+    let (reporting, _host) = gateway(&ground, "spool", peer.address).await;
+    // A recorder that is dropped hands over what it has, and a stored batch comes before the next.
+    call(&reporting, 0..1);
+    store.has(1).await;
+    call(&reporting, 1..4);
+    until("the batch is dropped", || {
+        call(&reporting, 4..5);
+        (store.dropped() >= 3).then_some(())
+    })
+    .await;
+    reporting.finish(PATIENCE).await;
+    let stored = store.paths();
+    assert!(stored.iter().all(|path| ["/00000", "/00004"].contains(&path.as_str())), "{stored:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
