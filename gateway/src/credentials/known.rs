@@ -1,7 +1,6 @@
 //! Which tokens were verified before?
 //!
-//! A bounded table per worker. A token is found by a hash of the end of its signature and compared
-//! whole. What was verified under keys or rules that have changed since is verified anew; whether
+//! A bounded table per worker. A token is found by its fingerprint. What was verified under keys or rules that have changed since is verified anew; whether
 //! the token has ended is asked on every call.
 
 use std::cell::{Cell, RefCell};
@@ -16,12 +15,11 @@ use plan::{ConsumerPlan, KeyManagerPlan, KeyType, RestrictionPlan};
 
 use super::bearer_jwt::Grounds;
 use super::bound::{Bound, restriction};
+use super::fingerprint::{Fingerprint, Key};
 use super::word::Question;
 use crate::fault::TokenRefused;
 use crate::generation::{Generation, Issuer};
 
-/// How much of a token's end is hashed: 24 bytes of signature are as good as random.
-const TAIL: usize = 32;
 /// How many entries may get a second chance before one has to leave.
 const CHANCES: usize = 16;
 
@@ -31,23 +29,24 @@ const CHANCES: usize = 16;
 /// comes, so what every call looks at lies side by side, in two lines, and what few ask for behind it.
 #[repr(C)]
 pub struct Known {
-    token: Box<str>,
-    used: Cell<bool>,
-    /// How it is signed; `None`: it is not.
-    algorithm: Option<Algorithm>,
     /// The generation that `consumer` is of.
     generation: Cell<u64>,
     consumer: RefCell<Option<Arc<ConsumerPlan>>>,
-    /// `None`: nothing but its issuer's word stands behind it.
-    keys: Option<Arc<KeySet>>,
-    ends_at: i64,
     /// The version of the revocations under which it had not ended.
     alive_at: Cell<u64>,
+    ends_at: i64,
     /// Until when its issuer's word counts; 0: it was not asked.
     vouched_until: Cell<i64>,
+    /// `None`: nothing but its issuer's word stands behind it.
+    keys: Option<Arc<KeySet>>,
     key_manager: Arc<KeyManagerPlan>,
-    bound: Bound,
     restriction: Option<Box<RestrictionPlan>>,
+    used: Cell<bool>,
+    names_client: bool,
+    /// How it is signed; `None`: it is not.
+    algorithm: Option<Algorithm>,
+    bound: Bound,
+    token: Box<str>,
     claims: Claims,
 }
 
@@ -84,6 +83,7 @@ impl Known {
             restriction: restriction(&claims)?.map(Box::new),
             algorithm: None,
             ends_at: claims.expires_at.saturating_add(i64::from(skew_seconds)),
+            names_client: key_manager.consumer_key(&claims).is_some(),
             claims,
             key_manager: Arc::clone(key_manager),
             keys: None,
@@ -108,6 +108,11 @@ impl Known {
     /// The client it was issued to.
     pub fn consumer_key(&self) -> Option<&str> {
         self.key_manager.consumer_key(&self.claims)
+    }
+
+    /// Whether it says which client it was issued to.
+    pub const fn names_client(&self) -> bool {
+        self.names_client
     }
 
     /// Whom it stands for in the generation it was last looked at in; `None`: for nobody.
@@ -237,10 +242,10 @@ impl fmt::Debug for Known {
 #[derive(Debug)]
 pub struct Tokens {
     most: usize,
-    hasher: ahash::RandomState,
-    table: HashMap<u64, Rc<Known>, BuildHasherDefault<Hashed>>,
+    key: Key,
+    table: HashMap<Fingerprint, Rc<Known>, BuildHasherDefault<Hashed>>,
     /// The keys of the table in the order in which they are asked to leave.
-    ring: Vec<u64>,
+    ring: Vec<Fingerprint>,
     hand: usize,
 }
 
@@ -249,7 +254,7 @@ impl Tokens {
     pub fn new(most: usize) -> Self {
         Self {
             most: most.max(1),
-            hasher: ahash::RandomState::new(),
+            key: Key::draw(),
             table: HashMap::default(),
             ring: Vec::new(),
             hand: 0,
@@ -258,27 +263,24 @@ impl Tokens {
 
     /// The token, where it is known.
     pub(super) fn get(&self, token: &str) -> Option<Rc<Known>> {
-        let known = self.table.get(&self.hash(token))?;
-        if *known.token != *token {
-            return None;
-        }
+        let known = self.table.get(&self.key.of(token))?;
         known.used.set(true);
         Some(Rc::clone(known))
     }
 
     /// Remembers a token; one that was not used for a while makes room for it.
     pub(super) fn insert(&mut self, known: Rc<Known>) {
-        let hash = self.hash(&known.token);
-        if self.table.insert(hash, known).is_some() {
+        let fingerprint = self.key.of(&known.token);
+        if self.table.insert(fingerprint, known).is_some() {
             return;
         }
         if self.ring.len() < self.most {
-            self.ring.push(hash);
+            self.ring.push(fingerprint);
             return;
         }
         for _ in 0..CHANCES {
             let place = self.hand % self.ring.len();
-            let used = |hash: &u64| self.table.get(hash).is_some_and(|known| known.used.take());
+            let used = |one: &Fingerprint| self.table.get(one).is_some_and(|it| it.used.take());
             if !self.ring.get(place).is_some_and(used) {
                 break;
             }
@@ -287,7 +289,7 @@ impl Tokens {
         let place = self.hand % self.ring.len();
         if let Some(leaving) = self.ring.get_mut(place) {
             self.table.remove(leaving);
-            *leaving = hash;
+            *leaving = fingerprint;
         }
         self.hand = place + 1;
     }
@@ -301,15 +303,9 @@ impl Tokens {
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
-
-    fn hash(&self, token: &str) -> u64 {
-        let bytes = token.as_bytes();
-        let tail = bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes);
-        self.hasher.hash_one(tail)
-    }
 }
 
-/// The keys of the table are hashes already.
+/// Fingerprints are as good as random already.
 #[derive(Debug, Default)]
 struct Hashed(u64);
 

@@ -3,6 +3,7 @@
 mod bearer_jwt;
 mod bound;
 mod config;
+mod fingerprint;
 mod known;
 mod person;
 mod proof;

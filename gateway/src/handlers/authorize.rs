@@ -108,7 +108,7 @@ fn endpoint<'g>(
 /// Whether the operation is for this kind of caller, and the token for this API.
 fn check_kind(matched: &Matched<'_>, caller: &Caller) -> Result<(), Fault> {
     if let Some(token) = caller.token() {
-        if token.consumer_key().is_none() {
+        if !token.names_client() {
             return Err(Fault::InvalidToken(TokenRefused::NoClient));
         }
         let audiences = &matched.api().security.audiences;
