@@ -104,9 +104,12 @@ mod tests {
 
     #[derive(Deserialize)]
     struct File {
-        #[serde(default)]
+        alerts: Alerts,
+    }
+
+    #[derive(Deserialize)]
+    struct Alerts {
         rules: Settings,
-        #[serde(default)]
         overrides: Overrides,
     }
 
@@ -122,7 +125,7 @@ mod tests {
     /// The threshold and the mode that hold for `orders` and for every other API.
     #[track_caller]
     fn check(file: &str, rules: &[&str], orders: &str, others: &str) {
-        let File { rules: settings, overrides } = toml(file);
+        let Alerts { rules: settings, overrides } = read(file);
         let quiet = Duration::from_mins(10);
         let configured = Configured { settings, overrides, quiet, series: 100 };
         let rules: Vec<_> = rules.iter().map(|words| applied(words)).collect();
@@ -134,13 +137,15 @@ mod tests {
         assert_eq!((shown("orders").as_str(), shown("users").as_str()), (orders, others));
     }
 
-    fn toml(file: &str) -> File {
-        chassis::config::parse("[rules]\noverrides = []", file)
-            .unwrap_or_else(|error| panic!("{error}"))
+    fn read(file: &str) -> Alerts {
+        let usual = "[alerts]\noverrides = []\n[alerts.rules]";
+        let read = chassis::config::parse::<File>(usual, file);
+        read.unwrap_or_else(|error| panic!("{error}")).alerts
     }
 
-    const ALL: &str = "[rules.KeySharing]\nmode = \"fixed\"\nthreshold = 20\n";
-    const ORDERS: &str = "[[overrides]]\napi = \"orders\"\ntype = \"KeySharing\"\nthreshold = 30\n";
+    const ALL: &str = "[alerts.rules.KeySharing]\nmode = \"fixed\"\nthreshold = 20\n";
+    const ORDERS: &str =
+        "[[alerts.overrides]]\napi = \"orders\"\ntype = \"KeySharing\"\nthreshold = 30\n";
 
     #[test]
     fn what_was_applied_wins_over_the_configuration() {

@@ -69,7 +69,7 @@ Tier/c
     insta::assert_snapshot!(said(&folder, "none.yaml"), @"./none.yaml cannot be read");
     insta::assert_snapshot!(said(&folder, "orders.openapi.yaml"), @"
 ./orders.openapi.yaml: apiVersion: it is missing; write `apiVersion: turnpike/v1`
-./orders.openapi.yaml: kind: it is missing; one of Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate, Secret, ApiProduct, DenyPolicy, CustomThrottle, Policy, Workflow is expected
+./orders.openapi.yaml: kind: it is missing; one of Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate, Secret, ApiProduct, DenyPolicy, CustomThrottle, Policy, Workflow, AlertRule, NotificationChannel is expected
 ");
 }
 
