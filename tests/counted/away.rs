@@ -36,7 +36,7 @@ async fn away(seconds: u32, rate: u32, limit: &str) -> Outcome {
     pair.start_collector().await;
     let begun = Instant::now();
     // Calls go on meanwhile; "nearly" is what is always under way.
-    let patience = Duration::from_secs(120) + Duration::from_secs(seconds.into());
+    let patience = Duration::from_mins(2) + Duration::from_secs(seconds.into());
     harness::eventually("the collector has caught up", patience, async || {
         (pair.of_gateway("turnpike_usage_spool_batches").await < 10).then_some(())
     })
@@ -72,7 +72,8 @@ fn check(seconds: u32, rate: u32, limit: &'static str, judge: fn(&Outcome)) {
         let Outcome { verdict, dropped, told } = &outcome;
         assert!(verdict.doubled.is_empty(), "stored too often: {:?}", verdict.doubled);
         assert_eq!(verdict.unsure, 0, "calls broke off");
-        assert_eq!(verdict.lost(), *dropped, "the gateway has counted what is missing");
+        let lost = verdict.lost();
+        assert!(verdict.is_told_by(*dropped), "{lost} are missing, {dropped} counted as dropped");
         assert_eq!(told, dropped, "the collector was told of it");
         judge(&outcome);
     });

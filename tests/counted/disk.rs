@@ -37,9 +37,8 @@ impl Disk {
     pub(crate) fn fill(&self, but_kib: u64) {
         let mut file = File::create(self.filler()).expect("a file");
         let full = loop {
-            match file.write(&BLOCK) {
-                Ok(_) => {}
-                Err(error) => break error,
+            if let Err(error) = file.write_all(&BLOCK) {
+                break error;
             }
         };
         assert_eq!(full.kind(), ErrorKind::StorageFull, "{full}");

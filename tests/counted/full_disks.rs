@@ -43,7 +43,8 @@ async fn settle(pair: &mut Pair, callers: Callers, since: SystemTime) -> u64 {
     let verdict = Verdict::of(&ledger, &stored::by_path(pair, since).await);
     println!("{served} calls served, {} stored, {dropped} dropped and counted", verdict.stored);
     assert!(verdict.doubled.is_empty(), "stored too often: {:?}", verdict.doubled);
-    assert_eq!(verdict.lost(), dropped, "the gateway has counted what is missing");
+    let lost = verdict.lost();
+    assert!(verdict.is_told_by(dropped), "{lost} are missing, {dropped} counted as dropped");
     assert_eq!(told, dropped, "the collector was told of it");
     dropped
 }
@@ -179,7 +180,7 @@ fn a_collector_that_is_killed_on_a_full_disk_starts_and_answers() {
     check_collector(async |pair| {
         pair.kill_collector();
         pair.launch_collector();
-        let (pair, since) = (&*pair, SystemTime::now() - Duration::from_secs(600));
+        let (pair, since) = (&*pair, SystemTime::now() - Duration::from_mins(10));
         eventually("the collector answers", PATIENCE, async || {
             stored::calls(pair, since).await.is_ok().then_some(())
         })

@@ -87,7 +87,7 @@ fn check(victims: &'static [Victim]) {
         let (lost, longest) = (verdict.lost(), verdict.longest_before(&moments));
         println!(
             "{kills} x {victims:?}: {served} calls served, {unsure} broken off, {stored} stored, \
-             {lost} lost, answered up to {longest:?} before a kill of the gateway"
+             {lost} lost, of which the first was answered {longest:?} before a kill of the gateway"
         );
         assert!(doubled.is_empty(), "stored too often: {doubled:?}");
         assert!(*served > 100, "only {served} calls were served");

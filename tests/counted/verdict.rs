@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::callers::Ledger;
 
+/// More events than are under way at a time, with a few in each batch.
+const UNDER_WAY: u64 = 1000;
+
 /// What the comparison of served and stored calls came to.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
@@ -39,6 +42,12 @@ impl Verdict {
     /// All calls that are missing.
     pub(crate) fn lost(&self) -> u64 {
         self.missing.iter().map(|(lost, _)| lost).sum()
+    }
+
+    /// Whether all that is missing is among the `dropped` ones that were counted. A batch that is under
+    /// way while the spool drops it is counted, though the collector may have it.
+    pub(crate) fn is_told_by(&self, dropped: u64) -> bool {
+        dropped.checked_sub(self.lost()).is_some_and(|stored| stored < UNDER_WAY)
     }
 
     /// Of the calls that are missing, how long before the next of these instants the earliest was

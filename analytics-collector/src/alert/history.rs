@@ -122,6 +122,7 @@ impl History {
         let skip = read.len().saturating_sub(most);
         let alerts: VecDeque<_> = read.into_iter().skip(skip).map(Arc::new).collect();
         write_anew(path, alerts.iter())
+            .or_else(|error| go_on(path, &bytes, error))
             .map(|(file, whole)| {
                 let lines = alerts.len();
                 Self { path: path.into(), file, whole, lines, most, alerts }
@@ -182,6 +183,19 @@ fn write_anew<'a>(
         File::open(folder)?.sync_all()?;
     }
     Ok((OpenOptions::new().append(true).open(path)?, text.len() as u64))
+}
+
+/// On a full disk the file as it is goes on, without a line that a stop has torn.
+fn go_on(path: &Path, bytes: &[u8], error: io::Error) -> io::Result<(File, u64)> {
+    if error.kind() != io::ErrorKind::StorageFull {
+        return Err(error);
+    }
+    // What there is of the new one only takes room.
+    let _ = fs::remove_file(path.with_extension("tmp"));
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1) as u64;
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.set_len(whole)?;
+    Ok((file, whole))
 }
 
 fn text<'a>(alerts: impl Iterator<Item = &'a Arc<Alert>>) -> io::Result<Vec<u8>> {

@@ -141,16 +141,18 @@ impl Segment {
         Ok((end, last))
     }
 
-    /// How many events are lost with the frames after `sequence`, those reported by them included.
-    pub(super) fn events_after(&self, sequence: u64) -> io::Result<u64> {
-        let (mut offset, mut events) = (HEAD_BYTES, 0);
+    /// How many events are lost with the frames after `sequence`, and how many that were lost before
+    /// those frames would have told.
+    pub(super) fn events_after(&self, sequence: u64) -> io::Result<(u64, u64)> {
+        let (mut offset, mut events, mut told) = (HEAD_BYTES, 0, 0);
         while let Some((frame, next)) = self.frame(offset)? {
             if frame.sequence > sequence {
-                events += u64::from(frame.count) + frame.dropped;
+                events += u64::from(frame.count);
+                told += frame.dropped;
             }
             offset = next;
         }
-        Ok(events)
+        Ok((events, told))
     }
 }
 

@@ -176,7 +176,8 @@ impl Spool {
             return Err(SpoolError::TooLong(events.len()));
         }
         let room = Frame::room(events.len());
-        while self.bytes() + room > self.bounds.total && self.segments.len() > 1 {
+        let head = if self.begins_segment(room) { HEAD_BYTES } else { 0 };
+        while self.bytes() + head + room > self.bounds.total && self.segments.len() > 1 {
             self.drop_oldest()?;
         }
         match self.write(events, count) {
@@ -191,9 +192,7 @@ impl Spool {
 
     fn write(&mut self, events: &[u8], count: u32) -> Result<u64, SpoolError> {
         let room = Frame::room(events.len());
-        let full =
-            |last: &Listed| last.bytes > HEAD_BYTES && last.bytes + room > self.bounds.segment;
-        if self.segments.back().is_none_or(full) {
+        if self.begins_segment(room) {
             self.roll()?;
         }
         self.scratch.clear();
@@ -211,6 +210,13 @@ impl Spool {
         last.bytes += room;
         self.next += 1;
         Ok(self.next - 1)
+    }
+
+    /// Whether a frame that takes so much room belongs in a new segment.
+    fn begins_segment(&self, room: u64) -> bool {
+        let full =
+            |last: &Listed| last.bytes > HEAD_BYTES && last.bytes + room > self.bounds.segment;
+        self.segments.back().is_none_or(full)
     }
 
     /// The first batch after `sequence`; `None`: there is none yet.
@@ -324,11 +330,13 @@ impl Spool {
         let Some(oldest) = self.segments.front() else { return Ok(()) };
         let lost = match Segment::open(&oldest.path) {
             Ok(Some(segment)) => segment.events_after(self.acknowledged),
-            Ok(None) => Ok(0),
+            Ok(None) => Ok((0, 0)),
             Err(error) => Err(error),
         };
         let path = oldest.path.clone();
-        self.lose(lost.map_err(|source| SpoolError::File { path, source })?);
+        let (events, told) = lost.map_err(|source| SpoolError::File { path, source })?;
+        self.unreported += told;
+        self.lose(events);
         self.remove_oldest()
     }
 

@@ -39,9 +39,10 @@ impl Bench {
 }
 
 /// Runs a script and compares what it says. Steps: `name*n` appends a batch of n events named so
-/// (100 bytes), `ack=n` acknowledges, `refuse=n` says that batch n is never taken, `kill` ends the process, `reboot` the machine, `tear` cuts
-/// the last byte of the newest segment, `rot` turns a bit in it, `read>n` tells every batch after
-/// n as `sequence:name*events(+dropped)/epoch`, `files` counts segments.
+/// (100 bytes), `ack=n` acknowledges, `refuse=n` says that batch n is never taken, `kill` ends the
+/// process, `reboot` the machine, `tear` cuts the last byte of the newest segment, `rot` turns a bit
+/// in it, `read>n` tells every batch after n as `sequence:name*events(+dropped)/epoch`, `files`
+/// counts segments, `dropped` events.
 #[track_caller]
 fn check(script: &str, said: &str) {
     let mut bench = Bench::new();
@@ -66,6 +67,7 @@ fn check(script: &str, said: &str) {
                 }
                 "tear" => cut(&bench.newest(), 1),
                 "rot" => turn_a_bit(&bench.newest()),
+                "dropped" => answers.push(format!("{} dropped", bench.spool().dropped())),
                 "files" => answers.push(format!("{} files", bench.spool().segments.len())),
                 other => unreachable!("unknown step {other}"),
             }
@@ -149,6 +151,15 @@ fn a_full_spool_drops_the_oldest_and_the_next_batch_says_how_many_events() {
     // Three batches fit in a segment; the thirteenth pushes out the first three (1+2+3 events),
     // and the sixteenth the next three, with what one of them would have reported.
     check("a*1 b*2 c*3 d*1 e*1 f*1 g*1 h*1 i*1 j*1 k*1 l*1 m*1 n*1 read>12", "13:m*1+6/1 14:n*1/1");
+}
+
+#[test]
+fn what_a_dropped_batch_would_have_told_is_told_again_and_counted_once() {
+    // The batches from the thirteenth on tell of six, and are what the twenty-fifth pushes out.
+    let first = "a*1 b*2 c*3 d*1 e*1 f*1 g*1 h*1 i*1 j*1 k*1 l*1";
+    let second = "m*1 n*1 o*1 p*1 q*1 r*1 s*1 t*1 u*1 v*1 w*1 x*1";
+    let said = "25:y*1+9/1 | 18 dropped";
+    check(&format!("{first} {second} y*1 read>24 dropped"), said);
 }
 
 #[test]
