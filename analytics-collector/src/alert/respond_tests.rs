@@ -8,7 +8,7 @@ use detect::Setting;
 
 use super::*;
 use crate::alert::answers::Answer;
-use crate::alert::raise::lock;
+use crate::guard::lock;
 use crate::alert::rules::Applied;
 use crate::alert::{History, Rate, Severity, Wanted};
 use crate::metrics::Metrics;
