@@ -32,8 +32,9 @@ use crate::live::{Series, Tail};
 use crate::metrics::Metrics;
 use crate::question::Window;
 use crate::report::Bounds;
-use crate::report::minutes::{MINUTE_US, minutes};
+use crate::report::minutes::minutes;
 use crate::rpc::{ControlPlaneBlocks, Disk, Following};
+use crate::span::MINUTE_US;
 use crate::store::{Committer, Intake, Levels, Limits, Probe, Reader, Settings, Store};
 use crate::upkeep::Upkeep;
 

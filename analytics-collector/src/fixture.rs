@@ -8,6 +8,7 @@ use chassis::clock::Clock;
 use tempfile::TempDir;
 
 use crate::event::Row;
+pub(crate) use crate::span::{DAY_US, MINUTE_US};
 use crate::store::{
     Batch, Levels, Limits, Losses, Probe, Reader, Record, Settings, Store, StoreError, append,
     batch_of,
@@ -15,8 +16,6 @@ use crate::store::{
 
 /// A moment in 2026, at the start of a day (UTC).
 pub(crate) const NOW_US: i64 = 1_795_392_000_000_000;
-pub(crate) const MINUTE_US: i64 = 60_000_000;
-pub(crate) const DAY_US: i64 = 24 * 60 * MINUTE_US;
 
 /// A call of an application to version 1.0.0 of an API.
 pub(crate) fn call(at_us: i64, api: &str, application: &str) -> Row {

@@ -11,10 +11,12 @@ pub mod enrich;
 pub mod event;
 #[cfg(test)]
 mod fixture;
+pub mod guard;
 pub mod live;
 pub mod metrics;
 pub mod question;
 pub mod report;
 pub mod rpc;
+pub mod span;
 pub mod store;
 pub mod upkeep;

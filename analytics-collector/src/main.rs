@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Events are many small texts; libc's allocator took a fifth of the time of each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let service = chassis::Service {
         name: "analytics-collector",

@@ -3,7 +3,7 @@
 //! A file with one alert a line, synced before anybody is told. It is bounded: when it has twice
 //! as many as are kept, it is written anew. A line torn by a stop is left out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -101,6 +101,8 @@ pub struct History {
     most: usize,
     /// Oldest first.
     alerts: VecDeque<Arc<Alert>>,
+    /// The identities of these: in a flood of alerts each is looked for.
+    ids: HashSet<String>,
 }
 
 impl History {
@@ -125,16 +127,20 @@ impl History {
             .or_else(|error| go_on(path, &bytes, error))
             .map(|(file, whole)| {
                 let lines = alerts.len();
-                Self { path: path.into(), file, whole, lines, most, alerts }
+                let ids = alerts.iter().map(|alert| alert.id.clone()).collect();
+                Self { path: path.into(), file, whole, lines, most, alerts, ids }
             })
             .map_err(|source| HistoryError { action: "write", path: path.into(), source })
     }
 
     /// Keeps new alerts. They are in memory also when the file cannot be written.
     pub fn add(&mut self, new: &[Arc<Alert>]) -> Result<(), HistoryError> {
+        self.ids.extend(new.iter().map(|alert| alert.id.clone()));
         self.alerts.extend(new.iter().cloned());
         let over = self.alerts.len().saturating_sub(self.most);
-        self.alerts.drain(..over);
+        for gone in self.alerts.drain(..over) {
+            self.ids.remove(&gone.id);
+        }
         let written = if self.lines + new.len() > 2 * self.most {
             write_anew(&self.path, self.alerts.iter()).map(|(file, whole)| {
                 (self.file, self.whole, self.lines) = (file, whole, self.alerts.len());
@@ -147,7 +153,7 @@ impl History {
 
     /// Whether it is there.
     pub fn holds(&self, id: &str) -> bool {
-        self.alerts.iter().any(|alert| alert.id == id)
+        self.ids.contains(id)
     }
 
     /// Those that are wanted, newest first, at most `limit`.
@@ -247,10 +253,13 @@ mod tests {
             history.list(&Wanted::default(), 100).iter().map(|alert| alert.raised_at_us).collect()
         };
         assert_eq!(ids(&history), listed);
+        let known = |n: &i64| history.holds(&n.to_string());
+        assert_eq!((1..=added).rev().filter(known).collect::<Vec<_>>(), listed);
         history.add(&[alert(99)]).unwrap();
         let again = History::open(&path, 3).unwrap();
         assert_eq!(ids(&again), ids(&history));
         assert_eq!(ids(&again).first(), Some(&99));
+        assert!(history.holds("99") && again.holds("99") && !history.holds("0"));
     }
 
     #[test]

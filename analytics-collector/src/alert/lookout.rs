@@ -15,12 +15,14 @@ use detect::{Alarm as Kind, Call, Finding, Renewal, Rules, Watch};
 use tokio::sync::mpsc;
 
 use super::history::{Alert, Severity};
-use super::raise::{MINUTE_US, identify, lock};
+use super::raise::identify;
 use super::respond::{Found, Responses};
 use super::state::Kept;
 use crate::enrich::address;
 use crate::event::Row;
+use crate::guard::lock;
 use crate::metrics::Metrics;
+use crate::span::MINUTE_US;
 use crate::store::Batch;
 
 /// Bytes of batches that may wait.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use chassis::clock::Clock;
 use sha2::{Digest as _, Sha256};
@@ -13,11 +13,12 @@ use tokio::sync::broadcast;
 use super::history::{Alert, History, Severity, Wanted};
 use super::rate::{Excess, Rate};
 use crate::event::{Subject, Tally};
+use crate::guard::lock;
 use crate::metrics::Metrics;
+use crate::span::MINUTE_US;
 
 /// Alerts that a watcher may lag behind.
 const LAG: usize = 256;
-pub(super) const MINUTE_US: i64 = 60_000_000;
 const ABNORMAL_REQUESTS: &str = "AbnormalRequestsPerMin";
 
 /// Raises alerts.
@@ -145,8 +146,4 @@ pub(super) fn identify(parts: &[&str]) -> String {
 fn minute_text(minute: i64) -> String {
     let timestamp = prost_types::Timestamp { seconds: minute.saturating_mul(60), nanos: 0 };
     timestamp.to_string()
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,9 +8,9 @@ use detect::Setting;
 
 use super::*;
 use crate::alert::answers::Answer;
-use crate::alert::raise::lock;
 use crate::alert::rules::Applied;
 use crate::alert::{History, Rate, Severity, Wanted};
+use crate::guard::lock;
 use crate::metrics::Metrics;
 
 /// A control plane that answers with these, and then turns away whoever it is asked for.

@@ -20,8 +20,8 @@ use turnpike_proto::usage::v1::{
 
 use super::{from_filter, to_proto};
 use crate::alert::{Alarm, Lookout, Severity, Wanted};
+use crate::span::DAY_US;
 
-const DAY_US: i64 = 24 * 3600 * 1_000_000;
 const FEW: u32 = 100;
 const MOST: u32 = 1000;
 

@@ -12,6 +12,7 @@ use turnpike_proto::usage::v1::{CollectRequest, Event};
 
 use crate::enrich::{Addresses, Agents, Geo, address};
 use crate::event::{Row, Subject, Tally};
+use crate::span::MINUTE_US;
 use crate::store::{Batch, Losses, Record, StoreError, batch_of};
 
 const MOST_EVENTS: usize = 10_000;
@@ -22,7 +23,6 @@ const LONGEST_AGENT: usize = 512;
 const LARGEST: u64 = 1 << 48;
 /// One event stands for no more calls: a share of less than a millionth is none.
 const MOST_CALLS: u32 = 1_000_000;
-const MINUTE_US: i64 = 60_000_000;
 
 /// The section `[collect]`.
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -8,9 +8,9 @@ use turnpike_proto::usage::v1;
 
 use crate::question::Window;
 use crate::report::{Filter, Interval, Keys};
+use crate::span::HOUR_US;
 
 const SECOND_US: i64 = 1_000_000;
-const HOUR_US: i64 = 3600 * SECOND_US;
 const LONGEST_NAME: usize = 256;
 /// The most keys that one question is about.
 const MOST_KEYS: usize = 1000;

@@ -103,7 +103,7 @@ async fn what_would_scan_too_much_is_refused_with_the_reason() {
     let filter = Some(v1::Filter { since: Some(since), ..v1::Filter::default() });
     check(
         v1::QueryRequest { filter, ..query("api", "calls") },
-        "the time asked for is longer than calls are kept, which is 30d; ask for less, or raise store.retention",
+        "the time asked for is longer than calls are kept, which is 30d; ask for less, or raise store.retention or store.rollups",
     )
     .await;
 }

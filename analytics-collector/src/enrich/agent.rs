@@ -5,7 +5,9 @@
 //! products beats a list of products that is old tomorrow. Nothing is looked at beyond the words.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::guard::lock;
 
 /// Texts whose answer is remembered. They are cut before, so this is at most half a mebibyte.
 const REMEMBERED: usize = 1024;
@@ -32,7 +34,7 @@ pub struct Agents {
 impl Agents {
     /// What a text says.
     pub fn agent(&self, text: &str) -> Arc<Agent> {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = lock(&self.remembered);
         if let Some(agent) = remembered.get(text) {
             return Arc::clone(agent);
         }

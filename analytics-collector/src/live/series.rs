@@ -4,7 +4,7 @@
 //! that are seen have their own, the calls of all others are `other` together.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::event::Row;
+use crate::guard::lock;
 
 /// Upper bounds of the times of calls, seconds.
 const BOUNDS: [f64; 12] =
@@ -68,7 +69,7 @@ impl Series {
 
     fn series_of(&self, row: &Row) -> Version {
         let version = Version { api: row.api.clone(), version: row.api_version.clone() };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         if known.contains(&version) {
             return version;
         }

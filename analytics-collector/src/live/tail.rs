@@ -3,12 +3,13 @@
 //! The commit never waits for a watcher: one that reads too slowly misses calls, and is told how
 //! many with the next one that it gets.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use tokio::sync::mpsc;
 
 use super::matches::holds;
 use crate::event::Row;
+use crate::guard::lock;
 use crate::question::Condition;
 
 /// Watchers at the same time; further ones are refused.
@@ -49,7 +50,7 @@ impl Tail {
     /// Calls from now on; nothing where too many watch already. It ends when the receiver is
     /// dropped.
     pub fn watch(&self, wanted: Wanted) -> Option<mpsc::Receiver<Seen>> {
-        let mut watchers = self.lock();
+        let mut watchers = lock(&self.0);
         watchers.retain(|watcher| !watcher.to.is_closed());
         if watchers.len() >= MOST_WATCHERS {
             return None;
@@ -61,7 +62,7 @@ impl Tail {
 
     /// Shows calls that were stored just now to whoever wants them, and never waits.
     pub fn offer(&self, rows: &[Row]) {
-        let mut watchers = self.lock();
+        let mut watchers = lock(&self.0);
         if watchers.is_empty() {
             return;
         }
@@ -71,10 +72,6 @@ impl Tail {
             }
             !watcher.to.is_closed()
         });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Watcher>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -28,7 +28,7 @@ pub enum ReportError {
     /// Calls are not kept for so long.
     #[error(
         "the time asked for is longer than calls are kept, which is {}; \
-         ask for less, or raise store.retention",
+         ask for less, or raise store.retention or store.rollups",
         duration::show(*.0)
     )]
     TooLong(Duration),
@@ -156,7 +156,7 @@ mod tests {
         check(
             722,
             "the time asked for is longer than calls are kept, which is 30d; ask for less, or \
-             raise store.retention",
+             raise store.retention or store.rollups",
         );
     }
 }

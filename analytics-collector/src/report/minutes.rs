@@ -5,10 +5,9 @@ use std::sync::Arc;
 use super::ask::{numbers, texts};
 use crate::event::{Subject, Tally};
 use crate::question::{Condition, Dimension, Group, Measure, Order, Question, Test, Window};
+use crate::span::MINUTE_US;
 use crate::store::{QueryError, Reader};
 
-/// A minute, microseconds.
-pub const MINUTE_US: i64 = 60_000_000;
 /// Subjects and minutes that are counted at most; further ones are not watched after a restart.
 const MOST: usize = 1_000_000;
 

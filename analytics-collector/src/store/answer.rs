@@ -4,12 +4,14 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use duckdb::Connection;
 use duckdb::types::Value;
 
 use super::distinct::Sketch;
+use super::in_force::View;
 use super::query::{QueryError, Reader, run};
-use super::rollup;
-use super::sql::{self, Refused, count::MOST_TO_ORDER};
+use super::sql::{self, Counting, Refused, count::MOST_TO_ORDER};
+use super::{rollup, sketches};
 use crate::question::{Cell, Dimension, Group, Measure, Order, Question};
 
 impl Reader {
@@ -17,19 +19,19 @@ impl Reader {
     /// than it wants where there are more. Of different values those that are unknown (empty, 0)
     /// do not count.
     pub async fn answer(self: &Arc<Self>, question: &Question) -> Result<Vec<Group>, QueryError> {
-        let counting = sql::count(question)?;
         let (asked, window) = (question.clone(), question.window);
-        let rows = self.work(window, move |connection, view| {
-            let grains = view.segments.iter().map(|segment| segment.entry.grain_us);
-            let coarsest = grains.max().filter(|grain_us| *grain_us > 0);
-            if let Some(Err(refused)) = coarsest.map(|grain_us| rollup::check(&asked, grain_us)) {
-                return Ok(Err(refused));
-            }
-            run(connection, view, window, &counting.sql, &counting.arguments, values).map(Ok)
-        });
-        let mut groups: Vec<Group> =
-            rows.await??.into_iter().map(|row| group(question, row)).collect();
-        if counting.unordered {
+        let work = move |connection: &Connection, view: View| {
+            let counting = match as_sql(&asked, &view) {
+                Ok(counting) => counting,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            let Counting { sql, arguments, unordered } = counting;
+            let rows = run(connection, view, window, &sql, &arguments, values)?;
+            Ok(Ok((rows, unordered)))
+        };
+        let (rows, unordered) = self.work(window, work).await??;
+        let mut groups: Vec<Group> = rows.into_iter().map(|row| group(question, row)).collect();
+        if unordered {
             if groups.len() > MOST_TO_ORDER {
                 return Err(Refused::TooManyToOrder(MOST_TO_ORDER).into());
             }
@@ -38,6 +40,17 @@ impl Reader {
         }
         Ok(groups)
     }
+}
+
+/// Old calls do not answer everything that new ones do.
+fn as_sql(question: &Question, view: &View) -> Result<Counting, Refused> {
+    let counts = || view.segments.iter().filter(|segment| segment.entry.grain_us > 0);
+    let Some(coarsest_us) = counts().map(|segment| segment.entry.grain_us).max() else {
+        return sql::count(question, false);
+    };
+    rollup::check(question, coarsest_us)?;
+    let kept = counts().all(|segment| segment.sketches.is_some());
+    sql::count(question, sketches::check(question, kept)?)
 }
 
 fn values(row: &duckdb::Row<'_>) -> duckdb::Result<Vec<Value>> {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::error::StoreError;
-use super::open::{Log, Store, lock};
+use super::open::{Log, Store};
 use crate::event::{Row, Tally};
+use crate::guard::lock;
 
 /// Rows in memory beyond which batches have to wait for a flush.
 const MOST_ROWS: usize = 4 * super::keep::FLUSH_ROWS;

@@ -14,6 +14,16 @@ const REGISTERS: f64 = (1_u32 << REGISTER_BITS) as f64;
 /// Ranks are 1 to `RANK_BITS` + 1; 0 is a register that nothing fell into.
 const RANKS: usize = RANK_BITS as usize + 2;
 
+/// The register that a number falls into.
+pub const fn register(digest: u64) -> u32 {
+    (digest & ((1 << REGISTER_BITS) - 1)) as u32
+}
+
+/// Its rank there: the leading zeros of the rest, and one.
+pub const fn rank(digest: u64) -> u32 {
+    (digest >> REGISTER_BITS).leading_zeros() - REGISTER_BITS + 1
+}
+
 /// How many registers have which rank.
 #[derive(Clone, Debug)]
 pub struct Sketch([f64; RANKS]);
@@ -99,8 +109,8 @@ mod tests {
             value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             value ^= value >> 31;
-            let register = &mut ranks[(value & 0xffff) as usize];
-            *register = (*register).max((value >> 16).leading_zeros() - 16 + 1);
+            let height = &mut ranks[register(value) as usize];
+            *height = (*height).max(rank(value));
         }
         let mut sketch = Sketch::default();
         for rank in ranks {

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::manifest::Manifest;
 use super::merge;
-use super::open::{Catalog, Frozen, Store, lock, logs, segments};
+use super::open::{Catalog, Frozen, Store, logs, segments};
 use super::probe::Step;
 use super::segment::{self, Aside, Segment};
 use super::wal;
+use crate::guard::lock;
 
 /// Rows in memory are flushed when there are so many.
 pub const FLUSH_ROWS: usize = 65_536;

@@ -5,9 +5,10 @@
 //! is replaced by its counts in one step of the manifest.
 
 use super::manifest::SegmentEntry;
+use crate::span::{DAY_US, HOUR_US, MINUTE_US};
 
 /// A minute, an hour and a day in microseconds: what calls are counted by.
-pub const GRAINS_US: [i64; 3] = [60_000_000, 3_600_000_000, 86_400_000_000];
+pub const GRAINS_US: [i64; 3] = [MINUTE_US, HOUR_US, DAY_US];
 /// Segments that are rolled up together at most, and rows in them.
 const MOST: (usize, u64) = (64, 1 << 20);
 
@@ -64,11 +65,13 @@ impl Levels {
         let due = |segment: &SegmentEntry| {
             self.wanted(segment, now_us).filter(|grain_us| *grain_us > segment.grain_us)
         };
-        let grain_us = segments.iter().find_map(due)?;
+        let (grain_us, lacks) =
+            segments.iter().find_map(|segment| Some((due(segment)?, segment.lacks_sketches())))?;
         let mut rows = 0;
         let numbers = segments
             .iter()
-            .filter(|segment| due(segment) == Some(grain_us))
+            // Sketches of some of the calls would be no use.
+            .filter(|segment| due(segment) == Some(grain_us) && segment.lacks_sketches() == lacks)
             .take(MOST.0)
             .enumerate()
             .take_while(|(n, segment)| {
@@ -84,17 +87,16 @@ impl Levels {
 mod tests {
     use super::*;
 
-    const DAY_US: i64 = GRAINS_US[2];
-
     /// Calls are kept for a day, counts for 0, 10 and 100 days: what becomes of a segment that is
     /// so old?
     #[track_caller]
     fn check(grain_us: i64, days: i64, wanted: Option<i64>) {
         let levels = Levels::new(DAY_US, [0, 10 * DAY_US, 100 * DAY_US]);
         let last_us = (1000 - days) * DAY_US - grain_us;
-        let (first_us, columns) = (last_us, 1);
+        let (first_us, columns, sketched) = (last_us, 1, grain_us > 0);
+        let (number, rows, bytes) = (7, 1, 1);
         let segment =
-            SegmentEntry { number: 7, rows: 1, bytes: 1, first_us, last_us, columns, grain_us };
+            SegmentEntry { number, rows, bytes, first_us, last_us, columns, grain_us, sketched };
         let now_us = 1000 * DAY_US;
         let chosen = levels.choose(std::slice::from_ref(&segment), now_us);
         let becomes = chosen.map_or(grain_us, |(numbers, grain_us)| {

@@ -52,6 +52,16 @@ pub struct SegmentEntry {
     /// By how many microseconds its calls are counted; 0: it has the calls themselves.
     #[serde(default)]
     pub grain_us: i64,
+    /// Beside its counts lie sketches of who made the calls. Never so of calls themselves.
+    #[serde(default)]
+    pub sketched: bool,
+}
+
+impl SegmentEntry {
+    /// Whether nobody knows any more how many different users and clients made its calls.
+    pub const fn lacks_sketches(&self) -> bool {
+        self.grain_us > 0 && !self.sketched
+    }
 }
 
 const fn first_columns() -> usize {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::manifest::SegmentEntry;
+use crate::span::DAY_US;
 
 /// A segment of half as many rows is large enough.
 const MOST_ROWS: u64 = 1 << 20;
@@ -14,16 +15,16 @@ const MOST_ROWS: u64 = 1 << 20;
 const FEW: usize = 8;
 /// So many at a time when a day is over.
 const MANY: usize = 64;
-const DAY_US: i64 = 24 * 3600 * 1_000_000;
 
 /// The numbers of segments to merge next, and by what their calls are counted.
 pub fn choose(segments: &[SegmentEntry], now_us: i64) -> Option<(Vec<u64>, i64)> {
-    let mut days: BTreeMap<(i64, i64), Vec<&SegmentEntry>> = BTreeMap::new();
+    let mut days: BTreeMap<(i64, bool, i64), Vec<&SegmentEntry>> = BTreeMap::new();
     for segment in segments.iter().filter(|segment| segment.rows < MOST_ROWS / 2) {
         let day = segment.last_us.div_euclid(period(segment.grain_us));
-        days.entry((segment.grain_us, day)).or_default().push(segment);
+        let key = (segment.grain_us, segment.lacks_sketches(), day);
+        days.entry(key).or_default().push(segment);
     }
-    days.into_iter().find_map(|((grain_us, day), small)| {
+    days.into_iter().find_map(|((grain_us, _, day), small)| {
         let over = day < now_us.div_euclid(period(grain_us));
         Some((choose_of_day(small, over)?, grain_us))
     })
@@ -83,6 +84,7 @@ mod tests {
                     last_us: first_us + 1,
                     columns: 1,
                     grain_us: 0,
+                    sketched: false,
                 }
             })
             .collect();

@@ -3,8 +3,8 @@
 //! A batch is first written to the write-ahead log (`wal`) and is durable, visible to queries and
 //! acknowledged after one fsync. Rows in memory (`in_force`) move to immutable Parquet files
 //! (`segment`) named by a manifest (`manifest`); then their log files go away. Small files are
-//! merged and old ones removed (`keep`), after their calls were counted (`levels`, `rollup`). Queries (`query`) run in DuckDB over the Parquet files
-//! and the rows in memory, seen at one instant: counts by `answer`, calls themselves by `search`,
+//! merged and old ones removed (`keep`), after their calls were counted (`levels`, `rollup`) and their callers
+//! sketched (`sketches`). Queries (`query`) run in DuckDB over the Parquet files and the rows in memory, seen at one instant: counts by `answer`, calls themselves by `search`,
 //! both in words of `sql`.
 
 pub mod answer;
@@ -25,8 +25,10 @@ pub mod probe;
 pub mod query;
 pub mod read_back;
 pub mod rollup;
+pub mod rows;
 pub mod search;
 pub mod segment;
+pub mod sketches;
 pub mod sql;
 pub mod table;
 pub mod wal;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use duckdb::core::{DataChunkHandle, LogicalTypeHandle, LogicalTypeId};
@@ -16,6 +16,7 @@ use duckdb::vtab::{
 };
 
 use super::table::SCHEMA;
+use crate::guard::lock;
 
 /// Rows that a vector of DuckDB has room for.
 const VECTOR: usize = 2048;
@@ -37,7 +38,7 @@ pub(super) struct Loan {
 }
 
 pub(super) fn lend(batches: Vec<RecordBatch>) -> Loan {
-    let mut shelf = LENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut shelf = lock(&LENT);
     let number = shelf.next;
     shelf.next += 1;
     shelf.loans.insert(number, Arc::new(batches));
@@ -46,7 +47,7 @@ pub(super) fn lend(batches: Vec<RecordBatch>) -> Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        LENT.lock().unwrap_or_else(PoisonError::into_inner).loans.remove(&self.number);
+        lock(&LENT).loans.remove(&self.number);
     }
 }
 
@@ -67,7 +68,7 @@ impl VTab for Newest {
 
     fn bind(bind: &BindInfo) -> Result<Self::BindData, Box<dyn Error>> {
         let number = bind.get_parameter(0).to_uint64();
-        let shelf = LENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let shelf = lock(&LENT);
         let rows = shelf.loans.get(&number).cloned().ok_or("no rows are lent under this number")?;
         drop(shelf);
         for field in SCHEMA.fields() {
@@ -89,7 +90,7 @@ impl VTab for Newest {
         output: &mut DataChunkHandle,
     ) -> Result<(), Box<dyn Error>> {
         let (rows, scan) = (info.get_bind_data(), info.get_init_data());
-        let mut next = scan.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = lock(&scan.next);
         while let Some(batch) = rows.get(next.0) {
             let left = batch.num_rows().saturating_sub(next.1);
             if left == 0 {

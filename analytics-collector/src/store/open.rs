@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::error::StoreError;
 use super::in_force::{InForce, View};
@@ -16,6 +16,7 @@ use super::probe::Probe;
 use super::segment::{self, Segment};
 use super::table::batch_of;
 use super::wal::{self, Record, Wal};
+use crate::guard::lock;
 use crate::question::Window;
 
 /// Rows are laid out in batches of about so many when the log is read again.
@@ -119,10 +120,6 @@ pub(super) fn segments(folder: &Path) -> PathBuf {
 
 pub(super) fn logs(folder: &Path) -> PathBuf {
     folder.join("wal")
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn take(folder: &Path) -> Result<File, StoreError> {

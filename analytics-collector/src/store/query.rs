@@ -18,9 +18,11 @@ use tokio::sync::Semaphore;
 use super::arguments::Arguments;
 use super::in_force::View;
 use super::newest::{self, Newest};
-use super::open::{Store, lock};
+use super::open::Store;
+use super::segment::Segment;
 use super::sql::Refused;
 use super::table;
+use crate::guard::lock;
 use crate::question::Window;
 
 /// Queries that may wait for their turn; further ones are refused.
@@ -199,8 +201,9 @@ pub(super) fn run<T>(
         paths.entry(segment.entry.columns).or_default().push(quoted(&segment.path));
     }
     let events = events(&paths, loan.number, window);
+    let sketches = sketches(&segments, window);
     // The files of `segments` stay until the last row is read.
-    let sql = format!("WITH events AS NOT MATERIALIZED ({events}) {sql}");
+    let sql = format!("WITH events AS NOT MATERIALIZED ({events}){sketches} {sql}");
     let mut statement = connection.prepare(&sql)?;
     let rows = statement.query_map(params_from_iter(arguments.values()), read)?;
     rows.collect()
@@ -223,6 +226,21 @@ fn events(paths: &BTreeMap<usize, Vec<String>>, newest: u64, window: Window) -> 
         )
     });
     std::iter::once(newest).chain(kept).collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+/// The registers of calls that are only counted any more; nothing where there are none.
+fn sketches(segments: &[Arc<Segment>], window: Window) -> String {
+    let paths = segments.iter().filter_map(|segment| segment.sketches.as_deref());
+    let paths = paths.map(quoted).collect::<Vec<_>>().join(", ");
+    if paths.is_empty() {
+        return String::new();
+    }
+    let Window { since_us, until_us } = window;
+    format!(
+        ", sketches AS NOT MATERIALIZED (
+            SELECT * FROM read_parquet([{paths}], hive_partitioning = false)
+            WHERE at_us >= {since_us} AND at_us < {until_us})"
+    )
 }
 
 /// A path of ours as a text of SQL.

@@ -6,18 +6,19 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{
-    Array, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
-};
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use prost::Message as _;
 
 use super::error::StoreError;
+use super::rows;
+use super::sketches::COUNTED;
+use super::sql::Refused;
 use super::sql::dialect::GROWTH;
-use super::sql::{Refused, columns};
-use super::table::{AT, batch_of, completed};
+use super::table::{batch_of, completed};
 use crate::event::Row;
 use crate::question::{Amount, Dimension, Measure, Question};
+use crate::span::MINUTE_US;
 
 /// The dimensions that counts keep.
 pub const KEPT: [Dimension; 18] = [
@@ -51,14 +52,15 @@ const KEY_HEAD: usize = 16;
 /// How many amounts a row has. The first two are told apart by bucket.
 const AMOUNTS: usize = 8;
 
-/// Whether counts by so many microseconds answer a question.
+/// Whether counts by so many microseconds answer a question, but for the different values of what
+/// sketches are kept of.
 pub fn check(question: &Question, grain_us: i64) -> Result<(), Refused> {
     if question.interval_us.is_some_and(|interval| interval % grain_us != 0) {
-        return Err(Refused::TooFine { minutes: grain_us / 60_000_000 });
+        return Err(Refused::TooFine { minutes: grain_us / MINUTE_US });
     }
     let conditions = question.conditions.iter().map(|condition| condition.of);
     let distinct = question.measures.iter().filter_map(|measure| match measure {
-        Measure::Distinct(of) => Some(*of),
+        Measure::Distinct(of) => (!COUNTED.contains(of)).then_some(*of),
         _ => None,
     });
     let mut asked = question.by.iter().copied().chain(conditions).chain(distinct);
@@ -93,15 +95,17 @@ impl Rollup {
         Self { grain_us, groups: HashMap::new() }
     }
 
-    /// Counts the calls of a batch.
-    pub fn add(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
-        for row in rows_of(&completed(batch)?)? {
+    /// Counts calls.
+    pub fn add(&mut self, calls: Vec<Row>) -> Result<(), StoreError> {
+        for row in calls {
             let amounts = amounts(&row);
             let [total, backend, ..] = amounts;
             let calls = row.calls();
             let kept = Row {
                 at_us: row.at_us.div_euclid(self.grain_us) * self.grain_us,
                 weight: 0,
+                user: String::new(),
+                address_id: 0,
                 ..with(row, [0; AMOUNTS])
             };
             let mut key = kept.at_us.to_be_bytes().to_vec();
@@ -199,44 +203,14 @@ fn bucket(amount: u64) -> i32 {
     if amount == 0 { -1 } else { ((amount as f64).ln() / GROWTH.ln()).ceil() as i32 }
 }
 
-/// What is kept of the rows of a batch, and their amounts and weights.
-fn rows_of(batch: &RecordBatch) -> Result<Vec<Row>, StoreError> {
-    let mut rows = vec![Row::default(); batch.num_rows()];
-    for dimension in KEPT {
-        let name = columns::of(dimension).name;
-        match dimension {
-            Dimension::Status => {
-                set::<UInt32Array>(batch, name, &mut rows, |row, column, at| {
-                    row.status = column.value(at);
-                })?;
-            }
-            Dimension::FaultCode => {
-                set::<UInt32Array>(batch, name, &mut rows, |row, column, at| {
-                    row.fault_code = column.value(at);
-                })?;
-            }
-            Dimension::FromCache => {
-                set::<BooleanArray>(batch, name, &mut rows, |row, column, at| {
-                    row.from_cache = column.value(at);
-                })?;
-            }
-            text => {
-                set::<StringArray>(batch, name, &mut rows, |row, column, at| {
-                    if let Some(kept) = text_mut(row, text) {
-                        column.value(at).clone_into(kept);
-                    }
-                })?;
-            }
-        }
-    }
-    set::<Int64Array>(batch, AT, &mut rows, |row, column, at| row.at_us = column.value(at))?;
-    set::<UInt32Array>(batch, "weight", &mut rows, |row, column, at| {
-        row.weight = column.value(at);
-    })?;
+/// What is kept of the rows of a batch, their amounts and weights, and who made them.
+pub fn rows_of(batch: &RecordBatch) -> Result<Vec<Row>, StoreError> {
+    let batch = &completed(batch)?;
+    let mut rows = rows::rows(batch, &[KEPT.as_slice(), &[Dimension::User]].concat())?;
+    rows::set_code(batch, "weight", &mut rows, |row| &mut row.weight)?;
+    rows::set_amount(batch, "address_id", &mut rows, |row| &mut row.address_id)?;
     for (name, amount_mut) in AMOUNT_COLUMNS {
-        set::<UInt64Array>(batch, name, &mut rows, |row, column, at| {
-            *amount_mut(row) = column.value(at);
-        })?;
+        rows::set_amount(batch, name, &mut rows, amount_mut)?;
     }
     Ok(rows)
 }
@@ -253,38 +227,3 @@ const AMOUNT_COLUMNS: [(&str, AmountOf); AMOUNTS] = [
     ("request_bytes", |row| &mut row.request_bytes),
     ("response_bytes", |row| &mut row.response_bytes),
 ];
-
-fn text_mut(row: &mut Row, dimension: Dimension) -> Option<&mut String> {
-    Some(match dimension {
-        Dimension::Api => &mut row.api,
-        Dimension::ApiVersion => &mut row.api_version,
-        Dimension::ApiContext => &mut row.api_context,
-        Dimension::ApiType => &mut row.api_type,
-        Dimension::ApiOwner => &mut row.api_owner,
-        Dimension::Tenant => &mut row.tenant,
-        Dimension::Operation => &mut row.operation,
-        Dimension::Method => &mut row.method,
-        Dimension::Application => &mut row.application,
-        Dimension::ApplicationOwner => &mut row.application_owner,
-        Dimension::ConsumerKey => &mut row.consumer_key,
-        Dimension::KeyType => &mut row.key_type,
-        Dimension::Country => &mut row.country,
-        Dimension::FaultType => &mut row.fault_type,
-        Dimension::FaultSubtype => &mut row.fault_subtype,
-        _ => return None,
-    })
-}
-
-fn set<T: Array + 'static>(
-    batch: &RecordBatch,
-    name: &str,
-    rows: &mut [Row],
-    set: impl Fn(&mut Row, &T, usize),
-) -> Result<(), StoreError> {
-    let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref::<T>());
-    let column = column.ok_or_else(|| ArrowError::SchemaError(format!("no column {name}")))?;
-    for (at, row) in rows.iter_mut().enumerate() {
-        set(row, column, at);
-    }
-    Ok(())
-}

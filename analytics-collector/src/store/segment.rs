@@ -1,8 +1,9 @@
 //! What does an immutable file of rows look like?
 //!
 //! Parquet, zstd level 1, dictionaries, rows by time. Written under a name that nobody looks for,
-//! synced, then renamed; never changed after that. A file that is no longer in force goes away
-//! when the last query that reads it has ended.
+//! synced, then renamed; never changed after that. Beside a segment of counts lies a second file with
+//! the sketches of who made the calls. A file that is no longer in force goes away when the last query
+//! that reads it has ended.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,14 +12,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
+use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::error::StoreError;
 use super::manifest::{SegmentEntry, sync_folder};
-use super::rollup::Rollup;
+use super::rollup::{self, Rollup};
+use super::sketches::{self, Sketches};
 use super::table::{AT, SCHEMA, TODAYS_COLUMNS, completed, span_of};
 
 /// Rows of a row group: what a query skips or reads as a whole.
@@ -31,6 +34,8 @@ pub struct Segment {
     pub entry: SegmentEntry,
     /// Where it is.
     pub path: PathBuf,
+    /// Where its sketches are, if it has any.
+    pub sketches: Option<PathBuf>,
     condemned: AtomicBool,
 }
 
@@ -38,7 +43,16 @@ impl Segment {
     /// One that the manifest names.
     pub fn new(folder: &Path, entry: SegmentEntry) -> Arc<Self> {
         let path = path(folder, entry.number);
-        Arc::new(Self { entry, path, condemned: AtomicBool::new(false) })
+        let sketches = entry.sketched.then(|| sketches_path(folder, entry.number));
+        // One that somebody removed must not stop the counts.
+        let sketches = sketches.filter(|path| {
+            let there = path.is_file();
+            if !there {
+                tracing::error!(file = %path.display(), "sketches of the manifest are gone; different users and clients of their time are not known");
+            }
+            there
+        });
+        Arc::new(Self { entry, path, sketches, condemned: AtomicBool::new(false) })
     }
 
     /// The file goes away when nobody reads it any more. To be said after the manifest has
@@ -50,11 +64,14 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        if self.condemned.load(Ordering::Relaxed)
-            && let Err(error) = fs::remove_file(&self.path)
-        {
-            // The next start removes it: the manifest does not name it.
-            tracing::warn!(file = %self.path.display(), %error, "cannot remove a segment that is no longer in force");
+        if !self.condemned.load(Ordering::Relaxed) {
+            return;
+        }
+        for path in std::iter::once(&self.path).chain(&self.sketches) {
+            if let Err(error) = fs::remove_file(path) {
+                // The next start removes it: the manifest does not name it.
+                tracing::warn!(file = %path.display(), %error, "cannot remove a segment that is no longer in force");
+            }
         }
     }
 }
@@ -63,17 +80,22 @@ impl Drop for Segment {
 #[derive(Debug)]
 pub struct Aside {
     draft: Draft,
+    sketches: Option<Draft>,
     entry: SegmentEntry,
 }
 
 impl Aside {
-    /// Gives the file its name.
+    /// Gives the files their names.
     pub fn name(mut self, folder: &Path) -> Result<SegmentEntry, StoreError> {
-        let name = path(folder, self.entry.number);
-        fs::rename(&self.draft.path, &name).map_err(StoreError::io("rename", &name))?;
-        self.draft.path = name;
+        if let Some(sketches) = &mut self.sketches {
+            sketches.rename(sketches_path(folder, self.entry.number))?;
+        }
+        self.draft.rename(path(folder, self.entry.number))?;
         sync_folder(folder)?;
         self.draft.kept = true;
+        if let Some(sketches) = &mut self.sketches {
+            sketches.kept = true;
+        }
         Ok(self.entry)
     }
 }
@@ -84,6 +106,14 @@ impl Aside {
 struct Draft {
     path: PathBuf,
     kept: bool,
+}
+
+impl Draft {
+    fn rename(&mut self, to: PathBuf) -> Result<(), StoreError> {
+        fs::rename(&self.path, &to).map_err(StoreError::io("rename", &to))?;
+        self.path = to;
+        Ok(())
+    }
 }
 
 impl Drop for Draft {
@@ -107,7 +137,7 @@ pub fn write(folder: &Path, number: u64, batches: &[RecordBatch]) -> Result<Asid
 
 /// Writes the rows of several segments, in the order given, as segment `number`. Memory is that
 /// of a row group, however long the segments are; with `grain_us`, by which calls are counted then,
-/// also that of the counts.
+/// also that of the counts and sketches.
 pub fn merge(
     folder: &Path,
     number: u64,
@@ -115,35 +145,75 @@ pub fn merge(
     grain_us: i64,
 ) -> Result<Aside, StoreError> {
     let mut pen = Pen::open(folder, number)?;
-    pen.entry.grain_us = grain_us;
-    let mut rollup = (grain_us > 0).then(|| Rollup::new(grain_us));
+    if grain_us > 0 {
+        return roll_up(folder, pen, parts, grain_us);
+    }
     for part in parts {
-        let file = File::open(&part.path).map_err(StoreError::io("open", &part.path))?;
-        for batch in
-            ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(8192).build()?
-        {
-            let Some(rollup) = &mut rollup else {
-                pen.write(&completed(&batch?)?)?;
-                continue;
-            };
-            rollup.add(&batch?)?;
+        for batch in batches(&part.path)? {
+            pen.write(&completed(&batch?)?)?;
+        }
+    }
+    pen.close()
+}
+
+fn roll_up(
+    folder: &Path,
+    mut pen: Pen,
+    parts: &[Arc<Segment>],
+    grain_us: i64,
+) -> Result<Aside, StoreError> {
+    let known = |part: &Arc<Segment>| part.entry.grain_us == 0 || part.sketches.is_some();
+    pen.entry.grain_us = grain_us;
+    pen.entry.sketched = parts.iter().all(known);
+    let path = sketches_path(folder, pen.entry.number).with_extension("parquet.tmp");
+    let mut beside =
+        pen.entry.sketched.then(|| Sheet::open(path, &sketches::SCHEMA)).transpose()?;
+    let (mut rollup, mut sketches) = (Rollup::new(grain_us), Sketches::new(grain_us));
+    for part in parts {
+        for batch in batches(&part.path)? {
+            let calls = rollup::rows_of(&batch?)?;
+            if let Some(sheet) = &mut beside {
+                sketches.see(&calls)?;
+                if sketches.is_full() {
+                    sketches.take(|batch| sheet.write(batch))?;
+                }
+            }
+            rollup.add(calls)?;
             if rollup.is_full() {
                 rollup.take(|batch| pen.write(batch))?;
             }
         }
+        let Some((sheet, path)) = beside.as_mut().zip(part.sketches.as_deref()) else { continue };
+        for batch in batches(path)? {
+            sketches.add(&batch?)?;
+            if sketches.is_full() {
+                sketches.take(|batch| sheet.write(batch))?;
+            }
+        }
     }
-    if let Some(rollup) = &mut rollup {
-        rollup.take(|batch| pen.write(batch))?;
+    rollup.take(|batch| pen.write(batch))?;
+    if let Some(sheet) = &mut beside {
+        sketches.take(|batch| sheet.write(batch))?;
     }
-    pen.close()
+    let beside = beside.map(Sheet::close).transpose()?;
+    Ok(Aside { sketches: beside.map(|(draft, _)| draft), ..pen.close()? })
+}
+
+fn batches(path: &Path) -> Result<ParquetRecordBatchReader, StoreError> {
+    let file = File::open(path).map_err(StoreError::io("open", path))?;
+    Ok(ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(8192).build()?)
 }
 
 /// Removes the files that the manifest does not name: left by a stop half-way.
 pub fn remove_strangers(folder: &Path, in_force: &[SegmentEntry]) -> Result<(), StoreError> {
     for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
         let entry = entry.map_err(StoreError::io("list", folder))?;
-        let known = number_of(&entry.file_name().to_string_lossy())
-            .is_some_and(|number| in_force.iter().any(|named| named.number == number));
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let names = |number| in_force.iter().find(|named| named.number == number);
+        let sketched = |named: &SegmentEntry| named.sketched;
+        let known = number_of(&name).and_then(names).is_some()
+            || number_of_sketches(&name).and_then(names).is_some_and(sketched);
         if !known {
             let path = entry.path();
             tracing::info!(file = %path.display(), "removing a file that the manifest does not name");
@@ -161,15 +231,14 @@ pub fn any(folder: &Path) -> Result<bool, StoreError> {
     }))
 }
 
-struct Pen {
+/// A file of rows that is being written.
+struct Sheet {
     draft: Draft,
     writer: ArrowWriter<File>,
-    entry: SegmentEntry,
 }
 
-impl Pen {
-    fn open(folder: &Path, number: u64) -> Result<Self, StoreError> {
-        let path = folder.join(format!("{number:020}.parquet.tmp"));
+impl Sheet {
+    fn open(path: PathBuf, schema: &SchemaRef) -> Result<Self, StoreError> {
         let file = File::create(&path).map_err(StoreError::io("create", &path))?;
         let draft = Draft { path, kept: false };
         let properties = WriterProperties::builder()
@@ -177,11 +246,46 @@ impl Pen {
             .set_dictionary_enabled(true)
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .build();
-        let writer = ArrowWriter::try_new(file, Arc::clone(&SCHEMA), Some(properties))?;
-        let (columns, first_us, last_us) = (TODAYS_COLUMNS, i64::MAX, i64::MIN);
-        let entry =
-            SegmentEntry { number, rows: 0, bytes: 0, first_us, last_us, columns, grain_us: 0 };
-        Ok(Self { draft, writer, entry })
+        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))?;
+        Ok(Self { draft, writer })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
+        Ok(self.writer.write(batch)?)
+    }
+
+    /// The file and its size in bytes.
+    fn close(self) -> Result<(Draft, u64), StoreError> {
+        let file = self.writer.into_inner()?;
+        let bytes = file
+            .sync_all()
+            .and_then(|()| file.metadata())
+            .map_err(StoreError::io("sync", &self.draft.path))?
+            .len();
+        Ok((self.draft, bytes))
+    }
+}
+
+/// A segment that is being written.
+struct Pen {
+    sheet: Sheet,
+    entry: SegmentEntry,
+}
+
+impl Pen {
+    fn open(folder: &Path, number: u64) -> Result<Self, StoreError> {
+        let sheet = Sheet::open(path(folder, number).with_extension("parquet.tmp"), &SCHEMA)?;
+        let entry = SegmentEntry {
+            number,
+            rows: 0,
+            bytes: 0,
+            first_us: i64::MAX,
+            last_us: i64::MIN,
+            columns: TODAYS_COLUMNS,
+            grain_us: 0,
+            sketched: false,
+        };
+        Ok(Self { sheet, entry })
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
@@ -190,22 +294,26 @@ impl Pen {
             self.entry.last_us = self.entry.last_us.max(last);
             self.entry.rows += batch.num_rows() as u64;
         }
-        Ok(self.writer.write(batch)?)
+        self.sheet.write(batch)
     }
 
     fn close(mut self) -> Result<Aside, StoreError> {
-        let file = self.writer.into_inner()?;
-        self.entry.bytes = file
-            .sync_all()
-            .and_then(|()| file.metadata())
-            .map_err(StoreError::io("sync", &self.draft.path))?
-            .len();
-        Ok(Aside { draft: self.draft, entry: self.entry })
+        let (draft, bytes) = self.sheet.close()?;
+        self.entry.bytes = bytes;
+        Ok(Aside { draft, sketches: None, entry: self.entry })
     }
 }
 
 fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:020}.parquet"))
+}
+
+fn sketches_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:020}.sketches.parquet"))
+}
+
+fn number_of_sketches(name: &str) -> Option<u64> {
+    name.strip_suffix(".sketches.parquet")?.parse().ok()
 }
 
 fn number_of(name: &str) -> Option<u64> {

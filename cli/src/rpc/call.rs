@@ -40,7 +40,8 @@ impl fmt::Display for CallError {
                 write!(f, "the {service} at {address} cannot be reached ({})", reason(status))
             }
             Code::DeadlineExceeded | Code::Cancelled => {
-                write!(f, "the {service} at {address} did not answer in time")
+                let reason = reason(status);
+                write!(f, "the {service} at {address} did not answer in time ({reason})")
             }
             Code::Unimplemented => {
                 write!(
@@ -82,6 +83,17 @@ mod tests {
     fn error(status: Status) -> CallError {
         let address = "https://127.0.0.1:9444".to_owned();
         CallError { service: "control plane", address, status: Box::new(status) }
+    }
+
+    #[test]
+    fn who_did_not_answer_in_time_says_why() {
+        let stopped = "the query was stopped after 30s; ask for less time";
+        assert_eq!(
+            error(Status::deadline_exceeded(stopped)).to_string(),
+            format!(
+                "the control plane at https://127.0.0.1:9444 did not answer in time ({stopped})"
+            )
+        );
     }
 
     #[test]

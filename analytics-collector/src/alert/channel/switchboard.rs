@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 
 use super::deliver::{Backlog, Channel, Config};
 use super::mail::Security;
-use crate::alert::raise::{Alarm, lock};
+use crate::alert::raise::Alarm;
+use crate::guard::lock;
 use crate::metrics::Metrics;
 
 /// `[alerts.mail]`: the mail server of channels that are applied.

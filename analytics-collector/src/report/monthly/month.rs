@@ -166,8 +166,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::span::DAY_US;
 
-    const DAY_US: i64 = 86_400_000_000;
     /// 2026-11-23.
     const NOW_US: i64 = 1_795_392_000_000_000;
 

@@ -42,6 +42,23 @@ impl Column {
         }
     }
 
+    /// The same in every version of the engine, as SQL: what sketches are made of that are kept.
+    /// It takes its time.
+    pub fn lasting_digest(self, value: &str) -> String {
+        match self.kind {
+            Kind::Address => value.to_owned(),
+            _ => dialect::lasting_digest(value),
+        }
+    }
+
+    /// What the digest is made of, as SQL.
+    pub fn digested(self) -> String {
+        match self.kind {
+            Kind::Address => "address_id".to_owned(),
+            _ => self.sql(),
+        }
+    }
+
     /// A number of 64 bits that differs where values differ, as SQL.
     pub fn digest(self) -> String {
         match self.kind {

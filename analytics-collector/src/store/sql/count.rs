@@ -10,6 +10,7 @@ use super::dialect;
 use super::refused::Refused;
 use crate::question::{Amount, Dimension, Measure, Order, Question};
 use crate::store::arguments::Arguments;
+use crate::store::sketches::{COUNTED, HEIGHT, OF, REGISTER};
 
 /// Groups that are ordered in memory at most.
 pub const MOST_TO_ORDER: usize = 200_000;
@@ -26,10 +27,11 @@ pub struct Counting {
     pub unordered: bool,
 }
 
-/// Writes a question.
-pub fn count(question: &Question) -> Result<Counting, Refused> {
+/// Writes a question. With `sketched`, `sketches` has the registers of calls that are only counted
+/// any more, by dimension; the question asks for nothing that they do not have.
+pub fn count(question: &Question, sketched: bool) -> Result<Counting, Refused> {
     let mut arguments = Arguments::default();
-    let writer = Writer::new(question, &mut arguments)?;
+    let writer = Writer::new(question, sketched, &mut arguments)?;
     let (order, unordered) = writer.order()?;
     let most = if unordered { MOST_TO_ORDER } else { question.most };
     let sql = format!(
@@ -47,10 +49,15 @@ struct Writer<'a> {
     /// Expressions of the keys; `k0`, `k1` … are their names.
     keys: Vec<String>,
     condition: String,
+    sketched: bool,
 }
 
 impl<'a> Writer<'a> {
-    fn new(question: &'a Question, arguments: &mut Arguments) -> Result<Self, Refused> {
+    fn new(
+        question: &'a Question,
+        sketched: bool,
+        arguments: &mut Arguments,
+    ) -> Result<Self, Refused> {
         let start = match question.interval_us {
             Some(length) if length > 0 => dialect::start(&arguments.number(length)),
             Some(length) => return Err(Refused::Interval(length)),
@@ -61,6 +68,7 @@ impl<'a> Writer<'a> {
             question,
             keys: std::iter::once(start).chain(by).collect(),
             condition: condition::all(&question.conditions, arguments)?,
+            sketched,
         })
     }
 
@@ -157,19 +165,51 @@ impl<'a> Writer<'a> {
     }
 
     fn sketch(&self, n: usize, of: Dimension) -> String {
+        let names = self.names();
+        let pairs = dialect::pairs("height", "registers");
+        let registers = if self.sketched && COUNTED.contains(&of) {
+            self.registers_of_all_times(of)
+        } else {
+            self.registers(of)
+        };
+        format!(
+            "SELECT {names}, {pairs} AS m{n} FROM (
+                SELECT {names}, height, count(*) AS registers FROM ({registers})
+                GROUP BY {names}, height)
+            GROUP BY {names}"
+        )
+    }
+
+    /// The registers of calls, and the largest rank in each.
+    fn registers(&self, of: Dimension) -> String {
         let (named, names, condition) = (self.named(), self.names(), &self.condition);
         let column = columns::of(of);
         let (digest, is_known) = (column.digest(), column.is_known());
         let (register, rank) = (dialect::register(&digest), dialect::rank(&digest));
-        let pairs = dialect::pairs("height", "registers");
         format!(
-            "SELECT {names}, {pairs} AS m{n} FROM (
-                SELECT {names}, height, count(*) AS registers FROM (
-                    SELECT {named}, {register} AS register, max({rank}) AS height
-                    FROM events WHERE {condition} AND {is_known}
-                    GROUP BY {names}, register)
-                GROUP BY {names}, height)
-            GROUP BY {names}"
+            "SELECT {named}, {register} AS register, max({rank}) AS height
+            FROM events WHERE {condition} AND {is_known}
+            GROUP BY {names}, register"
+        )
+    }
+
+    /// The same together with those that were kept of calls.
+    fn registers_of_all_times(&self, of: Dimension) -> String {
+        let (named, names, condition) = (self.named(), self.names(), &self.condition);
+        let column = columns::of(of);
+        let (value, is_known, name) = (column.digested(), column.is_known(), column.name);
+        let (register, rank) = (dialect::register("digest"), dialect::rank("digest"));
+        let digest = column.lasting_digest("value");
+        format!(
+            "SELECT {names}, register, max(height) AS height FROM (
+                SELECT {names}, {register} AS register, {rank} AS height FROM (
+                    SELECT {names}, {digest} AS digest FROM (
+                        SELECT DISTINCT {named}, {value} AS value
+                        FROM events WHERE {condition} AND {is_known}))
+                UNION ALL
+                SELECT {named}, {REGISTER}::UBIGINT AS register, {HEIGHT}::INTEGER AS height
+                FROM sketches WHERE {condition} AND \"{OF}\" = '{name}')
+            GROUP BY {names}, register"
         )
     }
 

@@ -14,6 +14,12 @@ pub fn digest(value: &str) -> String {
     format!("hash({value})")
 }
 
+/// A number of 64 bits that differs where texts differ and is the same for every version of the
+/// engine: the first of SHA-256.
+pub fn lasting_digest(text: &str) -> String {
+    format!("('0x' || substr(sha256({text}), 1, 16))::UBIGINT")
+}
+
 /// What is left of a whole without its parts; never less than nothing.
 pub fn remainder(whole: &str, parts: &[&str]) -> String {
     // Parts of a damaged call may add up to more than their type holds.

@@ -28,6 +28,17 @@ pub enum Refused {
     /// A dimension that counts of old calls do not have.
     #[error("of so long ago {0:?} is not kept; ask for less time, or raise store.retention")]
     NotKept(Dimension),
+    /// Different values that are not known by a dimension any more.
+    #[error(
+        "of so long ago different {of:?} are only known by Api, ApiVersion, ApiContext, ApiType, \
+         ApiOwner, Tenant and Country, and not by {by:?}; ask for less time, or raise store.retention"
+    )]
+    NotCountedBy {
+        /// Different values of what.
+        of: Dimension,
+        /// By what they are not known.
+        by: Dimension,
+    },
     /// An amount of which counts of old calls have only the sum.
     #[error("of so long ago only the sum and the mean of {0:?} are kept")]
     AmountNotKept(Amount),
