@@ -175,8 +175,7 @@ async fn serve(
         Found::Methods(methods) => return Ok(options(&methods)),
     };
     account.called = Some((matched.api().clone(), matched.operation().clone()));
-    // Of a product's call may be known what the API behind it lets be known.
-    account.analytics.clone_from(&matched.home().analytics);
+    account.analytics = matched.analytics().cloned();
     fits(&matched, worker, length, account)?;
 
     handlers::deny_place(&generation.plan, &matched, client, now_unix)?;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use http::Method;
 use plan::{
-    ApiPlan, Asked, DecisionPointPlan, Hit, MirrorPlan, OperationMatch, OperationPlan, Plan, Wants,
+    AnalyticsPlan, ApiPlan, Asked, DecisionPointPlan, Hit, MirrorPlan, OperationMatch,
+    OperationPlan, Plan, Wants,
 };
 use turnpike_proto::config::v1::lifecycle::State;
 
@@ -149,6 +150,12 @@ impl<'g> Matched<'g> {
     /// operation comes from.
     pub fn home(&self) -> &'g Arc<ApiPlan> {
         self.operation.member.as_ref().unwrap_or(self.api)
+    }
+
+    /// What is reported of the call; `None`: everything.
+    pub fn analytics(&self) -> Option<&'g Arc<AnalyticsPlan>> {
+        let of_product = self.operation.member.is_some();
+        if of_product { &self.operation.analytics } else { &self.api.analytics }.as_ref()
     }
 
     /// The operation.

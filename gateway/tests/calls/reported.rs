@@ -58,6 +58,15 @@ spec:
   apis: [{ name: masked, version: "1.0" }]
 ---
 apiVersion: turnpike/v1
+kind: ApiProduct
+metadata: { name: guarded, version: "1.0", tenant: acme }
+spec:
+  context: /guarded
+  lifecycle: PUBLISHED
+  apis: [{ name: masked, version: "1.0" }]
+  analytics: { mask: { user: DROP } }
+---
+apiVersion: turnpike/v1
 kind: Application
 metadata: { name: shop, owner: ann, tenant: acme }
 spec: { keys: [{ consumerKey: shop-key }] }
@@ -76,6 +85,11 @@ apiVersion: turnpike/v1
 kind: Subscription
 metadata: { name: shop-bundle, tenant: acme }
 spec: { application: shop, api: "bundle:1.0" }
+---
+apiVersion: turnpike/v1
+kind: Subscription
+metadata: { name: shop-guarded, tenant: acme }
+spec: { application: shop, api: "guarded:1.0" }
 "#;
 
 /// What an event says under the names that are asked for, as `name=value`.
@@ -170,6 +184,9 @@ async fn what_is_masked_leaves_the_gateway_neither_for_answers_nor_for_faults() 
     );
     watched.check("/masked/1.0/people/ben", true, &masked).await;
     watched.check("/bundle/1.0/people/ben", true, &masked).await;
+    // Of the product and its API the stricter one holds, value by value.
+    let guarded = "status=200 user= path=/people/{id} user_agent= client_ip=127.0.0.0 weight=1";
+    watched.check("/guarded/1.0/people/ben", true, guarded).await;
     let refused = "status=401 user= path=/people/{id} user_agent= client_ip=127.0.0.0";
     watched.check("/masked/1.0/people/ann", false, refused).await;
     // Which operation would have been meant is not known, so there is no template either.

@@ -29,7 +29,7 @@ pub struct AnalyticsPlan {
 }
 
 /// How much of a value is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shown {
     /// All of it.
     Whole,
@@ -40,12 +40,32 @@ pub enum Shown {
 }
 
 impl AnalyticsPlan {
+    /// What both let be known.
+    pub(super) fn stricter(self, other: Self) -> Self {
+        Self {
+            reported: self.reported && other.reported,
+            one_in: self.one_in.max(other.one_in),
+            user: self.user.max(other.user),
+            client_ip: self.client_ip.max(other.client_ip),
+            path: self.path.max(other.path),
+            user_agent: self.user_agent.max(other.user_agent),
+        }
+    }
+
     /// What is reported where it cannot be read what may be.
     pub(super) const fn unreadable() -> Self {
         let (user, client_ip) = (Shown::Nothing, Shown::Nothing);
         let (path, user_agent) = (Shown::Nothing, Shown::Nothing);
         Self { reported: true, one_in: 1, user, client_ip, path, user_agent }
     }
+}
+
+/// What is reported of the calls of an API whose definition does not compile, which does not depend on
+/// whether they can be served.
+pub(super) fn analytics_of_broken(analytics: Option<&Analytics>) -> Option<AnalyticsPlan> {
+    let mut unfit = Problems::default();
+    let plan = compile_analytics(analytics, &At::ROOT, &mut unfit)?;
+    Some(if unfit.is_empty() { plan } else { AnalyticsPlan::unreadable() })
 }
 
 /// `None`: everything is reported of every call.
@@ -167,6 +187,27 @@ mod tests {
         for sample in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {
             check(&share(sample), why);
         }
+    }
+
+    #[test]
+    fn of_two_the_stricter_holds_value_by_value() {
+        use Kind::{Drop, Hash, Keep, Template, Truncate};
+        let plan = |analytics: &Analytics| {
+            compile_analytics(Some(analytics), &At::ROOT, &mut Problems::default()).unwrap()
+        };
+        let one = plan(&Analytics { sample: Some(0.1), ..mask(Hash, Keep, Template, Keep) });
+        let other = plan(&Analytics { sample: Some(0.5), ..mask(Drop, Truncate, Keep, Keep) });
+        let both = AnalyticsPlan {
+            reported: true,
+            one_in: 10,
+            user: Shown::Nothing,
+            client_ip: Shown::Coarse,
+            path: Shown::Coarse,
+            user_agent: Shown::Whole,
+        };
+        assert_eq!((one.stricter(other), other.stricter(one)), (both, both));
+        let off = plan(&Analytics { enabled: Some(false), ..Analytics::default() });
+        assert!(!off.stricter(one).reported && !one.stricter(off).reported);
     }
 
     #[test]

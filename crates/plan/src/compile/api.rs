@@ -12,7 +12,7 @@ use turnpike_proto::config::v1::{Api, ApiSpec, Definition};
 
 use super::access::attach;
 use super::alike::Alike;
-use super::analytics::{AnalyticsPlan, compile_analytics};
+use super::analytics::{AnalyticsPlan, analytics_of_broken, compile_analytics};
 use super::backend::{EndpointPlan, compile_endpoint};
 use super::backend_jwt::{BackendJwtPlan, check_field, compile_backend_jwt};
 use super::caching::{CompressionPlan, compile_cache, compile_compression, revision};
@@ -447,13 +447,8 @@ pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<A
         lifecycle: Lifecycle::try_from(spec.lifecycle).unwrap_or(Lifecycle::Published),
         gateways: &spec.gateways,
     };
-    let mut unfit = Problems::default();
-    let analytics = compile_analytics(spec.analytics.as_ref(), &At::ROOT, &mut unfit);
-    // What may be known of its calls does not depend on whether they can be served.
-    let analytics =
-        analytics.map(|it| if unfit.is_empty() { it } else { AnalyticsPlan::unreadable() });
     Some(ApiPlan {
-        analytics: analytics.map(Arc::new),
+        analytics: analytics_of_broken(spec.analytics.as_ref()).map(Arc::new),
         kind: ApiType::try_from(spec.r#type).unwrap_or_default(),
         broken: Some(reason.into()),
         ..ApiPlan::at(key, &place)

@@ -9,6 +9,7 @@ use turnpike_proto::config::v1::Operation;
 use turnpike_proto::config::v1::operation::Auth;
 
 use super::access::AccessPlan;
+use super::analytics::AnalyticsPlan;
 use super::api::{ApiPlan, unknown};
 use super::caching::compile_cache;
 use super::counters::LimitsPlan;
@@ -43,6 +44,9 @@ pub struct OperationPlan {
     pub decision_point: Option<usize>,
     /// In a product: the API that it comes from, whose backends serve it.
     pub member: Option<Arc<ApiPlan>>,
+    /// In a product: what is reported of its calls, as much as both the product and the API let be known;
+    /// `None`: everything.
+    pub analytics: Option<Arc<AnalyticsPlan>>,
     /// What a call has to fulfil besides, what the API and the product ask for included; `None`:
     /// nothing.
     pub access: Option<Arc<AccessPlan>>,
@@ -202,6 +206,7 @@ fn compile(
         mirror: None,
         decision_point: None,
         member: None,
+        analytics: None,
         access: None,
         limits: None,
         asks: None,

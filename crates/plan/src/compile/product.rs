@@ -10,6 +10,7 @@ use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 use turnpike_proto::config::v1::{ApiProduct, ApiProductSpec, ProductApi};
 
 use super::access::{attach_besides, compile_access};
+use super::analytics::{AnalyticsPlan, analytics_of_broken, compile_analytics};
 use super::api::{ApiPlan, Place, check_names, names_or, unknown};
 use super::cors::compile_cors;
 use super::decision_point::DecisionPoints;
@@ -49,6 +50,7 @@ pub(crate) fn check_product(product: &ApiProduct, problems: &mut Problems) {
     compile_scopes(&spec.scopes, &at.name("scopes"), problems);
     compile_cors(spec.cors.as_ref(), &at.name("cors"), problems);
     compile_access(spec.access.as_ref(), &at.name("access"), problems);
+    compile_analytics(spec.analytics.as_ref(), &at.name("analytics"), problems);
     let alone = Limited { id: "", has_backends: false, named: Named::NONE };
     compile_throttle(spec.throttle.as_ref(), alone, &at.name("throttle"), problems);
     let list = at.name("apis");
@@ -84,7 +86,8 @@ pub(crate) fn compile_product(
     let root = At::ROOT;
     let at = root.name("spec");
     let list = at.name("apis");
-    let mut taken = Taken::default();
+    let analytics = compile_analytics(spec.analytics.as_ref(), &at.name("analytics"), problems);
+    let mut taken = Taken { analytics, ..Taken::default() };
     for (index, chosen) in spec.apis.iter().enumerate() {
         let here = list.index(index);
         let id = format!("{}:{}", chosen.name, chosen.version);
@@ -120,6 +123,7 @@ pub(crate) fn compile_product(
         tiers: names_or(&spec.tiers, "Unlimited"),
         cors,
         decision_points: decision_points.into_all(),
+        analytics: analytics.map(Arc::new),
         throttle,
         operations: taken.operations,
         trie: Trie::packed(&taken.growing),
@@ -136,7 +140,11 @@ pub(crate) fn broken_product(
     let spec = product.spec.as_ref()?;
     check_context(&spec.context).ok()?;
     key.version()?;
-    Some(ApiPlan { broken: Some(reason.into()), ..ApiPlan::at(key, &place(product, spec)) })
+    Some(ApiPlan {
+        analytics: analytics_of_broken(spec.analytics.as_ref()).map(Arc::new),
+        broken: Some(reason.into()),
+        ..ApiPlan::at(key, &place(product, spec))
+    })
 }
 
 /// Who is asked about the calls of the product.
@@ -182,6 +190,8 @@ fn check_member(spec: &ApiProductSpec, member: &ApiPlan, at: &At<'_>, problems: 
 /// The operations of a product.
 #[derive(Default)]
 struct Taken {
+    /// What the product lets be known of its calls.
+    analytics: Option<AnalyticsPlan>,
     operations: Vec<Arc<OperationPlan>>,
     growing: Growing,
     constraints: Constraints,
@@ -218,6 +228,15 @@ impl Taken {
         }
     }
 
+    /// As much as both let be known.
+    fn analytics_with(&self, member: &ApiPlan) -> Option<Arc<AnalyticsPlan>> {
+        match (self.analytics, &member.analytics) {
+            (None, of_member) => of_member.clone(),
+            (Some(own), None) => Some(Arc::new(own)),
+            (Some(own), Some(of_member)) => Some(Arc::new(own.stricter(**of_member))),
+        }
+    }
+
     fn add(
         &mut self,
         member: &Arc<ApiPlan>,
@@ -231,8 +250,10 @@ impl Taken {
             .map(|template| self.growing.insert(&template, method, asks, place));
         match added {
             Ok(true) => {
+                let analytics = self.analytics_with(member);
                 let member = Some(Arc::clone(member));
-                self.operations.push(Arc::new(OperationPlan { member, ..(**one).clone() }));
+                let taken = OperationPlan { member, analytics, ..(**one).clone() };
+                self.operations.push(Arc::new(taken));
             }
             Ok(false) => {
                 let reason = format!("`{method} {}` is taken twice", shown(&one.path));

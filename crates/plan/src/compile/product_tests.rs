@@ -116,3 +116,23 @@ fn an_api_that_a_product_needs_cannot_be_taken_away() {
     let told = lines(&admit(&before, &resources(&without), &[]).unwrap_err());
     assert!(told.contains("has no operation `GET /orders/{id}`"), "{told}");
 }
+
+#[test]
+fn what_a_product_lets_be_known_is_checked_as_of_an_api() {
+    let with = |analytics: &str| SHOP.replace("defaultVersion: true", analytics);
+    refused(
+        &with("analytics: {sample: 0.75}"),
+        "ApiProduct/shop:1.0: spec.analytics.sample: a share is one in a whole number of calls",
+    );
+    refused(
+        &with("analytics: {mask: {path: HASH}}"),
+        "ApiProduct/shop:1.0: spec.analytics.mask.path: HASH is not for this value",
+    );
+    let plan = plan(&admitted(&with("analytics: {enabled: false}")));
+    let hit = plan.find("any", "/shop/1.0/stock").expect("the product");
+    let OperationMatch::Found(one) = hit.api.operation("GET", hit.rest) else {
+        unreachable!("the operation is there");
+    };
+    let analytics = [&one.analytics, &hit.api.analytics];
+    assert!(analytics.iter().all(|plan| plan.as_ref().is_some_and(|plan| !plan.reported)));
+}
