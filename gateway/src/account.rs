@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Version};
 use plan::{AnalyticsPlan, ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
+use spool::Call;
 
 use crate::body::{BodyError, Intake};
 use crate::certificate::ClientCertificate;
@@ -26,7 +27,6 @@ use crate::proxies::Proxies;
 use crate::received::Peer;
 use crate::sender::Lane;
 use crate::servers::{Load, Room};
-use crate::usage::Call;
 use crate::worker::Worker;
 
 /// The code in the event of a call whose answer broke off: the client has seen another status.
@@ -492,6 +492,7 @@ impl Account {
             request_mediation_us: self.request_mediation_us,
             response_mediation_us: self.response_mediation_us,
             weight: 1,
+            scope: "",
             request_bytes: self.intake.as_ref().map_or(0, |intake| intake.read()),
             response_bytes: self.response_bytes,
             over_quota: self.over_quota,

@@ -21,6 +21,7 @@ use chassis::readiness::Condition;
 use chassis::rpc::channel;
 use chassis::task::Tasks;
 use chassis::{Host, operations as ports};
+use spool::{Collector, Origin, Reporting};
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::transport::Channel;
 
@@ -39,7 +40,6 @@ use crate::limits::{self, Forms, Lane, Ways};
 use crate::operations::{self, Sources};
 use crate::overload::{self, Descriptors, Memory, descriptors};
 use crate::receiver::{self, Listen, Serving, Settings, WorkerContext};
-use crate::rpc::collector::Collector;
 use crate::rpc::control_plane::{ControlPlane, Node};
 use crate::rpc::key_manager::KeyManager;
 use crate::rpc::limits::Line;
@@ -51,7 +51,7 @@ use crate::snapshot::{
     State, disk, seed,
 };
 use crate::trust::{KEYS, KeyFollower, ProviderKeyFollower, REVOCATIONS, RevocationFollower};
-use crate::usage::{Recording, Reporting};
+use crate::usage::{self, Recording};
 use crate::watched::Watched;
 
 /// What readiness calls the listeners.
@@ -133,7 +133,9 @@ pub async fn start(config: Config, host: Host) -> Result<()> {
             config.sender.token_timeout,
         ),
         signers,
-        recording: reporting.as_ref().map_or_else(Recording::off, |r| r.recording().clone()),
+        recording: reporting.as_ref().map_or_else(Recording::off, |reporting| {
+            Recording::to(reporting, config.usage.mask_secret.expose())
+        }),
         tasks: host.tasks.clone(),
         clock: host.clock.clone(),
         shutdown: host.shutdown.clone(),
@@ -583,8 +585,10 @@ async fn reporting(
     let channel =
         channel(&host.tls, address, "analytics-collector").context("collector.address")?;
     let collector = Collector::new(channel, node.to_owned());
-    let usage = config.usage.clone();
-    let reporting = Reporting::start(&host.data, follows, usage, node, collector, host).await?;
+    let usage::Config { spool_limit, region, .. } = config.usage.clone();
+    let origin = Origin { gateway: node.to_owned(), region };
+    let reporting =
+        Reporting::start(&host.data, follows, spool_limit, origin, collector, host).await?;
     Ok(Some(reporting))
 }
 

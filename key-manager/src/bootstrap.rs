@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::readiness::Condition;
-use chassis::{Backoff, Host, causes, outbound};
+use chassis::{Backoff, Host, Tasks, causes, outbound};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use spool::{Collector, Origin, Recording, Reporting};
+use tonic::transport::Channel;
 
 use crate::audit::Audit;
 use crate::binding::{Nonces, ProofRules};
@@ -39,15 +41,31 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
         .await?;
     let Some(store) = connect(&config, &host, &ready.0).await? else { return Ok(()) };
     let authority = assemble(&config, &host, Arc::new(store)).await?;
+    let collector = collector(&host, &config.collector)?;
+    report(&host, &authority, collector.clone());
+    let reporting = events(&host, &config.collector, collector).await?;
+    let recorder = reporting.as_ref().map(|reporting| reporting.recording().recorder());
+    let recorder = recorder.unwrap_or_else(|| authority.recorder.clone());
+    let _flushing = host.tasks.spawn_guarded("hand events over", recorder.clone().flushing());
+    let authority = Authority { recorder: recorder.clone(), ..authority };
     tend(&host, &authority, ready.0, &config);
-    report(&host, &authority, &config.collector)?;
     federate(&host, &authority, &config)?;
-    edge::https(&host, &config.https, &authority).await?;
-    edge::https_with_certificates(&host, &config.https, &config.certificates, &authority).await?;
-    edge::rpc(&host, &config.rpc, config.revocations.watchers, &authority).await?;
+    // Tasks of their own, so that it is known when the last request was answered.
+    let mut doors = host.clone();
+    doors.tasks = Tasks::default();
+    edge::https(&doors, &config.https, &authority).await?;
+    edge::https_with_certificates(&doors, &config.https, &config.certificates, &authority).await?;
+    edge::rpc(&doors, &config.rpc, config.revocations.watchers, &authority).await?;
     // Not before somebody listens: who sees it green comes at once.
     ready.1.green();
     host.shutdown.wait().await;
+    let asked = host.clock.instant();
+    doors.tasks.finished().await;
+    recorder.flush();
+    if let Some(reporting) = reporting {
+        let spent = host.clock.instant().saturating_duration_since(asked);
+        reporting.finish(host.drain.saturating_sub(spent) / 2).await;
+    }
     Ok(())
 }
 
@@ -193,6 +211,7 @@ pub async fn assemble(
         proofs: Arc::new(proofs),
         certificate_base: config.certificates.url.clone().map(Arc::new),
         meter,
+        recorder: Recording::off().recorder(),
         clock,
     })
 }
@@ -318,15 +337,34 @@ fn proof_rules(config: &Config, master: &MasterKey) -> anyhow::Result<ProofRules
     })
 }
 
-/// Tells the collector what looks like fraud, if there is one.
-fn report(host: &Host, authority: &Authority, config: &CollectorConfig) -> anyhow::Result<()> {
-    let Some(signals) = authority.fraud.signals() else { return Ok(()) };
+/// The way to the collector, if there is one.
+fn collector(host: &Host, config: &CollectorConfig) -> anyhow::Result<Option<Channel>> {
     let address = Some(config.address.as_str()).filter(|address| !address.is_empty());
     let channel = |address| chassis::rpc::channel(&host.tls, address, "analytics-collector");
-    let collector = address.map(channel).transpose().context("collector.address cannot be used")?;
+    address.map(channel).transpose().context("collector.address cannot be used")
+}
+
+/// Tells the collector what looks like fraud, if there is one.
+fn report(host: &Host, authority: &Authority, collector: Option<Channel>) {
+    let Some(signals) = authority.fraud.signals() else { return };
     let (clock, shutdown) = (host.clock.clone(), host.shutdown.clone());
     host.tasks.spawn("report signals", rpc::deliver(signals, collector, clock, shutdown));
-    Ok(())
+}
+
+/// Tells it of requests for tokens, if it wants to know.
+async fn events(
+    host: &Host,
+    config: &CollectorConfig,
+    collector: Option<Channel>,
+) -> anyhow::Result<Option<Reporting>> {
+    let Some(collector) = collector.filter(|_| config.events) else { return Ok(None) };
+    // Apart from a gateway of the same name.
+    let source = format!("key-manager/{}", host.instance);
+    let origin = Origin { gateway: source.clone(), region: config.region.clone() };
+    let (bounds, collector) = (config.spool_limit, Collector::new(collector, source));
+    // The process before may still answer its last requests.
+    let started = Reporting::start(&host.data, true, bounds, origin, collector, host).await;
+    started.map(Some).context("events for the collector cannot be kept in service.data")
 }
 
 /// What goes on beside the requests.

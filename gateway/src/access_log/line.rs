@@ -6,9 +6,9 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 use serde::Serialize;
+use spool::Call;
 
 use crate::hex::hex;
-use crate::usage::Call;
 
 #[derive(Serialize)]
 struct Line<'a> {

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use chassis::Host;
 use prometheus_client::metrics::counter::Counter;
+use spool::Call;
 use tokio::sync::mpsc;
 
 use super::config::Config;
 use super::line;
-use crate::usage::Call;
 
 /// A buffer is handed over when it has grown to this.
 const BATCH_BYTES: usize = 64 << 10;

@@ -9,9 +9,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chassis::Host;
 use chassis::backoff::Backoff;
 use chassis::readiness::Condition;
+use chassis::{Host, Outage};
 use jose::{Algorithm, PublicHalf};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -20,8 +20,8 @@ use super::disk::{self, Fleet};
 use super::published::{Published, Shown, Signers};
 use super::ring::{Ring, Rules, Stage};
 use super::signer::Signer;
+use crate::rpc::RpcError;
 use crate::rpc::key_manager::{GatewayKeySets, KeyManager};
-use crate::rpc::{Outage, RpcError};
 use crate::snapshot::{Shelf, ShelfError, State};
 
 /// The condition of readiness that a key signs.

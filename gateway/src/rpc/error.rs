@@ -46,11 +46,6 @@ pub enum RpcError {
 }
 
 impl RpcError {
-    /// Whether the same request will never be taken: it was understood to be wrong.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if status.code() == Code::InvalidArgument)
-    }
-
     /// Sorts a status of `service`: is nobody there, or did it say no?
     pub fn from_status(service: &'static str, status: Status) -> Self {
         match status.code() {

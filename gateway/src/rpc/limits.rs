@@ -7,8 +7,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chassis::Host;
 use chassis::backoff::Backoff;
+use chassis::{Host, Outage};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -20,7 +20,6 @@ use turnpike_proto::config::v1::{
 
 use super::control_plane::Node;
 use super::error::RpcError;
-use super::outage::Outage;
 
 const SERVICE: &str = "control plane";
 /// Messages that may wait for the connection to take them.

@@ -4,17 +4,14 @@
 //! and read. The calls run on the second runtime; a worker reaches it through a bounded lane.
 
 mod asker;
-pub mod collector;
 pub mod control_plane;
 mod error;
 pub mod introspection;
 pub mod key_manager;
 pub mod limits;
 pub mod missing_keys;
-mod outage;
 pub mod passwords;
 pub mod token_endpoint;
 
 pub use asker::{Handle, Inquiry, Unanswered};
 pub use error::RpcError;
-pub use outage::Outage;

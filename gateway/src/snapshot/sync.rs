@@ -12,9 +12,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::Host;
 use chassis::backoff::Backoff;
 use chassis::readiness::Condition;
+use chassis::{Host, Outage};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -23,8 +23,8 @@ use super::publish::Publisher;
 use super::state::{Refused, State};
 use super::vouched::Unvouched;
 use crate::cells::Collector;
+use crate::rpc::RpcError;
 use crate::rpc::control_plane::{Change, ControlPlane, Offer, Position, Reporter, Session};
-use crate::rpc::{Outage, RpcError};
 
 /// The condition of readiness that the control plane has told what changed or is known to be away.
 pub const CONTROL_PLANE: &str = "control plane";

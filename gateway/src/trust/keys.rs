@@ -7,15 +7,15 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use chassis::Host;
 use chassis::backoff::Backoff;
 use chassis::readiness::Condition;
+use chassis::{Host, Outage};
 use prost::Message as _;
 use turnpike_proto::identity::v1::KeySet;
 
 use crate::generation::ResidentKeys;
+use crate::rpc::RpcError;
 use crate::rpc::key_manager::KeyManager;
-use crate::rpc::{Outage, RpcError};
 use crate::snapshot::{Publisher, Shelf};
 
 /// The condition of readiness that the key manager has said its keys, or is known to be away while

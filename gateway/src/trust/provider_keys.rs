@@ -7,14 +7,14 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use chassis::Host;
 use chassis::backoff::Backoff;
+use chassis::{Host, Outage};
 use prost::Message as _;
 use turnpike_proto::identity::v1 as wire;
 
 use crate::generation::{ProviderKeys, ResidentKeys};
+use crate::rpc::RpcError;
 use crate::rpc::key_manager::KeyManager;
-use crate::rpc::{Outage, RpcError};
 use crate::snapshot::{Publisher, Shelf};
 
 /// Why kept bytes are no key sets.

@@ -8,9 +8,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::Host;
 use chassis::backoff::Backoff;
 use chassis::readiness::Condition;
+use chassis::{Host, Outage};
 use imbl::OrdMap;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use turnpike_proto::identity::v1::{Revocation, WatchRevocationsResponse};
 
 use crate::credentials::Revocations;
+use crate::rpc::RpcError;
 use crate::rpc::key_manager::{self, KeyManager};
-use crate::rpc::{Outage, RpcError};
 use crate::snapshot::{Keeping, Shelf, ShelfError};
 
 /// The condition of readiness that the log was heard or the key manager is known to be away.

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aws_lc_rs::hmac;
 use plan::{AnalyticsPlan, Shown};
+use spool::Call;
 
-use super::event::Call;
 use crate::hex::hex;
 
 /// Makes digests of users; gateways with the same secret make the same ones.

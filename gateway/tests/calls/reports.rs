@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chassis::Host;
-use chassis::config::Secret;
 use chassis::rpc::{Allow, Services};
-use gateway::rpc::collector::Collector;
-use gateway::usage::{Bounds, Config, Reporting};
+use spool::{Bounds, Collector, Origin, Reporting};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use turnpike_proto::usage::v1::collector_server::{self, CollectorServer};
@@ -44,12 +42,9 @@ impl Reports {
         let to = format!("https://{address}");
         let channel = chassis::rpc::channel(&gateway.tls, &to, "analytics-collector").unwrap();
         let collector = Collector::new(channel, "gw-1".to_owned());
-        let config = Config {
-            spool_limit: Bounds::of(64 << 20),
-            region: "eu-1".to_owned(),
-            mask_secret: Secret::new("s"),
-        };
-        Reporting::start(folder, false, config, "gw-1", collector, gateway).await.unwrap()
+        let origin = Origin { gateway: "gw-1".to_owned(), region: "eu-1".to_owned() };
+        let bounds = Bounds::of(64 << 20);
+        Reporting::start(folder, false, bounds, origin, collector, gateway).await.unwrap()
     }
 }
 

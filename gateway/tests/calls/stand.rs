@@ -18,10 +18,11 @@ use gateway::rpc::{introspection, missing_keys, passwords, token_endpoint};
 use gateway::sender;
 use gateway::servers::Registry;
 use gateway::snapshot::{Certificates, State};
-use gateway::usage::{Recording, Reporting};
+use gateway::usage::Recording;
 use jose::{Algorithm, KeySet, SigningKey};
 use plan::Plan;
 use serde_json::json;
+use spool::Reporting;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -144,7 +145,7 @@ impl Stand {
             Some(reports) => Some(reports.serve(&host, data.path()).await),
             None => None,
         };
-        let recording = reporting.as_ref().map_or_else(Recording::off, |it| it.recording().clone());
+        let recording = reporting.as_ref().map_or_else(Recording::off, |it| Recording::to(it, "s"));
         let signers = signers(&host, &current.load().plan).await;
         let (certificates, shown) = receiver::tls(&settings.receiver, &host).unwrap();
         certificates.follow(&current.load().plan);

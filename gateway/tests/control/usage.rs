@@ -8,10 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chassis::config::Secret;
 use chassis::{Host, Shutdown};
-use gateway::rpc::collector::Collector;
-use gateway::usage::{Bounds, Call, Config, Reporting, ReportingError, SpoolError};
+use spool::{Bounds, Call, Collector, Origin, Reporting, ReportingError, SpoolError};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use turnpike_proto::usage::v1::collector_server::{self, CollectorServer};
@@ -105,12 +103,9 @@ async fn started(
     let host = ground.host("gateway");
     let collector = Collector::new(ground.channel("analytics-collector", peer), "gw-1".to_owned());
     let directory = ground.path().join(name);
-    let config = Config {
-        spool_limit: Bounds::of(ROOM),
-        region: String::new(),
-        mask_secret: Secret::default(),
-    };
-    let reporting = Reporting::start(&directory, follows, config, "gw-1", collector, &host).await;
+    let origin = Origin { gateway: "gw-1".to_owned(), region: String::new() };
+    let bounds = Bounds::of(ROOM);
+    let reporting = Reporting::start(&directory, follows, bounds, origin, collector, &host).await;
     (reporting, host)
 }
 

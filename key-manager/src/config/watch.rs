@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use spool::Bounds;
 
 use super::value;
 use crate::audit::AuditRules;
@@ -44,6 +45,12 @@ impl FraudConfig {
 pub struct CollectorConfig {
     /// Empty: nobody is told.
     pub address: String,
+    /// Whether it is told of requests for tokens too.
+    pub events: bool,
+    /// Room on disk for what waits for it, above which the oldest is dropped.
+    pub spool_limit: Bounds,
+    /// Where this key manager stands, in every event; empty: events do not say.
+    pub region: String,
 }
 
 /// `[audit]`.

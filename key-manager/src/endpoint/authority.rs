@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chassis::clock::Clock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use spool::Recorder;
 
 use super::farewell::Farewells;
 use super::request_uri::RemoteObjects;
@@ -78,6 +79,8 @@ pub struct Authority {
     /// Where clients that show certificates find the endpoints, if that is elsewhere.
     pub certificate_base: Option<Arc<Issuer>>,
     pub meter: Meter,
+    /// Who tells the collector of requests for tokens.
+    pub recorder: Recorder,
     pub clock: Clock,
 }
 

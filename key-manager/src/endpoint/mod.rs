@@ -37,6 +37,7 @@ mod pushed;
 mod refusal;
 mod register;
 mod reply;
+mod report;
 mod request;
 mod request_object;
 mod request_uri;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::audience::audience;
 use super::bound::Bound;
 use super::login::{Shown, agent};
+use super::report::{Begun, Known, report};
 use super::scope::{held, narrowed, scopes};
 use super::{Authority, Refusal, Reply, Request, credentials, details, reply};
 use crate::domain::User;
@@ -20,9 +21,11 @@ use crate::issue::{Identity, Order, Source, identify, issue};
 const ISSUED_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 pub(super) async fn token(authority: &Authority, request: &Request) -> Result<Reply, Refusal> {
-    let mut grant = "none";
-    let answered = grant_token(authority, request, &mut grant).await;
+    let (begun, mut known) = (Begun::now(authority), Known::default());
+    let answered = grant_token(authority, request, &mut known).await;
+    report(authority, request, begun, &known, &answered);
     let result = answered.as_ref().map_or_else(|refusal| refusal.code().1, |_| "ok");
+    let grant = if known.grant.is_empty() { "none" } else { known.grant };
     authority.meter.token(grant, result);
     if result != "ok" {
         authority.audit.count("token.refused", "", result, grant);
@@ -30,19 +33,20 @@ pub(super) async fn token(authority: &Authority, request: &Request) -> Result<Re
     answered
 }
 
-/// `named` becomes the grant that was asked for, for the counters.
+/// `known` becomes what the counters and the collector are told.
 async fn grant_token(
     authority: &Authority,
     request: &Request,
-    named: &mut &'static str,
+    known: &mut Known,
 ) -> Result<Reply, Refusal> {
     let now = authority.clock.unix_seconds();
     let form = request.form()?;
     let asked = form.find("grant_type");
     let kind = asked.and_then(|name| authority.grants.find(name).ok());
-    *named = kind.as_ref().map_or("other", Offered::label);
+    known.grant = kind.as_ref().map_or("other", Offered::label);
 
     let client = authority.clients.authenticate(request.presented(&form), now).await?;
+    known.client = client.id.to_string();
     if asked.is_none() {
         return Err(Refusal::invalid("grant_type is missing"));
     }
@@ -66,6 +70,7 @@ async fn grant_token(
         Asked { client: &client, form: &form, confirmation, agent: &agent, person: typed.as_ref() };
     let approval = kind.approve(shown, &means).await?;
     let user = if approval.is_of_person() {
+        approval.subject().clone_into(&mut known.user);
         Some(person(authority, approval.subject(), &kind).await?)
     } else {
         None
@@ -110,6 +115,7 @@ async fn grant_token(
     };
     let issued = issue(order, authority.origin(&ring)).await?;
     tracing::debug!(client = %client.id, grant = kind.name(), %scopes, "token issued");
+    known.scope = scopes.to_string();
     authority.fraud.issued(client.id.as_str());
     if let Some(grant) = approval.grant().filter(|_| client.is_public()) {
         authority.fraud.refreshed(grant, request.peer.address);

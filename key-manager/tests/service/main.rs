@@ -133,5 +133,6 @@ mod store;
 mod test_keys;
 #[cfg(test)]
 mod themes;
+mod token_events;
 #[cfg(test)]
 mod wishes;

@@ -1,7 +1,7 @@
-//! Who delivers the events that a gateway before has left?
+//! Who delivers the events that a process before has left?
 //!
-//! The place that is not this gateway's own is opened as soon as nobody works on it, emptied, and
-//! let go of again. It is let go of early when another gateway takes over, which may need it.
+//! The place that is not this process's own is opened as soon as nobody works on it, emptied, and
+//! let go of again. It is let go of early when another process takes over, which may need it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,30 +10,31 @@ use std::time::Duration;
 use chassis::Host;
 use tokio::sync::{mpsc, watch};
 
-use super::delivery::Delivery;
-use super::figures::Figures;
-use super::keeper::{Keeper, LANE, Order, Progress, Shelf};
-use super::reporting::open;
-use super::spool::{Bounds, Spool, SpoolError};
-use crate::rpc::collector::Collector;
+use crate::bounds::Bounds;
+use crate::collector::Collector;
+use crate::delivery::Delivery;
+use crate::figures::Figures;
+use crate::keeper::{Keeper, LANE, Order, Progress, Shelf};
+use crate::reporting::open;
+use crate::spool::{Spool, SpoolError};
 
 /// How often it is looked whether the place is free.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What it takes to empty a place.
 #[derive(Debug)]
-pub(super) struct Leftovers {
-    pub(super) directory: PathBuf,
-    pub(super) bounds: Bounds,
-    pub(super) collector: Collector,
+pub(crate) struct Leftovers {
+    pub(crate) directory: PathBuf,
+    pub(crate) bounds: Bounds,
+    pub(crate) collector: Collector,
     /// While it is `true` the place is not touched.
-    pub(super) held_back: watch::Receiver<bool>,
-    pub(super) host: Host,
+    pub(crate) held_back: watch::Receiver<bool>,
+    pub(crate) host: Host,
 }
 
 impl Leftovers {
     /// Runs until the place is empty and free, or the process is asked to stop.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let shutdown = self.host.shutdown.clone();
         tokio::select! {
             () = shutdown.wait() => {}
@@ -55,7 +56,7 @@ impl Leftovers {
                 Ok(Err(SpoolError::InUse(_))) => {}
                 Ok(Err(error)) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, "the events of the gateway before stay where they are");
+                    tracing::error!(error, "the events of the process before stay where they are");
                     return;
                 }
                 // The thread panicked or the runtime is gone.
@@ -70,7 +71,7 @@ impl Leftovers {
         if spool.last() == spool.acknowledged() {
             return true;
         }
-        tracing::info!(directory = %self.directory.display(), "events of the gateway before are sent");
+        tracing::info!(directory = %self.directory.display(), "events of the process before are sent");
         let (orders, taken) = mpsc::channel(LANE);
         let (progress, mut seen) =
             watch::channel(Progress { written: spool.last(), acknowledged: spool.acknowledged() });
@@ -82,7 +83,7 @@ impl Leftovers {
         };
         let started = self.host.tasks.thread("usage-leftovers", move || keeper.run(taken));
         if let Err(error) = started {
-            tracing::error!(%error, "no thread for the events of the gateway before");
+            tracing::error!(%error, "no thread for the events of the process before");
             return false;
         }
         let delivery = Delivery {

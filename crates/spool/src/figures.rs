@@ -8,25 +8,25 @@ use prometheus_client::registry::Registry;
 
 /// What became of the events, over all workers.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub(crate) struct Figures {
     /// Handed to the spool by workers.
-    pub(super) recorded: Counter,
+    pub(crate) recorded: Counter,
     /// Dropped by workers because the spool did not keep up.
-    pub(super) dropped_by_workers: Counter,
+    pub(crate) dropped_by_workers: Counter,
     /// The part of `dropped_by_workers` that no batch has reported yet.
-    pub(super) unreported: AtomicU64,
+    pub(crate) unreported: AtomicU64,
     /// Dropped by the spool: its bound was reached, the disk failed, or the collector will never
     /// take them.
-    pub(super) dropped_by_spool: Counter,
+    pub(crate) dropped_by_spool: Counter,
     /// Size of the spool on disk.
-    pub(super) spool_bytes: Gauge,
+    pub(crate) spool_bytes: Gauge,
     /// Batches in the spool that the collector does not have.
-    pub(super) waiting: Gauge,
+    pub(crate) waiting: Gauge,
 }
 
 impl Figures {
     /// Shows them to Prometheus.
-    pub(super) fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry) {
         let usage = registry.sub_registry_with_prefix("usage");
         usage.register("events", "Usage events handed to the spool", self.recorded.clone());
         usage.register(

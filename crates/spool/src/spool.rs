@@ -16,7 +16,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 
-use super::segment::{Epoch, Frame, HEAD_BYTES, MAX_EVENTS_BYTES, Segment};
+use crate::bounds::Bounds;
+use crate::segment::{Epoch, Frame, HEAD_BYTES, MAX_EVENTS_BYTES, Segment};
 
 const ENDING: &str = "events";
 
@@ -32,7 +33,7 @@ pub enum SpoolError {
         #[source]
         source: io::Error,
     },
-    /// Two gateways on one directory would number their batches alike.
+    /// Two processes on one directory would number their batches alike.
     #[error("the spool `{0}` is in use by another process")]
     InUse(PathBuf),
     /// More than one frame can hold.
@@ -42,31 +43,15 @@ pub enum SpoolError {
 
 impl SpoolError {
     /// Whether the disk has no room.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         let Self::File { source, .. } = self else { return false };
         matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }
 
-/// How large a spool may get.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Bytes on disk, all segments together.
-    pub total: u64,
-    /// Bytes of one segment, after which the next one starts.
-    pub segment: u64,
-}
-
-impl Bounds {
-    /// Segments of an eighth of the whole, at most 8 MiB.
-    pub fn of(total: u64) -> Self {
-        Self { total, segment: (total / 8).clamp(64 << 10, 8 << 20) }
-    }
-}
-
 /// The spool; one process has it at a time.
 #[derive(Debug)]
-pub(super) struct Spool {
+pub(crate) struct Spool {
     directory: PathBuf,
     bounds: Bounds,
     epoch: Epoch,
@@ -106,7 +91,7 @@ struct Reading {
 impl Spool {
     /// Opens or makes the spool in `directory`. `boot` names this run of the machine; `fresh` is
     /// taken for a new epoch where one is needed.
-    pub(super) fn open(
+    pub(crate) fn open(
         directory: &Path,
         bounds: Bounds,
         boot: &str,
@@ -156,7 +141,7 @@ impl Spool {
 
     /// Appends a batch of `count` encoded events and gives its number. `lost` events were dropped
     /// before they reached the spool. When an error comes back the batch is dropped and counted.
-    pub(super) fn append(
+    pub(crate) fn append(
         &mut self,
         events: &[u8],
         count: u32,
@@ -220,7 +205,7 @@ impl Spool {
     }
 
     /// The first batch after `sequence`; `None`: there is none yet.
-    pub(super) fn after(&mut self, sequence: u64) -> Result<Option<Frame>, SpoolError> {
+    pub(crate) fn after(&mut self, sequence: u64) -> Result<Option<Frame>, SpoolError> {
         let mut at = self
             .segments
             .iter()
@@ -261,7 +246,7 @@ impl Spool {
     }
 
     /// Everything up to and with `sequence` is with the collector and need not be kept.
-    pub(super) fn acknowledge(&mut self, sequence: u64) -> Result<(), SpoolError> {
+    pub(crate) fn acknowledge(&mut self, sequence: u64) -> Result<(), SpoolError> {
         // A collector cannot have what was never appended.
         let sequence = sequence.min(self.next - 1);
         if sequence <= self.acknowledged {
@@ -283,7 +268,7 @@ impl Spool {
 
     /// The collector will never take the batch `sequence`: its events are lost, and what comes after
     /// it need not wait for it.
-    pub(super) fn refused(&mut self, sequence: u64) -> Result<(), SpoolError> {
+    pub(crate) fn refused(&mut self, sequence: u64) -> Result<(), SpoolError> {
         if let Some(frame) = self.after(sequence.saturating_sub(1))?
             && frame.sequence == sequence
         {
@@ -294,7 +279,7 @@ impl Spool {
     }
 
     /// Hands what was appended to the disk; for a stop in order.
-    pub(super) fn sync(&self) -> Result<(), SpoolError> {
+    pub(crate) fn sync(&self) -> Result<(), SpoolError> {
         self.active
             .sync_data()
             .and_then(|()| self.position.sync_data())
@@ -302,22 +287,22 @@ impl Spool {
     }
 
     /// The number of the last batch; 0: none.
-    pub(super) const fn last(&self) -> u64 {
+    pub(crate) const fn last(&self) -> u64 {
         self.next - 1
     }
 
     /// Up to which number the collector has everything; 0: nothing.
-    pub(super) const fn acknowledged(&self) -> u64 {
+    pub(crate) const fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
 
     /// Events that this spool dropped since it was opened.
-    pub(super) const fn dropped(&self) -> u64 {
+    pub(crate) const fn dropped(&self) -> u64 {
         self.dropped
     }
 
     /// Bytes on disk.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 

@@ -9,14 +9,14 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::time::Duration;
 
+use chassis::Outage;
 use chassis::backoff::Backoff;
 use chassis::clock::{Clock, Elapsed};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::keeper::{Order, Progress};
-use super::segment::{Epoch, Frame};
-use crate::rpc::collector::{Acknowledgements, Batch, Collector};
-use crate::rpc::{Outage, RpcError};
+use crate::collector::{Acknowledgements, Batch, Collector, CollectorError};
+use crate::keeper::{Order, Progress};
+use crate::segment::{Epoch, Frame};
 
 /// Batches that may be unanswered. A batch is what workers have handed over within some milliseconds;
 /// one answer of the collector covers many, and a few would make what has piled up wait for it.
@@ -30,7 +30,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 enum DeliveryError {
     #[error(transparent)]
-    Collector(#[from] RpcError),
+    Collector(#[from] CollectorError),
     #[error("the collector did not answer")]
     Silent(#[from] Elapsed),
     #[error("the collector ended the stream")]
@@ -41,13 +41,13 @@ enum DeliveryError {
 
 /// Sends what the spool holds, for as long as it is run.
 #[derive(Debug)]
-pub(super) struct Delivery {
-    pub(super) collector: Collector,
-    pub(super) spool: mpsc::Sender<Order>,
-    pub(super) progress: watch::Receiver<Progress>,
+pub(crate) struct Delivery {
+    pub(crate) collector: Collector,
+    pub(crate) spool: mpsc::Sender<Order>,
+    pub(crate) progress: watch::Receiver<Progress>,
     /// Whether the last try failed.
-    pub(super) failing: watch::Sender<bool>,
-    pub(super) clock: Clock,
+    pub(crate) failing: watch::Sender<bool>,
+    pub(crate) clock: Clock,
 }
 
 /// What is under way on one stream.
@@ -62,7 +62,7 @@ struct UnderWay {
 
 impl Delivery {
     /// Runs until the spool is closed.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
         let mut outage = Outage::of("analytics collector", "usage events wait on disk");
         while self.progress.wait_for(|now| now.written > now.acknowledged).await.is_ok() {

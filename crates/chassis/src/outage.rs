@@ -6,7 +6,7 @@ use std::error::Error;
 #[derive(Debug)]
 pub struct Outage {
     service: &'static str,
-    /// What the gateway does meanwhile.
+    /// What is done meanwhile.
     meanwhile: &'static str,
     told: bool,
 }

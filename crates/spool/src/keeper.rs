@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 use chassis::clock::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::figures::Figures;
-use super::recorder::Batch;
-use super::segment::Frame;
-use super::spool::{Spool, SpoolError};
+use crate::figures::Figures;
+use crate::recorder::Batch;
+use crate::segment::Frame;
+use crate::spool::{Spool, SpoolError};
 
 /// Batches that may wait for the thread: what all workers together produce while a disk hiccups.
-pub(super) const LANE: usize = 512;
+pub(crate) const LANE: usize = 512;
 /// Batches that wait together are joined up to this.
 const JOINED_BYTES: usize = 512 << 10;
 /// The contract's bound on the events of one frame.
@@ -30,7 +30,7 @@ const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// What the thread can be asked to do.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// Append a batch.
     Keep(Batch),
     /// Tell the first frame after this sequence.
@@ -47,18 +47,18 @@ pub(super) enum Order {
 
 /// How far the spool and the collector are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// The last sequence in the spool.
-    pub(super) written: u64,
+    pub(crate) written: u64,
     /// The last sequence that the collector has.
-    pub(super) acknowledged: u64,
+    pub(crate) acknowledged: u64,
 }
 
 /// How a spool is opened.
-pub(super) type Opening = dyn Fn() -> Result<Spool, SpoolError> + Send;
+pub(crate) type Opening = dyn Fn() -> Result<Spool, SpoolError> + Send;
 
 /// A spool, or how it is opened once there is room for it.
-pub(super) enum Shelf {
+pub(crate) enum Shelf {
     /// It is open.
     Open(Spool),
     /// It is not, and is tried again at that time.
@@ -66,16 +66,16 @@ pub(super) enum Shelf {
 }
 
 /// The thread's work.
-pub(super) struct Keeper {
-    pub(super) shelf: Shelf,
-    pub(super) figures: Arc<Figures>,
-    pub(super) progress: watch::Sender<Progress>,
-    pub(super) clock: Clock,
+pub(crate) struct Keeper {
+    pub(crate) shelf: Shelf,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) clock: Clock,
 }
 
 impl Keeper {
     /// Does what is ordered until the end is ordered or nobody is left to order.
-    pub(super) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    pub(crate) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         self.publish();
         while let Some(order) = orders.blocking_recv() {
             let mut next = Some(order);

@@ -11,28 +11,43 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 use turnpike_proto::usage::v1::{CollectRequest, CollectResponse};
 
-use super::error::RpcError;
-
-const SERVICE: &str = "analytics collector";
 const COLLECT: &str = "/turnpike.usage.v1.Collector/Collect";
+
+/// Why the collector does not take batches.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CollectorError {
+    /// No connection, or none that can be used now.
+    #[error("the analytics collector cannot be reached")]
+    Away(#[source] tonic::transport::Error),
+    /// It answered with a gRPC status.
+    #[error("the analytics collector does not take them")]
+    Refused(#[source] Box<Status>),
+}
+
+impl CollectorError {
+    /// Whether the same request will never be taken: it was understood to be wrong.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code() == Code::InvalidArgument)
+    }
+}
 
 /// A batch to send.
 #[derive(Clone, Debug)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// Names the spool.
-    pub epoch: String,
+    pub(crate) epoch: String,
     /// Its number in the spool.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// Events that were dropped before it.
-    pub dropped: u64,
+    pub(crate) dropped: u64,
     /// Its events, each as an `events` field of `CollectRequest`.
-    pub events: Bytes,
+    pub(crate) events: Bytes,
 }
 
-/// The collector, as this gateway speaks to it.
+/// The collector, as this process speaks to it.
 #[derive(Clone, Debug)]
 pub struct Collector {
     channel: Channel,
@@ -41,21 +56,21 @@ pub struct Collector {
 
 /// What the collector says to the batches of one call.
 #[derive(Debug)]
-pub struct Acknowledgements(Streaming<CollectResponse>);
+pub(crate) struct Acknowledgements(Streaming<CollectResponse>);
 
 impl Collector {
-    /// Speaks over `channel` in the name of the gateway `source`.
+    /// Speaks over `channel` in the name of `source`.
     pub const fn new(channel: Channel, source: String) -> Self {
         Self { channel, source }
     }
 
     /// Starts a call that sends `batches` as they come.
-    pub async fn open(&self, batches: mpsc::Receiver<Batch>) -> Result<Acknowledgements, RpcError> {
+    pub(crate) async fn open(
+        &self,
+        batches: mpsc::Receiver<Batch>,
+    ) -> Result<Acknowledgements, CollectorError> {
         let mut client = tonic::client::Grpc::new(self.channel.clone());
-        client
-            .ready()
-            .await
-            .map_err(|source| RpcError::Away { service: SERVICE, source: Box::new(source) })?;
+        client.ready().await.map_err(CollectorError::Away)?;
         let codec = Prepared { source: self.source.clone() };
         let path = PathAndQuery::from_static(COLLECT);
         let request = Request::new(ReceiverStream::new(batches));
@@ -66,14 +81,14 @@ impl Collector {
 
 impl Acknowledgements {
     /// The next sequence up to which everything is durable; `None`: the call has ended.
-    pub async fn next(&mut self) -> Result<Option<u64>, RpcError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<u64>, CollectorError> {
         let answer = self.0.message().await.map_err(refused)?;
         Ok(answer.map(|response| response.sequence))
     }
 }
 
-fn refused(status: Status) -> RpcError {
-    RpcError::from_status(SERVICE, status)
+fn refused(status: Status) -> CollectorError {
+    CollectorError::Refused(Box::new(status))
 }
 
 /// Writes batches whose events are encoded already.

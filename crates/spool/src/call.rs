@@ -18,6 +18,7 @@ const AGENT_BYTES: usize = 512;
 /// A call that has ended, however it ended. Unknown words are empty, unknown numbers 0.
 ///
 /// The fields are those of `turnpike.usage.v1.Event`, whose comments say what they mean.
+#[expect(missing_docs, reason = "the contract documents them")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Call<'a> {
     pub at_us: i64,
@@ -62,19 +63,20 @@ pub struct Call<'a> {
     pub request_mediation_us: u64,
     pub response_mediation_us: u64,
     pub weight: u32,
+    pub scope: &'a str,
 }
 
 /// Who reports.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
-    /// Name of the gateway.
+    /// Name of the gateway, or of another service that reports.
     pub gateway: String,
     /// Where it stands; empty: it does not say.
     pub region: String,
 }
 
 /// Appends `call`, reported from `origin`, to a batch.
-pub(super) fn encode(call: &Call<'_>, origin: &Origin, batch: &mut Vec<u8>) {
+pub(crate) fn encode(call: &Call<'_>, origin: &Origin, batch: &mut Vec<u8>) {
     batch.push(EVENTS);
     let length_at = batch.len();
     batch.extend_from_slice(&[0; LENGTH_BYTES]);
@@ -142,6 +144,7 @@ fn fields(call: &Call<'_>, origin: &Origin, out: &mut Fields<'_>) {
     out.number(48, call.response_mediation_us);
     out.word(49, &origin.region, NAME_BYTES);
     out.number(50, call.weight.into());
+    out.word(51, call.scope, NAME_BYTES);
 }
 
 /// Writes protobuf fields; those with their default value are left out, as proto3 asks.
@@ -243,6 +246,7 @@ mod tests {
             request_mediation_us: 2,
             response_mediation_us: 3,
             weight: 10,
+            scope: "orders:read",
         }
     }
 
@@ -290,6 +294,7 @@ mod tests {
             response_mediation_us: 3,
             region: "eu-1".into(),
             weight: 10,
+            scope: "orders:read".into(),
             ..Event::default()
         }
     }
@@ -336,6 +341,7 @@ mod tests {
             auth_type: &long,
             fault_subtype: &long,
             tenant: &long,
+            scope: &long,
             ..full()
         }];
         let (name, longer) = ("ü".repeat(NAME_BYTES / 2), "ü".repeat(LONG_BYTES / 2));
@@ -363,7 +369,8 @@ mod tests {
                 api_owner: name.clone(),
                 auth_type: name.clone(),
                 fault_subtype: name.clone(),
-                tenant: name,
+                tenant: name.clone(),
+                scope: name,
                 ..full_event()
             }],
         );

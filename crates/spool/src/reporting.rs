@@ -10,21 +10,20 @@ use chassis::clock::Clock;
 use chassis::task::Guard;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::config::Config;
-use super::delivery::Delivery;
-use super::event::Origin;
-use super::figures::Figures;
-use super::keeper::{Keeper, LANE, Order, Progress, Shelf};
-use super::leftovers::Leftovers;
-use super::mask::Digests;
-use super::recorder::Recording;
-use super::spool::{Bounds, Spool, SpoolError};
-use crate::rpc::collector::Collector;
+use crate::bounds::Bounds;
+use crate::call::Origin;
+use crate::collector::Collector;
+use crate::delivery::Delivery;
+use crate::figures::Figures;
+use crate::keeper::{Keeper, LANE, Order, Progress, Shelf};
+use crate::leftovers::Leftovers;
+use crate::recorder::Recording;
+use crate::spool::{Spool, SpoolError};
 
-/// Where events wait. Two places, so that a gateway that takes over from another has one of its own
+/// Where events wait. Two places, so that a process that takes over from another has one of its own
 /// while the other one still empties, or fills, its own.
 const PLACES: [&str; 2] = ["usage", "usage-next"];
-/// How long a gateway that takes over waits for the one before to let go of a place.
+/// How long a process that takes over waits for the one before to let go of a place.
 const LET_GO: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -52,7 +51,7 @@ pub struct Reporting {
     _leftovers: Guard,
 }
 
-/// The place of this gateway, and the other one.
+/// The place of this process, and the other one.
 struct Found {
     spool: Spool,
     other: PathBuf,
@@ -60,18 +59,15 @@ struct Found {
 
 impl Reporting {
     /// Opens a spool in `data` and starts delivering what is in it, and in the other one. The
-    /// gateway that this one `follows`, if any, has one of them for a while.
+    /// process that this one `follows`, if any, has one of them for a while.
     pub async fn start(
         data: &Path,
         follows: bool,
-        config: Config,
-        gateway: &str,
+        bounds: Bounds,
+        origin: Origin,
         collector: Collector,
         host: &Host,
     ) -> Result<Self, ReportingError> {
-        let Config { spool_limit: bounds, region, mask_secret } = config;
-        let origin = Origin { gateway: gateway.to_owned(), region };
-        let digests = Digests::of(mask_secret.expose());
         let found = if follows {
             let clock = &host.clock;
             let begun = clock.instant();
@@ -125,7 +121,7 @@ impl Reporting {
             clock: clock.clone(),
         };
         Ok(Self {
-            recording: Recording::to(orders.clone(), figures, origin, digests, clock.clone()),
+            recording: Recording::to(orders.clone(), figures, origin, clock.clone()),
             orders,
             progress: seen,
             failing: is_failing,
@@ -136,17 +132,17 @@ impl Reporting {
         })
     }
 
-    /// Where workers report.
+    /// Where calls are reported.
     pub const fn recording(&self) -> &Recording {
         &self.recording
     }
 
-    /// Told `true`, only the own place is held, so that a gateway that takes over finds another.
+    /// Told `true`, only the own place is held, so that a process that takes over finds another.
     pub fn held_back(&self) -> watch::Sender<bool> {
         self.held_back.clone()
     }
 
-    /// Puts on disk what the workers handed over, and gives a collector that is there at most
+    /// Puts on disk what was handed over, and gives a collector that is there at most
     /// `limit` to take it. What it does not take is sent after the next start.
     pub async fn finish(self, limit: Duration) {
         let (answer, synced) = oneshot::channel();
@@ -170,7 +166,7 @@ impl Reporting {
 }
 
 /// Opens the first place that is free. Who follows nobody has to find both free: otherwise another
-/// gateway works on the same data.
+/// process works on the same data.
 fn find(data: &Path, follows: bool, bounds: Bounds) -> Result<Found, SpoolError> {
     let [first, second] = PLACES.map(|place| data.join(place));
     match open(&first, bounds) {
@@ -183,7 +179,7 @@ fn find(data: &Path, follows: bool, bounds: Bounds) -> Result<Found, SpoolError>
     }
 }
 
-pub(super) fn open(directory: &Path, bounds: Bounds) -> Result<Spool, SpoolError> {
+pub(crate) fn open(directory: &Path, bounds: Bounds) -> Result<Spool, SpoolError> {
     Spool::open(directory, bounds, &boot(), chassis::random::bytes())
 }
 

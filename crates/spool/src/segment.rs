@@ -19,38 +19,38 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 const MAGIC: &[u8; 8] = b"TPSPOOL1";
 /// Where the first frame starts.
-pub(super) const HEAD_BYTES: u64 = 32;
+pub(crate) const HEAD_BYTES: u64 = 32;
 const FRAME_HEAD_BYTES: usize = 8;
 const BODY_HEAD_BYTES: usize = 20;
 /// No frame is longer; a length above it is damage and is not allocated.
-pub(super) const MAX_EVENTS_BYTES: usize = 4 << 20;
+pub(crate) const MAX_EVENTS_BYTES: usize = 4 << 20;
 
 /// The name of a spool: a new spool, and a spool that may have lost its end, has a new one.
-pub(super) type Epoch = [u8; 16];
+pub(crate) type Epoch = [u8; 16];
 
 /// A batch, as it lies in the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// The epoch of the segment it lies in.
-    pub(super) epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// Grows by one from frame to frame.
-    pub(super) sequence: u64,
+    pub(crate) sequence: u64,
     /// Events that were dropped between the frame before and this one.
-    pub(super) dropped: u64,
+    pub(crate) dropped: u64,
     /// How many events it has.
-    pub(super) count: u32,
+    pub(crate) count: u32,
     /// The events, each as an `events` field of `CollectRequest`.
-    pub(super) events: Bytes,
+    pub(crate) events: Bytes,
 }
 
 impl Frame {
     /// How much room a frame with that many bytes of events takes in a segment.
-    pub(super) const fn room(events_bytes: usize) -> u64 {
+    pub(crate) const fn room(events_bytes: usize) -> u64 {
         (FRAME_HEAD_BYTES + BODY_HEAD_BYTES + events_bytes) as u64
     }
 
     /// Appends the frame as it lies in a file.
-    pub(super) fn write(sequence: u64, dropped: u64, count: u32, events: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn write(sequence: u64, dropped: u64, count: u32, events: &[u8], out: &mut Vec<u8>) {
         let mut body_head = [0; BODY_HEAD_BYTES];
         let mut head = body_head.as_mut_slice();
         head.put_u64_le(sequence);
@@ -69,17 +69,17 @@ impl Frame {
 
 /// A segment that can be read.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     file: File,
     /// Its epoch.
-    pub(super) epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// The sequence of its first frame.
-    pub(super) first: u64,
+    pub(crate) first: u64,
 }
 
 impl Segment {
     /// Makes an empty segment for appending; its head is written.
-    pub(super) fn create(path: &Path, epoch: Epoch, first: u64) -> io::Result<File> {
+    pub(crate) fn create(path: &Path, epoch: Epoch, first: u64) -> io::Result<File> {
         let file = OpenOptions::new().create_new(true).append(true).open(path)?;
         let mut head = Vec::with_capacity(32);
         head.extend_from_slice(MAGIC);
@@ -90,7 +90,7 @@ impl Segment {
     }
 
     /// Opens a segment for reading; `None`: the head is not that of a segment.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn open(path: &Path) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
         let mut head = [0; 32];
         match file.read_exact_at(&mut head, 0) {
@@ -105,7 +105,7 @@ impl Segment {
     }
 
     /// The frame at `offset` and where the next one starts; `None`: no whole frame is there.
-    pub(super) fn frame(&self, offset: u64) -> io::Result<Option<(Frame, u64)>> {
+    pub(crate) fn frame(&self, offset: u64) -> io::Result<Option<(Frame, u64)>> {
         let mut head = [0; FRAME_HEAD_BYTES];
         if !read_whole(&self.file, &mut head, offset)? {
             return Ok(None);
@@ -133,7 +133,7 @@ impl Segment {
     }
 
     /// Reads the whole segment: where its good part ends, and the last sequence in it, if any.
-    pub(super) fn scan(&self) -> io::Result<(u64, Option<u64>)> {
+    pub(crate) fn scan(&self) -> io::Result<(u64, Option<u64>)> {
         let (mut end, mut last) = (HEAD_BYTES, None);
         while let Some((frame, next)) = self.frame(end)? {
             (end, last) = (next, Some(frame.sequence));
@@ -143,7 +143,7 @@ impl Segment {
 
     /// How many events are lost with the frames after `sequence`, and how many that were lost before
     /// those frames would have told.
-    pub(super) fn events_after(&self, sequence: u64) -> io::Result<(u64, u64)> {
+    pub(crate) fn events_after(&self, sequence: u64) -> io::Result<(u64, u64)> {
         let (mut offset, mut events, mut told) = (HEAD_BYTES, 0, 0);
         while let Some((frame, next)) = self.frame(offset)? {
             if frame.sequence > sequence {
