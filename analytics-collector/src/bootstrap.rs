@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use chassis::Host;
 use chassis::outbound::{self, Reach};
 use chassis::rpc::Services;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use turnpike_proto::usage::v1::alerts_server::AlertsServer;
 use turnpike_proto::usage::v1::analytics_server::AnalyticsServer;
 use turnpike_proto::usage::v1::collector_server::CollectorServer;
@@ -20,8 +20,9 @@ use turnpike_proto::usage::v1::signals_server::SignalsServer;
 use crate::alert::channel::{Channel, Switchboard};
 use crate::alert::respond::Blocks;
 use crate::alert::rules::Configured;
+use crate::alert::sources::PATIENCE_US;
 use crate::alert::state::Kept;
-use crate::alert::{Alarm, Controls, History, Lookout, Rate, Responses, rate};
+use crate::alert::{Alarm, Controls, History, Lookout, Rate, Responses, Sources, rate};
 use crate::config::{Alerts, Config};
 use crate::edge::from_event::Desk;
 use crate::edge::{
@@ -32,6 +33,7 @@ use crate::live::{Series, Tail};
 use crate::metrics::Metrics;
 use crate::question::Window;
 use crate::report::Bounds;
+use crate::report::heard::heard;
 use crate::report::minutes::minutes;
 use crate::rpc::{ControlPlaneBlocks, Disk, Following};
 use crate::span::MINUTE_US;
@@ -61,7 +63,8 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let alarm = open_alarm(&config, &host, &folder, &metrics)?;
     let seen = last_minutes(&host, &reader).await?;
     alarm.observe(&seen);
-    let lookout = start_alerts(&config, &host, &folder, &alarm, &metrics)?;
+    let sources = Arc::new(last_heard(&host, &reader).await?);
+    let lookout = start_alerts(&config, &host, &folder, &alarm, &sources, &metrics)?;
     let desk = Arc::new(Desk {
         geo: Geo::open(config.geo.clone()),
         addresses: Addresses::open(config.address.keep, &folder.join("address.key"))?,
@@ -93,7 +96,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let bounds =
         Bounds { kept: config.store.kept(), smallest_group: config.query.smallest_group.0 };
     let answering = answering(&host, &metrics, &desk, reader, tail, bounds);
-    let services = services(&host, metrics, desk, (alarm, lookout), intake, answering);
+    let services = services(&host, metrics, desk, (alarm, lookout), (sources, intake), answering);
     chassis::rpc::serve(&host, &config.rpc, services).await?;
     // Who sees this process ready comes at once.
     listening.green();
@@ -153,6 +156,7 @@ fn start_alerts(
     host: &Host,
     folder: &std::path::Path,
     alarm: &Arc<Alarm>,
+    sources: &Arc<Sources>,
     metrics: &Metrics,
 ) -> anyhow::Result<Lookout> {
     let control_planes = config.control_plane.channels(&host.tls);
@@ -172,7 +176,8 @@ fn start_alerts(
     let rules = configured.rules(&[]).context("[alerts.rules] cannot be")?;
     let kept = Kept::new(folder.join("alerts.state"));
     let (watch, answers) = (kept.resume(rules), Arc::clone(&responses));
-    let (lookout, watching) = Lookout::new(watch, kept, answers, metrics.clone(), clock, shutdown);
+    let (seen, counts) = (Arc::clone(sources), metrics.clone());
+    let (lookout, watching) = Lookout::new(watch, kept, answers, seen, counts, clock, shutdown);
 
     let client = start_channels(config, host, alarm, metrics)?;
     let (mail, told) = (config.alerts.mail.clone(), Arc::clone(alarm));
@@ -235,6 +240,16 @@ async fn last_minutes(
     minutes(reader, window).await.context("cannot count the calls of the last minutes")
 }
 
+/// The gateways that may have something to tell of the time before this start.
+async fn last_heard(host: &Host, reader: &Arc<Reader>) -> anyhow::Result<Sources> {
+    let since_us = host.clock.unix_us().saturating_sub(PATIENCE_US);
+    let window = Window { since_us, until_us: i64::MAX };
+    let heard = heard(reader, window).await.context("cannot ask which gateways there were")?;
+    let sources = Sources::default();
+    heard.iter().for_each(|(name, newest_us)| sources.remember(name, *newest_us));
+    Ok(sources)
+}
+
 fn start_upkeep(
     host: &Host,
     config: &Config,
@@ -276,13 +291,20 @@ fn services(
     metrics: Metrics,
     desk: Arc<Desk>,
     (alarm, lookout): (Arc<Alarm>, Lookout),
-    intake: Intake,
+    (sources, intake): (Arc<Sources>, Intake),
     (analytics, reports): (AnalyticsService, ReportsService),
 ) -> Services {
     let (clock, shutdown) = (host.clock.clone(), host.shutdown.clone());
     let signals = SignalsService { alarm: Arc::clone(&alarm) };
-    let alerts = AlertsService { alarm, lookout, clock: clock.clone(), shutdown: shutdown.clone() };
-    let collector = CollectorService { desk, intake, metrics, clock, shutdown };
+    let alerts = AlertsService {
+        alarm,
+        lookout,
+        reader: Arc::clone(&reports.reader),
+        turn: Arc::new(Semaphore::new(1)),
+        clock: clock.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let collector = CollectorService { desk, intake, sources, metrics, clock, shutdown };
     let collector = CollectorServer::new(collector).max_decoding_message_size(LARGEST_BATCH);
     Services::new(turnpike_proto::DESCRIPTORS)
         .add(allowed("Collector"), collector)

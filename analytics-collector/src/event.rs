@@ -4,6 +4,9 @@
 //! is as much of it as the operator keeps. It is also the record of the write-ahead log, so tags
 //! are never reused.
 
+/// Type of a row that is no call of an API but a request for tokens, answered by a key manager.
+pub const TOKEN: &str = "TOKEN";
+
 /// One call, as it is stored. Unknown values are empty or 0.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Row {
@@ -158,9 +161,48 @@ pub struct Row {
     /// For how many calls this one stands; 0 counts as 1.
     #[prost(uint32, tag = "50")]
     pub weight: u32,
+    /// Scopes of the tokens that were asked for. For the watch alone: no column keeps it.
+    #[prost(string, tag = "51")]
+    pub scope: String,
+    /// Where the client is, for the watch alone; absent: unknown, or not to be known.
+    #[prost(message, optional, tag = "52")]
+    pub position: Option<Position>,
+}
+
+/// A position on the globe, in ten-thousandths of a degree.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Position {
+    /// North is positive.
+    #[prost(sint32, tag = "1")]
+    pub north: i32,
+    /// East is positive.
+    #[prost(sint32, tag = "2")]
+    pub east: i32,
+}
+
+impl Position {
+    const PARTS: f64 = 10_000.0;
+
+    /// Of degrees; none where these are not on the globe.
+    #[expect(clippy::cast_possible_truncation, reason = "it is within bounds")]
+    pub fn of(north: f64, east: f64) -> Option<Self> {
+        let is_real = (-90.0..=90.0).contains(&north) && (-180.0..=180.0).contains(&east);
+        let part = |degrees: f64| (degrees * Self::PARTS).round() as i32;
+        is_real.then(|| Self { north: part(north), east: part(east) })
+    }
+
+    /// Degrees north and degrees east.
+    pub fn degrees(self) -> (f64, f64) {
+        (f64::from(self.north) / Self::PARTS, f64::from(self.east) / Self::PARTS)
+    }
 }
 
 impl Row {
+    /// Whether it is a call, and no request for tokens.
+    pub fn is_call(&self) -> bool {
+        self.api_type != TOKEN
+    }
+
     /// For how many calls this one stands; at least 1.
     pub fn calls(&self) -> u64 {
         self.weight.max(1).into()

@@ -42,7 +42,7 @@ pub(crate) enum Command {
     },
     /// The types of alerts, from when on each is raised, and of how much is known
     Types,
-    /// The alerts that recorded events would have raised
+    /// The alerts that recorded events, or stored calls, would have raised
     Replay(Replay),
     /// New alerts as they are raised, until Ctrl-C
     Watch,
@@ -166,7 +166,8 @@ pub(crate) async fn watch(connection: &rpc::Options, printer: Printer) -> Result
     Ok(())
 }
 
-fn item(alert: &Alert) -> Report {
+/// An alert in one line.
+pub(crate) fn item(alert: &Alert) -> Report {
     let value: Value = of_message("turnpike.usage.v1.Alert", alert);
     let (raised, severity) = (time(alert.raised_at.as_ref()), severity(alert.severity()));
     let text = format!("{raised}  {severity:<8}  {}  {}", alert.r#type, alert.message);

@@ -186,7 +186,9 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), Failure> {
             alerts::list(connection, &clock, wanted).await?
         }
         Command::Alerts(alerts::Command::Types) => alerts::types(connection).await?,
-        Command::Alerts(alerts::Command::Replay(asked)) => return replay::replay(asked, printer),
+        Command::Alerts(alerts::Command::Replay(asked)) => {
+            return replay::replay(connection, &clock, asked, printer).await;
+        }
         Command::Alerts(alerts::Command::Watch) => return alerts::watch(connection, printer).await,
         Command::Audit(asked) => audit::run(connection, &clock, asked).await?,
         Command::Detect(asked) => return detect::detect(asked),

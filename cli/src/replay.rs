@@ -1,7 +1,8 @@
 //! `turnpike alerts replay`: which alerts would recorded events have raised?
 //!
 //! The same engines and rules as in the collector, fed in the order of the file; time is that of the events.
-//! The same file always gives the same answer.
+//! The same file always gives the same answer. Without a file the collector is asked about the calls that it
+//! has stored.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,31 +13,40 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chassis::clock::Clock;
 use chassis::config::duration;
 use clap::Args;
-use detect::{Alarm, Call, Finding, Override, Renewal, Rules, Setting, Severity, Watch};
+use detect::{Alarm, Call, Finding, Mode, Override, Renewal, Rules, Setting, Severity, Watch};
 use prost_types::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use turnpike_proto::usage::v1::alerts_client::AlertsClient;
+use turnpike_proto::usage::v1::{AlertRules, AlertSetting, ReplayAlertsRequest, alert_type};
 
 use crate::failure::Failure;
 use crate::gateways::time;
 use crate::output::{Printer, Report, note};
+use crate::{alerts, rpc, span};
 
 /// A longer line is no event.
 const LONGEST: u64 = 1 << 20;
 const MINUTE_US: i64 = 60_000_000;
 /// Over a gap without any call time goes on for so many minutes at most.
 const MOST_MINUTES: i64 = 7 * 24 * 60;
-const TOKEN_PATH: &str = "/oauth2/token";
+/// Type of an event that is a request for tokens.
+const TOKEN: &str = "TOKEN";
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Replay {
     /// The events: one JSON object a line with the fields of `turnpike.usage.v1.Event`, in the order of
     /// their times; `-` is standard input
-    #[arg(short, long, value_name = "EVENTS.jsonl")]
-    file: PathBuf,
-    /// Rules as the collector has them: a TOML file with `[alerts.rules.<Type>]`, `[[alerts.overrides]]`
+    #[arg(short, long, value_name = "EVENTS.jsonl", required_unless_present = "since")]
+    file: Option<PathBuf>,
+    /// Instead of a file: the calls that the collector has stored since then, like 24h
+    #[arg(long, value_name = "SPAN", value_parser = span::parse, conflicts_with = "file")]
+    since: Option<Duration>,
+    /// Rules as the collector has them: a TOML file with `[alerts.rules.<Type>]`, `[[alerts.overrides]]`.
+    /// Absent: with a file those that are documented, with --since those in force
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
 }
@@ -88,6 +98,8 @@ struct Event {
     api: String,
     #[serde(alias = "apiVersion")]
     api_version: String,
+    #[serde(alias = "apiType")]
+    api_type: String,
     operation: String,
     method: String,
     path: String,
@@ -97,6 +109,12 @@ struct Event {
     consumer_key: String,
     #[serde(alias = "clientIp", deserialize_with = "address")]
     client_ip: Option<IpAddr>,
+    /// Degrees north and degrees east, which events of collectors do not have.
+    latitude: Option<f64>,
+    longitude: Option<f64>,
+    asn: u32,
+    scope: String,
+    weight: u32,
     status: u32,
     #[serde(alias = "faultCode")]
     fault_code: u32,
@@ -136,14 +154,77 @@ fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<I
 }
 
 /// Prints the alerts.
-pub(crate) fn replay(asked: &Replay, printer: Printer) -> Result<(), Failure> {
-    let rules = asked.rules.as_deref().map_or_else(|| Ok(Rules::default()), read_rules)?;
-    let file = &asked.file;
+pub(crate) async fn replay(
+    connection: &rpc::Options,
+    clock: &Clock,
+    asked: &Replay,
+    printer: Printer,
+) -> Result<(), Failure> {
+    match (&asked.file, asked.since) {
+        (Some(file), _) => recorded(file, asked.rules.as_deref(), printer),
+        (None, since) => {
+            let since = clock.now().checked_sub(since.unwrap_or_default()).map(Into::into);
+            let rules = asked.rules.as_deref().map(read_settings).transpose()?;
+            let request = ReplayAlertsRequest { since, until: None, rules: rules.map(to_proto) };
+            stored(connection, request, printer).await
+        }
+    }
+}
+
+/// What the collector says of its stored calls.
+async fn stored(
+    connection: &rpc::Options,
+    request: ReplayAlertsRequest,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let wire = connection.analytics()?;
+    let parts = AlertsClient::new(wire.channel()).replay(request).await;
+    let mut parts = parts.map_err(|status| wire.error(status))?.into_inner();
+    let (mut alerts, mut last) = (0, None);
+    while let Some(part) = parts.message().await.map_err(|status| wire.error(status))? {
+        for alert in &part.alerts {
+            printer.print_item(&alerts::item(alert))?;
+        }
+        alerts += part.alerts.len();
+        last = Some((part.calls, part.cut));
+    }
+    let (calls, cut) = last.unwrap_or_default();
+    let more = if cut { "; there are more, and they were not looked at" } else { "" };
+    note(format_args!("{calls} events, {alerts} alerts{more}"));
+    Ok(())
+}
+
+fn to_proto(file: Alerts) -> AlertRules {
+    let setting = |alarm: Alarm, api: String, setting: Setting<Quiet>| AlertSetting {
+        r#type: alarm.name().to_owned(),
+        api,
+        enabled: setting.enabled,
+        mode: setting.mode.map(|mode| match mode {
+            Mode::Learned => alert_type::Mode::Learned.into(),
+            Mode::Fixed => alert_type::Mode::Fixed.into(),
+        }),
+        threshold: setting.threshold,
+        sensitivity: setting.sensitivity,
+        learning: setting.learning,
+        suppression: setting.suppression.map(|quiet| span::to_proto(quiet.0)),
+    };
+    let Alerts { rules, overrides, suppression } = file;
+    let all = rules.into_iter().map(|(alarm, it)| setting(alarm, String::new(), it));
+    let own = overrides.into_iter().map(|it| setting(it.alarm, it.api, it.setting));
+    AlertRules {
+        suppression: suppression.map(|quiet| span::to_proto(quiet.0)),
+        settings: all.chain(own).collect(),
+    }
+}
+
+/// What recorded events would have raised.
+fn recorded(file: &Path, rules: Option<&Path>, printer: Printer) -> Result<(), Failure> {
+    let rules = rules.map_or_else(|| Ok(Rules::default()), read_rules)?;
     let input: Box<dyn io::Read> = if file == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
         let opened = File::open(file);
-        Box::new(opened.map_err(|source| Failure::File { file: file.clone(), source })?)
+        Box::new(opened.map_err(|source| Failure::File { file: file.to_owned(), source })?)
     };
     let mut alerts = 0_u64;
     let events = watch(BufReader::new(input), file, rules, |finding| {
@@ -154,12 +235,15 @@ pub(crate) fn replay(asked: &Replay, printer: Printer) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_rules(file: &Path) -> Result<Rules, Failure> {
+fn read_settings(file: &Path) -> Result<Alerts, Failure> {
     let text = fs::read_to_string(file);
     let text = text.map_err(|source| Failure::File { file: file.to_owned(), source })?;
     let parsed = toml::from_str::<Configuration>(&text);
-    let Alerts { rules: settings, overrides, suppression } =
-        parsed.map_err(|source| ReplayError::Toml { file: file.to_owned(), source })?.alerts;
+    Ok(parsed.map_err(|source| ReplayError::Toml { file: file.to_owned(), source })?.alerts)
+}
+
+fn read_rules(file: &Path) -> Result<Rules, Failure> {
+    let Alerts { rules: settings, overrides, suppression } = read_settings(file)?;
     let mut rules = Rules::default();
     let usual = Setting { suppression, ..Setting::default() };
     let usual = Alarm::ALL.iter().try_for_each(|alarm| rules.set(*alarm, &usual));
@@ -212,9 +296,10 @@ fn watch(
 }
 
 fn look(watch: &mut Watch, event: &Event) -> Vec<Finding> {
-    if event.api.is_empty() && event.path == TOKEN_PATH && event.status == 200 {
-        let (user, client) = (&event.user, &event.consumer_key);
-        return watch.renewal(&Renewal { at_us: event.at_us, user, client, scope: "" });
+    if event.api_type == TOKEN {
+        let Event { at_us, user, consumer_key: client, scope, .. } = event;
+        let renewal = Renewal { at_us: *at_us, user, client, scope };
+        return if event.status == 200 { watch.renewal(&renewal) } else { Vec::new() };
     }
     let operation = format!("{} {}", event.method, event.operation);
     let micros = |us: i64| u64::try_from(us).unwrap_or(0);
@@ -228,6 +313,9 @@ fn look(watch: &mut Watch, event: &Event) -> Vec<Finding> {
         user: &event.user,
         client: &event.consumer_key,
         address: event.client_ip,
+        position: event.latitude.zip(event.longitude),
+        network: event.asn,
+        weight: event.weight,
         status: event.status,
         fault: event.fault_code,
         total_us: micros(event.total_us),

@@ -343,11 +343,12 @@ impl Stack {
                 format!(
                     "[https]\nlisten = \"127.0.0.1:{0}\"\n[rpc]\nlisten = \"127.0.0.1:{1}\"\n\
                      [issuer]\nurl = \"https://127.0.0.1:{0}/oauth2\"\n\
-                     [control_plane]\naddress = \"{2}\"\n{3}",
+                     [control_plane]\naddress = \"{2}\"\n{3}[collector]\naddress = \"{4}\"\n",
                     ports.tokens,
                     ports.key_manager,
                     self.rpc("control-plane"),
-                    store.unwrap_or_default()
+                    store.unwrap_or_default(),
+                    if self.collects { self.rpc(COLLECTOR) } else { String::new() },
                 )
             }
             "control-plane" => {

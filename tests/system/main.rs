@@ -25,4 +25,5 @@ mod rollouts;
 mod story;
 mod streams;
 mod test_keys;
+mod token_requests;
 mod tracing;

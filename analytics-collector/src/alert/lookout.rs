@@ -17,9 +17,10 @@ use tokio::sync::mpsc;
 use super::history::{Alert, Severity};
 use super::raise::identify;
 use super::respond::{Found, Responses};
+use super::sources::Sources;
 use super::state::Kept;
 use crate::enrich::address;
-use crate::event::Row;
+use crate::event::{Position, Row};
 use crate::guard::lock;
 use crate::metrics::Metrics;
 use crate::span::MINUTE_US;
@@ -32,15 +33,19 @@ const QUEUE: usize = 1024;
 const MINUTE: Duration = Duration::from_mins(1);
 /// What was learnt is kept so often.
 const KEEP_MINUTES: u32 = 5;
-/// Without any call for so long, time goes on by the clock: before, sources may be late.
+/// While no source is known, time goes on by the clock so much later: sources may be on their way.
 const LATE_US: i64 = 10 * MINUTE_US;
-/// Where key managers issue tokens.
-const TOKEN_PATH: &str = "/oauth2/token";
 /// The longest text of a finding that goes into an alert, in bytes.
 const LONGEST: usize = 512;
 
-/// Calls that wait, and the bytes that their batch had.
-type Waiting = (Arc<[Row]>, usize);
+/// A batch that waits.
+#[derive(Debug)]
+struct Waiting {
+    source: String,
+    calls: Arc<[Row]>,
+    /// Of the whole batch.
+    bytes: usize,
+}
 
 /// Where batches are handed in; cheap to clone.
 #[derive(Clone, Debug)]
@@ -49,7 +54,9 @@ pub struct Lookout {
     waiting: Arc<AtomicUsize>,
     watch: Arc<Mutex<Watch>>,
     responses: Arc<Responses>,
+    sources: Arc<Sources>,
     metrics: Metrics,
+    clock: Clock,
 }
 
 /// The work behind a lookout.
@@ -57,6 +64,7 @@ pub struct Lookout {
 pub struct Watching {
     queue: mpsc::Receiver<Waiting>,
     waiting: Arc<AtomicUsize>,
+    sources: Arc<Sources>,
     eye: Eye,
     clock: Clock,
     shutdown: Shutdown,
@@ -76,6 +84,7 @@ impl Lookout {
         watch: Watch,
         kept: Kept,
         responses: Arc<Responses>,
+        sources: Arc<Sources>,
         metrics: Metrics,
         clock: Clock,
         shutdown: Shutdown,
@@ -83,9 +92,15 @@ impl Lookout {
         let (queue, receiver) = mpsc::channel(QUEUE);
         let (waiting, watch) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(watch)));
         let eye = Eye { watch: Arc::clone(&watch), responses: Arc::clone(&responses), kept };
-        let watching =
-            Watching { queue: receiver, waiting: Arc::clone(&waiting), eye, clock, shutdown };
-        (Self { queue, waiting, watch, responses, metrics }, watching)
+        let watching = Watching {
+            queue: receiver,
+            waiting: Arc::clone(&waiting),
+            sources: Arc::clone(&sources),
+            eye,
+            clock: clock.clone(),
+            shutdown,
+        };
+        (Self { queue, waiting, watch, responses, sources, metrics, clock }, watching)
     }
 
     /// A batch was stored. Never waits.
@@ -94,7 +109,11 @@ impl Lookout {
         let rows = batch.calls.len() as u64;
         let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let room = before.saturating_add(bytes) <= MOST_BYTES;
-        if !room || self.queue.try_send((Arc::clone(&batch.calls), bytes)).is_err() {
+        let (source, calls) = (batch.source.clone(), Arc::clone(&batch.calls));
+        // Before the work can be done with it.
+        self.sources.wait(&source, self.clock.unix_us());
+        if !room || self.queue.try_send(Waiting { source, calls, bytes }).is_err() {
+            self.sources.looked(&batch.source, 0, self.clock.unix_us());
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.metrics.unwatched.inc_by(rows);
         }
@@ -125,7 +144,7 @@ impl Watching {
     /// Looks at batches until the process stops, and keeps what was learnt.
     pub async fn run(mut self) {
         let began_us = self.clock.unix_us();
-        let (mut newest_us, mut minutes) = (i64::MIN, 0_u32);
+        let mut minutes = 0_u32;
         let clock = self.clock.clone();
         let mut minute = Box::pin(clock.sleep(MINUTE));
         loop {
@@ -136,22 +155,30 @@ impl Watching {
                     minute = Box::pin(clock.sleep(MINUTE));
                     minutes = minutes.wrapping_add(1);
                     let now_us = self.clock.unix_us();
-                    let late_us = now_us.saturating_sub(LATE_US);
-                    let by_clock = if late_us > began_us { late_us } else { i64::MIN };
-                    let at_us = newest_us.saturating_sub(MINUTE_US).max(by_clock);
+                    let at_us = self.told_us(began_us, now_us);
                     let keep = minutes.is_multiple_of(KEEP_MINUTES);
                     self.blocking(move |eye| eye.minute(at_us, now_us, keep)).await;
                 }
                 next = self.queue.recv() => {
-                    let Some((calls, bytes)) = next else { break };
+                    let Some(Waiting { source, calls, bytes }) = next else { break };
                     let now_us = self.clock.unix_us();
                     let last_us = self.blocking(move |eye| eye.batch(&calls, now_us)).await;
                     self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-                    newest_us = newest_us.max(last_us.unwrap_or(i64::MIN).min(now_us));
+                    self.sources.looked(&source, last_us.unwrap_or(0), self.clock.unix_us());
                 }
             }
         }
         self.blocking(|eye| eye.kept.save(&lock(&eye.watch))).await;
+    }
+
+    /// Up to when everything was told that will be: before, who made no call was silent.
+    fn told_us(&self, began_us: i64, now_us: i64) -> i64 {
+        let by_clock = || {
+            let late_us = now_us.saturating_sub(LATE_US);
+            if late_us > began_us { late_us } else { 0 }
+        };
+        let told_us = self.sources.told_us(now_us);
+        told_us.map_or_else(by_clock, |told_us| told_us.saturating_sub(MINUTE_US))
     }
 
     /// A panic is logged elsewhere, and the next batch is looked at all the same.
@@ -165,7 +192,7 @@ impl Watching {
 }
 
 impl Eye {
-    /// The time of the newest call.
+    /// The time of the newest call; 0: there was none.
     fn batch(&self, rows: &[Row], now_us: i64) -> i64 {
         let mut found = Vec::new();
         let mut watch = lock(&self.watch);
@@ -174,7 +201,7 @@ impl Eye {
         }
         drop(watch);
         self.raise(found, now_us);
-        rows.iter().map(|row| row.at_us).max().unwrap_or(i64::MIN)
+        rows.iter().filter(|row| row.is_call()).map(|row| row.at_us).max().unwrap_or(0)
     }
 
     fn minute(&self, at_us: i64, now_us: i64, keep: bool) {
@@ -201,13 +228,18 @@ impl Eye {
     }
 }
 
-fn look(watch: &mut Watch, row: &Row) -> Vec<Finding> {
-    if row.api.is_empty() && row.path == TOKEN_PATH && row.status == 200 {
+/// What a watch says of a row.
+pub(super) fn look(watch: &mut Watch, row: &Row) -> Vec<Finding> {
+    if !row.is_call() {
+        // What was refused is nobody's rhythm; key managers look at guesses themselves.
+        if row.status != 200 {
+            return Vec::new();
+        }
         return watch.renewal(&Renewal {
             at_us: row.at_us,
             user: &row.user,
             client: &row.consumer_key,
-            scope: "",
+            scope: &row.scope,
         });
     }
     let operation = format!("{} {}", row.method, row.operation);
@@ -221,6 +253,9 @@ fn look(watch: &mut Watch, row: &Row) -> Vec<Finding> {
         user: &row.user,
         client: &row.consumer_key,
         address: address::parse(&row.client_ip),
+        position: row.position.map(Position::degrees),
+        network: row.asn,
+        weight: row.weight,
         status: row.status,
         fault: row.fault_code,
         total_us: row.total_us,
@@ -228,7 +263,8 @@ fn look(watch: &mut Watch, row: &Row) -> Vec<Finding> {
     })
 }
 
-fn alert(finding: Finding, now_us: i64) -> Alert {
+/// The alert of a finding, raised at that time.
+pub(super) fn alert(finding: Finding, now_us: i64) -> Alert {
     let Finding { alarm, at_us, about, message, evidence } = finding;
     let minute = at_us.div_euclid(MINUTE_US);
     let is = |name: &str| {
@@ -271,6 +307,7 @@ fn cause(kind: Kind, is: impl Fn(&str) -> String) -> String {
         Kind::AbnormalRequestsPerMin
         | Kind::RequestPatternChanged
         | Kind::UnusualIpAccess
+        | Kind::ImpossibleTravel
         | Kind::AbnormalRefresh
         | Kind::AbnormalTierUsage
         | Kind::FrequentTierLimitHitting

@@ -18,6 +18,7 @@ struct World {
 /// One life of a lookout.
 struct Life {
     lookout: Lookout,
+    sources: Arc<Sources>,
     watching: Watching,
     alarm: Arc<Alarm>,
 }
@@ -37,9 +38,11 @@ impl World {
         let watch = kept.resume(Rules::default());
         let (responses, _) =
             Responses::new(Arc::clone(&alarm), false, None, clock.clone(), shutdown.clone());
+        let (responses, sources) = (Arc::new(responses), Arc::<Sources>::default());
+        let seen = Arc::clone(&sources);
         let (lookout, watching) =
-            Lookout::new(watch, kept, Arc::new(responses), metrics, clock, shutdown);
-        Life { lookout, watching, alarm }
+            Lookout::new(watch, kept, responses, seen, metrics, clock, shutdown);
+        Life { lookout, sources, watching, alarm }
     }
 }
 
@@ -128,4 +131,75 @@ async fn a_damaged_state_is_left_out() {
     life.lookout.see(&batch("e", 1, calls(3, NOW_US, |_| {})));
     assert!(life.end().await.is_empty());
     assert!(std::fs::metadata(world.folder.path().join("alerts.state")).unwrap().len() > 100);
+}
+
+/// Two gateways, each with the calls of one application, minute by minute.
+struct Fleet {
+    life: Life,
+    minute: i64,
+}
+
+impl Fleet {
+    /// A minute after the others: the calls that come in it of `sources`, each as its name, its application
+    /// and the minute that they are of.
+    fn live(&mut self, calls_of: &[(&str, &str, i64)]) {
+        self.minute += 1;
+        let now_us = self.minute * MINUTE_US;
+        let Watching { eye, sources, .. } = &self.life.watching;
+        for (source, application, minute) in calls_of {
+            let of = |row: &mut Row| {
+                row.consumer_key = (*application).to_owned();
+                (*application).clone_into(&mut row.application);
+            };
+            let rows = calls(5, (minute - 1) * MINUTE_US, of);
+            sources.wait(source, now_us);
+            sources.looked(source, eye.batch(&rows, now_us), now_us);
+        }
+        eye.minute(self.life.watching.told_us(0, now_us), now_us, false);
+    }
+
+    fn told(&self) -> Vec<String> {
+        let alerts = self.life.alarm.list(&Wanted::default(), 100);
+        alerts.iter().map(|alert| alert.message.clone()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_cut_off_makes_nobody_silent_and_no_rush() {
+    const NOTHING: [String; 0] = [];
+    let world = World::new();
+    let life = world.begin();
+    let first = NOW_US / MINUTE_US;
+    let sources = Arc::clone(&life.sources);
+    let _a = sources.connect("a", NOW_US);
+    let b = sources.connect("b", NOW_US);
+    let mut fleet = Fleet { life, minute: first };
+    let both = |minute| [("a", "other", minute), ("b", "shop", minute)];
+    let cut = first + 2 * 24 * 60;
+    while fleet.minute < cut {
+        fleet.live(&both(fleet.minute + 1));
+    }
+    drop(b);
+    while fleet.minute < cut + 30 {
+        fleet.live(&[("a", "other", fleet.minute + 1)]);
+    }
+    assert_eq!(fleet.told(), NOTHING);
+    // It is back, and tells six minutes of what it kept in each.
+    let _b = sources.connect("b", fleet.minute * MINUTE_US);
+    for part in 0..5 {
+        let kept = (1..=6).map(|minute| ("b", "shop", cut + part * 6 + minute));
+        let live = ("a", "other", fleet.minute + 1);
+        fleet.live(&kept.chain([live]).collect::<Vec<_>>());
+    }
+    for minute in 1..=30 {
+        fleet.live(&both(cut + 35 + minute));
+    }
+    assert_eq!(fleet.told(), NOTHING);
+    // And now there is nothing to tell.
+    for minute in 1..=30 {
+        fleet.live(&[("a", "other", cut + 65 + minute)]);
+    }
+    let told = fleet.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("shop has made no call to orders:1.0.0"), "{told:?}");
 }

@@ -1,7 +1,8 @@
 //! What should people look at?
 //!
 //! `rate` counts calls per minute and says when there are too many; `lookout` shows all stored calls to the
-//! engines of `detect` by the `rules`, and `state` keeps what they learnt. `history` keeps what was raised;
+//! engines of `detect` by the `rules`, `state` keeps what they learnt, and `sources` knows who may have more
+//! to tell; `replay` shows stored calls to other rules. `history` keeps what was raised;
 //! `raise` puts them together and tells those who watch; `answers` say what follows, and `respond` has callers
 //! turned away. `channel` sends it to people and programs. `controls` puts in force what somebody applies.
 
@@ -12,8 +13,10 @@ pub mod history;
 pub mod lookout;
 pub mod raise;
 pub mod rate;
+pub mod replay;
 pub mod respond;
 pub mod rules;
+pub mod sources;
 pub mod state;
 
 pub use controls::Controls;
@@ -21,4 +24,6 @@ pub use history::{Alert, History, HistoryError, Severity, Wanted};
 pub use lookout::Lookout;
 pub use raise::Alarm;
 pub use rate::{Excess, Rate};
+pub use replay::Replay;
 pub use respond::Responses;
+pub use sources::{Connected, Sources};

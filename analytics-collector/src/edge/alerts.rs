@@ -7,6 +7,7 @@ use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
 use detect::{Alarm as Kind, Rules};
 use futures_util::stream::{Stream, StreamExt as _};
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError::Lagged;
 use tonic::{Request, Response, Status};
@@ -15,12 +16,16 @@ use turnpike_proto::usage::v1::alert_type::Mode;
 use turnpike_proto::usage::v1::alerts_server::Alerts;
 use turnpike_proto::usage::v1::{
     Alert, AlertType, AlertTypesRequest, AlertTypesResponse, ListAlertsRequest, ListAlertsResponse,
-    WatchAlertsRequest,
+    ReplayAlertsRequest, ReplayAlertsResponse, WatchAlertsRequest,
 };
 
-use super::{from_filter, to_proto};
-use crate::alert::{Alarm, Lookout, Severity, Wanted};
+use super::{from_filter, from_rules, to_proto};
+use crate::alert::replay::{Part, ReplayError};
+use crate::alert::{Alarm, Lookout, Replay, Severity, Wanted};
+use crate::question::Window;
+use crate::report::ReportError;
 use crate::span::DAY_US;
+use crate::store::Reader;
 
 const FEW: u32 = 100;
 const MOST: u32 = 1000;
@@ -32,6 +37,10 @@ pub struct AlertsService {
     pub alarm: Arc<Alarm>,
     /// Knows the rules.
     pub lookout: Lookout,
+    /// Has the calls.
+    pub reader: Arc<Reader>,
+    /// Who replays has it.
+    pub turn: Arc<Semaphore>,
     /// The time.
     pub clock: Clock,
     /// Ends the watches.
@@ -74,6 +83,36 @@ impl Alerts for AlertsService {
         Ok(Response::new(AlertTypesResponse { types }))
     }
 
+    type ReplayStream = Pin<Box<dyn Stream<Item = Result<ReplayAlertsResponse, Status>> + Send>>;
+
+    async fn replay(
+        &self,
+        request: Request<ReplayAlertsRequest>,
+    ) -> Result<Response<Self::ReplayStream>, Status> {
+        let ReplayAlertsRequest { since, until, rules } = request.into_inner();
+        let now_us = self.clock.unix_us();
+        let until_us =
+            until.map_or(Ok(now_us), |until| from_filter::instant("until", until))?.min(now_us);
+        let since_us = since.map_or(Ok(until_us.saturating_sub(DAY_US)), |since| {
+            from_filter::instant("since", since)
+        })?;
+        if since_us > until_us {
+            return Err(from_filter::refused("since", "is after until"));
+        }
+        let in_force = self.lookout.rules();
+        let rules = rules.map_or_else(
+            || Ok(in_force.clone()),
+            |asked| from_rules::rules(asked, in_force.series()),
+        )?;
+        let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted("another replay runs; ask again when it has ended")
+        })?;
+        let window = Window { since_us, until_us };
+        let parts = Replay::new(Arc::clone(&self.reader), rules, window, turn).parts();
+        let parts = parts.map(|part| part.map(shown_part).map_err(failed));
+        Ok(Response::new(Box::pin(self.shutdown.ends(parts))))
+    }
+
     type WatchStream = Pin<Box<dyn Stream<Item = Result<Alert, Status>> + Send>>;
 
     async fn watch(
@@ -88,6 +127,19 @@ impl Alerts for AlertsService {
             ))),
         });
         Ok(Response::new(Box::pin(self.shutdown.ends(alerts))))
+    }
+}
+
+fn shown_part(part: Part) -> ReplayAlertsResponse {
+    let Part { alerts, calls, until_us, cut } = part;
+    let alerts = alerts.iter().map(to_proto::alert).collect();
+    ReplayAlertsResponse { alerts, calls, until: Some(to_proto::timestamp(until_us)), cut }
+}
+
+fn failed(error: ReplayError) -> Status {
+    match error {
+        ReplayError::Query(error) => to_proto::status(&ReportError::Query(error)),
+        ReplayError::Broken => Status::internal(error.to_string()),
     }
 }
 

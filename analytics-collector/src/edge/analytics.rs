@@ -210,8 +210,8 @@ impl AnalyticsService {
     ) -> Result<Response<QueryResponse>, Status> {
         let ViewRequest { filter, interval, limit, conditions } = asked;
         let filter = from_filter::filter(filter, self.clock.unix_us())?;
-        let mut question = view.question(&filter, from_filter::interval(interval)?);
-        question.conditions.extend(from_query::conditions(conditions)?);
+        let also = from_query::conditions(conditions)?;
+        let mut question = view.question(&filter, also, from_filter::interval(interval)?);
         question.most = from_query::limit(limit)?;
         self.answer(question, limit > 0).await
     }

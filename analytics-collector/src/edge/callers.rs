@@ -33,7 +33,7 @@ const SERVICES: &[(&str, &[Row])] = &[
         ],
     ),
     ("Reports", &[("Monthly", READERS)]),
-    ("Alerts", &[("List", READERS), ("Types", READERS), ("Watch", READERS)]),
+    ("Alerts", &[("List", READERS), ("Types", READERS), ("Watch", READERS), ("Replay", READERS)]),
 ];
 
 /// Who may call the methods of a service. One without a row is open to nobody.
@@ -70,6 +70,7 @@ mod tests {
     fn each_method_is_open_to_those_who_need_it() {
         insta::assert_snapshot!(table(), @"
         Alerts/List: admin control-plane
+        Alerts/Replay: admin control-plane
         Alerts/Types: admin control-plane
         Alerts/Watch: admin control-plane
         Analytics/Backends: admin control-plane

@@ -19,6 +19,7 @@ use turnpike_proto::usage::v1::collector_server::Collector;
 use turnpike_proto::usage::v1::{CollectRequest, CollectResponse};
 
 use super::from_event::Desk;
+use crate::alert::{Connected, Sources};
 use crate::metrics::Metrics;
 use crate::store::{Intake, Refusal};
 
@@ -32,6 +33,8 @@ pub struct CollectorService {
     pub desk: Arc<Desk>,
     /// Stores.
     pub intake: Intake,
+    /// Knows who is connected.
+    pub sources: Arc<Sources>,
     /// Counts.
     pub metrics: Metrics,
     /// The time.
@@ -55,6 +58,8 @@ struct Course<S> {
     requests: S,
     /// The batch before: its source, epoch and sequence.
     last: Option<(String, String, u64)>,
+    /// Whose batches come; a stream has those of one source.
+    source: Option<Connected>,
     over: bool,
     _open: Open,
 }
@@ -79,8 +84,14 @@ impl CollectorService {
         requests: impl Stream<Item = Result<CollectRequest, Status>> + Send + Unpin + 'static,
     ) -> impl Stream<Item = Result<CollectResponse, Status>> + Send + 'static {
         let open = Open::new(&self.metrics.streams);
-        let course =
-            Course { service: self.clone(), requests, last: None, over: false, _open: open };
+        let course = Course {
+            service: self.clone(),
+            requests,
+            last: None,
+            source: None,
+            over: false,
+            _open: open,
+        };
         stream::unfold(course, Course::next).buffered(IN_FLIGHT)
     }
 
@@ -118,7 +129,12 @@ where
         let pending = match self.requests.next().await? {
             Ok(request) => {
                 let after = self.after(&request);
-                self.service.submit(request, after).await
+                let source = request.source.clone();
+                let submitted = self.service.submit(request, after).await;
+                if submitted.is_ok() {
+                    self.connect(&source);
+                }
+                submitted
             }
             Err(status) => Err(status),
         };
@@ -127,6 +143,13 @@ where
             futures_util::future::ready(Err(status)).boxed()
         });
         Some((pending, self))
+    }
+
+    fn connect(&mut self, source: &str) {
+        if self.source.as_ref().is_none_or(|connected| connected.name() != source) {
+            let CollectorService { sources, clock, .. } = &self.service;
+            self.source = Some(sources.connect(source, clock.unix_us()));
+        }
     }
 
     /// The sequence before this batch in its spool, if this stream has seen one.

@@ -8,18 +8,19 @@ use chassis::clock::{Clock, ManualClock};
 use chassis::readiness::Readiness;
 use chassis::shutdown::Shutdown;
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tonic::Status;
 use turnpike_proto::usage::v1::alerts_server::Alerts as _;
 use turnpike_proto::usage::v1::analytics_server::Analytics as _;
 use turnpike_proto::usage::v1::{
-    CollectRequest, Event, GeographyRequest, ListAlertsRequest, UsageRequest, WatchAlertsRequest,
+    AlertRules, AlertSetting, CollectRequest, Event, GeographyRequest, ListAlertsRequest,
+    ReplayAlertsRequest, UsageRequest, WatchAlertsRequest, alert_type,
 };
 
 use super::from_event::{Config, Desk};
 use super::{AlertsService, AnalyticsService, CollectorService, ReportsService};
 use crate::alert::state::Kept;
-use crate::alert::{Alarm, History, Lookout, Rate, Responses, rate};
+use crate::alert::{Alarm, History, Lookout, Rate, Responses, Sources, rate};
 use crate::enrich::{Addresses, Agents, Geo, Keep, geo, geo_tests};
 use crate::fixture::{MINUTE_US, NOW_US, Place, reader};
 use crate::live::Tail;
@@ -62,13 +63,14 @@ pub(super) async fn start(place: &Place) -> Service {
         config: Config { oldest: Duration::from_hours(168), ahead: Duration::from_hours(1) },
     });
     let kept = Kept::new(folder.join("alerts.state"));
-    let shutdown = Shutdown::new(Readiness::default());
+    let (shutdown, sources) = (Shutdown::new(Readiness::default()), Arc::<Sources>::default());
     let (told, stop) = (Arc::clone(&alarm), shutdown.clone());
     let (responses, _) = Responses::new(told, true, None, clock.clone(), stop);
     let (lookout, watching) = Lookout::new(
         kept.resume(detect::Rules::default()),
         kept,
         Arc::new(responses),
+        Arc::clone(&sources),
         metrics.clone(),
         clock.clone(),
         shutdown.clone(),
@@ -90,6 +92,7 @@ pub(super) async fn start(place: &Place) -> Service {
         metrics: metrics.clone(),
         clock: clock.clone(),
     };
+    let replayed = Arc::clone(&reader);
     let (intake, committing) = committer.start();
     chassis::task::Tasks::default().spawn("commit", committing);
     Service {
@@ -107,8 +110,22 @@ pub(super) async fn start(place: &Place) -> Service {
             clock: clock.clone(),
             shutdown: shutdown.clone(),
         },
-        alerts: AlertsService { alarm, lookout, clock: clock.clone(), shutdown: shutdown.clone() },
-        collector: CollectorService { desk, intake, metrics: metrics.clone(), clock, shutdown },
+        alerts: AlertsService {
+            alarm,
+            lookout,
+            reader: replayed,
+            turn: Arc::new(Semaphore::new(1)),
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        },
+        collector: CollectorService {
+            desk,
+            intake,
+            sources,
+            metrics: metrics.clone(),
+            clock,
+            shutdown,
+        },
         metrics,
         _hands: hands,
     }
@@ -321,4 +338,50 @@ async fn a_watcher_that_lags_is_told_so() {
     assert_eq!(first.code(), tonic::Code::Aborted);
     let limit = tonic::Request::new(ListAlertsRequest { limit: 1001, ..Default::default() });
     assert_eq!(service.alerts.list(limit).await.unwrap_err().message(), "limit is more than 1000");
+}
+
+/// A replay of all calls of the last day by which an application may make so many in a minute.
+fn replay_by(threshold: f64) -> tonic::Request<ReplayAlertsRequest> {
+    let setting = AlertSetting {
+        r#type: "AbnormalRequestsPerMin".to_owned(),
+        mode: Some(alert_type::Mode::Fixed.into()),
+        threshold: Some(threshold),
+        ..AlertSetting::default()
+    };
+    let rules = Some(AlertRules { settings: vec![setting], ..AlertRules::default() });
+    tonic::Request::new(ReplayAlertsRequest { rules, ..ReplayAlertsRequest::default() })
+}
+
+#[tokio::test]
+async fn stored_calls_are_looked_at_again_by_other_rules_and_nothing_is_raised() {
+    let place = Place::new();
+    let service = start(&place).await;
+    let at = |minutes: i64, api| event(NOW_US - minutes * MINUTE_US, api);
+    let early = [at(900, "orders"), at(900, "orders"), at(26 * 60, "pay"), at(26 * 60, "pay")];
+    let late = [at(30, "users"), at(30, "users"), at(10, "orders")];
+    let batches = [early.to_vec(), late.to_vec()];
+    let batches = batches.into_iter().zip(1..).map(|(events, number)| request(number, events));
+    service.send(batches.collect()).await;
+    for (threshold, expected) in [(1.0, "orders users"), (2.0, "")] {
+        let parts = service.alerts.replay(replay_by(threshold)).await.unwrap().into_inner();
+        let parts: Vec<_> = parts.map(Result::unwrap).collect().await;
+        let alerts = parts.iter().flat_map(|part| &part.alerts);
+        let told: Vec<&str> = alerts.map(|alert| alert.api.as_str()).collect();
+        assert_eq!(told.join(" "), expected);
+        let last = parts.last().unwrap();
+        assert_eq!((last.calls, last.cut), (5, false));
+        assert_eq!(last.until.unwrap().seconds, NOW_US / 1_000_000);
+    }
+    assert_eq!(service.alerts().await, "");
+}
+
+#[tokio::test]
+async fn one_replay_runs_at_a_time() {
+    let place = Place::new();
+    let service = start(&place).await;
+    let first = service.alerts.replay(replay_by(1.0)).await.unwrap();
+    let refused = service.alerts.replay(replay_by(1.0)).await.err().unwrap();
+    assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+    drop(first);
+    assert!(service.alerts.replay(replay_by(1.0)).await.is_ok());
 }

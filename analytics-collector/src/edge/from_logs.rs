@@ -45,8 +45,7 @@ pub fn logs(asked: v1::LogsRequest, now_us: i64) -> Result<Asked, Status> {
     let v1::LogsRequest { filter, conditions, request_id, slower_than, page_size, page_token } =
         asked;
     let filter = from_filter::filter(filter, now_us)?;
-    let mut all = filter.conditions();
-    all.extend(from_query::conditions(conditions)?);
+    let all = filter.conditions(from_query::conditions(conditions)?);
     let token = read(&page_token, mark)?;
     let window = token.as_ref().map_or(filter.window, |(window, _)| *window);
     let search = Search {
@@ -68,8 +67,8 @@ pub fn logs(asked: v1::LogsRequest, now_us: i64) -> Result<Asked, Status> {
 pub fn tail(asked: v1::TailRequest) -> Result<Wanted, Status> {
     let v1::TailRequest { api, application, conditions, slower_than } = asked;
     let named = v1::Filter { api, application, ..v1::Filter::default() };
-    let mut all = from_filter::filter(Some(named), 0)?.conditions();
-    all.extend(from_query::conditions(conditions)?);
+    let filter = from_filter::filter(Some(named), 0)?;
+    let all = filter.conditions(from_query::conditions(conditions)?);
     let slower_than_us = slower_than.map(slower_than_us).transpose()?.unwrap_or(0);
     Ok(Wanted { conditions: all, slower_than_us })
 }

@@ -22,8 +22,7 @@ const MOST_MEASURES: usize = 16;
 pub fn query(asked: v1::QueryRequest, now_us: i64) -> Result<Question, Status> {
     let v1::QueryRequest { filter, conditions: also, interval, by, measures, order, limit } = asked;
     let filter = from_filter::filter(filter, now_us)?;
-    let mut all = filter.conditions();
-    all.extend(conditions(also)?);
+    let all = filter.conditions(conditions(also)?);
     let measures = self::measures(&measures)?;
     Ok(Question {
         window: filter.window,

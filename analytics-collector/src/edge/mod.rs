@@ -2,7 +2,7 @@
 //!
 //! `collect` takes batches; `analytics` answers questions; `alerts` shows what was raised;
 //! `signals` takes what services noticed themselves. `callers` is the table of who may ask.
-//! `reports` writes files. `from_event`, `from_filter`, `from_query`, `from_logs` and `to_proto` are the
+//! `reports` writes files. `from_event`, `from_filter`, `from_query`, `from_logs`, `from_rules` and `to_proto` are the
 //! only places that know the messages.
 
 pub mod alerts;
@@ -13,6 +13,7 @@ pub mod from_event;
 pub mod from_filter;
 pub mod from_logs;
 pub mod from_query;
+pub mod from_rules;
 pub mod reports;
 pub mod signals;
 pub mod to_proto;

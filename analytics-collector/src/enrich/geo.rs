@@ -16,6 +16,7 @@ use maxminddb::{LookupResult, PathElement, Reader};
 use serde::Deserialize;
 
 use super::address::is_public;
+use crate::event::Position;
 
 /// Characters of a name that are kept.
 const LONGEST_NAME: usize = 64;
@@ -45,7 +46,8 @@ pub struct Config {
 pub enum Detail {
     /// The country, and the autonomous system where a database was named for it.
     Country,
-    /// Subdivision, city and autonomous system too, as far as a database has them.
+    /// Subdivision, city, autonomous system and, for alerts alone, coordinates too, as far as a database
+    /// has them.
     City,
 }
 
@@ -60,6 +62,8 @@ pub struct Place {
     pub city: String,
     /// Number of the autonomous system.
     pub asn: u32,
+    /// The point that the database has for it.
+    pub position: Option<Position>,
 }
 
 /// Says where addresses are.
@@ -147,7 +151,8 @@ impl Database {
             return Some(Place { country, ..Place::default() });
         }
         let (subdivision, city) = (text(&found, SUBDIVISION), text(&found, CITY));
-        Some(Place { country, subdivision, city, asn: asn(&found).unwrap_or_default() })
+        let (asn, position) = (asn(&found).unwrap_or_default(), position(&found));
+        Some(Place { country, subdivision, city, asn, position })
     }
 
     fn asn(&self, address: IpAddr) -> Option<u32> {
@@ -207,6 +212,14 @@ const CITY: &[Way<'_>] = &[
     &[PathElement::Key("city")],
 ];
 const ASN: &[Way<'_>] = &[&[PathElement::Key("autonomous_system_number")]];
+const LATITUDE: &[Way<'_>] = &[
+    &[PathElement::Key("location"), PathElement::Key("latitude")],
+    &[PathElement::Key("latitude")],
+];
+const LONGITUDE: &[Way<'_>] = &[
+    &[PathElement::Key("location"), PathElement::Key("longitude")],
+    &[PathElement::Key("longitude")],
+];
 /// The same as text, `AS3303`.
 const ASN_TEXT: &[Way<'_>] = &[&[PathElement::Key("asn")]];
 
@@ -230,6 +243,17 @@ fn asn(found: &LookupResult<'_, Vec<u8>>) -> Option<u32> {
         let text = find::<&str>(found, ASN_TEXT)?;
         text.strip_prefix("AS").unwrap_or(text).parse().ok()
     })
+}
+
+fn position(found: &LookupResult<'_, Vec<u8>>) -> Option<Position> {
+    Position::of(degrees(found, LATITUDE)?, degrees(found, LONGITUDE)?)
+}
+
+/// Some databases write a number as text.
+fn degrees(found: &LookupResult<'_, Vec<u8>>, ways: &[Way<'_>]) -> Option<f64> {
+    find::<f64>(found, ways)
+        .or_else(|| find::<f32>(found, ways).map(f64::from))
+        .or_else(|| find::<&str>(found, ways)?.parse().ok())
 }
 
 fn stamp(path: &Path) -> io::Result<(SystemTime, u64)> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::geo::{Config, Detail, Geo};
+use crate::event::Position;
 
 /// A value of an MMDB file.
 pub(crate) enum Value {
@@ -16,6 +17,7 @@ pub(crate) enum Value {
     U16(u16),
     U32(u32),
     U64(u64),
+    F64(f64),
 }
 
 impl Value {
@@ -41,6 +43,10 @@ impl Value {
             }
             Self::U32(number) => {
                 out.push(6 << 5 | 4);
+                out.extend(number.to_be_bytes());
+            }
+            Self::F64(number) => {
+                out.push(3 << 5 | 8);
                 out.extend(number.to_be_bytes());
             }
             // An extended type: its number, less 7, stands behind the control byte.
@@ -197,17 +203,25 @@ fn cities() -> Vec<(&'static str, Value)> {
         ("country", Value::Map(vec![code("CH")])),
         ("subdivisions", Value::List(vec![Value::Map(vec![code("BE"), names("Canton of Bern")])])),
         ("city", Value::Map(vec![names("Bern")])),
+        (
+            "location",
+            Value::Map(vec![("latitude", Value::F64(46.95)), ("longitude", Value::F64(7.45))]),
+        ),
         ("autonomous_system_number", Value::U32(3303)),
     ]);
     let flat = Value::Map(vec![
         ("country_code", Value::Text("AU")),
         ("state1", Value::Text("Queensland")),
         ("city", Value::Text("Cairns")),
+        ("latitude", Value::Text("-16.92")),
+        ("longitude", Value::Text("145.77")),
         ("asn", Value::Text("AS1221")),
     ]);
     let unnamed = Value::Map(vec![
         ("country", Value::Map(vec![code("US")])),
         ("subdivisions", Value::List(vec![Value::Map(vec![code("CA")])])),
+        ("latitude", Value::F64(91.0)),
+        ("longitude", Value::F64(0.0)),
     ]);
     vec![("81.0.0.0/8", nested), ("82.0.0.0/8", flat), ("83.0.0.0/8", unnamed)]
 }
@@ -249,6 +263,22 @@ fn a_file_of_networks_says_the_network_alone() {
 fn nothing_finer_than_the_country_is_kept_on_demand() {
     check_detail(Detail::Country, false, &["CH,,,0", "AU,,,0", "US,,,0", ",,,0"]);
     check_detail(Detail::Country, true, &["CH,,,64500", "AU,,,0", "US,,,0", ",,,64501"]);
+}
+
+#[test]
+fn coordinates_are_found_in_both_layouts_and_only_where_places_are_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("city.mmdb");
+    write(&path, 4, &cities());
+    let said = |detail| {
+        let geo = Geo::open(Config { detail, ..config(&path) });
+        // The last of them is not on the globe, or in no file.
+        ["81.1.1.1", "82.1.1.1", "83.1.1.1", "84.1.1.1"]
+            .map(|address| geo.place(address.parse().unwrap()).position.map(Position::degrees))
+    };
+    let places = [Some((46.95, 7.45)), Some((-16.92, 145.77)), None, None];
+    assert_eq!(said(Detail::City), places);
+    assert_eq!(said(Detail::Country), [None; 4]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Series {
     /// Counts calls that were stored just now. Times are those of the calls that were sent,
     /// whatever number each stands for.
     pub fn count(&self, rows: &[Row]) {
-        for row in rows {
+        for row in rows.iter().filter(|row| row.is_call()) {
             let version = self.series_of(row);
             self.calls.get_or_create(&version).inc_by(row.calls());
             if row.status == 0 || row.status >= 400 {

@@ -2,7 +2,7 @@
 //!
 //! `ask` puts questions to the store within bounds; `names` says what can be asked for. `filter`
 //! says which events a question is about. One question a file: `usage`, `latency`, `errors`,
-//! `geography`, `last_used`, `minutes` for the alerts; `views` are more of them. `compare` asks
+//! `geography`, `last_used`, `minutes` and `heard` for the alerts; `views` are more of them. `compare` asks
 //! about two times, `monthly` writes a month down.
 
 pub mod ask;
@@ -10,6 +10,7 @@ pub mod compare;
 pub mod errors;
 pub mod filter;
 pub mod geography;
+pub mod heard;
 pub mod last_used;
 pub mod latency;
 pub mod minutes;

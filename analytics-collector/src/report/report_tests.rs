@@ -322,7 +322,7 @@ async fn places_with_few_clients_are_hidden_and_their_calls_said() {
     }
     // Whoever asks otherwise learns no more.
     let bounds = Bounds { smallest_group: 3, ..BOUNDS };
-    let mut question = View::Devices.question(&filter, Interval(None));
+    let mut question = View::Devices.question(&filter, Vec::new(), Interval(None));
     question.by = vec![Dimension::Country];
     let answer = ask(&reader, question, &bounds).await.unwrap();
     assert_eq!((answer.groups.len(), answer.hidden_calls), (2, 2));
@@ -340,7 +340,7 @@ async fn views_are_what_a_loop_counts() {
         (View::Cache, count(|_| true)),
         (View::Throttled, count(|row| row.fault_type == "THROTTLED")),
     ] {
-        let question = view.question(&filter, Interval(None));
+        let question = view.question(&filter, Vec::new(), Interval(None));
         let answer = ask(&world.reader, question, &BOUNDS).await.unwrap();
         let said: f64 = answer.groups.iter().map(|group| group.measures[0]).sum();
         assert_eq!(said as usize, expected, "{view:?}");

@@ -19,8 +19,8 @@ pub enum View {
 }
 
 impl View {
-    /// The question about some calls.
-    pub fn question(self, filter: &Filter, interval: Interval) -> Question {
+    /// The question about some calls, of which further conditions hold too.
+    pub fn question(self, filter: &Filter, also: Vec<Condition>, interval: Interval) -> Question {
         let (by, measures): (&[Dimension], &[Measure]) = match self {
             Self::Devices => (
                 &[Dimension::Device, Dimension::OperatingSystem, Dimension::Agent],
@@ -52,9 +52,8 @@ impl View {
                 &[Measure::Throttled, Measure::Last],
             ),
         };
-        let mut question = filter.question(interval, by, measures);
-        question.conditions.extend(self.condition());
-        question
+        let conditions = filter.conditions(also.into_iter().chain(self.condition()).collect());
+        Question { conditions, ..filter.question(interval, by, measures) }
     }
 
     fn condition(self) -> Option<Condition> {

@@ -10,8 +10,8 @@ mod novelty;
 mod watch;
 
 pub use callers::{
-    Addresses, Arrival, Crossings, Days, Interval, Less, Place, Renewals, Spread, Step, Steps,
-    Streak, Sweep, kilometres, speed_kmh,
+    Addresses, Arrival, Crossings, Days, Interval, Journey, Journeys, Less, Place, Renewals,
+    Spread, Step, Steps, Stop, Streak, Sweep, kilometres, speed_kmh,
 };
 pub use novelty::{Novelty, Seen, Sign};
 pub use watch::{

@@ -1,12 +1,13 @@
 //! Does this caller behave as ever?
 //!
 //! One engine for each thing that callers do: the `steps` they take, the `addresses` they come from and
-//! how far they can have travelled (`travel`), when they renew tokens (`renewals`), how much they
+//! the `journeys` that nobody makes (`travel`), when they renew tokens (`renewals`), how much they
 //! use by the `days`, how many things they touch or places they call from (`spread`). Each knows one
 //! caller; `streak` counts what happens again and again.
 
 mod addresses;
 mod days;
+mod journeys;
 mod pairs;
 mod renewals;
 mod spread;
@@ -17,6 +18,7 @@ mod travel;
 
 pub use addresses::{Addresses, Arrival};
 pub use days::{Days, Less};
+pub use journeys::{Journey, Journeys, Stop};
 pub use renewals::{Interval, Renewals};
 pub use spread::Spread;
 pub use steps::{Step, Steps};

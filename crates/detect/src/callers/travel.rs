@@ -1,10 +1,12 @@
 //! Can one be at both places?
 
+use serde::{Deserialize, Serialize};
+
 /// The mean radius of the earth.
 const EARTH_KM: f64 = 6371.0;
 
 /// Where somebody was, and when.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     /// Degrees, north is positive.
     pub latitude: f64,

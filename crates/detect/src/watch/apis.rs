@@ -114,10 +114,11 @@ impl Apis {
         errors.seen = errors.seen.saturating_add(1);
         let failed = has_failed(call);
         let excess = if rule.is_learned() {
-            let excess = errors.share.take(call.at_us, failed, SURPRISE / rule.sensitivity);
+            let excess =
+                errors.share.take(call.at_us, call.calls(), failed, SURPRISE / rule.sensitivity);
             excess.filter(|excess| excess.bad >= FAILURES && errors.seen > rule.learning)
         } else {
-            errors.share.beyond(call.at_us, failed, rule.threshold, ENOUGH)
+            errors.share.beyond(call.at_us, call.calls(), failed, rule.threshold, ENOUGH)
         };
         let Some(excess) = excess else { return };
         let message = format!(
@@ -165,6 +166,7 @@ impl Apis {
                 found.extend(desk.tell(alarm, quiet_us, call.at_us, about(), message, evidence));
             }
         }
+        // Of what is reported, as the row is: where successes are left out, failures stand closer.
         health.failing += PACE * (f64::from(u8::from(failed)) - health.failing);
         let bad = failed || is_slow;
         found.extend(health.recovered(call, bad, desk));

@@ -102,7 +102,8 @@ impl Applications {
         let volume = self.volumes.of(&key, call.at_us, Volume::default);
         let fixed = (!rule.is_learned()).then_some(rule.threshold);
         let minute = call.at_us.div_euclid(MINUTE_US);
-        let (more, fewer) = volume.take(minute, fixed, rule.learning, rule.sensitivity);
+        let (more, fewer) =
+            volume.take(minute, call.calls(), fixed, rule.learning, rule.sensitivity);
         let fewer = fewer.filter(|_| rule.is_learned());
         for turn in [more, fewer].into_iter().flatten() {
             let about = Call { client, ..*call };
@@ -116,7 +117,7 @@ impl Applications {
         let key = joined(&[call.application, call.api, call.api_version]);
         let today = call.at_us.div_euclid(DAY_US);
         let used = self.days.of(&key, call.at_us, Used::default);
-        used.days.add(today, 1);
+        used.days.add(today, call.calls().into());
         // Once a day, when its first call comes.
         if used.asked.replace(today).is_some_and(|asked| asked >= today) {
             return;

@@ -23,6 +23,12 @@ pub struct Call<'c> {
     pub client: &'c str,
     /// Where it came from.
     pub address: Option<IpAddr>,
+    /// Where that is: degrees north and degrees east.
+    pub position: Option<(f64, f64)>,
+    /// Number of the autonomous system of the address; 0: unknown.
+    pub network: u32,
+    /// For how many calls this one stands, because others like it were left out; 0 counts as 1.
+    pub weight: u32,
     /// What was answered; 0: the client left before.
     pub status: u32,
     /// The gateway's own fault; 0: the backend's answer.
@@ -31,6 +37,13 @@ pub struct Call<'c> {
     pub total_us: u64,
     /// The backend's part; 0: none was asked.
     pub backend_us: u64,
+}
+
+impl Call<'_> {
+    /// For how many calls it stands; at least 1.
+    pub(super) const fn calls(&self) -> u32 {
+        if self.weight == 0 { 1 } else { self.weight }
+    }
 }
 
 /// A token that was issued.

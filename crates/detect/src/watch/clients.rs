@@ -10,7 +10,9 @@ use super::finding::{Alarm, Finding};
 use super::keyed::Keyed;
 use super::volume::{Turn, Volume};
 use super::words::{Words, about_caller, about_operation, joined, named, number, who};
-use crate::callers::{Addresses, Arrival, Crossings, Interval, Renewals, Steps, Sweep};
+use crate::callers::{
+    Addresses, Arrival, Crossings, Interval, Journeys, Place, Renewals, Steps, Stop, Sweep,
+};
 
 const MINUTE_US: i64 = 60_000_000;
 const HOUR_US: i64 = 60 * MINUTE_US;
@@ -28,6 +30,8 @@ const NETWORKS: usize = 10;
 const REFUSED_PATHS: usize = 30;
 /// Minutes before a number of tokens in a minute is unusual.
 const MINUTES: u64 = 3;
+/// Databases of places err by less.
+const FAR_KM: f64 = 500.0;
 /// Calls that are counted within a time at most.
 const MOST_COUNTED: usize = 10_000;
 
@@ -36,6 +40,9 @@ const MOST_COUNTED: usize = 10_000;
 pub(super) struct Clients {
     steps: Keyed<Steps>,
     addresses: Keyed<Addresses>,
+    /// Absent in what was kept before it was looked at.
+    #[serde(default)]
+    journeys: Keyed<Journeys>,
     objects: Keyed<Sweep>,
     networks: Keyed<Sweep>,
     refused: Keyed<Refused>,
@@ -62,6 +69,7 @@ impl Clients {
         Self {
             steps: Keyed::new(most),
             addresses: Keyed::new(most),
+            journeys: Keyed::new(most),
             objects: Keyed::new(most),
             networks: Keyed::new(most),
             refused: Keyed::new(most),
@@ -81,14 +89,16 @@ impl Clients {
             self.objects(call, desk, found);
         }
         self.addresses(call, desk, found);
+        self.journeys(call, desk, found);
         self.networks(call, desk, found);
     }
 
     /// How many are known, by the kind of alarm.
-    pub(super) fn series(&self) -> [(Alarm, usize); 6] {
+    pub(super) fn series(&self) -> [(Alarm, usize); 7] {
         [
             (Alarm::RequestPatternChanged, self.steps.len()),
             (Alarm::UnusualIpAccess, self.addresses.len()),
+            (Alarm::ImpossibleTravel, self.journeys.len()),
             (Alarm::ObjectEnumeration, self.objects.len()),
             (Alarm::KeySharing, self.networks.len()),
             (Alarm::BotDetection, self.refused.len()),
@@ -117,7 +127,8 @@ impl Clients {
         renewed.hour.limit(most);
         let in_an_hour = renewed.hour.cross(at_us);
         let storm = self.storms.of(client, at_us, Volume::default);
-        let (storm, _) = storm.take(at_us.div_euclid(MINUTE_US), None, MINUTES, rule.sensitivity);
+        let minute = at_us.div_euclid(MINUTE_US);
+        let (storm, _) = storm.take(minute, 1, None, MINUTES, rule.sensitivity);
         let who = who(user, client);
         let about = vec![("user", user.to_owned()), ("client", client.to_owned())];
         let mut told = Vec::new();
@@ -196,6 +207,44 @@ impl Clients {
         found.extend(desk.tell(alarm, rule.quiet_us, call.at_us, about, message, evidence));
     }
 
+    fn journeys(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
+        let alarm = Alarm::ImpossibleTravel;
+        let (Some(rule), Some((latitude, longitude))) = (desk.rule(alarm, call.api), call.position)
+        else {
+            return;
+        };
+        // A program that acts for itself runs in several places at once.
+        let is_person = !call.user.is_empty() && call.user != call.client;
+        if rule.is_learned() && !is_person {
+            return;
+        }
+        // Whichever client a person uses, they are in one place.
+        let key = joined(&[call.user, if is_person { "" } else { call.client }]);
+        let known = self.journeys.of(&key, call.at_us, Journeys::default);
+        let place = Place { latitude, longitude, at_us: call.at_us };
+        let far_km = if rule.is_learned() { FAR_KM / rule.sensitivity } else { FAR_KM };
+        let here = Stop { place, network: call.network };
+        let Some(journey) = known.arrive(here, far_km, rule.threshold) else { return };
+        if rule.is_learned() && (!journey.is_news || journey.within_network) {
+            return;
+        }
+        let (km, seconds) = (journey.kilometres, journey.seconds);
+        let message = format!(
+            "{} was {km:.0} km away within {} minutes.",
+            who(call.user, call.client),
+            seconds / 60
+        );
+        let mut evidence = vec![
+            ("km", format!("{km:.0}")),
+            ("seconds", seconds.to_string()),
+            ("from", degrees(journey.from.latitude, journey.from.longitude)),
+            ("to", degrees(latitude, longitude)),
+        ];
+        evidence.extend(call.address.map(|address| ("address", address.to_string())));
+        let about = about_caller(call);
+        found.extend(desk.tell(alarm, rule.quiet_us, call.at_us, about, message, evidence));
+    }
+
     fn objects(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
         let alarm = Alarm::ObjectEnumeration;
         let Some(rule) = desk.rule(alarm, call.api).filter(|_| !call.path.is_empty()) else {
@@ -246,7 +295,8 @@ impl Clients {
 
     fn refusals(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
         let alarm = Alarm::BotDetection;
-        let refused = call.api.is_empty() || matches!(call.status, 401 | 403 | 404);
+        let is_nothing = call.api.is_empty() && call.status >= 400;
+        let refused = is_nothing || matches!(call.status, 401 | 403 | 404);
         let (Some(rule), Some(address)) = (desk.rule(alarm, call.api), call.address) else {
             return;
         };
@@ -282,6 +332,11 @@ fn out_of_rhythm(who: &str, rhythm: Interval) -> Option<(String, Words)> {
     };
     let evidence = vec![("after_us", after_us.to_string()), ("usual_us", format!("{usual_us:.0}"))];
     Some((format!("{who} renewed a token {how} than ever."), evidence))
+}
+
+/// A place for people, and for their maps.
+fn degrees(latitude: f64, longitude: f64) -> String {
+    format!("{latitude:.2} {longitude:.2}")
 }
 
 fn swept(count: usize, usual: usize) -> Words {

@@ -18,6 +18,8 @@ pub enum Alarm {
     /// A caller comes from where it never came from.
     #[serde(rename = "UnusualIPAccess")]
     UnusualIpAccess,
+    /// A caller is in two places at once.
+    ImpossibleTravel,
     /// Tokens are renewed out of rhythm, or in masses.
     AbnormalRefresh,
     /// An application uses less than it did.
@@ -79,13 +81,14 @@ pub struct Knobs {
 
 impl Alarm {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AbnormalResponseTime,
         Self::AbnormalBackendTime,
         Self::AbnormalRequestsPerMin,
         Self::AbnormalErrorRate,
         Self::RequestPatternChanged,
         Self::UnusualIpAccess,
+        Self::ImpossibleTravel,
         Self::AbnormalRefresh,
         Self::AbnormalTierUsage,
         Self::FrequentTierLimitHitting,
@@ -105,6 +108,7 @@ impl Alarm {
             Self::AbnormalErrorRate => "AbnormalErrorRate",
             Self::RequestPatternChanged => "RequestPatternChanged",
             Self::UnusualIpAccess => "UnusualIPAccess",
+            Self::ImpossibleTravel => "ImpossibleTravel",
             Self::AbnormalRefresh => "AbnormalRefresh",
             Self::AbnormalTierUsage => "AbnormalTierUsage",
             Self::FrequentTierLimitHitting => "FrequentTierLimitHitting",
@@ -119,9 +123,10 @@ impl Alarm {
     /// How bad it is.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::RequestPatternChanged | Self::AbnormalRefresh | Self::ObjectEnumeration => {
-                Severity::Severe
-            }
+            Self::RequestPatternChanged
+            | Self::ImpossibleTravel
+            | Self::AbnormalRefresh
+            | Self::ObjectEnumeration => Severity::Severe,
             Self::AbnormalResponseTime
             | Self::AbnormalRequestsPerMin
             | Self::AbnormalErrorRate
@@ -180,6 +185,13 @@ impl Alarm {
                 30.0,
                 "as fixed, for callers that do not come from new addresses all the time; calls of the caller are learnt",
                 500,
+            ),
+            Self::ImpossibleTravel => (
+                "a caller is more than 500 km away faster than this",
+                "kilometres an hour",
+                900.0,
+                "as fixed, for people, where they never were of late and not within one network",
+                0,
             ),
             Self::AbnormalRefresh => (
                 "a client gets more tokens for one person and scope in an hour",

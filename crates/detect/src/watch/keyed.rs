@@ -4,11 +4,19 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::rules::SERIES;
+
 /// A bounded table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Keyed<T> {
     most: usize,
     known: HashMap<String, (T, i64)>,
+}
+
+impl<T> Default for Keyed<T> {
+    fn default() -> Self {
+        Self::new(SERIES)
+    }
 }
 
 impl<T> Keyed<T> {

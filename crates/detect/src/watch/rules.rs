@@ -10,7 +10,7 @@ use super::finding::Alarm;
 /// What was told about one thing is not told again for so long, where nothing else is set.
 const QUIET: Duration = Duration::from_mins(10);
 /// Things of a kind that are known where nothing else is set.
-const SERIES: usize = 10_000;
+pub(super) const SERIES: usize = 10_000;
 
 /// What is beyond the usual?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

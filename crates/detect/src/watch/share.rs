@@ -34,10 +34,16 @@ pub(super) struct Excess {
 }
 
 impl Share {
-    /// The next call. Told once a minute, when so many bad ones have a chance below e^-`surprise`.
-    pub(super) fn take(&mut self, at_us: i64, is_bad: bool, surprise: f64) -> Option<Excess> {
+    /// The next call, or so many of one kind. Told once a minute, when so many bad ones have a chance below e^-`surprise`.
+    pub(super) fn take(
+        &mut self,
+        at_us: i64,
+        calls: u32,
+        is_bad: bool,
+        surprise: f64,
+    ) -> Option<Excess> {
         self.turn(at_us.div_euclid(MINUTE_US));
-        self.count(is_bad);
+        self.count(calls, is_bad);
         let usual = (self.usual + self.doubt()).max(LEAST);
         let (bad, expected) = (f64::from(self.bad), f64::from(self.calls) * usual);
         let unlikely = bad > expected && bad * (bad / expected).ln() - bad + expected >= surprise;
@@ -48,12 +54,13 @@ impl Share {
     pub(super) fn beyond(
         &mut self,
         at_us: i64,
+        calls: u32,
         is_bad: bool,
         limit: f64,
         least: u64,
     ) -> Option<Excess> {
         self.turn(at_us.div_euclid(MINUTE_US));
-        self.count(is_bad);
+        self.count(calls, is_bad);
         let enough = u64::from(self.calls) >= least;
         self.tell(enough && f64::from(self.bad) > limit * f64::from(self.calls))
     }
@@ -72,9 +79,9 @@ impl Share {
         Some(Excess { bad: self.bad, calls: self.calls, usual: self.usual })
     }
 
-    fn count(&mut self, is_bad: bool) {
-        self.calls = self.calls.saturating_add(1);
-        self.bad = self.bad.saturating_add(u32::from(is_bad));
+    fn count(&mut self, calls: u32, is_bad: bool) {
+        self.calls = self.calls.saturating_add(calls);
+        self.bad = self.bad.saturating_add(if is_bad { calls } else { 0 });
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
@@ -103,7 +110,7 @@ mod tests {
         let mut said = Vec::new();
         for (number, bad) in minutes.iter().enumerate() {
             let at_us = i64::try_from(number + 1).unwrap() * MINUTE_US;
-            let found = (0..10).filter_map(|call| share.take(at_us, call < *bad, 14.0)).count();
+            let found = (0..10).filter_map(|call| share.take(at_us, 1, call < *bad, 14.0)).count();
             said.extend(std::iter::repeat_n(number, found));
         }
         assert_eq!(said, told);
@@ -124,7 +131,7 @@ mod tests {
     fn a_share_that_is_given_asks_for_enough_calls() {
         let mut share = Share::default();
         let told = |share: &mut Share, calls| {
-            (0..calls).filter_map(|_| share.beyond(MINUTE_US, true, 0.5, 20)).count()
+            (0..calls).filter_map(|_| share.beyond(MINUTE_US, 1, true, 0.5, 20)).count()
         };
         assert_eq!((told(&mut share, 19), told(&mut share, 30)), (0, 1));
     }

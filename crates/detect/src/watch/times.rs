@@ -60,7 +60,8 @@ impl Times {
         let limit_us = (self.usual.mean + SIGMAS / sensitivity * sigma).exp();
         let limit_us = limit_us.max(middle * FACTOR).max(middle + LEAST_US);
         let learnt = self.usual.seen >= learning;
-        let slow = self.slow.take(at_us, learnt && took > limit_us, SURPRISE / sensitivity);
+        // A time is a sample, for however many calls it stands.
+        let slow = self.slow.take(at_us, 1, learnt && took > limit_us, SURPRISE / sensitivity);
         let moved = self.moved(middle, sigma, sensitivity);
         self.learn(length, sigma);
         if let Some(slow) = slow {

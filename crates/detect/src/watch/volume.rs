@@ -53,6 +53,9 @@ pub(super) struct Volume {
     level: f64,
     /// The most calls of a minute, which fades.
     peak: f64,
+    /// The most calls that one event stands for, which fades. Counts are as coarse as that.
+    #[serde(default)]
+    grain: f64,
     spread: f64,
     quarter: u32,
     week: Vec<u32>,
@@ -71,18 +74,24 @@ pub(super) enum Turn {
 }
 
 impl Volume {
-    /// The next call. Told once a minute.
+    /// The next call, or the next event that stands for several. Told once a minute.
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     pub(super) fn take(
         &mut self,
         minute: i64,
+        calls: u32,
         fixed: Option<f64>,
         learning: u64,
         sensitivity: f64,
     ) -> (Option<Turn>, Option<Turn>) {
+        if minute < self.minute.saturating_sub(1) {
+            self.come_late(minute, calls);
+            return (None, None);
+        }
         let fewer = self.turn(minute, sensitivity);
-        self.calls = self.calls.saturating_add(1);
-        self.quarter = self.quarter.saturating_add(1);
+        self.calls = self.calls.saturating_add(calls.into());
+        self.quarter = self.quarter.saturating_add(calls);
+        self.grain = self.grain.max(calls.into());
         self.silent = false;
         let usual = match fixed {
             Some(limit) => limit,
@@ -96,6 +105,19 @@ impl Volume {
         (Some(Turn::More { calls: self.calls, usual }), fewer)
     }
 
+    /// Calls of long ago are no rush now: a gateway was away and tells what it kept.
+    fn come_late(&mut self, minute: i64, calls: u32) {
+        self.silent = false;
+        if minute.div_euclid(QUARTER) == self.minute.div_euclid(QUARTER) {
+            self.quarter = self.quarter.saturating_add(calls);
+        } else if minute > self.first
+            && self.minute.saturating_sub(minute) < WEEK - QUARTER
+            && let Some(known) = self.week.get_mut(slot(minute))
+        {
+            *known = known.saturating_add(calls);
+        }
+    }
+
     /// Time has come to this minute. Told once for a silence.
     #[expect(clippy::cast_precision_loss, reason = "minutes")]
     pub(super) fn pass(&mut self, minute: i64, sensitivity: f64) -> Option<Turn> {
@@ -106,7 +128,7 @@ impl Volume {
             return None;
         }
         let usual = self.level.min(self.before(minute)?);
-        if usual * (minutes as f64) < SURPRISE * self.spread.max(1.0) / sensitivity {
+        if usual * (minutes as f64) < SURPRISE * self.coarse_spread() / sensitivity {
             return None;
         }
         self.silent = true;
@@ -134,12 +156,18 @@ impl Volume {
     #[expect(clippy::cast_precision_loss, reason = "minutes")]
     fn most(&self, sensitivity: f64) -> f64 {
         let sigmas = (SIGMAS + YOUNG / self.seen.saturating_add(2) as f64) / sensitivity;
-        let spread = (self.spread.max(1.0) * self.level.max(1.0)).sqrt();
-        let now = (self.level + sigmas * spread).max(2.0 * self.level).max(FEW);
+        let grain = self.grain.max(1.0);
+        let spread = (self.coarse_spread() * self.level.max(grain)).sqrt();
+        let now = (self.level + sigmas * spread).max(2.0 * self.level).max(FEW * grain);
         let now = now.max(AGAIN * self.peak);
         let around = [DAY - QUARTER, DAY, DAY + QUARTER, WEEK - QUARTER, WEEK, WEEK + QUARTER];
         let before = around.iter().filter_map(|ago| self.known(self.minute, *ago)).max();
         now.max(before.map_or(0.0, |calls| f64::from(calls / PART)))
+    }
+
+    /// Counts that come in grains spread by a grain at least.
+    fn coarse_spread(&self) -> f64 {
+        self.spread.max(self.grain).max(1.0)
     }
 
     /// Calls in the quarter of an hour so many minutes before `minute`, where that is known.
@@ -182,6 +210,7 @@ impl Volume {
         self.level += first.max(WEIGHT) * off;
         let minutes = i32::try_from(minute.saturating_sub(self.minute)).unwrap_or(i32::MAX);
         self.peak = (self.calls as f64).max(self.peak) * FADE.powi(minutes);
+        self.grain = (self.grain * FADE.powi(minutes)).max(1.0);
         let gap = u32::try_from(minute.saturating_sub(self.minute)).unwrap_or(u32::MAX);
         self.active = (self.active | 1).checked_shl(gap).unwrap_or(0);
         let without = minute.saturating_sub(self.minute).saturating_sub(1).clamp(0, 1000);
@@ -226,7 +255,7 @@ impl Volume {
         let (calls, few) = (f64::from(calls), f64::from(calls) < less * usual);
         let surprise =
             if calls > 0.0 { calls * (calls / usual).ln() + usual - calls } else { usual };
-        let enough = surprise >= SURPRISE * self.spread.max(1.0) / sensitivity;
+        let enough = surprise >= SURPRISE * self.coarse_spread() / sensitivity;
         (few && enough).then_some(Turn::Fewer { calls: u64::from(self.quarter), usual })
     }
 }
@@ -248,7 +277,7 @@ mod tests {
             let (day, hour) = (minute / DAY, minute % DAY / 60);
             let mut found = vec![volume.pass(minute, 1.0)];
             for _ in 0..calls(day, hour) {
-                let (more, fewer) = volume.take(minute, None, 3, 1.0);
+                let (more, fewer) = volume.take(minute, 1, None, 3, 1.0);
                 found.extend([more, fewer]);
             }
             said.extend(found.into_iter().flatten().map(|turn| match turn {
@@ -283,5 +312,48 @@ mod tests {
     #[test]
     fn much_less_is_told_once() {
         check(3, |day, hour| if day == 2 && hour >= 12 { 2 } else { 20 }, &[(2, 12, "fewer")]);
+    }
+
+    #[test]
+    fn calls_that_come_late_are_no_rush() {
+        let mut volume = Volume::default();
+        let mut told = 0;
+        for minute in 1..=2000 {
+            for _ in 0..10 {
+                told += usize::from(volume.take(minute, 1, None, 3, 1.0).0.is_some());
+            }
+        }
+        let late = (1900..1998).flat_map(|minute| std::iter::repeat_n(minute, 10));
+        for minute in late {
+            told += usize::from(volume.take(minute, 1, None, 3, 1.0).0.is_some());
+        }
+        assert_eq!(told, 0);
+        // As many of now are one.
+        let now = (0..980).filter(|_| volume.take(2000, 1, None, 3, 1.0).0.is_some());
+        assert_eq!(now.count(), 1);
+    }
+
+    /// Of each minute's calls one in a hundred is reported, and stands for all: in which minutes are more
+    /// told?
+    #[track_caller]
+    fn check_sampled(minutes: i64, calls: impl Fn(i64) -> u64, told: &[i64]) {
+        let (mut volume, mut dice) = (Volume::default(), 7_u64);
+        let mut said = Vec::new();
+        for minute in 1..=minutes {
+            for _ in 0..calls(minute) {
+                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                if (dice >> 33) % 100 == 0 && volume.take(minute, 100, None, 3, 1.0).0.is_some() {
+                    said.push(minute);
+                }
+            }
+        }
+        assert_eq!(said, told);
+    }
+
+    #[test]
+    fn a_sample_is_judged_as_what_it_stands_for() {
+        check_sampled(3000, |_| 500, &[]);
+        check_sampled(3000, |minute| if minute % 7 == 0 { 100 } else { 20 }, &[]);
+        check_sampled(3000, |minute| if minute == 2000 { 5000 } else { 500 }, &[2000]);
     }
 }

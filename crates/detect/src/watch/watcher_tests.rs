@@ -7,6 +7,7 @@ use crate::watch::rules::{Mode, Setting};
 
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * 60 * MINUTE;
 
 fn usual() -> Call<'static> {
@@ -314,4 +315,64 @@ fn what_was_learnt_is_known_after_a_restart() {
         assert_eq!(found, again);
         assert_eq!(again.len(), usize::from(n == 1));
     }
+}
+
+const ZURICH: Option<(f64, f64)> = Some((47.4, 8.5));
+const NEW_YORK: Option<(f64, f64)> = Some((40.7, -74.0));
+const HAMBURG: Option<(f64, f64)> = Some((53.5, 10.0));
+
+fn at(position: Option<(f64, f64)>, network: u32) -> Call<'static> {
+    Call { position, network, ..usual() }
+}
+
+#[test]
+fn a_person_who_is_in_two_places_at_once_is_told() {
+    let told = "ImpossibleTravel";
+    check([(0, at(ZURICH, 1)), (HOUR, at(NEW_YORK, 2))], &[(1, told)]);
+    check([(0, at(ZURICH, 1)), (9 * HOUR, at(NEW_YORK, 2))], &[]);
+    check([(0, at(ZURICH, 1)), (HOUR, at(None, 2))], &[]);
+    // Whichever client they use.
+    let other = Call { client: "key2", ..at(NEW_YORK, 2) };
+    check([(0, at(ZURICH, 1)), (HOUR, other)], &[(1, told)]);
+}
+
+#[test]
+fn a_tunnel_a_moving_network_and_a_program_are_not_told() {
+    let flips = [ZURICH, NEW_YORK].into_iter().cycle().take(40);
+    let flips = || flips.clone().map(|position| (11 * MINUTE, at(position, 0)));
+    check(flips(), &[(1, "ImpossibleTravel")]);
+    check([(0, at(ZURICH, 1)), (MINUTE, at(HAMBURG, 1))], &[]);
+    check([(0, at(ZURICH, 1)), (MINUTE, at(HAMBURG, 2))], &[(1, "ImpossibleTravel")]);
+    let program = |position| Call { user: "key1", ..at(position, 0) };
+    check([(0, program(ZURICH)), (MINUTE, program(NEW_YORK))], &[]);
+    // By a speed that is set each journey is told, and those of programs too.
+    let rules = || rules(&[(Alarm::ImpossibleTravel, fixed(900.0))]);
+    let each: Vec<(usize, &str)> = (1..40).map(|call| (call, "ImpossibleTravel")).collect();
+    check_with(rules(), flips(), &each);
+    let both = [(0, program(ZURICH)), (MINUTE, program(NEW_YORK))];
+    check_with(rules(), both, &[(1, "ImpossibleTravel")]);
+    let slow = rules_of_speed(100.0);
+    check_with(slow, [(0, at(ZURICH, 1)), (9 * HOUR, at(NEW_YORK, 2))], &[(1, "ImpossibleTravel")]);
+}
+
+fn rules_of_speed(kmh: f64) -> Rules {
+    rules(&[(Alarm::ImpossibleTravel, Setting { threshold: Some(kmh), ..Setting::default() })])
+}
+
+#[test]
+fn an_event_that_stands_for_many_calls_counts_as_many() {
+    let sampled = |status| Call { weight: if status == 200 { 100 } else { 1 }, status, ..usual() };
+    // A minute of 1000 calls, of which three fail: each failure is reported, and no alarm.
+    let minute = || times(1, MINUTE, sampled(200)).chain(times(9, 0, sampled(200)));
+    let few = || times(3, SECOND, sampled(503));
+    check((0..40).flat_map(|_| minute().chain(few())), &[]);
+    // The same three among as many calls as events are many.
+    let unsampled = |status| Call { status, ..usual() };
+    let minute = times(1, MINUTE, unsampled(200)).chain(times(9, 0, unsampled(200)));
+    let failed = times(4, SECOND, unsampled(503));
+    let calls: Vec<_> = std::iter::repeat_n(minute, 40).flatten().chain(failed).collect();
+    check(calls, &[(402, "AbnormalErrorRate")]);
+    let rules = rules(&[(Alarm::AbnormalRequestsPerMin, fixed(1000.0))]);
+    let many = times(11, 0, sampled(200));
+    check_with(rules, many, &[(10, "AbnormalRequestsPerMin")]);
 }

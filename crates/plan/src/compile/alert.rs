@@ -132,9 +132,10 @@ const fn blockable(kind: Type) -> &'static [What] {
         Type::AbnormalRequestsPerMin => &[What::Application, What::Client],
         Type::FrequentTierLimitHitting => &[What::Application, What::User],
         Type::AbnormalRefresh => &[What::User, What::Client],
-        Type::RequestPatternChanged | Type::ObjectEnumeration | Type::KeySharing => {
-            &[What::Application, What::User, What::Client]
-        }
+        Type::RequestPatternChanged
+        | Type::ObjectEnumeration
+        | Type::KeySharing
+        | Type::ImpossibleTravel => &[What::Application, What::User, What::Client],
         Type::UnusualIpAccess => &[What::Application, What::User, What::Client, What::Address],
         Type::BotDetection => &[What::Address],
     }
