@@ -246,7 +246,9 @@ async fn last_heard(host: &Host, reader: &Arc<Reader>) -> anyhow::Result<Sources
     let window = Window { since_us, until_us: i64::MAX };
     let heard = heard(reader, window).await.context("cannot ask which gateways there were")?;
     let sources = Sources::default();
-    heard.iter().for_each(|(name, newest_us)| sources.remember(name, *newest_us));
+    for (name, newest_us) in &heard {
+        sources.remember(name, *newest_us);
+    }
     Ok(sources)
 }
 
