@@ -14,7 +14,7 @@ use super::history::Alert;
 use super::lookout::{alert, look};
 use crate::event::Row;
 use crate::question::{Search, Window};
-use crate::span::{MINUTE_US, SECOND_US};
+use crate::span::MINUTE_US;
 use crate::store::{QueryError, Reader};
 
 /// Calls that are read at once, about.
@@ -23,6 +23,7 @@ const PART: usize = 20_000;
 const MOST_OF_SECOND: usize = 10 * PART;
 /// A replay ends after so many.
 const MOST: u64 = 10_000_000;
+const SECOND_US: i64 = 1_000_000;
 const LONGEST_US: i64 = 60 * MINUTE_US;
 /// Over a gap without any call time goes on for so many minutes at most.
 const MOST_MINUTES: i64 = 7 * 24 * 60;
