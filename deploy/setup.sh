@@ -31,6 +31,8 @@
 #                            the variable stays empty
 #   need_schemathesis        schemathesis, which tries every operation of the REST API, afterwards in
 #                            $TURNPIKE_SCHEMATHESIS; a failure is a warning, and the variable stays empty
+#   need_chdb                ClickHouse as a library for Python, afterwards in $TURNPIKE_CHDB; a failure is
+#                            a warning, and the variable stays empty
 #   build_environment        exports CARGO_TARGET_DIR, DUCKDB_LIB_DIR and LD_LIBRARY_PATH
 #   beside_binaries FOLDER   puts libduckdb.so beside the built programs
 #
@@ -112,6 +114,12 @@ grpc_python_wheels=(
     'grpcio-tools==1.85.1 --hash=sha256:38b8307a9e7f36678dad9d2590a5e849238a7c2d1178a433fbdd46ab3f6aa452'
     'protobuf==7.36.2 --hash=sha256:89f23aa53c24553a2416fd4fd1ec06f74fa42b14b546d8883128813f775bbfd2'
     'typing-extensions==4.16.0 --hash=sha256:481caa481374e813c1b176ada14e97f1f67a4539ce9cfeb3f350d78d6370c2e8'
+)
+
+# ClickHouse 26.9; Apache-2.0.
+chdb_wheels=(
+    'chdb==4.4.0 --hash=sha256:b9d1159b19a101a650e72e085631dcc3a0879c31faf7c098bff3ea51dbba2daf'
+    'chdb-core==26.9.0 --hash=sha256:707e2ec3fe0f7953bac97942eaeb7a1ed1d66b1e56ecef3f0aa2130f61f6e735'
 )
 
 say() { printf '%s\n' "turnpike: $*" >&2; }
@@ -436,6 +444,15 @@ need_testssl() {
     command -v testssl >/dev/null || command -v testssl.sh >/dev/null || (need_packages testssl.sh) || true
     TURNPIKE_TESTSSL=$(command -v testssl || command -v testssl.sh) ||
         say "warning: no testssl.sh; see https://testssl.sh"
+}
+
+fill_chdb() { fetch_wheels ClickHouse "$1" "${chdb_wheels[@]}"; }
+
+need_chdb() {
+    local target=$turnpike_cache/chdb
+    export TURNPIKE_CHDB=
+    takes ClickHouse python3 && once 'ClickHouse as a library (182 MB)' "$target" fill_chdb || return 0
+    TURNPIKE_CHDB=$target
 }
 
 build_environment() {

@@ -23,7 +23,8 @@ use crate::alert::rules::Configured;
 use crate::alert::sources::PATIENCE_US;
 use crate::alert::state::Kept;
 use crate::alert::{Alarm, Controls, History, Lookout, Rate, Responses, Sources, rate};
-use crate::config::{Alerts, Config};
+use crate::clickhouse;
+use crate::config::{Alerts, Config, Engine};
 use crate::edge::from_event::Desk;
 use crate::edge::{
     AlertsService, AnalyticsService, CollectorService, ReportsService, SignalsService, allowed,
@@ -37,11 +38,15 @@ use crate::report::heard::heard;
 use crate::report::minutes::minutes;
 use crate::rpc::{ControlPlaneBlocks, Disk, Following};
 use crate::span::MINUTE_US;
-use crate::store::{Committer, Intake, Levels, Limits, Probe, Reader, Settings, Store};
+use crate::store::clickhouse::Shipper;
+use crate::store::{Committer, Intake, Levels, Limits, Probe, QueryError, Reader, Settings, Store};
 use crate::upkeep::Upkeep;
 
 /// 4 MiB of events and some for the rest.
 const LARGEST_BATCH: usize = (4 << 20) + (64 << 10);
+
+/// How long a start waits for a ClickHouse to have everything.
+const CATCH_UP: Duration = Duration::from_secs(10);
 
 /// How long a webhook may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -59,10 +64,9 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
 
     let folder = folder(&config, &host);
     let store = Arc::new(open_store(&config, &host, folder.clone()).await?);
-    let reader = start_reader(&config, &host, &store)?;
+    let (reader, mut shipper) = start_reader(&config, &host, &store)?;
     let alarm = open_alarm(&config, &host, &folder, &metrics)?;
-    let seen = last_minutes(&host, &reader).await?;
-    alarm.observe(&seen);
+    alarm.observe(&last_minutes(&host, &reader, shipper.as_mut()).await?);
     let sources = Arc::new(last_heard(&host, &reader).await?);
     let lookout = start_alerts(&config, &host, &folder, &alarm, &sources, &metrics)?;
     let desk = Arc::new(Desk {
@@ -92,7 +96,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     };
     let (intake, committing) = committer.start();
     host.tasks.spawn("commit", committing);
-    start_upkeep(&host, &config, store, &metrics, &desk, flush);
+    start_upkeep(&host, &config, (store, shipper), &metrics, &desk, flush);
     let bounds =
         Bounds { kept: config.store.kept(), smallest_group: config.query.smallest_group.0 };
     let answering = answering(&host, &metrics, &desk, reader, tail, bounds);
@@ -120,6 +124,11 @@ async fn open_store(config: &Config, host: &Host, folder: PathBuf) -> anyhow::Re
         ),
         flush_after_us: micros(config.store.flush_after.0),
         flush_rows: config.store.flush_rows.0,
+        hand_on: None,
+    };
+    let settings = match config.store.engine {
+        Engine::Embedded => settings,
+        Engine::ClickHouse => clickhouse::settings(settings, &config.store.clickhouse),
     };
     let now_us = host.clock.unix_us();
     let opening = move || Store::open(settings, Probe::default(), now_us);
@@ -127,15 +136,25 @@ async fn open_store(config: &Config, host: &Host, folder: PathBuf) -> anyhow::Re
     opened.context("cannot open the store (store.directory)")
 }
 
-fn start_reader(config: &Config, host: &Host, store: &Arc<Store>) -> anyhow::Result<Arc<Reader>> {
+/// Who answers, and who hands on what is stored, if somebody does.
+fn start_reader(
+    config: &Config,
+    host: &Host,
+    store: &Arc<Store>,
+) -> anyhow::Result<(Arc<Reader>, Option<Shipper>)> {
     let limits = Limits {
         concurrency: config.query.concurrency.0,
         threads: config.query.threads.0,
         memory_mb: config.query.memory_mb.0,
         timeout: config.query.timeout.0,
     };
+    if config.store.engine == Engine::ClickHouse {
+        let made = clickhouse::start(&config.store, limits, store, &host.clock);
+        let (reader, shipper) = made.context("[store.clickhouse] cannot be")?;
+        return Ok((Arc::new(reader), Some(shipper)));
+    }
     let reader = Reader::start(Arc::clone(store), &limits, host.clock.clone());
-    Ok(Arc::new(reader.context("cannot start the query engine")?))
+    Ok((Arc::new(reader.context("cannot start the query engine")?), None))
 }
 
 fn open_alarm(
@@ -233,18 +252,39 @@ fn start_channels(
 async fn last_minutes(
     host: &Host,
     reader: &Arc<Reader>,
+    shipper: Option<&mut Shipper>,
 ) -> anyhow::Result<Vec<crate::event::Tally>> {
     let minute = host.clock.unix_us().div_euclid(MINUTE_US);
     let since_us = (minute - rate::WINDOW + 1) * MINUTE_US;
     let window = Window { since_us, until_us: i64::MAX };
-    minutes(reader, window).await.context("cannot count the calls of the last minutes")
+    let Some(shipper) = shipper else {
+        return minutes(reader, window).await.context("cannot count the calls of the last minutes");
+    };
+    // They are there once everything is. A server that is away keeps nobody from starting.
+    let counted = async {
+        shipper.catch_up().await?;
+        anyhow::Ok(minutes(reader, window).await?)
+    };
+    let counted = host.clock.timeout(CATCH_UP, counted).await.map_err(anyhow::Error::from);
+    Ok(counted.flatten().unwrap_or_else(|error| {
+        let error = format!("{error:#}");
+        tracing::warn!(error, "the calls of the last minutes are not known; alerts count anew");
+        Vec::new()
+    }))
 }
 
 /// The gateways that may have something to tell of the time before this start.
 async fn last_heard(host: &Host, reader: &Arc<Reader>) -> anyhow::Result<Sources> {
     let since_us = host.clock.unix_us().saturating_sub(PATIENCE_US);
     let window = Window { since_us, until_us: i64::MAX };
-    let heard = heard(reader, window).await.context("cannot ask which gateways there were")?;
+    let heard = match heard(reader, window).await {
+        // A server that is away keeps nobody from starting.
+        Err(error @ QueryError::Away(_)) => {
+            tracing::warn!(%error, "which gateways there were is not known");
+            Vec::new()
+        }
+        heard => heard.context("cannot ask which gateways there were")?,
+    };
     let sources = Sources::default();
     for (name, newest_us) in &heard {
         sources.remember(name, *newest_us);
@@ -255,7 +295,7 @@ async fn last_heard(host: &Host, reader: &Arc<Reader>) -> anyhow::Result<Sources
 fn start_upkeep(
     host: &Host,
     config: &Config,
-    store: Arc<Store>,
+    (store, shipper): (Arc<Store>, Option<Shipper>),
     metrics: &Metrics,
     desk: &Arc<Desk>,
     flush: Arc<Notify>,
@@ -268,6 +308,9 @@ fn start_upkeep(
     };
     host.tasks.spawn("flush", upkeep.clone().flush(flush));
     host.tasks.spawn("tidy", upkeep.clone().tidy());
+    if let Some(shipper) = shipper {
+        host.tasks.spawn("ship", upkeep.clone().ship(shipper));
+    }
     let every = config.geo.check.max(Duration::from_secs(1));
     host.tasks.spawn("geo", upkeep.geo(Arc::clone(desk), every));
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chassis::config::duration;
 use serde::de::{Deserialize, Deserializer, Error as _};
+use url::Url;
 
 use crate::alert::channel::{MailServer, deliver};
 use crate::alert::rules;
@@ -47,6 +48,8 @@ pub struct Config {
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
+    /// Who keeps them for long.
+    pub engine: Engine,
     /// The folder; empty: the service's.
     pub directory: PathBuf,
     /// How long events are kept.
@@ -59,14 +62,61 @@ pub struct Store {
     pub flush_after: Span<1_000, 3_600_000>,
     /// How many rows stay in memory.
     pub flush_rows: Count<1, 65_536>,
+    /// `[store.clickhouse]`
+    pub clickhouse: ClickHouse,
+}
+
+/// Who keeps events for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// The collector, in files of its own.
+    Embedded,
+    /// A ClickHouse.
+    ClickHouse,
+}
+
+/// Which ClickHouse keeps the events, and how it is reached.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClickHouse {
+    /// Addresses of its replicas, any of which has everything.
+    #[serde(deserialize_with = "urls")]
+    pub urls: Vec<Url>,
+    /// The database.
+    pub database: String,
+    /// The user; empty: the server's default one.
+    pub username: String,
+    /// A file with the password, read at the start; empty: there is none.
+    pub password_file: PathBuf,
+    /// A PEM file with authorities it is believed by, beside those of the system; empty: none.
+    pub ca: PathBuf,
+    /// The cluster whose servers all have the table; empty: one server.
+    pub cluster: String,
+    /// How long an insert may take.
+    pub timeout: Span<1_000, 600_000>,
+    /// Megabytes that may wait for it.
+    pub waiting_mb: Count<1, 1_048_576>,
 }
 
 impl Store {
     /// How long anything is known of a call: the longest of the retention and the levels.
     pub fn kept(&self) -> Duration {
+        if self.engine == Engine::ClickHouse {
+            return self.retention.0;
+        }
         let Rollups { minute, hour, day } = self.rollups;
         self.retention.0.max(minute).max(hour).max(day)
     }
+}
+
+fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Url>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let url = |text: &String| match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err(D::Error::custom(format!("`{text}` is no http:// or https:// address"))),
+    };
+    texts.iter().map(url).collect()
 }
 
 /// How long counts of calls are kept, from when the calls were.
@@ -193,6 +243,15 @@ mod tests {
     #[test]
     fn a_group_may_not_make_sources_wait_long() {
         check("[store]\ngroup = \"1s\"", "it must be 0ms to 100ms");
+    }
+
+    #[test]
+    fn a_clickhouse_is_named_by_addresses() {
+        let file =
+            "[store]\nengine = \"clickhouse\"\n[store.clickhouse]\nurls = [\"http://a:8123\"]";
+        check(file, "ok");
+        check(&file.replace("http://a", "a"), "`a:8123` is no http://");
+        check("[store]\nengine = \"oracle\"", "oracle");
     }
 
     #[test]

@@ -9,9 +9,10 @@ use tempfile::TempDir;
 
 use crate::event::Row;
 pub(crate) use crate::span::{DAY_US, MINUTE_US};
+use crate::store::clickhouse::front::Front;
 use crate::store::{
-    Batch, Levels, Limits, Losses, Probe, Reader, Record, Settings, Store, StoreError, append,
-    batch_of,
+    Batch, Engine, Levels, Limits, Losses, Probe, Reader, Record, Settings, Store, StoreError,
+    append, batch_of,
 };
 
 /// A moment in 2026, at the start of a day (UTC).
@@ -59,13 +60,51 @@ impl Place {
 }
 
 pub(crate) fn open(folder: &std::path::Path, probe: Probe) -> Result<Arc<Store>, StoreError> {
-    let settings = Settings {
+    Store::open(settings(folder), probe, NOW_US).map(Arc::new)
+}
+
+/// A store that hands on what it has; segments of so many bytes may wait.
+pub(crate) fn handing_on(
+    folder: &std::path::Path,
+    probe: Probe,
+    most: u64,
+) -> Result<Arc<Store>, StoreError> {
+    let settings = Settings { hand_on: Some(most), ..settings(folder) };
+    Store::open(settings, probe, NOW_US).map(Arc::new)
+}
+
+fn settings(folder: &std::path::Path) -> Settings {
+    Settings {
         folder: folder.to_owned(),
         levels: Levels::new(30 * DAY_US, [0; 3]),
         flush_after_us: 30_000_000,
         flush_rows: 65_536,
-    };
-    Store::open(settings, probe, NOW_US).map(Arc::new)
+        hand_on: None,
+    }
+}
+
+/// A store that holds something, and who answers questions about it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) reader: Arc<Reader>,
+    _store: Arc<Store>,
+    _place: Place,
+}
+
+/// The same in the collector's own files and, where there is one, in a ClickHouse.
+pub(crate) async fn everywhere(fill: impl Fn(&Store)) -> Vec<Kept> {
+    let place = Place::new();
+    let store = place.open(Probe::default()).unwrap();
+    fill(&store);
+    let mut kept = vec![Kept { reader: reader(&store), _store: store, _place: place }];
+    if let Some(front) = Front::shared() {
+        let (place, table) = (Place::new(), Front::table());
+        let store = handing_on(place.folder.path(), Probe::default(), 1 << 30).unwrap();
+        fill(&store);
+        front.shipper(&store, &table).catch_up().await.unwrap();
+        kept.push(Kept { reader: front.reader(&table), _store: store, _place: place });
+    }
+    kept
 }
 
 /// Stores rows as one batch.
@@ -75,12 +114,17 @@ pub(crate) fn put(store: &Store, epoch: &str, sequence: u64, rows: Vec<Row>) {
 }
 
 pub(crate) fn reader(store: &Arc<Store>) -> Arc<Reader> {
-    reader_within(store, Duration::from_mins(1))
+    Arc::new(Reader::Embedded(engine(store)))
 }
 
-pub(crate) fn reader_within(store: &Arc<Store>, timeout: Duration) -> Arc<Reader> {
+/// The engine inside the collector.
+pub(crate) fn engine(store: &Arc<Store>) -> Arc<Engine> {
+    engine_within(store, Duration::from_mins(1))
+}
+
+pub(crate) fn engine_within(store: &Arc<Store>, timeout: Duration) -> Arc<Engine> {
     let limits = Limits { concurrency: 2, threads: 2, memory_mb: 256, timeout };
-    Arc::new(Reader::start(Arc::clone(store), &limits, Clock::system()).unwrap())
+    Arc::new(Engine::start(Arc::clone(store), &limits, Clock::system()).unwrap())
 }
 
 /// Numbers that look random and are the same every time.

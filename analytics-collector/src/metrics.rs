@@ -57,6 +57,10 @@ pub struct Metrics {
     pub flush_seconds: Histogram,
     /// Flushes that failed.
     pub flush_failures: Counter,
+    /// Rows handed on to another engine.
+    pub shipped: Counter,
+    /// Times when that was not possible.
+    pub ship_failures: Counter,
     /// Segments merged into others.
     pub merged: Counter,
     /// Rows forgotten because of their age.
@@ -93,6 +97,8 @@ impl Default for Metrics {
             rows_in_segments: Gauge::default(),
             flush_seconds: seconds(),
             flush_failures: Counter::default(),
+            shipped: Counter::default(),
+            ship_failures: Counter::default(),
             merged: Counter::default(),
             forgotten: Counter::default(),
             query_seconds: seconds(),
@@ -149,6 +155,12 @@ impl Metrics {
         all.register("rows_in_memory", "Rows not in a segment yet", self.rows_in_memory.clone());
         all.register("segments", "Segments in force", self.segments.clone());
         all.register("rows_in_segments", "Rows in segments", self.rows_in_segments.clone());
+        all.register("rows_handed_on", "Rows that a ClickHouse has", self.shipped.clone());
+        all.register(
+            "hand_on_failures",
+            "Times when a ClickHouse did not take rows",
+            self.ship_failures.clone(),
+        );
         all.register("segments_merged", "Segments merged into others", self.merged.clone());
         all.register("rows_forgotten", "Rows removed by the retention", self.forgotten.clone());
         all.register("alerts", "Alerts raised", self.alerts.clone());

@@ -13,11 +13,16 @@ use tokio::sync::Notify;
 
 use crate::edge::from_event::Desk;
 use crate::metrics::Metrics;
+use crate::store::clickhouse::Shipper;
 use crate::store::error::chain;
 use crate::store::{Store, StoreError, keep};
 
-/// How often somebody looks whether a flush is due.
+/// How often somebody looks whether a flush is due, and whether something is to be handed on.
 const FLUSH_LOOK: Duration = Duration::from_secs(1);
+/// The same where rows are handed on, so that answers lag by little.
+const SHIP_LOOK: Duration = Duration::from_millis(200);
+/// How long nobody tries after so many failures in a row, seconds.
+const SHIP_PAUSE_S: [u64; 5] = [1, 2, 5, 10, 15];
 /// How often somebody looks whether there is something to merge or to forget.
 const TIDY_LOOK: Duration = Duration::from_secs(15);
 
@@ -38,8 +43,9 @@ impl Upkeep {
     /// Flushes when it is due. Woken by `due`, or by the time.
     pub async fn flush(self, due: Arc<Notify>) {
         let mut failing = false;
+        let look = if self.store.hands_on() { SHIP_LOOK } else { FLUSH_LOOK };
         // On a broken disk trying at every batch would only cost.
-        while self.again(FLUSH_LOOK, Some(due.as_ref()).filter(|_| !failing)).await {
+        while self.again(look, Some(due.as_ref()).filter(|_| !failing)).await {
             let now_us = self.clock.unix_us();
             let began = self.clock.instant();
             let flushed = self.work(move |store| {
@@ -65,6 +71,40 @@ impl Upkeep {
                     failing = true;
                 }
             }
+            self.show_sizes();
+        }
+    }
+
+    /// Hands segments on to another engine, as they come. While that is away they gather on disk.
+    pub async fn ship(self, mut shipper: Shipper) {
+        let (mut failures, mut pause) = (0, SHIP_LOOK);
+        while self.again(pause, None).await {
+            let shipped = tokio::select! {
+                biased;
+                () = self.shutdown.wait() => return,
+                shipped = shipper.ship_once() => shipped,
+            };
+            pause = match shipped {
+                Ok(rows) => {
+                    if failures > 0 {
+                        tracing::info!("ClickHouse takes calls again");
+                    }
+                    failures = 0;
+                    self.metrics.shipped.inc_by(rows);
+                    // More may wait.
+                    if rows > 0 { Duration::ZERO } else { SHIP_LOOK }
+                }
+                Err(error) => {
+                    self.metrics.ship_failures.inc();
+                    if failures == 0 {
+                        let error = format!("{:#}", anyhow::Error::new(error));
+                        tracing::error!(error, "cannot hand calls on; they wait on disk");
+                    }
+                    let pause = SHIP_PAUSE_S.get(failures).or(SHIP_PAUSE_S.last());
+                    failures = failures.saturating_add(1);
+                    Duration::from_secs(pause.copied().unwrap_or(1))
+                }
+            };
             self.show_sizes();
         }
     }

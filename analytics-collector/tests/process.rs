@@ -24,6 +24,10 @@ use turnpike_proto::usage::v1::{
     TailRequest, UsageRequest, WatchAlertsRequest,
 };
 
+mod clickhouse_server;
+
+use clickhouse_server::ClickHouse;
+
 const EVENTS: u64 = 50;
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -32,6 +36,8 @@ struct Stage {
     folder: TempDir,
     rpc: u16,
     operations: u16,
+    /// Where the calls are kept; empty: in its own folder.
+    clickhouse: String,
     child: Option<Child>,
 }
 
@@ -46,12 +52,19 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let names = ["gateway", "admin", "analytics-collector"];
         pki::development(&folder.path().join("pki"), &names).unwrap();
-        Self { folder, rpc: free_port(), operations: free_port(), child: None }
+        let clickhouse = String::new();
+        Self { folder, rpc: free_port(), operations: free_port(), clickhouse, child: None }
     }
 
     fn start(&mut self) {
         let data = self.folder.path();
-        let child = Command::new(env!("CARGO_BIN_EXE_analytics-collector"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_analytics-collector"));
+        if !self.clickhouse.is_empty() {
+            command
+                .env("TURNPIKE_STORE_ENGINE", "clickhouse")
+                .env("TURNPIKE_STORE_CLICKHOUSE_URLS", &self.clickhouse);
+        }
+        let child = command
             .env("TURNPIKE_SERVICE_DATA", data.join("data"))
             .env("TURNPIKE_PKI_DIRECTORY", data.join("pki"))
             .env("TURNPIKE_RPC_LISTEN", format!("127.0.0.1:{}", self.rpc))
@@ -119,6 +132,14 @@ impl Stage {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
+    }
+
+    async fn until_listening(&self) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.rpc)).await.is_err() {
+            assert!(tokio::time::Instant::now() < deadline, "nobody listens");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn until_up(&self) {
@@ -195,6 +216,50 @@ async fn acknowledged_events_are_there_once_however_often_the_program_is_killed(
     }
     assert!(interrupted >= 4, "only {interrupted} of the kills came in between");
     assert_eq!((acknowledged, stage.calls().await.unwrap()), (enough, enough * EVENTS));
+}
+
+/// The collector is killed twenty times, while it starts and while it is sent batches, and its
+/// ClickHouse ten times around an INSERT.
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_events_are_in_a_clickhouse_once_whoever_is_killed() {
+    let Some(mut server) = ClickHouse::start() else { return };
+    let mut stage = Stage::new();
+    stage.clickhouse = server.url();
+    let (mut acknowledged, mut sent) = (0, 0);
+    for life in 0_u64..20 {
+        if life % 4 > 1 {
+            server.kill_at_insert(if life % 8 > 3 { "before" } else { "after" });
+        }
+        stage.start();
+        if life % 2 == 0 {
+            stage.until_listening().await;
+            let pid = stage.child.as_ref().unwrap().id().to_string();
+            let killing = async {
+                tokio::time::sleep(Duration::from_millis(life * 311 % 2_400)).await;
+                Command::new("kill").args(["-9", &pid]).status().unwrap();
+            };
+            sent = acknowledged + 40;
+            let collecting = stage.collect(acknowledged + 1, sent);
+            (acknowledged, ()) = tokio::join!(collecting, killing);
+        } else {
+            tokio::time::sleep(Duration::from_millis(life * 173 % 1_500)).await;
+        }
+        stage.kill();
+        server.restart();
+    }
+    stage.start();
+    stage.until_up().await;
+    sent += 1;
+    assert_eq!(stage.collect(acknowledged + 1, sent).await, sent);
+    let expected = sent * EVENTS;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while stage.calls().await.unwrap() < expected {
+        assert!(tokio::time::Instant::now() < deadline, "{expected} do not arrive");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(stage.calls().await.unwrap(), expected);
+    let metrics = stage.metrics().await;
+    assert!(metrics.contains("collector_rows_in_segments 0\n"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,6 +76,7 @@ fn open(folder: &Path, now_us: i64) -> Store {
         levels: Levels::new(30 * DAY_US, [0; 3]),
         flush_after_us: DAY_US,
         flush_rows: keep::FLUSH_ROWS,
+        hand_on: None,
     };
     Store::open(settings, Probe::default(), now_us).unwrap()
 }

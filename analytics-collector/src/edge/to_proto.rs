@@ -194,7 +194,10 @@ pub fn status(error: &ReportError) -> Status {
             Status::invalid_argument(why)
         }
         ReportError::Query(QueryError::Timeout(_)) => Status::deadline_exceeded(why),
-        ReportError::Query(QueryError::Engine(_) | QueryError::Broken) => Status::internal(why),
+        ReportError::Query(QueryError::Away(_)) => Status::unavailable(why),
+        ReportError::Query(QueryError::Engine(_) | QueryError::Server(_) | QueryError::Broken) => {
+            Status::internal(why)
+        }
     }
 }
 

@@ -8,7 +8,6 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
@@ -16,9 +15,9 @@ use super::{
     minutes, usage,
 };
 use crate::event::Row;
-use crate::fixture::{Dice, MINUTE_US, NOW_US, Place, call, put, reader};
+use crate::fixture::{Dice, Kept, MINUTE_US, NOW_US, Place, call, everywhere, put, reader};
 use crate::question::{Dimension, Window};
-use crate::store::{Probe, Reader, Store, keep};
+use crate::store::{Probe, Store, keep};
 
 /// A few hours of calls of four APIs, some of them broken, slow, throttled or from nowhere.
 fn calls(count: u64) -> Vec<Row> {
@@ -50,26 +49,24 @@ fn calls(count: u64) -> Vec<Row> {
 }
 
 struct World {
-    _place: Place,
-    _store: Arc<Store>,
-    reader: Arc<Reader>,
+    kept: Kept,
     calls: Vec<Row>,
 }
 
-/// Some rows are in segments, some in memory.
-fn world(count: u64) -> World {
-    let place = Place::new();
-    let store = place.open(Probe::default()).unwrap();
+/// Some rows are in segments, some in memory, or in a ClickHouse.
+async fn worlds(count: u64) -> Vec<World> {
     let calls = calls(count);
-    let third = calls.len() / 3;
-    for (sequence, rows) in (1..).zip(calls.chunks(third.max(1))) {
-        put(&store, "e", sequence, rows.to_vec());
-        if sequence <= 2 {
-            keep::flush(&store).unwrap();
+    let fill = |store: &Store| {
+        let third = calls.len() / 3;
+        for (sequence, rows) in (1..).zip(calls.chunks(third.max(1))) {
+            put(store, "e", sequence, rows.to_vec());
+            if sequence <= 2 {
+                keep::flush(store).unwrap();
+            }
         }
-    }
-    let reader = reader(&store);
-    World { _place: place, _store: store, reader, calls }
+    };
+    let kept = everywhere(fill).await;
+    kept.into_iter().map(|kept| World { kept, calls: calls.clone() }).collect()
 }
 
 /// `words` is "since until api version application", minutes before now and names, `-` for all.
@@ -118,53 +115,60 @@ const FILTERS: [&str; 6] = [
 
 #[tokio::test]
 async fn usage_is_what_a_loop_counts() {
-    let world = world(9_000);
-    for (filter, interval) in FILTERS.iter().flat_map(|f| INTERVALS.map(|i| (filter(f), i))) {
-        let mut expected: BTreeMap<_, [u64; 5]> = BTreeMap::new();
-        for row in world.matching(&filter) {
-            let key = (start(&filter, interval, row), row.api.clone(), row.application.clone());
-            let sums = expected.entry(key).or_default();
-            sums[0] += 1;
-            sums[1] += u64::from(row.status == 0 || row.status >= 400);
-            sums[2] += u64::from(row.fault_type == "THROTTLED");
-            sums[3] += row.request_bytes;
-            sums[4] += row.response_bytes;
+    for world in worlds(9_000).await {
+        for (filter, interval) in FILTERS.iter().flat_map(|f| INTERVALS.map(|i| (filter(f), i))) {
+            let mut expected: BTreeMap<_, [u64; 5]> = BTreeMap::new();
+            for row in world.matching(&filter) {
+                let key = (start(&filter, interval, row), row.api.clone(), row.application.clone());
+                let sums = expected.entry(key).or_default();
+                sums[0] += 1;
+                sums[1] += u64::from(row.status == 0 || row.status >= 400);
+                sums[2] += u64::from(row.fault_type == "THROTTLED");
+                sums[3] += row.request_bytes;
+                sums[4] += row.response_bytes;
+            }
+            let rows = usage::usage(&world.kept.reader, &filter, interval, &BOUNDS).await.unwrap();
+            assert!(rows.is_sorted_by_key(|row| (row.from_us, u64::MAX - row.calls)));
+            let said: BTreeMap<_, _> = rows
+                .into_iter()
+                .map(|row| {
+                    let sums = [
+                        row.calls,
+                        row.errors,
+                        row.throttled,
+                        row.request_bytes,
+                        row.response_bytes,
+                    ];
+                    ((row.from_us, row.api, row.application), sums)
+                })
+                .collect();
+            assert_eq!(said, expected, "{filter:?} {interval:?}");
         }
-        let rows = usage::usage(&world.reader, &filter, interval, &BOUNDS).await.unwrap();
-        assert!(rows.is_sorted_by_key(|row| (row.from_us, u64::MAX - row.calls)));
-        let said: BTreeMap<_, _> = rows
-            .into_iter()
-            .map(|row| {
-                let sums =
-                    [row.calls, row.errors, row.throttled, row.request_bytes, row.response_bytes];
-                ((row.from_us, row.api, row.application), sums)
-            })
-            .collect();
-        assert_eq!(said, expected, "{filter:?} {interval:?}");
     }
 }
 
 #[tokio::test]
 async fn errors_are_what_a_loop_counts() {
-    let world = world(9_000);
-    for filter in FILTERS.map(filter) {
-        let mut expected: BTreeMap<_, (u64, i64)> = BTreeMap::new();
-        for row in world.matching(&filter).filter(|row| row.status == 0 || row.status >= 400) {
-            let key = (row.api.clone(), row.status, row.fault_code, row.fault_type.clone());
-            let (calls, last_us) = expected.entry(key).or_default();
-            *calls += 1;
-            *last_us = row.at_us.max(*last_us);
+    for world in worlds(9_000).await {
+        for filter in FILTERS.map(filter) {
+            let mut expected: BTreeMap<_, (u64, i64)> = BTreeMap::new();
+            for row in world.matching(&filter).filter(|row| row.status == 0 || row.status >= 400) {
+                let key = (row.api.clone(), row.status, row.fault_code, row.fault_type.clone());
+                let (calls, last_us) = expected.entry(key).or_default();
+                *calls += 1;
+                *last_us = row.at_us.max(*last_us);
+            }
+            let rows = errors::errors(&world.kept.reader, &filter, &BOUNDS).await.unwrap();
+            assert!(rows.is_sorted_by_key(|row| u64::MAX - row.calls));
+            let said: BTreeMap<_, _> = rows
+                .into_iter()
+                .map(|row| {
+                    let key = (row.api, row.status, row.fault_code, row.fault_type);
+                    (key, (row.calls, row.last_us))
+                })
+                .collect();
+            assert_eq!(said, expected, "{filter:?}");
         }
-        let rows = errors::errors(&world.reader, &filter, &BOUNDS).await.unwrap();
-        assert!(rows.is_sorted_by_key(|row| u64::MAX - row.calls));
-        let said: BTreeMap<_, _> = rows
-            .into_iter()
-            .map(|row| {
-                let key = (row.api, row.status, row.fault_code, row.fault_type);
-                (key, (row.calls, row.last_us))
-            })
-            .collect();
-        assert_eq!(said, expected, "{filter:?}");
     }
 }
 
@@ -177,30 +181,33 @@ fn exact(times: &mut [u64], share: f64) -> u64 {
 
 #[tokio::test]
 async fn quantiles_are_off_by_one_percent_at_most() {
-    let world = world(9_000);
-    for (filter, interval) in FILTERS.iter().flat_map(|f| INTERVALS.map(|i| (filter(f), i))) {
-        let mut times: BTreeMap<_, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
-        for row in world.matching(&filter) {
-            let key = (start(&filter, interval, row), row.api.clone());
-            let (total, backend) = times.entry(key).or_default();
-            total.push(row.total_us);
-            backend.extend((row.backend_us > 0).then_some(row.backend_us));
-        }
-        let rows = latency::latency(&world.reader, &filter, interval, &BOUNDS).await.unwrap();
-        assert_eq!(rows.len(), times.len(), "{filter:?}");
-        for row in rows {
-            let (mut total, mut backend) = times.remove(&(row.from_us, row.api.clone())).unwrap();
-            assert_eq!(row.calls, total.len() as u64);
-            assert_eq!(row.max_us, total.iter().copied().max().unwrap());
-            for (said, true_value) in [
-                (row.p50_us, exact(&mut total, 0.5)),
-                (row.p95_us, exact(&mut total, 0.95)),
-                (row.p99_us, exact(&mut total, 0.99)),
-                (row.backend_p50_us, exact(&mut backend, 0.5)),
-                (row.backend_p99_us, exact(&mut backend, 0.99)),
-            ] {
-                let off = said.abs_diff(true_value) as f64;
-                assert!(off <= 0.01 * true_value as f64, "{said} for {true_value}: {row:?}");
+    for world in worlds(9_000).await {
+        for (filter, interval) in FILTERS.iter().flat_map(|f| INTERVALS.map(|i| (filter(f), i))) {
+            let mut times: BTreeMap<_, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+            for row in world.matching(&filter) {
+                let key = (start(&filter, interval, row), row.api.clone());
+                let (total, backend) = times.entry(key).or_default();
+                total.push(row.total_us);
+                backend.extend((row.backend_us > 0).then_some(row.backend_us));
+            }
+            let rows =
+                latency::latency(&world.kept.reader, &filter, interval, &BOUNDS).await.unwrap();
+            assert_eq!(rows.len(), times.len(), "{filter:?}");
+            for row in rows {
+                let (mut total, mut backend) =
+                    times.remove(&(row.from_us, row.api.clone())).unwrap();
+                assert_eq!(row.calls, total.len() as u64);
+                assert_eq!(row.max_us, total.iter().copied().max().unwrap());
+                for (said, true_value) in [
+                    (row.p50_us, exact(&mut total, 0.5)),
+                    (row.p95_us, exact(&mut total, 0.95)),
+                    (row.p99_us, exact(&mut total, 0.99)),
+                    (row.backend_p50_us, exact(&mut backend, 0.5)),
+                    (row.backend_p99_us, exact(&mut backend, 0.99)),
+                ] {
+                    let off = said.abs_diff(true_value) as f64;
+                    assert!(off <= 0.01 * true_value as f64, "{said} for {true_value}: {row:?}");
+                }
             }
         }
     }
@@ -208,45 +215,48 @@ async fn quantiles_are_off_by_one_percent_at_most() {
 
 #[tokio::test]
 async fn places_are_what_a_loop_counts_and_clients_within_two_percent() {
-    let world = world(60_000);
-    for filter in FILTERS.map(filter) {
-        let mut expected: BTreeMap<_, (u64, BTreeSet<u64>)> = BTreeMap::new();
-        for row in world.matching(&filter) {
-            let (calls, clients) =
-                expected.entry((row.country.clone(), row.api.clone())).or_default();
-            *calls += 1;
-            clients.extend((row.address_id != 0).then_some(row.address_id));
-        }
-        let rows = geography::geography(&world.reader, &filter, &[], &BOUNDS).await.unwrap().rows;
-        assert_eq!(rows.len(), expected.len());
-        assert!(rows.is_sorted_by_key(|row| u64::MAX - row.calls));
-        for row in rows {
-            let (calls, clients) = &expected[&(row.country.clone(), row.api.clone())];
-            let off = row.addresses.abs_diff(clients.len() as u64) as f64;
-            assert_eq!(row.calls, *calls);
-            assert!(off <= 0.02 * clients.len() as f64, "{row:?} has {}", clients.len());
+    for world in worlds(60_000).await {
+        for filter in FILTERS.map(filter) {
+            let mut expected: BTreeMap<_, (u64, BTreeSet<u64>)> = BTreeMap::new();
+            for row in world.matching(&filter) {
+                let (calls, clients) =
+                    expected.entry((row.country.clone(), row.api.clone())).or_default();
+                *calls += 1;
+                clients.extend((row.address_id != 0).then_some(row.address_id));
+            }
+            let rows =
+                geography::geography(&world.kept.reader, &filter, &[], &BOUNDS).await.unwrap().rows;
+            assert_eq!(rows.len(), expected.len());
+            assert!(rows.is_sorted_by_key(|row| u64::MAX - row.calls));
+            for row in rows {
+                let (calls, clients) = &expected[&(row.country.clone(), row.api.clone())];
+                let off = row.addresses.abs_diff(clients.len() as u64) as f64;
+                assert_eq!(row.calls, *calls);
+                assert!(off <= 0.02 * clients.len() as f64, "{row:?} has {}", clients.len());
+            }
         }
     }
 }
 
 #[tokio::test]
 async fn minutes_are_what_a_loop_counts() {
-    let world = world(3_000);
-    let all = filter("180 0 - - -");
-    let mut expected: BTreeMap<_, u64> = BTreeMap::new();
-    for row in world.matching(&all).filter(|row| !row.api.is_empty()) {
-        let key = (row.at_us / MINUTE_US, row.api.clone(), row.application.clone());
-        *expected.entry(key).or_default() += 1;
+    for world in worlds(3_000).await {
+        let all = filter("180 0 - - -");
+        let mut expected: BTreeMap<_, u64> = BTreeMap::new();
+        for row in world.matching(&all).filter(|row| !row.api.is_empty()) {
+            let key = (row.at_us / MINUTE_US, row.api.clone(), row.application.clone());
+            *expected.entry(key).or_default() += 1;
+        }
+        let tallies = minutes::minutes(&world.kept.reader, all.window).await.unwrap();
+        let said: BTreeMap<_, _> = tallies
+            .into_iter()
+            .map(|tally| {
+                let subject = tally.subject;
+                ((tally.minute, subject.api, subject.application), tally.calls)
+            })
+            .collect();
+        assert_eq!(said, expected);
     }
-    let tallies = minutes::minutes(&world.reader, all.window).await.unwrap();
-    let said: BTreeMap<_, _> = tallies
-        .into_iter()
-        .map(|tally| {
-            let subject = tally.subject;
-            ((tally.minute, subject.api, subject.application), tally.calls)
-        })
-        .collect();
-    assert_eq!(said, expected);
 }
 
 #[tokio::test]
@@ -267,34 +277,35 @@ async fn an_answer_with_too_many_rows_is_refused() {
 
 #[tokio::test]
 async fn sums_beyond_all_bounds_are_the_largest_number() {
-    let place = Place::new();
-    let store = place.open(Probe::default()).unwrap();
     let mut row = call(NOW_US - 1, "orders", "shop");
     row.request_bytes = u64::MAX;
-    put(&store, "e", 1, vec![row.clone(), row]);
     let filter = filter("1 0 - - -");
-    let rows = usage::usage(&reader(&store), &filter, Interval(None), &BOUNDS).await.unwrap();
-    assert_eq!(rows[0].request_bytes, u64::MAX);
+    for kept in everywhere(|store| put(store, "e", 1, vec![row.clone(), row.clone()])).await {
+        let rows = usage::usage(&kept.reader, &filter, Interval(None), &BOUNDS).await.unwrap();
+        assert_eq!(rows[0].request_bytes, u64::MAX);
+    }
 }
 
 #[tokio::test]
 async fn the_last_use_of_a_key_is_that_by_its_application() {
-    let world = world(3_000);
-    for (application, asked) in
-        [("shop", "one three never"), ("app", "two"), ("nobody", "one"), ("shop", "x'OR'1'='1")]
-    {
-        let keys: Vec<String> = asked.split(' ').map(str::to_owned).collect();
-        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
-        for row in &world.calls {
-            if row.application == application && keys.contains(&row.consumer_key) {
-                let last = expected.entry(row.consumer_key.clone()).or_insert(row.at_us);
-                *last = row.at_us.max(*last);
+    for world in worlds(3_000).await {
+        for (application, asked) in
+            [("shop", "one three never"), ("app", "two"), ("nobody", "one"), ("shop", "x'OR'1'='1")]
+        {
+            let keys: Vec<String> = asked.split(' ').map(str::to_owned).collect();
+            let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+            for row in &world.calls {
+                if row.application == application && keys.contains(&row.consumer_key) {
+                    let last = expected.entry(row.consumer_key.clone()).or_insert(row.at_us);
+                    *last = row.at_us.max(*last);
+                }
             }
+            let keys = Keys { application: application.to_owned(), keys };
+            let said = last_used::last_used(&world.kept.reader, &keys, NOW_US).await.unwrap();
+            let said: BTreeMap<_, _> =
+                said.into_iter().map(|use_| (use_.key, use_.at_us)).collect();
+            assert_eq!(said, expected, "{application} {asked}");
         }
-        let keys = Keys { application: application.to_owned(), keys };
-        let said = last_used::last_used(&world.reader, &keys, NOW_US).await.unwrap();
-        let said: BTreeMap<_, _> = said.into_iter().map(|use_| (use_.key, use_.at_us)).collect();
-        assert_eq!(said, expected, "{application} {asked}");
     }
 }
 
@@ -331,18 +342,20 @@ async fn places_with_few_clients_are_hidden_and_their_calls_said() {
 
 #[tokio::test]
 async fn views_are_what_a_loop_counts() {
-    let world = world(3_000);
-    let filter = filter("180 0 - - -");
-    let count = |holds: fn(&Row) -> bool| world.matching(&filter).filter(|row| holds(row)).count();
-    for (view, expected) in [
-        (View::Devices, count(|_| true)),
-        (View::Backends, count(|row| !row.backend.is_empty())),
-        (View::Cache, count(|_| true)),
-        (View::Throttled, count(|row| row.fault_type == "THROTTLED")),
-    ] {
-        let question = view.question(&filter, Vec::new(), Interval(None));
-        let answer = ask(&world.reader, question, &BOUNDS).await.unwrap();
-        let said: f64 = answer.groups.iter().map(|group| group.measures[0]).sum();
-        assert_eq!(said as usize, expected, "{view:?}");
+    for world in worlds(3_000).await {
+        let filter = filter("180 0 - - -");
+        let count =
+            |holds: fn(&Row) -> bool| world.matching(&filter).filter(|row| holds(row)).count();
+        for (view, expected) in [
+            (View::Devices, count(|_| true)),
+            (View::Backends, count(|row| !row.backend.is_empty())),
+            (View::Cache, count(|_| true)),
+            (View::Throttled, count(|row| row.fault_type == "THROTTLED")),
+        ] {
+            let question = view.question(&filter, Vec::new(), Interval(None));
+            let answer = ask(&world.kept.reader, question, &BOUNDS).await.unwrap();
+            let said: f64 = answer.groups.iter().map(|group| group.measures[0]).sum();
+            assert_eq!(said as usize, expected, "{view:?}");
+        }
     }
 }

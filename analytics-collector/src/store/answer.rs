@@ -5,16 +5,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use duckdb::Connection;
-use duckdb::types::Value;
 
 use super::distinct::Sketch;
 use super::in_force::View;
-use super::query::{QueryError, Reader, run};
-use super::sql::{self, Counting, Refused, count::MOST_TO_ORDER};
+use super::query::{Engine, QueryError, run};
+use super::sql::{self, Counting, Dialect, Refused, count::MOST_TO_ORDER};
+use super::value::Value;
 use super::{rollup, sketches};
-use crate::question::{Cell, Dimension, Group, Measure, Order, Question};
+use crate::question::{Cell, Group, Measure, Order, Question};
 
-impl Reader {
+impl Engine {
     /// Answers a question: the groups that have calls, in the order of the question, and one more
     /// than it wants where there are more. Of different values those that are unknown (empty, 0)
     /// do not count.
@@ -30,15 +30,7 @@ impl Reader {
             Ok(Ok((rows, unordered)))
         };
         let (rows, unordered) = self.work(window, work).await??;
-        let mut groups: Vec<Group> = rows.into_iter().map(|row| group(question, row)).collect();
-        if unordered {
-            if groups.len() > MOST_TO_ORDER {
-                return Err(Refused::TooManyToOrder(MOST_TO_ORDER).into());
-            }
-            groups.sort_by(|a, b| compare(question, a, b));
-            groups.truncate(question.most.saturating_add(1));
-        }
-        Ok(groups)
+        groups(question, unordered, rows)
     }
 }
 
@@ -46,24 +38,60 @@ impl Reader {
 fn as_sql(question: &Question, view: &View) -> Result<Counting, Refused> {
     let counts = || view.segments.iter().filter(|segment| segment.entry.grain_us > 0);
     let Some(coarsest_us) = counts().map(|segment| segment.entry.grain_us).max() else {
-        return sql::count(question, false);
+        return sql::count(question, Dialect::DuckDb, false);
     };
     rollup::check(question, coarsest_us)?;
     let kept = counts().all(|segment| segment.sketches.is_some());
-    sql::count(question, sketches::check(question, kept)?)
+    sql::count(question, Dialect::DuckDb, sketches::check(question, kept)?)
+}
+
+/// The groups that an engine's rows say: each the start of its part of time, its dimensions and its
+/// measures.
+pub(super) fn groups(
+    question: &Question,
+    unordered: bool,
+    rows: Vec<Vec<Value>>,
+) -> Result<Vec<Group>, QueryError> {
+    let mut groups: Vec<Group> = rows.into_iter().map(|row| group(question, row)).collect();
+    if unordered {
+        if groups.len() > MOST_TO_ORDER {
+            return Err(Refused::TooManyToOrder(MOST_TO_ORDER).into());
+        }
+        groups.sort_by(|a, b| compare(question, a, b));
+        groups.truncate(question.most.saturating_add(1));
+    }
+    Ok(groups)
 }
 
 fn values(row: &duckdb::Row<'_>) -> duckdb::Result<Vec<Value>> {
-    (0..row.as_ref().column_count()).map(|at| row.get(at)).collect()
+    (0..row.as_ref().column_count()).map(|at| Ok(value(row.get(at)?))).collect()
+}
+
+fn value(value: duckdb::types::Value) -> Value {
+    use duckdb::types::Value as Answer;
+    match value {
+        Answer::BigInt(number) => Value::Number(number),
+        Answer::Int(number) => Value::Number(number.into()),
+        Answer::UInt(number) => Value::Amount(number.into()),
+        Answer::UBigInt(number) => Value::Amount(number),
+        Answer::Double(number) => Value::Real(number),
+        Answer::Text(text) => Value::Text(text),
+        Answer::Boolean(yes) => Value::Flag(yes),
+        Answer::Blob(bytes) => Value::Bytes(bytes),
+        other => {
+            tracing::error!(value = ?other, "an answer has a value of no known kind");
+            Value::Text(String::new())
+        }
+    }
 }
 
 fn group(question: &Question, row: Vec<Value>) -> Group {
     let mut values = row.into_iter();
     let from_us = match values.next() {
-        Some(Value::BigInt(at_us)) => at_us,
+        Some(Value::Number(at_us)) => at_us,
         _ => question.window.since_us,
     };
-    let by = question.by.iter().zip(values.by_ref()).map(|(of, value)| cell(*of, value)).collect();
+    let by = question.by.iter().zip(values.by_ref()).map(|(_, value)| cell(value)).collect();
     let measures =
         question.measures.iter().zip(values).map(|(of, value)| measure(*of, &value)).collect();
     let mut group = Group { from_us, by, measures };
@@ -71,18 +99,15 @@ fn group(question: &Question, row: Vec<Value>) -> Group {
     group
 }
 
-fn cell(of: Dimension, value: Value) -> Cell {
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
+fn cell(value: Value) -> Cell {
     match value {
         Value::Text(text) => Cell::Text(text),
-        Value::Boolean(yes) => Cell::Flag(yes),
-        Value::UInt(number) => Cell::Number(number.into()),
-        Value::UBigInt(number) => Cell::Number(number),
-        Value::Int(number) => Cell::Number(u64::try_from(number).unwrap_or(0)),
-        Value::Blob(bytes) => Cell::Text(address(&bytes)),
-        other => {
-            tracing::error!(?of, value = ?other, "a dimension has a value of no known kind");
-            Cell::Text(String::new())
-        }
+        Value::Flag(yes) => Cell::Flag(yes),
+        Value::Amount(number) => Cell::Number(number),
+        Value::Number(number) => Cell::Number(u64::try_from(number).unwrap_or(0)),
+        Value::Real(number) => Cell::Number(number as u64),
+        Value::Bytes(bytes) => Cell::Text(address(&bytes)),
     }
 }
 
@@ -97,7 +122,7 @@ fn address(bytes: &[u8]) -> String {
 fn measure(of: Measure, value: &Value) -> f64 {
     match (of, value) {
         (Measure::Distinct(_), Value::Text(pairs)) => sketch(pairs).estimate() as f64,
-        (_, Value::Double(number)) => *number,
+        (_, Value::Real(number)) => *number,
         _ => 0.0,
     }
 }

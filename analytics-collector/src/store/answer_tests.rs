@@ -6,11 +6,12 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::repeat_n;
-use std::sync::Arc;
 
-use super::{Probe, QueryError, Reader, Store, keep};
+use super::{Probe, QueryError, Store, keep};
 use crate::event::Row;
-use crate::fixture::{Dice, MINUTE_US, NOW_US, Place as Folder, call, put, reader};
+use crate::fixture::{
+    Dice, Kept, MINUTE_US, NOW_US, Place as Folder, call, everywhere, put, reader,
+};
 use crate::question::{
     Amount, Cell, Condition, Dimension, Group, Measure, Order, Place, Question, Search, Test,
     Window,
@@ -57,24 +58,24 @@ fn calls(count: u64) -> Vec<Row> {
 }
 
 struct World {
-    _folder: Folder,
-    _store: Arc<Store>,
-    reader: Arc<Reader>,
+    kept: Kept,
     calls: Vec<Row>,
 }
 
-/// Some rows are in segments, some in memory; each of the parts spans the whole time.
-fn world(count: u64) -> World {
-    let folder = Folder::new();
-    let store = folder.open(Probe::default()).unwrap();
+/// Some rows are in segments, some in memory, or in a ClickHouse; each of the parts spans the whole
+/// time.
+async fn worlds(count: u64) -> Vec<World> {
     let calls = calls(count);
-    for (sequence, rows) in (1..).zip(calls.chunks(calls.len() / 5 + 1)) {
-        put(&store, "e", sequence, rows.to_vec());
-        if sequence <= 3 {
-            keep::flush(&store).unwrap();
+    let fill = |store: &Store| {
+        for (sequence, rows) in (1..).zip(calls.chunks(calls.len() / 5 + 1)) {
+            put(store, "e", sequence, rows.to_vec());
+            if sequence <= 3 {
+                keep::flush(store).unwrap();
+            }
         }
-    }
-    World { reader: reader(&store), _folder: folder, _store: store, calls }
+    };
+    let kept = everywhere(fill).await;
+    kept.into_iter().map(|kept| World { kept, calls: calls.clone() }).collect()
 }
 
 const DIMENSIONS: [Dimension; 12] = [
@@ -237,7 +238,7 @@ fn tolerance(of: Measure) -> f64 {
 
 async fn check(world: &World, question: &Question) {
     let mut expected = oracle(&world.calls, question);
-    let said = world.reader.answer(question).await.unwrap();
+    let said = world.kept.reader.answer(question).await.unwrap();
     let most = question.most.saturating_add(1);
     assert_eq!(said.len(), expected.len().min(most), "{question:?}");
 
@@ -342,10 +343,11 @@ fn draw(dice: &mut Dice) -> Question {
 
 #[tokio::test]
 async fn hundreds_of_questions_have_the_answers_of_a_loop() {
-    let world = world(3_000);
-    let mut dice = Dice::new(23);
-    for _ in 0..300 {
-        check(&world, &draw(&mut dice)).await;
+    for world in worlds(3_000).await {
+        let mut dice = Dice::new(23);
+        for _ in 0..300 {
+            check(&world, &draw(&mut dice)).await;
+        }
     }
 }
 
@@ -363,7 +365,7 @@ fn question(by: &[Dimension], measures: &[Measure], order: Order) -> Question {
 
 #[tokio::test]
 async fn the_questions_of_reports_have_the_answers_of_a_loop() {
-    let world = world(4_000);
+    let worlds = worlds(4_000).await;
     let quantiles = [500, 950, 990].map(|share| Measure::Quantile(Amount::Total, share));
     let backend = [500, 990].map(|share| Measure::Quantile(Amount::Backend, share));
     let (api, clients) = ([Dimension::Api], [Measure::Distinct(Dimension::ClientIp)]);
@@ -374,96 +376,103 @@ async fn the_questions_of_reports_have_the_answers_of_a_loop() {
         question(&[Dimension::Path], &[Measure::Calls], Order::Most(0)),
         question(&[Dimension::Path, Dimension::Status], &[Measure::Last], Order::Least(0)),
     ] {
-        check(&world, &question).await;
+        for world in &worlds {
+            check(world, &question).await;
+        }
     }
 }
 
 #[tokio::test]
 async fn addresses_are_told_apart_and_written_as_people_do() {
-    let world = world(2_000);
-    let question = question(&[Dimension::ClientIp], &[Measure::Calls], Order::Values);
-    let said = world.reader.answer(&question).await.unwrap();
-    let said: BTreeMap<String, f64> =
-        said.into_iter().map(|group| (key(&group.by[0]).1, group.measures[0])).collect();
-    let expected = oracle(&world.calls, &question).into_iter();
-    let expected: BTreeMap<_, _> =
-        expected.map(|(keys, group)| (keys.1[0].1.clone(), group.measures[0])).collect();
-    assert_eq!(said, expected);
+    for world in worlds(2_000).await {
+        let question = question(&[Dimension::ClientIp], &[Measure::Calls], Order::Values);
+        let said = world.kept.reader.answer(&question).await.unwrap();
+        let said: BTreeMap<String, f64> =
+            said.into_iter().map(|group| (key(&group.by[0]).1, group.measures[0])).collect();
+        let expected = oracle(&world.calls, &question).into_iter();
+        let expected: BTreeMap<_, _> =
+            expected.map(|(keys, group)| (keys.1[0].1.clone(), group.measures[0])).collect();
+        assert_eq!(said, expected);
+    }
 }
 
 #[tokio::test]
 async fn what_cannot_be_asked_is_refused_with_the_reason() {
-    let world = world(10);
-    let test = |of, test| Question {
-        conditions: vec![Condition { of, test }],
-        ..question(&[], &[Measure::Calls], Order::Values)
-    };
-    let mut endless = question(&[], &[Measure::Calls], Order::Values);
-    endless.interval_us = Some(0);
-    for (question, reason) in [
-        (test(Dimension::ClientIp, Test::Prefix("10.".to_owned())), "how it begins"),
-        (test(Dimension::Api, Test::Between(1, 2)), "a span of numbers cannot be asked of Api"),
-        (question(&[], &[], Order::Most(0)), "the order names measure 0"),
-        (endless, "parts of 0 microseconds"),
-    ] {
-        let refused = world.reader.answer(&question).await.unwrap_err();
-        assert!(matches!(refused, QueryError::Refused(_)), "{refused:?}");
-        assert!(refused.to_string().contains(reason), "{refused}");
+    for world in worlds(10).await {
+        let test = |of, test| Question {
+            conditions: vec![Condition { of, test }],
+            ..question(&[], &[Measure::Calls], Order::Values)
+        };
+        let mut endless = question(&[], &[Measure::Calls], Order::Values);
+        endless.interval_us = Some(0);
+        for (question, reason) in [
+            (test(Dimension::ClientIp, Test::Prefix("10.".to_owned())), "how it begins"),
+            (test(Dimension::Api, Test::Between(1, 2)), "a span of numbers cannot be asked of Api"),
+            (question(&[], &[], Order::Most(0)), "the order names measure 0"),
+            (endless, "parts of 0 microseconds"),
+        ] {
+            let refused = world.kept.reader.answer(&question).await.unwrap_err();
+            assert!(matches!(refused, QueryError::Refused(_)), "{refused:?}");
+            assert!(refused.to_string().contains(reason), "{refused}");
+        }
     }
 }
 
 #[tokio::test]
 async fn pages_of_calls_are_those_of_a_loop_and_neither_repeat_nor_leave_out_one() {
-    let world = world(2_000);
-    let mut dice = Dice::new(31);
-    for _ in 0..60 {
-        let mut search = Search {
-            window: draw_window(&mut dice),
-            conditions: (0..dice.roll(3)).map(|_| draw_condition(&mut dice)).collect(),
-            request_id: None,
-            slower_than_us: (dice.roll(2) == 0).then(|| dice.roll(100_000)),
-            after: None,
-            most: usize::try_from(1 + dice.roll(300)).unwrap(),
-        };
-        let slower = search.slower_than_us.unwrap_or(0);
-        let mut expected: Vec<Row> = matching(&world.calls, search.window, &search.conditions)
-            .filter(|row| row.total_us >= slower)
-            .cloned()
-            .collect();
-        expected
-            .sort_by(|a, b| b.at_us.cmp(&a.at_us).then_with(|| a.request_id.cmp(&b.request_id)));
-        let mut said = Vec::new();
-        loop {
-            let found = world.reader.search(&search).await.unwrap();
-            assert!(found.rows.len() <= search.most);
-            said.extend(found.rows);
-            search.after = found.next;
-            if search.after.is_none() {
-                break;
+    for world in worlds(2_000).await {
+        let mut dice = Dice::new(31);
+        for _ in 0..60 {
+            let mut search = Search {
+                window: draw_window(&mut dice),
+                conditions: (0..dice.roll(3)).map(|_| draw_condition(&mut dice)).collect(),
+                request_id: None,
+                slower_than_us: (dice.roll(2) == 0).then(|| dice.roll(100_000)),
+                after: None,
+                most: usize::try_from(1 + dice.roll(300)).unwrap(),
+            };
+            let slower = search.slower_than_us.unwrap_or(0);
+            let mut expected: Vec<Row> = matching(&world.calls, search.window, &search.conditions)
+                .filter(|row| row.total_us >= slower)
+                .cloned()
+                .collect();
+            expected.sort_by(|a, b| {
+                b.at_us.cmp(&a.at_us).then_with(|| a.request_id.cmp(&b.request_id))
+            });
+            let mut said = Vec::new();
+            loop {
+                let found = world.kept.reader.search(&search).await.unwrap();
+                assert!(found.rows.len() <= search.most);
+                said.extend(found.rows);
+                search.after = found.next;
+                if search.after.is_none() {
+                    break;
+                }
             }
+            assert_eq!(said.len(), expected.len(), "{search:?}");
+            assert_eq!(said, expected, "{search:?}");
         }
-        assert_eq!(said.len(), expected.len(), "{search:?}");
-        assert_eq!(said, expected, "{search:?}");
     }
 }
 
 #[tokio::test]
 async fn a_call_is_found_by_its_identifier() {
-    let world = world(500);
-    let window = Window { since_us: 0, until_us: i64::MAX };
-    for row in world.calls.iter().step_by(100) {
-        let id: [u8; 16] = row.request_id.clone().try_into().unwrap();
-        let after: Option<Place> = None;
-        let search = Search {
-            window,
-            conditions: Vec::new(),
-            request_id: Some(id),
-            slower_than_us: None,
-            after,
-            most: 10,
-        };
-        let found = world.reader.search(&search).await.unwrap();
-        assert_eq!((found.rows, found.next), (vec![row.clone()], None));
+    for world in worlds(500).await {
+        let window = Window { since_us: 0, until_us: i64::MAX };
+        for row in world.calls.iter().step_by(100) {
+            let id: [u8; 16] = row.request_id.clone().try_into().unwrap();
+            let after: Option<Place> = None;
+            let search = Search {
+                window,
+                conditions: Vec::new(),
+                request_id: Some(id),
+                slower_than_us: None,
+                after,
+                most: 10,
+            };
+            let found = world.kept.reader.search(&search).await.unwrap();
+            assert_eq!((found.rows, found.next), (vec![row.clone()], None));
+        }
     }
 }
 

@@ -70,8 +70,8 @@ pub enum Refusal {
     /// The batch before it in its stream is not stored.
     #[error("the batch before this one was not stored")]
     OutOfOrder,
-    /// Too many rows wait for a flush.
-    #[error("the store has no room in memory until it has flushed")]
+    /// Too many rows wait for a flush, or to be handed on.
+    #[error("the store has no room until it has flushed, or handed on what it has")]
     NoRoom,
     /// The log could not be written.
     #[error("the store cannot write")]
@@ -102,10 +102,11 @@ pub fn append(
     Ok(verdicts)
 }
 
-/// Whether there is room for more rows in memory.
+/// Whether there is room for more rows in memory, and on disk where segments wait to be handed on.
 pub fn has_room(store: &Store) -> bool {
     let (rows, bytes) = store.in_force.in_memory();
-    rows < MOST_ROWS && bytes < MOST_BYTES
+    let waits = |most: u64| store.in_force.on_disk() >= most;
+    rows < MOST_ROWS && bytes < MOST_BYTES && !store.settings.hand_on.is_some_and(waits)
 }
 
 /// Whether the log could be written when that was tried last.

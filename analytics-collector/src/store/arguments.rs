@@ -1,22 +1,36 @@
 //! How does what a caller says reach the query engine?
 //!
-//! As parameters, `$1`, `$2` … in order, and never as text of a query.
+//! As parameters, in order, and never as text of a query.
 
-use duckdb::types::Value;
+use super::sql::Dialect;
+use super::value::Value;
 
 /// Parameters of a query.
 #[derive(Clone, Debug, Default)]
-pub struct Arguments(Vec<Value>);
+pub struct Arguments {
+    dialect: Dialect,
+    values: Vec<Value>,
+}
 
 impl Arguments {
+    /// None yet, of a query in this dialect.
+    pub const fn of(dialect: Dialect) -> Self {
+        Self { dialect, values: Vec::new() }
+    }
+
+    /// The dialect of the query.
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// Adds a number and says its place.
     pub fn number(&mut self, number: i64) -> String {
-        self.push(Value::BigInt(number))
+        self.push(Value::Number(number))
     }
 
     /// Adds a number that is not negative and says its place.
     pub fn amount(&mut self, number: u64) -> String {
-        self.push(Value::UBigInt(number))
+        self.push(Value::Amount(number))
     }
 
     /// Adds a text and says its place.
@@ -26,21 +40,22 @@ impl Arguments {
 
     /// Adds yes or no and says its place.
     pub fn flag(&mut self, yes: bool) -> String {
-        self.push(Value::Boolean(yes))
+        self.push(Value::Flag(yes))
     }
 
     /// Adds bytes and says their place.
     pub fn bytes(&mut self, bytes: &[u8]) -> String {
-        self.push(Value::Blob(bytes.to_vec()))
+        self.push(Value::Bytes(bytes.to_vec()))
     }
 
     /// All of them, in order.
     pub fn values(&self) -> &[Value] {
-        &self.0
+        &self.values
     }
 
     fn push(&mut self, value: Value) -> String {
-        self.0.push(value);
-        format!("${}", self.0.len())
+        let place = self.dialect.place(self.values.len() + 1, &value);
+        self.values.push(value);
+        place
     }
 }

@@ -131,6 +131,18 @@ impl InForce {
         }
     }
 
+    /// The segment that was written first.
+    pub fn oldest(&self) -> Option<Arc<Segment>> {
+        let parts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        parts.segments.iter().min_by_key(|segment| segment.entry.number).cloned()
+    }
+
+    /// Bytes of all segments.
+    pub fn on_disk(&self) -> u64 {
+        let parts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        parts.segments.iter().fold(0, |sum, segment| sum.saturating_add(segment.entry.bytes))
+    }
+
     /// The segments with these numbers.
     pub fn segments(&self, numbers: &[u64]) -> Vec<Arc<Segment>> {
         let parts = self.0.read().unwrap_or_else(PoisonError::into_inner);

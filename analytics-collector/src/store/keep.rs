@@ -28,10 +28,12 @@ pub fn has_enough(store: &Store) -> bool {
 }
 
 /// Whether the rows in memory should go to a segment now: they are many, or old, or an earlier
-/// flush has failed.
+/// flush has failed. While a segment waits to be handed on, age does not count: one large segment
+/// is handed on sooner than many small ones.
 pub fn is_flush_due(store: &Store, now_us: i64) -> bool {
     let (rows, _, since_us) = store.in_force.active();
-    let old = now_us.saturating_sub(since_us) >= store.settings.flush_after_us;
+    let waits = store.settings.hand_on.is_some() && store.in_force.oldest().is_some();
+    let old = !waits && now_us.saturating_sub(since_us) >= store.settings.flush_after_us;
     has_enough(store) || (rows > 0 && old) || lock(&store.catalog).frozen.is_some()
 }
 
@@ -88,6 +90,10 @@ fn replace(
     store: &Store,
     choose: impl FnOnce(&Manifest) -> Option<(Vec<u64>, i64)>,
 ) -> Result<(usize, u64), StoreError> {
+    if store.hands_on() {
+        // What waits stays as it is: its parts have names by which they may be known elsewhere.
+        return Ok((0, 0));
+    }
     let (numbers, grain_us, number) = {
         let mut catalog = lock(&store.catalog);
         let Some((numbers, grain_us)) = choose(&catalog.manifest) else { return Ok((0, 0)) };
@@ -120,10 +126,13 @@ fn replace(
 }
 
 /// Forgets segments whose calls are all older than calls or counts are kept. Says how many rows
-/// went.
+/// went. What waits to be handed on is not forgotten.
 pub fn forget(store: &Store, now_us: i64) -> Result<u64, StoreError> {
     let levels = &store.settings.levels;
     lock(&store.log).marks.prune(now_us);
+    if store.hands_on() {
+        return Ok(0);
+    }
     let mut catalog = lock(&store.catalog);
     let mut next = catalog.manifest.clone();
     let gone: Vec<_> =
@@ -135,6 +144,16 @@ pub fn forget(store: &Store, now_us: i64) -> Result<u64, StoreError> {
     let numbers: Vec<u64> = gone.iter().map(|entry| entry.number).collect();
     store.in_force.replace(&numbers, None);
     Ok(gone.iter().map(|entry| entry.rows).sum())
+}
+
+/// Gives up a segment that another engine has now.
+pub fn hand_on(store: &Store, number: u64) -> Result<(), StoreError> {
+    let mut catalog = lock(&store.catalog);
+    let mut next = catalog.manifest.clone();
+    next.segments.retain(|entry| entry.number != number);
+    commit(store, &mut catalog, next, Step::HandedOn)?;
+    store.in_force.replace(&[number], None);
+    Ok(())
 }
 
 /// Sets aside what is in memory, unless an earlier flush has not ended yet.

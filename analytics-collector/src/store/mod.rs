@@ -5,11 +5,13 @@
 //! (`segment`) named by a manifest (`manifest`); then their log files go away. Small files are
 //! merged and old ones removed (`keep`), after their calls were counted (`levels`, `rollup`) and their callers
 //! sketched (`sketches`). Queries (`query`) run in DuckDB over the Parquet files and the rows in memory, seen at one instant: counts by `answer`, calls themselves by `search`,
-//! both in words of `sql`.
+//! both in words of `sql`. Where a ClickHouse keeps the calls, segments are handed on to it and it
+//! answers (`clickhouse`); `reader` knows which of them does.
 
 pub mod answer;
 pub mod append;
 pub mod arguments;
+pub mod clickhouse;
 pub mod distinct;
 pub mod error;
 pub mod group;
@@ -24,6 +26,7 @@ pub mod open;
 pub mod probe;
 pub mod query;
 pub mod read_back;
+pub mod reader;
 pub mod rollup;
 pub mod rows;
 pub mod search;
@@ -31,6 +34,7 @@ pub mod segment;
 pub mod sketches;
 pub mod sql;
 pub mod table;
+pub mod value;
 pub mod wal;
 
 #[cfg(test)]
@@ -47,7 +51,8 @@ pub use group::{Committer, Intake};
 pub use levels::Levels;
 pub use open::{Settings, Store};
 pub use probe::{Probe, Step};
-pub use query::{Limits, QueryError, Reader};
+pub use query::{Engine, Limits, QueryError};
+pub use reader::Reader;
 pub use sql::Refused;
 pub use table::batch_of;
 pub use wal::Record;

@@ -33,6 +33,9 @@ pub struct Settings {
     pub flush_after_us: i64,
     /// Rows in memory are flushed when there are so many.
     pub flush_rows: usize,
+    /// Segments are handed on to another engine, and batches are refused when segments of so many
+    /// bytes wait for that; absent: they stay here.
+    pub hand_on: Option<u64>,
 }
 
 /// The events of all gateways.
@@ -103,6 +106,26 @@ impl Store {
     /// The folder of the segments.
     pub fn segments(&self) -> PathBuf {
         segments(&self.settings.folder)
+    }
+
+    /// The number that the next segment gets.
+    pub(super) fn next_segment(&self) -> u64 {
+        lock(&self.catalog).manifest.next_segment
+    }
+
+    /// Whether segments are handed on to another engine.
+    pub fn hands_on(&self) -> bool {
+        self.settings.hand_on.is_some()
+    }
+
+    /// The segment that was written first.
+    pub(super) fn oldest(&self) -> Option<Arc<Segment>> {
+        self.in_force.oldest()
+    }
+
+    /// Whether there are counts of old calls, of which other engines know nothing.
+    pub fn has_counts(&self) -> bool {
+        lock(&self.catalog).manifest.segments.iter().any(|entry| entry.grain_us > 0)
     }
 
     /// Rows in memory, segments, and rows in them.

@@ -33,6 +33,12 @@ pub enum Step {
     MergeInForce,
     /// The manifest no longer names what is too old.
     Forgotten,
+    /// A block is about to be sent to another engine.
+    BlockSending,
+    /// The other engine has it.
+    BlockStored,
+    /// The manifest no longer names a segment that the other engine has.
+    HandedOn,
 }
 
 type Look = dyn Fn(Step) -> io::Result<()> + Send + Sync;

@@ -1,4 +1,4 @@
-//! How is a question answered from everything that is stored?
+//! How is a question answered from the segments and the rows in memory?
 //!
 //! In SQL by DuckDB, in process and in memory: it opens no database file, reads nothing but
 //! segments, has a bound on its memory and threads, and each query has a time limit. A question
@@ -16,17 +16,19 @@ use duckdb::{Config, Connection, InterruptHandle, Row, params_from_iter};
 use tokio::sync::Semaphore;
 
 use super::arguments::Arguments;
+use super::clickhouse::ServerError;
 use super::in_force::View;
 use super::newest::{self, Newest};
 use super::open::Store;
 use super::segment::Segment;
 use super::sql::Refused;
 use super::table;
+use super::value::Value;
 use crate::guard::lock;
 use crate::question::Window;
 
 /// Queries that may wait for their turn; further ones are refused.
-const WAITING: usize = 64;
+pub(super) const WAITING: usize = 64;
 
 /// Bounds of the query engine.
 #[derive(Clone, Debug)]
@@ -49,7 +51,7 @@ pub enum QueryError {
     Timeout(Duration),
     /// It needed too much memory.
     #[error("the query needs more memory than it may use; ask for less time or longer intervals")]
-    Memory(#[source] duckdb::Error),
+    Memory(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Too many are waiting.
     #[error("too many queries are waiting")]
     Busy,
@@ -59,13 +61,19 @@ pub enum QueryError {
     /// The engine's thread failed.
     #[error("the query engine stopped half-way")]
     Broken,
+    /// The server that keeps the calls cannot be reached.
+    #[error("ClickHouse, where the calls are, cannot be reached")]
+    Away(#[source] ServerError),
+    /// The server did not answer as it should.
+    #[error("ClickHouse, where the calls are, gave no answer")]
+    Server(#[source] ServerError),
     /// It asks for what the store does not have.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
 
-/// Answers questions.
-pub struct Reader {
+/// Answers questions about what the collector itself keeps.
+pub struct Engine {
     store: Arc<Store>,
     /// Connections that nobody uses now; each is one query's at a time.
     idle: Mutex<Vec<Connection>>,
@@ -75,13 +83,13 @@ pub struct Reader {
     clock: Clock,
 }
 
-impl fmt::Debug for Reader {
+impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("Engine").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
 
-impl Reader {
+impl Engine {
     /// Starts the engine over a store.
     pub fn start(store: Arc<Store>, limits: &Limits, clock: Clock) -> Result<Self, QueryError> {
         let config = Config::default()
@@ -154,20 +162,20 @@ impl Reader {
         let handle = Arc::new(Mutex::new(Some(connection.interrupt_handle())));
         // Dropped with this future: whoever stops waiting also stops the query.
         let _stop = Stop(Arc::clone(&handle));
-        let reader = Arc::clone(self);
+        let engine = Arc::clone(self);
         let work = move || {
             let wanted = lock(&handle).is_some();
-            let answer = wanted.then(|| work(&connection, reader.store.view(window)));
+            let answer = wanted.then(|| work(&connection, engine.store.view(window)));
             // From here on an interrupt would stop the query of somebody else.
             *lock(&handle) = None;
-            lock(&reader.idle).push(connection);
+            lock(&engine.idle).push(connection);
             drop(turn);
             answer
         };
         let answer = tokio::task::spawn_blocking(work).await.ok().flatten();
         answer.ok_or(QueryError::Broken)?.map_err(|error| match error {
             duckdb::Error::DuckDBFailure(_, Some(ref text)) if text.contains("Out of Memory") => {
-                QueryError::Memory(error)
+                QueryError::Memory(error.into())
             }
             error => QueryError::Engine(error),
         })
@@ -205,8 +213,21 @@ pub(super) fn run<T>(
     // The files of `segments` stay until the last row is read.
     let sql = format!("WITH events AS NOT MATERIALIZED ({events}){sketches} {sql}");
     let mut statement = connection.prepare(&sql)?;
-    let rows = statement.query_map(params_from_iter(arguments.values()), read)?;
+    let arguments = arguments.values().iter().map(parameter);
+    let rows = statement.query_map(params_from_iter(arguments), read)?;
     rows.collect()
+}
+
+fn parameter(value: &Value) -> duckdb::types::Value {
+    use duckdb::types::Value as Parameter;
+    match value {
+        Value::Number(number) => Parameter::BigInt(*number),
+        Value::Amount(number) => Parameter::UBigInt(*number),
+        Value::Real(number) => Parameter::Double(*number),
+        Value::Text(text) => Parameter::Text(text.clone()),
+        Value::Flag(yes) => Parameter::Boolean(*yes),
+        Value::Bytes(bytes) => Parameter::Blob(bytes.clone()),
+    }
 }
 
 /// The window is written as text, and not as parameters, so that the engine can skip files and

@@ -2,12 +2,80 @@
 //!
 //! The other way round than `table` lays it out; every column has its line here.
 
-use crate::event::Row;
+use data_encoding::HEXUPPER_PERMISSIVE;
+use duckdb::types::FromSql;
 
 use super::table::SCHEMA;
+use crate::event::Row;
+
+/// What an engine has found: values by their place.
+pub trait Found {
+    /// Why there is no value.
+    type Error;
+
+    /// The value at a place.
+    fn get<T: Kept>(&self, at: usize) -> Result<T, Self::Error>;
+
+    /// A column of this name is none of the table.
+    fn unknown(&self, name: &str) -> Self::Error;
+}
+
+/// A value that the table keeps, as each of the engines gives it.
+pub trait Kept: FromSql + Sized {
+    /// Out of JSON; bytes are hexadecimal digits there.
+    fn from_json(json: &serde_json::Value) -> Option<Self>;
+}
+
+impl Found for duckdb::Row<'_> {
+    type Error = duckdb::Error;
+
+    fn get<T: Kept>(&self, at: usize) -> duckdb::Result<T> {
+        self.get(at)
+    }
+
+    fn unknown(&self, name: &str) -> duckdb::Error {
+        duckdb::Error::InvalidColumnName(name.to_owned())
+    }
+}
+
+impl Kept for i64 {
+    fn from_json(json: &serde_json::Value) -> Option<Self> {
+        json.as_i64()
+    }
+}
+
+impl Kept for u64 {
+    fn from_json(json: &serde_json::Value) -> Option<Self> {
+        json.as_u64()
+    }
+}
+
+impl Kept for u32 {
+    fn from_json(json: &serde_json::Value) -> Option<Self> {
+        json.as_u64()?.try_into().ok()
+    }
+}
+
+impl Kept for bool {
+    fn from_json(json: &serde_json::Value) -> Option<Self> {
+        json.as_bool()
+    }
+}
+
+impl Kept for String {
+    fn from_json(json: &serde_json::Value) -> Option<Self> {
+        json.as_str().map(str::to_owned)
+    }
+}
+
+impl Kept for Vec<u8> {
+    fn from_json(json: &serde_json::Value) -> Option<Self> {
+        HEXUPPER_PERMISSIVE.decode(json.as_str()?.as_bytes()).ok()
+    }
+}
 
 /// The call of a row that has all columns of the table, in their order.
-pub fn row(found: &duckdb::Row<'_>) -> duckdb::Result<Row> {
+pub fn row<F: Found>(found: &F) -> Result<Row, F::Error> {
     let mut row = Row::default();
     for (at, field) in SCHEMA.fields().iter().enumerate() {
         set(&mut row, field.name(), found, at)?;
@@ -15,7 +83,7 @@ pub fn row(found: &duckdb::Row<'_>) -> duckdb::Result<Row> {
     Ok(row)
 }
 
-fn set(row: &mut Row, name: &str, found: &duckdb::Row<'_>, at: usize) -> duckdb::Result<()> {
+fn set<F: Found>(row: &mut Row, name: &str, found: &F, at: usize) -> Result<(), F::Error> {
     match name {
         "at_us" => row.at_us = found.get(at)?,
         "request_id" => row.request_id = found.get(at)?,
@@ -67,7 +135,7 @@ fn set(row: &mut Row, name: &str, found: &duckdb::Row<'_>, at: usize) -> duckdb:
         "response_mediation_us" => row.response_mediation_us = found.get(at)?,
         "region" => row.region = found.get(at)?,
         "weight" => row.weight = found.get(at)?,
-        unknown => return Err(duckdb::Error::InvalidColumnName(unknown.to_owned())),
+        unknown => return Err(found.unknown(unknown)),
     }
     Ok(())
 }

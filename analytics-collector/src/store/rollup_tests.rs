@@ -26,6 +26,7 @@ fn open_at(folder: &Path, probe: Probe) -> Arc<Store> {
         levels: Levels::new(DAY_US, [2, 10, 100].map(|days| days * DAY_US)),
         flush_after_us: 30_000_000,
         flush_rows: 65_536,
+        hand_on: None,
     };
     Arc::new(Store::open(settings, probe, NOW_US).unwrap())
 }

@@ -9,18 +9,18 @@ use std::sync::Arc;
 use duckdb::Connection;
 
 use super::in_force::View;
-use super::query::{QueryError, Reader, run};
+use super::query::{Engine, QueryError, run};
 use super::read_back;
 use super::segment::Segment;
-use super::sql::Finding;
+use super::sql::{Dialect, Finding};
 use crate::event::Row;
 use crate::question::{Found, Place, Search, Window};
 
-impl Reader {
+impl Engine {
     /// Finds a page of calls. Pages that follow one another neither repeat nor leave out a call
     /// that has a request identifier.
     pub async fn search(self: &Arc<Self>, search: &Search) -> Result<Found, QueryError> {
-        let finding = Finding::new(search)?;
+        let finding = Finding::new(search, Dialect::DuckDb)?;
         let (window, most) = (finding.window, search.most);
         self.work(window, move |connection, view| page(connection, view, &finding, most)).await
     }
@@ -45,7 +45,8 @@ fn page(
     times.dedup();
     let sql = finding.calls(&times, wanted.len());
     let view = View { segments: read, newest: view.newest };
-    let rows = run(connection, view, window, &sql, &finding.arguments, read_back::row)?;
+    let read = |found: &duckdb::Row<'_>| read_back::row(found);
+    let rows = run(connection, view, window, &sql, &finding.arguments, read)?;
     let next = rows.last().filter(|_| more).map(place);
     Ok(Found { rows, next })
 }
@@ -86,7 +87,8 @@ fn places(
     Ok((places, segments))
 }
 
-fn place(row: &Row) -> Place {
+/// Where a call stands in the order of calls.
+pub(super) fn place(row: &Row) -> Place {
     let request_id = <[u8; 16]>::try_from(row.request_id.as_slice()).unwrap_or_default();
     Place { at_us: row.at_us, request_id }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::append::{self, Receipt, Refusal};
 use super::{Arguments, Probe, QueryError, Step, Store, StoreError, keep};
 use crate::event::Row;
-use crate::fixture::{DAY_US, NOW_US, Place, batch, call, open, put, reader, reader_within};
+use crate::fixture::{DAY_US, NOW_US, Place, batch, call, engine, engine_within, open, put};
 use crate::question::Window;
 
 const EVER: Window = Window { since_us: i64::MIN, until_us: i64::MAX };
@@ -25,8 +25,8 @@ fn rows(sequence: u64, at_us: i64) -> Vec<Row> {
 /// How many rows of which batch are seen.
 async fn seen(store: &Arc<Store>) -> BTreeMap<u64, u64> {
     let sql = "SELECT api, count(*) FROM events GROUP BY api".to_owned();
-    let reader = reader(store);
-    let counts = reader.ask(EVER, sql, Arguments::default(), |row| {
+    let engine = engine(store);
+    let counts = engine.ask(EVER, sql, Arguments::default(), |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?))
     });
     let counts = counts.await.unwrap();
@@ -333,17 +333,17 @@ async fn check_question(sql: &str, timeout: Duration, refused: fn(&QueryError) -
     let place = Place::new();
     let store = place.open(Probe::default()).unwrap();
     put(&store, "e", 1, rows(1, NOW_US));
-    let reader = reader_within(&store, timeout);
+    let engine = engine_within(&store, timeout);
     let read = |row: &duckdb::Row<'_>| row.get::<_, Option<String>>(0);
     // More often than there are connections: each of them comes back.
     for _ in 0..3 {
-        let answer = reader.ask(EVER, sql.to_owned(), Arguments::default(), read).await;
+        let answer = engine.ask(EVER, sql.to_owned(), Arguments::default(), read).await;
         assert!(answer.as_ref().is_err_and(refused), "{answer:?}");
     }
     let sql = "SELECT max(api) FROM events".to_owned();
     let mut answer = Err(QueryError::Broken);
     for _ in 0..20 {
-        answer = reader.ask(EVER, sql.clone(), Arguments::default(), read).await;
+        answer = engine.ask(EVER, sql.clone(), Arguments::default(), read).await;
         if answer.is_ok() {
             break;
         }

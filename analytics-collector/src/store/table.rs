@@ -13,6 +13,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use super::sql::Dialect;
 use crate::event::Row;
 
 /// How a column is taken out of a row.
@@ -134,6 +135,14 @@ impl Column {
 /// The names of the columns, quoted for SQL (`user` is a word of its own there).
 pub(crate) fn names() -> impl Iterator<Item = String> {
     COLUMNS.iter().map(|(name, _)| format!("\"{name}\""))
+}
+
+/// The same as an answer has them.
+pub(crate) fn shown(dialect: Dialect) -> impl Iterator<Item = String> {
+    names().zip(COLUMNS).map(move |(name, (_, column))| match column {
+        Column::Bytes(_) => dialect.shown(&name),
+        _ => name,
+    })
 }
 
 /// The same of a file that has the first `had` columns: the others are there too, and empty.

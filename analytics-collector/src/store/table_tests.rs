@@ -9,7 +9,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use prost::Message as _;
 
 use super::*;
-use crate::fixture::{DAY_US, NOW_US, Place, batch, call, put, reader};
+use crate::fixture::{DAY_US, NOW_US, Place, batch, call, engine, put};
 use crate::question::Window;
 use crate::store::{Arguments, Probe, append, keep};
 
@@ -65,7 +65,7 @@ async fn check(merged: bool, said: &[&str]) {
                from_cache, weight, request_mediation_us) AS said FROM events) \
                GROUP BY said ORDER BY said";
     let read = |row: &duckdb::Row<'_>| row.get::<_, String>(0);
-    let answer = reader(&store).ask(EVER, sql.to_owned(), Arguments::default(), read).await;
+    let answer = engine(&store).ask(EVER, sql.to_owned(), Arguments::default(), read).await;
     assert_eq!(answer.unwrap(), said);
 }
 

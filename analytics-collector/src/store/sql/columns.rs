@@ -1,6 +1,6 @@
 //! Where does each value of a question lie?
 
-use super::dialect;
+use super::dialect::{self, Dialect};
 use crate::question::{Amount, Dimension};
 
 /// What the values of a dimension are.
@@ -29,6 +29,14 @@ impl Column {
     /// As SQL; quoted, because `user` is a word of its own there.
     pub fn sql(self) -> String {
         format!("\"{}\"", self.name)
+    }
+
+    /// The value in an answer; `name` is what the query calls it.
+    pub fn shown(self, name: &str, dialect: Dialect) -> String {
+        match self.kind {
+            Kind::Address => dialect.shown(name),
+            Kind::Text | Kind::Number | Kind::Flag => name.to_owned(),
+        }
     }
 
     /// Whether a call has a value there, as SQL.
@@ -60,10 +68,10 @@ impl Column {
     }
 
     /// A number of 64 bits that differs where values differ, as SQL.
-    pub fn digest(self) -> String {
+    pub fn digest(self, dialect: Dialect) -> String {
         match self.kind {
             Kind::Address => "address_id".to_owned(),
-            _ => dialect::digest(&self.sql()),
+            _ => dialect.digest(&self.sql()),
         }
     }
 }
@@ -118,7 +126,7 @@ const PARTS: [&str; 5] =
     ["backend_us", "security_us", "throttling_us", "request_mediation_us", "response_mediation_us"];
 
 /// An amount, as SQL.
-pub fn amount(amount: Amount) -> String {
+pub fn amount(amount: Amount, dialect: Dialect) -> String {
     let name = match amount {
         Amount::Total => "total_us",
         Amount::Backend => "backend_us",
@@ -126,7 +134,7 @@ pub fn amount(amount: Amount) -> String {
         Amount::Throttling => "throttling_us",
         Amount::RequestMediation => "request_mediation_us",
         Amount::ResponseMediation => "response_mediation_us",
-        Amount::Other => return dialect::remainder("total_us", &PARTS),
+        Amount::Other => return dialect.remainder("total_us", &PARTS),
         Amount::RequestBytes => "request_bytes",
         Amount::ResponseBytes => "response_bytes",
     };

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use super::columns::{self, Column, Kind};
-use super::dialect;
 use super::refused::Refused;
 use crate::question::{Condition, Dimension, Test};
 use crate::store::arguments::Arguments;
@@ -26,15 +25,17 @@ fn one(condition: &Condition, arguments: &mut Arguments) -> Result<String, Refus
         Test::NoneOf(values) => Ok(format!("NOT ({})", among(column, values, arguments))),
         Test::Prefix(start) => {
             let column = textual(condition.of, column, "how it begins")?;
-            Ok(dialect::starts_with(&column.sql(), &arguments.text(start)))
+            let start = arguments.text(start);
+            Ok(arguments.dialect().starts_with(&column.sql(), &start))
         }
         Test::Contains(part) => {
             let column = textual(condition.of, column, "what it contains")?;
-            Ok(dialect::contains(&column.sql(), &arguments.text(part)))
+            let part = arguments.text(part);
+            Ok(arguments.dialect().contains(&column.sql(), &part))
         }
         Test::Between(first, last) if column.kind == Kind::Number => {
             let (first, last) = (arguments.number(*first), arguments.number(*last));
-            Ok(format!("{sql}::BIGINT BETWEEN {first}::BIGINT AND {last}::BIGINT"))
+            Ok(format!("{sql}::BIGINT BETWEEN {first} AND {last}"))
         }
         Test::Between(..) => Err(Refused::Test { of: condition.of, test: "a span of numbers" }),
     }
@@ -55,8 +56,7 @@ fn among(column: Column, values: &[String], arguments: &mut Arguments) -> String
         match column.kind {
             Kind::Text => places.push(arguments.text(value)),
             Kind::Number => {
-                let place = value.parse().map(|number| arguments.amount(number));
-                places.extend(place.map(|place| format!("{place}::UBIGINT")));
+                places.extend(value.parse().map(|number| arguments.amount(number)));
             }
             Kind::Flag => places.extend(value.parse().map(|yes| arguments.flag(yes))),
             Kind::Address => places.extend(bytes(value).map(|bytes| arguments.bytes(&bytes))),

@@ -6,7 +6,7 @@
 
 use super::columns::{self, WEIGHT};
 use super::condition;
-use super::dialect;
+use super::dialect::{self, Dialect};
 use super::refused::Refused;
 use crate::question::{Amount, Dimension, Measure, Order, Question};
 use crate::store::arguments::Arguments;
@@ -29,8 +29,8 @@ pub struct Counting {
 
 /// Writes a question. With `sketched`, `sketches` has the registers of calls that are only counted
 /// any more, by dimension; the question asks for nothing that they do not have.
-pub fn count(question: &Question, sketched: bool) -> Result<Counting, Refused> {
-    let mut arguments = Arguments::default();
+pub fn count(question: &Question, dialect: Dialect, sketched: bool) -> Result<Counting, Refused> {
+    let mut arguments = Arguments::of(dialect);
     let writer = Writer::new(question, sketched, &mut arguments)?;
     let (order, unordered) = writer.order()?;
     let most = if unordered { MOST_TO_ORDER } else { question.most };
@@ -46,6 +46,7 @@ pub fn count(question: &Question, sketched: bool) -> Result<Counting, Refused> {
 
 struct Writer<'a> {
     question: &'a Question,
+    dialect: Dialect,
     /// Expressions of the keys; `k0`, `k1` … are their names.
     keys: Vec<String>,
     condition: String,
@@ -61,11 +62,12 @@ impl<'a> Writer<'a> {
         let start = match question.interval_us {
             Some(length) if length > 0 => dialect::start(&arguments.number(length)),
             Some(length) => return Err(Refused::Interval(length)),
-            None => format!("{}::BIGINT", arguments.number(question.window.since_us)),
+            None => arguments.number(question.window.since_us),
         };
         let by = question.by.iter().map(|dimension| columns::of(*dimension).sql());
         Ok(Self {
             question,
+            dialect: arguments.dialect(),
             keys: std::iter::once(start).chain(by).collect(),
             condition: condition::all(&question.conditions, arguments)?,
             sketched,
@@ -87,7 +89,7 @@ impl<'a> Writer<'a> {
         let (named, names, condition) = (self.named(), self.names(), &self.condition);
         let plain: String = self
             .measures()
-            .filter_map(|(n, measure)| Some(format!(", {} AS m{n}", Self::plain(measure)?)))
+            .filter_map(|(n, measure)| Some(format!(", {} AS m{n}", self.plain(measure)?)))
             .collect();
         format!("SELECT {named}{plain} FROM events WHERE {condition} GROUP BY {names}")
     }
@@ -97,7 +99,8 @@ impl<'a> Writer<'a> {
     }
 
     /// A measure that is an aggregate by itself.
-    fn plain(measure: Measure) -> Option<String> {
+    fn plain(&self, measure: Measure) -> Option<String> {
+        let amount = |amount| columns::amount(amount, self.dialect);
         let of = |which: &str| format!("sum(CASE WHEN {which} THEN {WEIGHT} ELSE 0 END)::DOUBLE");
         Some(match measure {
             Measure::Calls => format!("sum({WEIGHT})::DOUBLE"),
@@ -105,12 +108,11 @@ impl<'a> Writer<'a> {
             Measure::ServerErrors => of("status >= 500"),
             Measure::Throttled => of("fault_type = 'THROTTLED'"),
             Measure::Cached => of(&columns::of(Dimension::FromCache).sql()),
-            Measure::Sum(amount) => dialect::sum(&columns::amount(amount), WEIGHT),
-            Measure::Mean(amount) => {
-                let counted = columns::counted(amount).unwrap_or("true");
-                dialect::mean(&columns::amount(amount), WEIGHT, counted)
+            Measure::Sum(of) => self.dialect.sum(&amount(of), WEIGHT),
+            Measure::Mean(of) => {
+                self.dialect.mean(&amount(of), WEIGHT, columns::counted(of).unwrap_or("true"))
             }
-            Measure::Max(amount) => format!("max({})::DOUBLE", columns::amount(amount)),
+            Measure::Max(of) => format!("max({})::DOUBLE", amount(of)),
             Measure::Last => "max(at_us)::DOUBLE".to_owned(),
             Measure::Quantile(..) | Measure::Distinct(_) => return None,
         })
@@ -137,7 +139,7 @@ impl<'a> Writer<'a> {
     /// A quantile is the bucket of the first amount that at least so many do not exceed.
     fn quantiles(&self, of: Amount) -> String {
         let (named, names, condition) = (self.named(), self.names(), &self.condition);
-        let amount = columns::amount(of);
+        let amount = columns::amount(of, self.dialect);
         let bucket = dialect::bucket(&amount);
         let counted = columns::counted(of).unwrap_or("true");
         let quantiles: String = self
@@ -166,7 +168,7 @@ impl<'a> Writer<'a> {
 
     fn sketch(&self, n: usize, of: Dimension) -> String {
         let names = self.names();
-        let pairs = dialect::pairs("height", "registers");
+        let pairs = self.dialect.pairs("height", "registers");
         let registers = if self.sketched && COUNTED.contains(&of) {
             self.registers_of_all_times(of)
         } else {
@@ -184,8 +186,8 @@ impl<'a> Writer<'a> {
     fn registers(&self, of: Dimension) -> String {
         let (named, names, condition) = (self.named(), self.names(), &self.condition);
         let column = columns::of(of);
-        let (digest, is_known) = (column.digest(), column.is_known());
-        let (register, rank) = (dialect::register(&digest), dialect::rank(&digest));
+        let (digest, is_known) = (column.digest(self.dialect), column.is_known());
+        let (register, rank) = (self.dialect.register(&digest), self.dialect.rank(&digest));
         format!(
             "SELECT {named}, {register} AS register, max({rank}) AS height
             FROM events WHERE {condition} AND {is_known}
@@ -198,7 +200,7 @@ impl<'a> Writer<'a> {
         let (named, names, condition) = (self.named(), self.names(), &self.condition);
         let column = columns::of(of);
         let (value, is_known, name) = (column.digested(), column.is_known(), column.name);
-        let (register, rank) = (dialect::register("digest"), dialect::rank("digest"));
+        let (register, rank) = (self.dialect.register("digest"), self.dialect.rank("digest"));
         let digest = column.lasting_digest("value");
         format!(
             "SELECT {names}, register, max(height) AS height FROM (
@@ -218,7 +220,10 @@ impl<'a> Writer<'a> {
             Measure::Distinct(_) => format!(", coalesce(m{n}, '')"),
             _ => format!(", coalesce(m{n}, 0)::DOUBLE"),
         });
-        self.names() + &measures.collect::<String>()
+        let by = self.question.by.iter().zip(1..);
+        let by = by
+            .map(|(of, n)| format!(", {}", columns::of(*of).shown(&format!("k{n}"), self.dialect)));
+        std::iter::once("k0".to_owned()).chain(by).chain(measures).collect()
     }
 
     /// The order, and whether it has to be made later.

@@ -1,48 +1,154 @@
-//! Which words does DuckDB have for what SQL leaves open?
+//! Which words do the engines have for what SQL leaves open?
 //!
-//! Everything that another engine would say differently stands here.
+//! Everything that they say differently stands in [`Dialect`]; below it what both understand.
 
 use crate::store::distinct::{RANK_BITS, REGISTER_BITS};
+use crate::store::value::Value;
 
 /// Largest relative error of a bucket.
 const ERROR: f64 = 0.005;
 /// How much wider a bucket of amounts is than the one before.
 pub const GROWTH: f64 = (1.0 + ERROR) / (1.0 - ERROR);
 
-/// A number of 64 bits that differs where values differ.
-pub fn digest(value: &str) -> String {
-    format!("hash({value})")
+/// Whose SQL it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// DuckDB's.
+    #[default]
+    DuckDb,
+    /// ClickHouse's.
+    ClickHouse,
+}
+
+impl Dialect {
+    /// Where a query has its `number`th parameter, from 1.
+    pub fn place(self, number: usize, value: &Value) -> String {
+        match (self, value) {
+            (Self::DuckDb, Value::Number(_)) => format!("${number}::BIGINT"),
+            (Self::DuckDb, Value::Amount(_)) => format!("${number}::UBIGINT"),
+            (Self::DuckDb, _) => format!("${number}"),
+            (Self::ClickHouse, Value::Number(_)) => format!("{{p{number}:Int64}}"),
+            (Self::ClickHouse, Value::Amount(_)) => format!("{{p{number}:UInt64}}"),
+            (Self::ClickHouse, Value::Real(_)) => format!("{{p{number}:Float64}}"),
+            (Self::ClickHouse, Value::Flag(_)) => format!("{{p{number}:Bool}}"),
+            (Self::ClickHouse, Value::Text(_)) => format!("{{p{number}:String}}"),
+            // A parameter is a text, and bytes need not be one.
+            (Self::ClickHouse, Value::Bytes(_)) => format!("unhex({{p{number}:String}})"),
+        }
+    }
+
+    /// Bytes as an answer has them: where answers are texts, their hexadecimal digits.
+    pub fn shown(self, bytes: &str) -> String {
+        match self {
+            Self::DuckDb => bytes.to_owned(),
+            Self::ClickHouse => format!("hex({bytes})"),
+        }
+    }
+
+    /// A number of 128 bits.
+    fn wide(self, number: &str) -> String {
+        match self {
+            Self::DuckDb => format!("{number}::HUGEINT"),
+            Self::ClickHouse => format!("{number}::Int128"),
+        }
+    }
+
+    /// A number of 64 bits that differs where values differ.
+    pub fn digest(self, value: &str) -> String {
+        match self {
+            Self::DuckDb => format!("hash({value})"),
+            Self::ClickHouse => format!("sipHash64({value})"),
+        }
+    }
+
+    /// What is left of a whole without its parts; never less than nothing.
+    pub fn remainder(self, whole: &str, parts: &[&str]) -> String {
+        // Parts of a damaged call may add up to more than their type holds.
+        let parts: Vec<String> = parts.iter().map(|part| self.wide(part)).collect();
+        let left = format!("{} - ({})", self.wide(whole), parts.join(" + "));
+        let amount = match self {
+            Self::DuckDb => "UBIGINT",
+            Self::ClickHouse => "UInt64",
+        };
+        format!("greatest({left}, {})::{amount}", self.wide("0"))
+    }
+
+    /// A sum of products; at the largest number of 64 bits where it would pass it.
+    pub fn sum(self, amount: &str, weight: &str) -> String {
+        let (amount, most) = (self.wide(amount), self.wide("18446744073709551615"));
+        format!("least(sum({amount} * {weight}), {most})::DOUBLE")
+    }
+
+    /// The sum of products over the sum of weights, of those for which it holds.
+    pub fn mean(self, amount: &str, weight: &str, counted: &str) -> String {
+        let amount = self.wide(amount);
+        format!(
+            "coalesce(sum(CASE WHEN {counted} THEN {amount} * {weight} ELSE 0 END)::DOUBLE
+                / nullif(sum(CASE WHEN {counted} THEN {weight} ELSE 0 END)::DOUBLE, 0), 0)"
+        )
+    }
+
+    /// The register of a digest in a sketch of different values.
+    pub fn register(self, digest: &str) -> String {
+        let mask = (1_u64 << REGISTER_BITS) - 1;
+        match self {
+            Self::DuckDb => format!("({digest} & {mask})"),
+            Self::ClickHouse => format!("bitAnd({digest}, {mask})"),
+        }
+    }
+
+    /// The rank of a digest in its register: leading zeros of the rest, and one.
+    pub fn rank(self, digest: &str) -> String {
+        let rest = match self {
+            Self::DuckDb => format!("({digest} >> {REGISTER_BITS})"),
+            Self::ClickHouse => format!("bitShiftRight({digest}, {REGISTER_BITS})"),
+        };
+        format!(
+            "CASE WHEN {rest} = 0 THEN {RANK_BITS} + 1
+                ELSE {RANK_BITS} - floor(log2({rest}::DOUBLE))::INTEGER END"
+        )
+    }
+
+    /// Pairs of numbers as one text, `1:2 3:4`.
+    pub fn pairs(self, first: &str, second: &str) -> String {
+        match self {
+            Self::DuckDb => {
+                format!("string_agg({first}::VARCHAR || ':' || {second}::VARCHAR, ' ')")
+            }
+            Self::ClickHouse => format!(
+                "arrayStringConcat(groupArray(toString({first}) || ':' || toString({second})), ' ')"
+            ),
+        }
+    }
+
+    /// Whether a text begins so.
+    pub fn starts_with(self, text: &str, start: &str) -> String {
+        match self {
+            Self::DuckDb => format!("starts_with({text}::VARCHAR, {start})"),
+            Self::ClickHouse => format!("startsWith(toString({text}), {start})"),
+        }
+    }
+
+    /// Whether a text contains another one, whatever the case of letters.
+    pub fn contains(self, text: &str, part: &str) -> String {
+        match self {
+            Self::DuckDb => format!("contains(lower({text}::VARCHAR), lower({part}))"),
+            Self::ClickHouse => {
+                format!("position(lowerUTF8(toString({text})), lowerUTF8({part})) > 0")
+            }
+        }
+    }
 }
 
 /// A number of 64 bits that differs where texts differ and is the same for every version of the
-/// engine: the first of SHA-256.
+/// engine: the first of SHA-256. In DuckDB's words: nobody else keeps sketches.
 pub fn lasting_digest(text: &str) -> String {
     format!("('0x' || substr(sha256({text}), 1, 16))::UBIGINT")
 }
 
-/// What is left of a whole without its parts; never less than nothing.
-pub fn remainder(whole: &str, parts: &[&str]) -> String {
-    // Parts of a damaged call may add up to more than their type holds.
-    let parts: Vec<String> = parts.iter().map(|part| format!("{part}::HUGEINT")).collect();
-    format!("greatest({whole}::HUGEINT - ({}), 0)::UBIGINT", parts.join(" + "))
-}
-
 /// The start of the part of time that a call is in; `length` is the place of a parameter.
 pub fn start(length: &str) -> String {
-    format!("(at_us - ((at_us % {length}::BIGINT) + {length}::BIGINT) % {length}::BIGINT)")
-}
-
-/// A sum of products; at the largest number of 64 bits where it would pass it.
-pub fn sum(amount: &str, weight: &str) -> String {
-    format!("least(sum({amount}::HUGEINT * {weight}), 18446744073709551615::HUGEINT)::DOUBLE")
-}
-
-/// The sum of products over the sum of weights, of those for which it holds.
-pub fn mean(amount: &str, weight: &str, counted: &str) -> String {
-    format!(
-        "coalesce(sum(CASE WHEN {counted} THEN {amount}::HUGEINT * {weight} ELSE 0 END)::DOUBLE
-            / nullif(sum(CASE WHEN {counted} THEN {weight} ELSE 0 END), 0)::DOUBLE, 0)"
-    )
+    format!("(at_us - ((at_us % {length}) + {length}) % {length})")
 }
 
 /// The bucket of an amount. Buckets grow by 1 %: bucket `k` holds amounts in `(g^(k-1), g^k]`, −1
@@ -59,32 +165,4 @@ pub fn of_bucket(bucket: &str, largest: &str) -> String {
         "CASE WHEN {bucket} < 0 THEN 0
             ELSE least(round({half} * pow({GROWTH}, {bucket})), {largest}::DOUBLE) END"
     )
-}
-
-/// The register of a digest in a sketch of different values.
-pub fn register(digest: &str) -> String {
-    format!("({digest} & {})", (1_u64 << REGISTER_BITS) - 1)
-}
-
-/// The rank of a digest in its register: leading zeros of the rest, and one.
-pub fn rank(digest: &str) -> String {
-    format!(
-        "CASE WHEN ({digest} >> {REGISTER_BITS}) = 0 THEN {RANK_BITS} + 1
-            ELSE {RANK_BITS} - floor(log2(({digest} >> {REGISTER_BITS})::DOUBLE))::INTEGER END"
-    )
-}
-
-/// Pairs of numbers as one text, `1:2 3:4`.
-pub fn pairs(first: &str, second: &str) -> String {
-    format!("string_agg({first}::VARCHAR || ':' || {second}::VARCHAR, ' ')")
-}
-
-/// Whether a text begins so.
-pub fn starts_with(text: &str, start: &str) -> String {
-    format!("starts_with({text}::VARCHAR, {start})")
-}
-
-/// Whether a text contains another one, whatever the case of letters.
-pub fn contains(text: &str, part: &str) -> String {
-    format!("contains(lower({text}::VARCHAR), lower({part}))")
 }

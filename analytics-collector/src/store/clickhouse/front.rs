@@ -1,0 +1,65 @@
+//! How do the tests of this crate speak to a real ClickHouse?
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use chassis::clock::Clock;
+
+use super::{Account, Asker, Bounds, Server, Shipper, Table};
+use crate::store::{Arguments, Limits, Reader, Store};
+
+#[path = "../../../tests/clickhouse_server/mod.rs"]
+mod clickhouse_server;
+
+use clickhouse_server::ClickHouse;
+
+/// A server.
+#[derive(Debug)]
+pub(crate) struct Front(pub(crate) ClickHouse);
+
+impl Front {
+    /// A server of its own; nothing where there is none to be had.
+    pub(crate) fn start() -> Option<Self> {
+        ClickHouse::start().map(Self)
+    }
+
+    /// One that all tests of this process share; each has its own database.
+    pub(crate) fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Front>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref()
+    }
+
+    /// A table in a database that nobody else has.
+    pub(crate) fn table() -> Table {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let database = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        // The calls of tests get no older.
+        Table { database: database.parse().unwrap(), cluster: None, kept_us: i64::MAX }
+    }
+
+    pub(crate) fn server(&self) -> Server {
+        let (username, password, authorities) = (String::new(), None, Vec::new());
+        let urls = vec![self.0.url().parse().unwrap()];
+        let account = Account { urls, username, password, authorities };
+        let bounds = Bounds { timeout: Duration::from_mins(2), at_once: 4, largest: 128 << 20 };
+        Server::new(account, bounds, Clock::system()).unwrap()
+    }
+
+    pub(crate) fn shipper(&self, store: &Arc<Store>, table: &Table) -> Shipper {
+        Shipper::new(Arc::clone(store), self.server(), table.clone()).unwrap()
+    }
+
+    pub(crate) fn reader(&self, table: &Table) -> Arc<Reader> {
+        let timeout = Duration::from_mins(2);
+        let limits = Limits { concurrency: 4, threads: 2, memory_mb: 1024, timeout };
+        let asker = Asker::new(self.server(), table.clone(), limits);
+        Arc::new(Reader::ClickHouse(Box::new(asker)))
+    }
+
+    /// What it answers, tab-separated.
+    pub(crate) async fn say(&self, sql: &str) -> String {
+        let said = self.server().run(sql.to_owned(), &Arguments::default()).await.unwrap();
+        String::from_utf8_lossy(&said).trim().to_owned()
+    }
+}
