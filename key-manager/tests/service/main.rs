@@ -133,6 +133,7 @@ mod store;
 mod test_keys;
 #[cfg(test)]
 mod themes;
+#[cfg(test)]
 mod token_events;
 #[cfg(test)]
 mod wishes;
