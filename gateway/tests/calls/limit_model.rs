@@ -3,11 +3,10 @@
 //! A row is one row of the model of limits: what is configured, who calls, and what becomes of each
 //! call. The same rows hold however gateways count together.
 
-use chassis::clock::Clock;
 use gateway::receiver::Settings;
 use serde_json::json;
 
-use crate::stand::{Answer, LIMIT, Stand};
+use crate::stand::{Answer, Stand};
 
 /// What all rows share; `SPEC` is the rest of the API, `LEFT` further resources, `COUNTING` how every tier
 /// counts.
@@ -310,27 +309,20 @@ impl Row {
             .replace("COUNTING", counting)
     }
 
-    /// Makes its calls, and compares what becomes of each.
-    pub(crate) async fn check(&self, stand: &Stand) {
+    /// Makes its calls, and compares what becomes of each. False: one of them was not counted in time, as
+    /// happens on a busy machine, and it may count later, so that the row says nothing.
+    pub(crate) async fn check(&self, stand: &Stand) -> bool {
         for (place, (call, expected)) in self.calls.iter().enumerate() {
-            let answer = counted(stand, call).await;
+            let answer = made(stand, call).await;
             let said = if answer.status == 200 { "200".to_owned() } else { answer.fault() };
+            if said == "503 900810" {
+                return false;
+            }
             assert_eq!(said, *expected, "{}: call {place}, {call}: {answer:?}", self.name);
             let refused = answer.status != 200;
             assert_eq!(answer.field("retry-after").is_some(), refused, "{}: {answer:?}", self.name);
         }
-    }
-}
-
-/// The answer to a call that could be counted: an engine on a busy machine may not be heard in time.
-async fn counted(stand: &Stand, call: &str) -> Answer {
-    let began = Clock::system().instant();
-    loop {
-        let answer = made(stand, call).await;
-        if answer.status != 503 || answer.fault() != "503 900810" {
-            return answer;
-        }
-        assert!(began.elapsed() < LIMIT, "{call}: nobody counts");
+        true
     }
 }
 
@@ -370,7 +362,7 @@ pub(crate) fn trusting(settings: &mut Settings) {
 #[tokio::test]
 async fn every_limit_refuses_in_its_turn() {
     for row in ROWS {
-        row.check(&stand(row, "strategy: in_process").await).await;
+        assert!(row.check(&stand(row, "strategy: in_process").await).await, "{}", row.name);
     }
 }
 
