@@ -1,11 +1,11 @@
 // npm's oidc-provider with the two clients that are measured. Its settings come as one argument in JSON:
 // `folder` where it is installed, `port`, `certificate` and `key` (files), `secret` of both clients.
 
-import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import * as https from 'node:https'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
+import { freshKey } from '../../tests/conformance/fresh_key.mjs'
 
 const { folder, port, certificate, key, secret } = JSON.parse(process.argv[2])
 const entry = createRequire(`${folder}/`).resolve('oidc-provider')
@@ -29,11 +29,9 @@ const client = (name) => ({
   token_endpoint_auth_method: 'client_secret_basic',
 })
 
-const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-
 const provider = new Provider(`https://127.0.0.1:${port}`, {
   clients: [client('jwt'), client('opaque')],
-  jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'bench', alg: 'ES256', use: 'sig' }] },
+  jwks: { keys: [{ ...freshKey('ec', { namedCurve: 'P-256' }), kid: 'bench', alg: 'ES256', use: 'sig' }] },
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
   scopes: ['read'],
   cookies: { keys: ['a key of a bench'] },

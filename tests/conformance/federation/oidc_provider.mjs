@@ -1,10 +1,10 @@
 // npm's oidc-provider, as somebody else's authorization server. Its settings come as one argument in JSON:
 // `folder` where it is installed, `issuer`, `port`, `certificate` and `key` (files), `clients`, `kid` of
 // its signing key, `initialAccessToken`, `account` ({ sub, email, email_verified }).
-import { generateKeyPairSync } from 'node:crypto'
 import fs from 'node:fs'
 import https from 'node:https'
 import { pathToFileURL } from 'node:url'
+import { freshKey } from '../fresh_key.mjs'
 
 const settings = JSON.parse(process.argv[2])
 const module = pathToFileURL(`${settings.folder}/node_modules/oidc-provider/lib/index.js`)
@@ -19,8 +19,7 @@ const server = (resource) => ({
   jwt: { sign: { alg: 'ES256' } },
 })
 
-const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-const jwk = { ...privateKey.export({ format: 'jwk' }), kid: settings.kid, alg: 'ES256', use: 'sig' }
+const jwk = { ...freshKey('ec', { namedCurve: 'P-256' }), kid: settings.kid, alg: 'ES256', use: 'sig' }
 
 const provider = new Provider(settings.issuer, {
   clients: settings.clients,

@@ -1,7 +1,7 @@
 // What does a client of the FAPI 2.0 Security Profile do? It hands its request over, and holds a key or a
 // certificate without which its tokens are worth nothing.
 
-import { generateKeyPairSync } from 'node:crypto'
+import { freshKey } from '../fresh_key.mjs'
 import { checkIdToken, checkTokens, unguessable } from './checks.mjs'
 import { ask } from './http.mjs'
 import { proof, thumbprint } from './jwt.mjs'
@@ -10,7 +10,7 @@ import { must, same } from './trial.mjs'
 
 // A new key for DPoP.
 export function newDpopKey() {
-  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+  const key = freshKey('ec', { namedCurve: 'P-256' })
   return { ...key, thumbprint: thumbprint(key) }
 }
 

@@ -1,8 +1,8 @@
 // Keys for clients, made anew: an RSA key for PS256 and a P-256 key for ES256, as JSON.
 
-import { generateKeyPairSync } from 'node:crypto'
+import { freshKey } from '../fresh_key.mjs'
 
-const made = (type, options, about) => ({ ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), ...about })
+const made = (type, options, about) => ({ ...freshKey(type, options), ...about })
 
 console.log(
   JSON.stringify({

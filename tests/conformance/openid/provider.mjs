@@ -3,18 +3,18 @@
 // provider.mjs FOLDER SETTINGS: the package lies in FOLDER/node_modules. SETTINGS is JSON: `issuer`,
 // `port`, `certificate`, `key`, `clients`, `person`. Says `ready` when it listens.
 
-import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import * as https from 'node:https'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
+import { freshKey } from '../fresh_key.mjs'
 
 const [folder, said] = process.argv.slice(2)
 const settings = JSON.parse(said)
 const entry = createRequire(`${folder}/`).resolve('oidc-provider')
 const { default: Provider } = await import(pathToFileURL(entry))
 
-const made = (type, options, extra) => ({ ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), ...extra })
+const made = (type, options, extra) => ({ ...freshKey(type, options), ...extra })
 const keys = () => [
   made('rsa', { modulusLength: 2048 }, { kid: `rsa-${Date.now()}`, use: 'sig' }),
   made('ec', { namedCurve: 'P-256' }, { kid: `ec-${Date.now()}`, use: 'sig', alg: 'ES256' }),

@@ -1,6 +1,6 @@
 // How does a client of the harness register itself? (OpenID Connect Registration)
 
-import { generateKeyPairSync } from 'node:crypto'
+import { freshKey } from '../fresh_key.mjs'
 import { refused } from './checks.mjs'
 import { ask, random } from './http.mjs'
 import { publicHalf } from './jwt.mjs'
@@ -8,8 +8,7 @@ import { must, same } from './trial.mjs'
 
 // A new RSA key, which signs with RS256.
 export function newKey() {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  return { ...privateKey.export({ format: 'jwk' }), kid: random(8), use: 'sig', alg: 'RS256' }
+  return { ...freshKey('rsa', { modulusLength: 2048 }), kid: random(8), use: 'sig', alg: 'RS256' }
 }
 
 const usual = (trial, key) => ({
