@@ -4,51 +4,7 @@ use std::collections::BTreeMap;
 
 use detect::Alarm as Kind;
 
-use super::history::Severity;
-use super::rules::Applied;
-
-/// What rules say besides when an alert is raised.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// How bad it is; none: as its kind has it.
-    pub severity: Option<Severity>,
-    /// Who is turned away; none: nobody.
-    pub block: Option<Block>,
-}
-
-/// A block, and the rule that asks for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
-    /// Name of the rule.
-    pub rule: String,
-    /// Whom it means.
-    pub whom: Whom,
-}
-
-/// Whom an alert names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// The application.
-    Application,
-    /// The user.
-    User,
-    /// The client, by its consumer key.
-    Client,
-    /// The address, or its network.
-    Address,
-}
-
-impl Whom {
-    /// As evidence has it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Application => "application",
-            Self::User => "user",
-            Self::Client => "client",
-            Self::Address => "address",
-        }
-    }
-}
+use super::rules::{Answer, Applied};
 
 /// What follows, by the kind of alert and the API.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +47,8 @@ mod tests {
     use detect::Setting;
 
     use super::*;
+    use crate::alert::history::Severity;
+    use crate::alert::rules::{Block, Whom};
 
     /// Rules as `API|* severity|- whom|-`.
     fn rule(words: &&str) -> Applied {

@@ -14,9 +14,10 @@ use futures_util::stream::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::answers::{Answers, Block, Whom};
+use super::answers::Answers;
 use super::history::Alert;
 use super::raise::Alarm;
+use super::rules::{Block, Whom};
 
 /// Alerts that wait for their block.
 const QUEUE: usize = 256;
@@ -126,7 +127,7 @@ impl Responses {
     }
 
     /// What follows from a kind of alert, where the API has no rule of its own.
-    pub fn usual(&self, kind: Kind) -> super::answers::Answer {
+    pub fn usual(&self, kind: Kind) -> super::rules::Answer {
         self.answers.load().of(kind, "")
     }
 

@@ -7,8 +7,7 @@ use chassis::readiness::Readiness;
 use detect::Setting;
 
 use super::*;
-use crate::alert::answers::Answer;
-use crate::alert::rules::Applied;
+use crate::alert::rules::{Answer, Applied};
 use crate::alert::{History, Rate, Severity, Wanted};
 use crate::guard::lock;
 use crate::metrics::Metrics;

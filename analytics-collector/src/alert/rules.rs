@@ -9,7 +9,7 @@ use chassis::config::duration;
 use detect::{Alarm as Kind, Override, RuleError, Rules, Setting};
 use serde::Deserialize;
 
-use super::answers::Answer;
+use super::history::Severity;
 
 /// How long the same is not raised again.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -59,6 +59,49 @@ pub struct Applied {
     pub setting: Setting<Quiet>,
     /// What follows.
     pub answer: Answer,
+}
+
+/// What rules say besides when an alert is raised.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// How bad it is; none: as its kind has it.
+    pub severity: Option<Severity>,
+    /// Who is turned away; none: nobody.
+    pub block: Option<Block>,
+}
+
+/// A block, and the rule that asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Name of the rule.
+    pub rule: String,
+    /// Whom it means.
+    pub whom: Whom,
+}
+
+/// Whom an alert names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// The application.
+    Application,
+    /// The user.
+    User,
+    /// The client, by its consumer key.
+    Client,
+    /// The address, or its network.
+    Address,
+}
+
+impl Whom {
+    /// As evidence has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::User => "user",
+            Self::Client => "client",
+            Self::Address => "address",
+        }
+    }
 }
 
 impl Configured {

@@ -15,9 +15,9 @@ use turnpike_proto::config::v1::alert_severity::Level;
 use turnpike_proto::config::v1::notification_channel_spec::Way;
 
 use crate::alert::Severity;
-use crate::alert::answers::{Answer, Block, Whom};
+
 use crate::alert::channel::deliver;
-use crate::alert::rules::{Applied, Quiet};
+use crate::alert::rules::{Answer, Applied, Block, Quiet, Whom};
 
 /// Why something is left out.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
