@@ -8,12 +8,12 @@ use chassis::clock::Clock;
 use tempfile::TempDir;
 
 use crate::event::Row;
-pub(crate) use crate::span::{DAY_US, MINUTE_US};
 use crate::store::clickhouse::front::Front;
 use crate::store::{
     Batch, Engine, Levels, Limits, Losses, Probe, Reader, Record, Settings, Store, StoreError,
     append, batch_of,
 };
+pub(crate) use detect::span::{DAY_US, MINUTE_US};
 
 /// A moment in 2026, at the start of a day (UTC).
 pub(crate) const NOW_US: i64 = 1_795_392_000_000_000;

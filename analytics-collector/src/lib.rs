@@ -19,6 +19,5 @@ pub mod metrics;
 pub mod question;
 pub mod report;
 pub mod rpc;
-pub mod span;
 pub mod store;
 pub mod upkeep;

@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use chassis::clock::Clock;
 use chassis::config::duration;
 use clap::Args;
+use detect::span::MINUTE_US;
 use detect::{Alarm, Call, Finding, Mode, Override, Renewal, Rules, Setting, Severity, Watch};
 use prost_types::Timestamp;
 use serde::Deserialize;
@@ -30,7 +31,6 @@ use crate::{alerts, rpc, span};
 
 /// A longer line is no event.
 const LONGEST: u64 = 1 << 20;
-const MINUTE_US: i64 = 60_000_000;
 /// Over a gap without any call time goes on for so many minutes at most.
 const MOST_MINUTES: i64 = 7 * 24 * 60;
 /// Type of an event that is a request for tokens.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use analytics_collector::enrich::address;
-use analytics_collector::span::{HOUR_US, MINUTE_US};
+use detect::span::{HOUR_US, MINUTE_US};
 use detect::{
     Addresses, Call, Crossings, Days, Novelty, Renewals, Rules, Spread, Steps, Streak, Sweep, Watch,
 };

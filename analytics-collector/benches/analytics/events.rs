@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use analytics_collector::span::DAY_US;
+use detect::span::DAY_US;
 use turnpike_proto::usage::v1::{CollectRequest, Event};
 
 /// Events of a batch.

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use analytics_collector::span::DAY_US;
+use detect::span::DAY_US;
 use prost_types::Timestamp;
 use tonic::transport::Channel;
 use turnpike_proto::usage::v1::analytics_client::AnalyticsClient;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use analytics_collector::edge::from_event::{Config, Desk};
 use analytics_collector::enrich::{Addresses, Agents, Geo, Keep, geo};
-use analytics_collector::span::DAY_US;
 use analytics_collector::store::{Levels, Probe, Settings, Store, append, keep};
+use detect::span::DAY_US;
 use prost::Message as _;
 use turnpike_proto::usage::v1::CollectRequest;
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
+use detect::span::MINUTE_US;
 use detect::{Alarm as Kind, Call, Finding, Renewal, Rules, Watch};
 use tokio::sync::mpsc;
 
@@ -23,7 +24,6 @@ use crate::enrich::address;
 use crate::event::{Position, Row};
 use crate::guard::lock;
 use crate::metrics::Metrics;
-use crate::span::MINUTE_US;
 use crate::store::Batch;
 
 /// Bytes of batches that may wait.

@@ -3,12 +3,11 @@
 use std::time::UNIX_EPOCH;
 
 use chassis::readiness::Readiness;
+use detect::span::SECOND_US;
 
 use super::*;
 use crate::alert::{Alarm, History, Rate, Wanted};
 use crate::fixture::{NOW_US, batch, call};
-
-const SECOND_US: i64 = 1_000_000;
 
 struct World {
     folder: tempfile::TempDir,

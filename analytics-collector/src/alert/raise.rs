@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use chassis::clock::Clock;
+use detect::span::MINUTE_US;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::broadcast;
 
@@ -15,7 +16,6 @@ use super::rate::{Excess, Rate};
 use crate::event::{Subject, Tally};
 use crate::guard::lock;
 use crate::metrics::Metrics;
-use crate::span::MINUTE_US;
 
 /// Alerts that a watcher may lag behind.
 const LAG: usize = 256;

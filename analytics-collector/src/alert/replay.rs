@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use detect::span::MINUTE_US;
 use detect::{Finding, Rules, Watch};
 use futures_util::stream::{self, Stream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -14,8 +15,8 @@ use super::history::Alert;
 use super::lookout::{alert, look};
 use crate::event::Row;
 use crate::question::{Search, Window};
-use crate::span::MINUTE_US;
 use crate::store::{QueryError, Reader};
+use detect::span::SECOND_US;
 
 /// Calls that are read at once, about.
 const PART: usize = 20_000;
@@ -23,7 +24,6 @@ const PART: usize = 20_000;
 const MOST_OF_SECOND: usize = 10 * PART;
 /// A replay ends after so many.
 const MOST: u64 = 10_000_000;
-const SECOND_US: i64 = 1_000_000;
 const LONGEST_US: i64 = 60 * MINUTE_US;
 /// Over a gap without any call time goes on for so many minutes at most.
 const MOST_MINUTES: i64 = 7 * 24 * 60;

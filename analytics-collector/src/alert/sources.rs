@@ -8,8 +8,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use detect::span::MINUTE_US;
+
 use crate::guard::lock;
-use crate::span::MINUTE_US;
 
 /// A source that is away holds time back no longer.
 pub const PATIENCE_US: i64 = 60 * MINUTE_US;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
+use detect::span::DAY_US;
 use detect::{Alarm as Kind, Rules};
 use futures_util::stream::{Stream, StreamExt as _};
 use tokio::sync::Semaphore;
@@ -24,7 +25,6 @@ use crate::alert::replay::{Part, ReplayError};
 use crate::alert::{Alarm, Lookout, Replay, Severity, Wanted};
 use crate::question::Window;
 use crate::report::ReportError;
-use crate::span::DAY_US;
 use crate::store::Reader;
 
 const FEW: u32 = 100;

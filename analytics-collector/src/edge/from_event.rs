@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use detect::span::MINUTE_US;
 use serde::Deserialize;
 use turnpike_proto::usage::v1::{CollectRequest, Event};
 
 use crate::enrich::{Addresses, Agents, Geo, address};
 use crate::event::{Row, Subject, Tally};
-use crate::span::MINUTE_US;
 use crate::store::{Batch, Losses, Record, StoreError, batch_of};
 
 const MOST_EVENTS: usize = 10_000;

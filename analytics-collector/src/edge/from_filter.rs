@@ -2,15 +2,15 @@
 //!
 //! Whatever is wrong with it is answered with the name of its field.
 
+use detect::span::HOUR_US;
 use prost_types::{Duration, Timestamp};
 use tonic::Status;
 use turnpike_proto::usage::v1;
 
 use crate::question::Window;
 use crate::report::{Filter, Interval, Keys};
-use crate::span::HOUR_US;
+use detect::span::SECOND_US;
 
-const SECOND_US: i64 = 1_000_000;
 const LONGEST_NAME: usize = 256;
 /// The most keys that one question is about.
 const MOST_KEYS: usize = 1000;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use detect::span::MINUTE_US;
+
 use super::ask::{numbers, texts};
 use crate::event::{Subject, Tally};
 use crate::question::{Condition, Dimension, Group, Measure, Order, Question, Test, Window};
-use crate::span::MINUTE_US;
 use crate::store::{QueryError, Reader};
 
 /// Subjects and minutes that are counted at most; further ones are not watched after a restart.

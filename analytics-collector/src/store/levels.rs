@@ -4,8 +4,9 @@
 //! level for longer than the one before. Every call is at one level at a time, because a segment
 //! is replaced by its counts in one step of the manifest.
 
+use detect::span::{DAY_US, HOUR_US, MINUTE_US};
+
 use super::manifest::SegmentEntry;
-use crate::span::{DAY_US, HOUR_US, MINUTE_US};
 
 /// A minute, an hour and a day in microseconds: what calls are counted by.
 pub const GRAINS_US: [i64; 3] = [MINUTE_US, HOUR_US, DAY_US];

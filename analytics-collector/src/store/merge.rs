@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use detect::span::DAY_US;
+
 use super::manifest::SegmentEntry;
-use crate::span::DAY_US;
 
 /// A segment of half as many rows is large enough.
 const MOST_ROWS: u64 = 1 << 20;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use detect::span::MINUTE_US;
 use prost::Message as _;
 
 use super::error::StoreError;
@@ -18,7 +19,6 @@ use super::sql::dialect::GROWTH;
 use super::table::{batch_of, completed};
 use crate::event::Row;
 use crate::question::{Amount, Dimension, Measure, Question};
-use crate::span::MINUTE_US;
 
 /// The dimensions that counts keep.
 pub const KEPT: [Dimension; 18] = [

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use detect::span::HOUR_US;
+
 use super::store_tests::copy;
 use super::{Levels, Probe, QueryError, Settings, Store, keep};
 use crate::event::Row;
@@ -12,7 +14,6 @@ use crate::guard::lock;
 use crate::question::{
     Amount, Cell, Condition, Dimension, Group, Measure, Order, Question, Search, Test, Window,
 };
-use crate::span::HOUR_US;
 
 /// Calls are kept for a day, counts by the minute for two, by the hour for ten, by the day for a
 /// hundred.

@@ -7,6 +7,7 @@
 
 mod callers;
 mod novelty;
+pub mod span;
 mod watch;
 
 pub use callers::{

@@ -166,7 +166,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::span::DAY_US;
+    use detect::span::DAY_US;
 
     /// 2026-11-23.
     const NOW_US: i64 = 1_795_392_000_000_000;

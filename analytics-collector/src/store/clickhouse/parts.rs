@@ -14,6 +14,7 @@ use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
+use detect::span::DAY_US;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -28,9 +29,6 @@ use crate::store::table::{AT, SCHEMA, completed};
 
 /// Rows that are looked at together.
 pub const ROWS: usize = 65_536;
-/// A partition of the table.
-const DAY_US: i64 = 86_400_000_000;
-
 /// What is inserted at once.
 #[derive(Clone, Debug)]
 pub struct Block {

@@ -10,8 +10,8 @@ use super::rules::Rule;
 use super::share::Share;
 use super::times::Times;
 use super::words::{Words, about_operation, about_version, joined, milliseconds, named};
+use crate::span::MINUTE_US;
 
-const MINUTE_US: i64 = 60_000_000;
 const MILLISECOND_US: u64 = 1000;
 /// How unlikely the failures of a minute have to be, as an exponent,
 const SURPRISE: f64 = 14.0;

@@ -9,10 +9,8 @@ use super::keyed::Keyed;
 use super::volume::{Turn, Volume};
 use super::words::{Words, about_version, joined, parts};
 use crate::callers::{Crossings, Days};
+use crate::span::{DAY_US, HOUR_US, MINUTE_US};
 
-const MINUTE_US: i64 = 60_000_000;
-const HOUR_US: i64 = 60 * MINUTE_US;
-const DAY_US: i64 = 24 * HOUR_US;
 /// Refused by the limit of an application.
 const APPLICATION_LIMIT: u32 = 900_803;
 /// Refused by the limit of a subscription.

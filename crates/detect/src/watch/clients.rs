@@ -13,9 +13,8 @@ use super::words::{Words, about_caller, about_operation, joined, named, number, 
 use crate::callers::{
     Addresses, Arrival, Crossings, Interval, Journeys, Place, Renewals, Steps, Stop, Sweep,
 };
+use crate::span::{HOUR_US, MINUTE_US};
 
-const MINUTE_US: i64 = 60_000_000;
-const HOUR_US: i64 = 60 * MINUTE_US;
 const DAY_US: u64 = 24 * 60 * 60 * 1_000_000;
 /// Calls further apart do not follow each other.
 const STEP_PAUSE_US: i64 = HOUR_US;

@@ -3,9 +3,9 @@
 //! The question is how unlikely it is that so many are, if each is bad with the usual chance: the bound of
 //! Chernoff for the tail of a Poisson distribution, which is right for a few calls as for many.
 
+use crate::span::MINUTE_US;
 use serde::{Deserialize, Serialize};
 
-const MINUTE_US: i64 = 60_000_000;
 /// No share is taken to be smaller, however good everything was.
 const LEAST: f64 = 0.0005;
 /// Calls that make the usual share.
