@@ -160,6 +160,21 @@ fn every_kind_has_three_mistakes() {
     assert!(few.is_empty(), "{few:?}");
 }
 
+/// A mistake of spelling has a suggestion. What is not there yet has none, but is not passed over.
+#[test]
+fn what_nobody_would_guard_is_refused_and_not_served_unguarded() {
+    let rows = [
+        ("threatProtection: {json: {maxDepth: 30}}", "spec.threatProtection", "no field"),
+        ("type: GRAPHQL", "spec.type", "`GRAPHQL` is not known"),
+    ];
+    for (wish, field, reason) in rows {
+        let text = document(&format!("Api {{context: /a, {wish}}}"));
+        let problems = refused(&text);
+        let said = problems.iter().any(|it| it.field == field && it.reason.contains(reason));
+        assert!(said, "{text}\n{problems:?}");
+    }
+}
+
 #[test]
 fn what_has_no_kind_or_no_name_is_told_too() {
     for (text, field) in [
