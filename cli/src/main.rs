@@ -208,6 +208,7 @@ fn log_to_standard_error() -> Result<(), Failure> {
         format: telemetry::Format::Text,
         otlp: String::new(),
         sample: 1.0,
+        metrics_every: std::time::Duration::ZERO,
     };
     Telemetry::install(&config, "sample-backend", "").map(drop).map_err(Failure::Logs)
 }

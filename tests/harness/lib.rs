@@ -17,11 +17,11 @@ pub mod key_manager;
 pub mod link;
 pub mod load;
 pub mod network;
+pub mod otlp;
 pub mod process;
 pub mod redis;
 pub mod resources;
 pub mod stack;
-pub mod traces;
 
 pub use alone::Alone;
 pub use backend::Backend;

@@ -103,7 +103,13 @@ async fn a_trace_runs_from_the_caller_through_two_services_to_the_collector() {
     assert!(untouched.is_empty() && telemetry::traceparent().is_none());
 
     let (otlp, mut spans) = collector(&gateway.tasks).await;
-    let config = Config { log: "error".to_owned(), format: Format::Text, otlp, sample: 1.0 };
+    let config = Config {
+        log: "error".to_owned(),
+        format: Format::Text,
+        otlp,
+        sample: 1.0,
+        metrics_every: Duration::ZERO,
+    };
     let exporter = Telemetry::install(&config, "gateway", "test").expect("installed");
     assert!(telemetry::enabled());
 

@@ -3,14 +3,21 @@
 //! Telemetry, certificates, signals; then the service; then the drain: readiness is red, servers
 //! no longer accept, work in flight ends within `service.drain`.
 
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
 use crate::clock::Clock;
 use crate::config::ServiceConfig;
 use crate::host::Host;
 use crate::pki::{self, Identity};
-use crate::telemetry::{self, Telemetry};
+use crate::telemetry::{self, Sender, Telemetry};
 
 use super::signals::Signals;
 use super::start::{Common, DONE, FAILED, REFUSED, complain};
+
+/// After the last spans.
+const LAST_METRICS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a process could not begin its life; the exit code tells who has to act.
 #[derive(Debug, thiserror::Error)]
@@ -53,11 +60,15 @@ where
         let code = runtime.block_on(async {
             // First of all: a signal that comes during the start must not kill the process.
             let signals = Signals::listen().map_err(Error::System)?;
-            let (host, telemetry) = begin(name, common)?;
+            let (host, telemetry, metrics) = begin(name, common)?;
             let code = serve(&host, signals, start(config, host.clone())).await;
             host.ended.request();
             // Blocks for at most two seconds, when nothing else is left to do.
             tokio::task::block_in_place(|| telemetry.finish());
+            if let Some(sending) = metrics {
+                // A receiver that does not take them holds nobody up.
+                let _ = host.clock.timeout(LAST_METRICS_WITHIN, sending).await;
+            }
             Ok(code)
         });
         // What still runs on a blocking thread must not hold up the end.
@@ -70,7 +81,11 @@ where
     })
 }
 
-fn begin(name: &'static str, common: &Common) -> Result<(Host, Telemetry), Error> {
+/// The task is there where metrics are sent to somebody; it ends when the host has.
+fn begin(
+    name: &'static str,
+    common: &Common,
+) -> Result<(Host, Telemetry, Option<JoinHandle<()>>), Error> {
     // Libraries that bring no provider of their own take this one; a second start finds it set.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let ServiceConfig { data, id, drain } = &common.service;
@@ -81,8 +96,12 @@ fn begin(name: &'static str, common: &Common) -> Result<(Host, Telemetry), Error
     let mut host = Host::new(name, &instance, data, Clock::system(), tls.clone());
     host.drain = *drain;
     host.keep_fresh(tls);
+    let (metrics, clock) = (host.metrics.clone(), host.clock.clone());
+    let sender = Sender::new(&common.telemetry, (name, &instance), metrics, clock)?;
+    let sending =
+        sender.map(|sender| host.background.spawn("metrics", sender.run(host.ended.clone())));
     tracing::info!(service = name, instance, version = env!("CARGO_PKG_VERSION"), "starting");
-    Ok((host, telemetry))
+    Ok((host, telemetry, sending))
 }
 
 /// The service itself, then its drain; both must end within `service.drain` of the request.

@@ -20,8 +20,18 @@ use super::install::{Config, Error};
 
 const QUEUE: usize = 8_192;
 const SEND_EVERY: Duration = Duration::from_secs(1);
-const SEND_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(3);
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
+
+/// Whose spans and metrics these are.
+pub(super) fn attributes(service: &str, id: &str) -> [(&'static str, String); 4] {
+    [
+        ("service.name", service.to_owned()),
+        ("service.namespace", "turnpike".to_owned()),
+        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("service.instance.id", id.to_owned()),
+    ]
+}
 
 #[derive(Debug)]
 pub(super) struct Exporter(SdkTracerProvider);
@@ -42,10 +52,7 @@ impl Exporter {
             .with_scheduled_delay(SEND_EVERY)
             .build();
         let resource = Resource::builder_empty()
-            .with_service_name(service)
-            .with_attribute(KeyValue::new("service.namespace", "turnpike"))
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .with_attribute(KeyValue::new("service.instance.id", id.to_owned()))
+            .with_attributes(attributes(service, id).map(|(key, value)| KeyValue::new(key, value)))
             .build();
         let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample)));
         let provider = SdkTracerProvider::builder()

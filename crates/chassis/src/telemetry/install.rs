@@ -1,5 +1,7 @@
 //! Which subscriber listens to the spans and events of this process?
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -16,11 +18,14 @@ pub struct Config {
     pub log: String,
     /// How a line looks.
     pub format: Format,
-    /// Where spans go, like `http://127.0.0.1:4317` (OTLP over gRPC); empty is off.
+    /// Where spans and metrics go, like `http://127.0.0.1:4317` (OTLP over gRPC); empty is off.
     pub otlp: String,
     /// The share of new traces that is recorded, from 0.0 to 1.0. A caller's decision is kept.
     #[serde(default = "all")]
     pub sample: f64,
+    /// How often metrics go there; 0: they do not.
+    #[serde(default = "minute", with = "crate::config::duration")]
+    pub metrics_every: Duration,
 }
 
 /// Why telemetry could not start.
@@ -63,6 +68,10 @@ pub struct Telemetry {
 
 const fn all() -> f64 {
     1.0
+}
+
+const fn minute() -> Duration {
+    Duration::from_mins(1)
 }
 
 impl Telemetry {
