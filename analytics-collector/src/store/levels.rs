@@ -96,8 +96,18 @@ mod tests {
         let last_us = (1000 - days) * DAY_US - grain_us;
         let (first_us, columns, sketched) = (last_us, 1, grain_us > 0);
         let (number, rows, bytes) = (7, 1, 1);
-        let segment =
-            SegmentEntry { number, rows, bytes, first_us, last_us, columns, grain_us, sketched };
+        let even = false;
+        let segment = SegmentEntry {
+            number,
+            rows,
+            bytes,
+            first_us,
+            last_us,
+            columns,
+            grain_us,
+            sketched,
+            even,
+        };
         let now_us = 1000 * DAY_US;
         let chosen = levels.choose(std::slice::from_ref(&segment), now_us);
         let becomes = chosen.map_or(grain_us, |(numbers, grain_us)| {

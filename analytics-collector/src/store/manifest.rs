@@ -55,6 +55,9 @@ pub struct SegmentEntry {
     /// Beside its counts lie sketches of who made the calls. Never so of calls themselves.
     #[serde(default)]
     pub sketched: bool,
+    /// Every row stands for one call. Of earlier versions nobody knows.
+    #[serde(default)]
+    pub even: bool,
 }
 
 impl SegmentEntry {

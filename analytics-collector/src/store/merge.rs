@@ -86,6 +86,7 @@ mod tests {
                     columns: 1,
                     grain_us: 0,
                     sketched: false,
+                    even: true,
                 }
             })
             .collect();

@@ -31,6 +31,7 @@ pub mod rollup;
 pub mod rows;
 pub mod search;
 pub mod segment;
+mod sheet;
 pub mod sketches;
 pub mod sql;
 pub mod table;

@@ -1,31 +1,28 @@
 //! What does an immutable file of rows look like?
 //!
-//! Parquet, zstd level 1, dictionaries, rows by time. Written under a name that nobody looks for,
-//! synced, then renamed; never changed after that. Beside a segment of counts lies a second file with
+//! A Parquet file (`sheet`) of rows by time. Written under a name that nobody looks for, synced, then
+//! renamed; never changed after that. Beside a segment of counts lies a second file with
 //! the sketches of who made the calls. A file that is no longer in force goes away when the last query
 //! that reads it has ended.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::RecordBatch;
-use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
-use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::compute::interleave_record_batch;
 
 use super::error::StoreError;
 use super::manifest::{SegmentEntry, sync_folder};
 use super::rollup::{self, Rollup};
+use super::rows;
+use super::sheet::{Draft, Sheet, read};
 use super::sketches::{self, Sketches};
-use super::table::{AT, SCHEMA, TODAYS_COLUMNS, completed, span_of};
+use super::table::{AT, SCHEMA, TODAYS_COLUMNS, completed, is_even, span_of};
 
-/// Rows of a row group: what a query skips or reads as a whole.
-const GROUP_ROWS: usize = 65_536;
+/// Rows that are put in order and written at a time.
+const BATCH_ROWS: usize = 8192;
 
 /// A file in force, or no longer in force but still read by a query.
 #[derive(Debug)]
@@ -92,51 +89,37 @@ impl Aside {
         }
         self.draft.rename(path(folder, self.entry.number))?;
         sync_folder(folder)?;
-        self.draft.kept = true;
+        self.draft.keep();
         if let Some(sketches) = &mut self.sketches {
-            sketches.kept = true;
+            sketches.keep();
         }
         Ok(self.entry)
     }
 }
 
-/// A file that is removed unless it is kept: on a full disk, above all, nothing half-written may
-/// stay behind.
-#[derive(Debug)]
-struct Draft {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl Draft {
-    fn rename(&mut self, to: PathBuf) -> Result<(), StoreError> {
-        fs::rename(&self.path, &to).map_err(StoreError::io("rename", &to))?;
-        self.path = to;
-        Ok(())
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.kept {
-            // The next start removes it otherwise.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Writes rows, by time, as segment `number`.
+/// Writes rows, by time, as segment `number`. Beside them it takes the memory of a few rows.
 pub fn write(folder: &Path, number: u64, batches: &[RecordBatch]) -> Result<Aside, StoreError> {
-    let all = concat_batches(&SCHEMA, batches)?;
-    let at = all.column(SCHEMA.index_of(AT)?);
-    let sorted = take_record_batch(&all, &sort_to_indices(at, None, None)?)?;
+    let parts: Vec<&RecordBatch> = batches.iter().collect();
     let mut pen = Pen::open(folder, number)?;
-    pen.write(&sorted)?;
+    for places in by_time(batches)?.chunks(BATCH_ROWS) {
+        pen.write(&interleave_record_batch(&parts, places)?)?;
+    }
     pen.close()
 }
 
+/// The places of rows, as batch and row, in the order of their times.
+fn by_time(batches: &[RecordBatch]) -> Result<Vec<(usize, usize)>, StoreError> {
+    let mut order = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+    for (batch, rows) in batches.iter().enumerate() {
+        let times = rows::column::<Int64Array>(rows, AT)?.values();
+        order.extend(times.iter().enumerate().map(|(row, at_us)| (*at_us, batch, row)));
+    }
+    order.sort_unstable();
+    Ok(order.into_iter().map(|(_, batch, row)| (batch, row)).collect())
+}
+
 /// Writes the rows of several segments, in the order given, as segment `number`. Memory is that
-/// of a row group, however long the segments are; with `grain_us`, by which calls are counted then,
+/// of a group of rows, however long the segments are; with `grain_us`, by which calls are counted then,
 /// also that of the counts and sketches.
 pub fn merge(
     folder: &Path,
@@ -149,9 +132,7 @@ pub fn merge(
         return roll_up(folder, pen, parts, grain_us);
     }
     for part in parts {
-        for batch in batches(&part.path)? {
-            pen.write(&completed(&batch?)?)?;
-        }
+        pen.copy(part)?;
     }
     pen.close()
 }
@@ -167,10 +148,10 @@ fn roll_up(
     pen.entry.sketched = parts.iter().all(known);
     let path = sketches_path(folder, pen.entry.number).with_extension("parquet.tmp");
     let mut beside =
-        pen.entry.sketched.then(|| Sheet::open(path, &sketches::SCHEMA)).transpose()?;
+        pen.entry.sketched.then(|| Sheet::of_sketches(path, &sketches::SCHEMA)).transpose()?;
     let (mut rollup, mut sketches) = (Rollup::new(grain_us), Sketches::new(grain_us));
     for part in parts {
-        for batch in batches(&part.path)? {
+        for batch in read(&part.path, None)? {
             let calls = rollup::rows_of(&batch?)?;
             if let Some(sheet) = &mut beside {
                 sketches.see(&calls)?;
@@ -184,7 +165,7 @@ fn roll_up(
             }
         }
         let Some((sheet, path)) = beside.as_mut().zip(part.sketches.as_deref()) else { continue };
-        for batch in batches(path)? {
+        for batch in read(path, None)? {
             sketches.add(&batch?)?;
             if sketches.is_full() {
                 sketches.take(|batch| sheet.write(batch))?;
@@ -197,11 +178,6 @@ fn roll_up(
     }
     let beside = beside.map(Sheet::close).transpose()?;
     Ok(Aside { sketches: beside.map(|(draft, _)| draft), ..pen.close()? })
-}
-
-fn batches(path: &Path) -> Result<ParquetRecordBatchReader, StoreError> {
-    let file = File::open(path).map_err(StoreError::io("open", path))?;
-    Ok(ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(8192).build()?)
 }
 
 /// Removes the files that the manifest does not name: left by a stop half-way.
@@ -231,41 +207,6 @@ pub fn any(folder: &Path) -> Result<bool, StoreError> {
     }))
 }
 
-/// A file of rows that is being written.
-struct Sheet {
-    draft: Draft,
-    writer: ArrowWriter<File>,
-}
-
-impl Sheet {
-    fn open(path: PathBuf, schema: &SchemaRef) -> Result<Self, StoreError> {
-        let file = File::create(&path).map_err(StoreError::io("create", &path))?;
-        let draft = Draft { path, kept: false };
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-            .set_dictionary_enabled(true)
-            .set_max_row_group_row_count(Some(GROUP_ROWS))
-            .build();
-        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))?;
-        Ok(Self { draft, writer })
-    }
-
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
-        Ok(self.writer.write(batch)?)
-    }
-
-    /// The file and its size in bytes.
-    fn close(self) -> Result<(Draft, u64), StoreError> {
-        let file = self.writer.into_inner()?;
-        let bytes = file
-            .sync_all()
-            .and_then(|()| file.metadata())
-            .map_err(StoreError::io("sync", &self.draft.path))?
-            .len();
-        Ok((self.draft, bytes))
-    }
-}
-
 /// A segment that is being written.
 struct Pen {
     sheet: Sheet,
@@ -274,7 +215,7 @@ struct Pen {
 
 impl Pen {
     fn open(folder: &Path, number: u64) -> Result<Self, StoreError> {
-        let sheet = Sheet::open(path(folder, number).with_extension("parquet.tmp"), &SCHEMA)?;
+        let sheet = Sheet::of_calls(path(folder, number).with_extension("parquet.tmp"), &SCHEMA)?;
         let entry = SegmentEntry {
             number,
             rows: 0,
@@ -284,17 +225,30 @@ impl Pen {
             columns: TODAYS_COLUMNS,
             grain_us: 0,
             sketched: false,
+            even: true,
         };
         Ok(Self { sheet, entry })
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
-        if let Some((first, last)) = span_of(batch) {
-            self.entry.first_us = self.entry.first_us.min(first);
-            self.entry.last_us = self.entry.last_us.max(last);
-            self.entry.rows += batch.num_rows() as u64;
+        if let Some(span) = span_of(batch) {
+            self.count(batch.num_rows() as u64, span, is_even(batch));
         }
         self.sheet.write(batch)
+    }
+
+    /// All rows of a segment.
+    fn copy(&mut self, part: &Segment) -> Result<(), StoreError> {
+        let SegmentEntry { rows, first_us, last_us, even, .. } = part.entry;
+        self.count(rows, (first_us, last_us), even);
+        self.sheet.copy(&part.path, |batch| Ok(completed(batch)?))
+    }
+
+    fn count(&mut self, rows: u64, (first_us, last_us): (i64, i64), even: bool) {
+        self.entry.first_us = self.entry.first_us.min(first_us);
+        self.entry.last_us = self.entry.last_us.max(last_us);
+        self.entry.rows += rows;
+        self.entry.even &= even;
     }
 
     fn close(mut self) -> Result<Aside, StoreError> {

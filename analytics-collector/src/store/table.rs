@@ -7,10 +7,9 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array,
-    UInt64Array,
+    ArrayRef, BooleanArray, GenericByteBuilder, Int64Array, RecordBatch, UInt32Array, UInt64Array,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{BinaryType, ByteArrayType, DataType, Field, Schema, SchemaRef, Utf8Type};
 use arrow::error::ArrowError;
 
 use super::sql::Dialect;
@@ -77,7 +76,7 @@ const COLUMNS: &[(&str, Column)] = &[
     ("request_mediation_us", Column::Amount(|row| row.request_mediation_us)),
     ("response_mediation_us", Column::Amount(|row| row.response_mediation_us)),
     ("region", Column::Text(|row| &row.region)),
-    ("weight", Column::Code(|row| row.weight)),
+    (WEIGHT, Column::Code(|row| row.weight)),
 ];
 
 /// So many columns have the files of which nothing says how many they have.
@@ -88,6 +87,9 @@ pub(crate) const TODAYS_COLUMNS: usize = COLUMNS.len();
 
 /// The column that says when.
 pub(crate) const AT: &str = "at_us";
+
+/// The column that says for how many calls a row stands.
+const WEIGHT: &str = "weight";
 
 /// The schema of every batch and segment.
 pub(crate) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -108,11 +110,11 @@ impl Column {
         }
     }
 
-    fn array<'a>(self, rows: impl Iterator<Item = &'a Row>) -> ArrayRef {
+    fn array<'a>(self, rows: impl Iterator<Item = &'a Row> + Clone) -> ArrayRef {
         match self {
             Self::Time(of) => Arc::new(Int64Array::from_iter_values(rows.map(of))),
-            Self::Bytes(of) => Arc::new(BinaryArray::from_iter_values(rows.map(of))),
-            Self::Text(of) => Arc::new(StringArray::from_iter_values(rows.map(of))),
+            Self::Bytes(of) => packed::<BinaryType>(rows.map(of)),
+            Self::Text(of) => packed::<Utf8Type>(rows.map(of)),
             Self::Code(of) => Arc::new(UInt32Array::from_iter_values(rows.map(of))),
             Self::Amount(of) => Arc::new(UInt64Array::from_iter_values(rows.map(of))),
             Self::Flag(of) => Arc::new(rows.map(|row| Some(of(row))).collect::<BooleanArray>()),
@@ -130,6 +132,19 @@ impl Column {
             Self::Flag(_) => "false",
         }
     }
+}
+
+/// Texts, or bytes, in no more memory than they need: rows stay in memory for a while, and a column
+/// that grows as it is filled has twice its size.
+fn packed<'a, T: ByteArrayType>(values: impl Iterator<Item = &'a T::Native> + Clone) -> ArrayRef
+where
+    T::Native: 'a,
+{
+    let bytes = |value: &T::Native| AsRef::<[u8]>::as_ref(value).len();
+    let (count, size) = values.clone().fold((0, 0), |(n, sum), value| (n + 1, sum + bytes(value)));
+    let mut column = GenericByteBuilder::<T>::with_capacity(count, size);
+    values.for_each(|value| column.append_value(value));
+    Arc::new(column.finish())
 }
 
 /// The names of the columns, quoted for SQL (`user` is a word of its own there).
@@ -172,6 +187,14 @@ pub(crate) fn completed(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> 
 pub(crate) fn span_of(batch: &RecordBatch) -> Option<(i64, i64)> {
     let at = batch.column_by_name(AT)?.as_any().downcast_ref::<Int64Array>()?;
     Some((at.values().iter().copied().min()?, at.values().iter().copied().max()?))
+}
+
+/// Whether every row of a batch stands for one call.
+pub(crate) fn is_even(batch: &RecordBatch) -> bool {
+    let weights = batch.column_by_name(WEIGHT);
+    weights
+        .and_then(|weights| weights.as_any().downcast_ref::<UInt32Array>())
+        .is_some_and(|weights| weights.values().iter().all(|weight| *weight <= 1))
 }
 
 #[cfg(test)]
