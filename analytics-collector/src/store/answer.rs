@@ -1,6 +1,7 @@
 //! What does the store count?
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,19 +10,19 @@ use duckdb::Connection;
 use super::distinct::Sketch;
 use super::in_force::View;
 use super::query::{Engine, QueryError, run};
-use super::sql::{self, Counting, Dialect, Refused, count::MOST_TO_ORDER};
+use super::sql::{self, Counting, Dialect, Known, Refused, count::MOST_TO_ORDER};
 use super::value::Value;
 use super::{rollup, sketches};
-use crate::question::{Cell, Group, Measure, Order, Question};
+use crate::question::{Amount, Cell, Group, Measure, Order, Question};
 
 impl Engine {
     /// Answers a question: the groups that have calls, in the order of the question, and one more
     /// than it wants where there are more. Of different values those that are unknown (empty, 0)
     /// do not count.
     pub async fn answer(self: &Arc<Self>, question: &Question) -> Result<Vec<Group>, QueryError> {
-        let (asked, window) = (question.clone(), question.window);
+        let (asked, window, few) = (question.clone(), question.window, self.few);
         let work = move |connection: &Connection, view: View| {
-            let counting = match as_sql(&asked, &view) {
+            let counting = match as_sql(&asked, &view, few) {
                 Ok(counting) => counting,
                 Err(refused) => return Ok(Err(refused)),
             };
@@ -34,15 +35,27 @@ impl Engine {
     }
 }
 
-/// Old calls do not answer everything that new ones do.
-fn as_sql(question: &Question, view: &View) -> Result<Counting, Refused> {
+/// Old calls do not answer everything that new ones do. So many rows are `few`, at most.
+fn as_sql(question: &Question, view: &View, few: u64) -> Result<Counting, Refused> {
+    let amounts: BTreeSet<Amount> = question.measures.iter().filter_map(amount_of).collect();
+    let few = view.rows().saturating_mul(amounts.len() as u64) <= few;
+    let known = Known { even: view.is_even(), few, sketched: false };
     let counts = || view.segments.iter().filter(|segment| segment.entry.grain_us > 0);
     let Some(coarsest_us) = counts().map(|segment| segment.entry.grain_us).max() else {
-        return sql::count(question, Dialect::DuckDb, false);
+        return sql::count(question, Dialect::DuckDb, known);
     };
     rollup::check(question, coarsest_us)?;
     let kept = counts().all(|segment| segment.sketches.is_some());
-    sql::count(question, Dialect::DuckDb, sketches::check(question, kept)?)
+    let sketched = sketches::check(question, kept)?;
+    sql::count(question, Dialect::DuckDb, Known { sketched, ..known })
+}
+
+/// Of which amount a measure is a quantile.
+const fn amount_of(measure: &Measure) -> Option<Amount> {
+    match measure {
+        Measure::Quantile(of, _) => Some(*of),
+        _ => None,
+    }
 }
 
 /// The groups that an engine's rows say: each the start of its part of time, its dimensions and its

@@ -64,8 +64,7 @@ struct World {
 
 /// Some rows are in segments, some in memory, or in a ClickHouse; each of the parts spans the whole
 /// time.
-async fn worlds(count: u64) -> Vec<World> {
-    let calls = calls(count);
+async fn worlds(calls: Vec<Row>) -> Vec<World> {
     let fill = |store: &Store| {
         for (sequence, rows) in (1..).zip(calls.chunks(calls.len() / 5 + 1)) {
             put(store, "e", sequence, rows.to_vec());
@@ -301,6 +300,10 @@ fn draw_condition(dice: &mut Dice) -> Condition {
 }
 
 fn draw_window(dice: &mut Dice) -> Window {
+    if dice.roll(4) == 0 {
+        // Whole files are inside.
+        return Window { since_us: NOW_US - 24 * 60 * MINUTE_US, until_us: NOW_US };
+    }
     let minute = |n: u64| NOW_US - i64::try_from(n).unwrap() * MINUTE_US;
     let ago = dice.roll(200);
     Window { since_us: minute(ago + 1), until_us: minute(ago.saturating_sub(dice.roll(200) + 1)) }
@@ -341,14 +344,24 @@ fn draw(dice: &mut Dice) -> Question {
     }
 }
 
-#[tokio::test]
-async fn hundreds_of_questions_have_the_answers_of_a_loop() {
-    for world in worlds(3_000).await {
+async fn check_hundreds(calls: Vec<Row>) {
+    for world in worlds(calls).await {
         let mut dice = Dice::new(23);
         for _ in 0..300 {
             check(&world, &draw(&mut dice)).await;
         }
     }
+}
+
+#[tokio::test]
+async fn hundreds_of_questions_have_the_answers_of_a_loop() {
+    check_hundreds(calls(3_000)).await;
+}
+
+#[tokio::test]
+async fn they_have_them_also_where_each_call_stands_for_itself() {
+    let each = |row: Row| Row { weight: row.weight % 2, ..row };
+    check_hundreds(calls(3_000).into_iter().map(each).collect()).await;
 }
 
 fn question(by: &[Dimension], measures: &[Measure], order: Order) -> Question {
@@ -365,7 +378,7 @@ fn question(by: &[Dimension], measures: &[Measure], order: Order) -> Question {
 
 #[tokio::test]
 async fn the_questions_of_reports_have_the_answers_of_a_loop() {
-    let worlds = worlds(4_000).await;
+    let worlds = worlds(calls(4_000)).await;
     let quantiles = [500, 950, 990].map(|share| Measure::Quantile(Amount::Total, share));
     let backend = [500, 990].map(|share| Measure::Quantile(Amount::Backend, share));
     let (api, clients) = ([Dimension::Api], [Measure::Distinct(Dimension::ClientIp)]);
@@ -384,7 +397,7 @@ async fn the_questions_of_reports_have_the_answers_of_a_loop() {
 
 #[tokio::test]
 async fn addresses_are_told_apart_and_written_as_people_do() {
-    for world in worlds(2_000).await {
+    for world in worlds(calls(2_000)).await {
         let question = question(&[Dimension::ClientIp], &[Measure::Calls], Order::Values);
         let said = world.kept.reader.answer(&question).await.unwrap();
         let said: BTreeMap<String, f64> =
@@ -398,7 +411,7 @@ async fn addresses_are_told_apart_and_written_as_people_do() {
 
 #[tokio::test]
 async fn what_cannot_be_asked_is_refused_with_the_reason() {
-    for world in worlds(10).await {
+    for world in worlds(calls(10)).await {
         let test = |of, test| Question {
             conditions: vec![Condition { of, test }],
             ..question(&[], &[Measure::Calls], Order::Values)
@@ -420,7 +433,7 @@ async fn what_cannot_be_asked_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn pages_of_calls_are_those_of_a_loop_and_neither_repeat_nor_leave_out_one() {
-    for world in worlds(2_000).await {
+    for world in worlds(calls(2_000)).await {
         let mut dice = Dice::new(31);
         for _ in 0..60 {
             let mut search = Search {
@@ -457,7 +470,7 @@ async fn pages_of_calls_are_those_of_a_loop_and_neither_repeat_nor_leave_out_one
 
 #[tokio::test]
 async fn a_call_is_found_by_its_identifier() {
-    for world in worlds(500).await {
+    for world in worlds(calls(500)).await {
         let window = Window { since_us: 0, until_us: i64::MAX };
         for row in world.calls.iter().step_by(100) {
             let id: [u8; 16] = row.request_id.clone().try_into().unwrap();

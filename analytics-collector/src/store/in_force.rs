@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 
 use super::segment::Segment;
-use super::table::span_of;
+use super::table::{is_even, span_of};
 use crate::question::Window;
 
 /// Batches of fewer rows are joined with others like them.
@@ -46,6 +46,20 @@ pub struct View {
     pub segments: Vec<Arc<Segment>>,
     /// Rows in memory with calls in the window.
     pub newest: Vec<RecordBatch>,
+}
+
+impl View {
+    /// How many rows there are, those outside the window included.
+    pub fn rows(&self) -> u64 {
+        let kept = self.segments.iter().map(|segment| segment.entry.rows);
+        let newest = self.newest.iter().map(|rows| rows.num_rows() as u64);
+        kept.chain(newest).fold(0, u64::saturating_add)
+    }
+
+    /// Whether it is known that every row stands for one call.
+    pub fn is_even(&self) -> bool {
+        self.segments.iter().all(|segment| segment.entry.even) && self.newest.iter().all(is_even)
+    }
 }
 
 impl Rows {

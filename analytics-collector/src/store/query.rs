@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::arguments::Arguments;
 use super::clickhouse::ServerError;
 use super::in_force::View;
+use super::manifest::SegmentEntry;
 use super::newest::{self, Newest};
 use super::open::Store;
 use super::segment::Segment;
@@ -29,6 +30,10 @@ use crate::question::Window;
 
 /// Queries that may wait for their turn; further ones are refused.
 pub(super) const WAITING: usize = 64;
+
+/// Half of the engine's memory has room for the buckets of so many rows per mebibyte, as a power of
+/// two: each takes two bytes, and up to four times as much while threads gather them.
+const FEW_BITS: u32 = 16;
 
 /// Bounds of the query engine.
 #[derive(Clone, Debug)]
@@ -79,6 +84,8 @@ pub struct Engine {
     idle: Mutex<Vec<Connection>>,
     turns: Arc<Semaphore>,
     waiting: Semaphore,
+    /// Rows of which every bucket may be in memory.
+    pub(super) few: u64,
     timeout: Duration,
     clock: Clock,
 }
@@ -101,8 +108,9 @@ impl Engine {
             .with("temp_directory", "")?;
         let first = Connection::open_in_memory_with_flags(config)?;
         first.register_table_function::<Newest>("newest")?;
+        // Segments never change: what is at their ends need not be read for every question.
         first.execute_batch(&format!(
-            "SET allowed_directories = [{}]; SET enable_external_access = false; \
+            "SET parquet_metadata_cache = true; SET allowed_directories = [{}]; SET enable_external_access = false; \
              SET lock_configuration = true;",
             quoted(&store.segments())
         ))?;
@@ -116,6 +124,7 @@ impl Engine {
             turns: Arc::new(Semaphore::new(idle.len())),
             idle: Mutex::new(idle),
             waiting: Semaphore::new(WAITING),
+            few: (limits.memory_mb as u64) << FEW_BITS,
             timeout: limits.timeout,
             clock,
         })
@@ -193,6 +202,15 @@ impl Drop for Stop {
     }
 }
 
+/// What files that are read together are like.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Like {
+    /// How many columns they have.
+    columns: usize,
+    /// All of their calls are in the window.
+    inside: bool,
+}
+
 /// Runs a question over a view, cut to a window.
 pub(super) fn run<T>(
     connection: &Connection,
@@ -204,9 +222,11 @@ pub(super) fn run<T>(
 ) -> duckdb::Result<Vec<T>> {
     let View { segments, newest } = view;
     let loan = newest::lend(newest);
-    let mut paths: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let mut paths: BTreeMap<Like, Vec<String>> = BTreeMap::new();
     for segment in &segments {
-        paths.entry(segment.entry.columns).or_default().push(quoted(&segment.path));
+        let SegmentEntry { first_us, last_us, columns, .. } = segment.entry;
+        let inside = first_us >= window.since_us && last_us < window.until_us;
+        paths.entry(Like { columns, inside }).or_default().push(quoted(&segment.path));
     }
     let events = events(&paths, loan.number, window);
     let sketches = sketches(&segments, window);
@@ -231,16 +251,17 @@ fn parameter(value: &Value) -> duckdb::types::Value {
 }
 
 /// The window is written as text, and not as parameters, so that the engine can skip files and
-/// row groups by it: these are numbers of ours, not words of a caller. `paths` are by the number of
-/// columns that the files have.
-fn events(paths: &BTreeMap<usize, Vec<String>>, newest: u64, window: Window) -> String {
+/// row groups by it: these are numbers of ours, not words of a caller. Of files that are inside
+/// nobody reads the times.
+fn events(paths: &BTreeMap<Like, Vec<String>>, newest: u64, window: Window) -> String {
     let Window { since_us, until_us } = window;
     let within = format!("at_us >= {since_us} AND at_us < {until_us}");
     let columns = table::names().collect::<Vec<_>>().join(", ");
     let newest = format!("SELECT {columns} FROM newest({newest}::UBIGINT) WHERE {within}");
-    let kept = paths.iter().map(|(had, paths)| {
-        let columns = table::names_in(*had).collect::<Vec<_>>().join(", ");
+    let kept = paths.iter().map(|(like, paths)| {
+        let columns = table::names_in(like.columns).collect::<Vec<_>>().join(", ");
         let paths = paths.join(", ");
+        let within = if like.inside { "true" } else { &within };
         format!(
             "SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = false) \
              WHERE {within}"

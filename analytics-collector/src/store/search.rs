@@ -9,6 +9,7 @@ use std::sync::Arc;
 use duckdb::Connection;
 
 use super::in_force::View;
+use super::manifest::SegmentEntry;
 use super::query::{Engine, QueryError, run};
 use super::read_back;
 use super::segment::Segment;
@@ -44,7 +45,11 @@ fn page(
     let mut times: Vec<i64> = wanted.iter().map(|(at_us, _)| *at_us).collect();
     times.dedup();
     let sql = finding.calls(&times, wanted.len());
-    let view = View { segments: read, newest: view.newest };
+    let has_one = |SegmentEntry { first_us, last_us, .. }: &SegmentEntry| {
+        times.iter().any(|at_us| (*first_us..=*last_us).contains(at_us))
+    };
+    let segments = read.into_iter().filter(|segment| has_one(&segment.entry)).collect();
+    let view = View { segments, newest: view.newest };
     let read = |found: &duckdb::Row<'_>| read_back::row(found);
     let rows = run(connection, view, window, &sql, &finding.arguments, read)?;
     let next = rows.last().filter(|_| more).map(place);
@@ -81,7 +86,7 @@ fn places(
         places.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         places.truncate(most);
         // A rare call may be far back: then many files at a time are quicker.
-        (looked_at, together) = (until, together.saturating_mul(2));
+        (looked_at, together) = (until, together.saturating_mul(4));
     }
     segments.truncate(looked_at);
     Ok((places, segments))

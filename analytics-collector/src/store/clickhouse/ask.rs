@@ -17,7 +17,7 @@ use crate::store::query::{Limits, QueryError, WAITING};
 use crate::store::read_back::{self, Kept};
 use crate::store::search::place;
 use crate::store::sql::columns::{self, Kind};
-use crate::store::sql::{self, Dialect, Finding};
+use crate::store::sql::{self, Dialect, Finding, Known};
 use crate::store::table;
 use crate::store::value::Value;
 
@@ -40,7 +40,7 @@ impl Asker {
 
     /// Answers a question.
     pub async fn answer(&self, question: &Question) -> Result<Vec<Group>, QueryError> {
-        let counting = sql::count(question, Dialect::ClickHouse, false)?;
+        let counting = sql::count(question, Dialect::ClickHouse, Known::default())?;
         let lines = self.ask(question.window, &counting.sql, &counting.arguments).await?;
         let rows: Option<Vec<_>> = lines.iter().map(|line| values(question, line)).collect();
         groups(question, counting.unordered, rows.ok_or_else(odd)?)

@@ -34,8 +34,13 @@ fn one(condition: &Condition, arguments: &mut Arguments) -> Result<String, Refus
             Ok(arguments.dialect().contains(&column.sql(), &part))
         }
         Test::Between(first, last) if column.kind == Kind::Number => {
-            let (first, last) = (arguments.number(*first), arguments.number(*last));
-            Ok(format!("{sql}::BIGINT BETWEEN {first} AND {last}"))
+            let most = u32::MAX.into();
+            if first > last || *last < 0 || *first > most {
+                return Ok("false".to_owned());
+            }
+            // The engine skips what is outside only where the column stands alone.
+            let (first, last) = (code(*first, arguments), code((*last).min(most), arguments));
+            Ok(format!("{sql} BETWEEN {first} AND {last}"))
         }
         Test::Between(..) => Err(Refused::Test { of: condition.of, test: "a span of numbers" }),
     }
@@ -56,7 +61,7 @@ fn among(column: Column, values: &[String], arguments: &mut Arguments) -> String
         match column.kind {
             Kind::Text => places.push(arguments.text(value)),
             Kind::Number => {
-                places.extend(value.parse().map(|number| arguments.amount(number)));
+                places.extend(value.parse::<u32>().map(|number| code(number, arguments)));
             }
             Kind::Flag => places.extend(value.parse().map(|yes| arguments.flag(yes))),
             Kind::Address => places.extend(bytes(value).map(|bytes| arguments.bytes(&bytes))),
@@ -66,6 +71,12 @@ fn among(column: Column, values: &[String], arguments: &mut Arguments) -> String
         return "false".to_owned();
     }
     format!("{} IN ({})", column.sql(), places.join(", "))
+}
+
+/// A value of a column of numbers, which have 32 bits; 0 for what is below.
+fn code(number: impl TryInto<u32>, arguments: &mut Arguments) -> String {
+    let place = arguments.amount(number.try_into().unwrap_or(0).into());
+    arguments.dialect().code(&place)
 }
 
 /// The bytes of an address; none of an unknown one.

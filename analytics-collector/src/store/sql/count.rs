@@ -27,11 +27,22 @@ pub struct Counting {
     pub unordered: bool,
 }
 
-/// Writes a question. With `sketched`, `sketches` has the registers of calls that are only counted
-/// any more, by dimension; the question asks for nothing that they do not have.
-pub fn count(question: &Question, dialect: Dialect, sketched: bool) -> Result<Counting, Refused> {
+/// What is known of the calls before they are counted; nothing, by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// `sketches` has the registers of calls that are only counted any more, by dimension; the question
+    /// asks for nothing that they do not have.
+    pub sketched: bool,
+    /// Every row stands for one call.
+    pub even: bool,
+    /// A number of two bytes for each row has room in memory.
+    pub few: bool,
+}
+
+/// Writes a question.
+pub fn count(question: &Question, dialect: Dialect, known: Known) -> Result<Counting, Refused> {
     let mut arguments = Arguments::of(dialect);
-    let writer = Writer::new(question, sketched, &mut arguments)?;
+    let writer = Writer::new(question, known, &mut arguments)?;
     let (order, unordered) = writer.order()?;
     let most = if unordered { MOST_TO_ORDER } else { question.most };
     let sql = format!(
@@ -50,13 +61,13 @@ struct Writer<'a> {
     /// Expressions of the keys; `k0`, `k1` … are their names.
     keys: Vec<String>,
     condition: String,
-    sketched: bool,
+    known: Known,
 }
 
 impl<'a> Writer<'a> {
     fn new(
         question: &'a Question,
-        sketched: bool,
+        known: Known,
         arguments: &mut Arguments,
     ) -> Result<Self, Refused> {
         let start = match question.interval_us {
@@ -70,7 +81,7 @@ impl<'a> Writer<'a> {
             dialect: arguments.dialect(),
             keys: std::iter::once(start).chain(by).collect(),
             condition: condition::all(&question.conditions, arguments)?,
-            sketched,
+            known,
         })
     }
 
@@ -85,13 +96,74 @@ impl<'a> Writer<'a> {
         named.collect::<Vec<_>>().join(", ")
     }
 
+    /// What groups are told apart by: a time that is not cut does not take part, unless nothing
+    /// else does.
+    fn groups(&self) -> String {
+        let first = usize::from(self.question.interval_us.is_none() && self.keys.len() > 1);
+        (first..self.keys.len()).map(|n| format!("k{n}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// For how many calls a row stands.
+    const fn weight(&self) -> &'static str {
+        if self.known.even { "1" } else { WEIGHT }
+    }
+
+    /// Whether quantiles are read from the buckets of all calls of a group, one by one. That is several
+    /// times quicker than counting the calls of each bucket.
+    fn lists(&self) -> bool {
+        self.dialect == Dialect::DuckDb && self.known.even && self.known.few
+    }
+
     fn base(&self) -> String {
-        let (named, names, condition) = (self.named(), self.names(), &self.condition);
+        let (named, groups, condition) = (self.named(), self.groups(), &self.condition);
         let plain: String = self
             .measures()
             .filter_map(|(n, measure)| Some(format!(", {} AS m{n}", self.plain(measure)?)))
             .collect();
-        format!("SELECT {named}{plain} FROM events WHERE {condition} GROUP BY {names}")
+        let (lists, quantiles) = if self.lists() { self.listed() } else { Default::default() };
+        let base =
+            format!("SELECT {named}{plain}{lists} FROM events WHERE {condition} GROUP BY {groups}");
+        if quantiles.is_empty() { base } else { format!("SELECT *{quantiles} FROM ({base})") }
+    }
+
+    /// For each amount that has quantiles the list of their buckets and the largest amount; and the
+    /// measures made of these.
+    fn listed(&self) -> (String, String) {
+        let (mut lists, mut quantiles) = (String::new(), String::new());
+        for (at, of) in self.amounts().into_iter().enumerate() {
+            let amount = columns::amount(of, self.dialect);
+            let (bucket, counted) =
+                (dialect::bucket(&amount), columns::counted(of).unwrap_or("true"));
+            let mut shares = Vec::new();
+            for (n, measure) in self.measures() {
+                let Measure::Quantile(amount, share) = measure else { continue };
+                if amount == of {
+                    // Thousandths, exactly.
+                    shares.push(format!("{}.{:03}", share / 1000, share % 1000));
+                    let quantile =
+                        dialect::of_bucket(&format!("q{at}[{}]", shares.len()), &format!("l{at}"));
+                    quantiles.push_str(&format!(", {quantile} AS m{n}"));
+                }
+            }
+            let shares = shares.join(", ");
+            lists.push_str(&format!(
+                ", quantile_disc(({bucket})::SMALLINT, [{shares}]) FILTER (WHERE {counted}) AS q{at},
+                max({amount}) FILTER (WHERE {counted}) AS l{at}"
+            ));
+        }
+        (lists, quantiles)
+    }
+
+    /// The amounts that have quantiles.
+    fn amounts(&self) -> Vec<Amount> {
+        let mut amounts = Vec::new();
+        for (_, measure) in self.measures() {
+            match measure {
+                Measure::Quantile(of, _) if !amounts.contains(&of) => amounts.push(of),
+                _ => {}
+            }
+        }
+        amounts
     }
 
     fn measures(&self) -> impl Iterator<Item = (usize, Measure)> {
@@ -101,16 +173,17 @@ impl<'a> Writer<'a> {
     /// A measure that is an aggregate by itself.
     fn plain(&self, measure: Measure) -> Option<String> {
         let amount = |amount| columns::amount(amount, self.dialect);
-        let of = |which: &str| format!("sum(CASE WHEN {which} THEN {WEIGHT} ELSE 0 END)::DOUBLE");
+        let weight = self.weight();
+        let of = |which: &str| format!("sum(CASE WHEN {which} THEN {weight} ELSE 0 END)::DOUBLE");
         Some(match measure {
-            Measure::Calls => format!("sum({WEIGHT})::DOUBLE"),
+            Measure::Calls => format!("sum({weight})::DOUBLE"),
             Measure::Errors => of("status = 0 OR status >= 400"),
             Measure::ServerErrors => of("status >= 500"),
             Measure::Throttled => of("fault_type = 'THROTTLED'"),
             Measure::Cached => of(&columns::of(Dimension::FromCache).sql()),
-            Measure::Sum(of) => self.dialect.sum(&amount(of), WEIGHT),
+            Measure::Sum(of) => self.dialect.sum(&amount(of), weight),
             Measure::Mean(of) => {
-                self.dialect.mean(&amount(of), WEIGHT, columns::counted(of).unwrap_or("true"))
+                self.dialect.mean(&amount(of), weight, columns::counted(of).unwrap_or("true"))
             }
             Measure::Max(of) => format!("max({})::DOUBLE", amount(of)),
             Measure::Last => "max(at_us)::DOUBLE".to_owned(),
@@ -119,18 +192,13 @@ impl<'a> Writer<'a> {
     }
 
     fn joins(&self) -> String {
-        let mut amounts: Vec<Amount> = Vec::new();
-        let mut tables = Vec::new();
-        for (n, measure) in self.measures() {
-            match measure {
-                Measure::Quantile(amount, _) if !amounts.contains(&amount) => {
-                    amounts.push(amount);
-                    tables.push(self.quantiles(amount));
-                }
-                Measure::Distinct(dimension) => tables.push(self.sketch(n, dimension)),
-                _ => {}
-            }
-        }
+        let counted = if self.lists() { Vec::new() } else { self.amounts() };
+        let sketches = self.measures().filter_map(|(n, measure)| match measure {
+            Measure::Distinct(dimension) => Some(self.sketch(n, dimension)),
+            _ => None,
+        });
+        let tables: Vec<_> =
+            counted.into_iter().map(|amount| self.quantiles(amount)).chain(sketches).collect();
         let names = self.names();
         let join = |(n, table)| format!("LEFT JOIN ({table}) t{n} USING ({names})");
         tables.into_iter().enumerate().map(join).collect::<Vec<_>>().join(" ")
@@ -139,6 +207,7 @@ impl<'a> Writer<'a> {
     /// A quantile is the bucket of the first amount that at least so many do not exceed.
     fn quantiles(&self, of: Amount) -> String {
         let (named, names, condition) = (self.named(), self.names(), &self.condition);
+        let (groups, weight) = (self.groups(), self.weight());
         let amount = columns::amount(of, self.dialect);
         let bucket = dialect::bucket(&amount);
         let counted = columns::counted(of).unwrap_or("true");
@@ -159,9 +228,9 @@ impl<'a> Writer<'a> {
                     sum(n) OVER (PARTITION BY {names} ORDER BY bucket) AS upto,
                     sum(n) OVER (PARTITION BY {names}) AS calls
                 FROM (
-                    SELECT {named}, {bucket} AS bucket, sum({WEIGHT}) AS n, max({amount}) AS largest
+                    SELECT {named}, {bucket} AS bucket, sum({weight}) AS n, max({amount}) AS largest
                     FROM events WHERE {condition} AND {counted}
-                    GROUP BY {names}, bucket))
+                    GROUP BY {groups}, bucket))
             GROUP BY {names}"
         )
     }
@@ -169,7 +238,7 @@ impl<'a> Writer<'a> {
     fn sketch(&self, n: usize, of: Dimension) -> String {
         let names = self.names();
         let pairs = self.dialect.pairs("height", "registers");
-        let registers = if self.sketched && COUNTED.contains(&of) {
+        let registers = if self.known.sketched && COUNTED.contains(&of) {
             self.registers_of_all_times(of)
         } else {
             self.registers(of)
@@ -185,13 +254,16 @@ impl<'a> Writer<'a> {
     /// The registers of calls, and the largest rank in each.
     fn registers(&self, of: Dimension) -> String {
         let (named, names, condition) = (self.named(), self.names(), &self.condition);
-        let column = columns::of(of);
+        let (groups, column) = (self.groups(), columns::of(of));
         let (digest, is_known) = (column.digest(self.dialect), column.is_known());
-        let (register, rank) = (self.dialect.register(&digest), self.dialect.rank(&digest));
+        let (register, rest) = (self.dialect.register(&digest), self.dialect.rest(&digest));
+        // A logarithm for each register, and not for each call.
+        let rank = dialect::rank("rest");
         format!(
-            "SELECT {named}, {register} AS register, max({rank}) AS height
-            FROM events WHERE {condition} AND {is_known}
-            GROUP BY {names}, register"
+            "SELECT {names}, register, {rank} AS height FROM (
+                SELECT {named}, {register} AS register, min({rest}) AS rest
+                FROM events WHERE {condition} AND {is_known}
+                GROUP BY {groups}, register)"
         )
     }
 
@@ -200,7 +272,8 @@ impl<'a> Writer<'a> {
         let (named, names, condition) = (self.named(), self.names(), &self.condition);
         let column = columns::of(of);
         let (value, is_known, name) = (column.digested(), column.is_known(), column.name);
-        let (register, rank) = (self.dialect.register("digest"), self.dialect.rank("digest"));
+        let register = self.dialect.register("digest");
+        let rank = dialect::rank(&self.dialect.rest("digest"));
         let digest = column.lasting_digest("value");
         format!(
             "SELECT {names}, register, max(height) AS height FROM (

@@ -97,16 +97,20 @@ impl Dialect {
         }
     }
 
-    /// The rank of a digest in its register: leading zeros of the rest, and one.
-    pub fn rank(self, digest: &str) -> String {
-        let rest = match self {
+    /// What a digest has besides its register.
+    pub fn rest(self, digest: &str) -> String {
+        match self {
             Self::DuckDb => format!("({digest} >> {REGISTER_BITS})"),
             Self::ClickHouse => format!("bitShiftRight({digest}, {REGISTER_BITS})"),
-        };
-        format!(
-            "CASE WHEN {rest} = 0 THEN {RANK_BITS} + 1
-                ELSE {RANK_BITS} - floor(log2({rest}::DOUBLE))::INTEGER END"
-        )
+        }
+    }
+
+    /// A number of 32 bits, as columns have them, so that these are compared as they lie.
+    pub fn code(self, place: &str) -> String {
+        match self {
+            Self::DuckDb => format!("{place}::UINTEGER"),
+            Self::ClickHouse => place.to_owned(),
+        }
     }
 
     /// Pairs of numbers as one text, `1:2 3:4`.
@@ -138,6 +142,15 @@ impl Dialect {
             }
         }
     }
+}
+
+/// The rank of the rest of a digest: its leading zeros, and one. The smallest rest has the largest
+/// rank.
+pub fn rank(rest: &str) -> String {
+    format!(
+        "CASE WHEN {rest} = 0 THEN {RANK_BITS} + 1
+            ELSE {RANK_BITS} - floor(log2({rest}::DOUBLE))::INTEGER END"
+    )
 }
 
 /// A number of 64 bits that differs where texts differ and is the same for every version of the

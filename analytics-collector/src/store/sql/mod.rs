@@ -11,7 +11,7 @@ pub mod dialect;
 pub mod find;
 pub mod refused;
 
-pub use count::{Counting, count};
+pub use count::{Counting, Known, count};
 pub use dialect::Dialect;
 pub use find::Finding;
 pub use refused::Refused;
