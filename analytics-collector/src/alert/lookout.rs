@@ -26,8 +26,8 @@ use crate::guard::lock;
 use crate::metrics::Metrics;
 use crate::store::Batch;
 
-/// Bytes of batches that may wait.
-const MOST_BYTES: usize = 64 << 20;
+/// Bytes of the frames of batches that may wait. As rows they are about four times as large.
+const MOST_BYTES: usize = 32 << 20;
 /// Batches that may wait.
 const QUEUE: usize = 1024;
 const MINUTE: Duration = Duration::from_mins(1);
@@ -42,7 +42,7 @@ const LONGEST: usize = 512;
 #[derive(Debug)]
 struct Waiting {
     source: String,
-    calls: Arc<[Row]>,
+    calls: Arc<Vec<Row>>,
     /// Of the whole batch.
     bytes: usize,
 }

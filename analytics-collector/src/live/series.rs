@@ -3,7 +3,7 @@
 //! A few series for each API version, and no more of them than configured: the first API versions
 //! that are seen have their own, the calls of all others are `other` together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -40,6 +40,26 @@ pub struct Series {
     seconds: Family<Version, Histogram, fn() -> Histogram>,
 }
 
+/// Calls of one API version.
+#[derive(Debug, Default)]
+struct Counts {
+    calls: u64,
+    errors: u64,
+    /// The time of each call that was sent.
+    seconds: Vec<f64>,
+}
+
+impl Counts {
+    fn add(&mut self, row: &Row) {
+        self.calls = self.calls.saturating_add(row.calls());
+        if row.status == 0 || row.status >= 400 {
+            self.errors = self.errors.saturating_add(row.calls());
+        }
+        #[expect(clippy::cast_precision_loss, reason = "times are below 2^48")]
+        self.seconds.push(row.total_us as f64 / 1e6);
+    }
+}
+
 impl Series {
     /// For so many API versions.
     pub fn new(most: usize) -> Self {
@@ -55,20 +75,31 @@ impl Series {
     /// Counts calls that were stored just now. Times are those of the calls that were sent,
     /// whatever number each stands for.
     pub fn count(&self, rows: &[Row]) {
+        // Series are looked up once for each API version, and not for each call.
+        let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+        let mut versions: Vec<(&Row, Counts)> = Vec::new();
         for row in rows.iter().filter(|row| row.is_call()) {
-            let version = self.series_of(row);
-            self.calls.get_or_create(&version).inc_by(row.calls());
-            if row.status == 0 || row.status >= 400 {
-                self.errors.get_or_create(&version).inc_by(row.calls());
+            let place = *places.entry((&row.api, &row.api_version)).or_insert(versions.len());
+            if place == versions.len() {
+                versions.push((row, Counts::default()));
             }
-            #[expect(clippy::cast_precision_loss, reason = "times are below 2^48")]
-            let seconds = row.total_us as f64 / 1e6;
-            self.seconds.get_or_create(&version).observe(seconds);
+            if let Some((_, counts)) = versions.get_mut(place) {
+                counts.add(row);
+            }
+        }
+        for (first, counts) in versions {
+            let version = self.series_of(&first.api, &first.api_version);
+            self.calls.get_or_create(&version).inc_by(counts.calls);
+            if counts.errors > 0 {
+                self.errors.get_or_create(&version).inc_by(counts.errors);
+            }
+            let series = self.seconds.get_or_create(&version).clone();
+            counts.seconds.into_iter().for_each(|seconds| series.observe(seconds));
         }
     }
 
-    fn series_of(&self, row: &Row) -> Version {
-        let version = Version { api: row.api.clone(), version: row.api_version.clone() };
+    fn series_of(&self, api: &str, version: &str) -> Version {
+        let version = Version { api: api.to_owned(), version: version.to_owned() };
         let mut known = lock(&self.known);
         if known.contains(&version) {
             return version;

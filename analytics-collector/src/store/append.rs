@@ -14,9 +14,9 @@ use crate::event::{Row, Tally};
 use crate::guard::lock;
 
 /// Rows in memory beyond which batches have to wait for a flush.
-const MOST_ROWS: usize = 4 * super::keep::FLUSH_ROWS;
+const MOST_ROWS: usize = 3 * super::keep::FLUSH_ROWS;
 /// Bytes in memory beyond which batches have to wait for a flush.
-const MOST_BYTES: usize = 4 * super::keep::FLUSH_BYTES;
+const MOST_BYTES: usize = 3 * super::keep::FLUSH_BYTES;
 
 /// A batch that is checked, enriched and laid out.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Batch {
     /// Its rows.
     pub rows: RecordBatch,
     /// The same one by one, for whoever looks at calls as they are stored.
-    pub calls: Arc<[Row]>,
+    pub calls: Arc<Vec<Row>>,
     /// Its calls by minute and subject.
     pub tallies: Vec<Tally>,
     /// What is not in its rows.
