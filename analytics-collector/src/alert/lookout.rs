@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::store::Batch;
 
 /// Bytes of the frames of batches that may wait. As rows they are about four times as large.
-const MOST_BYTES: usize = 32 << 20;
+const MOST_BYTES: usize = 24 << 20;
 /// Batches that may wait.
 const QUEUE: usize = 1024;
 const MINUTE: Duration = Duration::from_mins(1);

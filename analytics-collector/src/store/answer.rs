@@ -37,7 +37,8 @@ impl Engine {
 
 /// Old calls do not answer everything that new ones do. So many rows are `few`, at most.
 fn as_sql(question: &Question, view: &View, few: u64) -> Result<Counting, Refused> {
-    let amounts: BTreeSet<Amount> = question.measures.iter().filter_map(amount_of).collect();
+    let amounts = question.measures.iter().copied().filter_map(amount_of);
+    let amounts: BTreeSet<Amount> = amounts.collect();
     let few = view.rows().saturating_mul(amounts.len() as u64) <= few;
     let known = Known { even: view.is_even(), few, sketched: false };
     let counts = || view.segments.iter().filter(|segment| segment.entry.grain_us > 0);
@@ -51,9 +52,9 @@ fn as_sql(question: &Question, view: &View, few: u64) -> Result<Counting, Refuse
 }
 
 /// Of which amount a measure is a quantile.
-const fn amount_of(measure: &Measure) -> Option<Amount> {
+const fn amount_of(measure: Measure) -> Option<Amount> {
     match measure {
-        Measure::Quantile(of, _) => Some(*of),
+        Measure::Quantile(of, _) => Some(of),
         _ => None,
     }
 }

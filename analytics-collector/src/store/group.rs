@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 const QUEUE: usize = 256;
 /// Bytes on the wire of all batches that are being checked or wait; further streams are not read. In
 /// memory an event takes about seven times as much, as a row, in columns and in its frame.
-const MOST_KIB: u32 = 16 << 10;
+const MOST_KIB: u32 = 8 << 10;
 /// A group is closed when its frames have so many bytes.
 const GROUP_BYTES: usize = 16 << 20;
 /// How long a group waits for a flush to make room, in steps.

@@ -25,10 +25,11 @@ use parquet::schema::types::ColumnPath;
 use super::error::StoreError;
 use super::table::AT;
 
-/// Rows of a group: what a query skips or reads as a whole.
-const GROUP_ROWS: usize = 65_536;
+/// Rows of a group, at most: what a query skips or reads as a whole. What one flush takes mostly makes
+/// one group.
+const GROUP_ROWS: usize = 1 << 17;
 /// A group of so many rows is copied as it is; smaller ones become larger.
-const WHOLE_ROWS: usize = GROUP_ROWS / 2;
+const WHOLE_ROWS: usize = 1 << 15;
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 8192;
 

@@ -129,29 +129,33 @@ impl<'a> Writer<'a> {
     /// For each amount that has quantiles the list of their buckets and the largest amount; and the
     /// measures made of these.
     fn listed(&self) -> (String, String) {
-        let (mut lists, mut quantiles) = (String::new(), String::new());
-        for (at, of) in self.amounts().into_iter().enumerate() {
-            let amount = columns::amount(of, self.dialect);
-            let (bucket, counted) =
-                (dialect::bucket(&amount), columns::counted(of).unwrap_or("true"));
-            let mut shares = Vec::new();
-            for (n, measure) in self.measures() {
-                let Measure::Quantile(amount, share) = measure else { continue };
-                if amount == of {
-                    // Thousandths, exactly.
-                    shares.push(format!("{}.{:03}", share / 1000, share % 1000));
-                    let quantile =
-                        dialect::of_bucket(&format!("q{at}[{}]", shares.len()), &format!("l{at}"));
-                    quantiles.push_str(&format!(", {quantile} AS m{n}"));
-                }
-            }
-            let shares = shares.join(", ");
-            lists.push_str(&format!(
-                ", quantile_disc(({bucket})::SMALLINT, [{shares}]) FILTER (WHERE {counted}) AS q{at},
-                max({amount}) FILTER (WHERE {counted}) AS l{at}"
-            ));
-        }
-        (lists, quantiles)
+        let (lists, quantiles): (Vec<_>, Vec<_>) =
+            self.amounts().into_iter().enumerate().map(|(at, of)| self.list(at, of)).unzip();
+        (lists.concat(), quantiles.concat())
+    }
+
+    fn list(&self, at: usize, of: Amount) -> (String, String) {
+        let amount = columns::amount(of, self.dialect);
+        let (bucket, counted) = (dialect::bucket(&amount), columns::counted(of).unwrap_or("true"));
+        let wanted: Vec<(usize, u16)> = self
+            .measures()
+            .filter_map(|(n, measure)| match measure {
+                Measure::Quantile(amount, share) => (amount == of).then_some((n, share)),
+                _ => None,
+            })
+            .collect();
+        // Thousandths, exactly.
+        let share = |share: &u16| format!("{}.{:03}", share / 1000, share % 1000);
+        let shares = wanted.iter().map(|(_, of)| share(of)).collect::<Vec<_>>().join(", ");
+        let quantiles = wanted.iter().zip(1..).map(|((n, _), place)| {
+            let quantile = dialect::of_bucket(&format!("q{at}[{place}]"), &format!("l{at}"));
+            format!(", {quantile} AS m{n}")
+        });
+        let list = format!(
+            ", quantile_disc(({bucket})::SMALLINT, [{shares}]) FILTER (WHERE {counted}) AS q{at},
+            max({amount}) FILTER (WHERE {counted}) AS l{at}"
+        );
+        (list, quantiles.collect())
     }
 
     /// The amounts that have quantiles.
