@@ -10,7 +10,8 @@ use super::rules::SERIES;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Keyed<T> {
     most: usize,
-    known: HashMap<String, (T, i64)>,
+    /// Engines lie apart from the table, so that to see who was quiet for longest is to read only times.
+    known: HashMap<String, (Box<T>, i64)>,
 }
 
 impl<T> Default for Keyed<T> {
@@ -26,7 +27,7 @@ impl<T> Keyed<T> {
 
     /// All engines with their keys.
     pub(super) fn all(&mut self) -> impl Iterator<Item = (&String, &mut T)> {
-        self.known.iter_mut().map(|(key, (engine, _))| (key, engine))
+        self.known.iter_mut().map(|(key, (engine, _))| (key, engine.as_mut()))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -43,7 +44,8 @@ impl<T> Keyed<T> {
             let oldest = *oldest;
             self.known.retain(|_, (_, last_us)| *last_us > oldest);
         }
-        let (engine, last_us) = self.known.entry(key.to_owned()).or_insert_with(|| (make(), at_us));
+        let known = self.known.entry(key.to_owned());
+        let (engine, last_us) = known.or_insert_with(|| (Box::new(make()), at_us));
         *last_us = (*last_us).max(at_us);
         engine
     }
