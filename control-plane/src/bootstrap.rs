@@ -18,14 +18,14 @@ use crate::config::Config;
 use crate::distribute::{
     Alerting, Export, Gateways, Meters, Presence, Providers, Signer, Slices, Sync, keep,
 };
-use crate::edge::{Desk, Rest, Streams, services};
+use crate::edge::{self, Desk, Rest, Streams};
 use crate::history::{Journal, Retention};
 use crate::limits::{self, Keeper, Share, Sharing};
 use crate::manage::blocks::BlockKeeper;
 use crate::manage::{Manager, note_uses, workflow};
 use crate::people::{AdminToken, ConfigError, People, Provider, TokenError};
 use crate::rollout::{Driver, Rollouts};
-use crate::rpc::{Deciders, DecidersError, KeyManagerClients};
+use crate::rpc::{Collector, Deciders, DecidersError, KeyManagerClients};
 use crate::store::{self, Keyring, KeyringError, Store, StoreError};
 
 /// How long a start waits for the store to say which master key it has.
@@ -93,6 +93,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
 
     let clients =
         KeyManagerClients::new(host, &config.key_manager).context("key_manager.address")?;
+    let collector = Collector::new(host, &config.collector).context("collector.address")?;
     let providers = Providers::new(catalog.clone(), host.shutdown.clone());
     let alerting = Alerting::new(catalog.clone(), host.shutdown.clone());
     let sharing = Arc::new(Sharing::new(host.clock.clone(), catalog.clone()));
@@ -170,8 +171,8 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         providers,
         alerting,
     };
-    let services = services(chassis::rpc::Services::new(DESCRIPTORS), &desk, streams, &people);
-    let (services, inside) = services;
+    let services = chassis::rpc::Services::new(DESCRIPTORS);
+    let (services, inside) = edge::services(services, &desk, streams, &people, &collector);
     let rpc = chassis::rpc::serve(host, &config.rpc, services).await?;
     let rest = Rest::serve(host, &config.rest, desk, inside).await?;
     // Who sees this process ready comes at once.

@@ -34,6 +34,8 @@ pub struct Config {
     pub people: people::Config,
     /// Where clients are registered.
     pub key_manager: rpc::Config,
+    /// Who answers questions about calls and alerts.
+    pub collector: rpc::CollectorConfig,
     /// Programs that decide about requests.
     pub workflow: rpc::DecidersConfig,
 }

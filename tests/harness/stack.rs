@@ -357,10 +357,11 @@ impl Stack {
                 });
                 format!(
                     "[rest]\nlisten = \"127.0.0.1:{}\"\n[rpc]\nlisten = \"127.0.0.1:{}\"\n\
-                     [key_manager]\naddress = \"{}\"\n{}",
+                     [key_manager]\naddress = \"{}\"\n[collector]\naddress = \"{}\"\n{}",
                     ports.rest,
                     ports.control_plane,
                     self.rpc("key-manager"),
+                    if self.collects { self.rpc(COLLECTOR) } else { String::new() },
                     store.unwrap_or_default()
                 )
             }

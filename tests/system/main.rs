@@ -2,6 +2,7 @@
 
 mod after_restarts;
 mod alerts;
+mod analytics;
 mod backend_jwt;
 mod bad_input;
 mod change;

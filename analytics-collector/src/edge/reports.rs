@@ -40,14 +40,13 @@ impl Reports for ReportsService {
     ) -> Result<Response<Self::MonthlyStream>, Status> {
         let MonthlyRequest { year, month, format } = request.into_inner();
         let month = Month::of(year, month)
-            .ok_or_else(|| refused("year and month", "are none of 1970-01 to 9999-12"))?;
+            .ok_or_else(|| refused("month", "is none of 1970-01 to 9999-12"))?;
         let format = Format::try_from(format)
             .map_err(|_| refused("format", "is none of csv, json and pdf"))?;
         let now_us = self.clock.unix_us();
         let report = monthly(&self.reader, month, now_us, &self.bounds).await;
         let report = report.map_err(|error| to_proto::status(&error))?.ok_or_else(|| {
-            let why = "have not begun, or are too long ago: their calls are not kept";
-            refused("year and month", why)
+            refused("month", "has not begun, or is too long ago: its calls are not kept")
         })?;
         let notes = report.notes.clone();
         // Some megabytes are put together, which takes its time.

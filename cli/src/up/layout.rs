@@ -192,6 +192,7 @@ impl Layout {
             ]),
             Service::ControlPlane => {
                 settings.push(("key_manager", "address", addresses.key_manager));
+                settings.push(("collector", "address", addresses.analytics));
                 settings.push(("people", "issuer", format!("https://{}/oauth2", self.at(TOKENS))));
             }
             Service::KeyManager => {

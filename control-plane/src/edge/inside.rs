@@ -11,7 +11,7 @@ use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Routes;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, Streaming};
 
 /// The services of administrators. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -31,6 +31,27 @@ impl Inside {
         authorization: Option<&HeaderValue>,
         message: Vec<u8>,
     ) -> Result<Bytes, Status> {
+        let (mut client, path, request) = self.prepared(method, authorization, message).await?;
+        Ok(client.unary(request, path, Encoded).await?.into_inner())
+    }
+
+    /// The same of a method that answers more than once.
+    pub(super) async fn stream(
+        &self,
+        method: &str,
+        authorization: Option<&HeaderValue>,
+        message: Vec<u8>,
+    ) -> Result<Streaming<Bytes>, Status> {
+        let (mut client, path, request) = self.prepared(method, authorization, message).await?;
+        Ok(client.server_streaming(request, path, Encoded).await?.into_inner())
+    }
+
+    async fn prepared(
+        &self,
+        method: &str,
+        authorization: Option<&HeaderValue>,
+        message: Vec<u8>,
+    ) -> Result<(Grpc<Routes>, PathAndQuery, Request<Bytes>), Status> {
         let broken = |_| Status::new(Code::Internal, "the method has no path");
         let path = PathAndQuery::try_from(format!("/{method}")).map_err(broken)?;
         let mut request = Request::new(Bytes::from(message));
@@ -41,7 +62,7 @@ impl Inside {
         let mut client = Grpc::new(self.routes.clone()).max_decoding_message_size(MESSAGE_BYTES);
         // The services of this process are always ready.
         let _ = client.ready().await;
-        Ok(client.unary(request, path, Encoded).await?.into_inner())
+        Ok((client, path, request))
     }
 }
 

@@ -312,3 +312,37 @@ fn the_past_is_told_and_put_back() {
         expect(&plane, &late, 412, "token changed it at").await;
     });
 }
+
+#[test]
+fn without_a_collector_nobody_is_told_of_calls() {
+    check(async |stack| {
+        let plane = stack.start_with("control-plane", "[collector]\naddress = \"\"\n").await;
+        stack.apply(&plane, &tier("first", 1)).await;
+        for (path, status, word) in [
+            ("/api/v1/analytics/usage", 404, "collector.address"),
+            ("/api/v1/analytics/usage?interval=soon", 400, "\"field\":\"interval\""),
+            ("/api/v1/analytics/usage?api=a&api=b", 400, "api is given twice"),
+            ("/api/v1/analytics/usages", 404, "no_route"),
+            ("/api/v1/alerts", 404, "collector.address"),
+            ("/api/v1/alerts/watch", 404, "collector.address"),
+            ("/api/v1/reports/monthly?year=2026&month=10", 404, "collector.address"),
+        ] {
+            expect(&plane, &[path], status, word).await;
+        }
+        let (status, body) = curl(&plane, false, &["/api/v1/analytics/tail"]).await;
+        assert!(status == 401 && body.contains("unauthenticated"), "{status} {body}");
+        let refused = ["-H", "accept: application/json", "/api/v1/alerts/watch"];
+        expect(&plane, &refused, 406, "text/event-stream").await;
+    });
+}
+
+#[test]
+fn a_collector_that_does_not_answer_is_told_with_when_to_ask_again() {
+    check(async |stack| {
+        let settings = "[collector]\naddress = \"https://127.0.0.1:1\"\n";
+        let plane = stack.start_with("control-plane", settings).await;
+        stack.apply(&plane, &tier("first", 1)).await;
+        expect(&plane, &["-i", "/api/v1/analytics/logs"], 503, "retry-after: 1").await;
+        expect(&plane, &["/api/v1/analytics/tail"], 503, "unavailable").await;
+    });
+}

@@ -46,6 +46,9 @@ use turnpike_proto::config::v1::alerting_server::AlertingServer;
 use turnpike_proto::config::v1::config_sync_server::ConfigSyncServer;
 use turnpike_proto::config::v1::limit_sync_server::LimitSyncServer;
 use turnpike_proto::config::v1::providers_server::ProvidersServer;
+use turnpike_proto::usage::v1::alerts_server::AlertsServer;
+use turnpike_proto::usage::v1::analytics_server::AnalyticsServer;
+use turnpike_proto::usage::v1::reports_server::ReportsServer;
 
 use super::administrators::Administrators;
 use crate::distribute::{Alerting, Export, Providers, Sync};
@@ -54,6 +57,7 @@ use crate::edge::desk::Desk;
 use crate::edge::inside::Inside;
 use crate::limits::Share;
 use crate::people::People;
+use crate::rpc::{Collector, Forward};
 
 /// What other services of ours follow.
 #[derive(Debug)]
@@ -71,12 +75,13 @@ pub struct Streams {
 }
 
 /// The gRPC services of the control plane, added to `services`, and those for administrators once more
-/// for REST, which calls them without a port between.
+/// for REST, which calls them without a port between, with those of the collector.
 pub fn services(
     services: Services,
     desk: &Desk,
     streams: Streams,
     people: &Arc<People>,
+    collector: &Collector,
 ) -> (Services, Inside) {
     let services = Doors { services, inside: RoutesBuilder::default() };
     let Streams { sync, export, share, providers, alerting } = streams;
@@ -126,7 +131,11 @@ pub fn services(
     let services = admin(services, people, TestKeysServer::new(desk.clone()));
     let services = admin(services, people, LimitsServer::new(desk.clone()));
     let services = admin(services, people, PeopleServer::new(desk.clone()));
-    let Doors { services, inside } = admin(services, people, TokensServer::new(desk.clone()));
+    let services = admin(services, people, TokensServer::new(desk.clone()));
+    let services = of_collector(services, people, collector.service::<AnalyticsServer<()>>());
+    let services = of_collector(services, people, collector.service::<AlertsServer<()>>());
+    let services = of_collector(services, people, collector.service::<ReportsServer<()>>());
+    let Doors { services, inside } = services;
     (services, Inside::new(inside.routes()))
 }
 
@@ -167,6 +176,15 @@ where
     let mut doors = services.add(allow, service.clone());
     // Whoever asks over REST has no certificate: the same door looks at the token.
     doors.inside.add_service(service);
+    doors
+}
+
+/// Adds a service of the collector, for REST alone: over gRPC the collector is asked itself.
+fn of_collector<S>(mut doors: Doors, people: &Arc<People>, service: Forward<S>) -> Doors
+where
+    S: NamedService + Clone + Send + std::marker::Sync + 'static,
+{
+    doors.inside.add_service(Administrators::only(service, people.clone()));
     doors
 }
 

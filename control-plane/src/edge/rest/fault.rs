@@ -7,12 +7,11 @@
 use chassis::https::BodyError;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 use plan::Problem;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
-use super::reply::{Reply, reply};
+use super::reply::{Content, Reply, reply};
 use crate::edge::{json as proto_json, status};
 use crate::manage::ManageError;
 use crate::people::Unknown;
@@ -23,8 +22,11 @@ pub(super) enum Fault {
     NoRoute(Option<String>),
     /// The methods that are allowed.
     Method(String),
-    /// What was asked for, where JSON is answered.
-    Accept(String),
+    /// What was asked for, and what is answered.
+    Accept {
+        given: String,
+        offered: &'static str,
+    },
     /// Who asks is not known.
     Unknown(Unknown),
     /// Who asks may not, and why.
@@ -54,16 +56,8 @@ impl From<ManageError> for Fault {
 
 impl Fault {
     pub(super) fn answer(&self) -> Reply {
-        let (status, code) = self.status();
-        let body = json!({
-            "type": format!("urn:turnpike:problem:{code}"),
-            "title": status.canonical_reason().unwrap_or_default(),
-            "status": status.as_u16(),
-            "detail": self.detail(),
-            "code": code,
-            "problems": self.problems(),
-        });
-        let mut response = reply(status, &body);
+        let (status, _) = self.status();
+        let mut response = reply(status, &self.problem());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some((name, value)) = self.field()
@@ -74,11 +68,24 @@ impl Fault {
         response
     }
 
+    /// The problem itself.
+    pub(super) fn problem(&self) -> Value {
+        let (status, code) = self.status();
+        json!({
+            "type": format!("urn:turnpike:problem:{code}"),
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "detail": self.detail(),
+            "code": code,
+            "problems": self.problems(),
+        })
+    }
+
     fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NoRoute(_) => (StatusCode::NOT_FOUND, "no_route"),
             Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::Accept(_) => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
+            Self::Accept { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             Self::Unknown(Unknown::TooMany(_)) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
             }
@@ -105,8 +112,8 @@ impl Fault {
             Self::NoRoute(Some(near)) => format!("there is nothing here; did you mean {near}?"),
             Self::NoRoute(None) => "there is nothing here".to_owned(),
             Self::Method(allowed) => format!("this method is not known here; these are: {allowed}"),
-            Self::Accept(given) => {
-                format!("answers are application/json, which `{given}` does not take")
+            Self::Accept { given, offered } => {
+                format!("answers are {offered}, which `{given}` does not take")
             }
             Self::Unknown(unknown) => unknown.to_string(),
             Self::Forbidden(why) => (*why).to_owned(),
@@ -211,7 +218,7 @@ const fn of_code(code: Code) -> (StatusCode, &'static str) {
 
 /// Sends a browser elsewhere.
 pub(super) fn redirect(to: &'static str) -> Reply {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Content::default());
     *response.status_mut() = StatusCode::FOUND;
     response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
     response

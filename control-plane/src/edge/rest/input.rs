@@ -132,8 +132,8 @@ pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> Result<bool, F
     Ok(known)
 }
 
-/// Answers are JSON: who takes none of it is told so.
-pub(super) fn accepts_json(headers: &HeaderMap) -> Result<(), Fault> {
+/// Who takes none of what is answered is told so.
+pub(super) fn accepts(headers: &HeaderMap, answers: Answers) -> Result<(), Fault> {
     let mut given = String::new();
     for field in headers.get_all(ACCEPT) {
         let field = String::from_utf8_lossy(field.as_bytes()).to_ascii_lowercase();
@@ -145,14 +145,54 @@ pub(super) fn accepts_json(headers: &HeaderMap) -> Result<(), Fault> {
                     .and_then(|q| q.parse::<f32>().ok())
                     .is_some_and(|q| q <= 0.0)
             });
-            let json = ["*/*", "application/*", "application/json", "application/problem+json", ""];
-            if json.contains(&kind) && !refused {
+            let (kinds, _) = answers.media_types();
+            if (PROBLEMS.contains(&kind) || kinds.contains(&kind)) && !refused {
                 return Ok(());
             }
         }
         given.push_str(&field);
     }
-    if given.is_empty() { Ok(()) } else { Err(Fault::Accept(given.chars().take(100).collect())) }
+    let (_, offered) = answers.media_types();
+    if given.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::Accept { given: given.chars().take(100).collect(), offered })
+}
+
+/// What an operation answers with, where it has an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answers {
+    Json,
+    /// JSON a line, or events.
+    Lines,
+    /// A file in the form that was asked for.
+    File,
+}
+
+/// What errors are told in, and whatever takes that.
+const PROBLEMS: [&str; 4] = ["*/*", "application/*", "application/problem+json", ""];
+
+impl Answers {
+    /// Media types and ranges of them, and the types in words.
+    const fn media_types(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Self::Json => (&["application/json"], "application/json"),
+            Self::Lines => (
+                &["application/x-ndjson", "text/event-stream", "text/*"],
+                "application/x-ndjson or text/event-stream",
+            ),
+            Self::File => (
+                &["text/csv", "text/*", "application/json", "application/pdf"],
+                "text/csv, application/json or application/pdf",
+            ),
+        }
+    }
+}
+
+/// Whether events are asked for, as browsers do (`EventSource`).
+pub(super) fn wants_events(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(ACCEPT).into_iter();
+    fields.filter_map(|field| field.to_str().ok()).any(|field| field.contains("text/event-stream"))
 }
 
 /// The languages of documents.
@@ -225,7 +265,8 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        let said = match (Condition::of(&headers), Language::of(&headers), accepts_json(&headers)) {
+        let accepted = accepts(&headers, Answers::Json);
+        let said = match (Condition::of(&headers), Language::of(&headers), accepted) {
             (Ok(condition), Ok(language), Ok(())) => {
                 format!("{:?} {} {language:?}", condition.stored, condition.absent)
             }
@@ -254,8 +295,25 @@ mod tests {
         check(&[("if-match", "\"1\"2\"")], reason);
         check(&[("if-none-match", "\"1\"")], r#"Request("If-None-Match understands only *")"#);
         check(&[("content-type", "application/xml")], r#"MediaType("application/xml")"#);
-        check(&[("accept", "text/html")], r#"Accept("text/html")"#);
-        check(&[("accept", "application/json;q=0")], r#"Accept("application/json;q=0")"#);
+        let refused =
+            |given: &str| format!(r#"Accept {{ given: "{given}", offered: "application/json" }}"#);
+        for given in ["text/html", "application/json;q=0", "text/event-stream"] {
+            check(&[("accept", given)], &refused(given));
+        }
+    }
+
+    #[test]
+    fn lines_are_taken_as_lines_and_as_events() {
+        for (given, accepted, events) in [
+            ("text/event-stream", true, true),
+            ("application/x-ndjson", true, false),
+            ("*/*", true, false),
+            ("application/json", false, false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(given))]);
+            assert_eq!(accepts(&headers, Answers::Lines).is_ok(), accepted, "{given}");
+            assert_eq!(wants_events(&headers), events, "{given}");
+        }
     }
 
     #[test]

@@ -32,9 +32,18 @@ pub(super) fn kind_of(name: &str) -> Option<Kind> {
     plurals().iter().find(|plural| plural.name == name).map(|plural| plural.kind)
 }
 
-/// The services of administrators.
+/// The services of the collector that people ask.
+const OF_COLLECTOR: [&str; 3] =
+    ["turnpike.usage.v1.Alerts", "turnpike.usage.v1.Analytics", "turnpike.usage.v1.Reports"];
+
+/// The services of administrators, and those of the collector.
 pub(super) fn services() -> impl Iterator<Item = ServiceDescriptor> {
-    POOL.services().filter(|service| service.package_name() == PACKAGE)
+    POOL.services().filter(|service| service.package_name() == PACKAGE || of_collector(service))
+}
+
+/// Whether a service is one of the collector.
+pub(super) fn of_collector(service: &ServiceDescriptor) -> bool {
+    OF_COLLECTOR.contains(&service.full_name())
 }
 
 /// The service of a kind is the one that puts it.

@@ -2,7 +2,8 @@
 //!
 //! `route` says which operation a request means, with the names of `kinds` and the `calls` that are made
 //! of the gRPC services; `serve` asks whether its sender may and lets `resources`, `several`, `history`,
-//! `life`, `approvals`, `limits` or `transcode` answer; `fault` is the only place that writes an error.
+//! `life`, `approvals`, `limits` or `transcode` answer, the latter with a `stream` where there are several
+//! answers; `fault` is the only place that writes an error.
 //! `openapi` describes it all from the same tables and messages, with `schemas`, `comments` and `examples`.
 
 mod approvals;
@@ -22,6 +23,7 @@ mod route;
 mod schemas;
 mod serve;
 mod several;
+mod stream;
 mod transcode;
 
 pub(super) use route::Operation;

@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 
 use http::Method;
 use plan::Kind;
-use prost_reflect::MethodDescriptor;
+use prost_reflect::{FieldDescriptor, Kind as FieldKind, MethodDescriptor};
 use serde_json::{Map, Value, json};
 
-use super::calls::{Call, is_simple};
+use super::calls::{self, Call, Form};
 use super::comments::{comment, is_required};
 use super::examples::{example, examples};
 use super::kinds::{Plural, plurals, services};
@@ -112,6 +112,8 @@ struct Described {
     tagged: bool,
     /// Whether a good answer may say where the next page is.
     paged: bool,
+    /// Of good answers; none: `application/json`.
+    media_types: &'static [&'static str],
 }
 
 fn described(operation: Operation, plural: Option<&Plural>, schemas: &mut Schemas) -> Value {
@@ -144,8 +146,15 @@ fn written(said: Described, guarded: bool) -> Value {
         }
         let mut answer = json!({ "description": "Done.", "headers": headers });
         if let (Some(answer), false) = (answer.as_object_mut(), schema.is_null()) {
-            answer
-                .insert("content".to_owned(), json!({ "application/json": { "schema": schema } }));
+            let types: &[&str] = match said.media_types {
+                [] => &["application/json"],
+                some => some,
+            };
+            let content: Map<String, Value> = types
+                .iter()
+                .map(|media_type| ((*media_type).to_owned(), json!({ "schema": schema })))
+                .collect();
+            answer.insert("content".to_owned(), content.into());
         }
         responses.insert((*status).to_owned(), answer);
     }
@@ -299,32 +308,59 @@ fn of_call(call: &Call, schemas: &mut Schemas) -> Described {
         in_path.iter().map(|name| path(name, "As the request says it.", NAME)).collect();
     let mut body = None;
     if call.by_query() {
-        for field in input.fields().filter(|field| !in_path.contains(&field.json_name())) {
-            debug_assert!(is_simple(&field), "{}", call.path);
-            let said = comment(input.parent_file().name(), field.path());
-            let mut one = query(field.json_name(), said, &schemas.field(&field));
-            if let (Some(members), true) = (one.as_object_mut(), is_required(said)) {
-                members.insert("required".to_owned(), true.into());
-            }
-            parameters.push(one);
+        let (all, _) = calls::parameters(&input);
+        for one in all.iter().filter(|one| !in_path.contains(&one.name.as_str())) {
+            parameters.extend(one.field().map(|field| of_query(&one.name, field, schemas)));
         }
     } else {
         let schema = schemas.without(&input, &in_path);
         body = Some(json!({ "content": { "application/json": { "schema": schema } } }));
     }
+    let mut id = format!("{}.{}", service.name(), call.rpc.name());
+    let mut problems = vec!["400", "404", "409", "429"];
+    if call.of_collector() {
+        problems.push("504");
+        // Beside the GET of the same method.
+        if call.verb == Method::POST {
+            id.push_str(".Post");
+        }
+    }
+    let (media_types, answer): (&'static [&'static str], Value) = match call.form {
+        Form::Once => (&[], schemas.add(call.rpc.output().full_name())),
+        Form::Lines => (
+            &["application/x-ndjson", "text/event-stream"],
+            schemas.add(call.rpc.output().full_name()),
+        ),
+        Form::File => (&["text/csv", "application/json", "application/pdf"], json!({})),
+    };
     Described {
-        id: format!("{}.{}", service.name(), call.rpc.name()),
+        id,
         tag: service.name().to_owned(),
         summary: words(&call.rpc).to_owned(),
         parameters,
         body,
-        answers: vec![(
-            if call.creates { "201" } else { "200" },
-            schemas.add(call.rpc.output().full_name()),
-        )],
-        problems: vec!["400", "404", "409", "429"],
+        answers: vec![(if call.creates { "201" } else { "200" }, answer)],
+        problems,
+        media_types,
         ..Described::default()
     }
+}
+
+/// A parameter that says a field. Times may be spans back from now there, and spans have units.
+fn of_query(name: &str, field: &FieldDescriptor, schemas: &mut Schemas) -> Value {
+    let said = comment(field.parent_message().parent_file().name(), field.path());
+    let schema = match field.kind() {
+        FieldKind::Message(of) if of.full_name() == "google.protobuf.Timestamp" => json!({
+            "anyOf": [{ "type": "string", "format": "date-time" }, span()],
+        }),
+        FieldKind::Message(_) => span(),
+        _ => schemas.field(field),
+    };
+    let mut one = query(name, said, &schema);
+    if let (Some(members), true) = (one.as_object_mut(), is_required(said)) {
+        members.insert("required".to_owned(), true.into());
+    }
+    one
 }
 
 /// Those that have code of their own.
@@ -532,7 +568,7 @@ fn query(name: &str, description: &str, schema: &Value) -> Value {
 }
 
 fn span() -> Value {
-    json!({ "type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h)$", "examples": ["30s"] })
+    json!({ "type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h|d)$", "examples": ["30s"] })
 }
 
 fn condition(name: &str, description: &str, pattern: &str) -> Value {
@@ -578,6 +614,7 @@ fn error() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kinds::of_collector;
     use super::*;
 
     #[test]
@@ -604,13 +641,14 @@ mod tests {
     }
 
     #[test]
-    fn every_method_of_every_service_is_there_but_for_streams() {
+    fn every_method_of_every_service_is_there_but_for_streams_of_administration() {
         let text = document().to_string();
         for service in services() {
             for method in service.methods() {
                 let id = format!("\"{}.{}\"", service.name(), method.name());
                 let streams = method.is_server_streaming() || method.is_client_streaming();
-                assert_eq!(text.contains(&id), !streams, "{id}");
+                let expected = !streams || of_collector(&service);
+                assert_eq!(text.contains(&id), expected, "{id}");
             }
         }
     }

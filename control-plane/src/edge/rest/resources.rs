@@ -2,7 +2,6 @@
 
 use http::header::{CACHE_CONTROL, ETAG};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 use plan::{Kind, Resource, ResourceKey};
 use serde_json::{Value, json};
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
@@ -11,7 +10,7 @@ use url::form_urlencoded;
 use super::fault::Fault;
 use super::input::{Condition, Language, Query, Stored, is_known, resources};
 use super::kinds::plurals;
-use super::reply::{Reply, reply, tagged, with_next};
+use super::reply::{Content, Reply, reply, tagged, with_next};
 use crate::edge::desk::{Desk, PutOptions};
 use crate::manage::{ManageError, Page, PageRequest};
 use crate::people::Caller;
@@ -146,7 +145,7 @@ pub(super) fn unless_known(response: Reply, headers: &HeaderMap) -> Result<Reply
     if !is_known(headers, &tag)? {
         return Ok(response);
     }
-    let mut known = Response::new(Full::default());
+    let mut known = Response::new(Content::default());
     *known.status_mut() = StatusCode::NOT_MODIFIED;
     known.headers_mut().insert(ETAG, tag);
     known.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

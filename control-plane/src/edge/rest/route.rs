@@ -3,8 +3,9 @@
 use http::Method;
 use plan::Kind;
 
-use super::calls::{Call, calls};
+use super::calls::{Call, Form, calls};
 use super::fault::Fault;
+use super::input::Answers;
 use super::kinds::{kind_of, plurals};
 
 /// What REST offers.
@@ -38,6 +39,17 @@ pub(in crate::edge) enum Operation {
     Console,
     DevPortal,
     Carbon,
+}
+
+impl Operation {
+    /// What it answers with.
+    pub(super) const fn answers(self) -> Answers {
+        match self {
+            Self::Call(Call { form: Form::Lines, .. }) => Answers::Lines,
+            Self::Call(Call { form: Form::File, .. }) => Answers::File,
+            _ => Answers::Json,
+        }
+    }
 }
 
 /// Each operation with its method and path. `{kind}` is one of [`plurals`].
@@ -189,6 +201,8 @@ mod tests {
             r#"turnpike.admin.v1.ApplicationKeys/RevokeApiKey [("application", "shop"), ("id", "k1")]"#,
         );
         check("DELETE /api/v1/applications/shop/api-keys/", "NoRoute(None)");
+        check("POST /api/v1/analytics/logs", "turnpike.usage.v1.Analytics/Logs []");
+        check("PUT /api/v1/analytics/tail", r#"Method("GET, HEAD, POST")"#);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chassis::https::read;
 use chassis::pki::ClientAuth;
+use chassis::shutdown::Shutdown;
 use chassis::{Host, telemetry};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -16,9 +17,10 @@ use plan::ResourceKey;
 use tracing::Instrument;
 
 use super::fault::{Fault, redirect};
-use super::input::{DOCUMENT_BYTES, Query, accepts_json};
+use super::input::{DOCUMENT_BYTES, Query, accepts};
 use super::reply::{Reply, reply, without_body};
 use super::route::{Operation, Routed, find};
+use super::transcode::Asked;
 use super::{approvals, history, life, limits, openapi, resources, several, transcode};
 use crate::edge::authorize::{Who, of_operation, permits};
 use crate::edge::desk::Desk;
@@ -36,6 +38,7 @@ const DISCARD_WITHIN: Duration = Duration::from_secs(5);
 pub struct Rest {
     desk: Desk,
     inside: Inside,
+    shutdown: Shutdown,
 }
 
 impl Rest {
@@ -46,7 +49,7 @@ impl Rest {
         desk: Desk,
         inside: Inside,
     ) -> Result<std::net::SocketAddr, chassis::https::Error> {
-        let rest = Arc::new(Self { desk, inside });
+        let rest = Arc::new(Self { desk, inside, shutdown: host.shutdown.clone() });
         let answer = move |request: Request<Incoming>| {
             let rest = rest.clone();
             async move { Box::pin(rest.answer(request)).await }
@@ -72,7 +75,7 @@ impl Rest {
     async fn operate(&self, parts: &Parts, body: &mut Incoming) -> Result<Reply, Fault> {
         let routed = find(&parts.method, parts.uri.path())?;
         let by = self.authorize(&routed, parts).await?;
-        accepts_json(&parts.headers)?;
+        accepts(&parts.headers, routed.operation.answers())?;
         let body = read(body, DOCUMENT_BYTES, &self.desk.clock, BODY_WITHIN).await;
         let body = body.map_err(Fault::Body)?;
         let query = Query::of(parts.uri.query());
@@ -190,7 +193,9 @@ impl Rest {
                 limits::reset(desk, &by?, name, headers, body).await
             }
             Operation::Call(call) => {
-                transcode::call(&self.inside, call, &parameters, query, headers, &body).await
+                let now = desk.clock.now();
+                let asked = Asked { parameters: &parameters, query, headers, body: &body, now };
+                transcode::call(&self.inside, call, asked, &self.shutdown).await
             }
             Operation::WhoAmI => {
                 query.done(&[])?;
