@@ -11,7 +11,7 @@ use harness::resources::api;
 use serde_json::Value;
 
 /// How long it may take; it takes a quarter of that.
-const SECONDS: u64 = 100;
+const SECONDS: u64 = 200;
 
 /// What it finds and is as it should be: its code, how the operation begins, and why.
 const KNOWN: &[(&str, &str, &str)] = &[
@@ -56,7 +56,7 @@ async fn ask(folder: &str, stack: &Stack) -> (Value, String) {
     command.args(["--continue-on-failure", "--max-time", &SECONDS.to_string()]);
     command.args(["--header", &format!("Authorization: Bearer {}", token.trim())]);
     command.args(["--report", "json", "--report-json-path"]).arg(&report);
-    let output = tokio::time::timeout(Duration::from_mins(3), command.kill_on_drop(true).output());
+    let output = tokio::time::timeout(Duration::from_mins(5), command.kill_on_drop(true).output());
     let output = output.await.expect("an end of schemathesis").expect("schemathesis");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let report = std::fs::read_to_string(&report).unwrap_or_else(|error| panic!("{error}: {said}"));

@@ -354,9 +354,15 @@ async fn nobody_is_told_without_a_token(counted: &Counted) {
 async fn calls_are_told_as_they_come_as_lines_and_as_events() {
     let mut counted = Counted::start().await;
     let mut open = Vec::new();
-    for (form, begin) in [("application/x-ndjson", "{"), ("text/event-stream", "data: {")] {
+    for (form, protocol, begin) in [
+        ("application/x-ndjson", "--http1.1", "{"),
+        ("application/x-ndjson", "--http2", "{"),
+        ("text/event-stream", "--http1.1", "data: {"),
+        ("text/event-stream", "--http2", "data: {"),
+    ] {
         let accept = format!("accept: {form}");
-        let mut command = counted.curl(&["-i", "-H", &accept, "analytics/tail?api=orders"]);
+        let tail = ["-i", protocol, "-H", &accept, "analytics/tail?api=orders"];
+        let mut command = counted.curl(&tail);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("curl");
         let mut lines = BufReader::new(child.stdout.take().expect("an output")).lines();
         let mut head = String::new();
