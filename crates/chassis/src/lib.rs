@@ -37,6 +37,6 @@ pub use host::Host;
 pub use metrics::Metrics;
 pub use outage::Outage;
 pub use readiness::Readiness;
-pub use run::{Argument, Service, run, run_with};
+pub use run::{Argument, Service, run, run_with, run_words};
 pub use shutdown::Shutdown;
 pub use task::Tasks;

@@ -15,6 +15,7 @@ use tracing::{Instrument as _, Span};
 
 use super::accept::Caller;
 use super::allow::Allow;
+use super::ear::{Ear, Refused};
 use crate::telemetry;
 
 /// A gRPC service behind its table of callers.
@@ -23,6 +24,7 @@ pub struct Guard<S> {
     inner: S,
     allow: Arc<Allow>,
     meters: Meters,
+    ear: Option<Arc<dyn Ear>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -32,8 +34,8 @@ pub(super) struct Meters {
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(inner: S, allow: Allow, meters: Meters) -> Self {
-        Self { inner, allow: Arc::new(allow), meters }
+    pub(super) fn new(inner: S, allow: Allow, meters: Meters, ear: Option<Arc<dyn Ear>>) -> Self {
+        Self { inner, allow: Arc::new(allow), meters, ear }
     }
 }
 
@@ -58,6 +60,15 @@ where
         self.meters.calls.inc();
         if let Err(refusal) = permit(&self.allow, &request) {
             self.meters.refused.inc();
+            if let Some(ear) = &self.ear {
+                let caller = request.extensions().get::<Caller>();
+                ear.refused(Refused {
+                    peer: caller.and_then(|caller| caller.peer.as_deref()),
+                    address: caller.map(|caller| caller.address),
+                    path: request.uri().path(),
+                    why: refusal.message(),
+                });
+            }
             return Box::pin(std::future::ready(Ok(refusal.into_http())));
         }
         let span = span(&request);

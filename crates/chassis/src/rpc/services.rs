@@ -1,6 +1,7 @@
 //! Which gRPC services does a port offer, and to whom?
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use tonic::body::Body;
@@ -9,6 +10,7 @@ use tonic::service::RoutesBuilder;
 use tower_service::Service;
 
 use super::allow::Allow;
+use super::ear::Ear;
 use super::guard::{Guard, Meters};
 use crate::metrics::Metrics;
 
@@ -21,12 +23,19 @@ pub struct Services {
     /// Whether some service lets in who has no certificate.
     pub(super) open: bool,
     meters: Vec<(&'static str, Meters)>,
+    ear: Option<Arc<dyn Ear>>,
 }
 
 impl Services {
     /// No services yet; `descriptors` is an encoded `FileDescriptorSet` for server reflection.
     pub fn new(descriptors: &'static [u8]) -> Self {
         Self { descriptors, ..Self::default() }
+    }
+
+    /// Has `ear` told of each call that services refuse which are added from now on.
+    #[must_use]
+    pub fn heard_by(self, ear: Arc<dyn Ear>) -> Self {
+        Self { ear: Some(ear), ..self }
     }
 
     /// Offers `service` to those whom `allow` lets in.
@@ -45,7 +54,7 @@ impl Services {
         self.open |= allow.needs_no_certificate();
         self.names.push(S::NAME);
         self.meters.push((S::NAME, meters.clone()));
-        self.routes.add_service(Guard::new(service, allow, meters));
+        self.routes.add_service(Guard::new(service, allow, meters, self.ear.clone()));
         self
     }
 

@@ -9,4 +9,4 @@ mod start;
 mod process_tests;
 
 pub use arguments::{Argument, Service};
-pub use start::{run, run_with};
+pub use start::{run, run_with, run_words};

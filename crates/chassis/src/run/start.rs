@@ -48,6 +48,16 @@ where
     ExitCode::from(run_from(service, own, std::env::args_os().collect(), start))
 }
 
+/// As [`run`], with the words of a command line, the name of the program first.
+pub fn run_words<C, F, Fut>(service: Service, words: Vec<OsString>, start: F) -> ExitCode
+where
+    C: DeserializeOwned,
+    F: FnOnce(C, Host) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    ExitCode::from(run_from(service, &[], words, start))
+}
+
 /// As [`run_with`], with the words of a command line; the exit code comes as a number.
 pub(super) fn run_from<C, F, Fut>(
     service: Service,
