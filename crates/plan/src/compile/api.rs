@@ -27,6 +27,7 @@ use super::policies::Kept;
 use super::request_limits::{RequestLimitsPlan, compile_request_limits};
 use super::security::{ScopeRoles, SecurityPlan, compile_scopes, compile_security, security_of};
 use super::throttle::{Limited, ThrottlePlan, attach_limits, compile_throttle, count_on};
+use super::usual::usual;
 use super::variant::{VariantsPlan, compile_variants};
 use super::wire::wired;
 use crate::problem::{At, Problems, shown};
@@ -137,12 +138,12 @@ impl ApiPlan {
         Self {
             key: key.clone(),
             name: key.name().into(),
-            version: key.version().unwrap_or_default().into(),
+            version: usual(key.version().unwrap_or_default()),
             id: key.id().into(),
             context: place.context.into(),
             default_version: place.default_version,
-            owner: place.owner.into(),
-            tenant: place.tenant.into(),
+            owner: usual(place.owner),
+            tenant: usual(place.tenant),
             analytics: None,
             kind: ApiType::Http,
             lifecycle: place.lifecycle,
@@ -457,9 +458,9 @@ pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<A
 
 pub(super) fn names_or(names: &[String], default: &str) -> Vec<Arc<str>> {
     if names.is_empty() {
-        return vec![default.into()];
+        return vec![usual(default)];
     }
-    names.iter().map(|name| name.as_str().into()).collect()
+    names.iter().map(|name| usual(name)).collect()
 }
 
 pub(super) fn check_names(names: &[String], at: &At<'_>, problems: &mut Problems) {

@@ -50,6 +50,7 @@ mod throttle;
 mod tier;
 mod tier_group;
 mod token_pattern;
+mod usual;
 mod variant;
 mod wire;
 mod workflow;

@@ -17,6 +17,7 @@ use super::decision_point::DecisionPoints;
 use super::matching::compile_match;
 use super::mirror::Mirrors;
 use super::policies::{Kept, PoliciesPlan};
+use super::usual::usual;
 use crate::problem::{At, Problems, shown};
 use crate::router::{Conditions, Constraints, Growing, Parameters, Template, Trie};
 
@@ -120,14 +121,15 @@ pub(crate) fn compile_operations(
     at: &At<'_>,
     problems: &mut Problems,
 ) -> (Vec<Arc<OperationPlan>>, Trie) {
-    let (mut list, mut growing) = (Vec::new(), Growing::default());
+    let mut growing = Growing::default();
     if operations.len() > MAX_OPERATIONS {
         let reason = format!("there are {}, at most {MAX_OPERATIONS}", operations.len());
         problems.add(at, reason, "split the API");
-        return (list, Trie::default());
+        return (Vec::new(), Trie::default());
     }
     let everything = [Operation { method: "*".into(), path: "/*".into(), ..Operation::default() }];
     let operations = if operations.is_empty() { &everything } else { operations };
+    let mut list = Vec::with_capacity(operations.len());
     let (mut constraints, mut places) = (Constraints::default(), BTreeMap::new());
     for (index, operation) in operations.iter().enumerate() {
         let here = at.index(index);
@@ -193,11 +195,11 @@ fn compile(
         problems.add(&at.name("id"), "an operation id has at most 512 bytes", "");
     }
     OperationPlan {
-        method: operation.method.as_str().into(),
-        path: operation.path.as_str().into(),
+        method: usual(&operation.method),
+        path: usual(&operation.path),
         wants: auth.into(),
         scopes: operation.scopes.iter().map(|scope| scope.as_str().into()).collect(),
-        id: operation.id.as_str().into(),
+        id: usual(&operation.id),
         policies: of_api.with(operation.policies.as_ref(), &at.name("policies"), problems),
         cache: match &operation.cache {
             Some(own) => compile_cache(own, caching.revision, &at.name("cache"), problems),

@@ -69,7 +69,7 @@ impl Edges {
     /// Adds an edge that is not there yet.
     pub(super) fn insert(&mut self, parent: u32, segment: &str, text: Text, child: u32) {
         if (self.taken + 1) * 2 > self.slots.len() {
-            let slots = vec![Self::FREE; (self.slots.len() * 2).max(16)];
+            let slots = vec![Self::FREE; (self.slots.len() * 2).max(4)];
             for slot in std::mem::replace(&mut self.slots, slots) {
                 if slot.child != NONE {
                     self.put(slot);

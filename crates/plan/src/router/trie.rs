@@ -132,7 +132,18 @@ impl Trie {
     pub(crate) fn packed(growing: &Growing) -> Self {
         let mut trie = Self::default();
         trie.pack(growing, false);
+        trie.shrink();
         trie
+    }
+
+    /// Gives back what growing has taken in advance.
+    fn shrink(&mut self) {
+        let Self { nodes, methods, conditional, shaped, edges: _, text } = self;
+        nodes.shrink_to_fit();
+        methods.shrink_to_fit();
+        conditional.shrink_to_fit();
+        shaped.shrink_to_fit();
+        text.shrink_to_fit();
     }
 
     /// The operation for a method and what follows the context: empty, or starting with `/`.
