@@ -172,6 +172,7 @@ mod tests {
             "turnpike apply -f f --wait quorum",
             "turnpike apply -f f --rollout 5,25,100 --guard errors=1%,latency=+20%,for=30s",
             "turnpike apply -f f --rollout 100 --step-by-step --wait all --timeout 1h",
+            "turnpike apply -f f --rollout 10,100 --group canary",
             "turnpike rollouts list",
             "turnpike rollouts show x",
             "turnpike rollouts abort x --reason r",
@@ -279,6 +280,7 @@ mod tests {
         check("turnpike rollback Tier Gold --all --to 3", false);
         check("turnpike apply -f f --guard errors=1%", false);
         check("turnpike apply -f f --rollout 0,100", false);
+        check("turnpike apply -f f --group canary", false);
         check("turnpike limits", false);
         check("turnpike state export", false);
         check("turnpike state export f --label a", false);

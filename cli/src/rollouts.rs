@@ -26,6 +26,9 @@ pub(crate) struct Waves {
     /// Put the change in force in waves of so many percent of the gateways: 5,25,100
     #[arg(long, value_name = "PERCENT,…", conflicts_with = "prune", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=100))]
     rollout: Vec<u32>,
+    /// Make the waves of the gateways of this group; all others get the change after the last
+    #[arg(long, value_name = "NAME", default_value = "", requires = "rollout")]
+    group: String,
     /// When to take it back: errors=1%,latency=20%,for=30s,calls=100
     #[arg(long, value_name = "LIMITS", value_parser = guard, requires = "rollout")]
     guard: Option<RolloutGuard>,
@@ -54,8 +57,9 @@ pub(crate) enum Command {
 impl Waves {
     /// None: all gateways at once.
     pub(crate) fn plan(&self) -> Option<RolloutPlan> {
-        let (steps, guard, pauses) = (self.rollout.clone(), self.guard, self.step_by_step);
-        (!steps.is_empty()).then_some(RolloutPlan { steps, guard, pauses })
+        let (steps, group) = (self.rollout.clone(), self.group.clone());
+        let (guard, pauses) = (self.guard, self.step_by_step);
+        (!steps.is_empty()).then_some(RolloutPlan { steps, guard, pauses, group })
     }
 }
 

@@ -386,6 +386,11 @@ impl Drop for Account {
         if let Some(cell) = cells.calls.get(usize::from(self.status / 100)) {
             cell.add(1);
         }
+        if cells.compared.any()
+            && let Some((api, _)) = &self.called
+        {
+            cells.compared.count(&api.id, self.status, total_us);
+        }
         let Worker { recorder, lines, watched, .. } = &*self.worker;
         let looks = watched.any();
         if !(looks || recorder.is_on() || lines.are_on()) {

@@ -3,6 +3,7 @@
 //! Each worker writes its own cells, without a lock and without an atomic read-modify-write; a
 //! scrape, on another thread, adds the workers up.
 
+use std::collections::BTreeMap;
 use std::fmt::Error;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::cell::Cell;
+use crate::compared::Compared;
 use crate::latencies::Latencies;
 
 /// Upper bounds of the latency buckets in microseconds; the last bucket has none.
@@ -128,6 +130,8 @@ pub struct Cells {
     pub total: Spans,
     /// The same in small steps, to compare gateways.
     pub latencies: Latencies,
+    /// Calls of the APIs that gateways are compared by just now.
+    pub compared: Compared,
     /// Calls that reached a backend, by how long that took.
     pub backend: Spans,
     /// Client connections that are open.
@@ -195,6 +199,8 @@ pub struct Vitals {
     /// Up to how many microseconds how many calls took, those without an answer among them; in
     /// order, without spans that have no call.
     pub spans: Vec<(u64, u64)>,
+    /// The same of the APIs that are compared, by what they are called.
+    pub apis: BTreeMap<String, Vitals>,
 }
 
 impl Collector {
@@ -218,7 +224,33 @@ impl Collector {
             }
         }
         spans.retain(|(_, calls)| *calls > 0);
-        Vitals { calls: (1..=5).map(of).sum(), server_errors: of(5), spans }
+        let (calls, server_errors, apis) = ((1..=5).map(of).sum(), of(5), self.compared());
+        Vitals { calls, server_errors, spans, apis }
+    }
+
+    /// Tells these APIs apart from now on, and no others.
+    pub fn compare(&self, apis: &[String]) {
+        self.0.iter().for_each(|worker| worker.compared.these(apis));
+    }
+
+    fn compared(&self) -> BTreeMap<String, Vitals> {
+        let mut all: BTreeMap<String, Vitals> = BTreeMap::new();
+        for worker in &*self.0 {
+            worker.compared.each(|api, calls, server_errors, spans| {
+                let vitals = all.entry(api.to_owned()).or_default();
+                vitals.calls += calls;
+                vitals.server_errors += server_errors;
+                if vitals.spans.is_empty() {
+                    vitals.spans.extend(spans);
+                } else {
+                    vitals.spans.iter_mut().zip(spans).for_each(|(all, (_, more))| all.1 += more);
+                }
+            });
+        }
+        for vitals in all.values_mut() {
+            vitals.spans.retain(|(_, calls)| *calls > 0);
+        }
+        all
     }
 
     fn sum(&self, cell: impl Fn(&Cells) -> &Cell) -> u64 {
@@ -542,7 +574,8 @@ mod tests {
             cells.latencies.add(1000);
         }
         let vitals = Collector::new(workers).vitals();
-        assert_eq!(vitals, Vitals { calls: 8, server_errors: 2, spans: vec![(1023, 2)] });
+        let (spans, apis) = (vec![(1023, 2)], BTreeMap::new());
+        assert_eq!(vitals, Vitals { calls: 8, server_errors: 2, spans, apis });
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub mod sender;
 pub mod alarm;
 mod cell;
 pub mod cells;
+mod compared;
 pub mod compression;
 pub mod copies;
 pub mod counters;

@@ -4,18 +4,25 @@
 //! state sees the rollout that belongs to it. It holds the whole change, sealed, because secrets may
 //! be among it, until the change is in force or taken back.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use plan::{Admitted, Problem, Resource, ResourceKey};
+use plan::{Admitted, Kind, Objects, Problem, Resource, ResourceKey};
 use prost::Message;
 use turnpike_proto::admin::v1::rollout::State as Stage;
 use turnpike_proto::admin::v1::{CallFigures, RolloutPlan};
+use zeroize::Zeroizing;
 
 use super::state::State;
 use crate::store::{Keyring, Revision, SealError};
 
 /// Below it stand rollouts.
 pub const ROLLOUTS: &str = "rollouts/";
+/// So many APIs are compared by themselves; gateways tell no more apart.
+const APIS: usize = 64;
+/// So many resources are looked at for that.
+const LOOKED_AT: usize = 1000;
 
 /// Where the name of a gateway stands among all names: spread evenly, the same on every control
 /// plane and after every restart.
@@ -96,6 +103,10 @@ pub struct Rollout {
     /// What the writer gave as the reason of the change.
     #[prost(string, tag = "15")]
     pub why: String,
+    /// The labels of the gateways that its waves are made of, as the selector of its group was; empty: of
+    /// all.
+    #[prost(btree_map = "string, string", tag = "16")]
+    pub selector: BTreeMap<String, String>,
 }
 
 /// A resource that a rollout changes.
@@ -134,7 +145,7 @@ impl Rollout {
     /// The key and the value to store.
     pub fn encode(&self, keys: &Keyring) -> Result<(String, Bytes), RolloutError> {
         let key = format!("{ROLLOUTS}{}", self.name);
-        let (number, content) = keys.seal(&key, &self.encode_to_vec())?;
+        let (number, content) = keys.seal(&key, &Zeroizing::new(self.encode_to_vec()))?;
         Ok((key, Sealed { number, content }.encode_to_vec().into()))
     }
 
@@ -150,9 +161,42 @@ impl Rollout {
         !matches!(self.stage(), Stage::Measuring | Stage::Watching | Stage::Paused)
     }
 
-    /// Who has the change.
+    /// How far the change reaches among those who may have it before all others.
     pub fn wave(&self) -> Wave {
         Wave { up_to: self.up_to.map(Place) }
+    }
+
+    /// Whether waves are made of gateways with these labels.
+    pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.selector.iter().all(|(name, value)| labels.get(name) == Some(value))
+    }
+
+    /// Whether this gateway has the change.
+    pub fn has(&self, node: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.selects(labels) && self.wave().has(Place::of(node))
+    }
+
+    /// The APIs that the change reaches, `name:version`, as `objects` are with it; so many of them.
+    pub fn reaches(&self, objects: &Objects) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        let mut known: BTreeSet<ResourceKey> = BTreeSet::new();
+        let touched = self.touched.iter().map(|touched| ResourceKey::from_wire(&touched.key));
+        let mut ahead: VecDeque<ResourceKey> = touched.collect();
+        while let Some(key) = ahead.pop_front() {
+            if found.len() >= APIS || known.len() >= LOOKED_AT {
+                break;
+            }
+            match key.kind() {
+                Some(Kind::Api) if known.insert(key.clone()) => found.push(key.id().to_owned()),
+                // Who calls is another matter, and there may be very many of them.
+                None | Some(Kind::Api | Kind::Application | Kind::Subscription) => {}
+                Some(_) if known.insert(key.clone()) => {
+                    ahead.extend(objects.referrers(&key).take(LOOKED_AT));
+                }
+                Some(_) => {}
+            }
+        }
+        found
     }
 
     /// Whether it changes this resource.

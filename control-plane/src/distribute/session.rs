@@ -59,8 +59,10 @@ pub(super) struct Conversation {
     pub(super) since_us: i64,
     /// How many objects it could not put in force.
     pub(super) rejected: usize,
-    /// Whether it was asked to tell how its calls are; none: it cannot.
-    pub(super) reports: Option<bool>,
+    /// Whether it can tell how its calls are.
+    pub(super) reports: bool,
+    /// The APIs that it was asked to tell apart; none: it was not asked for anything.
+    pub(super) compares: Option<Arc<[String]>>,
     /// How its state is mended where nobody knows it; none: it cannot say where it differs.
     pub(super) repairs: Option<Arc<Repairs>>,
     /// Whether nothing was left out for it.
@@ -90,7 +92,7 @@ impl Conversation {
         loop {
             let target = states.borrow_and_update();
             self.fits(&target)?;
-            self.ask_reports(states.is_rolling_out()).await?;
+            self.ask_reports(states.compares()).await?;
             if self.held == target.hash() {
                 wrong = 0;
                 self.confirm(&target).await?;
@@ -303,12 +305,13 @@ impl Conversation {
     }
 
     /// A rollout is judged by how calls are; at other times nobody asks.
-    async fn ask_reports(&mut self, wanted: bool) -> Result<(), Status> {
-        if self.reports.is_some_and(|asked| asked != wanted) {
-            let every_ms = if wanted { REPORT_EVERY_MS } else { 0 };
-            let message = Some(Answer::AskReports(AskReports { every_ms }));
+    async fn ask_reports(&mut self, wanted: Option<Arc<[String]>>) -> Result<(), Status> {
+        if self.reports && self.compares != wanted {
+            let every_ms = if wanted.is_some() { REPORT_EVERY_MS } else { 0 };
+            let apis = wanted.as_deref().unwrap_or_default().to_vec();
+            let message = Some(Answer::AskReports(AskReports { every_ms, apis }));
             self.send(SyncResponse { message }).await?;
-            self.reports = Some(wanted);
+            self.compares = wanted;
         }
         Ok(())
     }

@@ -49,25 +49,35 @@ pub(super) struct Targets {
     /// What is in force.
     pub(super) rest: Arc<SliceState>,
     /// Who holds another state, and which; none: no change is rolled out.
-    pub(super) wave: Option<(Wave, Arc<SliceState>)>,
+    pub(super) wave: Option<Ahead>,
+}
+
+/// The state with the change that is rolled out.
+#[derive(Clone, Debug)]
+pub(super) struct Ahead {
+    /// Who holds it.
+    pub(super) wave: Wave,
+    pub(super) state: Arc<SliceState>,
+    /// The APIs by which gateways are compared, beside all calls.
+    pub(super) compares: Arc<[String]>,
 }
 
 impl Targets {
     /// What the gateway whose name stands there should hold.
     fn of(&self, place: Place) -> &Arc<SliceState> {
         match &self.wave {
-            Some((wave, state)) if wave.has(place) => state,
+            Some(ahead) if ahead.wave.has(place) => &ahead.state,
             _ => &self.rest,
         }
     }
 
     /// Whether a change is rolled out that means something to these gateways.
     pub(super) fn differ(&self) -> bool {
-        self.wave.as_ref().is_some_and(|(_, state)| state.hash() != self.rest.hash())
+        self.wave.as_ref().is_some_and(|ahead| ahead.state.hash() != self.rest.hash())
     }
 
     fn states(&self) -> impl Iterator<Item = &Arc<SliceState>> {
-        [&self.rest].into_iter().chain(self.wave.as_ref().map(|(_, state)| state))
+        [&self.rest].into_iter().chain(self.wave.as_ref().map(|ahead| &ahead.state))
     }
 }
 
@@ -84,9 +94,9 @@ impl States {
         Arc::clone(self.targets.borrow_and_update().of(self.place))
     }
 
-    /// Whether a change is being rolled out.
-    pub(super) fn is_rolling_out(&self) -> bool {
-        self.targets.borrow().wave.is_some()
+    /// By which APIs gateways are compared; none: no change is being rolled out.
+    pub(super) fn compares(&self) -> Option<Arc<[String]>> {
+        self.targets.borrow().wave.as_ref().map(|ahead| ahead.compares.clone())
     }
 
     /// Waits for a state that was not seen yet; it may be the same for this gateway.

@@ -11,8 +11,8 @@ use chassis::Host;
 use plan::{Known, Objects, ResourceKey};
 
 use super::meters::Meters;
-use super::slice::{Labels, Slice, SliceState, Targets};
-use crate::catalog::{Catalog, State, Wave};
+use super::slice::{Ahead, Labels, Slice, SliceState, Targets};
+use crate::catalog::{Catalog, Rollout, State, Wave};
 
 /// How many sets of labels are kept while nobody asks for them.
 const IDLE: usize = 64;
@@ -34,7 +34,17 @@ struct Inner {
 struct Latest {
     state: Arc<State>,
     /// None: no change is on its way, or it does not fit any more, so that nobody is to have it.
-    next: Option<(Wave, Objects)>,
+    next: Option<Next>,
+}
+
+/// The change that is on its way.
+#[derive(Debug)]
+struct Next {
+    rollout: Arc<Rollout>,
+    /// What is there with it.
+    objects: Objects,
+    /// The APIs that it reaches.
+    compares: Arc<[String]>,
 }
 
 impl Latest {
@@ -42,7 +52,9 @@ impl Latest {
         let rollout = state.rollout();
         let next = rollout.and_then(|rollout| {
             let admitted = rollout.admitted(&state).ok()?;
-            Some((rollout.wave(), admitted.objects))
+            let (rollout, objects) = (rollout.clone(), admitted.objects);
+            let compares = rollout.reaches(&objects).into();
+            Some(Next { rollout, objects, compares })
         });
         Self { state, next }
     }
@@ -73,7 +85,7 @@ impl Slices {
             inner.by_labels.retain(|_, slice| Arc::strong_count(slice) > 1);
         }
         let first = plan::Slice::of_known(&latest.state.objects, labels, known);
-        let slice = Arc::new(Slice::new(labels.clone(), cut(&latest, first, None)));
+        let slice = Arc::new(Slice::new(labels.clone(), cut(&latest, labels, first, None)));
         inner.by_labels.insert(place, slice.clone());
         Some(slice)
     }
@@ -115,7 +127,7 @@ impl Slices {
         for slice in slices {
             let before = slice.now();
             let rest = before.rest.slice.follow(&latest.state.objects);
-            slice.advance(cut(&latest, rest, Some(&before)));
+            slice.advance(cut(&latest, &slice.labels, rest, Some(&before)));
         }
     }
 
@@ -147,12 +159,13 @@ pub async fn keep(host: Host, catalog: Arc<Catalog>, slices: Arc<Slices>, meters
 
 /// What a state means for gateways whose part of it is `rest`. Following the slice before costs the
 /// size of the change, and keeps objects that stayed the same, so that differences stay cheap.
-fn cut(latest: &Latest, rest: plan::Slice, before: Option<&Targets>) -> Targets {
+fn cut(latest: &Latest, labels: &Labels, rest: plan::Slice, before: Option<&Targets>) -> Targets {
     let Latest { state, next } = latest;
-    let with = next.as_ref().map(|(wave, objects)| {
+    let with = next.as_ref().map(|Next { rollout, objects, compares }| {
         let before = before.and_then(|before| before.wave.as_ref());
-        let slice = before.map_or(&rest, |(_, before)| &before.slice).follow(objects);
-        (*wave, Arc::new(at(state, slice)))
+        let slice = before.map_or(&rest, |before| &before.state.slice).follow(objects);
+        let wave = if rollout.selects(labels) { rollout.wave() } else { Wave::default() };
+        Ahead { wave, state: Arc::new(at(state, slice)), compares: compares.clone() }
     });
     Targets { rest: Arc::new(at(state, rest)), wave: with }
 }

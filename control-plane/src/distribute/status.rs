@@ -11,7 +11,7 @@ use turnpike_proto::config::v1::{Accepted, Programmed, RejectedBy, ResourceStatu
 
 use super::gateways::{GatewayRow, Gateways};
 use super::slices::Slices;
-use crate::catalog::{Place, State};
+use crate::catalog::State;
 
 /// How many gateways that refuse a resource are named.
 const NAMED: usize = 20;
@@ -47,7 +47,7 @@ impl<'s> Fleet<'s> {
             }
             of = of.saturating_add(1);
             // In the wave of a rollout another form is served than the one that is stored.
-            let is_other = rollout.is_some_and(|it| it.wave().has(Place::of(&row.node)));
+            let is_other = rollout.is_some_and(|it| it.has(&row.node, &row.labels));
             if refusal.is_none() && !is_other && row.is_at(&self.state.epoch, revision) {
                 gateways = gateways.saturating_add(1);
             }

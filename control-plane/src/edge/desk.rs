@@ -15,7 +15,7 @@ use turnpike_proto::admin::v1::{
 };
 use turnpike_proto::config::v1::LimitQuery;
 
-use crate::catalog::{Place, State};
+use crate::catalog::State;
 use crate::distribute::{Fleet, GatewayRow, Gateways, Slices, Whom, wait};
 use crate::limits::{Sharing, Told, usage};
 use crate::manage::{
@@ -463,7 +463,7 @@ fn on_wire(row: &GatewayRow, state: &State) -> GatewayState {
         last_seen: Some(timestamp(row.last_seen_us)),
         in_sync: row.in_sync,
         control_plane: row.control_plane.to_string(),
-        in_wave: state.rollout().is_some_and(|it| it.wave().has(Place::of(&row.node))),
+        in_wave: state.rollout().is_some_and(|it| it.has(&row.node, &row.labels)),
         left_out: row.left_out.clone(),
     }
 }

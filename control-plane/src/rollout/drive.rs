@@ -16,6 +16,7 @@ use super::judge::{Next, Sight, next};
 use super::rollouts::{Rollouts, Written, ended};
 use super::watched::Watched;
 use crate::catalog::{Place, Rollout, State, Wave};
+use crate::distribute::GatewayRow;
 use crate::people::Caller;
 
 /// How often it is looked.
@@ -139,8 +140,10 @@ fn judged(rollouts: &Rollouts, state: &State, rollout: &Rollout) -> Option<What>
         return None;
     }
     let first = rollout.plan.steps.first().copied().unwrap_or(100);
-    let first = rollouts.reach(first, Wave::default());
-    let begins_with_all = rows.iter().all(|row| !row.connected || first.has(Place::of(&row.node)));
+    let first = rollouts.reach(rollout, first, Wave::default());
+    let in_first =
+        |row: &GatewayRow| rollout.selects(&row.labels) && first.has(Place::of(&row.node));
+    let begins_with_all = rows.iter().all(|row| !row.connected || in_first(row));
     let sight = Sight { begins_with_all, ..sight };
     match next(&Guard::of(&rollout.plan), &sight) {
         Next::Stay => None,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use turnpike_proto::admin::v1::{CallFigures, RolloutPlan};
 
+use super::calls::OfApi;
+
 /// How much slower calls may be whatever their share: below it a percentage says nothing.
 const SLACK_US: u64 = 1000;
 /// So few calls have no 99th percentile worth the name.
@@ -30,6 +32,15 @@ impl Guard {
             watch: watch.unwrap_or_default(),
             minimum_calls: guard.minimum_calls.unwrap_or_default().into(),
         }
+    }
+
+    /// What is wrong with the calls of one API, by the same limits; there have to be enough of them
+    /// elsewhere, too.
+    pub(super) fn broken_api(&self, of: &OfApi) -> Option<String> {
+        let least = self.minimum_calls.max(1);
+        let enough = of.rest.calls >= least;
+        let why = enough.then(|| self.broken(&of.wave, Some(&of.rest))).flatten()?;
+        Some(format!("Api/{}: {why}", of.api))
     }
 
     /// What is wrong with the calls of the wave beside those of `rest`; none: nothing, or there are

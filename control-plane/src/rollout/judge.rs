@@ -7,6 +7,7 @@ use std::time::Duration;
 use turnpike_proto::admin::v1::CallFigures;
 use turnpike_proto::admin::v1::rollout::State as Stage;
 
+use super::calls::OfApi;
 use super::guard::Guard;
 
 /// How long a gateway of the wave may be away or behind, whatever the time for which steps are
@@ -39,6 +40,8 @@ pub(super) struct Sight {
     pub(super) members: Vec<Member>,
     pub(super) wave: CallFigures,
     pub(super) rest: Option<CallFigures>,
+    /// Single APIs that the change reaches.
+    pub(super) apis: Vec<OfApi>,
     /// For how long the step is seen.
     pub(super) seen_for: Duration,
     /// For how long all gateways of the wave serve the change; none: not all do.
@@ -121,7 +124,8 @@ fn harm(guard: &Guard, sight: &Sight) -> Option<String> {
             return Some(format!("the gateway {node} {what}"));
         }
     }
-    guard.broken(&sight.wave, sight.rest.as_ref())
+    let of_all = guard.broken(&sight.wave, sight.rest.as_ref());
+    of_all.or_else(|| sight.apis.iter().find_map(|of| guard.broken_api(of)))
 }
 
 #[cfg(test)]
@@ -147,6 +151,7 @@ mod tests {
             members: vec![member],
             wave: CallFigures { calls: 100, ..CallFigures::default() },
             rest: None,
+            apis: Vec::new(),
             seen_for: span,
             served_for: Some(span),
         }
@@ -193,6 +198,22 @@ mod tests {
             "abort: 2.00 % of 100 calls in the wave were answered 5xx, and 0.00 % elsewhere";
         check(&Sight { wave, ..good(1) }, expected);
         check(&Sight { wave, stage: Stage::Paused, ..good(1) }, expected);
+    }
+
+    #[test]
+    fn one_api_that_fails_takes_the_change_back_though_all_calls_hide_it() {
+        let calls =
+            |calls, server_errors| CallFigures { calls, server_errors, ..CallFigures::default() };
+        let of = |here, there| {
+            let apis = vec![OfApi { api: "a:1".to_owned(), wave: here, rest: there }];
+            Sight { wave: calls(100_000, 100), rest: Some(calls(100_000, 0)), apis, ..good(1) }
+        };
+        let expected = "abort: Api/a:1: 50.00 % of 200 calls in the wave were answered 5xx, and 1.00 % elsewhere";
+        check(&of(calls(200, 100), calls(100, 1)), expected);
+        check(&of(calls(200, 2), calls(100, 1)), "stay");
+        // Too few here, or there, say nothing.
+        check(&of(calls(99, 99), calls(100, 1)), "stay");
+        check(&of(calls(200, 100), calls(99, 1)), "stay");
     }
 
     #[test]

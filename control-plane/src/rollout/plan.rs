@@ -14,7 +14,7 @@ const MINIMUM_CALLS: u32 = 100;
 
 /// The plan with everything that was left out.
 pub(super) fn complete(plan: RolloutPlan) -> Result<RolloutPlan, RolloutError> {
-    let RolloutPlan { steps, guard, pauses } = plan;
+    let RolloutPlan { steps, guard, pauses, group } = plan;
     check_steps(&steps)?;
     let guard = guard.unwrap_or_default();
     let errors = guard.errors_percent.unwrap_or(ERRORS_PERCENT);
@@ -36,7 +36,7 @@ pub(super) fn complete(plan: RolloutPlan) -> Result<RolloutPlan, RolloutError> {
         watch: prost_types::Duration::try_from(watch).ok(),
         minimum_calls: Some(guard.minimum_calls.unwrap_or(MINIMUM_CALLS)),
     };
-    Ok(RolloutPlan { steps, guard: Some(guard), pauses })
+    Ok(RolloutPlan { steps, guard: Some(guard), pauses, group })
 }
 
 fn check_steps(steps: &[u32]) -> Result<(), RolloutError> {
@@ -59,7 +59,8 @@ mod tests {
 
     #[track_caller]
     fn check(steps: &[u32], guard: RolloutGuard, expected: &str) {
-        let plan = RolloutPlan { steps: steps.to_vec(), guard: Some(guard), pauses: false };
+        let (steps, guard) = (steps.to_vec(), Some(guard));
+        let plan = RolloutPlan { steps, guard, ..RolloutPlan::default() };
         let said = match complete(plan) {
             Ok(plan) => {
                 let guard = plan.guard.unwrap();

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chassis::Clock;
-use plan::{Admitted, Objects, Resource, ResourceKey};
+use plan::{Admitted, Kind, Objects, Resource, ResourceKey};
 use prost_types::Timestamp;
 use turnpike_proto::admin::v1::rollout::State as Stage;
 use turnpike_proto::admin::v1::{self as wire, CallFigures, RolloutPlan};
+use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::error::RolloutError;
 use super::plan::complete;
@@ -191,7 +192,7 @@ impl Rollouts {
             let written = ended(rollout, Stage::Completed, "");
             return Ok(Written { admitted: Some(admitted), ..written });
         };
-        let wave = self.reach(percent, rollout.wave());
+        let wave = self.reach(rollout, percent, rollout.wave());
         if wave.up_to.is_none() {
             // Nobody is known yet for whom the change means something.
             return Err(RolloutError::MovedOn(rollout.name.clone()));
@@ -207,9 +208,11 @@ impl Rollouts {
         Ok(Written { rollout: next, admitted: None })
     }
 
-    /// The wave that has `percent` of the connected gateways for which the change means something.
-    pub(super) fn reach(&self, percent: u32, before: Wave) -> Wave {
-        let places = self.concerned().into_iter().filter(|row| row.connected);
+    /// The wave that has `percent` of the connected gateways for which the change means something, of those
+    /// that waves are made of.
+    pub(super) fn reach(&self, rollout: &Rollout, percent: u32, before: Wave) -> Wave {
+        let places = self.concerned().into_iter();
+        let places = places.filter(|row| row.connected && rollout.selects(&row.labels));
         reaching(percent, places.map(|row| Place::of(&row.node)).collect(), before)
     }
 
@@ -267,7 +270,8 @@ impl Rollouts {
             return Err(RolloutError::NeedsApproval);
         }
         let admitted = plan::admit(&state.objects, &upserts, &[]).map_err(ManageError::Refused)?;
-        self.check_concerned(&admitted.objects)?;
+        let selector = selector(state, &plan.group)?;
+        self.check_concerned(&admitted.objects, &selector)?;
         let changed: BTreeSet<&ResourceKey> =
             admitted.upserts.iter().map(|object| object.key()).collect();
         let touched = changed.iter().map(|key| Touched {
@@ -290,14 +294,22 @@ impl Rollouts {
             started_at_us: now,
             refused_before: refused.into_iter().collect(),
             why: why.to_owned(),
+            selector,
             ..Rollout::default()
         };
         self.beside(state, Written { rollout, admitted: None })
     }
 
-    fn check_concerned(&self, next: &Objects) -> Result<(), RolloutError> {
+    fn check_concerned(
+        &self,
+        next: &Objects,
+        selector: &BTreeMap<String, String>,
+    ) -> Result<(), RolloutError> {
+        let selected = |row: &GatewayRow| {
+            selector.iter().all(|(name, value)| row.labels.get(name) == Some(value))
+        };
         let mut labels: Vec<_> =
-            self.gateways.rows().into_iter().filter(|row| row.connected).collect();
+            self.gateways.rows().into_iter().filter(|row| row.connected && selected(row)).collect();
         labels.dedup_by(|one, other| one.labels == other.labels);
         if labels.iter().any(|row| self.slices.would_differ(&row.labels, next)) {
             Ok(())
@@ -331,6 +343,26 @@ impl Rollouts {
             );
         }
         Ok(Beside { admitted, changes })
+    }
+}
+
+/// What gateways of the group of this name carry; no name: all gateways.
+fn selector(state: &State, group: &str) -> Result<BTreeMap<String, String>, RolloutError> {
+    if group.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let key = ResourceKey::of_id(Kind::GatewayGroup, group);
+    let stored = state.objects.get(&key);
+    match stored
+        .as_ref()
+        .and_then(|object| object.resource())
+        .and_then(|it| it.into_owned().resource)
+    {
+        Some(Any::GatewayGroup(found)) => {
+            Ok(found.spec.unwrap_or_default().selector.into_iter().collect())
+        }
+        _ if plan::is_built_in(&key) => Ok(BTreeMap::new()),
+        _ => Err(RolloutError::Plan("`group` names no GatewayGroup")),
     }
 }
 

@@ -10,7 +10,7 @@ use turnpike_proto::admin::v1::CallFigures;
 
 use super::calls::Calls;
 use super::judge::{Member, Sight};
-use crate::catalog::{Place, Rollout, State};
+use crate::catalog::{Rollout, State};
 use crate::distribute::GatewayRow;
 use crate::store::Revision;
 
@@ -60,9 +60,8 @@ impl Watched {
 
     /// Looks at `rows`, the gateways for which the change means something.
     pub(super) fn look(&mut self, rollout: &Rollout, rows: &[GatewayRow], now: Instant) -> Sight {
-        let wave = rollout.wave();
         let (inside, outside): (Vec<&GatewayRow>, Vec<&GatewayRow>) =
-            rows.iter().partition(|row| wave.has(Place::of(&row.node)));
+            rows.iter().partition(|row| rollout.has(&row.node, &row.labels));
         // Who was gone before the rollout began has nothing to do with it.
         let inside: Vec<&GatewayRow> = inside
             .into_iter()
@@ -77,9 +76,11 @@ impl Watched {
         }
         let there = inside.iter().zip(&members).filter(|(_, member)| serves(member));
         let there: Vec<&GatewayRow> = there.map(|(row, _)| *row).collect();
-        self.wave = self.figures(&there);
+        let wave = self.calls(&there);
+        self.wave = wave.figures();
         let outside: Vec<&GatewayRow> = outside.into_iter().filter(|row| row.connected).collect();
-        let beside = self.figures(&outside);
+        let rest = self.calls(&outside);
+        let beside = rest.figures();
         // Where nobody is outside of the wave, there is what was seen before.
         self.rest = if outside.is_empty() { rollout.baseline } else { Some(beside) };
         self.members = members.iter().map(|member| member.node.clone()).collect();
@@ -92,6 +93,7 @@ impl Watched {
             members,
             wave: self.wave,
             rest: self.rest,
+            apis: wave.beside(&rest),
             seen_for: since(self.begun),
             served_for: self.served.map(since).filter(|_| whole),
         }
@@ -119,7 +121,7 @@ impl Watched {
     }
 
     /// The calls of these gateways since each was seen first.
-    fn figures(&mut self, rows: &[&GatewayRow]) -> CallFigures {
+    fn calls(&mut self, rows: &[&GatewayRow]) -> Calls {
         let mut all = Calls::default();
         for row in rows {
             let Some(report) = &row.report else { continue };
@@ -127,6 +129,6 @@ impl Watched {
             let base = self.bases.entry(row.node.clone()).or_insert_with(|| calls.clone());
             all.add(&calls.since(base));
         }
-        all.figures()
+        all
     }
 }

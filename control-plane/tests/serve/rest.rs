@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::stack::{Plane, api, check, tier};
 
 /// "status code" of an answer to curl with these arguments; the path comes last.
-async fn curl(plane: &Plane, token: bool, arguments: &[&str]) -> (u16, String) {
+pub(crate) async fn curl(plane: &Plane, token: bool, arguments: &[&str]) -> (u16, String) {
     let token =
         token.then(|| std::fs::read_to_string(plane.host.data.join("admin.token")).unwrap());
     curl_as(plane, token.as_deref(), arguments).await

@@ -12,10 +12,11 @@ use turnpike_proto::admin::v1::{
     AbortRolloutRequest, ApplyRequest, ContinueRolloutRequest, GetRequest, GetRolloutRequest,
     Rollout, RolloutGuard, RolloutPlan,
 };
-use turnpike_proto::config::v1::{CallSpan, Hello, Rejected, Report};
+use turnpike_proto::config::v1::{ApiReport, CallSpan, Hello, Rejected, Report};
 
 use crate::etcd::{check_on_etcd, two_planes};
 use crate::gateway::{Gateway, Held, Sent};
+use crate::rest::curl;
 use crate::stack::{Plane, Stack, api, check};
 use crate::sync::gateway_once;
 
@@ -31,6 +32,18 @@ struct Script {
     errors: u64,
     /// With the API `b`: how long calls take, without it 10 ms; 0: as long.
     slow_us: u64,
+    /// With the API `b`: how many of 100 calls of the API `a`, a thousandth of all, are answered 5xx.
+    errors_of_a: u64,
+    /// The label `at` that each has; empty: none.
+    at: &'static str,
+}
+
+impl Script {
+    fn api(&self, has_b: bool, calls: u64) -> Option<ApiReport> {
+        let server_errors = if has_b { calls * self.errors_of_a / 100 } else { 0 };
+        let api = "a:1".to_owned();
+        (self.errors_of_a > 0).then_some(ApiReport { api, calls, server_errors, spans: Vec::new() })
+    }
 }
 
 /// Gateways that serve by a script, and what each was sent.
@@ -60,7 +73,9 @@ impl Fleet {
 
     async fn connect_one(&self, stack: &Stack, plane: &Plane, name: &'static str) {
         let node = self.nodes[name].clone();
-        let hello = Hello { node: name.to_owned(), reports: true, ..Hello::default() };
+        let at = Some(("at".to_owned(), self.script.at.to_owned()));
+        let labels = at.filter(|(_, at)| !at.is_empty()).into_iter().collect();
+        let hello = Hello { node: name.to_owned(), reports: true, labels, ..Hello::default() };
         let held = node.held.lock().unwrap().clone();
         let gateway = Gateway::connect_as(stack, plane, held, hello).await;
         stack.tasks.spawn("gateway", serve(gateway, node, self.script));
@@ -94,7 +109,8 @@ async fn serve(mut gateway: Gateway, node: Node, script: Script) {
                 let spans = spans.iter().map(|(up_to_us, calls)| {
                     CallSpan { up_to_us: *up_to_us, calls: *calls }
                 });
-                gateway.report(Report { calls, server_errors, spans: spans.collect() }).await;
+                let (spans, apis) = (spans.collect(), Vec::from_iter(script.api(has_b, calls)));
+                gateway.report(Report { calls, server_errors, spans, apis }).await;
             }
             sent = gateway.receive() => {
                 let Ok(sent) = sent else { return };
@@ -122,7 +138,7 @@ fn plan(steps: &[u32], pauses: bool) -> RolloutPlan {
         watch: Some(prost_types::Duration { seconds: 1, nanos: 0 }),
         ..RolloutGuard::default()
     };
-    RolloutPlan { steps: steps.to_vec(), guard: Some(guard), pauses }
+    RolloutPlan { steps: steps.to_vec(), guard: Some(guard), pauses, group: String::new() }
 }
 
 async fn begin(
@@ -233,6 +249,77 @@ fn calls_that_fail_take_the_change_back() {
 #[test]
 fn calls_that_take_longer_take_the_change_back() {
     check_taken_back(Script { slow_us: 13_000, ..Script::default() }, "took up to 13000 µs");
+}
+
+#[test]
+fn one_api_that_fails_takes_the_change_back_though_all_calls_hide_it() {
+    check_taken_back(Script { errors_of_a: 5, ..Script::default() }, "Api/a:1: 5.00 % of");
+}
+
+const CANARY: &str = "{apiVersion: turnpike/v1, kind: GatewayGroup, metadata: {name: canary}, spec: \
+                      {selector: {at: edge}}}\n";
+
+#[test]
+fn waves_of_a_group_leave_all_others_alone_until_the_end() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &[api("a"), CANARY.to_owned()].join("---\n")).await;
+        let group = Fleet::of(["one", "two"], Script { at: "edge", ..Script::default() });
+        let others = Fleet::of(["three", "four"], Script::default());
+        group.connect(&stack, &plane).await;
+        others.connect(&stack, &plane).await;
+        group.sent();
+        others.sent();
+        let of = |name: &str| RolloutPlan { group: name.to_owned(), ..plan(&[50, 100], true) };
+        let none = begin(&stack, &plane, &api("b"), of("none")).await.unwrap_err();
+        assert_eq!(none.code(), Code::InvalidArgument, "{none:?}");
+        let rollout = begin(&stack, &plane, &api("b"), of("canary")).await.unwrap();
+        let first = once(&stack, &plane, &rollout.name, State::Paused).await;
+        assert_eq!((first.step, first.gateways.len()), (1, 1));
+        assert_eq!((group.sent(), others.sent()), ("1: ; 1: delta +1".into(), "2: ".into()));
+        go_on(&stack, &plane, &rollout.name).await;
+        let second = once(&stack, &plane, &rollout.name, State::Paused).await;
+        assert_eq!((second.step, second.gateways.len()), (2, 2));
+        assert_eq!((group.sent(), others.sent()), ("1: ; 1: delta +1".into(), "2: ".into()));
+        assert!(!is_stored(&stack, &plane).await);
+        go_on(&stack, &plane, &rollout.name).await;
+        once(&stack, &plane, &rollout.name, State::Completed).await;
+        assert!(is_stored(&stack, &plane).await);
+        let revision = stack.apply(&plane, &api("c")).await.revision;
+        for name in FOUR {
+            gateway_once(&stack, &plane, |row| row.node == name && row.applied >= revision).await;
+        }
+        let others = others.sent();
+        assert_eq!(
+            (group.sent().as_str(), others.as_str()),
+            ("2: delta +1", "2: delta +1, delta +1")
+        );
+    });
+}
+
+#[test]
+fn a_rollout_begins_over_rest() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &api("a")).await;
+        let fleet = Fleet::of(FOUR, Script::default());
+        fleet.connect(&stack, &plane).await;
+        let text = api("b");
+        let body = ["-H", "content-type: application/yaml", "--data-binary", &text];
+        let at = "/api/v1/apply?rollout=25,100&stepByStep=true&watch=1s&minimumCalls=1";
+        let (status, said) = curl(&plane, true, &[&body[..], &[at]].concat()).await;
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(status, 200, "{said}");
+        let name = said["rollout"]["name"].as_str().unwrap();
+        let first = once(&stack, &plane, name, State::Paused).await;
+        assert_eq!((first.step, first.gateways.len()), (1, 1));
+        let at = "/api/v1/apply?rollout=25,100&wait=all";
+        let (status, said) = curl(&plane, true, &[&body[..], &[at]].concat()).await;
+        assert!(status == 400 && said.contains("not for it"), "{status} {said}");
+        let (status, said) =
+            curl(&plane, true, &[&body[..], &["/api/v1/apply?rollout=100"]].concat()).await;
+        assert!(status == 409 && said.contains("is under way"), "{status} {said}");
+    });
 }
 
 #[test]

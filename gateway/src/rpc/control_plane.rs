@@ -19,8 +19,8 @@ use tonic::{Request, Status, Streaming};
 use turnpike_proto::STATE_FILE;
 use turnpike_proto::config::v1::config_sync_client::ConfigSyncClient;
 use turnpike_proto::config::v1::{
-    Applied, CallSpan, Digests, Hello, KnownType, Rejected, Report, StateSignature, SyncRequest,
-    SyncResponse, Transaction, sync_request, sync_response,
+    ApiReport, Applied, CallSpan, Digests, Hello, KnownType, Rejected, Report, StateSignature,
+    SyncRequest, SyncResponse, Transaction, sync_request, sync_response,
 };
 
 use super::error::RpcError;
@@ -61,8 +61,8 @@ pub enum Offer {
     Current(Position),
     /// A change, whole.
     Change(Change),
-    /// It wants to hear how calls are, so often; zero: no more.
-    AskReports(Duration),
+    /// It wants to hear how calls are, so often; zero: no more. Those of these APIs apart.
+    AskReports(Duration, Vec<String>),
     /// It does not know the state that is held: it wants the digests of its buckets.
     AskDigests,
 }
@@ -187,7 +187,8 @@ impl Session {
                 }
                 // It says nothing about the transaction around it.
                 sync_response::Message::AskReports(ask) if change.is_none() => {
-                    return Ok(Offer::AskReports(Duration::from_millis(ask.every_ms.into())));
+                    let every = Duration::from_millis(ask.every_ms.into());
+                    return Ok(Offer::AskReports(every, ask.apis));
                 }
                 sync_response::Message::AskDigests(_) if change.is_none() => {
                     return Ok(Offer::AskDigests);
@@ -259,13 +260,21 @@ pub struct Reporter {
 impl Reporter {
     /// Says how they were so far.
     pub async fn report(&self, vitals: Vitals) -> Result<(), RpcError> {
-        let Vitals { calls, server_errors, spans } = vitals;
-        let spans = spans.into_iter().map(|(up_to_us, calls)| CallSpan { up_to_us, calls });
-        let report = Report { calls, server_errors, spans: spans.collect() };
+        let Vitals { calls, server_errors, spans, apis } = vitals;
+        let apis = apis.into_iter().map(|(api, vitals)| {
+            let Vitals { calls, server_errors, spans, .. } = vitals;
+            ApiReport { api, calls, server_errors, spans: on_wire(spans) }
+        });
+        let (spans, apis) = (on_wire(spans), apis.collect());
+        let report = Report { calls, server_errors, spans, apis };
         let message = Some(sync_request::Message::Report(report));
         let sent = self.answers.send(SyncRequest { message }).await;
         sent.map_err(|_| RpcError::Ended { service: SERVICE })
     }
+}
+
+fn on_wire(spans: Vec<(u64, u64)>) -> Vec<CallSpan> {
+    spans.into_iter().map(|(up_to_us, calls)| CallSpan { up_to_us, calls }).collect()
 }
 
 /// Adds a part to the parts before it. What describes the transaction counts as the last part has

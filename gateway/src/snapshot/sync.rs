@@ -87,6 +87,8 @@ impl Follower {
                 }
                 Err(error) => SyncError::Rpc(error),
             };
+            // Whoever comes next says anew what is to be compared.
+            self.calls.compare(&[]);
             self.figures.stale();
             self.ready.remark(Some("stale, no control plane confirms it now".to_owned()));
             outage.failed(&ended);
@@ -109,7 +111,8 @@ impl Follower {
             let offer = match session.next().await {
                 Ok(Offer::Current(position)) => self.current(position, &session).await,
                 Ok(Offer::Change(change)) => self.change(change, &session).await,
-                Ok(Offer::AskReports(every)) => {
+                Ok(Offer::AskReports(every, apis)) => {
+                    self.calls.compare(if every.is_zero() { &[] } else { &apis });
                     asked.send_replace(every);
                     continue;
                 }

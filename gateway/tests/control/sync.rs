@@ -535,11 +535,17 @@ async fn how_calls_are_is_told_when_it_is_asked_for_and_no_more() {
     let gateway = Follows::start(&ground, &peer, &ground.path().join("gw"));
     let mut call = next(&mut called).await;
     assert!(call.hello.reports, "it says that it can");
-    let ask = |every_ms| sync_response::Message::AskReports(wire::AskReports { every_ms });
+    let ask = |every_ms| {
+        let apis = vec!["orders:1".to_owned()];
+        sync_response::Message::AskReports(wire::AskReports { every_ms, apis })
+    };
     call.tell(ask(1)).await;
     for _ in 0..2 {
         let told = tokio::time::timeout(PATIENCE, call.reports.recv()).await.expect("in time");
-        assert_eq!(told.expect("a report").calls, 0);
+        let told = told.expect("a report");
+        assert_eq!(told.calls, 0);
+        let apis: Vec<_> = told.apis.iter().map(|one| (one.api.as_str(), one.calls)).collect();
+        assert_eq!(apis, [("orders:1", 0)]);
     }
     call.tell(ask(0)).await;
     let all = objects(&[api("orders", 1)]);

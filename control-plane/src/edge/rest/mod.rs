@@ -3,7 +3,7 @@
 //! `route` says which operation a request means, with the names of `kinds` and the `calls` that are made
 //! of the gRPC services; `serve` asks whether its sender may and lets `resources`, `several`, `history`,
 //! `life`, `approvals`, `limits` or `transcode` answer, the latter with a `stream` where there are several
-//! answers; `fault` is the only place that writes an error.
+//! answers; `waves` reads how a change is rolled out; `fault` is the only place that writes an error.
 //! `openapi` describes it all from the same tables and messages, with `schemas`, `comments` and `examples`.
 
 mod approvals;
@@ -25,6 +25,7 @@ mod serve;
 mod several;
 mod stream;
 mod transcode;
+mod waves;
 
 pub(super) use route::Operation;
 #[cfg(test)]

@@ -512,6 +512,7 @@ fn applied(own: Described, schemas: &mut Schemas) -> Described {
         kinds.map(|one| schemas.add(&format!("turnpike.config.v1.{}", one.kind.name()))).collect();
     let list: Vec<Value> = examples().iter().filter_map(|one| example(plan::kind(one)?)).collect();
     let flag = json!({ "type": "boolean", "default": false });
+    let (text, number) = (json!({ "type": "string" }), json!({ "type": "number", "minimum": 0 }));
     Described {
         parameters: vec![
             query("dryRun", "Check only; nothing is stored.", &flag),
@@ -528,6 +529,22 @@ fn applied(own: Described, schemas: &mut Schemas) -> Described {
                 &json!({ "type": "string", "maxLength": 256 }),
             ),
             query("fields", "Whether the answer says which fields change.", &flag),
+            query(
+                "rollout",
+                "Put it in force in waves of so many percent of the gateways, like 5,25,100; not with \
+                 `partial` or `wait`.",
+                &json!({ "type": "string", "pattern": "^[0-9]+(,[0-9]+)*$" }),
+            ),
+            query("group", "Waves are made of the gateways of this group.", &text),
+            query("stepByStep", "Whether the rollout waits for `continue` after each step.", &flag),
+            query("errorsPercent", "How many percent more 5xx take it back.", &number),
+            query("latencyPercent", "By how many percent longer calls take it back.", &number),
+            query("watch", "How long each step is watched.", &span()),
+            query(
+                "minimumCalls",
+                "So many calls are needed to judge a step.",
+                &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+            ),
         ],
         body: Some(document_of(
             &json!({ "type": "array", "items": { "anyOf": any } }),

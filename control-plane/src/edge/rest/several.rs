@@ -6,10 +6,12 @@ use turnpike_proto::admin::v1::GenerateKeyRequest;
 use super::fault::Fault;
 use super::input::{Language, Query, read, resources};
 use super::reply::{Reply, reply};
+use super::waves::{NAMES, waves};
 use crate::distribute::Whom;
 use crate::edge::desk::{ApplyOptions, Desk, WaitOptions, wait_limit};
-use crate::edge::json;
+use crate::edge::{json, status};
 use crate::people::Caller;
+use crate::rollout::{Begin, RolloutError};
 
 pub(super) async fn apply(
     desk: &Desk,
@@ -32,9 +34,27 @@ pub(super) async fn apply(
     };
     let reason = query.take("reason").unwrap_or_default();
     let fields = query.switch("fields")?;
-    query.done(&["dryRun", "partial", "wait", "timeout", "reason", "fields"])?;
-    let options = ApplyOptions { dry_run, partial, wait, reason, fields, prune: None };
-    let response = desk.apply(by, resources(&body)?, options).await?;
+    let plan = waves(&mut query)?;
+    let own = ["dryRun", "partial", "wait", "timeout", "reason", "fields"];
+    query.done(&[&own[..], &NAMES[..]].concat())?;
+    let response = match plan {
+        Some(plan) if !partial && wait.is_none() => {
+            let begin = Begin { upserts: resources(&body)?, plan, dry_run, reason };
+            desk.roll_out(by, begin).await.map_err(|error| match error {
+                RolloutError::Manage(error) => Fault::Manage(error),
+                error => Fault::Status(status::of_rollout(&error)),
+            })?
+        }
+        Some(_) => {
+            let what = "a rollout is of all resources or none, and goes on after the answer: \
+                        `partial` and `wait` are not for it";
+            return Err(Fault::Request(what.to_owned()));
+        }
+        None => {
+            let options = ApplyOptions { dry_run, partial, wait, reason, fields, prune: None };
+            desk.apply(by, resources(&body)?, options).await?
+        }
+    };
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ApplyResponse", &response)))
 }
 
