@@ -26,7 +26,7 @@ use crate::manage::{Manager, note_uses, workflow};
 use crate::people::{AdminToken, ConfigError, People, Provider, TokenError};
 use crate::rollout::{Driver, Rollouts};
 use crate::rpc::{Collector, Deciders, DecidersError, KeyManagerClients};
-use crate::store::{self, Keyring, KeyringError, Store, StoreError};
+use crate::store::{self, Keyring, KeyringError, Rotated, Store, StoreError};
 
 /// How long a start waits for the store to say which master key it has.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -47,6 +47,27 @@ pub fn is_refusal(error: &anyhow::Error) -> bool {
         || error.is::<ConfigError>()
         || matches!(error.downcast_ref(), Some(StoreError::Misconfigured { .. }))
         || matches!(error.downcast_ref(), Some(chassis::rpc::Error::Address(_)))
+}
+
+/// Puts a new master key in the place of the one that is configured, or finishes that. A store that another
+/// process has open is refused; control planes on etcd may go on meanwhile.
+pub async fn rotate_master(config: &Config, host: &Host) -> anyhow::Result<Rotated> {
+    let path = config.secrets.master_path(&host.data);
+    let store = store::open(config.store, &config.etcd, &host.data).context("store")?;
+    let rotated = store::rotate(&path, &*store).await?;
+    let keys = Arc::new(Keyring::new(&path, None)?);
+    keys.settle(&*store).await?;
+    let details = serde_json::json!({ "former": rotated.former, "master": rotated.master });
+    let note = audit_chain::Note {
+        at: host.clock.unix_seconds(),
+        event: "master_key.replaced".to_owned(),
+        who: host.instance.clone(),
+        outcome: "ok".to_owned(),
+        details: details.to_string(),
+        ..audit_chain::Note::default()
+    };
+    Journal::new(store, keys).write(vec![note]).await?;
+    Ok(rotated)
 }
 
 /// Where a control plane listens.
@@ -171,8 +192,8 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
         providers,
         alerting,
     };
-    let services = chassis::rpc::Services::new(DESCRIPTORS);
-    let (services, inside) = edge::services(services, &desk, streams, &people, &collector);
+    let door = chassis::rpc::Services::new(DESCRIPTORS).heard_by(people.clone());
+    let (services, inside) = edge::services(door, &desk, streams, &people, &collector);
     let rpc = chassis::rpc::serve(host, &config.rpc, services).await?;
     let rest = Rest::serve(host, &config.rest, desk, inside).await?;
     // Who sees this process ready comes at once.

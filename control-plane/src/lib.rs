@@ -15,6 +15,7 @@ mod greeting;
 pub mod history;
 pub mod limits;
 pub mod manage;
+mod network;
 pub mod people;
 pub mod rollout;
 pub mod rpc;

@@ -1,11 +1,13 @@
 //! Which messages and services do the parts of Turnpike, and third parties, share?
 //!
-//! Everything here is generated from the `.proto` files beside this folder, which are the one
+//! Everything here, but for what `wiped` adds, is generated from the `.proto` files beside this folder, which are the one
 //! definition of a resource; YAML and JSON are their proto3 JSON form.
 
 use std::sync::LazyLock;
 
 use prost_reflect::DescriptorPool;
+
+mod wiped;
 
 /// Managing resources.
 pub mod admin {

@@ -16,6 +16,8 @@ pub(super) enum Who {
     Admin,
     /// Who belongs to the operator and has one of these roles.
     Operator(Access, &'static [Role]),
+    /// Who has one of these roles, in the part of it that is their tenant's.
+    Tenant(Access, &'static [Role]),
     /// Who has a role that may do this with resources of this kind, whatever the tenant.
     Kind(Access, Kind),
     /// Who may write resources of some kind; each of them is looked at.
@@ -50,6 +52,15 @@ const fn write(kind: Kind) -> Who {
 
 /// Who looks after gateways, and who waits for them.
 const OPERATORS: Who = Who::Operator(Access::Read, &[Role::Admin, Role::Publisher, Role::Auditor]);
+
+/// Who decides about what is their tenant's.
+const DECIDERS: Who = Who::Tenant(Access::Write, &[Role::Admin]);
+
+/// Who looks at what waits in their tenant.
+const ONLOOKERS: Who = Who::Tenant(Access::Read, &[Role::Admin, Role::Auditor]);
+
+/// Who looks at the life of what is their tenant's.
+const KEEPERS: Who = Who::Tenant(Access::Read, &[Role::Admin, Role::Publisher, Role::Auditor]);
 
 /// Who looks at what was.
 const AUDITORS: Who = Who::Operator(Access::Read, &[Role::Admin, Role::Auditor]);
@@ -91,9 +102,10 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.AlertRules", WRITE, write(Kind::AlertRule)),
     ("turnpike.admin.v1.NotificationChannels", READ, read(Kind::NotificationChannel)),
     ("turnpike.admin.v1.NotificationChannels", WRITE, write(Kind::NotificationChannel)),
-    ("turnpike.admin.v1.WorkflowRequests", READ, AUDITORS),
-    ("turnpike.admin.v1.WorkflowRequests", &["Approve", "Reject"], Who::Admin),
-    ("turnpike.admin.v1.Lifecycle", &["Get", "Change", "NewVersion"], Who::Admin),
+    ("turnpike.admin.v1.WorkflowRequests", READ, ONLOOKERS),
+    ("turnpike.admin.v1.WorkflowRequests", &["Approve", "Reject"], DECIDERS),
+    ("turnpike.admin.v1.Lifecycle", &["Get"], KEEPERS),
+    ("turnpike.admin.v1.Lifecycle", &["Change", "NewVersion"], DECIDERS),
     ("turnpike.admin.v1.Rollouts", &["List", "Get"], AUDITORS),
     ("turnpike.admin.v1.Rollouts", &["Abort", "Continue"], Who::Admin),
     ("turnpike.admin.v1.States", &["Export"], Who::Admin),
@@ -158,21 +170,16 @@ pub(super) fn of_operation(operation: Operation, kind: Option<Kind>) -> Who {
         Operation::Put | Operation::Delete => of_kind(Access::Write),
         Operation::Apply => Who::Change,
         Operation::Gateways => OPERATORS,
-        Operation::History
-        | Operation::AsOf
-        | Operation::Diff
-        | Operation::Audit
-        | Operation::Requests
-        | Operation::Request => AUDITORS,
+        Operation::History | Operation::AsOf | Operation::Diff | Operation::Audit => AUDITORS,
+        Operation::Requests | Operation::Request => ONLOOKERS,
+        Operation::Lifecycle => KEEPERS,
         Operation::GenerateKey => write(Kind::Application),
         Operation::Limits => read(Kind::Application),
         Operation::Approve
         | Operation::Reject
-        | Operation::Lifecycle
         | Operation::ChangeLifecycle
-        | Operation::NewVersion
-        | Operation::ResetLimits
-        | Operation::Rollback => Who::Admin,
+        | Operation::NewVersion => DECIDERS,
+        Operation::ResetLimits | Operation::Rollback => Who::Admin,
         Operation::WhoAmI => Who::Known,
         // What its method asks for; the door of the service looks once more.
         Operation::Call(call) => of_method(&call.service(), &call.method()).unwrap_or(Who::Gateway),
@@ -196,6 +203,10 @@ pub(super) fn permits(who: Who, caller: &Caller) -> Result<(), &'static str> {
         Who::Operator(access, wanted) => {
             let writes = access == Access::Write && limits.read_only;
             (caller.is_of_operator() && roles.has_any(wanted), writes || limits.narrow())
+        }
+        Who::Tenant(access, wanted) => {
+            let writes = access == Access::Write && limits.read_only;
+            (roles.has_any(wanted), writes || limits.narrow())
         }
         Who::Kind(access, kind) => {
             (roles.has_any(may(kind, access)), !limits.admit_kind(kind, access))

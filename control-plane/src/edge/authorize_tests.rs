@@ -19,6 +19,7 @@ fn in_words(who: Who) -> String {
     match who {
         Who::Admin => format!("{} of the operator", roles(&[Role::Admin])),
         Who::Operator(_, wanted) => format!("{} of the operator", roles(wanted)),
+        Who::Tenant(_, wanted) => format!("{} of the tenant", roles(wanted)),
         Who::Kind(access, kind) => roles(may(kind, access)),
         Who::Change => {
             format!("{} by kind", roles(&[Role::Admin, Role::Publisher, Role::Subscriber]))

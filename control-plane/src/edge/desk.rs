@@ -203,7 +203,7 @@ impl Desk {
         // Waves are written past the permission that single changes ask for.
         if !by.may_everything() {
             let why = "only administrators of the operator publish in waves";
-            return Err(ManageError::Forbidden(why.to_owned()).into());
+            return Err(self.manager.forbidden(by, "rollout", why).into());
         }
         refuse_requests(&begin.upserts)?;
         let Begun { changed, rollout } = self.rollouts.begin(by, begin).await?;

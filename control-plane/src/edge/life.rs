@@ -18,10 +18,11 @@ use crate::people::Caller;
 impl Desk {
     pub(super) fn lifecycle(
         &self,
+        by: &Caller,
         request: &GetLifecycleRequest,
     ) -> Result<LifecycleStatus, ManageError> {
         let catalog = self.manager.catalog();
-        let status = status(catalog, &request.name, &request.version)?;
+        let status = status(by, catalog, &request.name, &request.version)?;
         let state = catalog.current().ok_or(ManageError::NotLoaded)?;
         let waiting = waiting_about(&state, &status.key);
         let (waiting, action) = match waiting {

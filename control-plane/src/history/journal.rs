@@ -187,7 +187,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes down an attempt that was refused; it is written a moment later.
+    /// Notes down an attempt that was refused; the first one of its kind is written a moment later.
     pub fn refused(&self, refusal: Refusal) {
         self.refusals.add(refusal);
     }
@@ -248,11 +248,13 @@ impl Journal {
                 () = host.clock.sleep(GATHER) => {}
                 () = host.shutdown.wait() => draining = true,
             }
-            let notes = self.refusals.take(host.clock.unix_seconds());
-            if let Err(error) = self.write(notes.clone()).await {
+            let now = host.clock.unix_seconds();
+            let counted = self.refusals.take(now, draining);
+            let notes = counted.iter().map(|one| one.note(now)).collect();
+            if let Err(error) = self.write(notes).await {
                 let reason = chassis::causes(&error);
                 tracing::warn!(reason, "refused attempts cannot be written down yet");
-                self.refusals.put_back(notes);
+                self.refusals.put_back(counted);
             }
         }
     }

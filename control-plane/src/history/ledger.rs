@@ -66,6 +66,9 @@ struct Stored {
     former: String,
     #[prost(string, tag = "8")]
     hash: String,
+    /// Where it was asked from.
+    #[prost(string, tag = "9")]
+    address: String,
 }
 
 impl End {
@@ -96,9 +99,9 @@ impl End {
         let former = std::mem::take(&mut self.hash);
         self.hash = chain.link(sequence, &former, &note);
         self.sequence = sequence;
-        let Note { at, event, who, outcome, details, .. } = note;
+        let Note { at, event, who, address, outcome, details, .. } = note;
         let hash = self.hash.clone();
-        let stored = Stored { sequence, at, event, who, outcome, details, former, hash };
+        let stored = Stored { sequence, at, event, who, outcome, details, former, hash, address };
         Change::Put { key: audit_key(sequence), value: stored.encode_to_vec().into() }
     }
 }
@@ -106,9 +109,9 @@ impl End {
 /// The line that an entry holds. One that cannot be read is a line that says nothing, which the chain
 /// notices.
 pub(super) fn line(entry: &Entry) -> Line {
-    let Stored { sequence, at, event, who, outcome, details, former, hash } =
+    let Stored { sequence, at, event, who, outcome, details, former, hash, address } =
         Stored::decode(entry.value.clone()).unwrap_or_default();
-    let (client, address) = (String::new(), String::new());
+    let client = String::new();
     let note = Note { at, event, who, client, address, outcome, details };
     Line { sequence, note, former, hash }
 }

@@ -20,6 +20,6 @@ pub use error::HistoryError;
 pub use forms::{Forms, forms_at, shown_form};
 pub use journal::{Journal, JournalError};
 pub use record::{Action, Past, Touched, touched, without_value};
-pub use refusals::Refusal;
+pub use refusals::{Attempt, Refusal};
 pub use retention::Retention;
 pub use walk::{Walk, at_revision};

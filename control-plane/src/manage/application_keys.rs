@@ -15,7 +15,7 @@ use turnpike_proto::config::v1::{ApplicationKey, ApplicationSpec, application_sp
 
 use super::change::{Manager, Wanted};
 use super::error::ManageError;
-use super::read::{current, get_to_change};
+use super::read::current;
 use crate::people::Caller;
 
 const RESIDENT: &str = "resident";
@@ -136,7 +136,7 @@ pub async fn generate(
 ) -> Result<ClientKey, ManageError> {
     let key = ResourceKey::new(Kind::Application, &wanted.application, None);
     // Before a client is made that would have to be removed again.
-    approved(&key, &get_to_change(by, manager.catalog(), &key)?)?;
+    approved(&key, &manager.get_to_change(by, &key)?)?;
     let elsewhere = match wanted.key_manager.as_str() {
         "" | RESIDENT => None,
         name => Some(name),
@@ -273,7 +273,7 @@ pub(super) async fn edit_application(
     let mut last = ManageError::NotFound(key.clone());
     for _ in 0..ATTEMPTS {
         // What is shown carries its revision, so a change in between is noticed.
-        let mut resource: Resource = get_to_change(by, manager.catalog(), key)?;
+        let mut resource: Resource = manager.get_to_change(by, key)?;
         if let Some(Any::Application(application)) = &mut resource.resource {
             edit(application.spec.get_or_insert_default())?;
         }

@@ -17,11 +17,11 @@ use super::error::ManageError;
 use super::lifecycle::check_written;
 use super::prepare::completed;
 use super::prune::Prune;
-use super::read::current;
+use super::read::{current, get};
 use super::view::revision;
 use super::workflow::held;
 use crate::catalog::{Catalog, State};
-use crate::history::{Journal, Refusal, Touched, at_revision, touched};
+use crate::history::{Attempt, Journal, Refusal, Touched, at_revision, touched};
 use crate::people::{self, Caller};
 use crate::store::{
     Change, Guard, Keyring, Limits, Note, Record, Revision, Store, StoreError, Transaction,
@@ -169,20 +169,53 @@ impl Manager {
             Err(error) => Err(self.told(error).await),
             done => done,
         };
-        if let Err(error) = &done
-            && !wanted.dry_run
-            && error.is_refusal()
-        {
-            let what = wanted.keys().take(NAMED).map(|key| key.to_string()).collect();
-            self.journal.refused(Refusal {
-                at: self.clock.unix_seconds(),
-                by: by.name().to_owned(),
-                what,
-                why: error.to_string(),
-                reason: wanted.reason.clone(),
-            });
+        match &done {
+            Err(error) if !wanted.dry_run && error.is_refusal() => {
+                let what = wanted.keys().take(NAMED).map(|key| key.to_string()).collect();
+                self.note_refusal(by, what, error, &wanted.reason);
+            }
+            Ok(changed) if !wanted.dry_run && !changed.problems.is_empty() => {
+                let mut what: Vec<String> =
+                    changed.problems.iter().map(|problem| problem.resource.clone()).collect();
+                what.dedup();
+                what.truncate(NAMED);
+                let error = ManageError::Refused(changed.problems.clone());
+                self.note_refusal(by, what, &error, &wanted.reason);
+            }
+            _ => {}
         }
         done
+    }
+
+    /// One resource that `by` means to change, as far as they may see it. That they may not is written down.
+    pub(super) fn get_to_change(
+        &self,
+        by: &Caller,
+        key: &ResourceKey,
+    ) -> Result<Resource, ManageError> {
+        let found = get(by, &self.catalog, key)?;
+        if by.may_change(&found) {
+            return Ok(found);
+        }
+        Err(self.forbidden(by, key.as_str(), format!("you may not change {key}")))
+    }
+
+    /// Why `by` may not do this to `what`; it is written down.
+    pub fn forbidden(&self, by: &Caller, what: &str, why: impl Into<String>) -> ManageError {
+        let error = ManageError::Forbidden(why.into());
+        self.note_refusal(by, vec![what.to_owned()], &error, "");
+        error
+    }
+
+    fn note_refusal(&self, by: &Caller, what: Vec<String>, why: &ManageError, reason: &str) {
+        self.journal.refused(Refusal {
+            attempt: Attempt::Change,
+            by: by.name().to_owned(),
+            address: None,
+            what,
+            why: why.to_string(),
+            reason: reason.to_owned(),
+        });
     }
 
     /// A writer who was late hears who was before them.
@@ -314,8 +347,16 @@ impl Manager {
                 removals.into_iter().map(|removal| removal.key).collect();
             let (upserts, makes_keys) = (wanted.upserts.clone(), wanted.makes_keys);
             // Before anything else: a revision, too, says something of what one may not see.
-            let upserts = people::permit(&by, &state.objects, upserts, &deletes, makes_keys)?;
-            check_revisions(&state, &wanted)?;
+            let (mut denied, mut early) = (Vec::new(), Vec::new());
+            let good = wanted.partial && deletes.is_empty();
+            let upserts = if good {
+                let (upserts, problems) = people::permit_good(&by, &state.objects, upserts);
+                denied = problems;
+                upserts
+            } else {
+                people::permit(&by, &state.objects, upserts, &deletes, makes_keys)?
+            };
+            check_revisions(&state, &wanted, &upserts)?;
             let mut upserts: Vec<Resource> =
                 upserts.into_iter().map(|one| completed(one, &state)).collect();
             if wanted.asks {
@@ -323,7 +364,6 @@ impl Manager {
             }
             upserts.extend(wanted.requests.iter().cloned());
             let unreachable = check_written(&state, &upserts);
-            let mut early = Vec::new();
             if !unreachable.is_empty() && !wanted.restores {
                 if !wanted.partial {
                     return Err(ManageError::Refused(unreachable));
@@ -333,13 +373,15 @@ impl Manager {
                     unreachable.iter().any(|problem| Some(&problem.resource) == key.as_ref())
                 };
                 upserts.retain(|one| !is_named(one));
-                early = unreachable;
+                early.extend(unreachable);
             }
             let own = upserts.iter().filter_map(plan::key).chain(deletes.iter().cloned()).collect();
-            if wanted.partial && deletes.is_empty() {
+            if good {
                 let (admitted, problems) = plan::admit_good(&state.objects, &upserts);
                 early.extend(problems);
-                return Ok((admitted, people::told(&by, &state.objects, &own, early)));
+                // What was denied is told in words that give nothing away.
+                denied.extend(people::told(&by, &state.objects, &own, early));
+                return Ok((admitted, denied));
             }
             let admitted = plan::admit(&state.objects, &upserts, &deletes);
             admitted.map(|admitted| (admitted, Vec::new())).map_err(|problems| {
@@ -457,8 +499,13 @@ fn check_found(
     })
 }
 
-fn check_revisions(state: &State, wanted: &Wanted) -> Result<(), ManageError> {
-    for key in wanted.upserts.iter().filter(|_| wanted.create_only).filter_map(plan::key) {
+/// `upserts`: those of the wanted ones that are going to be made.
+fn check_revisions(
+    state: &State,
+    wanted: &Wanted,
+    upserts: &[Resource],
+) -> Result<(), ManageError> {
+    for key in upserts.iter().filter(|_| wanted.create_only).filter_map(plan::key) {
         let found = revision(state, &key);
         if found != 0 {
             return Err(ManageError::Stale { key, expected: 0, found, changed: None });
@@ -469,7 +516,7 @@ fn check_revisions(state: &State, wanted: &Wanted) -> Result<(), ManageError> {
             return Err(ManageError::NotFound(removal.key.clone()));
         }
     }
-    check_read(state, wanted.upserts.iter().chain(&wanted.requests))?;
+    check_read(state, upserts.iter().chain(&wanted.requests))?;
     let removed = wanted.removals.iter().map(|removal| (removal.key.clone(), removal.revision));
     check_found(state, removed)
 }

@@ -91,17 +91,6 @@ pub fn get(by: &Caller, catalog: &Catalog, key: &ResourceKey) -> Result<Resource
     seen(by, &state, key).ok_or_else(|| ManageError::NotFound(key.clone()))
 }
 
-/// The same of one that `by` means to change.
-pub(super) fn get_to_change(
-    by: &Caller,
-    catalog: &Catalog,
-    key: &ResourceKey,
-) -> Result<Resource, ManageError> {
-    let found = get(by, catalog, key)?;
-    let refused = || ManageError::Forbidden(format!("you may not change {key}"));
-    by.may_change(&found).then_some(found).ok_or_else(refused)
-}
-
 /// A page of a kind, of what `by` may see.
 pub fn list(
     by: &Caller,

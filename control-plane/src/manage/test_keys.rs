@@ -8,7 +8,6 @@ use plan::{Kind, ResourceKey};
 use super::application_keys::{Clients, NewTestKey, TestKey};
 use super::change::Manager;
 use super::error::ManageError;
-use super::read::get_to_change;
 use crate::people::Caller;
 
 /// Has a test key made for APIs that are there.
@@ -19,13 +18,13 @@ pub async fn generate_test_key(
     wanted: NewTestKey,
 ) -> Result<TestKey, ManageError> {
     if wanted.apis.is_empty() && !by.may_everything() {
-        return Err(ManageError::Forbidden("name the APIs that the key is for".to_owned()));
+        return Err(manager.forbidden(by, "test key", "name the APIs that the key is for"));
     }
     for id in &wanted.apis {
         let api = ResourceKey::of_id(Kind::Api, id);
-        if let Err(missing) = get_to_change(by, manager.catalog(), &api) {
+        if let Err(missing) = manager.get_to_change(by, &api) {
             let product = ResourceKey::of_id(Kind::ApiProduct, id);
-            get_to_change(by, manager.catalog(), &product).map_err(|_| missing)?;
+            manager.get_to_change(by, &product).map_err(|_| missing)?;
         }
     }
     let apis = wanted.apis.join(" ");

@@ -33,6 +33,11 @@ pub async fn create_token(
     wanted: NewToken,
 ) -> Result<(Token, Secret), ManageError> {
     let now = manager.clock.unix_seconds();
+    let named = format!("token {}", wanted.name);
+    let not_made = |error| match error {
+        NotMade::Field(field, reason) => problem(field, reason, ""),
+        NotMade::Forbidden(why) => manager.forbidden(by, &named, why),
+    };
     let (token, text) = new_token(by, wanted, now).map_err(not_made)?;
     let decide = |state: &State| {
         let mut changes = Vec::new();
@@ -130,13 +135,6 @@ pub async fn note_uses(
 fn forgotten(id: &str) -> Vec<Change> {
     let gone = |key: String| Change::Delete { key: format!("{PEOPLE}{key}") };
     vec![gone(token_key(id)), gone(use_key(id))]
-}
-
-fn not_made(error: NotMade) -> ManageError {
-    match error {
-        NotMade::Field(field, reason) => problem(field, reason, ""),
-        NotMade::Forbidden(why) => ManageError::Forbidden(why.to_owned()),
-    }
 }
 
 fn problem(field: &str, reason: String, suggestion: &str) -> ManageError {

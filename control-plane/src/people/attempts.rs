@@ -4,11 +4,13 @@
 //! cannot be guessed, but each try costs us work. An address of IPv6 is its /64.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chassis::Clock;
+
+use crate::network::network;
 
 const FREE: u32 = 20;
 const MINUTE: Duration = Duration::from_mins(1);
@@ -62,16 +64,6 @@ impl Attempts {
             *one = Failed { since: now, times: 0 };
         }
         one.times = one.times.saturating_add(1);
-    }
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        four @ IpAddr::V4(_) => four,
     }
 }
 

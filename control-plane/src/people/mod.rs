@@ -23,7 +23,7 @@ mod token;
 pub use administrator::{AdminToken, TokenError};
 pub use caller::{Caller, Limits, Pattern, Shown};
 pub use config::{Config, ConfigError};
-pub use permit::{Denied, may_remove, permit, told};
+pub use permit::{Denied, may_remove, permit, permit_good, told};
 pub use provider::{Documents, Provider, SignIn};
 pub use recognise::{Credentials, People, Unknown};
 pub use rights::{Access, may};

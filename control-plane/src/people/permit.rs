@@ -48,31 +48,91 @@ pub fn permit<'r>(
             return Err(forbidden(key));
         }
     }
-    let together: BTreeSet<ResourceKey> = upserts.iter().filter_map(plan::key).collect();
+    let over = Over { objects, together: together(&upserts), makes_keys };
     let (mut wanted, mut problems) = (Vec::with_capacity(upserts.len()), Vec::new());
     for resource in upserts {
+        match over.permit(by, resource) {
+            Ok(resource) => wanted.push(resource),
+            Err(Denied::Refused(found)) => problems.extend(found),
+            Err(denied) => return Err(denied),
+        }
+    }
+    if problems.is_empty() { Ok(wanted) } else { Err(Denied::Refused(problems)) }
+}
+
+/// Those of the resources that `by` may store over `objects`, as they want them, and why not the others. What
+/// names one of the others is among these where `by` does not see a stored one of that name.
+pub fn permit_good(
+    by: &Caller,
+    objects: &Objects,
+    mut upserts: Vec<Resource>,
+) -> (Vec<Resource>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    if by.may_everything() {
+        return (upserts, problems);
+    }
+    loop {
+        let over = Over { objects, together: together(&upserts), makes_keys: false };
+        let count = upserts.len();
+        let mut good = Vec::with_capacity(count);
+        for resource in upserts {
+            let key = plan::key(&resource);
+            match over.permit(by, resource) {
+                Ok(resource) => good.push(resource),
+                Err(Denied::Refused(found)) => problems.extend(found),
+                Err(Denied::Forbidden(reason)) => problems.push(not_yours(key.as_ref(), reason)),
+                Err(Denied::Hidden(hidden)) => {
+                    problems.push(not_yours(key.as_ref(), format!("there is no {hidden}")));
+                }
+            }
+        }
+        if good.len() == count {
+            return (good, problems);
+        }
+        upserts = good;
+    }
+}
+
+fn together(upserts: &[Resource]) -> BTreeSet<ResourceKey> {
+    upserts.iter().filter_map(plan::key).collect()
+}
+
+fn not_yours(key: Option<&ResourceKey>, reason: String) -> Problem {
+    Problem {
+        resource: key.map(ResourceKey::to_string).unwrap_or_default(),
+        reason,
+        suggestion: "leave it out, or have somebody apply it who may".to_owned(),
+        ..Problem::default()
+    }
+}
+
+/// What a change is made over.
+struct Over<'o> {
+    objects: &'o Objects,
+    /// The keys of what is written with it.
+    together: BTreeSet<ResourceKey>,
+    makes_keys: bool,
+}
+
+impl Over<'_> {
+    /// One resource as `by` wants it stored, or why not.
+    fn permit(&self, by: &Caller, resource: Resource) -> Result<Resource, Denied> {
         // What has no name is refused by the admission, which says it better.
-        let Some(key) = plan::key(&resource) else {
-            wanted.push(resource);
-            continue;
-        };
-        let before = stored(objects, &key);
+        let Some(key) = plan::key(&resource) else { return Ok(resource) };
+        let before = stored(self.objects, &key);
         check_stored(by, &key, before.as_ref())?;
         let resource = completed(by, resource, before.as_ref());
+        let mut problems = Vec::new();
         let mut told = Told { key: &key, problems: &mut problems };
         check_owner(by, &resource, before.as_ref(), &mut told);
-        if !makes_keys {
+        if !self.makes_keys {
             check_keys(by, &resource, before.as_ref(), &mut told);
         }
-        check_references(by, objects, &together, &resource, &mut told);
-        wanted.push(resource);
-    }
-    if !problems.is_empty() {
-        return Err(Denied::Refused(problems));
-    }
-    match wanted.iter().find(|resource| plan::key(resource).is_some() && !by.may_change(resource)) {
-        Some(resource) => Err(plan::key(resource).map_or_else(unknown, |key| forbidden(&key))),
-        None => Ok(wanted),
+        check_references(by, self.objects, &self.together, &resource, &mut told);
+        if !problems.is_empty() {
+            return Err(Denied::Refused(problems));
+        }
+        if by.may_change(&resource) { Ok(resource) } else { Err(forbidden(&key)) }
     }
 }
 

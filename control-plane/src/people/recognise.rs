@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chassis::Clock;
 use chassis::pki::Peer;
+use chassis::rpc::{Ear, Refused};
 
 use super::administrator::AdminToken;
 use super::attempts::Attempts;
@@ -18,9 +19,10 @@ use super::caller::Caller;
 use super::provider::{Provider, SignIn};
 use super::token;
 use crate::catalog::Catalog;
-use crate::history::{Journal, Refusal};
+use crate::history::{Attempt, Journal, Refusal};
 
 const SECONDS_OF_DAY: i64 = 24 * 3600;
+const NO_ADMINISTRATOR: &str = "only administrators may do this";
 
 /// What a request shows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -138,27 +140,38 @@ impl People {
         std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notes that somebody was turned away: in the log, and where it is known who, in the audit log. A
-    /// stranger could fill that.
-    pub fn refused(
-        &self,
-        by: Option<&Caller>,
-        what: &str,
-        why: &dyn std::fmt::Display,
-        address: Option<IpAddr>,
-    ) {
-        let name = by.map_or("nobody known", Caller::name);
-        let address = address.map(tracing::field::display);
-        tracing::warn!(by = name, what, %why, address, "refused");
-        if by.is_some() {
-            self.journal.refused(Refusal {
-                at: self.clock.unix_seconds(),
-                by: name.to_owned(),
-                what: vec![what.to_owned()],
-                why: why.to_string(),
-                reason: String::new(),
-            });
-        }
+    /// Notes that nobody was recognised, in both logs. What is not their fault is in neither.
+    pub fn unknown(&self, unknown: &Unknown, what: &str, address: Option<IpAddr>) {
+        let why = match unknown {
+            Unknown::Away | Unknown::NotLoaded => return,
+            Unknown::Service(name) => return self.refused(name, what, NO_ADMINISTRATOR, address),
+            // How long to wait is another text each time.
+            Unknown::TooMany(_) => "too many tries were wrong".to_owned(),
+            Unknown::Nothing | Unknown::Invalid(_) => unknown.to_string(),
+        };
+        self.refused("", what, &why, address);
+    }
+
+    /// Notes that somebody was turned away, in both logs. `by`: empty: nobody that is known.
+    pub fn refused(&self, by: &str, what: &str, why: &str, address: Option<IpAddr>) {
+        let from = address.map(tracing::field::display);
+        tracing::warn!(by, what, why, address = from, "refused");
+        self.journal.refused(Refusal {
+            attempt: if by.is_empty() { Attempt::SignIn } else { Attempt::Access },
+            by: by.to_owned(),
+            address,
+            what: vec![what.to_owned()],
+            why: why.to_owned(),
+            reason: String::new(),
+        });
+    }
+}
+
+impl Ear for People {
+    fn refused(&self, refused: Refused<'_>) {
+        let Refused { peer, address, path, why } = refused;
+        let by = peer.map_or_else(String::new, Peer::to_string);
+        Self::refused(self, &by, path, why, address.map(|address| address.ip()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which engine keeps the resources?
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -29,12 +29,17 @@ pub struct SecretsConfig {
 }
 
 impl SecretsConfig {
-    /// The keys of the store, not read yet. `data` is the directory of this control plane.
-    pub fn keyring(&self, data: &Path) -> Result<Keyring, KeyringError> {
-        let master = match self.master_key.as_str() {
+    /// Where the master key lies. `data` is the directory of this control plane.
+    pub fn master_path(&self, data: &Path) -> PathBuf {
+        match self.master_key.as_str() {
             "" => data.join("master.key"),
             named => named.into(),
-        };
+        }
+    }
+
+    /// The keys of the store, not read yet. `data` is the directory of this control plane.
+    pub fn keyring(&self, data: &Path) -> Result<Keyring, KeyringError> {
+        let master = self.master_path(data);
         let former =
             (!self.former_master_key.is_empty()).then(|| Path::new(&self.former_master_key));
         Keyring::new(&master, former)

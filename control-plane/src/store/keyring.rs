@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::contract::{Beside, Change, Expected, Range, Store, StoreError};
 use super::layout::OBJECTS;
 use super::record::is_sealed_directly;
-use super::seal::{KEY_LEN, MasterKey, SealError, SealingKey};
+use super::seal::{KEY_LEN, MasterKey, SealError, SealingKey, next_of};
 
 /// Where the wrapped keys lie.
 const RING: &str = "keys/ring";
@@ -59,6 +59,16 @@ pub enum KeyringError {
         /// What the store names.
         sealed_by: String,
     },
+    /// A replacement was broken off.
+    #[error(
+        "the secrets of this store are sealed with the master key in {}, which was to replace {}: \
+         finish that with `control-plane rotate-master`",
+        next_of(path).display(), path.display()
+    )]
+    Unfinished {
+        /// The file of the one that is replaced.
+        path: PathBuf,
+    },
     /// What the store holds is no ring, or was changed.
     #[error("the data keys of this store cannot be read")]
     Damaged,
@@ -70,11 +80,12 @@ pub enum KeyringError {
     Store(#[from] StoreError),
 }
 
+/// The data keys of a store, as they lie there.
 #[derive(Clone, PartialEq, Message)]
-struct Ring {
+pub(super) struct Ring {
     /// Of the master key that wraps.
     #[prost(string, tag = "1")]
-    master: String,
+    pub(super) master: String,
     #[prost(message, repeated, tag = "2")]
     keys: Vec<Wrapped>,
 }
@@ -102,6 +113,8 @@ struct Keys {
     sealing: Vec<(u32, SealingKey)>,
     /// Of the newest data key.
     newest: u32,
+    /// Of all keys.
+    numbers: Vec<u32>,
     audit: hmac::Key,
 }
 
@@ -125,13 +138,19 @@ impl Keyring {
     /// are wrapped under the former master key. True: that was done now.
     pub async fn settle(&self, store: &dyn Store) -> Result<bool, KeyringError> {
         loop {
-            let stored = store.get(RING).await?.map(|entry| entry.value);
-            let Some(bytes) = stored else {
+            let Some((ring, bytes)) = ring_of(store).await? else {
                 self.make(store).await?;
                 continue;
             };
-            let ring = Ring::decode(bytes.clone()).map_err(|_| KeyringError::Damaged)?;
-            let master = self.master(&ring)?;
+            let master = match self.master(&ring) {
+                // Somebody has replaced the master key meanwhile; the keys under it are the same.
+                Err(error) if self.holds(&ring) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "the next start needs another master key");
+                    return Ok(false);
+                }
+                found => found?,
+            };
             if let Some(master) = master.filter(|master| master.id() == ring.master) {
                 self.take(Keys::unwrapped(&ring, &master)?);
                 return Ok(false);
@@ -148,16 +167,29 @@ impl Keyring {
     /// The master key; none: the ring is wrapped under the former one.
     fn master(&self, ring: &Ring) -> Result<Option<MasterKey>, KeyringError> {
         let (path, sealed_by) = (self.path.clone(), ring.master.clone());
-        let Some(master) = MasterKey::load(&self.path)? else {
-            return Err(KeyringError::Missing { path, sealed_by });
-        };
-        if master.id() == ring.master {
-            return Ok(Some(master));
+        let master = MasterKey::load(&self.path)?;
+        if master.as_ref().is_some_and(|master| master.id() == ring.master) {
+            return Ok(master);
         }
-        if self.former.as_ref().is_some_and(|former| former.id() == ring.master) {
+        if master.is_some() && self.former.as_ref().is_some_and(|former| former.id() == ring.master)
+        {
             return Ok(None);
         }
-        Err(KeyringError::Foreign { path, sealed_by, found: master.id().to_owned() })
+        if MasterKey::load(&next_of(&path))?.is_some_and(|next| next.id() == ring.master) {
+            return Err(KeyringError::Unfinished { path });
+        }
+        Err(match master {
+            None => KeyringError::Missing { path, sealed_by },
+            Some(master) => {
+                KeyringError::Foreign { path, sealed_by, found: master.id().to_owned() }
+            }
+        })
+    }
+
+    /// Whether the keys of `ring` were opened already, under whatever master key.
+    fn holds(&self, ring: &Ring) -> bool {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.as_ref().is_some_and(|keys| keys.numbers == ring.numbers())
     }
 
     async fn make(&self, store: &dyn Store) -> Result<(), KeyringError> {
@@ -215,15 +247,7 @@ impl Keyring {
     ) -> Result<(), KeyringError> {
         let former = self.former.as_ref().ok_or(KeyringError::Damaged)?;
         let master = MasterKey::load(&self.path)?.ok_or(KeyringError::Damaged)?;
-        let keys: Result<Vec<Wrapped>, KeyringError> = ring
-            .keys
-            .iter()
-            .map(|one| {
-                let key = unwrap(former, one)?;
-                Ok(wrap(&master, one.number, &one.purpose, &key)?)
-            })
-            .collect();
-        let anew = Ring { master: master.id().to_owned(), keys: keys? };
+        let anew = ring.under(former, &master)?;
         let keys = Keys::unwrapped(&anew, &master)?;
         store.write_beside(&replacing(Some(stored), &anew)).await?;
         self.take(keys);
@@ -247,8 +271,14 @@ impl Keyring {
         Ok((keys.newest, key.seal(name, text)?))
     }
 
-    /// Opens a value that the key of this number has sealed; 0: the master key of old.
-    pub fn open(&self, number: u32, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    /// Opens a value that the key of this number has sealed; 0: the master key of old. It is overwritten
+    /// when it goes.
+    pub fn open(
+        &self,
+        number: u32,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         self.keys(name)?.of(number, name)?.open(name, sealed)
     }
 
@@ -263,7 +293,7 @@ impl Keyring {
         let random = || chassis::random::bytes::<KEY_LEN>();
         let key = |number| (number, SealingKey::of(&random()).unwrap());
         let audit = hmac::Key::new(hmac::HMAC_SHA256, &random());
-        let keys = Keys { sealing: vec![key(0), key(1)], newest: 1, audit };
+        let keys = Keys { sealing: vec![key(0), key(1)], newest: 1, numbers: vec![0, 1, 2], audit };
         let keys = RwLock::new(Some(Arc::new(keys)));
         Self { path: PathBuf::new(), former: None, keys }
     }
@@ -282,13 +312,43 @@ impl Keys {
             sealing.push((one.number, SealingKey::of(&key).ok_or(KeyringError::Damaged)?));
         }
         let audit = audit.ok_or(KeyringError::Damaged)?;
-        Ok(Self { sealing, newest, audit })
+        Ok(Self { sealing, newest, numbers: ring.numbers(), audit })
     }
 
     fn of(&self, number: u32, name: &str) -> Result<&SealingKey, SealError> {
         let found = self.sealing.iter().find(|(known, _)| *known == number);
         found.map(|(_, key)| key).ok_or_else(|| SealError::Closed { name: name.to_owned() })
     }
+}
+
+impl Ring {
+    fn numbers(&self) -> Vec<u32> {
+        self.keys.iter().map(|one| one.number).collect()
+    }
+
+    /// The same keys, wrapped under `master` instead of `former`.
+    pub(super) fn under(
+        &self,
+        former: &MasterKey,
+        master: &MasterKey,
+    ) -> Result<Self, KeyringError> {
+        let keys: Result<Vec<Wrapped>, KeyringError> = self
+            .keys
+            .iter()
+            .map(|one| {
+                let key = unwrap(former, one)?;
+                Ok(wrap(master, one.number, &one.purpose, &key)?)
+            })
+            .collect();
+        Ok(Self { master: master.id().to_owned(), keys: keys? })
+    }
+}
+
+/// The ring of a store, and its bytes; none: it has none yet.
+pub(super) async fn ring_of(store: &dyn Store) -> Result<Option<(Ring, Bytes)>, KeyringError> {
+    let Some(entry) = store.get(RING).await? else { return Ok(None) };
+    let ring = Ring::decode(entry.value.clone()).map_err(|_| KeyringError::Damaged)?;
+    Ok(Some((ring, entry.value)))
 }
 
 impl fmt::Debug for Keyring {
@@ -309,10 +369,10 @@ fn wrap(master: &MasterKey, number: u32, purpose: &str, key: &[u8]) -> Result<Wr
 
 fn unwrap(master: &MasterKey, one: &Wrapped) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
     let key = master.sealing().open(&place(one.number, &one.purpose), &one.key);
-    key.map(Zeroizing::new).map_err(|_| KeyringError::Damaged)
+    key.map_err(|_| KeyringError::Damaged)
 }
 
-fn replacing(stored: Option<Bytes>, ring: &Ring) -> Beside {
+pub(super) fn replacing(stored: Option<Bytes>, ring: &Ring) -> Beside {
     let key = RING.to_owned();
     let value = ring.encode_to_vec().into();
     Beside {

@@ -2,7 +2,7 @@
 //!
 //! `contract` says it once; `embedded` and `etcd` keep it, and one suite (`tests/store`) runs on
 //! both. `layout` owns the keys and `record` the values; `keyring` and `seal` keep secrets unreadable
-//! at rest.
+//! at rest, and `rotation` replaces the key that all others are wrapped with.
 
 mod config;
 mod contract;
@@ -12,7 +12,10 @@ mod instance;
 mod keyring;
 mod layout;
 mod record;
+mod rotation;
 mod seal;
+#[cfg(test)]
+mod wiped_tests;
 
 pub use config::{Config, Engine, SecretsConfig, open, open_counters, open_presence};
 pub use contract::{
@@ -27,4 +30,5 @@ pub use layout::{
     history_key, object_key, part_key, parts_key, resource_key,
 };
 pub use record::{Record, RecordError};
+pub use rotation::{Rotated, rotate};
 pub use seal::{MasterKey, SealError};

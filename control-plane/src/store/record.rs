@@ -99,8 +99,8 @@ impl Record {
             COMPRESSED => zstd::bulk::decompress(&stored.content, LARGEST)
                 .map_err(RecordError::Packed)?
                 .into(),
-            SEALED_DIRECTLY => keys.open(0, name, &stored.content)?.into(),
-            SEALED => keys.open(stored.key, name, &stored.content)?.into(),
+            SEALED_DIRECTLY => Bytes::from_owner(keys.open(0, name, &stored.content)?),
+            SEALED => Bytes::from_owner(keys.open(stored.key, name, &stored.content)?),
             other => return Err(RecordError::Form(other)),
         };
         Ok(Self {

@@ -108,7 +108,9 @@ impl SealingKey {
     /// Nonce and sealed text; it opens under the same name alone.
     pub(super) fn seal(&self, name: &str, text: &[u8]) -> Result<Vec<u8>, SealError> {
         let closed = |_| SealError::Closed { name: name.to_owned() };
-        let mut sealed = text.to_vec();
+        // With room for all of it: a buffer that grows leaves the text behind.
+        let mut sealed = Vec::with_capacity(text.len().saturating_add(AES_256_GCM.tag_len()));
+        sealed.extend_from_slice(text);
         let nonce = self
             .0
             .seal_in_place_append_tag(Aad::from(name.as_bytes()), &mut sealed)
@@ -118,12 +120,12 @@ impl SealingKey {
         Ok(whole)
     }
 
-    /// The text that `seal` made this of under the same name.
-    pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    /// The text that `seal` made this of under the same name, which is overwritten when it goes.
+    pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let closed = || SealError::Closed { name: name.to_owned() };
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or_else(closed)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| closed())?;
-        let mut text = text.to_vec();
+        let mut text = Zeroizing::new(text.to_vec());
         let length = self
             .0
             .open_in_place(nonce, Aad::from(name.as_bytes()), &mut text)
@@ -144,6 +146,19 @@ impl fmt::Debug for SealingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SealingKey(..)")
     }
+}
+
+/// Where the master key lies that is to replace that in `path`.
+pub(super) fn next_of(path: &Path) -> PathBuf {
+    beside(path, "next")
+}
+
+/// `path` with `.what` behind it.
+pub(super) fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(what);
+    name.into()
 }
 
 fn create(path: &Path) -> io::Result<()> {

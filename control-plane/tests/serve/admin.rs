@@ -169,7 +169,7 @@ fn a_secret_is_never_read_back_and_lies_sealed_on_disk() {
         let value = "correct horse battery staple".to_owned();
         let secret = Secret {
             metadata: Some(Metadata { name: "pw".to_owned(), ..Metadata::default() }),
-            spec: Some(SecretSpec { value: value.clone(), ..SecretSpec::default() }),
+            spec: Some(SecretSpec { value: value.clone(), sha256: String::new() }),
             ..Secret::default()
         };
         let put = secrets.put(secret).await.unwrap().into_inner();

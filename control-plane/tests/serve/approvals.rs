@@ -32,6 +32,8 @@ use turnpike_proto::config::v1::{
 use turnpike_proto::workflow::v1::decider_server::{Decider, DeciderServer};
 use turnpike_proto::workflow::v1::{DecideRequest, DecideResponse, decide_response};
 
+use crate::history::lines;
+use crate::people::{token, with};
 use crate::stack::{Plane, Stack, api, check, resources, tier};
 
 /// One who asks, and one who decides.
@@ -114,10 +116,11 @@ impl Desk {
     }
 }
 
+/// One that lets whoever asked decide.
 fn workflow(events: &str, executor: &str) -> String {
     format!(
         "{{apiVersion: turnpike/v1, kind: Workflow, metadata: {{name: ask}}, spec: {{events: \
-         [{events}], {executor}}}}}\n"
+         [{events}], {executor}, ownRequests: true}}}}\n"
     )
 }
 
@@ -172,6 +175,65 @@ fn a_subscription_that_was_refused_stays_so_whatever_its_owner_writes() {
         let late = desk.decide_about(&id, true).await.unwrap_err();
         assert_eq!(late.code(), Code::FailedPrecondition, "it is decided once");
         assert_eq!(desk.decide_about("none", true).await.unwrap_err().code(), Code::NotFound);
+    });
+}
+
+#[test]
+fn whoever_asked_does_not_approve_it_unless_the_workflow_says_so() {
+    check(async |stack| {
+        let (plane, mut desk) = asking(&stack, "SUBSCRIPTION_CREATION", "approval: {}", "").await;
+        let strict = workflow("SUBSCRIPTION_CREATION", "approval: {}");
+        let strict = strict.replace(", ownRequests: true", "");
+        assert_eq!(stack.apply(&plane, &strict).await.problems, []);
+        let tokens = ["ci admin ann", "night admin ann", "boss admin bob"];
+        let mut bearers = Vec::new();
+        for text in tokens {
+            bearers.push(with(&stack, &plane, &token(&stack, &plane, text).await));
+        }
+        let Some(Any::Subscription(one)) = resources(
+            "{apiVersion: turnpike/v1, kind: Subscription, metadata: {name: s}, spec: \
+             {application: shop, api: 'a:1'}}",
+        )
+        .remove(0)
+        .resource
+        else {
+            panic!()
+        };
+        SubscriptionsClient::new(bearers[0].clone()).put(one).await.unwrap();
+        let id = desk.waiting().await[0].metadata.clone().unwrap().name;
+        let asked = DecideWorkflowRequest { id: id.clone(), reason: String::new() };
+        // Under whatever name she comes, and whatever she may.
+        for bearer in &bearers[..2] {
+            let mut requests = WorkflowRequestsClient::new(bearer.clone());
+            let refused = requests.approve(asked.clone()).await.unwrap_err();
+            assert_eq!(refused.code(), Code::PermissionDenied);
+            assert!(refused.message().contains("token:ci has asked for it"), "{refused:?}");
+        }
+        assert_eq!(desk.subscription().await.state(), subscription_spec::State::OnHold);
+        let mut requests = WorkflowRequestsClient::new(bearers[2].clone());
+        let decided = requests.approve(asked).await.unwrap().into_inner().spec.unwrap();
+        assert_eq!(decided.decided_by, "token:boss");
+        assert_eq!(desk.subscription().await.state(), subscription_spec::State::Unblocked);
+        let tried = loop {
+            let mut found = lines(&stack, &plane).await;
+            found.retain(|line| line.event == "change.refused");
+            if found.len() >= 2 {
+                break found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert_eq!(tried[0].details["resources"], format!("WorkflowRequest/{id}"));
+
+        // What somebody asked for they may take back.
+        desk.subscribe(&format!("{SUBSCRIBED}, tier: Gold")).await;
+        let Some(Any::Application(app)) = resources(APP).remove(0).resource else { panic!() };
+        let both = workflow("SUBSCRIPTION_CREATION, APPLICATION_CREATION", "approval: {}");
+        stack.apply(&plane, &both.replace(", ownRequests: true", "")).await;
+        let mut app = app;
+        app.metadata.as_mut().unwrap().name = "mine".to_owned();
+        desk.applications.put(app).await.unwrap();
+        assert_eq!(desk.decide(true).await.unwrap_err().code(), Code::PermissionDenied);
+        assert_eq!(desk.decide(false).await.unwrap().state(), Standing::Rejected);
     });
 }
 

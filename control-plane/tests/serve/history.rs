@@ -85,12 +85,12 @@ fn said(resources: &[ResourceDiff]) -> Vec<String> {
     said.collect()
 }
 
-async fn lines(stack: &Stack, plane: &Plane) -> Vec<AuditLine> {
+pub(crate) async fn lines(stack: &Stack, plane: &Plane) -> Vec<AuditLine> {
     let mut client = AuditClient::new(stack.channel(plane, "admin"));
     client.list(ListAuditRequest::default()).await.unwrap().into_inner().lines
 }
 
-async fn verify(stack: &Stack, plane: &Plane) -> VerifyAuditResponse {
+pub(crate) async fn verify(stack: &Stack, plane: &Plane) -> VerifyAuditResponse {
     let mut client = AuditClient::new(stack.channel(plane, "admin"));
     client.verify(VerifyAuditRequest::default()).await.unwrap().into_inner()
 }
@@ -306,7 +306,7 @@ fn two_control_planes_write_one_chain() {
             let (stack, plane) = (&stack, if n % 2 == 0 { &one } else { &two });
             async move {
                 let text = if n % 5 == 0 {
-                    api("bad").replace("[\"http", "[\"ftp")
+                    api(&format!("bad{n}")).replace("[\"http", "[\"ftp")
                 } else {
                     tier(&format!("t{n}"), 1)
                 };
@@ -537,6 +537,32 @@ fn a_foreign_master_key_is_refused_and_a_former_one_is_replaced() {
         assert_eq!(verify(&stack, &plane).await.broken, None);
         plane.stop().await;
         std::fs::copy(&aside, &own).unwrap();
+        let refused = format!("{:#}", stack.refusal("one", &section).await);
+        assert!(refused.contains("sealed with the master key"), "{refused}");
+    });
+}
+
+#[test]
+fn a_master_key_is_replaced_and_the_old_one_refused() {
+    check_both(async |stack, section| {
+        let plane = stack.start_with("one", &section).await;
+        stack.apply(&plane, &secret(VALUE)).await;
+        let host = plane.host.clone();
+        plane.stop().await;
+        let text = format!("{section}[rest]\nlisten = \"127.0.0.1:0\"\n");
+        let config = chassis::config::parse(include_str!("../../default.toml"), &text).unwrap();
+        let rotated = control_plane::bootstrap::rotate_master(&config, &host).await.unwrap();
+        let plane = stack.start_with("one", &section).await;
+        let same = stack.apply(&plane, &secret(VALUE)).await;
+        assert_eq!(same.changes[0].action(), change::Action::Unchanged);
+        let replaced = lines(&stack, &plane).await;
+        let replaced: Vec<_> =
+            replaced.iter().filter(|line| line.event == "master_key.replaced").collect();
+        assert_eq!(replaced[0].details["master"], rotated.master);
+        assert_eq!(verify(&stack, &plane).await.broken, None);
+        let data = plane.host.data.clone();
+        plane.stop().await;
+        std::fs::copy(rotated.aside.unwrap(), data.join("master.key")).unwrap();
         let refused = format!("{:#}", stack.refusal("one", &section).await);
         assert!(refused.contains("sealed with the master key"), "{refused}");
     });

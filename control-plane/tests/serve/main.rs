@@ -44,3 +44,5 @@ mod stack;
 mod states;
 #[cfg(test)]
 mod sync;
+#[cfg(test)]
+mod turned_away;

@@ -8,22 +8,27 @@ use tonic::{Code, Request, Status};
 use turnpike_proto::admin::v1::apis_client::ApisClient;
 use turnpike_proto::admin::v1::applications_client::ApplicationsClient;
 use turnpike_proto::admin::v1::apply_client::ApplyClient;
+use turnpike_proto::admin::v1::lifecycle_client::LifecycleClient;
 use turnpike_proto::admin::v1::people_client::PeopleClient;
+use turnpike_proto::admin::v1::tiers_client::TiersClient;
 use turnpike_proto::admin::v1::tokens_client::TokensClient;
+use turnpike_proto::admin::v1::workflow_requests_client::WorkflowRequestsClient;
 use turnpike_proto::admin::v1::{
-    ApplyRequest, ApplyResponse, CreateTokenRequest, CreateTokenResponse, GetRequest,
-    ListTokensRequest, RevokeTokenRequest, SignInRequest, WhoAmIRequest, WhoAmIResponse,
+    ApplyRequest, ApplyResponse, ChangeLifecycleRequest, CreateTokenRequest, CreateTokenResponse,
+    DecideWorkflowRequest, GetLifecycleRequest, GetRequest, ListTokensRequest, ListWorkflowRequest,
+    RevokeTokenRequest, SignInRequest, WhoAmIRequest, WhoAmIResponse, lifecycle_action,
 };
 use turnpike_proto::config::v1::application_spec;
 
+use crate::history::lines;
 use crate::rest::curl_as;
 use crate::stack::{Plane, Stack, api, check, resources, tier};
 
-type Bearing = InterceptedService<Channel, Bearer>;
+pub(crate) type Bearing = InterceptedService<Channel, Bearer>;
 
 /// Adds a token to calls.
 #[derive(Clone, Debug)]
-struct Bearer(String);
+pub(crate) struct Bearer(String);
 
 impl tonic::service::Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -34,7 +39,7 @@ impl tonic::service::Interceptor for Bearer {
 }
 
 /// A channel without a certificate, with this token.
-fn with(stack: &Stack, plane: &Plane, token: &str) -> Bearing {
+pub(crate) fn with(stack: &Stack, plane: &Plane, token: &str) -> Bearing {
     InterceptedService::new(stack.open_channel(plane), Bearer(token.to_owned()))
 }
 
@@ -64,7 +69,7 @@ async fn try_create(by: Bearing, text: &str) -> Result<CreateTokenResponse, Stat
 }
 
 /// The text of a token that the administrator makes.
-async fn token(stack: &Stack, plane: &Plane, text: &str) -> String {
+pub(crate) async fn token(stack: &Stack, plane: &Plane, text: &str) -> String {
     let mut tokens = TokensClient::new(stack.channel(plane, "admin"));
     tokens.create(wanted(text)).await.unwrap().into_inner().secret
 }
@@ -306,6 +311,56 @@ fn nothing_of_a_tenant_leaks_to_another() {
 }
 
 #[test]
+fn a_tenant_decides_about_what_is_its_own_and_sees_no_more() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        let ask = "{apiVersion: turnpike/v1, kind: Workflow, metadata: {name: ask}, spec: \
+                   {events: [APPLICATION_CREATION], approval: {}}}\n";
+        stack.apply(&plane, ask).await;
+        let mut known = Vec::new();
+        for text in ["a admin @acme ann", "b admin @acme bob", "c auditor @acme", "d admin @other"]
+        {
+            known.push(with(&stack, &plane, &token(&stack, &plane, text).await));
+        }
+        let [ann, bob, auditor, other] = &known[..] else { panic!() };
+        let app =
+            "{apiVersion: turnpike/v1, kind: Application, metadata: {name: hers}, spec: {}}\n";
+        assert_eq!(said(apply(ann.clone(), &[api("hers"), app.into()].join("---\n")).await), "ok");
+
+        let waiting = async |by: &Bearing| {
+            let mut requests = WorkflowRequestsClient::new(by.clone());
+            requests.list(ListWorkflowRequest::default()).await.unwrap().into_inner().items
+        };
+        assert_eq!(waiting(other).await, []);
+        let seen = waiting(auditor).await;
+        assert_eq!((seen.len(), waiting(bob).await.len()), (1, 1));
+        let id = seen[0].metadata.clone().unwrap().name;
+        let approve = async |by: &Bearing| {
+            let asked = DecideWorkflowRequest { id: id.clone(), reason: String::new() };
+            let decided = WorkflowRequestsClient::new(by.clone()).approve(asked).await;
+            decided.map(|_| ()).map_err(|status| status.code())
+        };
+        assert_eq!(approve(other).await, Err(Code::NotFound));
+        assert_eq!(approve(auditor).await, Err(Code::PermissionDenied));
+        assert_eq!(approve(ann).await, Err(Code::PermissionDenied));
+        assert_eq!(approve(bob).await, Ok(()));
+
+        let step = async |by: &Bearing| {
+            let (name, version) = ("hers".to_owned(), "1".to_owned());
+            let mut lives = LifecycleClient::new(by.clone());
+            let get = GetLifecycleRequest { name: name.clone(), version: version.clone() };
+            let seen = lives.get(get).await.map(|_| ()).map_err(|status| status.code());
+            let action = lifecycle_action::Action::Block.into();
+            let step = ChangeLifecycleRequest { name, version, action, ..Default::default() };
+            (seen, lives.change(step).await.map(|_| ()).map_err(|status| status.code()))
+        };
+        assert_eq!(step(other).await, (Err(Code::NotFound), Err(Code::NotFound)));
+        assert_eq!(step(auditor).await, (Ok(()), Err(Code::PermissionDenied)));
+        assert_eq!(step(bob).await, (Ok(()), Ok(())));
+    });
+}
+
+#[test]
 fn what_is_no_credential_is_refused_and_too_much_of_it_is_slowed_down() {
     check(async |stack| {
         let plane = stack.start().await;
@@ -344,6 +399,62 @@ fn what_is_no_credential_is_refused_and_too_much_of_it_is_slowed_down() {
         assert_eq!(curl_as(&plane, Some(&good), &[path]).await.0, 200);
         assert_eq!(curl_as(&plane, Some(admin.trim()), &[path]).await.0, 200);
         tokio::time::sleep(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn of_a_partial_change_what_one_may_write_is_stored_and_the_rest_is_told_of() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        let secret = "{apiVersion: turnpike/v1, kind: Secret, metadata: {name: hush, owner: bob}, \
+                      spec: {value: x}}\n";
+        let theirs = api("theirs").replace("name: theirs,", "name: theirs, owner: bob,");
+        stack.apply(&plane, &[tier("Gold", 1), secret.to_owned(), theirs].join("---\n")).await;
+        let by = with(&stack, &plane, &token(&stack, &plane, "ci publisher ann").await);
+        let shows_it = "production: {security: {basic: {username: a, secret: hush}}, ";
+        let names_it = api("names").replace("production: {", shows_it);
+        let file = [
+            api("mine"),
+            tier("Gold", 2),
+            api("theirs"),
+            secret.replace(", owner: bob", ""),
+            names_it,
+            api("mine2"),
+        ];
+        let apply = async |partial| {
+            let request = ApplyRequest {
+                resources: resources(&file.join("---\n")),
+                partial,
+                ..ApplyRequest::default()
+            };
+            ApplyClient::new(by.clone()).apply(request).await
+        };
+        assert!(apply(false).await.is_err_and(|status| status.code() == Code::PermissionDenied));
+        let answer = apply(true).await.unwrap().into_inner();
+        let stored: Vec<&str> = answer.changes.iter().map(|change| change.key.as_str()).collect();
+        assert_eq!(stored, ["Api/mine:1", "Api/mine2:1"], "{answer:?}");
+        let told: Vec<String> = answer.problems.iter().map(plan::describe).collect();
+        let told = told.join("\n");
+        for words in [
+            "Tier/Gold: you may not change Tier/Gold",
+            "Api/theirs:1: metadata.name: the name is taken",
+            "Secret/hush: metadata.name: the name is taken",
+            "there is no Secret `hush`",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+        let get = GetRequest { name: "Gold".to_owned(), version: String::new() };
+        let gold = TiersClient::new(stack.channel(&plane, "admin")).get(get).await.unwrap();
+        assert_eq!(gold.into_inner().spec.unwrap().quota.unwrap().requests, 1);
+        let line = loop {
+            let mut found = lines(&stack, &plane).await;
+            found.retain(|line| line.event == "change.refused" && line.outcome.contains("more)"));
+            if let Some(line) = found.pop() {
+                break line;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert!(line.details["resources"].contains("Tier/Gold, Api/theirs:1"), "{line:?}");
     });
 }
 

@@ -18,6 +18,8 @@ use tower_service::Service;
 use crate::edge::authorize::{Who, of_method, permits};
 use crate::people::{Caller, Credentials, People, Unknown};
 
+const NOBODY: &str = "nobody may do this";
+
 /// A service for those whom the table lets in.
 #[derive(Clone, Debug)]
 pub(super) struct Administrators<S> {
@@ -82,23 +84,26 @@ async fn admitted(
 ) -> Result<Option<Caller>, Status> {
     let path = request.uri.path();
     let who = of_method(service, path.rsplit('/').next().unwrap_or_default());
-    let who = who.ok_or_else(|| Status::permission_denied("nobody may do this"))?;
+    let extensions = &request.extensions;
+    let address = chassis::rpc::address_in(extensions).map(|address| address.ip());
+    let who = who.ok_or_else(|| {
+        people.refused("", path, NOBODY, address);
+        Status::permission_denied(NOBODY)
+    })?;
     if who == Who::Anyone {
         return Ok(None);
     }
-    let extensions = &request.extensions;
-    let address = chassis::rpc::address_in(extensions).map(|address| address.ip());
     let shown = Credentials {
         peer: chassis::rpc::peer_in(extensions),
         authorization: request.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
         address,
     };
     let caller = people.recognise(shown).await.map_err(|unknown| {
-        people.refused(None, path, &unknown, address);
+        people.unknown(&unknown, path, address);
         status(&unknown)
     })?;
     permits(who, &caller).map_err(|why| {
-        people.refused(Some(&caller), path, &why, address);
+        people.refused(caller.name(), path, why, address);
         Status::permission_denied(why)
     })?;
     Ok(Some(caller))

@@ -17,7 +17,7 @@ impl Lifecycle for Desk {
         &self,
         request: Request<GetLifecycleRequest>,
     ) -> Result<Response<LifecycleStatus>, Status> {
-        let told = self.lifecycle(request.get_ref());
+        let told = self.lifecycle(&caller(&request)?, request.get_ref());
         told.map(Response::new).map_err(|error| status::of(&error))
     }
 

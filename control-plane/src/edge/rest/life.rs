@@ -11,9 +11,9 @@ use crate::edge::desk::Desk;
 use crate::edge::json;
 use crate::people::Caller;
 
-pub(super) fn lifecycle(desk: &Desk, id: &str) -> Result<Reply, Fault> {
+pub(super) fn lifecycle(desk: &Desk, by: &Caller, id: &str) -> Result<Reply, Fault> {
     let (name, version) = parts(id);
-    let told = desk.lifecycle(&GetLifecycleRequest { name, version })?;
+    let told = desk.lifecycle(by, &GetLifecycleRequest { name, version })?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.LifecycleStatus", &told)))
 }
 

@@ -107,13 +107,13 @@ impl Rest {
         let address = from.map(|from| from.address.ip());
         let authorization = parts.headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes);
         let shown = Credentials { peer: None, authorization, address };
-        let what = parts.uri.path();
+        let what = format!("{} {}", parts.method, parts.uri.path());
         let caller = self.desk.people.recognise(shown).await.map_err(|unknown| {
-            self.desk.people.refused(None, what, &unknown, address);
+            self.desk.people.unknown(&unknown, &what, address);
             Fault::Unknown(unknown)
         })?;
         permits(who, &caller).map_err(|why| {
-            self.desk.people.refused(Some(&caller), what, &why, address);
+            self.desk.people.refused(caller.name(), &what, why, address);
             Fault::Forbidden(why)
         })?;
         Ok(Some(caller))
@@ -166,7 +166,7 @@ impl Rest {
             }
             Operation::Lifecycle => {
                 query.done(&[])?;
-                life::lifecycle(desk, &name)
+                life::lifecycle(desk, &by?, &name)
             }
             Operation::ChangeLifecycle => {
                 query.done(&[])?;

@@ -46,13 +46,15 @@ pub(super) fn copies(
         if tiers.is_empty() { tier == "Unlimited" } else { tiers.iter().any(|own| own == tier) }
     };
     let held = subscriptions_to(state, from);
-    let held = held.iter().filter_map(|key| spec_of(state, key));
-    held.filter(|spec| !there.contains(&spec.application) && offered(&spec.tier))
-        .map(|spec| copy(state, spec, to))
+    let held = held.iter().filter_map(|key| subscription(state, key));
+    held.filter_map(|one| Some((one.metadata?, one.spec?)))
+        .filter(|(_, spec)| !there.contains(&spec.application) && offered(&spec.tier))
+        .map(|(metadata, spec)| copy(state, metadata, spec, to))
         .collect()
 }
 
-fn copy(state: &State, spec: SubscriptionSpec, to: &ResourceKey) -> Resource {
+/// It belongs to whom the one before belongs.
+fn copy(state: &State, of: Metadata, spec: SubscriptionSpec, to: &ResourceKey) -> Resource {
     let name = format!("{}-{}", spec.application, to.id().replace(':', "-"));
     let free = |name: &str| {
         name.len() <= LONGEST_NAME
@@ -64,7 +66,13 @@ fn copy(state: &State, spec: SubscriptionSpec, to: &ResourceKey) -> Resource {
     let id = to.id().to_owned();
     let (api, api_product) = if of_api { (id, String::new()) } else { (String::new(), id) };
     let subscription = Subscription {
-        metadata: Some(Metadata { name, ..Metadata::default() }),
+        metadata: Some(Metadata {
+            name,
+            owner: of.owner,
+            tenant: of.tenant,
+            access: of.access,
+            ..Metadata::default()
+        }),
         spec: Some(SubscriptionSpec { api, api_product, ..spec }),
         ..Subscription::default()
     };
@@ -72,8 +80,12 @@ fn copy(state: &State, spec: SubscriptionSpec, to: &ResourceKey) -> Resource {
 }
 
 fn spec_of(state: &State, key: &ResourceKey) -> Option<SubscriptionSpec> {
+    subscription(state, key)?.spec
+}
+
+fn subscription(state: &State, key: &ResourceKey) -> Option<Subscription> {
     match state.objects.get(key)?.resource()?.into_owned().resource? {
-        Any::Subscription(subscription) => subscription.spec,
+        Any::Subscription(subscription) => Some(subscription),
         _ => None,
     }
 }

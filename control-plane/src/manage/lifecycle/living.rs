@@ -71,14 +71,21 @@ pub(super) fn key_of(state: &State, name: &str, version: &str) -> Result<Resourc
     }
 }
 
-/// The other versions, of the same kind.
+/// The other versions, of the same kind and tenant: names are one for all tenants, and versions of somebody
+/// else under the same name are theirs.
 pub(super) fn other_versions(state: &State, key: &ResourceKey) -> Vec<ResourceKey> {
     let Some(kind) = key.kind() else { return Vec::new() };
+    let tenant = |key: &ResourceKey| {
+        let held = state.objects.get(key)?;
+        let resource = held.resource()?;
+        plan::metadata(&resource).map(|metadata| metadata.tenant.clone())
+    };
+    let ours = tenant(key);
     // `:` stands after all that may stand in a name, and before the first version.
     let first = ResourceKey::of_id(kind, &format!("{}:", key.name()));
     let here = state.objects.after(&first).map(|object| object.key().clone());
     let here = here.take_while(|other| other.name() == key.name());
-    here.filter(|other| other != key).collect()
+    here.filter(|other| other != key && tenant(other) == ours).collect()
 }
 
 /// Whether a version is older than another one: numbers are compared as numbers, and what is a number

@@ -14,7 +14,7 @@ mod written;
 
 pub(crate) use living::life_of;
 pub use status::{Status, status};
-pub use step::{Step, Taken, prepared, take};
+pub use step::{Step, Taken, found, prepared, take};
 pub use transition::{Action, steps};
 pub use version::{NewVersion, new_version};
 pub(crate) use written::check_written;

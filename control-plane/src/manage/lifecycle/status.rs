@@ -10,6 +10,7 @@ use crate::catalog::{Catalog, State};
 use crate::manage::error::ManageError;
 use crate::manage::read::current;
 use crate::manage::view::revision;
+use crate::people::{Caller, Sight};
 
 /// So many resources are named that an item of the check-list would touch.
 const NAMED: usize = 100;
@@ -29,22 +30,35 @@ pub struct Status {
     pub outdated_by: Vec<ResourceKey>,
 }
 
-/// Where the API or product of this name and version is.
-pub fn status(catalog: &Catalog, name: &str, version: &str) -> Result<Status, ManageError> {
+/// Where the API or product of this name and version is, as far as `by` sees it.
+pub fn status(
+    by: &Caller,
+    catalog: &Catalog,
+    name: &str,
+    version: &str,
+) -> Result<Status, ManageError> {
     let state = current(catalog)?;
     let key = key_of(&state, name, version)?;
+    let seen = |key: &ResourceKey| {
+        let held = state.objects.get(key);
+        held.is_some_and(|held| held.resource().is_some_and(|it| by.sees(&it) != Sight::Nothing))
+    };
+    if !seen(&key) {
+        return Err(ManageError::NotFound(key));
+    }
     let held = state.objects.get(&key);
     let life = held.as_ref().and_then(|held| life_of(held.resource()?.as_ref()));
     let life = life.ok_or_else(|| ManageError::NotFound(key.clone()))?;
     let first = matches!(life, Life::Created | Life::Prototyped);
     let named = |mut all: Vec<ResourceKey>| {
+        all.retain(&seen);
         all.truncate(NAMED);
         all
     };
     Ok(Status {
         old_versions: if first { named(old_versions(&state, &key)) } else { Vec::new() },
         subscriptions: if first { named(carried(&state, &key)) } else { Vec::new() },
-        outdated_by: outdated_by(&state, &key),
+        outdated_by: named(outdated_by(&state, &key)),
         state: life,
         key,
     })

@@ -115,6 +115,11 @@ async fn commit(
     Ok(Taken { state: to, revision: changed.revision, deprecated, subscriptions: taken_along })
 }
 
+/// Whose life a step is about.
+pub fn found(state: &State, step: &Step) -> Result<ResourceKey, ManageError> {
+    key_of(state, &step.name, &step.version)
+}
+
 /// What a step would change in this state; refused where it may not be taken.
 pub fn prepared(state: &Arc<State>, step: &Step) -> Result<Prepared, ManageError> {
     let key = key_of(state, &step.name, &step.version)?;

@@ -41,6 +41,7 @@ pub async fn new_version(
     let state = current(manager.catalog())?;
     let from = key_of(&state, &wanted.name, &wanted.version)?;
     let missing = || ManageError::NotFound(from.clone());
+    manager.get_to_change(by, &from)?;
     let kind = from.kind().ok_or_else(missing)?;
     let key = ResourceKey::new(kind, &wanted.name, Some(&wanted.new));
     if revision(&state, &key) != 0 {

@@ -12,6 +12,8 @@ use turnpike_proto::config::v1::workflow_event::Event;
 use turnpike_proto::config::v1::workflow_request_spec::State as Standing;
 use turnpike_proto::config::v1::{SubscriptionSpec, WorkflowRequestSpec, application_spec};
 
+use super::list::request;
+use super::own::forbids;
 use super::request::spec_mut;
 use crate::catalog::State;
 use crate::manage::change::{Manager, Wanted};
@@ -37,8 +39,29 @@ pub enum Verdict {
     Expire,
 }
 
-/// Decides a request; the answer is the request as it stands then.
+/// Decides a request as `by` asks for it; the answer is the request as it stands then. What somebody has
+/// asked for themselves they may take back, and approve only where its Workflow says so.
 pub async fn decide(
+    manager: &Manager,
+    by: &Caller,
+    id: &str,
+    verdict: Verdict,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Resource, ManageError> {
+    let spec = request(by, manager.catalog(), id)?.spec.unwrap_or_default();
+    if verdict == Verdict::Approve && spec.state() == Standing::Waiting {
+        let state = current(manager.catalog())?;
+        if let Some(why) = forbids(&state, by, &spec) {
+            let key = ResourceKey::of_id(Kind::WorkflowRequest, id);
+            return Err(manager.forbidden(by, key.as_str(), why));
+        }
+    }
+    Box::pin(settle(manager, by, id, verdict, reason, now)).await
+}
+
+/// Decides a request, whoever asked for it.
+pub(super) async fn settle(
     manager: &Manager,
     by: &Caller,
     id: &str,

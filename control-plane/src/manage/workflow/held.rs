@@ -35,14 +35,16 @@ pub(crate) fn held(
             let before = state.objects.get(&key);
             let before = before.as_ref().and_then(|object| object.resource());
             let before = before.as_deref();
+            let tenant = plan::metadata(&resource).map(|metadata| metadata.tenant.clone());
+            let tenant = tenant.unwrap_or_default();
             let asked = match &mut resource.resource {
                 Some(Any::Application(one)) => {
                     let spec = one.spec.get_or_insert_default();
-                    holding.application(&key, spec, before)
+                    holding.application((&key, &tenant), spec, before)
                 }
                 Some(Any::Subscription(one)) => {
                     let spec = one.spec.get_or_insert_default();
-                    holding.subscription(&key, spec, before)
+                    holding.subscription((&key, &tenant), spec, before)
                 }
                 Some(Any::Api(_) | Any::ApiProduct(_)) => {
                     problems.extend(holding.state_of(&key, &resource, before));
@@ -72,9 +74,10 @@ struct Holding<'h> {
 }
 
 impl Holding<'_> {
+    /// `of`: what it is, and whose.
     fn application(
         &self,
-        key: &ResourceKey,
+        of: (&ResourceKey, &str),
         spec: &mut ApplicationSpec,
         before: Option<&Resource>,
     ) -> Option<WorkflowRequest> {
@@ -84,15 +87,14 @@ impl Holding<'_> {
             }
             return None;
         }
-        let wish = Wish { event: Event::ApplicationCreation, subject: key, wanted: "", from: "" };
-        let asked = self.request(&wish)?;
+        let asked = self.request(&wish_of(of, Event::ApplicationCreation))?;
         spec.state = application_spec::State::Pending.into();
         Some(asked)
     }
 
     fn subscription(
         &self,
-        key: &ResourceKey,
+        of: (&ResourceKey, &str),
         spec: &mut SubscriptionSpec,
         before: Option<&Resource>,
     ) -> Option<WorkflowRequest> {
@@ -105,9 +107,7 @@ impl Holding<'_> {
             called && stored.application == spec.application
         };
         let Some(stored) = stored.filter(same) else {
-            let wish =
-                Wish { event: Event::SubscriptionCreation, subject: key, wanted: "", from: "" };
-            let asked = self.request(&wish)?;
+            let asked = self.request(&wish_of(of, Event::SubscriptionCreation))?;
             spec.state = Right::OnHold.into();
             return Some(asked);
         };
@@ -123,7 +123,8 @@ impl Holding<'_> {
             return None;
         }
         let event = Event::SubscriptionUpdate;
-        let asked = self.request(&Wish { event, subject: key, wanted: &wanted, from: &from })?;
+        let wish = Wish { wanted: &wanted, from: &from, ..wish_of(of, event) };
+        let asked = self.request(&wish)?;
         spec.tier.clone_from(&stored.tier);
         Some(asked)
     }
@@ -173,6 +174,11 @@ impl Holding<'_> {
         }
         Some(request)
     }
+}
+
+/// That there is something new.
+fn wish_of<'w>((subject, tenant): (&'w ResourceKey, &'w str), event: Event) -> Wish<'w> {
+    Wish { event, subject, tenant, wanted: "", from: "" }
 }
 
 /// The event that a step in the life of such a resource is.

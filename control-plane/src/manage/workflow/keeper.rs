@@ -18,7 +18,7 @@ use turnpike_proto::config::v1::workflow_request_spec::State as Standing;
 use turnpike_proto::config::v1::workflow_spec::Executor;
 
 use super::asked::workflow;
-use super::decide::{Verdict, cut, decide};
+use super::decide::{Verdict, cut, settle};
 use super::decider::{Answer, Decider, Question};
 use super::request::{all, spec_mut};
 use crate::catalog::State;
@@ -153,7 +153,7 @@ impl Keeper {
     async fn end(&self, id: &str, reason: &str) -> Result<(), ManageError> {
         let by = Caller::of_certificate("workflow");
         let verdict = Verdict::Expire;
-        Box::pin(decide(&self.manager, &by, id, verdict, reason, self.now())).await.map(drop)
+        Box::pin(settle(&self.manager, &by, id, verdict, reason, self.now())).await.map(drop)
     }
 
     /// Asks the program of the request's Workflow, if nobody else does.
@@ -177,7 +177,7 @@ impl Keeper {
             Ok((answer, reason)) => {
                 let verdict =
                     if answer == Answer::Approve { Verdict::Approve } else { Verdict::Reject };
-                let deciding = decide(&self.manager, &by, id, verdict, &reason, self.now());
+                let deciding = settle(&self.manager, &by, id, verdict, &reason, self.now());
                 match Box::pin(deciding).await.map(drop) {
                     // What was asked for is no longer possible: people see why.
                     Err(error @ ManageError::Refused(_)) => {

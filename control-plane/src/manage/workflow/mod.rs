@@ -2,7 +2,7 @@
 //!
 //! `Workflow` resources say who is asked about what (`asked`). What has to wait is stored as a
 //! `WorkflowRequest`, in one transaction with what it is about in its waiting form: `held` does so with
-//! writes, `step` with steps in the life of APIs. `decide` carries out or refuses, once; `list` shows.
+//! writes, `step` with steps in the life of APIs. `decide` carries out or refuses, once, and `own` whether somebody may; `list` shows.
 //! The `keeper` asks programs of the operator, lets requests expire, and forgets old ones.
 
 mod asked;
@@ -11,6 +11,7 @@ mod decider;
 mod held;
 mod keeper;
 mod list;
+mod own;
 mod request;
 mod step;
 

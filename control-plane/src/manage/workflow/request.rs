@@ -23,6 +23,8 @@ const ID_BYTES: usize = 12;
 pub(super) struct Wish<'w> {
     pub(super) event: Event,
     pub(super) subject: &'w ResourceKey,
+    /// Whose the subject is.
+    pub(super) tenant: &'w str,
     /// The tier, or the step.
     pub(super) wanted: &'w str,
     /// Where the subject is now.
@@ -42,11 +44,16 @@ pub(super) fn request_for(
     // An identifier starts with a letter or a digit.
     let id = format!("w{}", chassis::random::token(ID_BYTES));
     WorkflowRequest {
-        metadata: Some(Metadata { name: id, ..Metadata::default() }),
+        metadata: Some(Metadata {
+            name: id,
+            tenant: wish.tenant.to_owned(),
+            ..Metadata::default()
+        }),
         spec: Some(WorkflowRequestSpec {
             event: wish.event.into(),
             subject: wish.subject.to_string(),
             asked_by: by.name().to_owned(),
+            asked_for: by.user().to_owned(),
             asked_at: Some(now),
             expires_at: Some(expires_at),
             workflow: name.to_owned(),
@@ -56,6 +63,14 @@ pub(super) fn request_for(
         }),
         ..WorkflowRequest::default()
     }
+}
+
+/// Whose a stored resource is.
+pub(super) fn tenant_of(state: &State, key: &ResourceKey) -> String {
+    let held = state.objects.get(key);
+    let resource = held.as_ref().and_then(|held| held.resource());
+    let metadata = resource.as_ref().and_then(|resource| plan::metadata(resource));
+    metadata.map(|metadata| metadata.tenant.clone()).unwrap_or_default()
 }
 
 /// The identifier and content of what waits about a resource, whatever the event.

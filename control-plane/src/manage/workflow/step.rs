@@ -6,10 +6,10 @@ use turnpike_proto::config::v1::lifecycle::State as Life;
 
 use super::asked::asked_about;
 use super::held::event_of_state;
-use super::request::{Wish, check_room, request_for, resource_of, waiting_about};
+use super::request::{Wish, check_room, request_for, resource_of, tenant_of, waiting_about};
 use crate::manage::change::{Manager, Wanted};
 use crate::manage::error::ManageError;
-use crate::manage::lifecycle::{Step, Taken, prepared, take};
+use crate::manage::lifecycle::{Step, Taken, found, prepared, take};
 use crate::manage::read::current;
 use crate::people::Caller;
 use crate::store::Revision;
@@ -38,6 +38,8 @@ pub async fn change_state(
     now: Timestamp,
 ) -> Result<Stepped, ManageError> {
     let state = current(manager.catalog())?;
+    let found = found(&state, &step)?;
+    manager.get_to_change(by, &found)?;
     let prepared = prepared(&state, &step)?;
     let event = prepared.key.kind().and_then(event_of_state);
     let Some((event, (name, spec))) =
@@ -55,7 +57,9 @@ pub async fn change_state(
     }
     check_room(&state, 1)?;
     let from = prepared.from.as_str_name();
-    let wish = Wish { event, subject: &prepared.key, wanted: step.action.name(), from };
+    let tenant = tenant_of(&state, &prepared.key);
+    let subject = &prepared.key;
+    let wish = Wish { event, subject, tenant: &tenant, wanted: step.action.name(), from };
     let mut request = request_for(&wish, (&name, &spec), by, now);
     if let Some(spec) = request.spec.as_mut() {
         spec.deprecate_old_versions = step.deprecate_old_versions;

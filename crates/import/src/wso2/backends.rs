@@ -166,7 +166,7 @@ fn credential(
     secrets.push(Resource {
         resource: Some(Any::Secret(Secret {
             metadata: Some(Metadata { name: secret.to_owned(), ..Metadata::default() }),
-            spec: Some(SecretSpec { value: value.to_owned(), ..SecretSpec::default() }),
+            spec: Some(SecretSpec { value: value.to_owned(), sha256: String::new() }),
             ..Secret::default()
         })),
     });

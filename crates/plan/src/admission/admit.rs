@@ -141,11 +141,11 @@ fn with_kept_secret(before: &Objects, mut resource: Resource) -> Resource {
         .and_then(|object| object.resource().map(Cow::into_owned));
     if let (Some(Any::Secret(given)), Some(Any::Secret(stored))) =
         (resource.resource.as_mut(), stored.and_then(|stored| stored.resource))
-        && let (Some(given), Some(stored)) = (given.spec.as_mut(), stored.spec)
+        && let (Some(given), Some(mut stored)) = (given.spec.as_mut(), stored.spec)
         && given.value.is_empty()
         && given.sha256 == stored.sha256
     {
-        given.value = stored.value;
+        given.value = std::mem::take(&mut stored.value);
     }
     resource
 }

@@ -348,7 +348,7 @@ fn check_offer(
 fn secret_value(objects: &Objects, name: &str) -> Option<String> {
     let object = objects.get(&ResourceKey::of_id(Kind::Secret, name))?;
     match object.resource()?.into_owned().resource? {
-        Any::Secret(secret) => Some(secret.spec?.value),
+        Any::Secret(secret) => Some(std::mem::take(&mut secret.spec?.value)),
         _ => None,
     }
 }

@@ -7,6 +7,7 @@ use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{Definition, Metadata, Resource};
+use zeroize::Zeroizing;
 
 use super::key::{Kind, ResourceKey};
 
@@ -116,9 +117,14 @@ pub fn key(resource: &Resource) -> Option<ResourceKey> {
     Some(ResourceKey::new(kind, &metadata.name, version))
 }
 
-/// A resource as it is stored, hashed and sent.
+/// A resource as it is stored, hashed and sent. What holds the value of a secret is overwritten when the
+/// last part of it goes.
 pub fn encode(resource: &Resource) -> Bytes {
-    resource.encode_to_vec().into()
+    let bytes = resource.encode_to_vec();
+    match kind(resource) {
+        Some(Kind::Secret) => Bytes::from_owner(Zeroizing::new(bytes)),
+        _ => bytes.into(),
+    }
 }
 
 /// A resource from its stored form.
