@@ -14,7 +14,7 @@ use crate::cell::Cell;
 use crate::latencies::Latencies;
 
 /// So many APIs are told apart, whatever a control plane asks for.
-pub const MOST: usize = 64;
+const MOST: usize = 64;
 
 /// What a worker counts of the APIs that are compared.
 #[derive(Debug, Default)]

@@ -199,7 +199,7 @@ impl Follows {
             figures: host.metrics.register(Figures::new),
             ready: host.ready.condition("configuration"),
             states,
-            calls: Collector::new([]),
+            calls: Collector::new([Arc::default()]),
             host: host.clone(),
         };
         host.tasks.spawn("sync", follower.run());
