@@ -29,8 +29,8 @@ use std::process::Command;
 use events::Traffic;
 use stage::Stage;
 
-const USAGE: &str = "usage: analytics --data DIR [--events N] [--runs N] [--core N] [--collector PROGRAM] \
-                     [--parts ingest,questions,stages,engines]";
+const USAGE: &str = "usage: analytics --data DIR [--events N] [--rate N] [--runs N] [--core N] \
+                     [--collector PROGRAM] [--parts ingest,questions,stages,engines]";
 const PARTS: [&str; 4] = ["ingest", "questions", "stages", "engines"];
 
 struct Arguments {
@@ -39,6 +39,8 @@ struct Arguments {
     /// The program.
     collector: PathBuf,
     events: u64,
+    /// So many a second are sent at most.
+    rate: Option<u64>,
     runs: usize,
     /// The core of the collector while it takes events; everything else is on the others.
     core: usize,
@@ -59,7 +61,7 @@ fn main() {
         let traffic = Traffic::of(&arguments.data, arguments.events);
         runtime.block_on(async {
             if asked("ingest") {
-                ingest::run(&mut stage, &traffic, arguments.core).await;
+                ingest::run(&mut stage, &traffic, arguments.core, arguments.rate).await;
             }
             if asked("questions") {
                 questions::run(&mut stage, &traffic, arguments.runs).await;
@@ -90,6 +92,7 @@ fn arguments() -> Result<Arguments, String> {
         data: PathBuf::new(),
         collector: env!("CARGO_BIN_EXE_analytics-collector").into(),
         events: 10_000_000,
+        rate: None,
         runs: 20,
         core: 0,
         parts: PARTS.map(str::to_owned).to_vec(),
@@ -103,6 +106,7 @@ fn arguments() -> Result<Arguments, String> {
             "--data" => arguments.data = value()?.into(),
             "--collector" => arguments.collector = value()?.into(),
             "--events" => arguments.events = number(&value()?)?,
+            "--rate" => arguments.rate = Some(number(&value()?)?),
             "--runs" => arguments.runs = number(&value()?)?,
             "--core" => arguments.core = number(&value()?)?,
             "--parts" => arguments.parts = value()?.split(',').map(str::to_owned).collect(),
