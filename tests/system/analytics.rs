@@ -116,7 +116,7 @@ impl Counted {
         let (address, _) = self.stack.rest();
         let (path, options) = arguments.split_last().expect("a path");
         let mut command = tokio::process::Command::new("curl");
-        command.args(["-skN", "--max-time", "120"]).args(options).kill_on_drop(true);
+        command.args(["-skN", "--max-time", "600"]).args(options).kill_on_drop(true);
         command.arg(format!("https://{address}/api/v1/{path}"));
         command
     }
