@@ -47,6 +47,8 @@ pub(super) struct Ask {
     /// 0: nothing, and no answer.
     pub(super) wanted: u64,
     pub(super) owed: u64,
+    /// Whether units of a pace may be given ahead of their times.
+    pub(super) ahead: bool,
     /// When it came.
     pub(super) asked_us: u64,
 }
@@ -140,7 +142,7 @@ impl Authority {
             }
         }
         let counter = self.counters.get_mut(&ask.key)?;
-        let given = counter.give(now_us, ask.wanted, gateways);
+        let given = counter.give(now_us, ask.wanted, gateways, ask.ahead);
         self.look_after(ask.key);
         match given {
             Given::Now(granted) => answer(Some(granted)),

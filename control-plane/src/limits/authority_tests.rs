@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use throttle::{Measure, Quota, Rate, Reserve, Short, Span};
+use throttle::{Limit, Measure, Quota, Rate, Reserve, Short, Span};
 
 use super::*;
 
@@ -67,7 +67,7 @@ impl Fleet {
     fn new(measure: Measure, gateways: u64) -> Self {
         let gateway = |number: u64| Gateway {
             stream: Stream::of(number),
-            reserve: Reserve::default(),
+            reserve: Reserve::new(&Limit::of_calls(measure)),
             skew_us: number % 2 * 200 * MS,
             claim: Claim { measure, revision: 1 },
             waiting: VecDeque::new(),
@@ -110,6 +110,7 @@ impl Fleet {
                 continue;
             }
             let here = now_us + gateway.skew_us;
+            let before = self.admitted.len();
             gateway.waiting.extend(std::iter::repeat_n(here, usize::try_from(*calls).unwrap()));
             while let Some(since) = gateway.waiting.front().copied() {
                 match gateway.reserve.take(here, 1) {
@@ -120,14 +121,18 @@ impl Fleet {
                 gateway.waiting.pop_front();
             }
             let needed = u64::from(!gateway.waiting.is_empty());
-            if gateway.asked_us.is_none()
+            let takes = self.admitted.len() > before;
+            let looks = *calls > 0 || takes || needed > 0 || gateway.reserve.turned(here);
+            if looks
+                && gateway.asked_us.is_none()
                 && let Some(wanted) = gateway.reserve.asks(here, needed)
             {
                 gateway.asked_us = Some(here);
                 let (stream, claim) = (gateway.stream, gateway.claim);
                 let ask = number as u64;
                 let key = key();
-                let ask = Ask { stream, ask, key, claim, wanted, owed: 0, asked_us: now_us };
+                let (owed, ahead, asked_us) = (0, true, now_us);
+                let ask = Ask { stream, ask, key, claim, wanted, owed, ahead, asked_us };
                 self.asks.push_back((now_us + STEP_US, ask));
             }
             if let Some(back) = gateway.reserve.idle(here) {
@@ -295,7 +300,8 @@ fn a_changed_limit_counts_at_once_and_what_is_used_stays_used() {
 fn what_was_used_beyond_what_was_in_hand_counts() {
     let mut fleet = Fleet::new(quota(100, 60), 1);
     let (claim, stream) = (Claim { measure: quota(100, 60), revision: 1 }, Stream::of(0));
-    let owed = |owed| Ask { stream, ask: 0, key: key(), claim, wanted: 0, owed, asked_us: START };
+    let (key, ahead, asked_us) = (key(), true, START);
+    let owed = |owed| Ask { stream, ask: 0, key, claim, wanted: 0, owed, ahead, asked_us };
     assert_eq!(fleet.authority.ask(START, owed(90), 1), None);
     fleet.run(30, &[10]).check(0, 30, 9..=10);
 }
@@ -320,7 +326,8 @@ fn counters_that_nobody_would_miss_are_forgotten_and_others_are_not() {
 fn given(authority: &mut Authority, owed: u64) -> u64 {
     let claim = Claim { measure: quota(10, 86_400), revision: 1 };
     let (stream, key) = (Stream::of(1), key());
-    let ask = Ask { stream, ask: 1, key, claim, wanted: 1, owed, asked_us: START };
+    let (ahead, asked_us) = (true, START);
+    let ask = Ask { stream, ask: 1, key, claim, wanted: 1, owed, ahead, asked_us };
     let at_once = authority.ask(START, ask, 1);
     let entries = authority.entries(START, 100);
     let later = authority.written(START, &entries, 1);

@@ -74,7 +74,12 @@ impl Counter {
 
     /// The same as it was all given away at `at_us`.
     pub(super) fn used_up(self, at_us: u64) -> Self {
-        self.meter.grant(0, at_us, |left| left);
+        // Units of a pace may have been given away that far ahead of their times.
+        let ahead_us = match self.is.claim.measure {
+            Measure::Rate(rate) => rate.ahead_us(),
+            Measure::Quota(_) => 0,
+        };
+        self.meter.grant(0, at_us.saturating_add(ahead_us), |left| left);
         self
     }
 
@@ -134,12 +139,17 @@ impl Counter {
         }
     }
 
-    /// Gives away what `wanted` comes to while `gateways` share the limit.
-    pub(super) fn give(&mut self, now_us: u64, wanted: u64, gateways: u64) -> Given {
+    /// Gives away what `wanted` comes to while `gateways` share the limit; with `ahead` units of a pace also
+    /// before their times.
+    pub(super) fn give(&mut self, now_us: u64, wanted: u64, gateways: u64, ahead: bool) -> Given {
         self.asked_us = now_us;
         if !self.is_written() {
-            let share = |left| portion(wanted, left, gateways);
-            return Given::Now(self.meter.grant(0, now_us, share));
+            let granted = if ahead {
+                self.meter.lease(0, now_us, wanted, gateways)
+            } else {
+                self.meter.grant(0, now_us, |left| portion(wanted, left, gateways))
+            };
+            return Given::Now(granted);
         }
         let seen = self.look(now_us);
         let target = portion(wanted, seen.left, gateways);

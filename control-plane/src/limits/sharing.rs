@@ -120,8 +120,8 @@ impl Sharing {
                 return Some(uncounted);
             }
             let claim = Claim { measure, revision };
-            let LimitAsk { ask, wanted, owed, .. } = ask;
-            let ask = Ask { stream, ask, key, claim, wanted, owed, asked_us: now_us };
+            let LimitAsk { ask, wanted, owed, ahead, .. } = ask;
+            let ask = Ask { stream, ask, key, claim, wanted, owed, ahead, asked_us: now_us };
             authority.ask(now_us, ask, gateways)
         };
         let answers: Vec<Answer> = asks.asks.into_iter().filter_map(answer).collect();
@@ -336,6 +336,7 @@ fn answer_of(answer: &Answer) -> LimitAnswer {
         ends_us: granted.ends_us,
         again_us: granted.again_us,
         uncounted: false,
+        last_us: granted.last_us,
     }
 }
 

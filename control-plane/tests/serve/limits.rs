@@ -55,7 +55,7 @@ impl Gateway {
     async fn ask(&mut self, limit: &SharedLimit, wanted: u64) -> LimitAnswer {
         self.asked += 1;
         let limit = Some(limit.clone());
-        let ask = LimitAsk { ask: self.asked, limit, wanted, owed: 0 };
+        let ask = LimitAsk { ask: self.asked, limit, wanted, ..LimitAsk::default() };
         self.say(share_request::Message::Asks(LimitAsks { asks: vec![ask] })).await;
         loop {
             if let share_response::Message::Answers(answers) = self.hear().await {

@@ -16,10 +16,14 @@ pub struct Granted {
     pub ends_us: u64,
     /// Where there are none: when to ask again, in microseconds.
     pub again_us: u64,
+    /// In how many microseconds from when they are heard of the last of them may be used, and those before
+    /// it earlier by a step of the pace each; 0: all of them at once.
+    pub last_us: u64,
 }
 
 impl Granted {
-    pub(crate) const NOTHING: Self = Self { units: 0, left: 0, place: 0, ends_us: 0, again_us: 0 };
+    pub(crate) const NOTHING: Self =
+        Self { units: 0, left: 0, place: 0, ends_us: 0, again_us: 0, last_us: 0 };
 }
 
 /// Who asks for `wanted` units while `left` are left and `gateways` share them gets these: half of a fair

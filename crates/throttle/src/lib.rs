@@ -9,10 +9,12 @@
 #![warn(missing_docs)]
 
 mod cost;
+mod demand;
 mod grant;
 mod kept;
 mod meter;
 mod meters;
+mod planned;
 mod quota;
 mod rate;
 mod reserve;

@@ -15,7 +15,7 @@ use crate::rolling::Ring;
 use crate::shared::{Correction, Seen, Shared, Wanted};
 use crate::span::Kind;
 use crate::{
-    Back, Cost, Granted, LimitError, Quota, Rate, Sharing, Short, Strategy, Subject, Unit,
+    Back, Cost, Granted, LimitError, Quota, Rate, Sharing, Short, Strategy, Subject, Unit, portion,
 };
 
 /// The most limits of one meter.
@@ -509,7 +509,7 @@ impl Meter {
         let refuses = |limit: &Limit| limit.effect == Effect::Refuse;
         for (index, limit) in self.config.limits().iter().enumerate() {
             if refuses(limit)
-                && let Err(Short::UsedUp { retry_after_us }) = shared.take(index, now_us, 1)
+                && let Some(retry_after_us) = shared.used_up(index, now_us)
             {
                 return Refused::Full(Full { limit: *limit, retry_after_us });
             }
@@ -591,8 +591,8 @@ impl Meter {
         }
     }
 
-    /// Whether units should be asked for ahead, so that they are there in time: said after a hold, and
-    /// cheap. `None`: all is well, or nobody is asked.
+    /// Whether units should be asked for ahead, so that they are there in time: said after a hold, let in or
+    /// not, and cheap. `None`: all is well, or nobody is asked.
     pub fn low(&self, now_us: u64) -> Option<usize> {
         let shared = self.leased()?;
         // Who is asked call by call is not asked ahead.
@@ -607,6 +607,20 @@ impl Meter {
     /// came of it by [`granted`](Self::granted) or [`failed`](Self::failed).
     pub fn asks(&self, index: usize, now_us: u64, needed: u64) -> Option<Wanted> {
         self.leased()?.asks(index, now_us, needed)
+    }
+
+    /// When a window ends, and calls go on that will need units of the next one: the next such moment by this
+    /// gateway's clock. `None`: there is none, or nobody is asked ahead.
+    pub fn turns_us(&self, now_us: u64) -> Option<u64> {
+        let shared = self.leased().filter(|_| !self.is_strict())?;
+        (0..self.counters.len()).filter_map(|index| shared.turns_us(index, now_us)).min()
+    }
+
+    /// As [`asks`](Self::asks), once after the window of the limit at `index` has ended: what the calls will
+    /// need that are still to come.
+    pub fn turned(&self, index: usize, now_us: u64) -> Option<Wanted> {
+        let shared = self.leased().filter(|_| !self.is_strict())?;
+        shared.turned(index, now_us).then(|| shared.asks(index, now_us, 0)).flatten()
     }
 
     /// What was used of the limit at `index` beyond what was in hand and has not been told yet; it counts
@@ -642,8 +656,8 @@ impl Meter {
         }
     }
 
-    /// Takes out of what is in hand of the limit at `index` what nobody has used for a while, or all of
-    /// it: to be put back.
+    /// Takes out of what is in hand of the limit at `index` what calls do not need, or all of it: to be put
+    /// back.
     pub fn back(&self, index: usize, now_us: u64, all: bool) -> Option<Back> {
         self.leased()?.back(index, now_us, all)
     }
@@ -703,6 +717,17 @@ impl Meter {
     pub fn grant(&self, index: usize, now_us: u64, share: impl Fn(u64) -> u64) -> Granted {
         let found = self.each().nth(index);
         found.map_or(Granted::NOTHING, |(limit, counter)| counter.grant(limit, now_us, share))
+    }
+
+    /// Gives one of `gateways` that share the limit at `index` a portion of the `wanted` units. Of a pace that
+    /// is used up those are given that come next, ahead of their times. Nothing where there is no such limit.
+    pub fn lease(&self, index: usize, now_us: u64, wanted: u64, gateways: u64) -> Granted {
+        match self.each().nth(index) {
+            Some((Limit { measure: Measure::Rate(rate), .. }, Counter::Pace(pace))) => {
+                pace.lease(*rate, now_us, wanted, gateways)
+            }
+            _ => self.grant(index, now_us, |left| portion(wanted, left, gateways)),
+        }
     }
 
     /// Takes back units of a grant that nobody has used.

@@ -141,6 +141,7 @@ impl Window {
                         place: count.window,
                         ends_us,
                         again_us,
+                        last_us: 0,
                     };
                 }
                 Err(now_there) => word = now_there,

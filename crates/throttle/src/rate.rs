@@ -7,12 +7,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{Granted, LimitError, period_us};
+use crate::{Granted, LimitError, period_us, portion};
 
 /// A TAT further ahead than a full meter, and by more than this, was written by a clock that has
 /// been set back since. A thread that was paused between reading the clock and asking is no such
 /// clock, hence the minute.
 const CLOCK_SET_BACK_NS: u64 = 60_000_000_000;
+/// Of a pace that is used up units are given away so far ahead of their times, and the next one is in any
+/// case,
+const AHEAD_US: u64 = 50_000;
+/// unless its time is further away than this.
+const MOST_AHEAD_US: u64 = 1_000_000;
 
 /// A pace: `amount` units spread evenly over a period, where up to `amount` may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +59,16 @@ impl Rate {
     pub(crate) const fn until_whole_us(self, remaining: u64) -> u64 {
         let used = self.amount.saturating_sub(remaining);
         self.increment_ns().saturating_mul(used).div_ceil(1_000)
+    }
+
+    /// How far ahead of its time a unit is given away where the pace is used up, in microseconds.
+    pub fn ahead_us(self) -> u64 {
+        (self.increment_ns() / 1_000).clamp(AHEAD_US, MOST_AHEAD_US)
+    }
+
+    /// How many units that are: who asks is given half of those of them that nobody has yet.
+    pub fn ahead_units(self) -> u64 {
+        (self.ahead_us() * 1_000 / self.increment_ns().max(1)).max(1)
     }
 
     /// How far ahead the TAT is when nothing fits any more, in nanoseconds.
@@ -105,6 +120,27 @@ impl Pace {
 
     /// Takes as many units as `share` says of those that fit now.
     pub(crate) fn grant(&self, rate: Rate, now_us: u64, share: impl Fn(u64) -> u64) -> Granted {
+        self.give(rate, now_us, 0, |left, _| share(left).min(left))
+    }
+
+    /// Takes a portion of `wanted` units of those that fit now, and where they are few of those that come
+    /// next: who gets them uses each in its time, when the pace would have admitted it.
+    pub(crate) fn lease(&self, rate: Rate, now_us: u64, wanted: u64, gateways: u64) -> Granted {
+        let ahead_ns = rate.ahead_us().saturating_mul(1_000);
+        self.give(rate, now_us, ahead_ns, |left, comes| {
+            let next = comes.min(rate.ahead_units()).div_ceil(2);
+            portion(wanted, left, gateways).max(wanted.min(next))
+        })
+    }
+
+    /// Takes as many units as `share` says of how many fit now and how many do within `ahead_ns`.
+    fn give(
+        &self,
+        rate: Rate,
+        now_us: u64,
+        ahead_ns: u64,
+        share: impl Fn(u64, u64) -> u64,
+    ) -> Granted {
         let now = now_us.saturating_mul(1_000);
         let (increment, full) = (rate.increment_ns(), rate.full_ns());
         let mut seen = self.tat_ns.load(Ordering::Acquire);
@@ -113,31 +149,24 @@ impl Pace {
             let ahead = tat - now;
             if ahead.saturating_sub(full) > CLOCK_SET_BACK_NS {
                 self.heal(seen, now, full);
+                seen = self.tat_ns.load(Ordering::Acquire);
+                continue;
             }
             let left = full.saturating_sub(ahead) / increment;
-            let units = share(left).min(left);
+            let comes = full.saturating_add(ahead_ns).saturating_sub(ahead) / increment;
+            let units = share(left, comes);
+            let granted = Granted { ends_us: u64::MAX, left, ..Granted::NOTHING };
             if units == 0 {
                 let again = ahead.saturating_add(increment).saturating_sub(full).div_ceil(1_000);
-                return Granted {
-                    units: 0,
-                    left,
-                    place: 0,
-                    ends_us: u64::MAX,
-                    again_us: again.max(1),
-                };
+                return Granted { again_us: again.max(1), ..granted };
             }
             self.latest_ns.fetch_max(now, Ordering::AcqRel);
             let next = tat.saturating_add(increment.saturating_mul(units));
             match self.tat_ns.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)
             {
                 Ok(_) => {
-                    return Granted {
-                        units,
-                        left: left - units,
-                        place: 0,
-                        ends_us: u64::MAX,
-                        again_us: 0,
-                    };
+                    let last_us = next.saturating_sub(now).saturating_sub(full).div_ceil(1_000);
+                    return Granted { units, left: left.saturating_sub(units), last_us, ..granted };
                 }
                 Err(now_there) => seen = now_there,
             }

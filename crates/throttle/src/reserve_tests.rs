@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::{Limit, Measure, Meter, MeterConfig, Quota, Rate, Span, portion};
+use crate::{Meter, MeterConfig, Quota, Rate, Span};
 
 const START: u64 = 1_800_000_000_000_000;
 const MS: u64 = 1_000;
@@ -36,6 +36,11 @@ struct Fleet {
     /// Calls that were let in: when.
     admitted: Vec<u64>,
     waited: u64,
+    /// Units that were given away, and those of them that went back.
+    given: u64,
+    went_back: u64,
+    /// The most that was in hand at all gateways.
+    most_in_hand: u64,
 }
 
 struct Gateway {
@@ -51,18 +56,28 @@ struct Gateway {
 }
 
 impl Fleet {
-    fn new(limit: Limit, gateways: usize, way_us: u64) -> Self {
+    fn new(limit: Limit, count: usize, way_us: u64) -> Self {
         let authority = Arc::new(Meter::new(MeterConfig::new(&[limit]).unwrap()));
         let gateway = |number: usize| Gateway {
-            reserve: Reserve::default(),
+            reserve: Reserve::new(&limit),
             skew_us: if number.is_multiple_of(2) { 0 } else { 200 * MS },
             waiting: VecDeque::new(),
             asked: None,
             answer: None,
             alive: true,
         };
-        let gateways = (0..gateways).map(gateway).collect();
-        Self { authority, gateways, way_us, now_us: START, admitted: Vec::new(), waited: 0 }
+        let gateways = (0..count).map(gateway).collect();
+        Self {
+            authority,
+            gateways,
+            way_us,
+            now_us: START,
+            admitted: Vec::new(),
+            waited: 0,
+            given: 0,
+            went_back: 0,
+            most_in_hand: 0,
+        }
     }
 
     /// A tenth of a millisecond, in which each gateway gets so many calls.
@@ -87,9 +102,11 @@ impl Fleet {
                 && at <= now
             {
                 gateway.asked = None;
-                let granted = self.authority.grant(0, now, |left| portion(wanted, left, count));
+                let granted = self.authority.lease(0, now, wanted, count);
+                self.given += granted.units;
                 gateway.answer = Some((asked, now + self.way_us, granted));
             }
+            let before = self.admitted.len();
             gateway.waiting.extend(std::iter::repeat_n(here, usize::try_from(*calls).unwrap()));
             while let Some(since) = gateway.waiting.front().copied() {
                 match gateway.reserve.take(here, 1) {
@@ -103,17 +120,55 @@ impl Fleet {
                 gateway.waiting.pop_front();
             }
             let needed = u64::from(!gateway.waiting.is_empty());
-            if gateway.asked.is_none()
+            let takes = self.admitted.len() > before;
+            let looks = *calls > 0 || takes || needed > 0 || gateway.reserve.turned(here);
+            if looks
+                && gateway.asked.is_none()
                 && gateway.answer.is_none()
                 && let Some(wanted) = gateway.reserve.asks(here, needed)
             {
                 gateway.asked = Some((here, now + self.way_us, wanted));
             }
             if let Some(back) = gateway.reserve.idle(here) {
+                self.went_back += back.units;
                 let granted_us = back.granted_us - gateway.skew_us;
                 self.authority.put_back(0, Back { granted_us, ..back });
             }
         }
+        let in_hand = self.gateways.iter().map(|it| it.reserve.in_hand(now + it.skew_us)).sum();
+        self.most_in_hand = self.most_in_hand.max(in_hand);
+    }
+
+    /// Dies with what it has in hand, and comes back with nothing.
+    fn kill(&mut self, gateway: usize, limit: &Limit) {
+        let gateway = &mut self.gateways[gateway];
+        gateway.reserve = Reserve::new(limit);
+        gateway.waiting.clear();
+        (gateway.asked, gateway.answer) = (None, None);
+    }
+
+    /// Never more than the limit in a window.
+    #[track_caller]
+    fn check_windows(&self, quota: Quota) {
+        let per = quota.span().longest_us();
+        for window in 0..(self.now_us - START) / per {
+            let from = START + window * per;
+            assert!(self.within(from, from + per) <= quota.amount(), "window {window}");
+        }
+    }
+
+    /// Never more than so many and what the pace gains meanwhile, between any two calls.
+    #[track_caller]
+    fn check_pace(&self, rate: Rate, at_once: u64) {
+        let increment = rate.per_us() / rate.amount();
+        let (mut lowest, mut worst) = (u64::MAX, 0);
+        for (number, at) in (0_u64..).zip(&self.admitted) {
+            // Calls so far, less what the pace gains until then: how far it ever rises above its lowest.
+            let level = (number * increment).wrapping_sub(*at - START).wrapping_add(1 << 40);
+            lowest = lowest.min(level);
+            worst = worst.max((level - lowest) / increment + 1);
+        }
+        assert!(worst <= at_once, "{worst} of {at_once}");
     }
 
     fn within(&self, from_us: u64, until_us: u64) -> u64 {
@@ -147,31 +202,24 @@ fn check(limit: Limit, seconds: u64, calls: impl Fn(u64) -> Vec<u64>, permille: 
     }
     let admitted = fleet.admitted.len() as u64;
     eprintln!(
-        "{gateways} gateways: {admitted} of {ideal} ({} per mille), {} waited",
+        "{gateways} gateways: {admitted} of {ideal} ({} per mille), {} waited, {} given, {} back",
         admitted * 1_000 / ideal,
-        fleet.waited
+        fleet.waited,
+        fleet.given,
+        fleet.went_back
     );
+    // A rolling window has a border in each sixteenth, behind which nobody has anything.
+    let rolls = matches!(limit.measure, Measure::Quota(quota) if quota.span().is_rolling());
+    // And who calls first, and first in a window, may wait.
+    let windows = seconds * 1_000_000 / limit.period_us();
+    let waited = fleet.waited.saturating_sub(gateways as u64 * (windows + 1));
+    assert!(rolls || waited * 40 <= admitted, "{waited} of {admitted} waited");
     assert!(admitted <= ideal, "{admitted} of {ideal}");
     assert!(admitted * 1_000 >= ideal * permille, "{admitted} of {ideal}");
     // Nor more than the limit in any window of a quota.
-    if let Measure::Quota(quota) = limit.measure {
-        let per = quota.span().longest_us();
-        for window in 0..seconds * 1_000_000 / per {
-            let from = START + window * per;
-            assert!(fleet.within(from, from + per) <= quota.amount(), "window {window}");
-        }
-    }
-    // Nor more than a pace has at once and what it gains meanwhile, between any two calls.
-    if let Measure::Rate(rate) = limit.measure {
-        let increment = rate.per_us() / rate.amount();
-        let (mut lowest, mut worst) = (u64::MAX, 0);
-        for (number, at) in (0_u64..).zip(&fleet.admitted) {
-            // Calls so far, less what the pace gains until then: how far it ever rises above its lowest.
-            let level = (number * increment).wrapping_sub(*at - START).wrapping_add(1 << 40);
-            lowest = lowest.min(level);
-            worst = worst.max((level - lowest) / increment + 1);
-        }
-        assert!(worst <= rate.amount(), "{worst} of {}", rate.amount());
+    match limit.measure {
+        Measure::Quota(quota) => fleet.check_windows(quota),
+        Measure::Rate(rate) => fleet.check_pace(rate, rate.amount()),
     }
 }
 
@@ -199,13 +247,122 @@ fn it_does_not_matter_which_gateway_gets_the_calls() {
 }
 
 #[test]
+fn most_calls_at_one_of_many_gateways_find_what_there_is() {
+    for gateways in [2, 5, 20] {
+        let mut calls = vec![160 / (gateways - 1); usize::try_from(gateways).unwrap()];
+        calls[0] = 1_440;
+        check(quota(5_000, 5_000), 10, |_| calls.clone(), 980);
+        let permille = if gateways == 20 { 960 } else { 980 };
+        check(rate(1_000, 1_000), 5, |_| calls.clone(), permille);
+    }
+}
+
+#[test]
+fn a_pace_that_is_hardly_used_lets_everybody_in() {
+    check(rate(200, 1_000), 20, |_| vec![11, 7, 3], 1_000);
+    check(rate(10, 1_000), 20, |_| vec![3, 2, 1], 1_000);
+}
+
+#[test]
 fn load_that_jumps_among_twenty_gateways_finds_its_units() {
     let jumping = |second: u64| {
         let hot = usize::try_from(second / 2 % 20).unwrap();
         (0..20).map(|place| if place == hot { 288 } else { 32 / 19 }).collect()
     };
     check(quota(1_000, 5_000), 20, jumping, 980);
-    check(rate(200, 1_000), 10, jumping, 980);
+    check(rate(200, 1_000), 10, jumping, 960);
+    for gateways in [2, 5] {
+        let jumping = |second: u64| {
+            let hot = second / 2 % gateways;
+            (0..gateways)
+                .map(|place| if place == hot { 288 } else { 32 / (gateways - 1) })
+                .collect()
+        };
+        check(quota(1_000, 5_000), 20, jumping, 980);
+        check(rate(200, 1_000), 10, jumping, 980);
+    }
+}
+
+/// A gateway that is given one unit of a pace of 100 a second whose time comes in 10 ms.
+#[test]
+fn a_unit_is_used_in_its_time_and_nobody_waits_for_it() {
+    let reserve = Reserve::new(&rate(100, 1_000));
+    let granted = Granted { units: 2, ends_us: u64::MAX, last_us: 20 * MS, ..Granted::NOTHING };
+    assert_eq!(reserve.take(START, 1), Err(Short::Ask), "nothing is known yet");
+    assert_eq!(reserve.asks(START, 1), Some(1));
+    // It counts from when it is heard: the authority may have said it as late as that.
+    assert_eq!(reserve.granted(START, START + MS, granted), None);
+    let refused = |after_us| Err(Short::UsedUp { retry_after_us: after_us });
+    assert_eq!(reserve.take(START + MS, 1), refused(10 * MS));
+    assert_eq!(reserve.take(START + 11 * MS, 1), Ok(()));
+    assert_eq!(reserve.take(START + 12 * MS, 1), refused(9 * MS));
+    assert_eq!((reserve.in_hand(START + 12 * MS), reserve.ready(START + 12 * MS)), (1, 0));
+    assert_eq!(reserve.take(START + 30 * MS, 1), Ok(()));
+    assert_eq!(reserve.take(START + 30 * MS, 1), refused(MS), "the next one comes then");
+    assert_eq!(reserve.take(START + 90 * MS, 1), Err(Short::Ask), "that was long ago");
+}
+
+#[test]
+fn what_calls_do_not_need_goes_back_though_they_go_on() {
+    let reserve = Reserve::new(&quota(1_000, 5_000));
+    let granted =
+        |left| Granted { units: 20, left, place: 3, ends_us: 5_000_000, ..Granted::NOTHING };
+    let back_after = |left, ms: u64| {
+        assert_eq!(reserve.all().map_or(0, |back| back.units), 0);
+        let _ = reserve.take(START, 1);
+        reserve.asks(START, 1).unwrap();
+        reserve.granted(START, START, granted(left));
+        assert_eq!(reserve.idle(START), None);
+        (0..ms / 50).for_each(|step| reserve.take(START + step * 50 * MS, 1).unwrap());
+        let back = reserve.idle(START + ms * MS).map_or(0, |back| back.units);
+        reserve.all();
+        back
+    };
+    // Of twenty, two calls in 100 ms take two, and as many again stay for the next.
+    assert_eq!(back_after(100, 100), 14);
+    assert_eq!(back_after(900, 100), 0, "others have enough");
+}
+
+/// Two seconds in which calls come and stay away, and gateways die, by numbers that look like chance.
+fn chance(limit: Limit, seed: u64) -> Fleet {
+    let mut draw = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut below = |bound: u64| {
+        draw ^= draw << 13;
+        draw ^= draw >> 7;
+        draw ^= draw << 17;
+        draw % bound
+    };
+    let count = usize::try_from(1 + below(5)).unwrap();
+    let mut fleet = Fleet::new(limit, count, MS / 10 * (1 + below(50)));
+    let mut rates = vec![0; count];
+    for step in 0..20_000 {
+        if step % 1_000 == 0 {
+            for rate in &mut rates {
+                *rate = 10_u64.pow(u32::try_from(below(5)).unwrap()) / 10 * 10;
+            }
+            if below(4) == 0 {
+                fleet.kill(usize::try_from(below(count as u64)).unwrap(), &limit);
+            }
+        }
+        fleet.step(&load(&rates, step));
+    }
+    fleet
+}
+
+#[test]
+fn whatever_happens_no_more_is_let_in_than_the_limit() {
+    for seed in 1..13 {
+        for limit in [quota(300, 500), quota(20, 250), quota(1_000, 1_000)] {
+            let Measure::Quota(quota) = limit.measure else { continue };
+            chance(limit, seed).check_windows(quota);
+        }
+        for limit in [rate(300, 1_000), rate(20, 500), rate(2, 1_000)] {
+            let Measure::Rate(rate) = limit.measure else { continue };
+            let fleet = chance(limit, seed);
+            // What is in hand may be used when all has come back meanwhile.
+            fleet.check_pace(rate, rate.amount() + fleet.most_in_hand);
+        }
+    }
 }
 
 #[test]

@@ -105,14 +105,15 @@ impl Ring {
         let seen = self.seen(number);
         let left = quota.amount().saturating_sub(seen.used);
         let units = share(left).min(left);
-        let none = |again_us| Granted { units: 0, left, place: number, ends_us, again_us };
+        let none =
+            |again_us| Granted { units: 0, left, place: number, ends_us, again_us, last_us: 0 };
         if units == 0 {
             // What is charged at this place has to find its slot.
             self.add(number, 0);
             return none(Self::until(quota, &seen, 1, now_us));
         }
         match self.take(quota, now_us, units, false) {
-            Ok((place, _)) => Granted { units, left: left - units, place, ends_us, again_us: 0 },
+            Ok((place, _)) => Granted { units, left: left - units, place, ..none(0) },
             // Somebody else took of it in between.
             Err(again_us) => none(again_us),
         }

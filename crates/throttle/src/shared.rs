@@ -87,7 +87,7 @@ pub struct Seen {
 impl Shared {
     pub(crate) fn new(name: Subject, limits: &[Limit]) -> Self {
         let side = |limit: &Limit| Side {
-            reserve: Reserve::default(),
+            reserve: Reserve::new(limit),
             part: AtomicU64::new(UNTOLD),
             owed: AtomicU64::new(0),
             lent: AtomicU64::new(0),
@@ -120,6 +120,21 @@ impl Shared {
             side.reserve.give_back(now_us, 1);
         }
         Ok(())
+    }
+
+    /// For how long a limit is used up by what the authority has said just now; none: it has to be asked.
+    pub(crate) fn used_up(&self, index: usize, now_us: u64) -> Option<u64> {
+        self.side(index)?.reserve.used_up(now_us)
+    }
+
+    /// When the window ends of a limit that calls go on to ask for.
+    pub(crate) fn turns_us(&self, index: usize, now_us: u64) -> Option<u64> {
+        self.side(index)?.reserve.turns_us(now_us)
+    }
+
+    /// Whether that window has ended; said once.
+    pub(crate) fn turned(&self, index: usize, now_us: u64) -> bool {
+        self.side(index).is_some_and(|side| side.reserve.turned(now_us))
     }
 
     /// What was taken as `units` came to `actual`.
@@ -217,7 +232,7 @@ impl Shared {
         let Some(side) = self.side(index) else { return (limit.amount(), 0) };
         let until = side.told_until_us.load(Ordering::Relaxed).saturating_sub(now_us);
         let left = if until == 0 { limit.amount() } else { side.left.load(Ordering::Relaxed) };
-        let remaining = left.saturating_add(side.reserve.in_hand(now_us)).min(limit.amount());
+        let remaining = left.saturating_add(side.reserve.ready(now_us)).min(limit.amount());
         match limit.measure {
             Measure::Rate(rate) => (remaining, rate.until_whole_us(remaining)),
             Measure::Quota(_) => (remaining, until),

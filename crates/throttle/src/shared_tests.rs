@@ -26,7 +26,7 @@ fn shared(strategy: Strategy, limits: &[Limit]) -> Arc<Meter> {
 
 fn granted(units: u64) -> Granted {
     let again_us = if units == 0 { 30_000_000 } else { 0 };
-    Granted { units, left: 5, place: 7, ends_us: 60_000_000, again_us }
+    Granted { units, left: 5, place: 7, ends_us: 60_000_000, again_us, last_us: 0 }
 }
 
 /// Makes calls at once: `.` for each that is let in, `?` where the authority has to be asked, `x` where
@@ -64,9 +64,16 @@ fn units_are_asked_for_and_used() {
     let told = meter.hold(NOW, &Cost::CALL).unwrap_err();
     let full = Full { limit: quota(100), retry_after_us: 30_000_000 };
     assert_eq!(told, Refused::Full(full), "that is when there will be more");
+    assert_eq!(meter.low(NOW + 1), None, "it has just been said");
     let soon = NOW + 100_000;
     let again = meter.hold(soon, &Cost::CALL).unwrap_err();
-    assert_eq!(again, Refused::Short { index: 0 }, "others may have put something back");
+    let full = Full { retry_after_us: 29_900_000, ..full };
+    assert_eq!(again, Refused::Full(full), "nobody waits for what others may have put back");
+    assert_eq!(meter.low(soon), Some(0), "and it is asked for");
+    let wanted = meter.asks(0, soon, 0).unwrap();
+    meter.failed(0, wanted);
+    let again = meter.hold(soon, &Cost::CALL).unwrap_err();
+    assert_eq!(again, Refused::Short { index: 0 }, "nobody has said it lately");
 }
 
 #[test]
@@ -77,7 +84,9 @@ fn what_is_not_used_goes_back() {
     drop(meter.hold(NOW, &Cost::CALL).unwrap());
     assert_eq!(meter.back(0, NOW, false), None, "somebody has just called");
     let back = meter.back(0, NOW + 1_000_000, false).unwrap();
-    assert_eq!((back.place, back.granted_us, back.units), (7, NOW, 2));
+    assert_eq!((back.place, back.granted_us, back.units), (7, NOW, 1), "one waits for a call");
+    let back = meter.back(0, NOW + 3_000_000, false).unwrap();
+    assert_eq!((back.place, back.granted_us, back.units), (7, NOW, 1));
     check(&meter, "?");
 }
 

@@ -54,9 +54,17 @@ impl Desk {
     /// before this process, and what is low is asked for ahead.
     pub fn hold(&self, meter: &Arc<Meter>, now_us: u64, cost: &Cost) -> Result<Hold, Refused> {
         self.ways.journal.wake(meter);
-        let hold = meter.hold(now_us, cost)?;
+        let held = meter.hold(now_us, cost);
+        // Who is refused asks for those who come after.
+        if !matches!(held, Err(Refused::Short { .. })) {
+            self.ahead(meter, now_us);
+        }
+        let hold = held?;
         self.ways.journal.note(meter);
-        self.ahead(meter, now_us);
+        // Where nobody divides the limits, all of them are this gateway's.
+        if meter.joins() && !self.ways.control_plane.is_off() {
+            self.ways.control_plane.put(Ask::join(Arc::clone(meter), now_us));
+        }
         Ok(hold)
     }
 
@@ -65,17 +73,12 @@ impl Desk {
         self.ways.journal.note(meter);
     }
 
-    /// Asks ahead, where little is in hand, and tells of meters whose limits are split: to be said after a
-    /// hold.
+    /// Asks ahead, where little is in hand.
     fn ahead(&self, meter: &Arc<Meter>, now_us: u64) {
         if let Some(index) = meter.low(now_us)
             && let Some(wanted) = meter.asks(index, now_us, 0)
         {
             self.put(Ask::portion(Arc::clone(meter), index, wanted, now_us));
-        }
-        // Where nobody divides the limits, all of them are this gateway's.
-        if meter.joins() && !self.ways.control_plane.is_off() {
-            self.ways.control_plane.put(Ask::join(Arc::clone(meter), now_us));
         }
     }
 

@@ -23,7 +23,7 @@ use crate::snapshot::State;
 
 /// Questions in one message.
 const AT_ONCE: usize = 4_096;
-/// How often it is looked after what changes by time alone.
+/// How often it is looked after what changes by time alone; after leases as often as they say.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long the end may take.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -53,15 +53,17 @@ impl Follower {
         let mut leases = Leases::new(self.handle.clone());
         let mut parts = Parts::new(self.handle.clone());
         let clock = self.host.clock.clone();
-        let mut looked = clock.instant();
+        let (mut looks, mut leases_look) = (clock.instant(), clock.instant());
         loop {
-            let since = clock.instant().saturating_duration_since(looked);
-            if since >= LOOK {
-                looked = clock.instant();
-                let (now_us, gateways) = (self.now_us(), self.gateways());
-                leases.look_after(now_us);
-                parts.look_after(now_us, gateways);
+            let now = clock.instant();
+            if now >= looks {
+                looks = now + LOOK;
+                parts.look_after(self.now_us(), self.gateways());
             }
+            if now >= leases_look {
+                leases_look = now + Duration::from_micros(leases.look_after(self.now_us()));
+            }
+            let next = looks.min(leases_look);
             tokio::select! {
                 asks = gathered(&mut self.asks) => {
                     let (joins, asks): (Vec<_>, Vec<_>) = asks
@@ -82,7 +84,7 @@ impl Follower {
                     // Who comes back says it anew.
                     let _ = self.handle.tell(Message::State(state));
                 }
-                () = clock.sleep(LOOK.saturating_sub(since)) => {}
+                () = clock.sleep(next.saturating_duration_since(now)) => {}
                 _ = &mut stop => break,
             }
         }

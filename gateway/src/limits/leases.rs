@@ -27,6 +27,12 @@ const SILENT_US: u64 = 200_000;
 const TRY_US: u64 = 250_000;
 /// How long a meter is remembered that nothing was given to.
 const IDLE_US: u64 = 60_000_000;
+/// How often it is looked for what goes back, and how much more seldom for each meter.
+const LOOK_US: u64 = 50_000;
+const LOOK_EACH_US: u64 = 15;
+/// So long after a window has ended by this gateway's reckoning, which is a little early, it is asked for
+/// units of the next one.
+const TURN_US: u64 = 1_000;
 
 /// What this gateway has leased of the control plane.
 #[derive(Debug)]
@@ -77,6 +83,7 @@ impl Leases {
                 limit: Some(shared_limit(name, index, limit)),
                 wanted: wanted.units,
                 owed: wanted.owed,
+                ahead: true,
             });
             self.open.insert(self.latest, ask);
         }
@@ -113,17 +120,23 @@ impl Leases {
         self.unanswered_us = None;
     }
 
-    /// Gives back what nobody has used for a while, and tells what is owed.
-    pub(super) fn look_after(&mut self, now_us: u64) {
+    /// Gives back what calls do not need, tells what is owed, and asks for what calls will need of windows that
+    /// have begun. In how many microseconds it is to be said again.
+    pub(super) fn look_after(&mut self, now_us: u64) -> u64 {
         self.open.retain(|_, ask| now_us.saturating_sub(ask.asked_us) <= PATIENCE_US);
-        let (mut back, mut owed) = (Vec::new(), Vec::new());
+        let (mut back, mut owed, mut turned) = (Vec::new(), Vec::new(), Vec::new());
+        let mut next_us = now_us.saturating_add(LOOK_US);
         self.holding.retain(|_, Holding { meter, given_us }| {
             let is_old = meter.is_retired();
             for index in 0..meter.config().limits().len() {
                 let unused = meter.back(index, now_us, is_old);
                 back.extend(unused.and_then(|it| return_of(meter, index, it, now_us)));
                 owed.extend(self.handle.is_open().then(|| owed_of(meter, index, now_us)).flatten());
+                let wanted = meter.turned(index, now_us.saturating_sub(TURN_US));
+                turned.extend(wanted.map(|it| Ask::portion(Arc::clone(meter), index, it, now_us)));
             }
+            let turns_us = meter.turns_us(now_us).map_or(next_us, |it| it.saturating_add(TURN_US));
+            next_us = next_us.min(turns_us);
             !is_old && now_us.saturating_sub(*given_us) <= IDLE_US
         });
         if !owed.is_empty() {
@@ -131,6 +144,9 @@ impl Leases {
             let _ = self.handle.tell(Message::Asks(LimitAsks { asks: owed }));
         }
         self.give_back(back);
+        self.ask(now_us, turned);
+        let many = u64::try_from(self.holding.len()).unwrap_or(u64::MAX);
+        next_us.saturating_sub(now_us).max(LOOK_EACH_US.saturating_mul(many)).max(TURN_US)
     }
 
     /// Gives back everything: at the end of the gateway.
@@ -170,7 +186,7 @@ fn owed_of(meter: &Meter, index: usize, now_us: u64) -> Option<LimitAsk> {
     let name = meter.name()?;
     let wanted = meter.owes(index, now_us)?;
     let limit = Some(shared_limit(name, index, limit));
-    Some(LimitAsk { ask: 0, limit, wanted: 0, owed: wanted.owed })
+    Some(LimitAsk { limit, owed: wanted.owed, ..LimitAsk::default() })
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ const fn units(units: u64) -> LimitAnswer {
         ends_us: 3_000_000_000,
         again_us: 0,
         uncounted: false,
+        last_us: 0,
     }
 }
 
@@ -97,8 +98,27 @@ fn what_is_given_is_used_and_the_rest_goes_back() {
     ground.leases.look_after(NOW_US + 700);
     assert_eq!(ground.said(), "nothing");
     ground.leases.look_after(NOW_US + 2_000_000);
-    assert_eq!(ground.said(), "9 of 5 back");
+    assert_eq!(ground.said(), "8 of 5 back", "one stays for the next call");
     ground.leases.look_after(NOW_US + 4_000_000);
+    assert_eq!(ground.said(), "1 of 5 back", "which has not come");
+    ground.leases.look_after(NOW_US + 6_000_000);
+    assert_eq!(ground.said(), "nothing");
+}
+
+#[test]
+fn a_window_that_begins_is_asked_about_before_its_first_call() {
+    let mut ground = Ground::new();
+    let ask = ground.ask(NOW_US);
+    ground.leases.ask(NOW_US, vec![ask]);
+    ground.answer(NOW_US + 500, LimitAnswer { ends_us: 300_000, ..units(10) });
+    ground.said();
+    let _ = ground.meter.hold(NOW_US + 250_000, &Cost::CALL).expect("a unit").settle();
+    let wait_us = ground.leases.look_after(NOW_US + 260_000);
+    assert_eq!((wait_us, ground.said().as_str()), (41_000, "nothing"), "it ends then");
+    ground.leases.look_after(NOW_US + 301_000);
+    // One call in three tenths of a second: so many in a second.
+    assert_eq!(ground.said(), "ask 3 +0");
+    ground.leases.look_after(NOW_US + 350_000);
     assert_eq!(ground.said(), "nothing");
 }
 
@@ -126,7 +146,9 @@ fn who_waits_is_told_when_nobody_will_answer() {
         drop(ground.ask(NOW_US + 2_000_000));
     };
     fails(|ground| ground.leases.closed());
-    fails(|ground| ground.leases.look_after(NOW_US + PATIENCE_US + 1));
+    fails(|ground| {
+        ground.leases.look_after(NOW_US + PATIENCE_US + 1);
+    });
     fails(|ground| ground.answer(NOW_US, LimitAnswer { uncounted: true, ..units(0) }));
     let mut ground = Ground::new();
     let (seen, ask) = (ground.meter.seen(), ground.ask(NOW_US));

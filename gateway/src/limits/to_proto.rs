@@ -28,8 +28,8 @@ pub(super) fn returned(limit: SharedLimit, back: Back, now_us: u64) -> LimitRetu
 
 /// What an answer gives; none: nobody can count it.
 pub(super) fn granted(answer: &LimitAnswer) -> Option<Granted> {
-    let LimitAnswer { units, left, place, ends_us, again_us, uncounted, .. } = *answer;
-    (!uncounted).then_some(Granted { units, left, place, ends_us, again_us })
+    let LimitAnswer { units, left, place, ends_us, again_us, uncounted, last_us, .. } = *answer;
+    (!uncounted).then_some(Granted { units, left, place, ends_us, again_us, last_us })
 }
 
 fn window(measure: Measure) -> (Window, u64, i32) {

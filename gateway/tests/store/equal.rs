@@ -11,7 +11,7 @@ use chassis::clock::Clock;
 use gateway::limits::store::{Answer, Connection, Counters, Mode, Of, Verdict};
 use throttle::{
     Correction, Cost, Effect, Granted, Hold, Limit, LimitState, Measure, Meter, MeterConfig,
-    Period, Quota, Rate, Refused, Span, Subject, Unit, Wanted, portion,
+    Period, Quota, Rate, Refused, Span, Subject, Unit, Wanted,
 };
 
 use crate::ground::{Ground, run};
@@ -169,7 +169,7 @@ impl Pair<'_> {
         if wanted.owed > 0 {
             self.meter.charge(index, said.now_us, wanted.owed);
         }
-        let expected = self.meter.grant(index, said.now_us, |left| portion(units, left, gateways));
+        let expected = self.meter.lease(index, said.now_us, units, gateways);
         let expected = Granted { ends_us: expected.ends_us.min(MOST), ..expected };
         self.story = format!("{wanted:?} of limit {index}: {said:?}");
         assert_eq!(said.granted, expected, "{}", self.story);

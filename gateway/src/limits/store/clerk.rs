@@ -24,8 +24,12 @@ use super::link::{Connection, Link};
 use crate::limits::ask::{Ask, Question, Ruled};
 use crate::limits::breaker::Pass;
 
-/// How often it is looked what has to be told.
+/// How often it is looked what has to be told and asked, and how much more seldom for each meter.
 const SWEEP: Duration = Duration::from_millis(50);
+const SWEEP_EACH: Duration = Duration::from_micros(15);
+/// So long after a window has ended by this gateway's reckoning, which is a little early, it is asked for
+/// units of the next one.
+const TURN_US: u64 = 1_000;
 /// Questions without an answer; further ones fail.
 const MOST_OPEN: usize = 4096;
 /// How long a gateway that ends gives back what it has in hand.
@@ -71,7 +75,7 @@ impl Clerk {
 
     async fn run(self: Rc<Self>, mut asks: mpsc::Receiver<Ask>) {
         loop {
-            let mut sweep = pin!(self.clock.sleep(SWEEP));
+            let mut sweep = pin!(self.clock.sleep(self.pause()));
             loop {
                 tokio::select! {
                     ask = asks.recv() => match ask {
@@ -201,7 +205,7 @@ impl Clerk {
             Verdict::Full { index, retry_after_us } => {
                 let state = states.get(index)?;
                 let (left, again_us) = (state.remaining, retry_after_us);
-                let none = Granted { units: 0, left, place: 0, ends_us: 0, again_us };
+                let none = Granted { units: 0, left, place: 0, ends_us: 0, again_us, last_us: 0 };
                 // Nothing was in hand that this could displace.
                 let _ = meter.granted(index, asked_us, now_us, none);
                 Some(Err(Full { limit: state.limit, retry_after_us }))
@@ -251,6 +255,16 @@ impl Clerk {
         }
     }
 
+    /// When to sweep next: a window may end before it would be time again.
+    fn pause(&self) -> Duration {
+        let (known, now_us) = (self.known.borrow(), self.now_us());
+        let turns = known.turns_us(now_us).map(|it| it.saturating_add(TURN_US));
+        let turns = turns.map(|it| Duration::from_micros(it.saturating_sub(now_us)));
+        let many = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        let least = SWEEP_EACH.saturating_mul(many).max(Duration::from_micros(TURN_US));
+        turns.unwrap_or(SWEEP).min(SWEEP).max(least)
+    }
+
     async fn announce(&self, leaves: bool) -> Result<(), StoreError> {
         let store = &self.store;
         let said = self.say(async |connection: &mut Connection| {
@@ -278,6 +292,10 @@ impl Clerk {
         let errands = self.known.borrow_mut().errands(self.now_us(), now_ms, false);
         if !errands.is_empty() {
             self.send(errands);
+        }
+        let turned = self.known.borrow().turned(self.now_us().saturating_sub(TURN_US));
+        for ask in turned {
+            self.take(ask);
         }
     }
 

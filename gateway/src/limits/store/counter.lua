@@ -9,11 +9,12 @@
 --     c<period>             of the calendar: the ends of the last, of this and of the next one
 --     r<length>             rolling, in slots: length of a slot
 --     p<us>.<ns>.<amount>   a pace: increment (us, ns), how far ahead when full (us, ns)
---   9- what is asked: take: units; grant: units, gateways, units that are owed; settle: place, when, units, actual
+--   9- what is asked: take: units; grant: units, gateways, units that are owed, how far ahead of its time one may
+--      be given of a pace that is used up, and how many those are; settle: place, when, units, actual
 --
 -- Time is that of this engine, in microseconds, which are whole below 2^53; nanoseconds are kept apart.
 
-local STRIDE = { take = 9, grant = 11, settle = 12, state = 8 }
+local STRIDE = { take = 9, grant = 13, settle = 12, state = 8 }
 local MOST = 9007199254740991
 -- What lies further ahead was written by a clock that has been set back since.
 local SET_BACK = 60000000
@@ -107,10 +108,10 @@ function window.grant(limit, share)
     local place, used = window.used(limit)
     local left = math.max(limit.amount - used, 0)
     local units, lasts = share(left), math.max(place - now, 1)
-    if units == 0 then return 0, left, place, lasts, lasts end
+    if units == 0 then return 0, left, place, lasts, lasts, 0 end
     write(limit.name .. 'e', place)
     write(limit.name .. 'u', used + units)
-    return units, left - units, place, lasts, 0
+    return units, left - units, place, lasts, 0, 0
 end
 
 function window.charge(limit, units)
@@ -195,9 +196,9 @@ function ring.grant(limit, share)
     local left = math.max(limit.amount - used, 0)
     local units = share(left)
     local lasts = math.max((here + 1) * limit.a - now, 1)
-    if units == 0 then return 0, left, here, lasts, too_old(limit, slots, 1) end
+    if units == 0 then return 0, left, here, lasts, too_old(limit, slots, 1), 0 end
     ring.take(limit, units, false)
-    return units, left - units, here, lasts, 0
+    return units, left - units, here, lasts, 0, 0
 end
 
 function ring.charge(limit, units) ring.take(limit, units, true) end
@@ -267,22 +268,31 @@ function pace.take(limit, units, beyond)
     return 0, false
 end
 
+-- How many units fit into that.
+local function fitting(limit, room_us, room_ns)
+    local units = math.floor((room_us * 1000 + room_ns) / (limit.a * 1000 + limit.b))
+    local more_us, more_ns = times(limit, units)
+    -- What was rounded on the way must not give away more.
+    if units > 0 and later(more_us, more_ns, room_us, room_ns) then units = units - 1 end
+    return units
+end
+
 function pace.grant(limit, share)
     local us, ns = ahead(limit)
-    local room_us, room_ns = less(limit.c, limit.d, us, ns)
-    local left = math.floor((room_us * 1000 + room_ns) / (limit.a * 1000 + limit.b))
-    local more_us, more_ns = times(limit, left)
-    -- What was rounded on the way must not give away more.
-    if left > 0 and later(more_us, more_ns, room_us, room_ns) then left = left - 1 end
-    local units = share(left)
+    local left = fitting(limit, less(limit.c, limit.d, us, ns))
+    -- Where they are few, some of those that come next, ahead of their times.
+    local wanted, ahead_us, most = limit.asked[1], limit.asked[4], limit.asked[5]
+    local comes = fitting(limit, less(limit.c + ahead_us, limit.d, us, ns))
+    local units = math.max(share(left), math.min(wanted, math.ceil(math.min(comes, most) / 2)))
     if units == 0 then
         local then_us, then_ns = sum(us, ns, limit.a, limit.b)
-        return 0, left, 0, MOST, math.max(up(less(then_us, then_ns, limit.c, limit.d)), 1)
+        return 0, left, 0, MOST, math.max(up(less(then_us, then_ns, limit.c, limit.d)), 1), 0
     end
     seen_now(limit)
-    more_us, more_ns = times(limit, units)
+    local more_us, more_ns = times(limit, units)
+    local then_us, then_ns = sum(us, ns, more_us, more_ns)
     move(limit, sum(now + us, ns, more_us, more_ns))
-    return units, left - units, 0, MOST, 0
+    return units, math.max(left - units, 0), 0, MOST, 0, up(less(then_us, then_ns, limit.c, limit.d))
 end
 
 function pace.settle(limit, _, taken, units, actual)

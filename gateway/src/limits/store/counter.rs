@@ -4,7 +4,7 @@
 //! node. See `counter.lua`.
 
 use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind};
-use throttle::{Correction, Cost, Granted, Limit, LimitState, Ruling, Subject, Wanted};
+use throttle::{Correction, Cost, Granted, Limit, LimitState, Measure, Ruling, Subject, Wanted};
 
 use super::error::StoreError;
 use super::link::Connection;
@@ -110,6 +110,12 @@ impl Counters {
         let mut command = self.command("grant", of);
         rule::write(&mut command, of.limits, index, of.now_us);
         command.arg(wanted.units).arg(gateways).arg(wanted.owed);
+        // How far ahead of its time a unit may be given away, and how many those are.
+        let (ahead_us, ahead_units) = match limit.measure {
+            Measure::Rate(rate) => (rate.ahead_us(), rate.ahead_units()),
+            Measure::Quota(_) => (0, 0),
+        };
+        command.arg(ahead_us).arg(ahead_units);
         let said = self.ask(connection, &command).await?;
         Numbers(&said).granted(limit).ok_or(StoreError::Answer)
     }
@@ -246,9 +252,10 @@ impl Numbers<'_> {
     fn granted(mut self, limit: &Limit) -> Option<Portion> {
         let now_us = self.count()?;
         let (units, left, place) = (self.count()?, self.count()?, self.count()?);
-        let (ends_us, again_us) = (self.count()?, self.count()?);
+        let (ends_us, again_us, last_us) = (self.count()?, self.count()?, self.count()?);
         let place = place_for_meter(limit, place);
         let state = self.states(std::slice::from_ref(limit))?.pop()?;
-        Some(Portion { now_us, granted: Granted { units, left, place, ends_us, again_us }, state })
+        let granted = Granted { units, left, place, ends_us, again_us, last_us };
+        Some(Portion { now_us, granted, state })
     }
 }

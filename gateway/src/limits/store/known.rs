@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use throttle::{Back, Correction, Meter, Subject, Wanted};
 
+use crate::limits::ask::Ask;
+
 /// Beyond it meters are not remembered: what they have in hand is used up or runs out.
 const MOST: usize = 16_384;
 /// A meter that nobody asked about for so long has nothing in hand any more.
@@ -59,6 +61,28 @@ impl Known {
         let told = told.collect();
         self.0.retain(|_, entry| now_ms.saturating_sub(entry.asked_ms) < FORGET_MS);
         told
+    }
+
+    /// What is to be asked for because windows have ended that calls go on in.
+    pub(super) fn turned(&self, now_us: u64) -> Vec<Ask> {
+        let asks = self.0.values().flat_map(|Entry { meter, .. }| {
+            let indices = 0..meter.config().limits().len();
+            indices.filter_map(move |index| {
+                let wanted = meter.turned(index, now_us)?;
+                Some(Ask::portion(Arc::clone(meter), index, wanted, now_us))
+            })
+        });
+        asks.collect()
+    }
+
+    /// When the next of those windows ends; `None`: there is none.
+    pub(super) fn turns_us(&self, now_us: u64) -> Option<u64> {
+        self.0.values().filter_map(|entry| entry.meter.turns_us(now_us)).min()
+    }
+
+    /// How many meters there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether there is nobody to share anything with.
