@@ -249,6 +249,137 @@ fn a_sweep_by_a_bot_is_told() {
     });
 }
 
+/// Towns between which people move, degrees north and east, and the carriers there.
+const TOWNS: [(f64, f64); 8] = [
+    (47.38, 8.54),
+    (46.95, 7.45),
+    (53.55, 9.99),
+    (51.51, -0.13),
+    (40.71, -74.01),
+    (35.68, 139.69),
+    (-33.87, 151.21),
+    (1.35, 103.82),
+];
+
+/// People who call: from home, on the road, from their phones, and some through a tunnel.
+struct People {
+    watch: Watch,
+    dice: Dice,
+    told: Vec<(i64, Finding)>,
+}
+
+impl People {
+    fn new(seed: u64) -> Self {
+        Self { watch: Watch::new(Rules::default()), dice: Dice(seed), told: Vec::new() }
+    }
+
+    /// Weeks in which each of them makes some calls a day.
+    fn live(&mut self, people: usize, days: std::ops::Range<i64>) {
+        for minute in days.start * DAY..days.end * DAY {
+            let hour = minute.rem_euclid(DAY) / 60;
+            if !(6..23).contains(&hour) {
+                continue;
+            }
+            for person in 0..people {
+                if self.dice.unit() < 0.02 {
+                    let (town, network) = self.place(person, minute);
+                    self.call(minute, person, town, network);
+                }
+            }
+        }
+    }
+
+    /// Where somebody is at a time, and in whose network.
+    fn place(&mut self, person: usize, minute: i64) -> (usize, u32) {
+        let (home, day) = (person % TOWNS.len(), minute.div_euclid(DAY));
+        let carrier = |town: usize| u32::try_from(100 + town).unwrap();
+        // Each fifth is abroad in each fourth week; nobody calls on the flight, which takes the first day.
+        let week = day.div_euclid(7);
+        let travels = person % 5 == 0 && week.rem_euclid(4) == 3;
+        let town = if travels { (home + 3) % TOWNS.len() } else { home };
+        let is_flight = person % 5 == 0 && day.rem_euclid(7) == 0;
+        let pick = self.dice.unit();
+        match person % 10 {
+            _ if is_flight => (home, 0),
+            // The carrier of this one's phone moves the end of its network between two towns.
+            3 if pick < 0.3 => ((home + 1) % TOWNS.len(), carrier(home)),
+            // This one works through a tunnel, whose end is in the first town.
+            7 if pick < 0.5 => (0, 1),
+            _ => (town, carrier(town)),
+        }
+    }
+
+    fn call(&mut self, minute: i64, person: usize, town: usize, network: u32) {
+        // Databases of places err, about one network always in the same way.
+        let mut error = Dice(u64::try_from(town).unwrap() * 1000 + u64::from(network));
+        let (north, east) = TOWNS[town];
+        let position = Some((north + error.normal() * 0.2, east + error.normal() * 0.2));
+        let user = format!("p{person}");
+        let client = if self.dice.unit() < 0.5 { "web" } else { "phone" };
+        let at_us = minute * MINUTE + i64::try_from(person).unwrap();
+        let found = self.watch.call(&Call {
+            at_us,
+            api: "shop",
+            api_version: "1.0.0",
+            operation: "GET /items",
+            application: client,
+            client,
+            user: &user,
+            position: position.filter(|_| network > 0),
+            network,
+            status: 200,
+            total_us: 1000,
+            ..Call::default()
+        });
+        let journeys = found.into_iter().filter(|it| it.alarm == Alarm::ImpossibleTravel);
+        self.told.extend(journeys.map(|it| (minute, it)));
+    }
+}
+
+/// Somebody else has the session of one person, and calls from the other side of the globe while they work.
+#[test]
+fn a_stolen_session_is_told_at_its_first_calls() {
+    const PEOPLE: usize = 50;
+    let mut delays = Vec::new();
+    for seed in 1..=5_u64 {
+        let mut people = People::new(seed);
+        people.live(PEOPLE, 0..10);
+        people.told.clear();
+        let (victim, start) = (usize::try_from(seed).unwrap() * 8 + 1, 10 * DAY + 10 * 60);
+        let (home, away) = (victim % TOWNS.len(), (victim + 4) % TOWNS.len());
+        people.call(start - 5, victim, home, 100);
+        for call in 0..20 {
+            people.call(start + call, victim, away, 999);
+        }
+        let first =
+            people.told.iter().find(|(_, found)| found.message.contains(&format!("p{victim} ")));
+        delays.push(first.map(|(minute, _)| minute - start));
+    }
+    eprintln!("minutes until it was told: {delays:?}");
+    assert_eq!(delays, [Some(0); 5]);
+}
+
+#[test]
+fn journeys_that_people_make_are_told_for_a_tunnel_once_a_month_at_most() {
+    const PEOPLE: usize = 100;
+    const MONTHS: i64 = 3;
+    let mut people = People::new(77);
+    people.live(PEOPLE, 0..MONTHS * 30);
+    let mut by_person = std::collections::BTreeMap::<String, i64>::new();
+    for (_, found) in &people.told {
+        let user = found.about.iter().find(|(name, _)| *name == "user");
+        *by_person.entry(user.unwrap().1.clone()).or_default() += 1;
+    }
+    eprintln!(
+        "{} journeys of {PEOPLE} people in {MONTHS} months: {by_person:?}",
+        people.told.len()
+    );
+    for (person, told) in by_person {
+        assert!(person.ends_with('7'), "{person} has no tunnel and is told {told} times");
+        assert!(told <= MONTHS, "{person} is told {told} times");
+    }
+}
+
 #[test]
 fn a_storm_of_tokens_is_told() {
     check(4.0, &[Alarm::AbnormalRefresh], 1, |world, start| {
