@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,8 +26,9 @@ use turnpike_proto::usage::v1::{
 
 mod clickhouse_server;
 
-use clickhouse_server::ClickHouse;
+use clickhouse_server::{ClickHouse, PASSWORD, USER};
 
+const RULES: &str = "[alerts.rules.AbnormalRequestsPerMin]\nmode = \"fixed\"\nthreshold = 100\n";
 const EVENTS: u64 = 50;
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,6 +39,8 @@ struct Stage {
     operations: u16,
     /// Where the calls are kept; empty: in its own folder.
     clickhouse: String,
+    /// More of the configuration.
+    more: Vec<(&'static str, PathBuf)>,
     child: Option<Child>,
 }
 
@@ -52,12 +55,14 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let names = ["gateway", "admin", "analytics-collector"];
         pki::development(&folder.path().join("pki"), &names).unwrap();
-        let clickhouse = String::new();
-        Self { folder, rpc: free_port(), operations: free_port(), clickhouse, child: None }
+        let (clickhouse, more) = (String::new(), Vec::new());
+        Self { folder, rpc: free_port(), operations: free_port(), clickhouse, more, child: None }
     }
 
     fn start(&mut self) {
         let data = self.folder.path();
+        let configuration = data.join("collector.toml");
+        std::fs::write(&configuration, RULES).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_analytics-collector"));
         if !self.clickhouse.is_empty() {
             command
@@ -70,7 +75,9 @@ impl Stage {
             .env("TURNPIKE_RPC_LISTEN", format!("127.0.0.1:{}", self.rpc))
             .env("TURNPIKE_OPERATIONS_LISTEN", format!("127.0.0.1:{}", self.operations))
             .env("TURNPIKE_STORE_FLUSH_ROWS", "300")
-            .env("TURNPIKE_ALERTS_REQUESTS_PER_MINUTE", "100")
+            .envs(self.more.iter().cloned())
+            .arg("--config")
+            .arg(&configuration)
             .env("TURNPIKE_TELEMETRY_LOG", "warn")
             .stdin(Stdio::null())
             .spawn()
@@ -122,6 +129,16 @@ impl Stage {
         let mut client = AnalyticsClient::new(self.channel("admin"));
         let answer = client.usage(UsageRequest::default()).await?;
         Ok(answer.into_inner().rows.iter().map(|row| row.calls).sum())
+    }
+
+    /// Waits for calls that are handed on, of which there are so many and no more.
+    async fn until_calls(&self, expected: u64) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.calls().await.unwrap() < expected {
+            assert!(tokio::time::Instant::now() < deadline, "{expected} do not arrive");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(self.calls().await.unwrap(), expected);
     }
 
     /// What Prometheus scrapes.
@@ -251,15 +268,34 @@ async fn acknowledged_events_are_in_a_clickhouse_once_whoever_is_killed() {
     stage.until_up().await;
     sent += 1;
     assert_eq!(stage.collect(acknowledged + 1, sent).await, sent);
-    let expected = sent * EVENTS;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while stage.calls().await.unwrap() < expected {
-        assert!(tokio::time::Instant::now() < deadline, "{expected} do not arrive");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(stage.calls().await.unwrap(), expected);
+    stage.until_calls(sent * EVENTS).await;
     let metrics = stage.metrics().await;
     assert!(metrics.contains("collector_rows_in_segments 0\n"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clickhouse_with_tls_gets_calls_by_its_password_alone() {
+    let Some(server) = ClickHouse::guarded() else { return };
+    let mut stage = Stage::new();
+    stage.clickhouse = server.url();
+    let file = stage.folder.path().join("password");
+    stage.more = vec![
+        ("TURNPIKE_STORE_CLICKHOUSE_USERNAME", USER.into()),
+        ("TURNPIKE_STORE_CLICKHOUSE_PASSWORD_FILE", file.clone()),
+        ("TURNPIKE_STORE_CLICKHOUSE_CA", server.authority()),
+    ];
+    std::fs::write(&file, "wrong").unwrap();
+    stage.start();
+    stage.until_listening().await;
+    // What is acknowledged waits in the collector's folder.
+    assert_eq!(stage.collect(1, 3).await, 3);
+    assert!(stage.calls().await.is_err());
+    stage.kill();
+
+    std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    stage.start();
+    stage.until_up().await;
+    stage.until_calls(3 * EVENTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

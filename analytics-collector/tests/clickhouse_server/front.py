@@ -1,15 +1,16 @@
 """Is a ClickHouse for tests: the real engine (PyPI's chdb) behind ClickHouse's own HTTP interface.
 
-    python3 front.py FOLDER PORT
+    python3 front.py FOLDER PORT [CERTIFICATE KEY USER PASSWORD]
 
-Keeps its data in FOLDER, prints the port (0: a free one) and ends with its standard input. The file
-FOLDER.trouble says what happens at the next INSERT: `before` ends the process before it, `after` between
-the insert and its answer.
+Keeps its data in FOLDER, prints the port (0: a free one) and ends with its standard input. With a
+certificate it speaks TLS, and takes queries of that user alone. The file FOLDER.trouble says what happens at
+the next INSERT: `before` ends the process before it, `after` between the insert and its answer.
 """
 
 import http.server
 import os
 import re
+import ssl
 import sys
 import tempfile
 import threading
@@ -18,6 +19,7 @@ import urllib.parse
 import chdb
 
 folder, port = sys.argv[1], int(sys.argv[2])
+certificate, key, user, password = sys.argv[3:7] if len(sys.argv) > 3 else (None, None, None, None)
 connection = chdb.connect(folder)
 turn = threading.Lock()
 
@@ -42,8 +44,24 @@ def insert(sql, rows):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    def setup(self):
+        if certificate:
+            # Here, in a thread for this connection, and not where others are accepted.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            self.request = context.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def is_known(self):
+        said = [self.headers.get(name) for name in ("x-clickhouse-user", "x-clickhouse-key")]
+        return user is None or said == [user, password]
+
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if not self.is_known():
+            # In the words of the server.
+            text = "Code: 516. DB::Exception: Authentication failed: password is incorrect, or there is no user"
+            return self.answer(403, text.encode(), {"X-ClickHouse-Exception-Code": "516"})
         query = urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query, keep_blank_values=True)
         said = dict(query)
         values = {name[6:]: value for name, value in query if name.startswith("param_")}
@@ -71,7 +89,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        # Somebody who does not believe the certificate is what is tested.
+        pass
+
+
+server = Server(("127.0.0.1", port), Handler)
 server.daemon_threads = True
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_address[1], flush=True)

@@ -9,10 +9,16 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+/// Whom a server lets in.
+pub(crate) const USER: &str = "turnpike";
+/// By which password.
+pub(crate) const PASSWORD: &str = "it's \"secret\" & 1%";
+
 /// A server; it ends with its owner.
 #[derive(Debug)]
 pub(crate) struct ClickHouse {
     folder: TempDir,
+    guarded: bool,
     packages: PathBuf,
     port: u16,
     child: Option<Child>,
@@ -21,15 +27,33 @@ pub(crate) struct ClickHouse {
 impl ClickHouse {
     /// Nothing where there is none to be had.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_as(false)
+    }
+
+    /// One that speaks TLS and asks for [`USER`] and [`PASSWORD`].
+    pub(crate) fn guarded() -> Option<Self> {
+        Self::start_as(true)
+    }
+
+    fn start_as(guarded: bool) -> Option<Self> {
         let packages = packages()?;
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { folder, packages, port: 0, child: None };
+        if guarded {
+            chassis::pki::development(&folder.path().join("pki"), &["clickhouse"]).unwrap();
+        }
+        let mut server = Self { folder, guarded, packages, port: 0, child: None };
         server.run();
         Some(server)
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.guarded { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// The file with the authority that signed its certificate.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.path().join("pki/ca.pem")
     }
 
     /// kill -9.
@@ -56,12 +80,23 @@ impl ClickHouse {
         self.folder.path().join("data.trouble")
     }
 
+    /// What the program is told of certificate and user.
+    fn guard(&self) -> Vec<PathBuf> {
+        if !self.guarded {
+            return Vec::new();
+        }
+        let files = ["clickhouse.pem", "clickhouse.key"];
+        let files = files.map(|name| self.folder.path().join("pki").join(name));
+        files.into_iter().chain([USER, PASSWORD].map(PathBuf::from)).collect()
+    }
+
     fn run(&mut self) {
         let front = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clickhouse_server/front.py");
         let mut child = Command::new("python3")
             .arg(front)
             .arg(self.folder.path().join("data"))
             .arg(self.port.to_string())
+            .args(self.guard())
             .env("PYTHONPATH", &self.packages)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

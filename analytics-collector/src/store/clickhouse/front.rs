@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use chassis::Secret;
 use chassis::clock::Clock;
 
 use super::{Account, Asker, Bounds, Server, Shipper, Table};
@@ -12,7 +13,7 @@ use crate::store::{Arguments, Limits, Reader, Store};
 #[path = "../../../tests/clickhouse_server/mod.rs"]
 mod clickhouse_server;
 
-use clickhouse_server::ClickHouse;
+use clickhouse_server::{ClickHouse, PASSWORD, USER};
 
 /// A server.
 #[derive(Debug)]
@@ -22,6 +23,11 @@ impl Front {
     /// A server of its own; nothing where there is none to be had.
     pub(crate) fn start() -> Option<Self> {
         ClickHouse::start().map(Self)
+    }
+
+    /// One that speaks TLS and asks for a password.
+    pub(crate) fn guarded() -> Option<Self> {
+        ClickHouse::guarded().map(Self)
     }
 
     /// One that all tests of this process share; each has its own database.
@@ -39,15 +45,38 @@ impl Front {
     }
 
     pub(crate) fn server(&self) -> Server {
+        self.server_as(self.account())
+    }
+
+    /// As everybody may ask it.
+    pub(crate) fn account(&self) -> Account {
         let (username, password, authorities) = (String::new(), None, Vec::new());
-        let urls = vec![self.0.url().parse().unwrap()];
-        let account = Account { urls, username, password, authorities };
+        Account { urls: vec![self.0.url().parse().unwrap()], username, password, authorities }
+    }
+
+    /// As the one may ask it whom a guarded one knows.
+    pub(crate) fn own_account(&self) -> Account {
+        let (username, password) = (USER.to_owned(), Some(Secret::new(PASSWORD)));
+        let authorities = std::fs::read(self.0.authority()).unwrap();
+        Account { username, password, authorities, ..self.account() }
+    }
+
+    pub(crate) fn server_as(&self, account: Account) -> Server {
         let bounds = Bounds { timeout: Duration::from_mins(2), at_once: 4, largest: 128 << 20 };
         Server::new(account, bounds, Clock::system()).unwrap()
     }
 
     pub(crate) fn shipper(&self, store: &Arc<Store>, table: &Table) -> Shipper {
-        Shipper::new(Arc::clone(store), self.server(), table.clone()).unwrap()
+        self.shipper_as(self.account(), store, table)
+    }
+
+    pub(crate) fn shipper_as(
+        &self,
+        account: Account,
+        store: &Arc<Store>,
+        table: &Table,
+    ) -> Shipper {
+        Shipper::new(Arc::clone(store), self.server_as(account), table.clone()).unwrap()
     }
 
     pub(crate) fn reader(&self, table: &Table) -> Arc<Reader> {

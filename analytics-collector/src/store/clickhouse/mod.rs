@@ -12,6 +12,8 @@ pub mod server;
 pub mod ship;
 
 #[cfg(test)]
+mod account_tests;
+#[cfg(test)]
 pub(crate) mod front;
 #[cfg(test)]
 mod ship_tests;

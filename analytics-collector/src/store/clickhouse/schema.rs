@@ -121,7 +121,7 @@ impl Table {
             .await
     }
 
-    fn create(&self) -> String {
+    pub(super) fn create(&self) -> String {
         let (table, cluster) = (self.sql(), self.on_cluster());
         let columns: Vec<String> =
             columns().map(|(name, kind)| format!("\"{name}\" {kind}")).collect();
@@ -140,7 +140,7 @@ impl Table {
         )
     }
 
-    fn alter(&self, what: &str) -> String {
+    pub(super) fn alter(&self, what: &str) -> String {
         format!("ALTER TABLE {}{} {what}", self.sql(), self.on_cluster())
     }
 
