@@ -1,6 +1,6 @@
 //! How does the collector start?
 //!
-//! First the store as the last stop left it, then the counts of the last minutes, then the port.
+//! First the store as the last stop left it, then what alerts knew, then the port.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use chassis::Host;
 use chassis::outbound::{self, Reach};
 use chassis::rpc::Services;
-use detect::span::MINUTE_US;
+use detect::span::{DAY_US, MINUTE_US};
 use tokio::sync::{Notify, Semaphore};
 use turnpike_proto::usage::v1::alerts_server::AlertsServer;
 use turnpike_proto::usage::v1::analytics_server::AnalyticsServer;
@@ -23,7 +23,7 @@ use crate::alert::respond::Blocks;
 use crate::alert::rules::Configured;
 use crate::alert::sources::PATIENCE_US;
 use crate::alert::state::Kept;
-use crate::alert::{Alarm, Controls, History, Lookout, Rate, Responses, Sources, rate};
+use crate::alert::{Alarm, Controls, History, Lookout, Responses, Sources, Wanted};
 use crate::clickhouse;
 use crate::config::{Alerts, Config, Engine};
 use crate::edge::from_event::Desk;
@@ -48,6 +48,9 @@ const LARGEST_BATCH: usize = (4 << 20) + (64 << 10);
 /// How long a start waits for a ClickHouse to have everything.
 const CATCH_UP: Duration = Duration::from_secs(10);
 
+/// Minutes before this one of which calls are counted again at the start.
+const COUNTED_MINUTES: i64 = 9;
+
 /// How long a webhook may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -65,10 +68,14 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     let folder = folder(&config, &host);
     let store = Arc::new(open_store(&config, &host, folder.clone()).await?);
     let (reader, mut shipper) = start_reader(&config, &host, &store)?;
-    let alarm = open_alarm(&config, &host, &folder, &metrics)?;
-    alarm.observe(&last_minutes(&host, &reader, shipper.as_mut()).await?);
+    let alarm = open_alarm(&config, &folder, &metrics)?;
+    let stored = last_minutes(&host, &reader, shipper.as_mut()).await?;
     let sources = Arc::new(last_heard(&host, &reader).await?);
     let lookout = start_alerts(&config, &host, &folder, &alarm, &sources, &metrics)?;
+    let since_us = host.clock.unix_us().saturating_sub(DAY_US);
+    let told = alarm.list(&Wanted { since_us, ..Wanted::default() }, usize::MAX);
+    let goes_on = lookout.clone();
+    host.tasks.blocking(move || goes_on.recall(&told, &stored)).await?;
     let desk = Arc::new(Desk {
         geo: Geo::open(config.geo.clone()),
         addresses: Addresses::open(config.address.keep, &folder.join("address.key"))?,
@@ -77,14 +84,13 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     });
 
     let flush = Arc::new(Notify::new());
-    let (watcher, seeing) = (Arc::clone(&alarm), lookout.clone());
+    let seeing = lookout.clone();
     let tail = Arc::new(Tail::default());
     let shown = Arc::clone(&tail);
     let committer = Committer {
         store: Arc::clone(&store),
         gather: config.store.group.0,
         on_stored: Arc::new(move |batch| {
-            watcher.observe(&batch.tallies);
             seeing.see(batch);
             shown.offer(&batch.calls);
             series.count(&batch.calls);
@@ -159,14 +165,11 @@ fn start_reader(
 
 fn open_alarm(
     config: &Config,
-    host: &Host,
     folder: &std::path::Path,
     metrics: &Metrics,
 ) -> anyhow::Result<Arc<Alarm>> {
-    let quiet = micros(config.alerts.suppression.0).div_euclid(MINUTE_US);
-    let rate = Rate::new(config.alerts.requests_per_minute, quiet);
     let history = History::open(&folder.join("alerts.jsonl"), config.alerts.history.0)?;
-    Ok(Arc::new(Alarm::new(rate, history, metrics.clone(), host.clock.clone())))
+    Ok(Arc::new(Alarm::new(history, metrics.clone())))
 }
 
 /// Shows stored calls to the engines of what is unusual, tells people, and follows what somebody applies.
@@ -248,14 +251,15 @@ fn start_channels(
     Ok(client)
 }
 
-/// The calls that count for an alert and were stored by an earlier life of this process.
+/// The calls of the last minutes that were stored by an earlier life of this process: some alerts count
+/// exactly.
 async fn last_minutes(
     host: &Host,
     reader: &Arc<Reader>,
     shipper: Option<&mut Shipper>,
 ) -> anyhow::Result<Vec<crate::event::Tally>> {
     let minute = host.clock.unix_us().div_euclid(MINUTE_US);
-    let since_us = (minute - rate::WINDOW + 1) * MINUTE_US;
+    let since_us = minute.saturating_sub(COUNTED_MINUTES).saturating_mul(MINUTE_US);
     let window = Window { since_us, until_us: i64::MAX };
     let Some(shipper) = shipper else {
         return minutes(reader, window).await.context("cannot count the calls of the last minutes");
@@ -278,9 +282,10 @@ async fn last_heard(host: &Host, reader: &Arc<Reader>) -> anyhow::Result<Sources
     let since_us = host.clock.unix_us().saturating_sub(PATIENCE_US);
     let window = Window { since_us, until_us: i64::MAX };
     let heard = match heard(reader, window).await {
-        // A server that is away keeps nobody from starting.
-        Err(error @ QueryError::Away(_)) => {
-            tracing::warn!(%error, "which gateways there were is not known");
+        // A server that is away, or does not let us in, keeps nobody from starting.
+        Err(error @ (QueryError::Away(_) | QueryError::Server(_))) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "which gateways there were is not known");
             Vec::new()
         }
         heard => heard.context("cannot ask which gateways there were")?,

@@ -170,8 +170,6 @@ pub struct Address {
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alerts {
-    /// More calls in a minute are one; 0: off.
-    pub requests_per_minute: u64,
     /// How long none is raised for the same subject.
     pub suppression: Span<0, 86_400_000>,
     /// How many are kept.

@@ -209,7 +209,7 @@ impl Row {
     }
 }
 
-/// Calls of one minute by who called what: what the alerts look at.
+/// Calls of one minute by who called what: what is counted exactly for alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// Minutes since the Unix epoch.
@@ -229,4 +229,6 @@ pub struct Subject {
     pub api_version: String,
     /// Name of the Application; empty: none was known.
     pub application: String,
+    /// Consumer key of the client where no application was known; empty: neither was.
+    pub client: String,
 }

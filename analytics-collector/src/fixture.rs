@@ -39,8 +39,8 @@ pub(crate) fn batch(epoch: &str, sequence: u64, rows: Vec<Row>) -> Batch {
     let frame = record.frame();
     let Record { source, epoch, rows: calls, .. } = record;
     let (rows, calls) = (columns, calls.into());
-    let (tallies, losses) = (Vec::new(), Losses::default());
-    Batch { source, epoch, sequence, after: None, frame, rows, calls, tallies, losses }
+    let losses = Losses::default();
+    Batch { source, epoch, sequence, after: None, frame, rows, calls, losses }
 }
 
 /// A store in a folder that goes away.

@@ -195,22 +195,27 @@ async fn stored(
 }
 
 fn to_proto(file: Alerts) -> AlertRules {
-    let setting = |alarm: Alarm, api: String, setting: Setting<Quiet>| AlertSetting {
-        r#type: alarm.name().to_owned(),
-        api,
-        enabled: setting.enabled,
-        mode: setting.mode.map(|mode| match mode {
-            Mode::Learned => alert_type::Mode::Learned.into(),
-            Mode::Fixed => alert_type::Mode::Fixed.into(),
-        }),
-        threshold: setting.threshold,
-        sensitivity: setting.sensitivity,
-        learning: setting.learning,
-        suppression: setting.suppression.map(|quiet| span::to_proto(quiet.0)),
+    let setting = |alarm: Alarm, (api, application): (String, String), setting: Setting<Quiet>| {
+        AlertSetting {
+            r#type: alarm.name().to_owned(),
+            api,
+            application,
+            enabled: setting.enabled,
+            mode: setting.mode.map(|mode| match mode {
+                Mode::Learned => alert_type::Mode::Learned.into(),
+                Mode::Fixed => alert_type::Mode::Fixed.into(),
+            }),
+            threshold: setting.threshold,
+            sensitivity: setting.sensitivity,
+            learning: setting.learning,
+            suppression: setting.suppression.map(|quiet| span::to_proto(quiet.0)),
+        }
     };
     let Alerts { rules, overrides, suppression } = file;
-    let all = rules.into_iter().map(|(alarm, it)| setting(alarm, String::new(), it));
-    let own = overrides.into_iter().map(|it| setting(it.alarm, it.api, it.setting));
+    let all =
+        rules.into_iter().map(|(alarm, it)| setting(alarm, (String::new(), String::new()), it));
+    let own =
+        overrides.into_iter().map(|it| setting(it.alarm, (it.api, it.application), it.setting));
     AlertRules {
         suppression: suppression.map(|quiet| span::to_proto(quiet.0)),
         settings: all.chain(own).collect(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
-use detect::span::MINUTE_US;
+use detect::span::{DAY_US, MINUTE_US};
 use detect::{Alarm as Kind, Call, Finding, Renewal, Rules, Watch};
 use tokio::sync::mpsc;
 
@@ -21,7 +21,7 @@ use super::respond::{Found, Responses};
 use super::sources::Sources;
 use super::state::Kept;
 use crate::enrich::address;
-use crate::event::{Position, Row};
+use crate::event::{Position, Row, Tally};
 use crate::guard::lock;
 use crate::metrics::Metrics;
 use crate::store::Batch;
@@ -119,6 +119,24 @@ impl Lookout {
         }
     }
 
+    /// Goes on where an earlier life of this process was: what it told is not told again, and what counts
+    /// exactly counts from what is stored. Blocks for the disk.
+    pub fn recall(&self, told: &[Arc<Alert>], stored: &[Tally]) {
+        let now_us = self.clock.unix_us();
+        let mut watch = lock(&self.watch);
+        for alert in told.iter().filter(|alert| alert.raised_at_us > now_us.saturating_sub(DAY_US))
+        {
+            if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == alert.kind) {
+                let at_us = alert.minute.saturating_mul(MINUTE_US);
+                watch.was_told(kind, at_us, about(kind, alert));
+            }
+        }
+        let found = stored.iter().flat_map(|tally| watch.recall(&call_of(tally), tally.calls));
+        let found: Vec<_> = found.map(|it| (it, String::new())).collect();
+        drop(watch);
+        raise(&self.responses, found, now_us);
+    }
+
     /// The rules that hold.
     pub fn rules(&self) -> Rules {
         lock(&self.watch).rules().clone()
@@ -129,7 +147,7 @@ impl Lookout {
         lock(&self.watch).put_rules(rules);
     }
 
-    /// How bad an alert of a kind is, where the API has no rule of its own.
+    /// How bad an alert of a kind is, where neither API nor application has a rule of its own.
     pub fn severity(&self, kind: Kind) -> Severity {
         self.responses.usual(kind).severity.unwrap_or_else(|| severity(kind))
     }
@@ -200,7 +218,7 @@ impl Eye {
             found.extend(look(&mut watch, row).into_iter().map(|it| (it, row.api.clone())));
         }
         drop(watch);
-        self.raise(found, now_us);
+        raise(&self.responses, found, now_us);
         rows.iter().filter(|row| row.is_call()).map(|row| row.at_us).max().unwrap_or(0)
     }
 
@@ -213,19 +231,45 @@ impl Eye {
             self.kept.save(&watch);
         }
         drop(watch);
-        self.raise(found, now_us);
+        raise(&self.responses, found, now_us);
     }
+}
 
-    fn raise(&self, found: Vec<(Finding, String)>, now_us: i64) {
-        if !found.is_empty() {
-            let found = found.into_iter().map(|(it, api)| {
-                let (kind, alert) = (it.alarm, alert(it, now_us));
-                let api = if api.is_empty() { alert.api.clone() } else { api };
-                Found { alert, kind, api }
-            });
-            self.responses.raise(found.collect());
-        }
+/// Findings, each with the API that was called; empty: the one that it is about.
+fn raise(responses: &Responses, found: Vec<(Finding, String)>, now_us: i64) {
+    if !found.is_empty() {
+        let found = found.into_iter().map(|(it, api)| {
+            let (kind, alert) = (it.alarm, alert(it, now_us));
+            let api = if api.is_empty() { alert.api.clone() } else { api };
+            Found { alert, kind, api }
+        });
+        responses.raise(found.collect());
     }
+}
+
+fn call_of(tally: &Tally) -> Call<'_> {
+    let subject = &tally.subject;
+    Call {
+        at_us: tally.minute.saturating_mul(MINUTE_US),
+        api: &subject.api,
+        api_version: &subject.api_version,
+        application: &subject.application,
+        client: &subject.client,
+        ..Call::default()
+    }
+}
+
+/// What an alert was raised about, as [`alert`] has written it down.
+fn about(kind: Kind, alert: &Alert) -> Vec<(&'static str, &str)> {
+    let Alert { api, api_version, application, evidence, .. } = alert;
+    let version = [("api", api), ("api_version", api_version), ("application", application)];
+    let version = version.map(|(name, value)| (name, value.as_str()));
+    // The address of a journey is no part of what it is about.
+    let is_about = |name: &str| kind != Kind::ImpossibleTravel || name != "address";
+    let named =
+        ["operation", "user", "client", "address"].into_iter().filter(|name| is_about(name));
+    let named = named.filter_map(|name| Some((name, evidence.get(name)?.as_str())));
+    version.into_iter().chain(named).filter(|(_, value)| !value.is_empty()).collect()
 }
 
 /// What a watch says of a row.
@@ -271,9 +315,11 @@ pub(super) fn alert(finding: Finding, now_us: i64) -> Alert {
         let found = about.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     };
-    let moment = at_us.to_string();
+    let moment = moment(alarm, at_us, &evidence);
     let mut parts = vec![alarm.name(), &moment];
     parts.extend(about.iter().map(|(_, value)| value.as_str()));
+    let of_minute =
+        matches!(alarm, Kind::AbnormalRequestsPerMin).then(|| ("minute", minute_text(minute)));
     Alert {
         id: identify(&parts),
         kind: alarm.name().to_owned(),
@@ -289,10 +335,27 @@ pub(super) fn alert(finding: Finding, now_us: i64) -> Alert {
             .iter()
             .cloned()
             .chain(evidence)
+            .chain(of_minute)
             .filter(|(name, _)| !matches!(*name, "api" | "api_version" | "application"))
             .map(|(name, value)| (name.to_owned(), cut(value)))
             .collect(),
     }
+}
+
+/// What tells an alert from others about the same. A minute with too many calls is the same minute, also
+/// when it is found again after a restart, at another call.
+fn moment(alarm: Kind, at_us: i64, evidence: &[(&str, String)]) -> String {
+    if alarm != Kind::AbnormalRequestsPerMin {
+        return at_us.to_string();
+    }
+    let direction = evidence.iter().find(|(name, _)| *name == "direction");
+    let direction = direction.map_or("", |(_, value)| value);
+    format!("{} {direction}", at_us.div_euclid(MINUTE_US))
+}
+
+/// A minute since the Unix epoch as RFC 3339.
+fn minute_text(minute: i64) -> String {
+    prost_types::Timestamp { seconds: minute.saturating_mul(60), nanos: 0 }.to_string()
 }
 
 /// What an alert is probably about: an API that is slow or fails, or who calls.

@@ -6,7 +6,7 @@ use chassis::readiness::Readiness;
 use detect::span::SECOND_US;
 
 use super::*;
-use crate::alert::{Alarm, History, Rate, Wanted};
+use crate::alert::{Alarm, History, Wanted};
 use crate::fixture::{NOW_US, batch, call};
 
 struct World {
@@ -32,7 +32,7 @@ impl World {
         let (clock, shutdown) = (Clock::fixed(at), Shutdown::new(Readiness::default()));
         let history = History::open(&self.folder.path().join("alerts.jsonl"), 100).unwrap();
         let metrics = self.metrics.clone();
-        let alarm = Arc::new(Alarm::new(Rate::new(0, 10), history, metrics.clone(), clock.clone()));
+        let alarm = Arc::new(Alarm::new(history, metrics.clone()));
         let kept = Kept::new(self.folder.path().join("alerts.state"));
         let watch = kept.resume(Rules::default());
         let (responses, _) =

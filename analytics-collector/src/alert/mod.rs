@@ -1,10 +1,9 @@
 //! What should people look at?
 //!
-//! `rate` counts calls per minute and says when there are too many; `lookout` shows all stored calls to the
-//! engines of `detect` by the `rules`, `state` keeps what they learnt, and `sources` knows who may have more
-//! to tell; `replay` shows stored calls to other rules. `history` keeps what was raised;
-//! `raise` puts them together and tells those who watch; `answers` say what follows, and `respond` has callers
-//! turned away. `channel` sends it to people and programs. `controls` puts in force what somebody applies.
+//! `lookout` shows all stored calls to the engines of `detect` by the `rules`, `state` keeps what they
+//! learnt, and `sources` knows who may have more to tell; `replay` shows stored calls to other rules.
+//! `history` keeps what was raised; `raise` tells those who watch; `answers` say what follows, and `respond`
+//! has callers turned away. `channel` sends it to people and programs. `controls` puts in force what somebody applies.
 
 pub mod answers;
 pub mod channel;
@@ -12,7 +11,6 @@ pub mod controls;
 pub mod history;
 pub mod lookout;
 pub mod raise;
-pub mod rate;
 pub mod replay;
 pub mod respond;
 pub mod rules;
@@ -23,7 +21,6 @@ pub use controls::Controls;
 pub use history::{Alert, History, HistoryError, Severity, Wanted};
 pub use lookout::Lookout;
 pub use raise::Alarm;
-pub use rate::{Excess, Rate};
 pub use replay::Replay;
 pub use respond::Responses;
 pub use sources::{Connected, Sources};

@@ -10,12 +10,13 @@ use arc_swap::ArcSwap;
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
 use detect::Alarm as Kind;
+use detect::span::DAY_US;
 use futures_util::stream::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::answers::Answers;
-use super::history::Alert;
+use super::history::{Alert, Wanted};
 use super::raise::Alarm;
 use super::rules::{Block, Whom};
 
@@ -25,8 +26,15 @@ const QUEUE: usize = 256;
 const AT_ONCE: usize = 16;
 /// How long an alert waits for its block.
 const WAIT: Duration = Duration::from_secs(5);
+/// No block lasts longer.
+const LONGEST_US: i64 = 30 * DAY_US;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// In the evidence: who is turned away,
+const BLOCKED: &str = "blocked";
+/// and until when, as RFC 3339.
+const UNTIL: &str = "blocked_until";
 
 /// What was found, and at a call to which API.
 #[derive(Clone, Debug)]
@@ -52,13 +60,15 @@ pub struct Asked {
     pub message: String,
 }
 
-/// Somebody is turned away.
+/// Somebody is turned away, or it is proposed.
 #[derive(Clone, Debug)]
 pub struct Blocked {
     /// The `DenyPolicy`.
     pub policy: String,
     /// Until then, in seconds since the Unix epoch.
     pub until: i64,
+    /// The `DenyPolicy` as YAML, where it is only proposed; empty: they are.
+    pub proposal: String,
 }
 
 /// Why somebody is not turned away.
@@ -126,9 +136,9 @@ impl Responses {
         self.answers.store(Arc::new(answers));
     }
 
-    /// What follows from a kind of alert, where the API has no rule of its own.
+    /// What follows from a kind of alert, where neither API nor application has a rule of its own.
     pub fn usual(&self, kind: Kind) -> super::rules::Answer {
-        self.answers.load().of(kind, "")
+        self.answers.load().of(kind, "", "")
     }
 
     /// Raises what was found, now or when its block is there. Blocks for the disk.
@@ -136,14 +146,34 @@ impl Responses {
         let answers = self.answers.load();
         let mut now = Vec::new();
         for Found { mut alert, kind, api } in found {
-            let answer = answers.of(kind, &api);
+            if !is_too_much(&alert) && self.is_turned_away(&alert) {
+                continue;
+            }
+            let answer = answers.of(kind, &api, &alert.application);
             alert.severity = answer.severity.unwrap_or(alert.severity);
             now.extend(match answer.block {
-                Some(block) if is_too_much(&alert) => self.ask(alert, block),
+                Some(block) if is_too_much(&alert) && !self.alarm.holds(&alert.id) => {
+                    self.ask(alert, block)
+                }
                 _ => Some(alert),
             });
         }
         self.alarm.raise(now);
+    }
+
+    /// Whether it is about somebody who calls less because alerts have them turned away.
+    fn is_turned_away(&self, alert: &Alert) -> bool {
+        let whom = [Whom::Application, Whom::Client];
+        let named = whom.map(|whom| Some(shown(whom, &subject(alert, whom, self.truncated)?)));
+        let since_us = alert.raised_at_us.saturating_sub(LONGEST_US);
+        let past = self.alarm.list(&Wanted { since_us, ..Wanted::default() }, usize::MAX);
+        past.iter().any(|past| {
+            let until = past.evidence.get(UNTIL).and_then(|until| until.parse().ok());
+            let until = until.map_or(0, |until: prost_types::Timestamp| until.seconds);
+            let blocked = past.evidence.get(BLOCKED);
+            blocked.is_some_and(|blocked| named.iter().flatten().any(|named| named == blocked))
+                && alert.raised_at_us.div_euclid(1_000_000) < until
+        })
     }
 
     /// The alert, if it does not wait for a block.
@@ -221,15 +251,22 @@ async fn done(
 
 fn with_block(mut alert: Alert, whom: Whom, subject: &str, blocked: &Blocked) -> Alert {
     let until = prost_types::Timestamp { seconds: blocked.until, nanos: 0 }.to_string();
+    if !blocked.proposal.is_empty() {
+        let whom = shown(whom, subject);
+        alert.message = format!("{} Proposed: to block {whom} until {until}.", alert.message);
+        let words = [("proposed", whom), ("policy", blocked.proposal.clone())];
+        alert.evidence.extend(words.map(|(name, value)| (name.to_owned(), value)));
+        return alert;
+    }
     let lift = format!("turnpike delete DenyPolicy {}", blocked.policy);
     alert.message = format!("{} Blocked until {until}; to lift it: {lift}", alert.message);
-    let words = [
-        ("blocked", format!("{} {subject}", whom.name())),
-        ("blocked_until", until),
-        ("lift", lift),
-    ];
+    let words = [(BLOCKED, shown(whom, subject)), (UNTIL, until), ("lift", lift)];
     alert.evidence.extend(words.map(|(name, value)| (name.to_owned(), value)));
     alert
+}
+
+fn shown(whom: Whom, subject: &str) -> String {
+    format!("{} {subject}", whom.name())
 }
 
 fn not_blocked(mut alert: Alert, reason: &str) -> Alert {

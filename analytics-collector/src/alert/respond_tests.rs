@@ -8,7 +8,7 @@ use detect::Setting;
 
 use super::*;
 use crate::alert::rules::{Answer, Applied};
-use crate::alert::{History, Rate, Severity, Wanted};
+use crate::alert::{History, Severity, Wanted};
 use crate::guard::lock;
 use crate::metrics::Metrics;
 
@@ -16,6 +16,8 @@ use crate::metrics::Metrics;
 #[derive(Debug)]
 struct Plane {
     answers: Mutex<VecDeque<BlockError>>,
+    /// What it proposes instead; empty: nothing.
+    proposal: &'static str,
     asked: Mutex<Vec<String>>,
 }
 
@@ -25,7 +27,10 @@ impl Blocks for Plane {
         lock(&self.asked).push(format!("{} {}", asked.rule, asked.subject));
         match lock(&self.answers).pop_front() {
             Some(error) => Err(error),
-            None => Ok(Blocked { policy: format!("alert-{}", asked.alert), until: 60 }),
+            None => {
+                let (policy, proposal) = (format!("alert-{}", asked.alert), self.proposal);
+                Ok(Blocked { policy, until: 60, proposal: proposal.to_owned() })
+            }
         }
     }
 }
@@ -55,6 +60,7 @@ fn rule(whom: Option<Whom>) -> Applied {
         name: "r".to_owned(),
         kind: Kind::KeySharing,
         apis: vec!["orders".to_owned()],
+        applications: Vec::new(),
         setting: Setting::default(),
         answer: Answer { severity: Some(Severity::Severe), block },
     }
@@ -65,25 +71,41 @@ type World = Option<&'static [BlockError]>;
 
 /// Finds something under a rule: what was asked of the control plane, and the alert.
 async fn raised(world: World, whom: Option<Whom>, found: Found) -> (Vec<String>, Alert) {
+    let (asked, alerts) = all_raised(world, "", whom, vec![found]).await;
+    let [alert] = alerts.as_slice() else { panic!("{alerts:?}") };
+    (asked, alert.as_ref().clone())
+}
+
+/// Finds one thing after the other, each when the one before is answered: the alerts, newest first.
+async fn all_raised(
+    world: World,
+    proposal: &'static str,
+    whom: Option<Whom>,
+    found: Vec<Found>,
+) -> (Vec<String>, Vec<Arc<Alert>>) {
     let folder = tempfile::tempdir().unwrap();
     let history = History::open(&folder.path().join("alerts.jsonl"), 10).unwrap();
     let (clock, shutdown) = (Clock::system(), Shutdown::new(Readiness::default()));
-    let alarm = Alarm::new(Rate::new(0, 10), history, Metrics::default(), clock.clone());
+    let alarm = Alarm::new(history, Metrics::default());
     let alarm = Arc::new(alarm);
     let plane = Arc::new(Plane {
         answers: Mutex::new(world.unwrap_or_default().iter().cloned().collect()),
+        proposal,
         asked: Mutex::default(),
     });
     let blocks = world.map(|_| Arc::clone(&plane) as Arc<dyn Blocks>);
-    let (responses, blocking) = Responses::new(Arc::clone(&alarm), true, blocks, clock, shutdown);
-    responses.put(Answers::new(&[rule(whom)]));
-    let raising = tokio::task::spawn_blocking(move || responses.raise(vec![found]));
-    raising.await.unwrap();
-    blocking.run().await;
+    for found in found {
+        let (alarm, blocks) = (Arc::clone(&alarm), blocks.clone());
+        let (clock, shutdown) = (clock.clone(), shutdown.clone());
+        let (responses, blocking) = Responses::new(alarm, true, blocks, clock, shutdown);
+        responses.put(Answers::new(&[rule(whom)]));
+        let raising = tokio::task::spawn_blocking(move || responses.raise(vec![found]));
+        raising.await.unwrap();
+        blocking.run().await;
+    }
     let alerts = alarm.list(&Wanted { since_us: i64::MIN, ..Wanted::default() }, 10);
-    let [alert] = alerts.as_slice() else { panic!("{alerts:?}") };
     let asked = lock(&plane.asked).clone();
-    (asked, alert.as_ref().clone())
+    (asked, alerts)
 }
 
 /// What is asked of the control plane, and what the alert says of it, as `name=value`.
@@ -144,4 +166,40 @@ async fn nobody_is_turned_away_for_calling_less_or_where_no_rule_says_so() {
     check(Some(&[]), Some(Whom::User), found(SHARED, Some("fewer")), &[], "").await;
     check(Some(&[]), None, found(SHARED, Some("more")), &[], "").await;
     check(Some(&[]), Some(Whom::User), found(Kind::BotDetection, None), &[], "").await;
+}
+
+#[tokio::test]
+async fn what_is_proposed_stands_in_the_alert_and_nobody_is_turned_away() {
+    let found = vec![found(SHARED, None)];
+    let (asked, alerts) = all_raised(Some(&[]), "kind: DenyPolicy", Some(Whom::User), found).await;
+    let (message, evidence) = (&alerts[0].message, &alerts[0].evidence);
+    assert_eq!(asked, ["r ann"]);
+    assert_eq!(message, "It was found. Proposed: to block user ann until 1970-01-01T00:01:00Z.");
+    assert_eq!(
+        (evidence["proposed"].as_str(), evidence["policy"].as_str()),
+        ("user ann", "kind: DenyPolicy")
+    );
+    assert!(!evidence.contains_key("blocked") && !evidence.contains_key("lift"), "{evidence:?}");
+}
+
+/// Somebody is found, which has them blocked until second 60, and then that they call less, `after` seconds.
+async fn check_silence(found_first: Kind, after: i64, told: usize) {
+    let mut silent = found(Kind::AbnormalRequestsPerMin, Some("silent"));
+    silent.alert.id = "a2".to_owned();
+    silent.alert.raised_at_us = after * 1_000_000;
+    let mut first = found(found_first, None);
+    for found in [&mut first, &mut silent] {
+        found.alert.application = "shop".to_owned();
+    }
+    let whom = Some(Whom::Application);
+    let (_, alerts) = all_raised(Some(&[]), "", whom, vec![first, silent]).await;
+    assert_eq!(alerts.len(), told, "{alerts:?}");
+}
+
+#[tokio::test]
+async fn who_is_turned_away_is_not_told_to_be_silent() {
+    check_silence(SHARED, 59, 1).await;
+    check_silence(SHARED, 60, 2).await;
+    // Nobody was turned away for that.
+    check_silence(Kind::BotDetection, 59, 2).await;
 }

@@ -1,6 +1,7 @@
 //! Which rules hold, of those in the configuration and those that were applied?
 //!
-//! What names an API wins over what holds for all. Where both say the same, what was applied wins.
+//! What names an API wins over what holds for all, what names an application over that, and what names both
+//! over either. Where both say the same, what was applied wins.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct Applied {
     pub kind: Kind,
     /// Names of APIs; empty: all.
     pub apis: Vec<String>,
+    /// Names of applications; empty: all.
+    pub applications: Vec<String>,
     /// What it sets.
     pub setting: Setting<Quiet>,
     /// What follows.
@@ -115,16 +118,17 @@ impl Configured {
         for (kind, setting) in &self.settings {
             rules.set(*kind, setting)?;
         }
-        for rule in applied.iter().filter(|rule| rule.apis.is_empty()) {
+        for rule in applied.iter().filter(|rule| rule.is_for_all()) {
             rule.tell(rules.set(rule.kind, &rule.setting));
         }
         for different in &self.overrides {
             rules.set_for(different)?;
         }
-        for rule in applied {
-            for api in &rule.apis {
-                let (api, setting) = (api.clone(), rule.setting.clone());
-                rule.tell(rules.set_for(&Override { api, alarm: rule.kind, setting }));
+        for rule in applied.iter().filter(|rule| !rule.is_for_all()) {
+            for (api, application) in rule.named() {
+                let (api, application) = (api.to_owned(), application.to_owned());
+                let (alarm, setting) = (rule.kind, rule.setting.clone());
+                rule.tell(rules.set_for(&Override { api, application, alarm, setting }));
             }
         }
         Ok(rules)
@@ -132,6 +136,16 @@ impl Configured {
 }
 
 impl Applied {
+    /// Whether it names nothing.
+    pub fn is_for_all(&self) -> bool {
+        self.apis.is_empty() && self.applications.is_empty()
+    }
+
+    /// What it names: APIs and applications, each with each; empty: all.
+    pub fn named(&self) -> impl Iterator<Item = (&str, &str)> {
+        each(&self.apis).flat_map(|api| each(&self.applications).map(move |of| (api, of)))
+    }
+
     /// What was admitted can be; one of a later version may say what cannot be here.
     fn tell(&self, set: Result<(), RuleError>) {
         if let Err(error) = set {
@@ -139,6 +153,12 @@ impl Applied {
             tracing::error!(rule = self.name, error, "an AlertRule is left out");
         }
     }
+}
+
+/// The names, or one for all.
+fn each(names: &[String]) -> impl Iterator<Item = &str> {
+    let all = names.is_empty().then_some("");
+    all.into_iter().chain(names.iter().map(String::as_str))
 }
 
 #[cfg(test)]
@@ -156,16 +176,20 @@ mod tests {
         overrides: Overrides,
     }
 
-    /// A rule as `API|* threshold`.
+    /// A rule as `API|*[/APPLICATION] threshold`.
     fn applied(words: &str) -> Applied {
-        let (api, threshold) = words.split_once(' ').unwrap();
-        let apis = if api == "*" { Vec::new() } else { vec![api.to_owned()] };
+        let (named, threshold) = words.split_once(' ').unwrap();
+        let (api, application) = named.split_once('/').unwrap_or((named, ""));
+        let list =
+            |name: &str| if ["", "*"].contains(&name) { vec![] } else { vec![name.to_owned()] };
+        let (apis, applications) = (list(api), list(application));
         let setting = Setting { threshold: threshold.parse().ok(), ..Setting::default() };
         let kind = Kind::KeySharing;
-        Applied { name: words.to_owned(), kind, apis, setting, answer: Answer::default() }
+        let (name, answer) = (words.to_owned(), Answer::default());
+        Applied { name, kind, apis, applications, setting, answer }
     }
 
-    /// The threshold and the mode that hold for `orders` and for every other API.
+    /// The threshold and the mode that hold for `shop` at `orders`, and for it at every other API.
     #[track_caller]
     fn check(file: &str, rules: &[&str], orders: &str, others: &str) {
         let Alerts { rules: settings, overrides } = read(file);
@@ -174,7 +198,7 @@ mod tests {
         let rules: Vec<_> = rules.iter().map(|words| applied(words)).collect();
         let held = configured.rules(&rules).unwrap();
         let shown = |api| {
-            let rule = held.of(Kind::KeySharing, api);
+            let rule = held.of(Kind::KeySharing, api, "shop");
             format!("{} {:?}", rule.threshold, rule.mode)
         };
         assert_eq!((shown("orders").as_str(), shown("users").as_str()), (orders, others));
@@ -201,6 +225,16 @@ mod tests {
     fn what_names_an_api_wins_over_what_holds_for_all() {
         check(&format!("{ALL}{ORDERS}"), &["* 5"], "30 Fixed", "5 Fixed");
         check("", &["orders 7", "* 5"], "7 Learned", "5 Learned");
+    }
+
+    #[test]
+    fn what_names_an_application_wins_over_what_names_an_api() {
+        check(ORDERS, &["*/shop 5"], "5 Learned", "5 Learned");
+        check(ORDERS, &["*/other 5"], "30 Learned", "10 Learned");
+        check("", &["orders/shop 7", "*/shop 5", "* 4"], "7 Learned", "5 Learned");
+        let shop = ORDERS.replace("api = \"orders\"", "application = \"shop\"");
+        check(&shop, &["orders 7"], "30 Learned", "30 Learned");
+        check(&shop, &["orders 7", "*/shop 8"], "8 Learned", "8 Learned");
     }
 
     #[test]

@@ -144,7 +144,8 @@ fn failed(error: ReplayError) -> Status {
 }
 
 fn shown(kind: Kind, severity: Severity, rules: &Rules, series: usize) -> AlertType {
-    let (rule, knobs) = (rules.of(kind, ""), kind.knobs());
+    let (rule, knobs) = (rules.of(kind, "", ""), kind.knobs());
+    let (apis, applications) = rules.different_for(kind);
     let mode = match rule.mode {
         detect::Mode::Learned => Mode::Learned,
         detect::Mode::Fixed => Mode::Fixed,
@@ -170,7 +171,8 @@ fn shown(kind: Kind, severity: Severity, rules: &Rules, series: usize) -> AlertT
         fixed_when: knobs.fixed.to_owned(),
         learned_when: knobs.learned.to_owned(),
         series: series as u64,
-        apis: rules.different_for(kind),
+        apis: apis.into_iter().collect(),
+        applications: applications.into_iter().collect(),
     }
 }
 

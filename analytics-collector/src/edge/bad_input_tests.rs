@@ -5,6 +5,7 @@ use prost::Message as _;
 use turnpike_proto::usage::v1::{CollectRequest, Event};
 
 use super::edge_tests::{Service, event, request, start};
+use crate::event::Row;
 use crate::fixture::{MINUTE_US, NOW_US, Place};
 use crate::metrics::Reason;
 
@@ -113,7 +114,7 @@ async fn numbers_beyond_all_truth_are_bounded() {
     let weights = batch.rows.column_by_name("weight").unwrap();
     let weights = weights.as_any().downcast_ref::<UInt32Array>().unwrap();
     assert_eq!(weights.values().to_vec(), [1_000_000, 1]);
-    assert_eq!(batch.tallies.iter().map(|tally| tally.calls).sum::<u64>(), 1_000_001);
+    assert_eq!(batch.calls.iter().map(Row::calls).sum::<u64>(), 1_000_001);
 }
 
 #[test]
@@ -131,6 +132,7 @@ async fn a_call_that_stands_for_several_counts_as_several() {
     let service = start(&place).await;
     let sample = Event { weight: 3, ..event(NOW_US - 1, "orders") };
     service.send(vec![request(1, vec![sample])]).await;
+    service.told(1).await;
     assert_eq!(service.alerts().await, "orders=3");
 }
 

@@ -8,7 +8,8 @@ use chassis::clock::{Clock, ManualClock};
 use chassis::readiness::Readiness;
 use chassis::shutdown::Shutdown;
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, Semaphore, broadcast};
 use tonic::Status;
 use turnpike_proto::usage::v1::alerts_server::Alerts as _;
 use turnpike_proto::usage::v1::analytics_server::Analytics as _;
@@ -20,7 +21,7 @@ use turnpike_proto::usage::v1::{
 use super::from_event::{Config, Desk};
 use super::{AlertsService, AnalyticsService, CollectorService, ReportsService};
 use crate::alert::state::Kept;
-use crate::alert::{Alarm, History, Lookout, Rate, Responses, Sources, rate};
+use crate::alert::{Alarm, Alert, History, Lookout, Responses, Sources, Wanted};
 use crate::enrich::{Addresses, Agents, Geo, Keep, geo, geo_tests};
 use crate::fixture::{MINUTE_US, NOW_US, Place, reader};
 use crate::live::Tail;
@@ -39,7 +40,21 @@ pub(super) struct Service {
     pub(super) reports: ReportsService,
     alerts: AlertsService,
     pub(super) metrics: Metrics,
+    /// What was raised and not waited for.
+    told: tokio::sync::Mutex<broadcast::Receiver<Arc<Alert>>>,
     _hands: ManualClock,
+}
+
+/// An application may make two calls in a minute.
+fn two_a_minute() -> detect::Rules {
+    let setting = detect::Setting::<Duration> {
+        mode: Some(detect::Mode::Fixed),
+        threshold: Some(2.0),
+        ..detect::Setting::default()
+    };
+    let mut rules = detect::Rules::default();
+    rules.set(detect::Alarm::AbnormalRequestsPerMin, &setting).unwrap();
+    rules
 }
 
 /// Two calls a minute are allowed. The clock stands still, but for groups, which need no time.
@@ -50,9 +65,8 @@ pub(super) async fn start(place: &Place) -> Service {
     let store = place.open(Probe::default()).unwrap();
     let (reader, metrics) = (reader(&store), Metrics::default());
     let history = History::open(&folder.join("alerts.jsonl"), 1000).unwrap();
-    let alarm = Arc::new(Alarm::new(Rate::new(2, 10), history, metrics.clone(), clock.clone()));
-    let since_us = NOW_US - rate::WINDOW * MINUTE_US;
-    alarm.observe(&minutes(&reader, Window { since_us, until_us: i64::MAX }).await.unwrap());
+    let alarm = Arc::new(Alarm::new(history, metrics.clone()));
+    let raised = tokio::sync::Mutex::new(alarm.watch());
     let database = folder.join("country.mmdb");
     geo_tests::write(&database, 4, &[("81.0.0.0/8", geo_tests::flat("DE"))]);
     let geo = geo::Config { attribution: "A".into(), ..geo_tests::config(&database) };
@@ -67,7 +81,7 @@ pub(super) async fn start(place: &Place) -> Service {
     let (told, stop) = (Arc::clone(&alarm), shutdown.clone());
     let (responses, _) = Responses::new(told, true, None, clock.clone(), stop);
     let (lookout, watching) = Lookout::new(
-        kept.resume(detect::Rules::default()),
+        kept.resume(two_a_minute()),
         kept,
         Arc::new(responses),
         Arc::clone(&sources),
@@ -75,15 +89,16 @@ pub(super) async fn start(place: &Place) -> Service {
         clock.clone(),
         shutdown.clone(),
     );
+    let window = Window { since_us: NOW_US - 10 * MINUTE_US, until_us: i64::MAX };
+    lookout.recall(&alarm.list(&Wanted::default(), 1000), &minutes(&reader, window).await.unwrap());
     chassis::task::Tasks::default().spawn("lookout", watching.run());
-    let (watcher, seeing) = (Arc::clone(&alarm), lookout.clone());
+    let seeing = lookout.clone();
     let tail = Arc::new(Tail::default());
     let shown = Arc::clone(&tail);
     let committer = Committer {
         store,
         gather: Duration::ZERO,
         on_stored: Arc::new(move |batch| {
-            watcher.observe(&batch.tallies);
             seeing.see(batch);
             shown.offer(&batch.calls);
         }),
@@ -127,6 +142,7 @@ pub(super) async fn start(place: &Place) -> Service {
             shutdown,
         },
         metrics,
+        told: raised,
         _hands: hands,
     }
 }
@@ -172,6 +188,20 @@ impl Service {
         let request = UsageRequest { filter: Some(filter), interval: None };
         let answer = self.analytics.usage(tonic::Request::new(request)).await.unwrap();
         answer.into_inner().rows.iter().map(|row| row.calls).sum()
+    }
+
+    /// Waits until so many more alerts were raised.
+    pub(super) async fn told(&self, alerts: u64) {
+        let mut told = self.told.lock().await;
+        let mut left = alerts;
+        while left > 0 {
+            let next = tokio::time::timeout(Duration::from_mins(1), told.recv()).await.unwrap();
+            left -= match next {
+                Ok(_) => 1,
+                Err(RecvError::Lagged(missed)) => missed,
+                Err(RecvError::Closed) => panic!("{left} alerts are not raised"),
+            };
+        }
     }
 
     pub(super) async fn alerts(&self) -> String {
@@ -317,14 +347,13 @@ async fn too_many_calls_in_a_minute_are_an_alert_also_over_a_restart_and_late() 
     service
         .send(vec![some(2), request(3, vec![event(late, "users")]), some(4), some(5), some(6)])
         .await;
+    service.told(2).await;
     assert_eq!(service.alerts().await, "orders=3 users=3");
     let first = watch.next().await.unwrap().unwrap();
     let second = watch.next().await.unwrap().unwrap();
     assert_eq!((first.api.as_str(), second.api.as_str()), ("users", "orders"));
-    assert_eq!(
-        first.message,
-        "shop made more than 2 calls to users:1.0.0 in the minute from 2026-11-22T23:55:00Z."
-    );
+    assert_eq!(first.message, "shop made more than 2 calls to users:1.0.0 in a minute.");
+    assert_eq!(first.evidence["minute"], "2026-11-22T23:55:00Z");
 }
 
 #[tokio::test]
@@ -334,6 +363,7 @@ async fn a_watcher_that_lags_is_told_so() {
     let watch = service.alerts.watch(tonic::Request::new(WatchAlertsRequest {})).await.unwrap();
     let events = (0..900).map(|n| event(NOW_US - 1, &(n / 3).to_string())).collect();
     service.send(vec![request(1, events)]).await;
+    service.told(300).await;
     let first = watch.into_inner().next().await.unwrap().unwrap_err();
     assert_eq!(first.code(), tonic::Code::Aborted);
     let limit = tonic::Request::new(ListAlertsRequest { limit: 1001, ..Default::default() });

@@ -4,15 +4,13 @@
 //! time cannot be right: with it a query for yesterday would find calls of another year. Over-long
 //! fields are cut. Nothing else is lost with either.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use detect::span::MINUTE_US;
 use serde::Deserialize;
 use turnpike_proto::usage::v1::{CollectRequest, Event};
 
 use crate::enrich::{Addresses, Agents, Geo, address};
-use crate::event::{Row, Subject, Tally};
+use crate::event::Row;
 use crate::store::{Batch, Losses, Record, StoreError, batch_of};
 
 const MOST_EVENTS: usize = 10_000;
@@ -90,12 +88,11 @@ impl Desk {
             }
         }
         let columns = batch_of(&rows).map_err(|error| Malformed::Columns(error.into()))?;
-        let tallies = tallies_of(&rows);
         let record = Record { source, epoch, sequence, at_us: now_us, rows };
         let frame = record.frame();
         let Record { source, epoch, rows: calls, .. } = record;
         let (rows, calls) = (columns, calls.into());
-        Ok(Batch { source, epoch, sequence, after, frame, rows, calls, tallies, losses })
+        Ok(Batch { source, epoch, sequence, after, frame, rows, calls, losses })
     }
 
     fn row_of(&self, event: Event, source: &str, cuts: &mut u64) -> Row {
@@ -189,28 +186,6 @@ fn identity(bytes: Vec<u8>, cuts: &mut u64) -> Vec<u8> {
     }
     *cuts += 1;
     Vec::new()
-}
-
-/// Calls of no Api are nobody's use of anything.
-fn tallies_of(rows: &[Row]) -> Vec<Tally> {
-    let mut calls: HashMap<(i64, &str, &str, &str), u64> = HashMap::new();
-    for row in rows.iter().filter(|row| !row.api.is_empty()) {
-        let minute = row.at_us.div_euclid(MINUTE_US);
-        let key = (minute, row.api.as_str(), row.api_version.as_str(), row.application.as_str());
-        *calls.entry(key).or_default() += row.calls();
-    }
-    calls
-        .into_iter()
-        .map(|((minute, api, api_version, application), calls)| Tally {
-            minute,
-            subject: Subject {
-                api: api.to_owned(),
-                api_version: api_version.to_owned(),
-                application: application.to_owned(),
-            },
-            calls,
-        })
-        .collect()
 }
 
 fn micros(span: Duration) -> i64 {

@@ -25,13 +25,12 @@ pub fn rules(asked: v1::AlertRules, series: usize) -> Result<Rules, Status> {
     for alarm in Alarm::ALL {
         rules.set(alarm, &usual).map_err(|error| Status::invalid_argument(error.to_string()))?;
     }
-    // What is set for one API stands over what is set for all.
     let (all, own): (Vec<_>, Vec<_>) =
-        settings.into_iter().enumerate().partition(|(_, setting)| setting.api.is_empty());
+        settings.into_iter().enumerate().partition(|(_, setting)| is_for_all(setting));
     for (number, setting) in all.into_iter().chain(own) {
         let at = format!("rules.settings[{number}]");
         let different = different(&at, setting)?;
-        let set = if different.api.is_empty() {
+        let set = if different.api.is_empty() && different.application.is_empty() {
             rules.set(different.alarm, &different.setting)
         } else {
             rules.set_for(&different)
@@ -41,6 +40,10 @@ pub fn rules(asked: v1::AlertRules, series: usize) -> Result<Rules, Status> {
     Ok(rules)
 }
 
+fn is_for_all(setting: &v1::AlertSetting) -> bool {
+    setting.api.is_empty() && setting.application.is_empty()
+}
+
 fn different(at: &str, asked: v1::AlertSetting) -> Result<Override<Duration>, Status> {
     let mode = asked.mode.map(|_| match asked.mode() {
         v1::alert_type::Mode::Learned => Mode::Learned,
@@ -48,13 +51,16 @@ fn different(at: &str, asked: v1::AlertSetting) -> Result<Override<Duration>, St
     });
     let alarm = Alarm::ALL.into_iter().find(|alarm| alarm.name() == asked.r#type);
     let alarm = alarm.ok_or_else(|| refused(&format!("{at}.type"), "is no type of alert"))?;
-    if asked.api.len() > LONGEST_NAME {
-        return Err(refused(&format!("{at}.api"), "is longer than any name"));
+    for (field, name) in [("api", &asked.api), ("application", &asked.application)] {
+        if name.len() > LONGEST_NAME {
+            return Err(refused(&format!("{at}.{field}"), "is longer than any name"));
+        }
     }
     let suppression = span(&format!("{at}.suppression"), asked.suppression)?;
-    let v1::AlertSetting { api, enabled, threshold, sensitivity, learning, .. } = asked;
+    let v1::AlertSetting { api, application, enabled, threshold, sensitivity, learning, .. } =
+        asked;
     let setting = Setting { enabled, mode, threshold, sensitivity, learning, suppression };
-    Ok(Override { api, alarm, setting })
+    Ok(Override { api, application, alarm, setting })
 }
 
 fn span(field: &str, span: Option<prost_types::Duration>) -> Result<Option<Duration>, Status> {
@@ -85,7 +91,7 @@ mod tests {
         let asked = v1::AlertRules { suppression: Some(seconds), settings };
         let said = match rules(asked, 10) {
             Ok(rules) => {
-                let of = |api| rules.of(Alarm::AbnormalResponseTime, api);
+                let of = |api| rules.of(Alarm::AbnormalResponseTime, api, "");
                 let (own, other) = (of("orders"), of("users"));
                 assert_eq!((own.quiet_us, other.quiet_us), (60_000_000, 60_000_000));
                 format!("{} {}", own.threshold, other.threshold)
@@ -109,6 +115,12 @@ mod tests {
             vec![setting("AbnormalErrorRate", "orders", 2.0)],
             "rules.settings[0]: AbnormalErrorRate: threshold must be a number above 0 and at most 1",
         );
+        let shop = v1::AlertSetting {
+            application: "shop".to_owned(),
+            ..setting("AbnormalErrorRate", "", 0.5)
+        };
+        let said = "AbnormalErrorRate: it names no application, so none can have a rule of its own";
+        check(vec![shop], &format!("rules.settings[0]: {said}"));
         let many = vec![setting("AbnormalErrorRate", "", 0.5); 1001];
         check(many, "rules.settings are more than 1000");
     }

@@ -91,17 +91,15 @@ fn alert(signal: Signal) -> Result<Alert, Status> {
 
 #[cfg(test)]
 mod tests {
-    use chassis::clock::Clock;
     use prost_types::Timestamp;
 
     use super::*;
-    use crate::alert::{History, Rate, Wanted};
+    use crate::alert::{History, Wanted};
     use crate::metrics::Metrics;
 
     fn service(folder: &std::path::Path) -> SignalsService {
         let history = History::open(&folder.join("alerts.jsonl"), 10).unwrap();
-        let alarm = Alarm::new(Rate::new(2, 10), history, Metrics::default(), Clock::system());
-        SignalsService { alarm: Arc::new(alarm) }
+        SignalsService { alarm: Arc::new(Alarm::new(history, Metrics::default())) }
     }
 
     fn signal(id: &str) -> Signal {

@@ -1,5 +1,6 @@
 //! How many calls did every subject make in each of the last minutes?
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use detect::span::MINUTE_US;
@@ -18,18 +19,30 @@ pub async fn minutes(reader: &Arc<Reader>, window: Window) -> Result<Vec<Tally>,
         window,
         conditions: vec![Condition { of: Dimension::Api, test: Test::NoneOf(vec![String::new()]) }],
         interval_us: Some(MINUTE_US),
-        by: vec![Dimension::Api, Dimension::ApiVersion, Dimension::Application],
+        by: vec![
+            Dimension::Api,
+            Dimension::ApiVersion,
+            Dimension::Application,
+            Dimension::ConsumerKey,
+        ],
         measures: vec![Measure::Calls],
         order: Order::Values,
         most: MOST,
     };
     let groups = reader.answer(&question).await?;
-    Ok(groups.iter().take(MOST).map(tally).collect())
+    let mut calls: HashMap<(i64, Subject), u64> = HashMap::new();
+    for group in groups.iter().take(MOST) {
+        let [counted] = numbers(&group.measures);
+        let here = calls.entry((group.from_us.div_euclid(MINUTE_US), subject(group))).or_default();
+        *here = here.saturating_add(counted);
+    }
+    let tally = |((minute, subject), calls)| Tally { minute, subject, calls };
+    Ok(calls.into_iter().map(tally).collect())
 }
 
-fn tally(group: &Group) -> Tally {
-    let [api, api_version, application] = texts(group);
-    let [calls] = numbers(&group.measures);
-    let minute = group.from_us.div_euclid(MINUTE_US);
-    Tally { minute, subject: Subject { api, api_version, application }, calls }
+/// An application is one, whichever clients it has.
+fn subject(group: &Group) -> Subject {
+    let [api, api_version, application, client] = texts(group);
+    let client = if application.is_empty() { client } else { String::new() };
+    Subject { api, api_version, application, client }
 }

@@ -23,8 +23,9 @@ impl Blocks for ControlPlaneBlocks {
             let mut client = AlertBlocksClient::new(control_plane.clone());
             let request = chassis::rpc::traced(Request::new(request.clone()));
             match client.block(request).await.map(tonic::Response::into_inner) {
-                Ok(BlockResponse { policy, until }) => {
-                    return Ok(Blocked { policy, until: until.map_or(0, |until| until.seconds) });
+                Ok(BlockResponse { policy, until, proposal }) => {
+                    let until = until.map_or(0, |until| until.seconds);
+                    return Ok(Blocked { policy, until, proposal });
                 }
                 Err(status) if may_work_later(status.code()) => {
                     tracing::debug!(%status, "a control plane has not blocked");

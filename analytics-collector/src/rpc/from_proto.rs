@@ -77,6 +77,7 @@ fn rule(name: &str, spec: Option<&proto::AlertRuleSpec>) -> Result<Applied, Unre
         name: name.to_owned(),
         kind: kind(spec.r#type.ok_or(Unread::Missing("type"))?)?,
         apis: spec.apis.clone(),
+        applications: spec.applications.clone(),
         setting: Setting {
             enabled: spec.enabled,
             mode: mode.transpose()?,

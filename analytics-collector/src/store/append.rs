@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 
 use super::error::StoreError;
 use super::open::{Log, Store};
-use crate::event::{Row, Tally};
+use crate::event::Row;
 use crate::guard::lock;
 
 /// Rows in memory beyond which batches have to wait for a flush.
@@ -36,8 +36,6 @@ pub struct Batch {
     pub rows: RecordBatch,
     /// The same one by one, for whoever looks at calls as they are stored.
     pub calls: Arc<Vec<Row>>,
-    /// Its calls by minute and subject.
-    pub tallies: Vec<Tally>,
     /// What is not in its rows.
     pub losses: Losses,
 }

@@ -18,15 +18,16 @@ impl AlertBlocks for Desk {
         let BlockRequest { rule, alert, subject, message } = request.into_inner();
         let asked = Asked { rule, alert, subject, message };
         match block(&self.manager, asked.clone(), self.clock.unix_seconds()).await {
-            Ok(Block { policy, until }) => {
+            Ok(Block { policy, until, proposal }) => {
                 tracing::warn!(
                     rule = asked.rule,
                     subject = asked.subject,
                     policy,
+                    proposed = !proposal.is_empty(),
                     "blocked for an alert"
                 );
                 let until = Some(Timestamp { seconds: until, nanos: 0 });
-                Ok(Response::new(BlockResponse { policy, until }))
+                Ok(Response::new(BlockResponse { policy, until, proposal }))
             }
             Err(error) => {
                 let cause = &error as &dyn std::error::Error;
@@ -48,7 +49,7 @@ fn refused(error: &BlockError) -> Status {
         BlockError::Wrong(_) => Code::InvalidArgument,
         BlockError::NoRule(_) => Code::NotFound,
         BlockError::TooMany => Code::ResourceExhausted,
-        BlockError::Standing(_) => Code::AlreadyExists,
+        BlockError::Standing(_) | BlockError::Proposed(_) => Code::AlreadyExists,
         BlockError::Unseen => Code::Unavailable,
     };
     Status::new(code, error.to_string())

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chassis::Host;
 use plan::{Kind, Objects, Resource, ResourceKey};
 use prost_types::Timestamp;
-use turnpike_proto::config::v1::alert_block::What;
+use turnpike_proto::config::v1::alert_block::{Mode, What};
 use turnpike_proto::config::v1::alert_kind::Type;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{AlertBlock, AlertRuleSpec, DenyPolicy, DenyPolicySpec, Metadata};
@@ -53,6 +53,8 @@ pub struct Block {
     pub policy: String,
     /// When it ends, in seconds since the Unix epoch.
     pub until: i64,
+    /// The policy as YAML, where it is only proposed; empty: it is written.
+    pub proposal: String,
 }
 
 /// Why nobody is turned away.
@@ -70,6 +72,9 @@ pub enum BlockError {
     /// It is done already.
     #[error("DenyPolicy `{}` does it already", .0.policy)]
     Standing(Block),
+    /// Nothing is to be written.
+    #[error("DenyPolicy `{}` is proposed", .0.policy)]
+    Proposed(Block),
     /// It is stored, and not in force yet.
     #[error("the policy is not in force yet")]
     Unseen,
@@ -97,14 +102,15 @@ pub async fn block(manager: &Manager, asked: Asked, now: i64) -> Result<Block, B
             let made = all.find(|(block, _)| block.policy.ends_with(&format!("-{id}")));
             made.map(|(block, _)| block).ok_or(BlockError::Unseen)
         }
-        Err(BlockError::Standing(block)) => Ok(block),
+        Err(BlockError::Standing(block) | BlockError::Proposed(block)) => Ok(block),
         Err(error) => Err(error),
     }
 }
 
 /// The policy, beside which those go whose time is over.
 fn written(objects: &Objects, asked: &Asked, now: i64) -> Result<Beside, BlockError> {
-    let policy = policy(&rule(objects, &asked.rule)?, asked, now)?;
+    let rule = rule(objects, &asked.rule)?;
+    let policy = policy(objects, &rule, asked, now)?;
     let (over, open): (Vec<_>, Vec<_>) = ours(objects).partition(|(block, _)| block.until <= now);
     let whom = |spec: &DenyPolicySpec| DenyPolicySpec {
         expires_at: None,
@@ -117,6 +123,9 @@ fn written(objects: &Objects, asked: &Asked, now: i64) -> Result<Beside, BlockEr
     if let Some((block, _)) = open.iter().find(|(block, spec)| block.policy == name || same(spec)) {
         return Err(BlockError::Standing(block.clone()));
     }
+    if rule.block.is_some_and(|block| block.mode() == Mode::Propose) {
+        return Err(proposed(objects, policy));
+    }
     if open.len() >= MOST {
         return Err(BlockError::TooMany);
     }
@@ -125,6 +134,25 @@ fn written(objects: &Objects, asked: &Asked, now: i64) -> Result<Beside, BlockEr
     let policy = Resource { resource: Some(Any::DenyPolicy(policy)) };
     let admitted = plan::admit(objects, &[policy], &over).map_err(ManageError::Refused)?;
     Ok(Beside { admitted: Some(admitted), ..Beside::default() })
+}
+
+/// The policy as somebody may apply it, who owns it then.
+fn proposed(objects: &Objects, policy: DenyPolicy) -> BlockError {
+    let metadata = policy.metadata.clone().unwrap_or_default();
+    let until = policy.spec.as_ref().and_then(|spec| spec.expires_at.as_ref());
+    let until = until.map_or(0, |until| until.seconds);
+    let policy = DenyPolicy {
+        api_version: "turnpike/v1".to_owned(),
+        kind: Kind::DenyPolicy.name().to_owned(),
+        metadata: Some(Metadata { name: metadata.name.clone(), ..Metadata::default() }),
+        ..policy
+    };
+    let policy = Resource { resource: Some(Any::DenyPolicy(policy)) };
+    let proposal = plan::to_yaml(&policy);
+    match plan::admit(objects, &[policy], &[]) {
+        Ok(_) => BlockError::Proposed(Block { policy: metadata.name, until, proposal }),
+        Err(problems) => ManageError::Refused(problems).into(),
+    }
 }
 
 fn rule(objects: &Objects, name: &str) -> Result<AlertRuleSpec, BlockError> {
@@ -136,9 +164,14 @@ fn rule(objects: &Objects, name: &str) -> Result<AlertRuleSpec, BlockError> {
     spec.ok_or_else(|| BlockError::NoRule(name.to_owned()))
 }
 
-fn policy(rule: &AlertRuleSpec, asked: &Asked, now: i64) -> Result<DenyPolicy, BlockError> {
+fn policy(
+    objects: &Objects,
+    rule: &AlertRuleSpec,
+    asked: &Asked,
+    now: i64,
+) -> Result<DenyPolicy, BlockError> {
     let none = || BlockError::NoRule(asked.rule.clone());
-    let AlertBlock { r#for: lasts, what } = rule.block.as_ref().ok_or_else(none)?;
+    let AlertBlock { r#for: lasts, what, .. } = rule.block.as_ref().ok_or_else(none)?;
     let seconds = lasts.as_ref().map(|lasts| lasts.seconds).ok_or_else(none)?;
     let what = what.and_then(|what| What::try_from(what).ok()).ok_or_else(none)?;
     let kind = rule.r#type.and_then(|kind| Type::try_from(kind).ok()).ok_or_else(none)?;
@@ -148,6 +181,9 @@ fn policy(rule: &AlertRuleSpec, asked: &Asked, now: i64) -> Result<DenyPolicy, B
         reason: reason(asked),
         ..DenyPolicySpec::default()
     };
+    if what != What::Application {
+        spec.applications = known(objects, &rule.applications);
+    }
     let list = match what {
         What::Application => &mut spec.applications,
         What::User => &mut spec.users,
@@ -158,6 +194,15 @@ fn policy(rule: &AlertRuleSpec, asked: &Asked, now: i64) -> Result<DenyPolicy, B
     let name = format!("{PREFIX}{}-{}", kind.as_str_name(), asked.alert);
     let metadata = Metadata { name, owner: OWNER.to_owned(), ..Metadata::default() };
     Ok(DenyPolicy { metadata: Some(metadata), spec: Some(spec), ..DenyPolicy::default() })
+}
+
+/// The applications of a rule that are there: a policy names no others. Where none is, all of them, so that
+/// the policy is refused and means nobody else.
+fn known(objects: &Objects, named: &[String]) -> Vec<String> {
+    let is_there =
+        |name: &&String| objects.get(&ResourceKey::of_id(Kind::Application, name)).is_some();
+    let there: Vec<String> = named.iter().filter(is_there).cloned().collect();
+    if there.is_empty() { named.to_vec() } else { there }
 }
 
 /// For people; callers choose some of the words.
@@ -177,7 +222,8 @@ fn ours(objects: &Objects) -> impl Iterator<Item = (Block, DenyPolicySpec)> {
         };
         let (metadata, spec) = (policy.metadata?, policy.spec?);
         let until = spec.expires_at?.seconds;
-        (metadata.owner == OWNER).then_some((Block { policy: metadata.name, until }, spec))
+        let block = Block { policy: metadata.name, until, proposal: String::new() };
+        (metadata.owner == OWNER).then_some((block, spec))
     })
 }
 

@@ -8,10 +8,14 @@ const RULES: &str = "
   - { name: sharing, spec: { type: KeySharing, block: { for: 60s, what: client } } }
   - { name: bots, spec: { type: BotDetection, block: { for: 60s, what: address } } }
   - { name: here, spec: { type: KeySharing, apis: [orders], block: { for: 60s, what: user } } }
+  - { name: there, spec: { type: KeySharing, applications: [shop, gone], block: { for: 60s, what: user } } }
+  - { name: maybe, spec: { type: RequestPatternChanged, block: { for: 60s, what: user, mode: propose } } }
+  - { name: gone, spec: { type: KeySharing, applications: [none], block: { for: 60s, what: user } } }
   - { name: quiet, spec: { type: AbnormalErrorRate } }";
 
 fn objects() -> Objects {
-    let mut yaml = String::new();
+    let mut yaml =
+        "apiVersion: turnpike/v1\nkind: Application\nmetadata: {name: shop}\nspec: {}\n".to_owned();
     for line in RULES.lines().filter_map(|line| line.trim().strip_prefix("- { name: ")) {
         let (name, spec) = line.split_once(", spec: ").unwrap();
         let spec = spec.strip_suffix(" }").unwrap();
@@ -51,6 +55,7 @@ fn check(story: &str) {
                 format!("{} {whom} until {} of {count}", block.policy, block.until)
             }
             Err(BlockError::Manage(ManageError::Refused(problems))) => problems[0].field.clone(),
+            Err(BlockError::Proposed(block)) => block.proposal.trim().replace('\n', "|"),
             Err(error) => error.to_string(),
         };
         assert_eq!(said, expected, "{words}");
@@ -62,7 +67,8 @@ fn whom_the_rule_means_is_turned_away_for_as_long_as_it_says() {
     check(
         "100 sharing a1 c-7 => alert-KeySharing-a1 c-7 until 160 of 1
          101 bots b1 198.51.100.0/24 => alert-BotDetection-b1 198.51.100.0/24 until 161 of 2
-         102 here a2 ann => alert-KeySharing-a2 orders:* ann until 162 of 3",
+         102 here a2 ann => alert-KeySharing-a2 orders:* ann until 162 of 3
+         103 there a3 ann => alert-KeySharing-a3 shop ann until 163 of 4",
     );
 }
 
@@ -71,7 +77,8 @@ fn nobody_is_turned_away_whom_no_rule_means() {
     check(
         "100 quiet a1 c-7 => there is no AlertRule `quiet` that blocks
          100 other a1 c-7 => there is no AlertRule `other` that blocks
-         100 bots a1 ann => spec.addresses[0]",
+         100 bots a1 ann => spec.addresses[0]
+         100 gone a1 ann => spec.applications[0]",
     );
 }
 
@@ -82,6 +89,14 @@ fn who_is_turned_away_already_is_not_turned_away_twice() {
          110 sharing a1 c-7 => DenyPolicy `alert-KeySharing-a1` does it already
          110 sharing a2 c-7 => DenyPolicy `alert-KeySharing-a1` does it already
          110 sharing a3 c-8 => alert-KeySharing-a3 c-8 until 170 of 2",
+    );
+}
+
+#[test]
+fn what_is_proposed_is_told_and_not_written() {
+    check(
+        "100 maybe a1 ann => apiVersion: turnpike/v1|kind: DenyPolicy|metadata:|  name: alert-RequestPatternChanged-a1|spec:|  expiresAt: 1970-01-01T00:02:40Z|  reason: 'AlertRule maybe, alert a1: Two lines.'|  users:|  - ann
+         101 sharing a2 c-7 => alert-KeySharing-a2 c-7 until 161 of 1",
     );
 }
 

@@ -292,12 +292,12 @@ impl People {
     /// Where somebody is at a time, and in whose network.
     fn place(&mut self, person: usize, minute: i64) -> (usize, u32) {
         let (home, day) = (person % TOWNS.len(), minute.div_euclid(DAY));
-        let carrier = |town: usize| u32::try_from(100 + town).unwrap();
+        let carrier = |town: usize| u32::try_from(100 + town).unwrap_or(0);
         // Each fifth is abroad in each fourth week; nobody calls on the flight, which takes the first day.
         let week = day.div_euclid(7);
-        let travels = person % 5 == 0 && week.rem_euclid(4) == 3;
+        let travels = person.is_multiple_of(5) && week.rem_euclid(4) == 3;
         let town = if travels { (home + 3) % TOWNS.len() } else { home };
-        let is_flight = person % 5 == 0 && day.rem_euclid(7) == 0;
+        let is_flight = person.is_multiple_of(5) && day.rem_euclid(7) == 0;
         let pick = self.dice.unit();
         match person % 10 {
             _ if is_flight => (home, 0),
@@ -311,12 +311,12 @@ impl People {
 
     fn call(&mut self, minute: i64, person: usize, town: usize, network: u32) {
         // Databases of places err, about one network always in the same way.
-        let mut error = Dice(u64::try_from(town).unwrap() * 1000 + u64::from(network));
-        let (north, east) = TOWNS[town];
+        let mut error = Dice(town as u64 * 1000 + u64::from(network));
+        let Some((north, east)) = TOWNS.get(town).copied() else { return };
         let position = Some((north + error.normal() * 0.2, east + error.normal() * 0.2));
         let user = format!("p{person}");
         let client = if self.dice.unit() < 0.5 { "web" } else { "phone" };
-        let at_us = minute * MINUTE + i64::try_from(person).unwrap();
+        let at_us = minute * MINUTE + i64::try_from(person).unwrap_or(0);
         let found = self.watch.call(&Call {
             at_us,
             api: "shop",

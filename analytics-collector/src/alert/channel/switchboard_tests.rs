@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::alert::{Alert, History, Rate, Severity};
+use crate::alert::{Alert, History, Severity};
 use crate::metrics;
 
 struct World {
@@ -28,7 +28,7 @@ impl World {
         let tls = chassis::pki::Identity::named(folder.path(), "analytics-collector").unwrap();
         let host = Host::new("analytics-collector", "a", folder.path(), clock.clone(), tls);
         let history = History::open(&folder.path().join("alerts.jsonl"), 100).unwrap();
-        let alarm = Alarm::new(Rate::new(0, 10), history, metrics.clone(), clock.clone());
+        let alarm = Alarm::new(history, metrics.clone());
         let alarm = Arc::new(alarm);
         let limit = Duration::from_secs(30);
         let rules = Rules { reach: Reach::Anywhere, limit, largest: 1024, at_once: 4 };

@@ -136,7 +136,7 @@ impl Apis {
     }
 
     fn health(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
-        let slow_rule = desk.rules().of(Alarm::AbnormalResponseTime, call.api);
+        let slow_rule = desk.rules().of(Alarm::AbnormalResponseTime, call.api, "");
         let is_slow =
             !slow_rule.is_learned() && call.total_us > slow_rule.threshold_us(MILLISECOND_US);
         let key = joined(&[call.api, call.api_version]);
@@ -196,7 +196,7 @@ impl Health {
             self.wrong_us = Some(call.at_us.max(wrong_us));
             return None;
         }
-        let rule = desk.rules().of(Alarm::ApiAvailability, call.api);
+        let rule = desk.rules().of(Alarm::ApiAvailability, call.api, "");
         let wait_us = i64::try_from(rule.count()).unwrap_or(i64::MAX).saturating_mul(MINUTE_US);
         if call.at_us.saturating_sub(wrong_us) < wait_us {
             return None;

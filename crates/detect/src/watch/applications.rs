@@ -6,6 +6,8 @@ use super::call::Call;
 use super::desk::Desk;
 use super::finding::{Alarm, Finding};
 use super::keyed::Keyed;
+use super::minutes::Minutes;
+use super::rules::Rule;
 use super::volume::{Turn, Volume};
 use super::words::{Words, about_version, joined, parts};
 use crate::callers::{Crossings, Days};
@@ -24,6 +26,9 @@ const HOUR_WEIGHT: f64 = 0.1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Applications {
     volumes: Keyed<Volume>,
+    /// Where a threshold holds. Absent in what was kept before it was looked at.
+    #[serde(default)]
+    minutes: Keyed<Minutes>,
     days: Keyed<Used>,
     limits: Keyed<Refusals>,
 }
@@ -48,7 +53,12 @@ struct Refusals {
 
 impl Applications {
     pub(super) fn new(most: usize) -> Self {
-        Self { volumes: Keyed::new(most), days: Keyed::new(most), limits: Keyed::new(most) }
+        Self {
+            volumes: Keyed::new(most),
+            minutes: Keyed::new(most),
+            days: Keyed::new(most),
+            limits: Keyed::new(most),
+        }
     }
 
     pub(super) fn see(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
@@ -73,8 +83,8 @@ impl Applications {
         let minute = at_us.div_euclid(MINUTE_US);
         let mut silent = Vec::new();
         for (key, volume) in self.volumes.all() {
-            let api = parts(key).nth(2).unwrap_or_default();
-            let Some(rule) = desk.rule(Alarm::AbnormalRequestsPerMin, api) else { continue };
+            let call = called(key, at_us);
+            let Some(rule) = desk.rule_for(Alarm::AbnormalRequestsPerMin, &call) else { continue };
             if rule.is_learned()
                 && let Some(turn) = volume.pass(minute, rule.sensitivity)
             {
@@ -84,34 +94,47 @@ impl Applications {
         // In an order that does not depend on the table.
         silent.sort_by(|one, other| one.0.cmp(&other.0));
         for (key, turn) in silent {
-            let mut names = parts(&key);
-            let mut next = || names.next().unwrap_or_default();
-            let (application, client, api, api_version) = (next(), next(), next(), next());
-            let call = Call { at_us, api, api_version, application, client, ..Call::default() };
-            found.extend(tell_turn(&call, turn, desk));
+            found.extend(tell_turn(&called(&key, at_us), turn, desk));
+        }
+    }
+
+    /// So many calls like this one are known of its minute, by who has them all: what is counted exactly
+    /// goes on from there.
+    pub(super) fn recall(
+        &mut self,
+        call: &Call<'_>,
+        calls: u64,
+        desk: &mut Desk,
+        found: &mut Vec<Finding>,
+    ) {
+        let Some(rule) = desk.rule_for(Alarm::AbnormalRequestsPerMin, call) else { return };
+        let (call, key) = (of_volume(call), key_of_volume(call));
+        if !rule.is_learned() {
+            let counted = self.minutes.of(&key, call.at_us, Minutes::default);
+            let beyond = counted.hold(call.at_us.div_euclid(MINUTE_US), calls, rule.threshold);
+            found.extend(beyond.and_then(|calls| tell_beyond(&call, calls, &rule, desk)));
         }
     }
 
     fn volume(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
-        let Some(rule) = desk.rule(Alarm::AbnormalRequestsPerMin, call.api) else { return };
-        // One application is watched as a whole; who has none by its client.
-        let client = if call.application.is_empty() { call.client } else { "" };
-        let key = joined(&[call.application, client, call.api, call.api_version]);
+        let Some(rule) = desk.rule_for(Alarm::AbnormalRequestsPerMin, call) else { return };
+        let (call, key) = (of_volume(call), key_of_volume(call));
         let volume = self.volumes.of(&key, call.at_us, Volume::default);
-        let fixed = (!rule.is_learned()).then_some(rule.threshold);
         let minute = call.at_us.div_euclid(MINUTE_US);
-        let (more, fewer) =
-            volume.take(minute, call.calls(), fixed, rule.learning, rule.sensitivity);
-        let fewer = fewer.filter(|_| rule.is_learned());
-        for turn in [more, fewer].into_iter().flatten() {
-            let about = Call { client, ..*call };
-            found.extend(tell_turn(&about, turn, desk));
+        let (more, fewer) = volume.take(minute, call.calls(), rule.learning, rule.sensitivity);
+        if rule.is_learned() {
+            let turns = [more, fewer].into_iter().flatten();
+            found.extend(turns.filter_map(|turn| tell_turn(&call, turn, desk)));
+        } else {
+            let counted = self.minutes.of(&key, call.at_us, Minutes::default);
+            let beyond = counted.add(minute, call.calls().into(), rule.threshold);
+            found.extend(beyond.and_then(|calls| tell_beyond(&call, calls, &rule, desk)));
         }
     }
 
     fn usage(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
         let alarm = Alarm::AbnormalTierUsage;
-        let Some(rule) = desk.rule(alarm, call.api) else { return };
+        let Some(rule) = desk.rule_for(alarm, call) else { return };
         let key = joined(&[call.application, call.api, call.api_version]);
         let today = call.at_us.div_euclid(DAY_US);
         let used = self.days.of(&key, call.at_us, Used::default);
@@ -140,7 +163,7 @@ impl Applications {
 
     fn limits(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
         let alarm = Alarm::FrequentTierLimitHitting;
-        let Some(rule) = desk.rule(alarm, call.api) else { return };
+        let Some(rule) = desk.rule_for(alarm, call) else { return };
         let (user, whose) = match call.fault {
             SUBSCRIPTION_LIMIT => ("", "its subscription"),
             APPLICATION_LIMIT => (call.user, "the application"),
@@ -187,15 +210,26 @@ impl Refusals {
     }
 }
 
+/// One application is watched as a whole; who has none by its client.
+fn of_volume<'c>(call: &Call<'c>) -> Call<'c> {
+    Call { client: if call.application.is_empty() { call.client } else { "" }, ..*call }
+}
+
+fn key_of_volume(call: &Call<'_>) -> String {
+    let Call { application, client, api, api_version, .. } = of_volume(call);
+    joined(&[application, client, api, api_version])
+}
+
+/// What is called by who is known by this key.
+fn called(key: &str, at_us: i64) -> Call<'_> {
+    let mut names = parts(key);
+    let mut next = || names.next().unwrap_or_default();
+    let (application, client, api, api_version) = (next(), next(), next(), next());
+    Call { at_us, api, api_version, application, client, ..Call::default() }
+}
+
 fn tell_turn(call: &Call<'_>, turn: Turn, desk: &mut Desk) -> Option<Finding> {
-    let alarm = Alarm::AbnormalRequestsPerMin;
-    let quiet_us = desk.rules().of(alarm, call.api).quiet_us;
-    let who = match (call.application, call.client) {
-        ("", "") => "Callers without an application".to_owned(),
-        ("", client) => format!("Client {client}"),
-        (application, _) => application.to_owned(),
-    };
-    let what = format!("{}:{}", call.api, call.api_version);
+    let (who, what) = (caller(call), format!("{}:{}", call.api, call.api_version));
     let (message, evidence): (String, Words) = match turn {
         Turn::More { calls, usual } => (
             format!("{who} made more than {usual:.0} calls to {what} in a minute."),
@@ -226,6 +260,37 @@ fn tell_turn(call: &Call<'_>, turn: Turn, desk: &mut Desk) -> Option<Finding> {
             ],
         ),
     };
+    tell_volume(call, message, evidence, desk)
+}
+
+fn tell_beyond(call: &Call<'_>, calls: u64, rule: &Rule, desk: &mut Desk) -> Option<Finding> {
+    let (who, threshold) = (caller(call), rule.threshold.to_string());
+    let (api, version) = (call.api, call.api_version);
+    let message = format!("{who} made more than {threshold} calls to {api}:{version} in a minute.");
+    let evidence = vec![
+        ("direction", "more".to_owned()),
+        ("calls", calls.to_string()),
+        ("threshold", threshold),
+    ];
+    tell_volume(call, message, evidence, desk)
+}
+
+fn caller(call: &Call<'_>) -> String {
+    match (call.application, call.client) {
+        ("", "") => "Callers without an application".to_owned(),
+        ("", client) => format!("Client {client}"),
+        (application, _) => application.to_owned(),
+    }
+}
+
+fn tell_volume(
+    call: &Call<'_>,
+    message: String,
+    evidence: Words,
+    desk: &mut Desk,
+) -> Option<Finding> {
+    let alarm = Alarm::AbnormalRequestsPerMin;
+    let quiet_us = desk.rules().of(alarm, call.api, call.application).quiet_us;
     let mut about = about_application(call);
     about.push(("client", call.client.to_owned()));
     desk.tell(alarm, quiet_us, call.at_us, about, message, evidence)

@@ -127,7 +127,7 @@ impl Clients {
         let in_an_hour = renewed.hour.cross(at_us);
         let storm = self.storms.of(client, at_us, Volume::default);
         let minute = at_us.div_euclid(MINUTE_US);
-        let (storm, _) = storm.take(minute, 1, None, MINUTES, rule.sensitivity);
+        let (storm, _) = storm.take(minute, 1, MINUTES, rule.sensitivity);
         let who = who(user, client);
         let about = vec![("user", user.to_owned()), ("client", client.to_owned())];
         let mut told = Vec::new();
@@ -154,7 +154,7 @@ impl Clients {
 
     fn steps(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
         let alarm = Alarm::RequestPatternChanged;
-        let Some(rule) = desk.rule(alarm, call.api) else { return };
+        let Some(rule) = desk.rule_for(alarm, call) else { return };
         let key = joined(&[call.user, call.client]);
         let to = number(&joined(&[call.api, call.api_version, call.operation]));
         let steps = self.steps.of(&key, call.at_us, || Steps::new(rule.learning, STEP_PAUSE_US));
@@ -181,7 +181,7 @@ impl Clients {
 
     fn addresses(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
         let alarm = Alarm::UnusualIpAccess;
-        let (Some(rule), Some(address)) = (desk.rule(alarm, call.api), call.address) else {
+        let (Some(rule), Some(address)) = (desk.rule_for(alarm, call), call.address) else {
             return;
         };
         let key = joined(&[call.user, call.client]);
@@ -208,7 +208,7 @@ impl Clients {
 
     fn journeys(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
         let alarm = Alarm::ImpossibleTravel;
-        let (Some(rule), Some((latitude, longitude))) = (desk.rule(alarm, call.api), call.position)
+        let (Some(rule), Some((latitude, longitude))) = (desk.rule_for(alarm, call), call.position)
         else {
             return;
         };
@@ -246,7 +246,7 @@ impl Clients {
 
     fn objects(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
         let alarm = Alarm::ObjectEnumeration;
-        let Some(rule) = desk.rule(alarm, call.api).filter(|_| !call.path.is_empty()) else {
+        let Some(rule) = desk.rule_for(alarm, call).filter(|_| !call.path.is_empty()) else {
             return;
         };
         let key = joined(&[call.user, call.client, call.api, call.api_version, call.operation]);
@@ -271,7 +271,7 @@ impl Clients {
 
     fn networks(&mut self, call: &Call<'_>, desk: &mut Desk, found: &mut Vec<Finding>) {
         let alarm = Alarm::KeySharing;
-        let (Some(rule), Some(address)) = (desk.rule(alarm, call.api), call.address) else {
+        let (Some(rule), Some(address)) = (desk.rule_for(alarm, call), call.address) else {
             return;
         };
         let key = joined(&[call.user, call.client]);

@@ -141,6 +141,27 @@ impl Alarm {
         }
     }
 
+    /// Whether it is about what an application does.
+    pub const fn names_application(self) -> bool {
+        match self {
+            Self::AbnormalRequestsPerMin
+            | Self::RequestPatternChanged
+            | Self::UnusualIpAccess
+            | Self::ImpossibleTravel
+            | Self::AbnormalTierUsage
+            | Self::FrequentTierLimitHitting
+            | Self::ObjectEnumeration
+            | Self::KeySharing => true,
+            Self::AbnormalResponseTime
+            | Self::AbnormalBackendTime
+            | Self::AbnormalErrorRate
+            | Self::AbnormalRefresh
+            | Self::ApiHealthMonitor
+            | Self::ApiAvailability
+            | Self::BotDetection => false,
+        }
+    }
+
     /// What can be set.
     pub const fn knobs(self) -> Knobs {
         let (fixed, unit, threshold, learned, learning) = match self {

@@ -2,8 +2,8 @@
 //!
 //! `Watch` takes every `Call` and tells `Finding`s. It keeps engines for each API (`apis`), application
 //! (`applications`) and caller (`clients`) that it knows, in bounded tables (`keyed`). They are made of a `share`
-//! of calls, a `volume` of calls per minute, a time (`times`) and the engines of `callers`. The `rules` say from
-//! where on something is told; the `desk` does not tell it again for a while.
+//! of calls, a `volume` of calls per minute or their exact number (`minutes`), a time (`times`) and the engines
+//! of `callers`. The `rules` say from where on something is told; the `desk` does not tell it again for a while.
 
 mod apis;
 mod applications;
@@ -12,6 +12,7 @@ mod clients;
 mod desk;
 mod finding;
 mod keyed;
+mod minutes;
 mod rules;
 mod share;
 mod times;

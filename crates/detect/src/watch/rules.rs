@@ -1,6 +1,6 @@
 //! From where on is something told?
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -71,12 +71,16 @@ impl<S> Default for Setting<S> {
     }
 }
 
-/// What is different for one API.
+/// What is different for one API, one application, or the calls of one application to one API.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Override<S> {
-    /// Name of the API, in all its versions.
+    /// Name of the API, in all its versions; empty: all.
+    #[serde(default)]
     pub api: String,
+    /// Name of the application; empty: all. Only of what names one.
+    #[serde(default)]
+    pub application: String,
     /// Which kind of alarm.
     #[serde(rename = "type")]
     pub alarm: Alarm,
@@ -85,27 +89,50 @@ pub struct Override<S> {
     pub setting: Setting<S>,
 }
 
-/// A value that no rule can have.
+/// What no rule can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {knob} must be a number above 0{}", alarm.name(), if *share { " and at most 1" } else { "" })]
-pub struct RuleError {
-    alarm: Alarm,
-    knob: &'static str,
-    share: bool,
+pub enum RuleError {
+    /// A value that is out of its bounds.
+    #[error(
+        "{}: {knob} must be a number above 0{}",
+        alarm.name(),
+        if *share { " and at most 1" } else { "" }
+    )]
+    Number {
+        /// Of which kind.
+        alarm: Alarm,
+        /// Which.
+        knob: &'static str,
+        /// Whether it is a part of something.
+        share: bool,
+    },
+    /// Alarms of the kind are about no application.
+    #[error("{}: it names no application, so none can have a rule of its own", .0.name())]
+    NoApplication(Alarm),
+    /// It says for what it is neither way.
+    #[error("{}: neither an API nor an application is named", .0.name())]
+    ForNothing(Alarm),
 }
+
+/// What is different, by the kind of alarm.
+type Different = BTreeMap<Alarm, Setting<Duration>>;
 
 /// The rules of all kinds.
 #[derive(Clone, Debug)]
 pub struct Rules {
     series: usize,
     usual: BTreeMap<Alarm, Rule>,
-    by_api: HashMap<String, BTreeMap<Alarm, Rule>>,
+    by_api: HashMap<String, Different>,
+    by_application: HashMap<String, Different>,
+    /// By the application, and then by the API.
+    by_both: HashMap<String, HashMap<String, Different>>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         let usual = Alarm::ALL.map(|alarm| (alarm, Rule::of(alarm))).into();
-        Self { series: SERIES, usual, by_api: HashMap::new() }
+        let (by_api, by_application) = (HashMap::new(), HashMap::new());
+        Self { series: SERIES, usual, by_api, by_application, by_both: HashMap::new() }
     }
 }
 
@@ -117,40 +144,66 @@ impl Rules {
         self
     }
 
-    /// Sets something for all APIs.
+    /// Sets something for all.
     pub fn set<S>(&mut self, alarm: Alarm, setting: &Setting<S>) -> Result<(), RuleError>
     where
         S: Copy + Into<Duration>,
     {
-        let rule = self.of(alarm, "").with(alarm, setting)?;
+        check(alarm, setting)?;
+        let rule = self.of(alarm, "", "").with(&setting.spelt());
         self.usual.insert(alarm, rule);
         Ok(())
     }
 
-    /// Sets something for one API, over what is set for all.
+    /// Sets something for an API, an application or both, over what is set for more.
     pub fn set_for<S>(&mut self, different: &Override<S>) -> Result<(), RuleError>
     where
         S: Copy + Into<Duration>,
     {
-        let Override { api, alarm, setting } = different;
-        let rule = self.of(*alarm, api).with(*alarm, setting)?;
-        self.by_api.entry(api.clone()).or_default().insert(*alarm, rule);
+        let Override { api, application, alarm, setting } = different;
+        check(*alarm, setting)?;
+        if !application.is_empty() && !alarm.names_application() {
+            return Err(RuleError::NoApplication(*alarm));
+        }
+        let own = match (api.as_str(), application.as_str()) {
+            ("", "") => return Err(RuleError::ForNothing(*alarm)),
+            (_, "") => self.by_api.entry(api.clone()).or_default(),
+            ("", _) => self.by_application.entry(application.clone()).or_default(),
+            _ => {
+                let apis = self.by_both.entry(application.clone()).or_default();
+                apis.entry(api.clone()).or_default()
+            }
+        };
+        own.entry(*alarm).or_default().put(&setting.spelt());
         Ok(())
     }
 
-    /// What holds for an API.
-    pub fn of(&self, alarm: Alarm, api: &str) -> Rule {
-        let different = self.by_api.get(api).and_then(|rules| rules.get(&alarm));
-        let usual = || self.usual.get(&alarm).copied();
-        different.copied().or_else(usual).unwrap_or_else(|| Rule::of(alarm))
+    /// What holds for the calls of an application to an API; each may be empty for what is about none.
+    /// What is set for both wins over what is set for the application, that over what is set for the API.
+    pub fn of(&self, alarm: Alarm, api: &str, application: &str) -> Rule {
+        let usual = self.usual.get(&alarm).copied().unwrap_or_else(|| Rule::of(alarm));
+        let both = self.by_both.get(application).and_then(|apis| apis.get(api));
+        let own = [self.by_api.get(api), self.by_application.get(application), both];
+        let own = own.into_iter().flatten().filter_map(|different| different.get(&alarm));
+        own.fold(usual, Rule::with)
     }
 
-    /// The APIs for which something of a kind is different.
-    pub fn different_for(&self, alarm: Alarm) -> Vec<String> {
-        let own = self.by_api.iter().filter(|(_, rules)| rules.contains_key(&alarm));
-        let mut apis: Vec<String> = own.map(|(api, _)| api.clone()).collect();
-        apis.sort_unstable();
-        apis
+    /// The APIs and the applications for which something of a kind is different.
+    pub fn different_for(&self, alarm: Alarm) -> (BTreeSet<String>, BTreeSet<String>) {
+        let is_own = |different: &Different| different.contains_key(&alarm);
+        let named = |table: &HashMap<String, Different>| {
+            let own = table.iter().filter(|(_, different)| is_own(different));
+            own.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>()
+        };
+        let (mut apis, mut applications) = (named(&self.by_api), named(&self.by_application));
+        for (application, by_api) in &self.by_both {
+            let own = named(by_api);
+            if !own.is_empty() {
+                applications.insert(application.clone());
+                apis.extend(own);
+            }
+        }
+        (apis, applications)
     }
 
     /// How many things of a kind are known.
@@ -173,27 +226,15 @@ impl Rule {
         }
     }
 
-    fn with<S>(self, alarm: Alarm, setting: &Setting<S>) -> Result<Self, RuleError>
-    where
-        S: Copy + Into<Duration>,
-    {
-        let share = matches!(alarm, Alarm::AbnormalErrorRate | Alarm::RequestPatternChanged);
-        let rule = Self {
+    fn with(self, setting: &Setting<Duration>) -> Self {
+        Self {
             enabled: setting.enabled.unwrap_or(self.enabled),
             mode: setting.mode.unwrap_or(self.mode),
             threshold: setting.threshold.unwrap_or(self.threshold),
             sensitivity: setting.sensitivity.unwrap_or(self.sensitivity),
             learning: setting.learning.unwrap_or(self.learning),
-            quiet_us: setting.suppression.map_or(self.quiet_us, |quiet| micros(quiet.into())),
-        };
-        let fits = |value: f64| value.is_finite() && value > 0.0;
-        if !fits(rule.threshold) || (share && rule.threshold > 1.0) {
-            return Err(RuleError { alarm, knob: "threshold", share });
+            quiet_us: setting.suppression.map_or(self.quiet_us, micros),
         }
-        if !fits(rule.sensitivity) {
-            return Err(RuleError { alarm, knob: "sensitivity", share: false });
-        }
-        Ok(rule)
     }
 
     /// Whether it is told by what was learnt.
@@ -222,6 +263,47 @@ impl Rule {
     }
 }
 
+impl<S: Copy + Into<Duration>> Setting<S> {
+    /// The same, however a time is written.
+    fn spelt(&self) -> Setting<Duration> {
+        Setting {
+            enabled: self.enabled,
+            mode: self.mode,
+            threshold: self.threshold,
+            sensitivity: self.sensitivity,
+            learning: self.learning,
+            suppression: self.suppression.map(Into::into),
+        }
+    }
+}
+
+impl Setting<Duration> {
+    /// What is set now holds; the rest stays.
+    fn put(&mut self, now: &Self) {
+        let before = std::mem::take(self);
+        *self = Self {
+            enabled: now.enabled.or(before.enabled),
+            mode: now.mode.or(before.mode),
+            threshold: now.threshold.or(before.threshold),
+            sensitivity: now.sensitivity.or(before.sensitivity),
+            learning: now.learning.or(before.learning),
+            suppression: now.suppression.or(before.suppression),
+        };
+    }
+}
+
+fn check<S>(alarm: Alarm, setting: &Setting<S>) -> Result<(), RuleError> {
+    let share = matches!(alarm, Alarm::AbnormalErrorRate | Alarm::RequestPatternChanged);
+    let is_odd = |value: f64| !value.is_finite() || value <= 0.0;
+    if setting.threshold.is_some_and(|value| is_odd(value) || (share && value > 1.0)) {
+        return Err(RuleError::Number { alarm, knob: "threshold", share });
+    }
+    if setting.sensitivity.is_some_and(is_odd) {
+        return Err(RuleError::Number { alarm, knob: "sensitivity", share: false });
+    }
+    Ok(())
+}
+
 fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
@@ -247,21 +329,22 @@ mod tests {
         overrides: Vec<Override<Seconds>>,
     }
 
-    fn told(file: &str, api: &str) -> Result<String, String> {
+    fn told(file: &str, caller: &str) -> Result<String, String> {
         let file: File = toml::from_str(file).map_err(|error| error.to_string())?;
         let mut rules = Rules::default();
         let all = file.rules.iter().try_for_each(|(alarm, it)| rules.set(*alarm, it));
         let all = all.and_then(|()| file.overrides.iter().try_for_each(|it| rules.set_for(it)));
         all.map_err(|error| error.to_string())?;
-        let rule = rules.of(Alarm::UnusualIpAccess, api);
+        let (api, application) = caller.split_once('/').unwrap_or((caller, ""));
+        let rule = rules.of(Alarm::UnusualIpAccess, api, application);
         let quiet_s = rule.quiet_us / 1_000_000;
         Ok(format!("{:?} {} {} {quiet_s}s", rule.mode, rule.enabled, rule.threshold))
     }
 
-    /// The rule of unusual addresses for an API, or why there is none.
+    /// The rule of unusual addresses for an API and an application, `api/application`, or why there is none.
     #[track_caller]
-    fn check(file: &str, api: &str, expected: &str) {
-        let said = told(file, api).unwrap_or_else(|refusal| refusal);
+    fn check(file: &str, caller: &str, expected: &str) {
+        let said = told(file, caller).unwrap_or_else(|refusal| refusal);
         assert!(said.contains(expected), "{said}");
     }
 
@@ -279,6 +362,25 @@ mod tests {
         check(FILE, "orders", "Fixed true 7 60s");
     }
 
+    /// An override of the threshold.
+    fn own(named: &str, threshold: u32) -> String {
+        format!("[[overrides]]\n{named}\ntype = \"UnusualIPAccess\"\nthreshold = {threshold}\n")
+    }
+
+    #[test]
+    fn what_names_more_stands_over_what_names_less() {
+        let api = own("api = \"orders\"", 3);
+        let application = own("application = \"shop\"", 4);
+        let both = own("api = \"orders\"\napplication = \"shop\"", 5);
+        check(&format!("{application}{api}"), "orders/shop", "Learned true 4 600s");
+        check(&format!("{both}{application}{api}"), "orders/shop", "Learned true 5 600s");
+        check(&format!("{both}{application}{api}"), "orders/other", "Learned true 3 600s");
+        check(&format!("{both}{application}{api}"), "users/shop", "Learned true 4 600s");
+        check(&format!("{both}{application}{api}"), "users/other", "Learned true 30 600s");
+        // What it leaves out is said by the next one.
+        check(&format!("{FILE}{application}"), "orders/shop", "Fixed true 4 60s");
+    }
+
     #[test]
     fn what_no_rule_can_be_is_refused() {
         check("[rules.UnusualIPAccess]\nthreshold = -1", "", "threshold must be a number above 0");
@@ -287,5 +389,12 @@ mod tests {
         check("[rules.Unusual]\nthreshold = 1", "", "unknown variant");
         check("[rules.UnusualIPAccess]\nmost = 1", "", "unknown field");
         check(&FILE.replace("mode", "most"), "", "unknown field");
+        check(&own("", 3), "", "neither an API nor an application is named");
+        let shop = own("application = \"shop\"", 3);
+        check(
+            &shop.replace("UnusualIPAccess", "BotDetection"),
+            "",
+            "BotDetection: it names no application",
+        );
     }
 }

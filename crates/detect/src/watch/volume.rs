@@ -80,7 +80,6 @@ impl Volume {
         &mut self,
         minute: i64,
         calls: u32,
-        fixed: Option<f64>,
         learning: u64,
         sensitivity: f64,
     ) -> (Option<Turn>, Option<Turn>) {
@@ -93,11 +92,10 @@ impl Volume {
         self.quarter = self.quarter.saturating_add(calls);
         self.grain = self.grain.max(calls.into());
         self.silent = false;
-        let usual = match fixed {
-            Some(limit) => limit,
-            None if self.seen >= learning.max(1) => self.most(sensitivity),
-            None => return (None, fewer),
-        };
+        if self.seen < learning.max(1) {
+            return (None, fewer);
+        }
+        let usual = self.most(sensitivity);
         if self.told || self.calls as f64 <= usual {
             return (None, fewer);
         }
@@ -277,7 +275,7 @@ mod tests {
             let (day, hour) = (minute / DAY, minute % DAY / 60);
             let mut found = vec![volume.pass(minute, 1.0)];
             for _ in 0..calls(day, hour) {
-                let (more, fewer) = volume.take(minute, 1, None, 3, 1.0);
+                let (more, fewer) = volume.take(minute, 1, 3, 1.0);
                 found.extend([more, fewer]);
             }
             said.extend(found.into_iter().flatten().map(|turn| match turn {
@@ -320,16 +318,16 @@ mod tests {
         let mut told = 0;
         for minute in 1..=2000 {
             for _ in 0..10 {
-                told += usize::from(volume.take(minute, 1, None, 3, 1.0).0.is_some());
+                told += usize::from(volume.take(minute, 1, 3, 1.0).0.is_some());
             }
         }
         let late = (1900..1998).flat_map(|minute| std::iter::repeat_n(minute, 10));
         for minute in late {
-            told += usize::from(volume.take(minute, 1, None, 3, 1.0).0.is_some());
+            told += usize::from(volume.take(minute, 1, 3, 1.0).0.is_some());
         }
         assert_eq!(told, 0);
         // As many of now are one.
-        let now = (0..980).filter(|_| volume.take(2000, 1, None, 3, 1.0).0.is_some());
+        let now = (0..980).filter(|_| volume.take(2000, 1, 3, 1.0).0.is_some());
         assert_eq!(now.count(), 1);
     }
 
@@ -342,7 +340,7 @@ mod tests {
         for minute in 1..=minutes {
             for _ in 0..calls(minute) {
                 dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                if (dice >> 33) % 100 == 0 && volume.take(minute, 100, None, 3, 1.0).0.is_some() {
+                if (dice >> 33) % 100 == 0 && volume.take(minute, 100, 3, 1.0).0.is_some() {
                     said.push(minute);
                 }
             }

@@ -12,6 +12,9 @@ use super::desk::Desk;
 use super::finding::{Alarm, Finding};
 use super::rules::Rules;
 
+/// Refused by a `DenyPolicy`.
+const DENIED: u32 = 900_805;
+
 /// Looks at everything.
 #[derive(Clone, Debug)]
 pub struct Watch {
@@ -70,15 +73,33 @@ impl Watch {
         self.desk.put_rules(rules);
     }
 
-    /// The next call; calls come about in the order of their times.
+    /// The next call; calls come about in the order of their times. One that a policy turned away is not
+    /// looked at: whoever it is about is answered already, and what is refused is no use of an API.
     pub fn call(&mut self, call: &Call<'_>) -> Vec<Finding> {
         let mut found = Vec::new();
+        if call.fault == DENIED {
+            return found;
+        }
         if !call.api.is_empty() {
             self.apis.see(call, &mut self.desk, &mut found);
             self.applications.see(call, &mut self.desk, &mut found);
         }
         self.clients.see(call, &mut self.desk, &mut found);
         found
+    }
+
+    /// So many calls of the caller, API and minute of this one are known by who has them all, as after a
+    /// restart: what is counted exactly goes on from there.
+    pub fn recall(&mut self, call: &Call<'_>, calls: u64) -> Vec<Finding> {
+        let mut found = Vec::new();
+        self.applications.recall(call, calls, &mut self.desk, &mut found);
+        found
+    }
+
+    /// A finding about these names and values was told at that time: it is not told again as if nothing had
+    /// been told.
+    pub fn was_told(&mut self, alarm: Alarm, at_us: i64, about: Vec<(&str, &str)>) {
+        self.desk.was_told(alarm, at_us, about);
     }
 
     /// A token was issued.

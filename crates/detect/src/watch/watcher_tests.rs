@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::watch::rules::{Mode, Setting};
+use crate::watch::rules::{Mode, Override, Setting};
 
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -290,10 +290,65 @@ fn a_key_that_is_used_from_everywhere_is_told() {
 fn a_rule_for_one_api_holds_for_it_alone() {
     let mut rules = rules(&[(Alarm::ApiHealthMonitor, fixed(5.0))]);
     let off = Setting { enabled: Some(false), ..Setting::<Duration>::default() };
-    let (api, alarm) = ("search".to_owned(), Alarm::ApiHealthMonitor);
-    rules.set_for(&crate::watch::rules::Override { api, alarm, setting: off }).unwrap();
+    let (api, application) = ("search".to_owned(), String::new());
+    let own = Override { api, application, alarm: Alarm::ApiHealthMonitor, setting: off };
+    rules.set_for(&own).unwrap();
     let failed = |api| times(5, SECOND, Call { api, status: 503, ..usual() });
     check_with(rules, failed("search").chain(failed("orders")), &[(9, "ApiHealthMonitor")]);
+}
+
+#[test]
+fn a_rule_for_an_application_holds_for_it_at_every_api() {
+    let alarm = Alarm::AbnormalRequestsPerMin;
+    let mut rules = rules(&[(alarm, fixed(5.0))]);
+    let (api, application) = (String::new(), "app2".to_owned());
+    let own = Override { api, application, alarm, setting: fixed(2.0) };
+    rules.set_for(&own).unwrap();
+    let of = |application, api| times(4, SECOND, Call { api, application, ..usual() });
+    let told = "AbnormalRequestsPerMin";
+    let calls = of("app1", "search").chain(of("app2", "search")).chain(of("app2", "orders"));
+    check_with(rules, calls, &[(6, told), (10, told)]);
+}
+
+#[test]
+fn who_is_turned_away_already_is_not_told_again() {
+    let rules = || rules(&[(Alarm::AbnormalRequestsPerMin, fixed(10.0))]);
+    let refused = |client| Call {
+        application: "",
+        client,
+        status: 403,
+        fault: 900_805,
+        total_us: 100,
+        backend_us: 0,
+        ..usual()
+    };
+    let flood = || times(500, SECOND / 10, refused("key1"));
+    let rush = times(11, SECOND, usual());
+    check_with(rules(), rush.chain(flood()), &[(10, "AbnormalRequestsPerMin")]);
+    // Neither is an address that goes on trying, nor one that goes through all objects.
+    let paths: Vec<String> = (0..2000).map(|n| format!("/items/{n}")).collect();
+    let tries = paths.iter().map(|path| (SECOND / 10, Call { path, ..refused("key2") }));
+    check_with(rules(), tries, &[]);
+}
+
+#[test]
+fn an_exact_count_goes_on_after_a_restart_and_is_told_once() {
+    let rules = || rules(&[(Alarm::AbnormalRequestsPerMin, fixed(3.0))]);
+    let call = |n| Call { at_us: DAY + n * SECOND, ..usual() };
+    let mut watch = Watch::new(rules());
+    assert_eq!(watch.recall(&call(0), 2), []);
+    assert_eq!(watch.call(&call(1)), []);
+    let told = watch.call(&call(2));
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(told.message, "app1 made more than 3 calls to search:1.0.0 in a minute.");
+    // What was too many before is found again, unless it was told.
+    let mut again = Watch::new(rules());
+    let found = again.recall(&call(0), 4);
+    assert_eq!(found.iter().map(|it| &it.about).collect::<Vec<_>>(), [&told.about]);
+    let mut knows = Watch::new(rules());
+    let about = told.about.iter().rev().map(|(name, value)| (*name, value.as_str())).collect();
+    knows.was_told(told.alarm, DAY, about);
+    assert_eq!(knows.recall(&call(0), 4), []);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use turnpike_proto::config::v1::alert_block::What;
+use turnpike_proto::config::v1::alert_block::{Mode as BlockMode, What};
 use turnpike_proto::config::v1::alert_kind::Type;
 use turnpike_proto::config::v1::alert_rule_spec::Mode;
 use turnpike_proto::config::v1::alert_severity::Level;
@@ -25,8 +25,9 @@ use crate::resource::is_name;
 /// So many of each there may be: every collector holds them all.
 pub(crate) const MOST_ALERT_RULES: usize = 500;
 pub(crate) const MOST_CHANNELS: usize = 50;
-/// The most entries of a list of APIs.
-const MOST_APIS: usize = 100;
+/// The most entries of a list of APIs or applications, and the most pairs of them.
+const MOST_NAMES: usize = 100;
+const MOST_PAIRS: usize = 500;
 /// The most addresses of a channel, and the longest, in bytes.
 const MOST_ADDRESSES: usize = 20;
 const LONGEST_ADDRESS: usize = 254;
@@ -39,7 +40,9 @@ pub(crate) fn check_rule(rule: &AlertRule, problems: &mut Problems) {
     let root = At::ROOT;
     let at = root.name("spec");
     check_description(&spec.description, &at.name("description"), problems);
-    check_apis(&spec.apis, &at.name("apis"), problems);
+    check_names(&spec.apis, API, &at.name("apis"), problems);
+    check_names(&spec.applications, APPLICATION, &at.name("applications"), problems);
+    check_pairs(spec, &at, problems);
     optional_span(spec.suppression.as_ref(), &SUPPRESSION, &at.name("suppression"), problems);
     if let Some(mode) = spec.mode.filter(|mode| Mode::try_from(*mode).is_err()) {
         problems.add(&at.name("mode"), unknown(mode), "write `learned` or `fixed`");
@@ -58,7 +61,41 @@ pub(crate) fn check_rule(rule: &AlertRule, problems: &mut Problems) {
         let reason = "it is a share, and is more than 1";
         problems.add(&at.name("threshold"), reason, "write a number above 0 and at most 1");
     }
+    if !spec.applications.is_empty() && !names_application(kind) {
+        let reason = format!("an alert {} names no application", kind.as_str_name());
+        problems.add(&at.name("applications"), reason, "leave it out, or name `apis`");
+    }
     check_block(kind, spec, &at.name("block"), problems);
+}
+
+/// Whether alerts of a type are about what an application does.
+const fn names_application(kind: Type) -> bool {
+    match kind {
+        Type::AbnormalRequestsPerMin
+        | Type::RequestPatternChanged
+        | Type::UnusualIpAccess
+        | Type::ImpossibleTravel
+        | Type::AbnormalTierUsage
+        | Type::FrequentTierLimitHitting
+        | Type::ObjectEnumeration
+        | Type::KeySharing => true,
+        Type::AbnormalResponseTime
+        | Type::AbnormalBackendTime
+        | Type::AbnormalErrorRate
+        | Type::AbnormalRefresh
+        | Type::ApiHealthMonitor
+        | Type::ApiAvailability
+        | Type::BotDetection => false,
+    }
+}
+
+/// Each API with each application is a rule of its own.
+fn check_pairs(spec: &AlertRuleSpec, at: &At<'_>, problems: &mut Problems) {
+    let pairs = spec.apis.len().saturating_mul(spec.applications.len());
+    if pairs > MOST_PAIRS {
+        let reason = format!("with `apis` there are {pairs} pairs, at most {MOST_PAIRS}");
+        problems.add(&at.name("applications"), reason, "write several rules");
+    }
 }
 
 /// Whether the threshold of a type is a part of something.
@@ -79,24 +116,32 @@ fn check_severity(severity: Option<i32>, at: &At<'_>, problems: &mut Problems) {
     }
 }
 
-fn check_apis(apis: &[String], at: &At<'_>, problems: &mut Problems) {
-    if apis.len() > MOST_APIS {
-        let reason = format!("there are {}, at most {MOST_APIS}", apis.len());
+/// What a list names, and how.
+type Named = (&'static str, &'static str);
+const API: Named = ("API", "write its name, without a version");
+const APPLICATION: Named = ("application", "write its name");
+
+fn check_names(names: &[String], (thing, how): Named, at: &At<'_>, problems: &mut Problems) {
+    if names.len() > MOST_NAMES {
+        let reason = format!("there are {}, at most {MOST_NAMES}", names.len());
         return problems.add(at, reason, "write several rules");
     }
     let mut seen = BTreeSet::new();
-    for (index, api) in apis.iter().enumerate() {
-        if !is_name(api) {
-            let reason = format!("`{}` names no API", shown(api));
-            problems.add(&at.index(index), reason, "write its name, without a version");
-        } else if !seen.insert(api) {
+    for (index, name) in names.iter().enumerate() {
+        if !is_name(name) {
+            let reason = format!("`{}` names no {thing}", shown(name));
+            problems.add(&at.index(index), reason, how);
+        } else if !seen.insert(name) {
             problems.add(&at.index(index), "it stands twice", "keep one of them");
         }
     }
 }
 
 fn check_block(kind: Type, spec: &AlertRuleSpec, at: &At<'_>, problems: &mut Problems) {
-    let Some(AlertBlock { r#for: lasts, what }) = spec.block.as_ref() else { return };
+    let Some(AlertBlock { r#for: lasts, what, mode }) = spec.block.as_ref() else { return };
+    if let Some(mode) = mode.filter(|mode| BlockMode::try_from(*mode).is_err()) {
+        problems.add(&at.name("mode"), unknown(mode), "write `apply` or `propose`");
+    }
     if lasts.is_none() {
         problems.add(&at.name("for"), "it is missing", "say for how long, like `3600s`");
     }
@@ -146,7 +191,7 @@ pub(crate) fn check_channel(channel: &NotificationChannel, problems: &mut Proble
     let root = At::ROOT;
     let at = root.name("spec");
     check_description(&spec.description, &at.name("description"), problems);
-    check_apis(&spec.apis, &at.name("apis"), problems);
+    check_names(&spec.apis, API, &at.name("apis"), problems);
     optional_span(spec.gather.as_ref(), &GATHER, &at.name("gather"), problems);
     check_severity(spec.severity, &at, problems);
     for (index, kind) in spec.types.iter().enumerate() {

@@ -24,7 +24,10 @@ fn a_rule_says_of_one_type_what_is_an_alert() {
          rule b + type: AbnormalErrorRate, apis: [orders, users], mode: fixed, threshold: 0.02
          rule c + type: AbnormalErrorRate, apis: [shop], enabled: false
          rule d + type: AbnormalErrorRate, sensitivity: 2, learning: 50, suppression: 0s, severity: severe
-         rule e + type: BotDetection, block: {for: 3600s, what: address}",
+         rule e + type: BotDetection, block: {for: 3600s, what: address}
+         rule g + type: KeySharing, applications: [shop]
+         rule h + type: KeySharing, applications: [shop], apis: [orders], mode: fixed
+         rule i + type: KeySharing, apis: [orders], block: {for: 60s, what: user, mode: propose}",
         "ok",
     );
 }
@@ -36,7 +39,9 @@ fn a_rule_that_could_not_be_is_refused() {
          rule b + type: KeySharing, apis: ['orders:1', users, users], sensitivity: -0.5
          rule c + type: BotDetection, block: {for: 0s, what: user}
          rule d + type: ApiHealthMonitor, block: {what: application}
-         rule e + type: AbnormalRefresh, block: {for: 2592001s}"
+         rule e + type: AbnormalRefresh, block: {for: 2592001s}
+         rule f + type: ApiHealthMonitor, applications: [shop]
+         rule g + type: KeySharing, applications: ['a b', shop, shop]"
     ), @"
 AlertRule/a: spec.suppression: it is not from 0s to 86400s
 AlertRule/a: spec.sensitivity: it is not above 0; write a number above 0
@@ -50,6 +55,9 @@ AlertRule/d: spec.block.for: it is missing; say for how long, like `3600s`
 AlertRule/d: spec.block.what: an alert ApiHealthMonitor names no application; an alert ApiHealthMonitor names nobody: leave `block` out
 AlertRule/e: spec.block.for: it is not from 1s to 2592000s
 AlertRule/e: spec.block.what: it is missing; write `user` or `client`
+AlertRule/f: spec.applications: an alert ApiHealthMonitor names no application; leave it out, or name `apis`
+AlertRule/g: spec.applications[0]: `a b` names no application; write its name
+AlertRule/g: spec.applications[2]: it stands twice; keep one of them
 ");
 }
 
@@ -59,12 +67,20 @@ fn two_rules_about_the_same_are_refused() {
         "rule a + type: KeySharing
          rule b + type: KeySharing, enabled: false
          rule c + type: BotDetection, apis: [orders, users]
-         rule d + type: BotDetection, apis: [users]"
+         rule d + type: BotDetection, apis: [users]
+         rule e + type: KeySharing, applications: [shop]
+         rule f + type: KeySharing, applications: [mart, shop]
+         rule g + type: KeySharing, applications: [shop], apis: [orders, users]
+         rule h + type: KeySharing, applications: [shop], apis: [users]"
     ), @"
 AlertRule/a: spec.type: the rule of KeySharing for all APIs is taken by AlertRule/b; choose another one
 AlertRule/b: spec.type: the rule of KeySharing for all APIs is taken by AlertRule/a; choose another one
 AlertRule/c: spec.apis[1]: the rule of BotDetection for the API users is taken by AlertRule/d; choose another one
 AlertRule/d: spec.apis[0]: the rule of BotDetection for the API users is taken by AlertRule/c; choose another one
+AlertRule/e: spec.applications[0]: the rule of KeySharing for the application shop is taken by AlertRule/f; choose another one
+AlertRule/f: spec.applications[1]: the rule of KeySharing for the application shop is taken by AlertRule/e; choose another one
+AlertRule/g: spec.applications[0]: the rule of KeySharing for shop at the API users is taken by AlertRule/h; choose another one
+AlertRule/h: spec.applications[0]: the rule of KeySharing for shop at the API users is taken by AlertRule/g; choose another one
 ");
 }
 

@@ -413,19 +413,35 @@ fn request_claims(spec: &WorkflowRequestSpec) -> Vec<Claim> {
     vec![claim(format!("the decision {event} about {}", spec.subject), "spec.subject")]
 }
 
-/// Of a type there is one rule for each API, and one for all others.
+/// Of a type there is one rule for each API, each application and each of both, and one for all others.
 fn alert_claims(spec: &AlertRuleSpec) -> Vec<Claim> {
     let Some(kind) = spec.r#type.and_then(|kind| alert_kind::Type::try_from(kind).ok()) else {
         return Vec::new();
     };
     let kind = kind.as_str_name();
-    if spec.apis.is_empty() {
-        return vec![claim(format!("the rule of {kind} for all APIs"), "spec.type")];
+    let (apis, applications) = (spec.apis.as_slice(), spec.applications.as_slice());
+    match (apis, applications) {
+        ([], []) => vec![claim(format!("the rule of {kind} for all APIs"), "spec.type")],
+        (apis, []) => {
+            let thing = |api| format!("the rule of {kind} for the API {api}");
+            each(apis, "apis").map(|(api, field)| claim(thing(api), field)).collect()
+        }
+        ([], applications) => {
+            let thing = |name| format!("the rule of {kind} for the application {name}");
+            each(applications, "applications").map(|(name, at)| claim(thing(name), at)).collect()
+        }
+        (apis, applications) => {
+            let pairs = each(applications, "applications")
+                .flat_map(|(name, field)| apis.iter().map(move |api| (name, api, field.clone())));
+            let thing = |name, api| format!("the rule of {kind} for {name} at the API {api}");
+            pairs.map(|(name, api, field)| claim(thing(name, api), field)).collect()
+        }
     }
-    let each = |(index, api): (usize, &String)| {
-        claim(format!("the rule of {kind} for the API {api}"), format!("spec.apis[{index}]"))
-    };
-    spec.apis.iter().enumerate().map(each).collect()
+}
+
+/// The names of a list, each with its place.
+fn each<'n>(names: &'n [String], list: &str) -> impl Iterator<Item = (&'n String, String)> {
+    names.iter().enumerate().map(move |(index, name)| (name, format!("spec.{list}[{index}]")))
 }
 
 fn claim(thing: String, field: impl Into<String>) -> Claim {
