@@ -25,13 +25,14 @@ struct Plane {
 impl Blocks for Plane {
     async fn block(&self, asked: &Asked) -> Result<Blocked, BlockError> {
         lock(&self.asked).push(format!("{} {}", asked.rule, asked.subject));
-        match lock(&self.answers).pop_front() {
-            Some(error) => Err(error),
-            None => {
+        let refused = lock(&self.answers).pop_front();
+        refused.map_or_else(
+            || {
                 let (policy, proposal) = (format!("alert-{}", asked.alert), self.proposal);
                 Ok(Blocked { policy, until: 60, proposal: proposal.to_owned() })
-            }
-        }
+            },
+            Err,
+        )
     }
 }
 

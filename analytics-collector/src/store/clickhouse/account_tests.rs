@@ -15,17 +15,17 @@ async fn check(change: impl Fn(&mut Account), said: &str) {
     keep::flush(&store).unwrap();
     let mut account = front.own_account();
     change(&mut account);
-    let refused = front.shipper_as(account, &store, &table).ship_once().await.unwrap_err();
+    let refused = Front::shipper_as(account, &store, &table).ship_once().await.unwrap_err();
     let refused = format!("{:#}", anyhow::Error::new(refused));
     assert!(refused.contains(said), "{refused}");
     assert!(!refused.contains("secret"), "{refused}");
     assert_eq!(store.sizes().2, 10);
 
-    let mut shipper = front.shipper_as(front.own_account(), &store, &table);
+    let mut shipper = Front::shipper_as(front.own_account(), &store, &table);
     assert_eq!(shipper.ship_once().await.unwrap(), 10);
     assert_eq!(store.sizes(), (0, 0, 0));
     let counted = format!("SELECT count() FROM {} FORMAT TSVRaw", table.sql());
-    let server = front.server_as(front.own_account());
+    let server = Front::server_as(front.own_account());
     let counted = server.run(counted, &Arguments::default()).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&counted).trim(), "10");
 }

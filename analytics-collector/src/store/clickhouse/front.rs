@@ -45,7 +45,7 @@ impl Front {
     }
 
     pub(crate) fn server(&self) -> Server {
-        self.server_as(self.account())
+        Self::server_as(self.account())
     }
 
     /// As everybody may ask it.
@@ -61,22 +61,17 @@ impl Front {
         Account { username, password, authorities, ..self.account() }
     }
 
-    pub(crate) fn server_as(&self, account: Account) -> Server {
+    pub(crate) fn server_as(account: Account) -> Server {
         let bounds = Bounds { timeout: Duration::from_mins(2), at_once: 4, largest: 128 << 20 };
         Server::new(account, bounds, Clock::system()).unwrap()
     }
 
     pub(crate) fn shipper(&self, store: &Arc<Store>, table: &Table) -> Shipper {
-        self.shipper_as(self.account(), store, table)
+        Self::shipper_as(self.account(), store, table)
     }
 
-    pub(crate) fn shipper_as(
-        &self,
-        account: Account,
-        store: &Arc<Store>,
-        table: &Table,
-    ) -> Shipper {
-        Shipper::new(Arc::clone(store), self.server_as(account), table.clone()).unwrap()
+    pub(crate) fn shipper_as(account: Account, store: &Arc<Store>, table: &Table) -> Shipper {
+        Shipper::new(Arc::clone(store), Self::server_as(account), table.clone()).unwrap()
     }
 
     pub(crate) fn reader(&self, table: &Table) -> Arc<Reader> {
