@@ -180,6 +180,13 @@ async fn is_stored(stack: &Stack, plane: &Plane) -> bool {
 
 const FOUR: [&str; 4] = ["one", "two", "three", "four"];
 
+/// Waits until all four have at least this revision in force.
+async fn four_at(stack: &Stack, plane: &Plane, revision: u64) {
+    for name in FOUR {
+        gateway_once(stack, plane, |row| row.node == name && row.applied >= revision).await;
+    }
+}
+
 #[test]
 fn a_change_goes_from_wave_to_wave_and_its_end_sends_nothing() {
     check(async |stack| {
@@ -206,9 +213,7 @@ fn a_change_goes_from_wave_to_wave_and_its_end_sends_nothing() {
         assert!(is_stored(&stack, &plane).await);
         // The next thing that comes is the next change.
         let revision = stack.apply(&plane, &api("c")).await.revision;
-        for name in FOUR {
-            gateway_once(&stack, &plane, |row| row.node == name && row.applied >= revision).await;
-        }
+        four_at(&stack, &plane, revision).await;
         assert_eq!(fleet.sent(), "4: delta +1");
     });
 }
@@ -226,9 +231,7 @@ fn check_taken_back(script: Script, expected: &'static str) {
         let ended = once(&stack, &plane, &rollout.name, State::Aborted).await;
         assert!(ended.reason.contains(expected), "{}", ended.reason);
         let revision = stack.apply(&plane, &api("c")).await.revision;
-        for name in FOUR {
-            gateway_once(&stack, &plane, |row| row.node == name && row.applied >= revision).await;
-        }
+        four_at(&stack, &plane, revision).await;
         let sent = fleet.sent();
         assert!(sent.contains("3: delta +1"), "the others have seen nothing of it: {sent}");
         assert!(!is_stored(&stack, &plane).await);
@@ -286,9 +289,7 @@ fn waves_of_a_group_leave_all_others_alone_until_the_end() {
         once(&stack, &plane, &rollout.name, State::Completed).await;
         assert!(is_stored(&stack, &plane).await);
         let revision = stack.apply(&plane, &api("c")).await.revision;
-        for name in FOUR {
-            gateway_once(&stack, &plane, |row| row.node == name && row.applied >= revision).await;
-        }
+        four_at(&stack, &plane, revision).await;
         let others = others.sent();
         assert_eq!(
             (group.sent().as_str(), others.as_str()),
@@ -379,9 +380,7 @@ fn a_restart_of_the_control_plane_loses_nothing_of_a_rollout() {
         assert!(ended.reason.ends_with("has aborted it: not today"), "{}", ended.reason);
         assert_eq!(client.abort(abort).await.unwrap_err().code(), Code::FailedPrecondition);
         let revision = stack.apply(&plane, &api("a2")).await.revision;
-        for name in FOUR {
-            gateway_once(&stack, &plane, |row| row.node == name && row.applied >= revision).await;
-        }
+        four_at(&stack, &plane, revision).await;
         assert!(!is_stored(&stack, &plane).await);
     });
 }
@@ -397,9 +396,7 @@ fn other_changes_go_on_and_one_that_contradicts_ends_the_rollout() {
         once(&stack, &plane, &rollout.name, State::Paused).await;
         fleet.sent();
         let revision = stack.apply(&plane, &api("c")).await.revision;
-        for name in FOUR {
-            gateway_once(&stack, &plane, |row| row.node == name && row.applied >= revision).await;
-        }
+        four_at(&stack, &plane, revision).await;
         assert_eq!(fleet.sent(), "4: delta +1");
         let second = begin(&stack, &plane, &api("d"), plan(&[100], false)).await.unwrap_err();
         assert_eq!(second.code(), Code::FailedPrecondition);
@@ -428,14 +425,13 @@ fn a_wave_has_gateways_of_every_control_plane() {
     check_on_etcd(async |stack, server| {
         let (one, two) = two_planes(&stack, &server).await;
         stack.apply(&one, &api("a")).await;
-        stack.apply(&two, &api("z")).await;
+        let revision = stack.apply(&two, &api("z")).await.revision;
         let fleet = Fleet::of(FOUR, Script::default());
         for (name, plane) in FOUR.into_iter().zip([&one, &two, &one, &two]) {
             fleet.connect_one(&stack, plane, name).await;
         }
-        for name in FOUR {
-            gateway_once(&stack, &one, |row| row.node == name && row.in_sync).await;
-        }
+        // In sync with `one` they are before it has heard of what `two` wrote, too.
+        four_at(&stack, &one, revision).await;
         fleet.sent();
         let rollout = begin(&stack, &one, &api("b"), plan(&[50, 100], true)).await.unwrap();
         let first = once(&stack, &two, &rollout.name, State::Paused).await;
