@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
 use detect::Alarm as Kind;
-use detect::span::DAY_US;
+use detect::span::{DAY_US, SECOND_US};
 use futures_util::stream::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -172,7 +172,7 @@ impl Responses {
             let until = until.map_or(0, |until: prost_types::Timestamp| until.seconds);
             let blocked = past.evidence.get(BLOCKED);
             blocked.is_some_and(|blocked| named.iter().flatten().any(|named| named == blocked))
-                && alert.raised_at_us.div_euclid(1_000_000) < until
+                && alert.raised_at_us.div_euclid(SECOND_US) < until
         })
     }
 

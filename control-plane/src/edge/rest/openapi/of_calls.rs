@@ -5,7 +5,7 @@ use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Value, json};
 
 use super::described::{Described, words};
-use super::parameters::{NAME, path, query, span};
+use super::parameters::{NAME, json_body, path, query, span};
 use crate::edge::rest::calls::{self, Call, Form};
 use crate::edge::rest::comments::{comment, is_required};
 use crate::edge::rest::schemas::Schemas;
@@ -24,7 +24,7 @@ pub(super) fn of_call(call: &Call, schemas: &mut Schemas) -> Described {
         }
     } else {
         let schema = schemas.without(&input, &in_path);
-        body = Some(json!({ "content": { "application/json": { "schema": schema } } }));
+        body = Some(json_body(&schema));
     }
     let mut id = format!("{}.{}", service.name(), call.rpc.name());
     let mut problems = vec!["400", "404", "409", "429"];

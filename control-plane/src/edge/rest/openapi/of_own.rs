@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::described::{Described, words};
-use super::parameters::{NAME, NAME_AND_VERSION, document_of, json_of, path, query, span};
+use super::parameters::{
+    NAME, NAME_AND_VERSION, document_of, json_body, json_of, path, query, span,
+};
 use crate::edge::rest::comments::comment;
 use crate::edge::rest::examples::{example, examples};
 use crate::edge::rest::kinds::{plurals, services};
@@ -127,7 +129,7 @@ fn of_past_and_life(
         }
     } else {
         let schema = schemas.without(&input, said_by_path);
-        body = Some(json!({ "content": { "application/json": { "schema": schema } } }));
+        body = Some(json_body(&schema));
     }
     let answer = match operation {
         // The resources stand there as they stand in files.

@@ -55,9 +55,14 @@ pub(super) fn document_of(schema: &Value, example: Option<Value>) -> Value {
     json!({ "required": true, "content": { "application/json": json, "application/yaml": yaml } })
 }
 
+/// A body that has to be JSON of this form.
+pub(super) fn json_body(schema: &Value) -> Value {
+    json!({ "content": { "application/json": { "schema": schema } } })
+}
+
 /// The body of a message without what the path says.
 pub(super) fn json_of(schemas: &mut Schemas, name: &str) -> Value {
     let message = turnpike_proto::POOL.get_message_by_name(name);
     let schema = message.map(|message| schemas.without(&message, &["application"]));
-    json!({ "content": { "application/json": { "schema": schema } } })
+    json_body(&schema.unwrap_or_default())
 }
