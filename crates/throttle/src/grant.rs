@@ -12,7 +12,9 @@ pub struct Granted {
     pub left: u64,
     /// Where they were counted; to be named when some of them are put back.
     pub place: u64,
-    /// For how long they may be used, in microseconds from when they were asked for.
+    /// In how many microseconds from when they are heard of the window begins that they are of; 0: it has.
+    pub begins_us: u64,
+    /// Until when they may be used, in microseconds from when they were asked for.
     pub ends_us: u64,
     /// Where there are none: when to ask again, in microseconds.
     pub again_us: u64,
@@ -22,8 +24,9 @@ pub struct Granted {
 }
 
 impl Granted {
-    pub(crate) const NOTHING: Self =
-        Self { units: 0, left: 0, place: 0, ends_us: 0, again_us: 0, last_us: 0 };
+    /// Nothing at all, and nothing known.
+    pub const NOTHING: Self =
+        Self { units: 0, left: 0, place: 0, begins_us: 0, ends_us: 0, again_us: 0, last_us: 0 };
 }
 
 /// Who asks for `wanted` units while `left` are left and `gateways` share them gets these: half of a fair

@@ -4,25 +4,15 @@
 //! not fill up a month's quota again. Rates and shorter quotas begin afresh; what an authority counts,
 //! the authority keeps.
 
-use std::sync::OnceLock;
-
 use crate::quota::Window;
 use crate::rolling::Ring;
 use crate::span::Kind;
-use crate::{Limit, Measure, MeterConfig, Period, Quota, Span, Strategy, Subject, Unit};
+use crate::{Limit, Measure, MeterConfig, Period, Quota, Span, Strategy, Unit};
 
 /// Shorter stretches are over before anybody has restarted.
 const LEAST_US: u64 = 60_000_000;
 /// Words of a rolling quota.
-const RING_WORDS: usize = 17;
-
-/// How a meter is kept.
-#[derive(Debug)]
-pub(crate) struct Keeping {
-    pub(crate) name: Subject,
-    /// Set once the meter has taken over what was used before its process began.
-    pub(crate) resumed: OnceLock<()>,
-}
+const RING_WORDS: usize = Ring::WORDS;
 
 /// What was used of a meter's quotas, apart from the meter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +46,8 @@ fn quota_kept(limit: &Limit) -> Option<Quota> {
 /// The counter of a quota.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Count<'a> {
-    Window(&'a Window),
-    Ring(&'a Ring),
+    Window(Window<'a>),
+    Ring(Ring<'a>),
 }
 
 impl Past {
@@ -179,7 +169,8 @@ impl PastQuota {
     /// Of another stretch: what was used in the one that held the last call.
     fn add_other(&self, count: Count<'_>, quota: Quota, latest_us: u64) {
         let used = if self.is_rolling() {
-            let ring = Ring::new();
+            let words = Default::default();
+            let ring = Ring::of(&words);
             ring.add_all(&self.words);
             ring.used(self.quota, latest_us)
         } else {

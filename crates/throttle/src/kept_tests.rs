@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Cost, Meter};
+use crate::{Cost, Meter, Subject};
 
 /// The beginning of a year, and of every window used here.
 const START: u64 = 1_767_225_600_000_000;

@@ -8,12 +8,22 @@
 //! many threads ask. `Meters` keep those of many subjects under one bound.
 #![warn(missing_docs)]
 
+mod answers;
+mod coming;
 mod cost;
+mod counter;
 mod demand;
 mod grant;
+mod granting;
+mod hands;
+mod hold;
+mod keeping;
 mod kept;
+mod leasing;
+mod limit;
 mod meter;
 mod meters;
+mod next;
 mod planned;
 mod quota;
 mod rate;
@@ -23,23 +33,29 @@ mod shared;
 mod sharing;
 mod span;
 mod split;
+mod state;
+mod stock;
 mod subject;
+mod terms;
+mod turning;
 
+pub use answers::Seen;
 pub use cost::{Cost, Unit};
 pub use grant::{Granted, portion};
+pub use hands::{Asked, Hands};
+pub use hold::{Full, Hold, Owed, Refused, Ruling};
 pub use kept::Past;
-pub use meter::{
-    Effect, Full, Hold, Limit, LimitState, LimitUsage, Measure, Meter, MeterConfig, Owed, Refused,
-    Ruling,
-};
+pub use limit::{Effect, Limit, Measure, MeterConfig};
+pub use meter::Meter;
 pub use meters::{Crowded, Meters};
 pub use quota::Quota;
 pub use rate::Rate;
 pub use reserve::{Back, Reserve, Short};
-pub use shared::{Correction, Seen, Wanted};
+pub use shared::{Correction, Wanted};
 pub use sharing::{Authority, OnFailure, Sharing, Strategy};
 pub use span::{Borders, Period, Span};
 pub use split::split;
+pub use state::{LimitState, LimitUsage};
 pub use subject::Subject;
 
 /// Why numbers make no limit.
@@ -58,7 +74,7 @@ pub enum LimitError {
     #[error("a place is between 12 hours behind and 14 hours ahead of UTC")]
     Offset,
     /// A meter with too many limits.
-    #[error("a meter has at most {} limits", meter::MOST_LIMITS)]
+    #[error("a meter has at most {} limits", limit::MOST_LIMITS)]
     TooMany,
 }
 
@@ -69,3 +85,6 @@ fn period_us(per: std::time::Duration) -> Result<u64, LimitError> {
     let us = u64::try_from(per.as_micros()).ok().filter(|us| PERIOD_US.contains(us));
     us.ok_or(LimitError::Period)
 }
+
+#[cfg(test)]
+mod interleaving;

@@ -10,6 +10,11 @@ use crate::{Granted, LimitError, Span};
 
 /// A window that starts further ahead was written by a clock that has been set back since.
 const CLOCK_SET_BACK_US: u64 = 60_000_000;
+/// Windows of these lengths are given away before they begin: in a shorter one an answer is too late, and in a
+/// longer one it does not matter whether the first call waits.
+const GIVEN_AHEAD_US: std::ops::Range<u64> = 50_000..60_000_000;
+/// That early at most, and no earlier than a tenth of the window.
+const MOST_AHEAD_US: u64 = 100_000;
 
 /// An amount per stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +51,16 @@ impl Quota {
         self.span
     }
 
+    /// How long before a window begins units of it may be given away, in microseconds; 0: they are not.
+    pub fn ahead_us(self) -> u64 {
+        match self.span.kind() {
+            Kind::Fixed { per_us } if GIVEN_AHEAD_US.contains(&per_us) => {
+                (per_us / 10).min(MOST_AHEAD_US)
+            }
+            Kind::Fixed { .. } | Kind::Rolling { .. } | Kind::Calendar { .. } => 0,
+        }
+    }
+
     /// The same stretch with so many units; at least one, and no more than there were.
     pub(crate) fn of(self, amount: u64) -> Self {
         Self { amount: amount.clamp(1, self.amount), ..self }
@@ -61,8 +76,8 @@ impl Quota {
 }
 
 /// A quota at work whose windows follow each other.
-#[derive(Debug)]
-pub(crate) struct Window(AtomicU64);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window<'a>(&'a AtomicU64);
 
 #[derive(Clone, Copy)]
 struct Count {
@@ -78,9 +93,9 @@ const fn pack(count: Count, bits: u32) -> u64 {
     (count.window << bits) | count.used
 }
 
-impl Window {
-    pub(crate) const fn new() -> Self {
-        Self(AtomicU64::new(0))
+impl<'a> Window<'a> {
+    pub(crate) const fn of(word: &'a AtomicU64) -> Self {
+        Self(word)
     }
 
     /// What counts at `now`. A thread whose time is a little old stays in the newer window; a
@@ -100,7 +115,7 @@ impl Window {
     /// known yet (0) fits while one more would. With `beyond` they are counted although they do not
     /// fit, and the answer is `Ok(_, true)`.
     pub(crate) fn take(
-        &self,
+        self,
         quota: Quota,
         now_us: u64,
         units: u64,
@@ -124,7 +139,7 @@ impl Window {
     }
 
     /// Takes as many units as `share` says of what is left, and says when the window ends.
-    pub(crate) fn grant(&self, quota: Quota, now_us: u64, share: impl Fn(u64) -> u64) -> Granted {
+    pub(crate) fn grant(self, quota: Quota, now_us: u64, share: impl Fn(u64) -> u64) -> Granted {
         let mut word = self.0.load(Ordering::Acquire);
         loop {
             let count = Self::at(word, quota, now_us);
@@ -135,14 +150,8 @@ impl Window {
                 Ok(_) => {
                     let ends_us = until(quota, count.window, now_us);
                     let again_us = if units == 0 { ends_us } else { 0 };
-                    return Granted {
-                        units,
-                        left: left - units,
-                        place: count.window,
-                        ends_us,
-                        again_us,
-                        last_us: 0,
-                    };
+                    let (left, place) = (left - units, count.window);
+                    return Granted { units, left, place, ends_us, again_us, ..Granted::NOTHING };
                 }
                 Err(now_there) => word = now_there,
             }
@@ -150,7 +159,7 @@ impl Window {
     }
 
     /// What was taken as `units` in `window` came to `actual`. Nothing changes when the window is over.
-    pub(crate) fn settle(&self, quota: Quota, window: u64, units: u64, actual: u64) {
+    pub(crate) fn settle(self, quota: Quota, window: u64, units: u64, actual: u64) {
         if units == actual {
             return;
         }
@@ -163,13 +172,13 @@ impl Window {
     }
 
     /// Units that still fit, and the microseconds until the window ends.
-    pub(crate) fn state(&self, quota: Quota, now_us: u64) -> (u64, u64) {
+    pub(crate) fn state(self, quota: Quota, now_us: u64) -> (u64, u64) {
         let count = Self::at(self.0.load(Ordering::Acquire), quota, now_us);
         (quota.amount.saturating_sub(count.used), until(quota, count.window, now_us))
     }
 
     /// As it is written down.
-    pub(crate) fn word(&self) -> u64 {
+    pub(crate) fn word(self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 
@@ -188,7 +197,7 @@ impl Window {
     }
 
     /// Counts what was used elsewhere in a window; nothing changes where that is over already.
-    pub(crate) fn add(&self, quota: Quota, window: u64, used: u64) {
+    pub(crate) fn add(self, quota: Quota, window: u64, used: u64) {
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
             let there = unpack(word, quota.bits);
             let before = if there.window == window { there.used } else { 0 };
@@ -198,19 +207,13 @@ impl Window {
     }
 
     /// Nothing is used any more.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(self) {
         self.0.store(0, Ordering::Release);
     }
 
     /// What was used in the window that `now` lies in.
-    pub(crate) fn used(&self, quota: Quota, now_us: u64) -> u64 {
+    pub(crate) fn used(self, quota: Quota, now_us: u64) -> u64 {
         Self::at(self.0.load(Ordering::Acquire), quota, now_us).used
-    }
-
-    /// A window in which `used` units are used.
-    pub(crate) fn filled(quota: Quota, used: u64, now_us: u64) -> Self {
-        let count = Count { window: quota.span.number(now_us), used: used.min(quota.most()) };
-        Self(AtomicU64::new(pack(count, quota.bits)))
     }
 }
 

@@ -7,7 +7,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{Granted, LimitError, period_us, portion};
+use crate::hands::{Held, LAST_US};
+use crate::{Asked, Granted, LimitError, period_us, portion};
 
 /// A TAT further ahead than a full meter, and by more than this, was written by a clock that has
 /// been set back since. A thread that was paused between reading the clock and asking is no such
@@ -24,6 +25,8 @@ const MOST_AHEAD_US: u64 = 1_000_000;
 pub struct Rate {
     amount: u64,
     per_us: u64,
+    /// What follows from the two; each call asks for it.
+    increment_ns: u64,
 }
 
 impl Rate {
@@ -32,7 +35,12 @@ impl Rate {
         if amount == 0 {
             return Err(LimitError::Nothing);
         }
-        Ok(Self { amount, per_us: period_us(per)? })
+        Ok(Self::with(amount, period_us(per)?))
+    }
+
+    const fn with(amount: u64, per_us: u64) -> Self {
+        let increment_ns = per_us.saturating_mul(1_000).div_ceil(amount);
+        Self { amount, per_us, increment_ns }
     }
 
     /// Units per period, and at once.
@@ -47,12 +55,12 @@ impl Rate {
 
     /// Nanoseconds per unit, rounded up so that rounding never admits more.
     pub const fn increment_ns(self) -> u64 {
-        self.per_us.saturating_mul(1_000).div_ceil(self.amount)
+        self.increment_ns
     }
 
     /// The same pace of so many units; at least one.
     pub(crate) fn of(self, amount: u64) -> Self {
-        Self { amount: amount.max(1), ..self }
+        Self::with(amount.max(1), self.per_us)
     }
 
     /// Until all of it fits again where `remaining` fit now, in microseconds.
@@ -77,23 +85,34 @@ impl Rate {
     }
 }
 
-/// A rate at work.
-#[derive(Debug)]
-pub(crate) struct Pace {
-    /// In nanoseconds, so that rates of thousands per second are not rounded away.
-    tat_ns: AtomicU64,
-    /// The time of the latest admission, in nanoseconds. INVARIANT: raised before the TAT moves.
-    latest_ns: AtomicU64,
+/// What is given away of a pace besides what fits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Out {
+    /// Units in hands.
+    held: u64,
+    /// How far ahead of their times units are given.
+    ahead_ns: u64,
 }
 
-impl Pace {
-    pub(crate) const fn new() -> Self {
-        Self { tat_ns: AtomicU64::new(0), latest_ns: AtomicU64::new(0) }
+/// A rate at work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace<'a> {
+    /// In nanoseconds, so that rates of thousands per second are not rounded away.
+    tat_ns: &'a AtomicU64,
+    /// The time of the latest admission, in nanoseconds. INVARIANT: raised before the TAT moves.
+    latest_ns: &'a AtomicU64,
+}
+
+impl<'a> Pace<'a> {
+    pub(crate) const WORDS: usize = 2;
+
+    pub(crate) const fn of([tat_ns, latest_ns]: &'a [AtomicU64; 2]) -> Self {
+        Self { tat_ns, latest_ns }
     }
 
     /// Takes room for `units`, or says in how many microseconds there will be some. What is not known
     /// yet (0) fits while one more would.
-    pub(crate) fn take(&self, rate: Rate, now_us: u64, units: u64) -> Result<(), u64> {
+    pub(crate) fn take(self, rate: Rate, now_us: u64, units: u64) -> Result<(), u64> {
         let now = now_us.saturating_mul(1_000);
         let (increment, full) = (rate.increment_ns(), rate.full_ns());
         let wanted = increment.saturating_mul(units.max(1));
@@ -119,33 +138,32 @@ impl Pace {
     }
 
     /// Takes as many units as `share` says of those that fit now.
-    pub(crate) fn grant(&self, rate: Rate, now_us: u64, share: impl Fn(u64) -> u64) -> Granted {
-        self.give(rate, now_us, 0, |left, _| share(left).min(left))
+    pub(crate) fn grant(self, rate: Rate, now_us: u64, share: impl Fn(u64) -> u64) -> Granted {
+        self.give(rate, now_us, Out::default(), |left, _| share(left).min(left))
     }
 
     /// Takes a portion of `wanted` units of those that fit now, and where they are few of those that come
-    /// next: who gets them uses each in its time, when the pace would have admitted it.
-    pub(crate) fn lease(&self, rate: Rate, now_us: u64, wanted: u64, gateways: u64) -> Granted {
-        let ahead_ns = rate.ahead_us().saturating_mul(1_000);
-        self.give(rate, now_us, ahead_ns, |left, comes| {
+    /// next: who gets them uses each in its time, when the pace would have admitted it. `held` are in hands
+    /// already: with them there are never more than the pace has at once.
+    pub(crate) fn lease(self, rate: Rate, now_us: u64, asked: Asked, held: u64) -> Granted {
+        let Asked { wanted, gateways, .. } = asked;
+        let ahead_ns = if asked.ahead { rate.ahead_us().saturating_mul(1_000) } else { 0 };
+        let out = Out { held, ahead_ns };
+        self.give(rate, now_us, out, |left, comes| {
             let next = comes.min(rate.ahead_units()).div_ceil(2);
-            portion(wanted, left, gateways).max(wanted.min(next))
+            let units = portion(wanted, left, gateways).max(wanted.min(next));
+            units.min(rate.amount().saturating_sub(held))
         })
     }
 
-    /// Takes as many units as `share` says of how many fit now and how many do within `ahead_ns`.
-    fn give(
-        &self,
-        rate: Rate,
-        now_us: u64,
-        ahead_ns: u64,
-        share: impl Fn(u64, u64) -> u64,
-    ) -> Granted {
+    /// Takes as many units as `share` says of how many fit now and how many do a little later.
+    fn give(self, rate: Rate, now_us: u64, out: Out, share: impl Fn(u64, u64) -> u64) -> Granted {
         let now = now_us.saturating_mul(1_000);
         let (increment, full) = (rate.increment_ns(), rate.full_ns());
+        let least = Self::least(rate, Held { at_us: now_us, units: out.held });
         let mut seen = self.tat_ns.load(Ordering::Acquire);
         loop {
-            let tat = seen.max(now);
+            let tat = seen.max(least);
             let ahead = tat - now;
             if ahead.saturating_sub(full) > CLOCK_SET_BACK_NS {
                 self.heal(seen, now, full);
@@ -153,9 +171,9 @@ impl Pace {
                 continue;
             }
             let left = full.saturating_sub(ahead) / increment;
-            let comes = full.saturating_add(ahead_ns).saturating_sub(ahead) / increment;
+            let comes = full.saturating_add(out.ahead_ns).saturating_sub(ahead) / increment;
             let units = share(left, comes);
-            let granted = Granted { ends_us: u64::MAX, left, ..Granted::NOTHING };
+            let granted = Granted { ends_us: LAST_US, left, ..Granted::NOTHING };
             if units == 0 {
                 let again = ahead.saturating_add(increment).saturating_sub(full).div_ceil(1_000);
                 return Granted { again_us: again.max(1), ..granted };
@@ -173,9 +191,32 @@ impl Pace {
         }
     }
 
+    /// So many units were in hands until then, whatever has become of them since: as many less had come back.
+    pub(crate) fn held(self, rate: Rate, held: Held) {
+        if held.units > 0 {
+            self.tat_ns.fetch_max(Self::least(rate, held), Ordering::AcqRel);
+        }
+    }
+
+    /// What is in hands counts as used just then.
+    fn least(rate: Rate, held: Held) -> u64 {
+        let units = rate.increment_ns().saturating_mul(held.units).min(rate.full_ns());
+        held.at_us.saturating_mul(1_000).saturating_add(units)
+    }
+
+    /// Takes back units that were given away and that nobody has used, while `held` are still in hands.
+    pub(crate) fn put_back(self, rate: Rate, now_us: u64, units: u64, held: u64) {
+        let less = rate.increment_ns().saturating_mul(units);
+        let least = Self::least(rate, Held { at_us: now_us, units: held });
+        let _ = self.tat_ns.fetch_update(Ordering::AcqRel, Ordering::Acquire, |tat| {
+            let next = tat.saturating_sub(less).max(least);
+            (next < tat).then_some(next)
+        });
+    }
+
     /// The clock was set back: the meter is as full as it can be, and not for as long as the
     /// clock was wrong.
-    fn heal(&self, seen: u64, now: u64, full: u64) {
+    fn heal(self, seen: u64, now: u64, full: u64) {
         let healed = now.saturating_add(full);
         // Losing the race means that somebody else healed it.
         let _ = self.tat_ns.compare_exchange(seen, healed, Ordering::AcqRel, Ordering::Acquire);
@@ -183,7 +224,7 @@ impl Pace {
     }
 
     /// What was taken as `units` at `taken_us` came to `actual`.
-    pub(crate) fn settle(&self, rate: Rate, taken_us: u64, units: u64, actual: u64) {
+    pub(crate) fn settle(self, rate: Rate, taken_us: u64, units: u64, actual: u64) {
         if actual < units {
             self.give_back(rate, taken_us, units - actual);
         } else if actual > units {
@@ -207,7 +248,7 @@ impl Pace {
     /// Without them the TAT would be their increments lower, less the time that the meter would
     /// have been idle. That time is at most what lies between their admission and the latest one,
     /// so giving back the increments less that time never admits more than the rate.
-    fn give_back(&self, rate: Rate, taken_us: u64, units: u64) {
+    fn give_back(self, rate: Rate, taken_us: u64, units: u64) {
         let taken = taken_us.saturating_mul(1_000);
         let increments = rate.increment_ns().saturating_mul(units);
         // A failed exchange means another admission or return: the latest time is read anew.
@@ -219,7 +260,7 @@ impl Pace {
     }
 
     /// Units that fit now, and the microseconds until as many as the rate says fit.
-    pub(crate) fn state(&self, rate: Rate, now_us: u64) -> (u64, u64) {
+    pub(crate) fn state(self, rate: Rate, now_us: u64) -> (u64, u64) {
         let now = now_us.saturating_mul(1_000);
         let ahead = self.tat_ns.load(Ordering::Acquire).saturating_sub(now);
         let remaining = rate.full_ns().saturating_sub(ahead) / rate.increment_ns();
@@ -227,20 +268,45 @@ impl Pace {
     }
 
     /// Nothing is used any more.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(self) {
         self.tat_ns.store(0, Ordering::Release);
     }
 
-    /// The same use under another rate: as many units are open as were at the latest admission.
-    pub(crate) fn reconfigured(&self, old: Rate, rate: Rate) -> Self {
-        let latest = self.latest_ns.load(Ordering::Acquire);
-        let ahead = self.tat_ns.load(Ordering::Acquire).saturating_sub(latest);
-        let scaled =
-            u128::from(ahead) * u128::from(rate.increment_ns()) / u128::from(old.increment_ns());
-        let ahead = u64::try_from(scaled).unwrap_or(u64::MAX).min(rate.full_ns());
-        Self {
-            tat_ns: AtomicU64::new(latest.saturating_add(ahead)),
-            latest_ns: AtomicU64::new(latest),
-        }
+    /// As used as `before` under another rate: as many units are open as were at its latest admission.
+    pub(crate) fn take_over(self, rate: Rate, old: Rate, before: Pace<'_>) {
+        let latest = before.latest_ns.load(Ordering::Acquire);
+        let ahead = before.tat_ns.load(Ordering::Acquire).saturating_sub(latest);
+        let ahead = repaced(ahead, old, rate).min(rate.full_ns());
+        self.tat_ns.store(latest.saturating_add(ahead), Ordering::Release);
+        self.latest_ns.store(latest, Ordering::Release);
     }
+
+    /// Gives away from now on what `before` has given away at another pace. As many units are open, and `left_over`
+    /// besides; those that were given ahead of their times are waited for in any case. How many of those that
+    /// are open are more than there are at once.
+    pub(crate) fn succeed(
+        self,
+        rate: Rate,
+        old: Rate,
+        before: Pace<'_>,
+        now_us: u64,
+        left_over: u64,
+    ) -> u64 {
+        let now = now_us.saturating_mul(1_000);
+        let ahead = before.tat_ns.load(Ordering::Acquire).saturating_sub(now);
+        let beyond = ahead.saturating_sub(old.full_ns());
+        let open = (ahead - beyond).div_ceil(old.increment_ns()).saturating_add(left_over);
+        let fits = open.min(rate.amount());
+        let beyond = repaced(beyond, old, rate).min(CLOCK_SET_BACK_NS);
+        let ahead = rate.increment_ns().saturating_mul(fits).saturating_add(beyond);
+        self.tat_ns.store(now.saturating_add(ahead), Ordering::Release);
+        self.latest_ns.store(now, Ordering::Release);
+        open - fits
+    }
+}
+
+/// How long as many units take at the one pace as took `ns` nanoseconds at the other.
+fn repaced(ns: u64, old: Rate, rate: Rate) -> u64 {
+    let scaled = u128::from(ns) * u128::from(rate.increment_ns());
+    u64::try_from(scaled.div_ceil(u128::from(old.increment_ns()))).unwrap_or(u64::MAX)
 }

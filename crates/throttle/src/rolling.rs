@@ -18,8 +18,8 @@ pub(crate) const MOST: u64 = (1 << COUNT_BITS) - 1;
 const NUMBERS: u64 = (1 << (64 - COUNT_BITS)) - 1;
 
 /// A rolling quota at work.
-#[derive(Debug)]
-pub(crate) struct Ring(Box<[AtomicU64; PLACES]>);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ring<'a>(&'a [AtomicU64; PLACES]);
 
 /// What the slots say.
 struct Seen {
@@ -28,18 +28,20 @@ struct Seen {
     slots: [(u64, u64); PLACES],
 }
 
-impl Ring {
-    pub(crate) fn new() -> Self {
-        Self(Box::default())
+impl<'a> Ring<'a> {
+    pub(crate) const WORDS: usize = PLACES;
+
+    pub(crate) const fn of(words: &'a [AtomicU64; PLACES]) -> Self {
+        Self(words)
     }
 
-    fn slot(&self, number: u64) -> Option<&AtomicU64> {
+    fn slot(self, number: u64) -> Option<&'a AtomicU64> {
         self.0.get(usize::try_from(number % SLOTS).ok()?)
     }
 
     /// Adds to a slot what is counted under `number`; what it holds of an older one is forgotten. The
     /// answer is what the slot holds now.
-    fn add(&self, number: u64, units: u64) -> u64 {
+    fn add(self, number: u64, units: u64) -> u64 {
         let Some(slot) = self.slot(number) else { return MOST };
         let mut word = slot.load(Ordering::SeqCst);
         loop {
@@ -55,7 +57,7 @@ impl Ring {
 
     /// What counts at the slot of `number`. Slots that are ahead count, too: another thread has read
     /// the clock later.
-    fn seen(&self, number: u64) -> Seen {
+    fn seen(self, number: u64) -> Seen {
         let mut seen = Seen { used: 0, slots: [(0, 0); PLACES] };
         for (slot, shown) in self.0.iter().zip(&mut seen.slots) {
             let word = slot.load(Ordering::SeqCst);
@@ -75,7 +77,7 @@ impl Ring {
 
     /// As a window takes.
     pub(crate) fn take(
-        &self,
+        self,
         quota: Quota,
         now_us: u64,
         units: u64,
@@ -99,14 +101,14 @@ impl Ring {
 
     /// As a window grants. What is granted counts from now on, whenever it is used: it has to be used
     /// within a sixteenth.
-    pub(crate) fn grant(&self, quota: Quota, now_us: u64, share: impl Fn(u64) -> u64) -> Granted {
+    pub(crate) fn grant(self, quota: Quota, now_us: u64, share: impl Fn(u64) -> u64) -> Granted {
         let number = quota.span().number(now_us);
         let ends_us = quota.span().end_us(number).saturating_sub(now_us).max(1);
         let seen = self.seen(number);
         let left = quota.amount().saturating_sub(seen.used);
         let units = share(left).min(left);
         let none =
-            |again_us| Granted { units: 0, left, place: number, ends_us, again_us, last_us: 0 };
+            |again_us| Granted { left, place: number, ends_us, again_us, ..Granted::NOTHING };
         if units == 0 {
             // What is charged at this place has to find its slot.
             self.add(number, 0);
@@ -120,7 +122,7 @@ impl Ring {
     }
 
     /// As a window settles.
-    pub(crate) fn settle(&self, number: u64, units: u64, actual: u64) {
+    pub(crate) fn settle(self, number: u64, units: u64, actual: u64) {
         let Some(slot) = self.slot(number) else { return };
         let _ = slot.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| {
             let count = (word & MOST).saturating_sub(units).saturating_add(actual).min(MOST);
@@ -145,14 +147,14 @@ impl Ring {
     }
 
     /// Units that fit now, and the microseconds until all of them fit.
-    pub(crate) fn state(&self, quota: Quota, now_us: u64) -> (u64, u64) {
+    pub(crate) fn state(self, quota: Quota, now_us: u64) -> (u64, u64) {
         let seen = self.seen(quota.span().number(now_us));
         let reset = if seen.used == 0 { 0 } else { Self::until(quota, &seen, seen.used, now_us) };
         (quota.amount().saturating_sub(seen.used), reset)
     }
 
     /// As they are written down.
-    pub(crate) fn words(&self) -> [u64; PLACES] {
+    pub(crate) fn words(self) -> [u64; PLACES] {
         let mut words = [0; PLACES];
         let slots = self.0.iter().map(|slot| slot.load(Ordering::SeqCst));
         words.iter_mut().zip(slots).for_each(|(to, from)| *to = from);
@@ -168,7 +170,7 @@ impl Ring {
 
     /// Counts what the slots of another ring of the same quota hold; what is older than what stands in its
     /// place counts no more.
-    pub(crate) fn add_all(&self, words: &[u64]) {
+    pub(crate) fn add_all(self, words: &[u64]) {
         for (slot, word) in self.0.iter().zip(words) {
             let _ = slot.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |there| {
                 let ahead = (word >> COUNT_BITS).wrapping_sub(there >> COUNT_BITS) & NUMBERS;
@@ -181,31 +183,15 @@ impl Ring {
     }
 
     /// Counts what was used elsewhere in the sixteenth of this number.
-    pub(crate) fn add_used(&self, number: u64, used: u64) {
+    pub(crate) fn add_used(self, number: u64, used: u64) {
         self.add(number, used.min(MOST));
     }
 
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(self) {
         self.0.iter().for_each(|slot| slot.store(0, Ordering::SeqCst));
     }
 
-    pub(crate) fn used(&self, quota: Quota, now_us: u64) -> u64 {
+    pub(crate) fn used(self, quota: Quota, now_us: u64) -> u64 {
         self.seen(quota.span().number(now_us)).used
-    }
-
-    /// A ring that shows what this one shows.
-    pub(crate) fn copied(&self) -> Self {
-        let copy = Self::new();
-        for (from, to) in self.0.iter().zip(copy.0.iter()) {
-            to.store(from.load(Ordering::SeqCst), Ordering::SeqCst);
-        }
-        copy
-    }
-
-    /// A ring in which `used` units were used just now.
-    pub(crate) fn filled(quota: Quota, used: u64, now_us: u64) -> Self {
-        let ring = Self::new();
-        ring.add(quota.span().number(now_us), used.min(MOST));
-        ring
     }
 }

@@ -1,16 +1,14 @@
 //! What does a gateway know of the limits that it shares with others?
 //!
 //! For each limit what it has in hand (lease, strict) or which part is its own (split), and what the
-//! authority has said last. Whoever waits for an answer is woken by it; that takes a lock, which only
-//! those who wait and those who answer meet at.
+//! authority has said last.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
 
+use crate::answers::Answers;
 use crate::reserve::Back;
-use crate::{Granted, Limit, Measure, Meter, Reserve, Short, Subject};
+use crate::{Asked, Granted, Limit, Measure, Meter, Reserve, Short, Subject};
 
 /// Corrections that wait to be told; what is beyond stays counted as it was taken.
 const MOST_CORRECTIONS: usize = 4096;
@@ -26,12 +24,9 @@ pub(crate) struct Shared {
     demand: AtomicU64,
     /// Whether who divides the limits knows of this meter.
     is_known: AtomicBool,
-    /// Answers so far, and those that were failures.
-    answers: AtomicU64,
-    failures: AtomicU64,
+    pub(crate) answers: Arc<Answers>,
     /// The answers at the time when the stand-in let in the latest call.
     lent_at: AtomicU64,
-    waiting: Mutex<VecDeque<Waker>>,
     /// Strict: what the authority has still to be told.
     corrections: Mutex<Vec<Correction>>,
     stand_in: OnceLock<Arc<Meter>>,
@@ -59,6 +54,18 @@ pub struct Wanted {
     pub units: u64,
     /// Units that were used already, beyond what was in hand: they count in any case.
     pub owed: u64,
+    /// Units of a pace that are in hand.
+    pub in_hand: u64,
+    /// Whether they are wanted of the window that comes next.
+    pub next: bool,
+}
+
+impl Wanted {
+    /// The question that gateway `who` asks, which shares the limit with `gateways`.
+    pub const fn asked_by(self, who: u64, gateways: u64) -> Asked {
+        let Self { units: wanted, in_hand, next, .. } = self;
+        Asked { who, wanted, in_hand, gateways, ahead: true, next }
+    }
 }
 
 /// What an authority that lets calls in one by one has to be told: something came to another number of
@@ -77,13 +84,6 @@ pub struct Correction {
     pub actual: u64,
 }
 
-/// Which answer somebody waits beyond.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    answers: u64,
-    failures: u64,
-}
-
 impl Shared {
     pub(crate) fn new(name: Subject, limits: &[Limit]) -> Self {
         let side = |limit: &Limit| Side {
@@ -99,13 +99,24 @@ impl Shared {
             sides: limits.iter().map(side).collect(),
             demand: AtomicU64::new(0),
             is_known: AtomicBool::new(false),
-            answers: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+            answers: Arc::default(),
             lent_at: AtomicU64::new(0),
-            waiting: Mutex::default(),
             corrections: Mutex::default(),
             stand_in: OnceLock::new(),
         }
+    }
+
+    /// The same under `limits`, where it was `before` under `old` until now: of a pace that stands in the same place
+    /// it goes on with what is in hand. Whoever waits there is woken by what is heard here.
+    pub(crate) fn succeeding(mut self, limits: &[Limit], before: &Self, old: &[Limit]) -> Self {
+        let places = limits.iter().zip(old).zip(before.sides.iter().zip(&mut self.sides));
+        for ((limit, old), (before, side)) in places {
+            if limit.unit == old.unit {
+                side.reserve = before.reserve.succeeded_by(limit);
+            }
+        }
+        self.answers = Arc::clone(&before.answers);
+        self
     }
 
     fn side(&self, index: usize) -> Option<&Side> {
@@ -113,13 +124,14 @@ impl Shared {
     }
 
     /// Takes units out of what is in hand; of what is not known yet (0) one has to be there.
-    pub(crate) fn take(&self, index: usize, now_us: u64, units: u64) -> Result<(), Short> {
-        let Some(side) = self.side(index) else { return Ok(()) };
-        side.reserve.take(now_us, units.max(1))?;
+    /// The label that they had.
+    pub(crate) fn take(&self, index: usize, now_us: u64, units: u64) -> Result<u64, Short> {
+        let Some(side) = self.side(index) else { return Ok(0) };
+        let label = side.reserve.take(now_us, units.max(1))?;
         if units == 0 {
-            side.reserve.give_back(now_us, 1);
+            side.reserve.give_back(label, 1);
         }
-        Ok(())
+        Ok(label)
     }
 
     /// For how long a limit is used up by what the authority has said just now; none: it has to be asked.
@@ -132,16 +144,31 @@ impl Shared {
         self.side(index)?.reserve.turns_us(now_us)
     }
 
-    /// Whether that window has ended; said once.
-    pub(crate) fn turned(&self, index: usize, now_us: u64) -> bool {
-        self.side(index).is_some_and(|side| side.reserve.turned(now_us))
+    /// What to ask for because that window ends, or has ended; said once each.
+    pub(crate) fn turned(&self, index: usize, now_us: u64) -> Option<Wanted> {
+        let reserve = &self.side(index)?.reserve;
+        reserve
+            .asks_next(now_us)
+            .or_else(|| reserve.turned(now_us).then(|| self.asks(index, now_us, 0)).flatten())
     }
 
-    /// What was taken as `units` came to `actual`.
-    pub(crate) fn settle(&self, index: usize, now_us: u64, units: u64, actual: u64) {
+    /// What was owed as `units` came to `actual`.
+    pub(crate) fn settle_owed(&self, index: usize, units: u64, actual: u64) {
+        self.owe(index, actual.saturating_sub(units));
+        if let Some(side) = self.side(index) {
+            let less = units.saturating_sub(actual);
+            // What was told meanwhile stays told.
+            let _ = side.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| {
+                (less > 0).then(|| owed.saturating_sub(less))
+            });
+        }
+    }
+
+    /// What was taken as `units` under `label` came to `actual`.
+    pub(crate) fn settle(&self, index: usize, now_us: u64, label: u64, units: u64, actual: u64) {
         let Some(side) = self.side(index) else { return };
         if actual < units {
-            side.reserve.give_back(now_us, units - actual);
+            side.reserve.give_back(label, units - actual);
         } else if actual > units {
             // Nothing stays in hand while something is owed, or calls would go on passing.
             let more = actual - units;
@@ -159,8 +186,8 @@ impl Shared {
 
     pub(crate) fn asks(&self, index: usize, now_us: u64, needed: u64) -> Option<Wanted> {
         let side = self.side(index)?;
-        let units = side.reserve.asks(now_us, needed)?;
-        Some(Wanted { units, owed: side.owed.swap(0, Ordering::AcqRel) })
+        let wanted = side.reserve.asks(now_us, needed)?;
+        Some(Wanted { owed: side.owed.swap(0, Ordering::AcqRel), ..wanted })
     }
 
     /// What is owed, if anything: told without asking for more.
@@ -168,7 +195,7 @@ impl Shared {
         let side = self.side(index)?;
         let owed = side.owed.swap(0, Ordering::AcqRel);
         let owed = owed.saturating_add(self.owes_lent(index, side, now_us));
-        (owed > 0).then_some(Wanted { units: 0, owed })
+        (owed > 0).then_some(Wanted { owed, ..Wanted::default() })
     }
 
     /// The stand-in has let in a call.
@@ -176,13 +203,13 @@ impl Shared {
         for (side, units) in self.sides.iter().zip(units) {
             side.lent.fetch_add(units, Ordering::AcqRel);
         }
-        self.lent_at.store(self.answers.load(Ordering::Acquire), Ordering::Release);
+        self.lent_at.store(self.answers.heard(), Ordering::Release);
     }
 
     /// What the stand-in has let in, once the authority has answered since; of windows that are over
     /// nothing, so no more than what is used of the stand-in's own.
     fn owes_lent(&self, index: usize, side: &Side, now_us: u64) -> u64 {
-        let heard = self.answers.load(Ordering::Acquire) != self.lent_at.load(Ordering::Acquire);
+        let heard = self.answers.heard() != self.lent_at.load(Ordering::Acquire);
         if !heard || side.lent.load(Ordering::Acquire) == 0 {
             return 0;
         }
@@ -198,17 +225,25 @@ impl Shared {
     pub(crate) fn granted(
         &self,
         index: usize,
+        limit: &Limit,
         asked_us: u64,
         now_us: u64,
         granted: Granted,
     ) -> Option<Back> {
         let side = self.side(index)?;
+        if granted.begins_us > 0 {
+            // It says nothing of the window that calls are in.
+            return side.reserve.granted(asked_us, now_us, granted);
+        }
         side.left.store(granted.left, Ordering::Relaxed);
-        let until = if granted.units == 0 { granted.again_us } else { granted.ends_us };
+        let until = match limit.measure {
+            _ if granted.units == 0 => granted.again_us,
+            Measure::Rate(rate) => rate.until_whole_us(granted.left),
+            Measure::Quota(_) => granted.ends_us,
+        };
         side.told_until_us.store(asked_us.saturating_add(until), Ordering::Relaxed);
         let displaced = side.reserve.granted(asked_us, now_us, granted);
-        self.answers.fetch_add(1, Ordering::AcqRel);
-        self.wake();
+        self.answers.answered();
         displaced
     }
 
@@ -216,15 +251,19 @@ impl Shared {
     pub(crate) fn failed(&self, index: usize, wanted: Wanted) {
         if let Some(side) = self.side(index) {
             side.owed.fetch_add(wanted.owed, Ordering::AcqRel);
+            if wanted.next {
+                // Nobody waits for it.
+                return;
+            }
             side.reserve.failed();
         }
-        self.failures.fetch_add(1, Ordering::AcqRel);
-        self.wake();
+        self.answers.failed();
     }
 
-    pub(crate) fn back(&self, index: usize, now_us: u64, all: bool) -> Option<Back> {
-        let reserve = &self.side(index)?.reserve;
-        if all { reserve.all() } else { reserve.idle(now_us) }
+    pub(crate) fn back(&self, index: usize, now_us: u64, all: bool) -> impl Iterator<Item = Back> {
+        let reserve = self.side(index).map(|side| &side.reserve);
+        let idle = reserve.filter(|_| !all).and_then(|reserve| reserve.idle(now_us));
+        idle.into_iter().chain(reserve.filter(|_| all).into_iter().flat_map(Reserve::all))
     }
 
     /// How many units of a limit are left, as far as it is known here, and until when.
@@ -268,7 +307,7 @@ impl Shared {
     pub(crate) fn reset(&self) {
         for side in &self.sides {
             // It was given away before: the authority forgets that, too.
-            let _ = side.reserve.all();
+            side.reserve.all().for_each(drop);
             side.reserve.ask_again();
             side.owed.store(0, Ordering::Release);
             side.lent.store(0, Ordering::Release);
@@ -311,45 +350,6 @@ impl Shared {
 
     pub(crate) fn stand_in(&self, make: impl FnOnce() -> Meter) -> &Arc<Meter> {
         self.stand_in.get_or_init(|| Arc::new(make()))
-    }
-
-    pub(crate) fn seen(&self) -> Seen {
-        Seen {
-            answers: self.answers.load(Ordering::Acquire),
-            failures: self.failures.load(Ordering::Acquire),
-        }
-    }
-
-    /// Ready when there was an answer since `seen`, and whether it was one: `false` is a failure.
-    pub(crate) fn poll_answer(&self, seen: Seen, cx: &Context<'_>) -> Poll<bool> {
-        let ready = || {
-            let now = self.seen();
-            if now.answers != seen.answers {
-                Poll::Ready(true)
-            } else if now.failures != seen.failures {
-                Poll::Ready(false)
-            } else {
-                Poll::Pending
-            }
-        };
-        if ready().is_pending() {
-            let mut waiting = self.waiting();
-            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                waiting.push_back(cx.waker().clone());
-            }
-        }
-        // An answer may have come before the waker stood there.
-        ready()
-    }
-
-    /// Each looks for itself whether there is something for it.
-    fn wake(&self) {
-        let woken = std::mem::take(&mut *self.waiting());
-        woken.into_iter().for_each(Waker::wake);
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waker>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
