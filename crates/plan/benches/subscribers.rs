@@ -7,8 +7,9 @@
 //! does with a call of a client that it has not seen: it has the client's identifier as text, and the API
 //! from its path. With a token that it knows it has the application: then look-ups of a million
 //! subscriptions far apart follow each other, so that the processor may begin one while memory has not
-//! answered the one before; then each waits for the one before; and then it is the same one again and
-//! again, as for a client that calls all the time.
+//! answered the one before; then each waits for the one before, beside which stands what it takes to read
+//! of the application and of the API, and one number from as much memory; and then it is the same one again
+//! and again, as for a client that calls all the time.
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::cell::Cell;
@@ -17,19 +18,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use plan::{ApiPlan, ConsumerPlan, Plan, Resource, ResourceKey, SubscriptionPlan};
+use plan::{ApiPlan, ApplicationPlan, Plan, Resource, ResourceKey, SubscriptionPlan};
 use turnpike_proto::config::v1 as proto;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::subscription_spec::State;
+
+/// That of gateways: what lies beside what is a part of what it costs to find it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const APIS: usize = 1_000;
 const APPLICATIONS: usize = 10_000;
 const SUBSCRIPTIONS: usize = 1_000_000;
 /// What comes into force at a time.
 const BATCH: usize = 10_000;
-/// How many are looked up in a round.
-const LOOKUPS: usize = 1_000_000;
 const ROUNDS: usize = 8;
+/// As much as a million rights take.
+const BARE_BYTES: usize = 32 << 20;
 
 fn main() {
     // As a test it only shows that it runs.
@@ -53,14 +58,12 @@ fn main() {
         taken / 1_000_000,
         taken / subscriptions as u64,
     );
-    let scale = Scale { divisor: scale, apis, each, subscriptions };
+    let scale = Scale { apis, each, subscriptions };
     measure_lookups(&plan, &scale, before);
     measure_changes(&plan, subscriptions, makes);
 }
 
 struct Scale {
-    /// How much less than everything it is.
-    divisor: usize,
     apis: usize,
     /// How many subscriptions an application has.
     each: usize,
@@ -88,15 +91,6 @@ fn measure_lookups(plan: &Plan, scale: &Scale, before: u64) {
     let known: Vec<_> = (0..scale.subscriptions / scale.each)
         .filter_map(|n| plan.consumer("resident", &format_client(n)).cloned())
         .collect();
-    let at_hand = |n: usize| {
-        let n = n.wrapping_mul(2_654_435_761) % scale.subscriptions;
-        let consumer = known.get(n / scale.each);
-        consumer.zip(called.get(n % scale.each * (scale.apis / scale.each)))
-    };
-    let held = |n: usize| {
-        let found = at_hand(n).and_then(|(it, api)| plan.right(&it.application, api));
-        black_box(found)
-    };
     let looking = |count: usize| {
         let with_names = nanos_each(count, |n| look(n, &right));
         let names =
@@ -112,29 +106,54 @@ fn measure_lookups(plan: &Plan, scale: &Scale, before: u64) {
         taken / scale.subscriptions as u64,
     );
     // Other work on the machine makes a round longer and never shorter.
-    let mut rounds: Vec<u128> = (0..ROUNDS).map(|_| looking(LOOKUPS / scale.divisor)).collect();
+    let mut rounds: Vec<u128> = (0..ROUNDS).map(|_| looking(scale.subscriptions)).collect();
     rounds.sort_unstable();
     tell("client and subscription", &rounds);
-    // A gateway that knows the token has its application at hand.
+    // A gateway that knows the token has its application at hand. They are far apart in memory from one to
+    // the next, and written down beforehand in the order in which they are asked for: to choose one is no
+    // part of finding it.
+    let pairs: Vec<_> = (0..scale.subscriptions)
+        .map(|n| n.wrapping_mul(2_654_435_761) % scale.subscriptions)
+        .filter_map(|n| {
+            let api = called.get(n % scale.each * (scale.apis / scale.each))?;
+            Some((known.get(n / scale.each)?.application.as_ref(), api.as_ref()))
+        })
+        .collect();
+    let at_hand = |n: usize| pairs.get(n).copied();
+    let held = |n: usize| {
+        let found = at_hand(n).and_then(|(application, api)| plan.right(application, api));
+        black_box(found)
+    };
     let rounds = |what: &str, ask: &dyn Fn(usize)| {
-        let round = |_| nanos_each(LOOKUPS / scale.divisor, ask);
+        let round = |_| nanos_each(scale.subscriptions, ask);
         let mut rounds: Vec<u128> = (0..ROUNDS).map(round).collect();
         rounds.sort_unstable();
         tell(what, &rounds);
     };
     rounds("subscription of an application to an API", &|n| assert!(held(n).is_some()));
-    let sound = |(it, api): (&Arc<ConsumerPlan>, &Arc<ApiPlan>)| {
-        black_box(it.application.broken.is_none() && api.broken.is_none())
+    let sound = |(application, api): (&ApplicationPlan, &ApiPlan)| {
+        black_box(application.broken.is_none() && api.broken.is_none())
     };
     // These two are looked at by a call in any case.
     rounds("of that, the application and the API", &|n| assert!(at_hand(n).is_some_and(sound)));
     let is_good = |it: &Arc<SubscriptionPlan>| black_box(it.state) == State::Unblocked;
     rounds("the same, and its state", &|n| assert!(held(n).is_some_and(is_good), "{n}"));
+    // Always 0, and not known before what was asked for is.
     let before = Cell::new(0);
-    rounds("the same as the first, one after the other", &|n| {
-        // Always 0, and not known before the place is.
-        let place = held(n + before.get()).map_or(0, |it| std::ptr::from_ref(it).addr());
+    let next = |n: usize| n + before.get();
+    rounds("the application and the API, one after the other", &|n| {
+        before.set(usize::from(!at_hand(next(n)).is_some_and(sound)));
+    });
+    rounds("their subscription, one after the other", &|n| {
+        let place = held(next(n)).map_or(0, |it| std::ptr::from_ref(it).addr());
         before.set(black_box(place) / usize::MAX);
+    });
+    let bare: Vec<usize> =
+        (0..BARE_BYTES / size_of::<usize>()).map(|place| place / BARE_BYTES).collect();
+    rounds("a number at any place of as much memory, one after the other", &|n| {
+        let hash = (next(n) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let place = (hash * bare.len() as u64) >> 32;
+        before.set(black_box(bare.get(place as usize).copied().unwrap_or_default()));
     });
     rounds("one that was found just before", &|_| assert!(held(7).is_some()));
 }

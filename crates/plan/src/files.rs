@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use turnpike_proto::config::v1::resource::Resource as Any;
-use turnpike_proto::config::v1::{ApiSpec, Problem, Resource};
+use turnpike_proto::config::v1::{ApiSpec, Definition, Problem, Resource};
 
 use crate::compile::MAX_DEFINITION_BYTES;
 use crate::document::{MAX_FILE_BYTES, Tree, parse, read_document};
@@ -147,8 +147,8 @@ fn read_file(
     files.problems.extend(problems);
     for mut resource in resources {
         match resolve(&mut resource, path, root, &shown) {
-            Ok(definition) => {
-                files.read.extend(definition);
+            Ok(named) => {
+                files.read.extend(named);
                 files.resources.push(resource);
             }
             Err(problems) => files.problems.extend(problems),
@@ -209,64 +209,87 @@ fn is_definition(text: &str) -> bool {
     }
 }
 
-/// Puts the text of `definition.file` in its place, and adds the operations that it declares and
-/// the resource does not: listed ones override.
+/// Puts the texts of files that a resource names in their place, and adds to an API the operations that its
+/// definition declares and the resource does not: listed ones override. The files that were read.
 fn resolve(
     resource: &mut Resource,
     from: &Path,
     root: &Path,
     shown: &str,
-) -> Result<Option<PathBuf>, Vec<Problem>> {
+) -> Result<Vec<PathBuf>, Vec<Problem>> {
     let name = key(resource).map(|key| key.to_string()).unwrap_or_default();
-    let Some(Any::Api(api)) = resource.resource.as_mut() else { return Ok(None) };
-    let Some(spec) = api.spec.as_mut() else { return Ok(None) };
-    let Some(definition) = spec.definition.as_mut().filter(|it| !it.file.is_empty()) else {
-        return Ok(None);
-    };
-    let file = std::mem::take(&mut definition.file);
     let mut problems = Problems::of(name, shown);
-    let field = "spec.definition.file";
+    let mut read = Vec::new();
+    match resource.resource.as_mut() {
+        Some(Any::Api(api)) => {
+            let Some(spec) = api.spec.as_mut() else { return Ok(read) };
+            let Some(definition) = spec.definition.as_mut().filter(|it| !it.file.is_empty()) else {
+                return Ok(read);
+            };
+            let (file, field) = (definition.file.clone(), "spec.definition.file");
+            let largest = MAX_DEFINITION_BYTES;
+            read.extend(put_text(definition, (from, root), largest, field, &mut problems));
+            if problems.is_empty() {
+                match operations_of(&definition.text, &file) {
+                    Ok(declared) => merge(spec, declared),
+                    Err(list) => tell(list, &file, field, &mut problems),
+                }
+            }
+        }
+        Some(Any::XacmlPolicySet(set)) => {
+            let documents = set.spec.iter_mut().flat_map(|spec| &mut spec.documents);
+            for (index, document) in documents.enumerate().filter(|(_, it)| !it.file.is_empty()) {
+                let field = format!("spec.documents[{index}].file");
+                let largest = xacml::MAX_BYTES;
+                read.extend(put_text(document, (from, root), largest, &field, &mut problems));
+            }
+        }
+        _ => {}
+    }
+    if problems.is_empty() { Ok(read) } else { Err(problems.into_list()) }
+}
+
+/// Puts the text of `definition.file`, which lies beside the file `from` and within `root`, in its place.
+fn put_text(
+    definition: &mut Definition,
+    (from, root): (&Path, &Path),
+    largest: usize,
+    field: &str,
+    problems: &mut Problems,
+) -> Option<PathBuf> {
+    let file = std::mem::take(&mut definition.file);
     if !definition.text.is_empty() {
         problems.add_at(field, "`file` and `text` exclude each other", "keep one of them");
-        return Err(problems.into_list());
+        return None;
     }
     let asked = from.parent().unwrap_or(Path::new(".")).join(&file);
-    let Some(real) = fs::canonicalize(&asked).ok() else {
+    let Ok(real) = fs::canonicalize(&asked) else {
         let reason = format!("there is no file {}", asked.display());
         problems.add_at(field, reason, "the path is relative to this file");
-        return Err(problems.into_list());
+        return None;
     };
     if !real.starts_with(root) {
         let reason = format!("{file} lies outside of {}", root.display());
         problems.add_at(field, reason, "put it beside the resources");
-        return Err(problems.into_list());
+        return None;
     }
-    match read_text(&real, MAX_DEFINITION_BYTES) {
+    match read_text(&real, largest) {
         Ok(text) => definition.text = text,
         Err(error) => {
             problems.add_at(field, format!("{file}: {error}"), error.suggestion());
-            return Err(problems.into_list());
+            return None;
         }
     }
-    match operations_of(&definition.text, &file) {
-        Ok(declared) => merge(spec, declared),
-        Err(list) => {
-            for problem in list {
-                let place = if problem.field.is_empty() {
-                    String::new()
-                } else {
-                    format!(", {}", problem.field)
-                };
-                problems.add_at(
-                    field,
-                    format!("{file}{place}: {}", problem.reason),
-                    problem.suggestion,
-                );
-            }
-            return Err(problems.into_list());
-        }
+    Some(real)
+}
+
+/// What is wrong within a file, told of the field that names it.
+fn tell(list: Vec<Problem>, file: &str, field: &str, problems: &mut Problems) {
+    for problem in list {
+        let place =
+            if problem.field.is_empty() { String::new() } else { format!(", {}", problem.field) };
+        problems.add_at(field, format!("{file}{place}: {}", problem.reason), problem.suggestion);
     }
-    Ok(Some(real))
 }
 
 fn merge(spec: &mut ApiSpec, declared: Vec<turnpike_proto::config::v1::Operation>) {

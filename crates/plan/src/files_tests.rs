@@ -69,7 +69,7 @@ Tier/c
     insta::assert_snapshot!(said(&folder, "none.yaml"), @"./none.yaml cannot be read");
     insta::assert_snapshot!(said(&folder, "orders.openapi.yaml"), @"
 ./orders.openapi.yaml: apiVersion: it is missing; write `apiVersion: turnpike/v1`
-./orders.openapi.yaml: kind: it is missing; one of Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate, Secret, ApiProduct, DenyPolicy, CustomThrottle, Policy, Workflow, AlertRule, NotificationChannel is expected
+./orders.openapi.yaml: kind: it is missing; one of Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate, Secret, ApiProduct, DenyPolicy, CustomThrottle, Policy, Workflow, AlertRule, NotificationChannel, XacmlPolicySet is expected
 ");
 }
 
@@ -92,6 +92,33 @@ fn a_definition_is_read_and_its_operations_are_added() {
     assert_eq!(operations, ["GET /a one mine", "GET /b  "]);
     let definition = spec.definition.as_ref().unwrap();
     assert_eq!((definition.text.as_str(), definition.file.as_str()), (OPENAPI, ""));
+}
+
+const POLICIES: &str = "
+apiVersion: turnpike/v1
+kind: XacmlPolicySet
+metadata: { name: readers }
+spec: { documents: [{ file: a.xml }, { file: FILE }] }
+";
+
+#[test]
+fn documents_of_policies_are_read() {
+    let folder = folder(&[
+        ("good.yaml", &POLICIES.replace("FILE", "b.xml")),
+        ("lost.yaml", &POLICIES.replace("FILE", "../c.xml")),
+        ("a.xml", "<a/>"),
+        ("b.xml", "<b/>"),
+        ("large.yaml", &POLICIES.replace("FILE", "large.xml")),
+        ("large.xml", &" ".repeat(xacml::MAX_BYTES + 1)),
+    ]);
+    let files = read(&folder.path().join("good.yaml")).unwrap();
+    let Some(Any::XacmlPolicySet(set)) = &files.resources[0].resource else { panic!() };
+    let documents = &set.spec.as_ref().unwrap().documents;
+    let texts: Vec<_> = documents.iter().map(|it| (it.text.as_str(), it.file.as_str())).collect();
+    assert_eq!(texts, [("<a/>", ""), ("<b/>", "")]);
+    assert_eq!(files.read.len(), 3);
+    insta::assert_snapshot!(said(&folder, "lost.yaml"), @"./lost.yaml: XacmlPolicySet/readers: spec.documents[1].file: there is no file ./../c.xml; the path is relative to this file");
+    insta::assert_snapshot!(said(&folder, "large.yaml"), @"./large.yaml: XacmlPolicySet/readers: spec.documents[1].file: large.xml: it has 1048577 bytes, and at most 1048576 are read; split it into several files");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{Object, Objects, Problem, Resource, admit, describe, read_document};
 ///
 /// `api N V /context`, `product N V /context`, `app N`, `sub N app api:version tier`,
 /// `subp N app product:version tier`, `tier N level requests/seconds`,
-/// `km N issuer`, `group N`, `deny N`, `custom N`, `policy N`, `workflow N`, `rule N`, `channel N`. What follows `+` is put into `spec` as flow YAML.
+/// `km N issuer`, `group N`, `deny N`, `custom N`, `policy N`, `xacml N PolicyId`, `workflow N`, `rule N`, `channel N`. What follows `+` is put into `spec` as flow YAML.
 pub(crate) fn resources(short: &str) -> Vec<Resource> {
     let mut yaml = String::new();
     for line in short.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -52,6 +52,9 @@ pub(crate) fn resources(short: &str) -> Vec<Resource> {
             ["deny", _] => ("DenyPolicy", "", String::new()),
             ["custom", _] => ("CustomThrottle", "", String::new()),
             ["tier", _, level] => ("Tier", "", format!("level: {level}")),
+            ["xacml", _, id] => {
+                ("XacmlPolicySet", "", format!("documents: [{{text: {:?}}}]", policy_of(id)))
+            }
             ["policy", _] => ("Policy", "", String::new()),
             ["workflow", _] => ("Workflow", "", String::new()),
             ["rule", _] => ("AlertRule", "", String::new()),
@@ -74,6 +77,20 @@ pub(crate) fn resources(short: &str) -> Vec<Resource> {
     let (resources, problems) = read_document(&yaml, "");
     assert!(problems.is_empty(), "{}\n{yaml}", lines(&problems));
     resources
+}
+
+/// A document that permits nothing and refers to what follows the first `>` in its identifier.
+fn policy_of(id: &str) -> String {
+    let (id, to) = id.split_once('>').unwrap_or((id, ""));
+    let reference = match to {
+        "" => String::new(),
+        to => format!("<PolicySetIdReference>{to}</PolicySetIdReference>"),
+    };
+    format!(
+        "<PolicySet xmlns='urn:oasis:names:tc:xacml:3.0:core:schema:wd-17' PolicySetId='{id}' \
+         Version='1.0' PolicyCombiningAlgId='urn:oasis:names:tc:xacml:3.0:policy-combining-algorithm:\
+         deny-unless-permit'><Target/>{reference}</PolicySet>"
+    )
 }
 
 /// The objects that these resources make, without admission.

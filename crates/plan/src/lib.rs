@@ -26,6 +26,7 @@ mod skew;
 mod slice;
 mod statement;
 mod table;
+mod threads;
 
 pub use admission::{Admitted, Change, admit, admit_good, is_for_all_tenants};
 pub use compile::{
@@ -36,11 +37,11 @@ pub use compile::{
     CustomPlan, DecisionPointPlan, DenyPlan, EjectionPlan, EndpointPlan, HashBy, HeaderRules,
     HealthCheckPlan, IntrospectionPlan, KeyManagerPlan, KeyType, Keyed, LimitsPlan,
     ListenerCertificate, MirrorPlan, OAuth2Plan, OnFailure, OperationMatch, OperationPlan, Part,
-    PoliciesPlan, Protocol, RequestLimitsPlan, RestrictionPlan, RetryPlan, SchemeSet, ScopeRoles,
-    SecretText, SecurityPlan, ServerPlan, Shown, ShownFields, SplitBy, StickyPlan,
-    SubscriptionPlan, Template, ThrottlePlan, TokenPattern, USUAL_PRIORITY, Unfit, Variable,
-    VariantPlan, VariantsPlan, Visit, Visitor, Wants, belongs_to_gateway, is_built_in_tier,
-    key_digest,
+    PoliciesPlan, PolicySetPlan, Protocol, RequestLimitsPlan, RestrictionPlan, RetryPlan,
+    SchemeSet, ScopeRoles, SecretText, SecurityPlan, ServerPlan, Shown, ShownFields, SplitBy,
+    StickyPlan, SubscriptionPlan, Template, ThrottlePlan, TokenPattern, USUAL_PRIORITY, Unfit,
+    Variable, VariantPlan, VariantsPlan, Visit, Visitor, Wants, belongs_to_gateway,
+    is_built_in_tier, key_digest,
 };
 pub use difference::{Difference, differences};
 pub use document::{from_json, message_from_json, read_document, read_values};

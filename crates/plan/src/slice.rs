@@ -47,11 +47,15 @@ pub fn slice(objects: &Objects, labels: &BTreeMap<String, String>) -> Objects {
 }
 
 /// What a gateway with certain labels gets, kept so that it can follow changes: the cost of a step
-/// is the size of the change and of what belongs to it, besides comparing what is held.
+/// is the size of the change and of what belongs to it.
 #[derive(Clone, Debug)]
 pub struct Slice {
     all: Objects,
     labels: BTreeMap<String, String>,
+    /// The groups that these labels belong to.
+    groups: Vec<String>,
+    /// How many APIs and products of the slice are served without subscriptions.
+    open: usize,
     /// What a gateway gets that understands everything.
     objects: Objects,
     /// What one of another version gets.
@@ -70,13 +74,16 @@ impl Slice {
         labels: &BTreeMap<String, String>,
         known: Option<Arc<Known>>,
     ) -> Self {
-        let scope = Scope::new(all, labels);
-        let mut objects = Objects::new();
+        let groups = groups(all, labels);
+        let called = all.of_kind(Kind::Api).chain(all.of_kind(Kind::ApiProduct));
+        let open = called.filter(|one| wants_called(one, &groups, true)).count();
+        let scope = Scope { objects: all, groups: &groups, open_to_all: open > 0 };
+        let mut objects = Objects::admitted_elsewhere();
         for object in all.iter().filter(|object| scope.wants(object)) {
             objects.insert(stripped(&object));
         }
         let narrowed = known.map(|known| Narrowed::new(&objects, known));
-        Self { all: all.clone(), labels: labels.clone(), objects, narrowed }
+        Self { all: all.clone(), labels: labels.clone(), groups, open, objects, narrowed }
     }
 
     /// What the gateway gets.
@@ -98,15 +105,30 @@ impl Slice {
     /// The same slice of `all` as it is now.
     #[must_use = "the next slice is a new value"]
     pub fn follow(&self, all: &Objects) -> Self {
-        let (before, after) = (Scope::new(&self.all, &self.labels), Scope::new(all, &self.labels));
-        if before.groups != after.groups || before.open_to_all != after.open_to_all {
+        let cut_anew = || {
             let known = self.narrowed.as_ref().map(|narrowed| Arc::clone(narrowed.known()));
-            return Self::of_known(all, &self.labels, known);
+            Self::of_known(all, &self.labels, known)
+        };
+        if groups(all, &self.labels) != self.groups {
+            return cut_anew();
         }
         let (upserts, deletes) = self.all.difference(all);
         let changed = upserts.iter().map(|object| object.key().clone()).chain(deletes);
+        let changed: Vec<ResourceKey> = changed.collect();
+        // Counted on: with thousands of APIs, a look at each of them would be most of a change's way.
+        let opens = |objects: &Objects| {
+            let called = changed.iter().filter(|key| is_called(key));
+            let called = called.filter_map(|key| objects.get(key));
+            called.filter(|one| wants_called(one, &self.groups, true)).count()
+        };
+        let open = (self.open + opens(all)).saturating_sub(opens(&self.all));
+        if (open > 0) != (self.open > 0) {
+            return cut_anew();
+        }
+        let scope = |objects| Scope { objects, groups: &self.groups, open_to_all: open > 0 };
+        let (before, after) = (scope(&self.all), scope(all));
         let mut objects = self.objects.clone();
-        for key in touched(&before, &after, changed.collect()) {
+        for key in touched(&before, &after, changed) {
             match all.get(&key).filter(|object| after.wants(object)) {
                 Some(object) => {
                     let object = stripped(&object);
@@ -118,7 +140,8 @@ impl Slice {
             }
         }
         let narrowed = self.narrowed.as_ref().map(|it| it.follow(&self.objects, &objects));
-        Self { all: all.clone(), labels: self.labels.clone(), objects, narrowed }
+        let (labels, groups) = (self.labels.clone(), self.groups.clone());
+        Self { all: all.clone(), labels, groups, open, objects, narrowed }
     }
 }
 
@@ -157,29 +180,22 @@ fn is_called(key: &ResourceKey) -> bool {
 /// A gateway's view on all objects.
 struct Scope<'o> {
     objects: &'o Objects,
-    groups: Vec<String>,
+    groups: &'o [String],
     /// Whether an API of the scope is served without subscriptions: then every application may
     /// call.
     open_to_all: bool,
 }
 
-impl<'o> Scope<'o> {
-    fn new(objects: &'o Objects, labels: &BTreeMap<String, String>) -> Self {
-        let scope = Self { objects, groups: groups(objects, labels), open_to_all: false };
-        let called = objects.of_kind(Kind::Api).chain(objects.of_kind(Kind::ApiProduct));
-        let open_to_all = called.into_iter().any(|one| scope.wants_called(&one, true));
-        Self { open_to_all, ..scope }
-    }
-
+impl Scope<'_> {
     fn wants(&self, object: &Object) -> bool {
         let key = object.key();
         match key.kind() {
             Some(Kind::GatewayGroup) => self.groups.iter().any(|group| group == key.name()),
-            Some(Kind::Api | Kind::ApiProduct) => self.wants_called(object, false),
+            Some(Kind::Api | Kind::ApiProduct) => wants_called(object, self.groups, false),
             Some(Kind::Subscription) => self.wants_subscription(object),
             Some(Kind::Application) => self.open_to_all || self.referred(key),
             Some(Kind::KeyManager) => key.name() == "resident" || self.referred(key),
-            Some(Kind::Tier | Kind::Policy) => self.referred(key),
+            Some(Kind::Tier | Kind::Policy | Kind::XacmlPolicySet) => self.referred(key),
             Some(Kind::Secret) => self.referred_by_more_than_key_managers(key),
             // Listeners and backend authorities are a gateway's own business; what it shows to
             // backends it gets for the APIs that it serves.
@@ -216,26 +232,6 @@ impl<'o> Scope<'o> {
             .any(|referrer| self.wants(&referrer))
     }
 
-    /// The APIs of a product are in all groups of the product.
-    fn wants_called(&self, object: &Object, only_open_to_all: bool) -> bool {
-        let resource = object.resource();
-        let said = match resource.as_ref().and_then(|it| it.resource.as_ref()) {
-            Some(Any::Api(one)) => one
-                .spec
-                .as_ref()
-                .map(|spec| (&spec.gateways, spec.lifecycle, spec.subscriptionless)),
-            Some(Any::ApiProduct(one)) => one
-                .spec
-                .as_ref()
-                .map(|spec| (&spec.gateways, spec.lifecycle, spec.subscriptionless)),
-            _ => None,
-        };
-        let Some((gateways, lifecycle, subscriptionless)) = said else { return false };
-        let open_to_all = subscriptionless || lifecycle == i32::from(Lifecycle::Prototyped);
-        (gateways.is_empty() || gateways.iter().any(|name| self.groups.contains(name)))
-            && (open_to_all || !only_open_to_all)
-    }
-
     fn wants_subscription(&self, object: &Object) -> bool {
         let resource = object.resource();
         let Some(Any::Subscription(one)) = resource.as_ref().and_then(|it| it.resource.as_ref())
@@ -247,8 +243,27 @@ impl<'o> Scope<'o> {
             "" => ResourceKey::of_id(Kind::Api, &spec.api),
             product => ResourceKey::of_id(Kind::ApiProduct, product),
         };
-        self.objects.get(&called).is_some_and(|one| self.wants_called(&one, false))
+        self.objects.get(&called).is_some_and(|one| wants_called(&one, self.groups, false))
     }
+}
+
+/// Whether a gateway of these groups serves this API or product; the APIs of a product are in all groups
+/// of the product.
+fn wants_called(object: &Object, groups: &[String], only_open_to_all: bool) -> bool {
+    let resource = object.resource();
+    let said = match resource.as_ref().and_then(|it| it.resource.as_ref()) {
+        Some(Any::Api(one)) => {
+            one.spec.as_ref().map(|spec| (&spec.gateways, spec.lifecycle, spec.subscriptionless))
+        }
+        Some(Any::ApiProduct(one)) => {
+            one.spec.as_ref().map(|spec| (&spec.gateways, spec.lifecycle, spec.subscriptionless))
+        }
+        _ => None,
+    };
+    let Some((wanted, lifecycle, subscriptionless)) = said else { return false };
+    let open_to_all = subscriptionless || lifecycle == i32::from(Lifecycle::Prototyped);
+    (wanted.is_empty() || wanted.iter().any(|name| groups.contains(name)))
+        && (open_to_all || !only_open_to_all)
 }
 
 /// Whether it goes to every gateway, whatever it names.

@@ -3,18 +3,14 @@
 //! Over the public definitions of the suites folder (`TURNPIKE_SUITES`, or `../shared/suites`
 //! beside the workspace). Without it the suite says so and passes.
 
+#[path = "../../../tests/suites/mod.rs"]
+mod suites;
+
 use std::fs;
-use std::path::PathBuf;
 
 use plan::openapi::{Options, import};
 
-#[expect(clippy::disallowed_methods, reason = "a test has no configuration to read it from")]
-fn suites() -> PathBuf {
-    std::env::var_os("TURNPIKE_SUITES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/suites"),
-        PathBuf::from,
-    )
-}
+use suites::suites;
 
 /// A line of the manifest.
 #[derive(serde::Deserialize)]

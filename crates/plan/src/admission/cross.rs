@@ -12,8 +12,8 @@ use turnpike_proto::config::v1::{
 use super::tenants::check_tenants;
 use crate::compile::{
     CertificateForm, Kept, MAX_CUSTOM, MOST_ALERT_RULES, MOST_CHANNELS, Named, TokenPattern,
-    built_in_tiers, check_access, check_pair, compile_api, compile_certificate, compile_product,
-    compile_security, is_of_other_level, read_private_key,
+    built_in_tiers, check_access, check_pair, compile_api, compile_certificate, compile_policy_set,
+    compile_product, compile_security, is_of_other_level, read_private_key,
 };
 use crate::objects::{Objects, Reference, claims, is_built_in, or_default, references};
 use crate::problem::{At, Problems, did_you_mean, nearest};
@@ -74,6 +74,11 @@ pub(super) fn check_together(before: &Objects, after: &Objects, key: &ResourceKe
             check_callers(after, api, &mut problems);
             check_policies(after, api, &mut problems);
         }
+        Some(Any::XacmlPolicySet(set)) => {
+            check_among(after, &mut problems, |named, found| {
+                compile_policy_set(key.name(), set, named, found);
+            });
+        }
         Some(Any::CustomThrottle(_)) => {
             check_count(after, Kind::CustomThrottle, MAX_CUSTOM, &mut problems);
         }
@@ -104,17 +109,29 @@ fn check_callers(after: &Objects, api: &Api, problems: &mut Problems) {
     let at = root.name("spec");
     let at = at.name("security");
     let security = spec.security.as_ref();
+    check_among(after, problems, |named, found| {
+        compile_security(security, named, &at, found);
+    });
+}
+
+/// Tells what is wrong with something among the others and is right by itself. What is told of a field
+/// already, as that what it names is not there, is told once.
+fn check_among(
+    after: &Objects,
+    problems: &mut Problems,
+    compile: impl Fn(Named<'_>, &mut Problems),
+) {
     let mut alone = Problems::default();
-    compile_security(security, Named::NONE, &at, &mut alone);
+    compile(Named::NONE, &mut alone);
     if !alone.is_empty() {
         return;
     }
     let mut found = Problems::default();
-    compile_security(security, Named::among(after), &at, &mut found);
-    for problem in found.into_list() {
-        if !problems.has(&problem.field) {
-            problems.add_at(&problem.field, problem.reason, problem.suggestion);
-        }
+    compile(Named::among(after), &mut found);
+    let mut new = found.into_list();
+    new.retain(|problem| !problems.has(&problem.field));
+    for problem in new {
+        problems.add_at(&problem.field, problem.reason, problem.suggestion);
     }
 }
 
@@ -124,25 +141,15 @@ fn check_policies(after: &Objects, api: &Api, problems: &mut Problems) {
     let root = At::ROOT;
     let at = root.name("spec");
     let list = at.name("operations");
-    let rules = |named: Named<'_>| {
-        let mut found = Problems::default();
-        let kept = Kept::of(spec.policies.as_ref(), named, &at.name("policies"), &mut found);
+    check_among(after, problems, |named, found| {
+        let kept = Kept::of(spec.policies.as_ref(), named, &at.name("policies"), found);
         for (index, operation) in spec.operations.iter().enumerate() {
             if operation.policies.is_some() {
                 let here = list.index(index);
-                kept.with(operation.policies.as_ref(), &here.name("policies"), &mut found);
+                kept.with(operation.policies.as_ref(), &here.name("policies"), found);
             }
         }
-        found
-    };
-    if !rules(Named::NONE).is_empty() {
-        return;
-    }
-    for problem in rules(Named::among(after)).into_list() {
-        if !problems.has(&problem.field) {
-            problems.add_at(&problem.field, problem.reason, problem.suggestion);
-        }
-    }
+    });
 }
 
 type Asked<'s> = Option<&'s ExternalAuthorization>;
@@ -155,18 +162,9 @@ fn check_backends(after: &Objects, api: &Api, problems: &mut Problems) {
     let at = root.name("spec");
     let mut check = |at: At<'_>, endpoint: Option<&Endpoint>| {
         let Some(endpoint) = endpoint else { return };
-        let mut alone = Problems::default();
-        check_access(endpoint, Named::NONE, &at, &mut alone);
-        if !alone.is_empty() {
-            return;
-        }
-        let mut found = Problems::default();
-        check_access(endpoint, Named::among(after), &at, &mut found);
-        for problem in found.into_list() {
-            if !problems.has(&problem.field) {
-                problems.add_at(&problem.field, problem.reason, problem.suggestion);
-            }
-        }
+        check_among(after, problems, |named, found| {
+            check_access(endpoint, named, &at, found);
+        });
     };
     if let Some(endpoints) = &spec.endpoints {
         let at = at.name("endpoints");

@@ -27,7 +27,7 @@ use super::policies::Kept;
 use super::request_limits::{RequestLimitsPlan, compile_request_limits};
 use super::security::{ScopeRoles, SecurityPlan, compile_scopes, compile_security, security_of};
 use super::throttle::{Limited, ThrottlePlan, attach_limits, compile_throttle, count_on};
-use super::usual::usual;
+use super::usual::{Names, usual, usual_groups, usual_key_managers};
 use super::variant::{VariantsPlan, compile_variants};
 use super::wire::wired;
 use crate::problem::{At, Problems, shown};
@@ -73,8 +73,8 @@ pub struct ApiPlan {
     /// How its answers are compressed; `None`: they are not.
     pub compression: Option<Arc<CompressionPlan>>,
     /// The key managers whose tokens are accepted, by name.
-    pub key_managers: Vec<Arc<str>>,
-    pub(super) operations: Vec<Arc<OperationPlan>>,
+    pub key_managers: Arc<[Arc<str>]>,
+    pub(super) operations: Box<[Arc<OperationPlan>]>,
     pub(super) trie: Trie,
     /// `Api/name:version`.
     pub key: ResourceKey,
@@ -94,17 +94,15 @@ pub struct ApiPlan {
     pub analytics: Option<Arc<AnalyticsPlan>>,
     /// Which people have its scopes.
     pub scopes: ScopeRoles,
-    /// The tiers on offer, by name.
-    pub tiers: Vec<Arc<str>>,
     /// The gateway groups that serve it, by name.
-    pub gateways: Vec<Arc<str>>,
+    pub gateways: Arc<[Arc<str>]>,
     /// Backends for sandbox keys; `None`: sandbox keys are refused.
     pub sandbox: Option<Arc<EndpointPlan>>,
     /// Where copies of its calls go; operations name them by their places.
-    pub mirrors: Vec<MirrorPlan>,
+    pub mirrors: Box<[MirrorPlan]>,
     /// Who is asked whether its calls may be made; operations name them by their places. Of a
     /// product: at most one, which is asked about all of its calls.
-    pub decision_points: Vec<DecisionPointPlan>,
+    pub decision_points: Box<[DecisionPointPlan]>,
     /// How large each of its calls may be.
     pub limits: RequestLimitsPlan,
     /// How often it was tried out; made when it is for the first time.
@@ -149,16 +147,15 @@ impl ApiPlan {
             lifecycle: place.lifecycle,
             security: SecurityPlan::usual(),
             subscriptionless: false,
-            scopes: ScopeRoles::new(),
-            key_managers: Vec::new(),
-            tiers: Vec::new(),
-            gateways: names_or(place.gateways, "default"),
+            scopes: ScopeRoles::default(),
+            key_managers: Arc::default(),
+            gateways: names_or(place.gateways, usual_groups),
             production: None,
             sandbox: None,
             cors: None,
             variants: None,
-            mirrors: Vec::new(),
-            decision_points: Vec::new(),
+            mirrors: Box::default(),
+            decision_points: Box::default(),
             compression: None,
             limits: RequestLimitsPlan::default(),
             backend_jwt: None,
@@ -166,7 +163,7 @@ impl ApiPlan {
             broken: None,
             tests: OnceLock::new(),
             number: 0,
-            operations: Vec::new(),
+            operations: Box::default(),
             trie: Trie::default(),
         }
     }
@@ -401,27 +398,26 @@ pub(crate) fn compile_api(
     Some(ApiPlan {
         key: key.clone(),
         name: key.name().into(),
-        version: key.version().unwrap_or_default().into(),
+        version: usual(key.version().unwrap_or_default()),
         id: key.id().into(),
         context: spec.context.as_str().into(),
         default_version: spec.default_version,
-        owner: api.metadata.as_ref().map_or("", |metadata| &metadata.owner).into(),
-        tenant: api.metadata.as_ref().map_or("", |metadata| &metadata.tenant).into(),
+        owner: usual(api.metadata.as_ref().map_or("", |metadata| &metadata.owner)),
+        tenant: usual(api.metadata.as_ref().map_or("", |metadata| &metadata.tenant)),
         analytics: analytics.map(Arc::new),
         kind,
         lifecycle,
         security,
         subscriptionless: spec.subscriptionless,
         scopes,
-        key_managers: names_or(&spec.key_managers, "resident"),
-        tiers: names_or(&spec.tiers, "Unlimited"),
-        gateways: names_or(&spec.gateways, "default"),
+        key_managers: names_or(&spec.key_managers, usual_key_managers),
+        gateways: names_or(&spec.gateways, usual_groups),
         production,
         sandbox,
         cors,
         variants,
-        mirrors: own.mirrors.into_all(),
-        decision_points: own.decision_points.into_all(),
+        mirrors: own.mirrors.into_all().into(),
+        decision_points: own.decision_points.into_all().into(),
         compression: compression.map(Arc::new),
         limits,
         backend_jwt: backend_jwt.map(Arc::new),
@@ -429,7 +425,7 @@ pub(crate) fn compile_api(
         broken: None,
         tests: OnceLock::new(),
         number: 0,
-        operations,
+        operations: operations.into(),
         trie,
     })
 }
@@ -456,9 +452,10 @@ pub(crate) fn broken_api(key: &ResourceKey, api: &Api, reason: &str) -> Option<A
     })
 }
 
-pub(super) fn names_or(names: &[String], default: &str) -> Vec<Arc<str>> {
+/// The names; the usual ones where there is none, in one list for all.
+pub(super) fn names_or(names: &[String], usual_ones: fn() -> Names) -> Names {
     if names.is_empty() {
-        return vec![usual(default)];
+        return usual_ones();
     }
     names.iter().map(|name| usual(name)).collect()
 }

@@ -97,6 +97,7 @@ externalAuthorization.context[""]: name and value have at most 256 bytes
 operations[0].externalAuthorization.endpoint.tls.authorities[0]: there is no Certificate `lost`
 operations[0].externalAuthorization.endpoint.security.apiKey.secret: there is no Secret `gone`
 entitlement: no decision point of this version reads policy sets; leave it out, or name who decides in `externalAuthorization`
+entitlement.policySet: there is no XacmlPolicySet `orders-access`
 "#
     );
 }

@@ -36,6 +36,7 @@ mod operation;
 mod origin;
 mod places;
 mod policies;
+mod policy_set;
 mod product;
 mod provider;
 mod range;
@@ -111,6 +112,8 @@ pub(crate) use key_manager::{built_in_resident, compile_key_manager, is_of_resid
 pub(crate) use named::Named;
 pub(crate) use operation::is_scope;
 pub(crate) use policies::Kept;
+pub use policy_set::PolicySetPlan;
+pub(crate) use policy_set::compile_policy_set;
 pub(crate) use product::{broken_product, compile_product};
 pub(crate) use resource::compile_resource;
 pub(crate) use security::compile_security;
@@ -118,3 +121,4 @@ pub(crate) use subscriber::{ApplicationForm, compile_application, compile_subscr
 pub use tier::USUAL_PRIORITY;
 pub(crate) use tier::{TierPlan, compile_tier};
 pub use token_pattern::TokenPattern;
+pub(crate) use usual::usual_key_managers;

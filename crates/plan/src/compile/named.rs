@@ -6,6 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use turnpike_proto::config::v1::XacmlPolicySet;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::tier_spec::Level;
 
@@ -120,6 +121,36 @@ impl<'o> Named<'o> {
             problems.add(at, format!("Policy/{name} is not usable"), "");
         }
         rules
+    }
+
+    /// A `XacmlPolicySet`; `None` where it is missing, which is told, or not at hand.
+    pub(crate) fn policy_set(
+        self,
+        name: &str,
+        at: &At<'_>,
+        problems: &mut Problems,
+    ) -> Option<&'o XacmlPolicySet> {
+        if !check_name(Kind::XacmlPolicySet, name, at, problems) {
+            return None;
+        }
+        match self.find(Kind::XacmlPolicySet, name, at, problems)? {
+            Any::XacmlPolicySet(found) => Some(found),
+            _ => None,
+        }
+    }
+
+    /// The name of the first `XacmlPolicySet` that is meant, for suggestions: among a thousand.
+    pub(crate) fn policy_set_that(
+        self,
+        is_meant: impl Fn(&XacmlPolicySet) -> bool,
+    ) -> Option<String> {
+        let mut sets = self.objects?.of_kind(Kind::XacmlPolicySet).take(1_000);
+        let found =
+            sets.find(|object| match object.at_hand().and_then(|it| it.resource.as_ref()) {
+                Some(Any::XacmlPolicySet(set)) => is_meant(set),
+                _ => false,
+            })?;
+        Some(found.key().name().to_owned())
     }
 
     /// What a Policy says, byte for byte; empty where it is missing or not at hand.

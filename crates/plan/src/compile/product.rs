@@ -20,6 +20,7 @@ use super::operation::{MAX_OPERATIONS, OperationPlan};
 use super::places::{Places, Whose};
 use super::security::{compile_scopes, compile_security, security_of};
 use super::throttle::{Limited, compile_throttle};
+use super::usual::{usual_groups, usual_key_managers};
 use crate::problem::{At, Problems, did_you_mean, nearest, shown};
 use crate::resource::{ResourceKey, is_name};
 use crate::router::{Constraints, Growing, Template, Trie, check_context};
@@ -119,13 +120,12 @@ pub(crate) fn compile_product(
         security,
         subscriptionless: spec.subscriptionless,
         scopes,
-        key_managers: names_or(&spec.key_managers, "resident"),
-        tiers: names_or(&spec.tiers, "Unlimited"),
+        key_managers: names_or(&spec.key_managers, usual_key_managers),
         cors,
-        decision_points: decision_points.into_all(),
+        decision_points: decision_points.into_all().into(),
         analytics: analytics.map(Arc::new),
         throttle,
-        operations: taken.operations,
+        operations: taken.operations.into(),
         trie: Trie::packed(&taken.growing),
         ..ApiPlan::at(key, &place(product, spec))
     })
@@ -179,8 +179,8 @@ fn check_member(spec: &ApiProductSpec, member: &ApiPlan, at: &At<'_>, problems: 
         let reason = format!("{} has no backend", member.key);
         problems.add(at, reason, "give it `endpoints`");
     }
-    for group in names_or(&spec.gateways, "default") {
-        if !member.gateways.contains(&group) {
+    for group in &*names_or(&spec.gateways, usual_groups) {
+        if !member.gateways.contains(group) {
             let reason = format!("{} is not served by the gateway group {group}", member.key);
             problems.add(at, reason, "add the group to the `gateways` of the API");
         }

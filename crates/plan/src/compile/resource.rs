@@ -15,6 +15,7 @@ use super::host::compile_group;
 use super::key_manager::compile_key_manager;
 use super::named::Named;
 use super::policies::compile_policy;
+use super::policy_set::compile_policy_set;
 use super::product::check_product;
 use super::subscriber::{compile_application, compile_subscription};
 use super::tier::compile_tier;
@@ -52,6 +53,9 @@ pub(crate) fn compile_resource(resource: &Resource, problems: &mut Problems) {
             drop(compile_custom(key.name(), one, USUAL_SUBJECTS, problems));
         }
         Any::Policy(one) => drop(compile_policy(one, problems)),
+        Any::XacmlPolicySet(one) => {
+            drop(compile_policy_set(key.name(), one, Named::NONE, problems));
+        }
         Any::Workflow(one) => compile_workflow(one, problems),
         // Only the control plane writes it.
         Any::WorkflowRequest(one) => drop(required(one.spec.as_ref(), problems)),

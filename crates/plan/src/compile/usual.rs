@@ -34,6 +34,21 @@ pub(crate) fn usual(text: &str) -> Arc<str> {
     known.map_or_else(|| text.into(), Arc::clone)
 }
 
+/// Names that an API says.
+pub(crate) type Names = Arc<[Arc<str>]>;
+
+/// The groups of an API that names none.
+pub(crate) fn usual_groups() -> Names {
+    static GROUPS: LazyLock<Names> = LazyLock::new(|| [usual("default")].into());
+    Arc::clone(&GROUPS)
+}
+
+/// The key managers of an API that names none.
+pub(crate) fn usual_key_managers() -> Names {
+    static KEY_MANAGERS: LazyLock<Names> = LazyLock::new(|| [usual("resident")].into());
+    Arc::clone(&KEY_MANAGERS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,7 +82,7 @@ a.yaml: Api/orders:1.0: spec.foo: there is no field `foo` here
 #[test]
 fn kind_and_version_are_required_and_known() {
     check!("kind: Api\nmetadata: { name: a, version: \"1\" }\n", @"a.yaml: Api/a:1: apiVersion: it is missing; write `apiVersion: turnpike/v1`");
-    check!("apiVersion: turnpike/v1\nmetadata: { name: a }\n", @"a.yaml: kind: it is missing; one of Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate, Secret, ApiProduct, DenyPolicy, CustomThrottle, Policy, Workflow, AlertRule, NotificationChannel is expected");
+    check!("apiVersion: turnpike/v1\nmetadata: { name: a }\n", @"a.yaml: kind: it is missing; one of Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate, Secret, ApiProduct, DenyPolicy, CustomThrottle, Policy, Workflow, AlertRule, NotificationChannel, XacmlPolicySet is expected");
     check!("apiVersion: turnpike/v1\nkind: Subscripton\nmetadata: { name: a }\n", @"a.yaml: Subscripton/a: kind: there is no kind `Subscripton`; did you mean `Subscription`?");
     check!("apiVersion: turnpike/v1\nkind: [Api]\n", @"a.yaml: kind: a text is expected, found a list");
     check!("apiVersion: turnpike/v1\nkind: Api\nmetadata: { name: a }\n", @r#"a.yaml: Api/a: metadata.version: an Api needs a version; write `version: "1.0.0"`"#);
@@ -175,7 +175,7 @@ fn deep_and_huge_documents_are_refused_quickly() {
     check!(&format!("{}{}", "[".repeat(5_000), "]".repeat(5_000)), @"a.yaml: it is not valid YAML: recursion limit exceeded at line 1 column 129");
     check!(&format!("a: {}1", "\n- ".repeat(300)), @"
 a.yaml: apiVersion: it is missing; write `apiVersion: turnpike/v1`
-a.yaml: kind: it is missing; one of Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate, Secret, ApiProduct, DenyPolicy, CustomThrottle, Policy, Workflow, AlertRule, NotificationChannel is expected
+a.yaml: kind: it is missing; one of Api, Application, Subscription, Tier, KeyManager, GatewayGroup, Certificate, Secret, ApiProduct, DenyPolicy, CustomThrottle, Policy, Workflow, AlertRule, NotificationChannel, XacmlPolicySet is expected
 ");
     let json = format!("{}{}", "[".repeat(500), "]".repeat(500));
     insta::assert_snapshot!(said(&json, "a.json"), @"a.json: it is not valid JSON: recursion limit exceeded at line 1 column 128");

@@ -1,7 +1,8 @@
 //! How are a million small resources held, in little more memory than their own bytes?
 //!
-//! In order of their names, some tens to a piece of memory. Persistent: a copy costs nothing, a change
-//! the size of one piece. Bytes that are asked for are a view into their piece.
+//! In order of their names, some tens to a piece of memory, and neighbours say nearly the same: a piece
+//! is held compressed (LZ4), and opened by who looks at it. Persistent: a copy costs nothing, a change the
+//! size of one piece. Bytes that are asked for are a view into their opened piece.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -22,9 +23,13 @@ const FEW_ENTRIES: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Packed {
     /// By the name of its first entry.
-    pieces: OrdMap<Arc<str>, Bytes>,
+    pieces: OrdMap<Arc<str>, Piece>,
     len: usize,
 }
+
+/// Entries side by side, compressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece(Arc<[u8]>);
 
 /// One of them.
 #[derive(Clone, Copy)]
@@ -49,14 +54,14 @@ impl Packed {
 
     /// The entry of this name.
     pub(super) fn get(&self, name: &str) -> Option<Unpacked> {
-        let (_, piece) = self.pieces.get_prev(name)?;
-        let found = entries(piece).find(|entry| entry.name == name)?;
-        Some(found.unpacked(piece))
+        let piece = self.pieces.get_prev(name)?.1.opened();
+        let found = entries(&piece).find(|entry| entry.name == name)?;
+        Some(found.unpacked(&piece))
     }
 
     /// All, by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = Unpacked> {
-        self.pieces.values().flat_map(|piece| entries(piece).map(|entry| entry.unpacked(piece)))
+        self.pieces.values().flat_map(Piece::unpacked)
     }
 
     /// Those whose names come after this one.
@@ -64,9 +69,7 @@ impl Packed {
         let first = self.pieces.get_prev(name).map(|(first, _)| Arc::clone(first));
         let from = first.as_deref().map_or(Bound::Unbounded, Bound::Included);
         let pieces = self.pieces.range::<_, str>((from, Bound::Unbounded));
-        let all = pieces.flat_map(|(_, piece)| entries(piece).map(move |entry| (entry, piece)));
-        let later = all.skip_while(move |(entry, _)| entry.name <= name);
-        later.map(|(entry, piece)| entry.unpacked(piece))
+        pieces.flat_map(|(_, piece)| piece.unpacked()).skip_while(move |it| *it.name <= *name)
     }
 
     /// Adds or replaces one.
@@ -74,7 +77,7 @@ impl Packed {
         let known = self.pieces.get_prev(name).or_else(|| self.pieces.get_min().map(both));
         let (first, piece) = known.map_or_else(
             || (Arc::from(name), Bytes::new()),
-            |(first, piece)| (Arc::clone(first), piece.clone()),
+            |(first, piece)| (Arc::clone(first), piece.opened()),
         );
         let mut list = listed(&piece);
         let entry = Entry { name, number, bytes };
@@ -95,13 +98,13 @@ impl Packed {
     /// Takes one out.
     pub(super) fn remove(&mut self, name: &str) -> Option<Unpacked> {
         let (first, piece) = self.pieces.get_prev(name)?;
-        let (first, piece) = (Arc::clone(first), piece.clone());
+        let (first, piece) = (Arc::clone(first), piece.opened());
         let mut list = listed(&piece);
         let at = list.binary_search_by(|known| known.name.cmp(name)).ok()?;
         let taken = list.remove(at).unpacked(&piece);
         self.len -= 1;
         let next = self.pieces.range::<_, str>((after(&first), Bound::Unbounded)).next();
-        let next = next.map(|(first, piece)| (Arc::clone(first), piece.clone()));
+        let next = next.map(|(first, piece)| (Arc::clone(first), piece.opened()));
         if list.len() < FEW_ENTRIES
             && let Some((next, following)) = &next
         {
@@ -127,7 +130,7 @@ impl Packed {
         for part in [low, high] {
             let Some(entry) = part.first() else { continue };
             let key = if entry.name == &**first { Arc::clone(first) } else { entry.name.into() };
-            self.pieces.insert(key, piece(part));
+            self.pieces.insert(key, Piece::of(part));
         }
     }
 
@@ -145,20 +148,18 @@ impl Packed {
                 }
             }
         }
-        let mut old = old.into_iter().flat_map(entries).peekable();
+        let mut old = old.into_iter().flat_map(Piece::unpacked).peekable();
         let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
-        for piece in new {
-            for entry in entries(piece) {
-                while let Some(gone) = old.next_if(|old| old.name < entry.name) {
-                    deletes.push(gone.name.to_owned());
-                }
-                let same = old.next_if(|old| old.name == entry.name);
-                if same.is_none_or(|same| same.bytes != entry.bytes) {
-                    upserts.push(entry.unpacked(piece));
-                }
+        for entry in new.into_iter().flat_map(Piece::unpacked) {
+            while let Some(gone) = old.next_if(|old| old.name < entry.name) {
+                deletes.push(gone.name);
+            }
+            let same = old.next_if(|old| old.name == entry.name);
+            if same.is_none_or(|same| same.bytes != entry.bytes) {
+                upserts.push(entry);
             }
         }
-        deletes.extend(old.map(|gone| gone.name.to_owned()));
+        deletes.extend(old.map(|gone| gone.name));
         (upserts, deletes)
     }
 }
@@ -179,20 +180,32 @@ fn after(name: &Arc<str>) -> Bound<&str> {
     Bound::Excluded(name)
 }
 
-/// As [`entries`] reads them.
-fn piece(list: &[Entry<'_>]) -> Bytes {
-    let size = |entry: &Entry<'_>| {
-        let lengths = prost::length_delimiter_len(entry.name.len())
-            + prost::length_delimiter_len(entry.bytes.len());
-        entry.name.len() + entry.bytes.len() + lengths + size_of::<u32>()
-    };
-    let mut bytes = Vec::with_capacity(list.iter().map(size).sum());
-    for entry in list {
-        put_run(&mut bytes, entry.name.as_bytes());
-        bytes.extend_from_slice(&entry.number.to_le_bytes());
-        put_run(&mut bytes, entry.bytes);
+impl Piece {
+    /// As [`entries`] reads them when it is opened.
+    fn of(list: &[Entry<'_>]) -> Self {
+        let size = |entry: &Entry<'_>| {
+            let lengths = prost::length_delimiter_len(entry.name.len())
+                + prost::length_delimiter_len(entry.bytes.len());
+            entry.name.len() + entry.bytes.len() + lengths + size_of::<u32>()
+        };
+        let mut bytes = Vec::with_capacity(list.iter().map(size).sum());
+        for entry in list {
+            put_run(&mut bytes, entry.name.as_bytes());
+            bytes.extend_from_slice(&entry.number.to_le_bytes());
+            put_run(&mut bytes, entry.bytes);
+        }
+        Self(lz4_flex::block::compress_prepend_size(&bytes).into())
     }
-    bytes.into()
+
+    fn opened(&self) -> Bytes {
+        // Nobody but `of` makes a piece, so it can be read.
+        lz4_flex::block::decompress_size_prepended(&self.0).map(Bytes::from).unwrap_or_default()
+    }
+
+    fn unpacked(&self) -> Vec<Unpacked> {
+        let piece = self.opened();
+        entries(&piece).map(|entry| entry.unpacked(&piece)).collect()
+    }
 }
 
 /// With room for one more.
@@ -238,7 +251,7 @@ mod tests {
             let found = packed.get(name).unwrap();
             assert_eq!((found.number, &found.bytes[..]), (*number, &bytes[..]));
         }
-        let pieces: Vec<usize> = packed.pieces.values().map(|it| entries(it).count()).collect();
+        let pieces: Vec<usize> = packed.pieces.values().map(|it| it.unpacked().len()).collect();
         assert!(pieces.iter().all(|many| (1..=MOST_ENTRIES).contains(many)), "{pieces:?}");
     }
 

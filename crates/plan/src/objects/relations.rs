@@ -13,7 +13,8 @@ use turnpike_proto::config::v1::{
     AlertRuleSpec, ApiProductSpec, ApiSpec, ApplicationSpec, CallerRights, CertificateSpec,
     Endpoint, ExternalAuthorization, KeyManagerSpec, Mirror, NotificationChannelSpec, Policies,
     PolicyRule, ProductApi, ProviderClient, Resource, Security, SubscriptionSpec, Throttle,
-    WorkflowRequestSpec, WorkflowSpec, alert_kind, workflow_event, workflow_request_spec,
+    WorkflowRequestSpec, WorkflowSpec, XacmlPolicySetSpec, alert_kind, workflow_event,
+    workflow_request_spec,
 };
 
 use crate::compile::{SUBSCRIPTIONLESS, UNAUTHENTICATED, built_in_tiers};
@@ -71,6 +72,7 @@ pub fn references(resource: &Resource) -> Vec<Reference> {
         }
         Some(Any::CustomThrottle(one)) => one.spec.as_ref().map(|spec| of_policy(&spec.apis, &[])),
         Some(Any::Workflow(one)) => one.spec.as_ref().map(of_workflow),
+        Some(Any::XacmlPolicySet(one)) => one.spec.as_ref().map(of_policy_set),
         Some(Any::NotificationChannel(one)) => one.spec.as_ref().map(of_channel),
         _ => None,
     }
@@ -103,6 +105,10 @@ fn of_api(spec: &ApiSpec) -> Vec<Reference> {
     };
     all.extend(of_mirror(spec.mirror.as_ref(), ""));
     all.extend(of_decision_point(spec.external_authorization.as_ref(), ""));
+    if let Some(entitlement) = &spec.entitlement {
+        let field = "spec.entitlement.policySet";
+        all.push(reference(Kind::XacmlPolicySet, &entitlement.policy_set, field));
+    }
     for (index, operation) in spec.operations.iter().enumerate() {
         let asked = operation.external_authorization.as_ref();
         // There may be thousands, and hardly any has a mirror or a decision point of its own.
@@ -142,6 +148,12 @@ fn of_policies(policies: Option<&Policies>, at: &str) -> Vec<Reference> {
     let mut all = of(&policies.request, "request");
     all.extend(of(&policies.response, "response"));
     all
+}
+
+/// The policy sets whose documents one may refer to.
+fn of_policy_set(spec: &XacmlPolicySetSpec) -> Vec<Reference> {
+    let included = each(&spec.includes, "includes");
+    included.map(|(name, field)| reference(Kind::XacmlPolicySet, name, field)).collect()
 }
 
 /// The secret under which a program of the operator is asked.

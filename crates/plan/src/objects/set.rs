@@ -1,7 +1,8 @@
 //! Which resources are held?
 //!
 //! A persistent set: a copy costs nothing and a change costs the size of the change. It keeps who
-//! refers to whom and who claims what, so that admission asks instead of searching.
+//! refers to whom and, where changes are admitted, who claims what, so that admission asks instead of
+//! searching.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,20 +20,33 @@ use super::subscriptions::Subscriptions;
 use crate::resource::{Kind, ResourceKey};
 
 /// A set of objects with its hash. Cheap to clone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Objects {
     /// All but subscriptions.
     map: OrdMap<ResourceKey, Arc<Object>>,
     subscriptions: Subscriptions,
     referrers: Index<ResourceKey>,
-    claimants: Index<Arc<str>>,
+    /// None: nobody asks.
+    claimants: Option<Index<Arc<str>>>,
     hash: StateHash,
 }
 
 impl Objects {
     /// Nothing.
     pub fn new() -> Self {
-        Self::default()
+        Self { claimants: Some(Index::default()), ..Self::admitted_elsewhere() }
+    }
+
+    /// Nothing, where it is no question who claims what: whoever holds this has admitted nothing of it.
+    /// What thousands of APIs claim takes more memory than what they refer to.
+    pub(crate) fn admitted_elsewhere() -> Self {
+        Self {
+            map: OrdMap::new(),
+            subscriptions: Subscriptions::default(),
+            referrers: Index::default(),
+            claimants: None,
+            hash: StateHash::default(),
+        }
     }
 
     /// How many.
@@ -111,8 +125,16 @@ impl Objects {
         self.referrers.get(key)
     }
 
+    /// Who claims a thing. Where that is not noted, everything is looked at.
     pub(crate) fn claimants(&self, thing: &str) -> impl Iterator<Item = ResourceKey> {
-        self.subscriptions.claimants(thing).chain(self.claimants.get(thing).cloned())
+        let noted = self.claimants.iter().flat_map(move |claimants| {
+            self.subscriptions.claimants(thing).chain(claimants.get(thing).cloned())
+        });
+        let all = self.claimants.is_none().then(|| self.iter()).into_iter().flatten();
+        let claim = move |object: &Arc<Object>| {
+            object.resource().is_some_and(|it| claims(&it).iter().any(|one| one.thing == thing))
+        };
+        noted.chain(all.filter(claim).map(|object| object.key().clone()))
     }
 
     /// Adds or replaces one; the one that was there comes back.
@@ -138,13 +160,15 @@ impl Objects {
         let before = self.remove(object.key());
         self.hash = self.hash.plus(object.hash());
         if is_packed(object.key()) {
-            self.subscriptions.insert(object);
+            self.subscriptions.insert(object, self.claimants.is_some());
         } else if let Some(resource) = object.resource() {
             for reference in references(&resource) {
                 self.referrers.enter(reference.to, object.key());
             }
-            for claim in claims(&resource) {
-                self.claimants.enter(claim.thing.into(), object.key());
+            if let Some(claimants) = &mut self.claimants {
+                for claim in claims(&resource) {
+                    claimants.enter(claim.thing.into(), object.key());
+                }
             }
         }
         before
@@ -163,8 +187,10 @@ impl Objects {
             for reference in references(&resource) {
                 self.referrers.leave(&reference.to, key);
             }
-            for claim in claims(&resource) {
-                self.claimants.leave(&Arc::from(claim.thing), key);
+            if let Some(claimants) = &mut self.claimants {
+                for claim in claims(&resource) {
+                    claimants.leave(&Arc::from(claim.thing), key);
+                }
             }
         }
         Some(object)
@@ -202,6 +228,12 @@ impl Objects {
         upserts.extend(changed.into_iter().map(Arc::new));
         deletes.extend(gone);
         (upserts, deletes.into_iter().collect())
+    }
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -75,8 +75,8 @@ impl Subscriptions {
         self.packed.after(key.id()).map(unpacked)
     }
 
-    /// Adds one that is not there yet.
-    pub(super) fn insert(&mut self, object: &Object) {
+    /// Adds one that is not there yet. `notes_claims`: whether what it claims is noted.
+    pub(super) fn insert(&mut self, object: &Object, notes_claims: bool) {
         let name = object.key().id();
         let resource = object.resource();
         let number = resource.as_ref().and_then(|_| self.names.add(name)).unwrap_or(UNREADABLE);
@@ -90,7 +90,8 @@ impl Subscriptions {
                 naming.insert(Number(number));
                 self.naming.insert(reference.to, naming);
             }
-            for claim in claims(&resource) {
+            let claims = if notes_claims { claims(&resource) } else { Vec::new() };
+            for claim in claims {
                 self.claimants.insert(Claimant { hash: hash_of(&*claim.thing), number });
             }
         }

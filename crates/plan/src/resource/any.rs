@@ -29,6 +29,7 @@ pub fn kind(resource: &Resource) -> Option<Kind> {
         Any::DenyPolicy(_) => Kind::DenyPolicy,
         Any::CustomThrottle(_) => Kind::CustomThrottle,
         Any::Policy(_) => Kind::Policy,
+        Any::XacmlPolicySet(_) => Kind::XacmlPolicySet,
         Any::Workflow(_) => Kind::Workflow,
         Any::WorkflowRequest(_) => Kind::WorkflowRequest,
         Any::AlertRule(_) => Kind::AlertRule,
@@ -51,6 +52,7 @@ pub fn metadata(resource: &Resource) -> Option<&Metadata> {
         Any::DenyPolicy(one) => one.metadata.as_ref(),
         Any::CustomThrottle(one) => one.metadata.as_ref(),
         Any::Policy(one) => one.metadata.as_ref(),
+        Any::XacmlPolicySet(one) => one.metadata.as_ref(),
         Any::Workflow(one) => one.metadata.as_ref(),
         Any::WorkflowRequest(one) => one.metadata.as_ref(),
         Any::AlertRule(one) => one.metadata.as_ref(),
@@ -78,6 +80,7 @@ fn head(resource: &mut Resource) -> Option<(&mut String, &mut String, &mut Optio
         Any::DenyPolicy(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::CustomThrottle(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::Policy(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
+        Any::XacmlPolicySet(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::Workflow(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::WorkflowRequest(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
         Any::AlertRule(one) => (&mut one.api_version, &mut one.kind, &mut one.metadata),
@@ -100,6 +103,7 @@ pub(crate) fn stated(resource: &Resource) -> Option<(&str, &str)> {
         Any::DenyPolicy(one) => (&one.api_version, &one.kind),
         Any::CustomThrottle(one) => (&one.api_version, &one.kind),
         Any::Policy(one) => (&one.api_version, &one.kind),
+        Any::XacmlPolicySet(one) => (&one.api_version, &one.kind),
         Any::Workflow(one) => (&one.api_version, &one.kind),
         Any::WorkflowRequest(one) => (&one.api_version, &one.kind),
         Any::AlertRule(one) => (&one.api_version, &one.kind),
@@ -152,6 +156,10 @@ pub(crate) fn normalise(mut resource: Resource) -> Resource {
             if let Some(definition) = api.spec.as_mut().and_then(|spec| spec.definition.as_mut()) {
                 fill_definition(definition);
             }
+        }
+        Some(Any::XacmlPolicySet(set)) => {
+            let documents = set.spec.as_mut().map(|spec| &mut spec.documents);
+            documents.into_iter().flatten().for_each(fill_definition);
         }
         Some(Any::Secret(secret)) => {
             if let Some(spec) = secret.spec.as_mut()

@@ -22,6 +22,8 @@ pub enum Kind {
     KeyManager,
     /// Rules that APIs name.
     Policy,
+    /// Policies of XACML 3.0.
+    XacmlPolicySet,
     /// An interface.
     Api,
     /// A bundle of operations of several interfaces.
@@ -48,12 +50,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Tier,
         Self::Secret,
         Self::GatewayGroup,
         Self::KeyManager,
         Self::Policy,
+        Self::XacmlPolicySet,
         Self::Api,
         Self::ApiProduct,
         Self::Application,
@@ -75,6 +78,7 @@ impl Kind {
             Self::GatewayGroup => "GatewayGroup",
             Self::KeyManager => "KeyManager",
             Self::Policy => "Policy",
+            Self::XacmlPolicySet => "XacmlPolicySet",
             Self::Api => "Api",
             Self::ApiProduct => "ApiProduct",
             Self::Application => "Application",

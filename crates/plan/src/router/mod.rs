@@ -4,6 +4,7 @@ mod condition;
 mod contexts;
 mod edges;
 mod grow;
+mod pack;
 mod parameters;
 mod segment;
 mod template;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use super::condition::{Asked, Bare, Conditions};
 use super::edges::{Edges, NONE, Text};
-use super::grow::{Ending, Growing};
 use super::segment::Shape;
 
 /// What became of the search; operations are told by their position in the list.
@@ -28,31 +27,31 @@ pub(crate) enum Match<'t> {
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Trie {
-    nodes: Vec<Node>,
-    methods: Vec<Method>,
+    pub(super) nodes: Box<[Node]>,
+    pub(super) methods: Box<[Method]>,
     /// Operations that ask for more than path and method, by method; narrower ones first.
-    conditional: Vec<(Arc<Conditions>, u32)>,
-    shaped: Vec<(Arc<Shape>, u32)>,
-    edges: Edges,
+    pub(super) conditional: Box<[(Arc<Conditions>, u32)]>,
+    pub(super) shaped: Box<[(Arc<Shape>, u32)]>,
+    pub(super) edges: Edges,
     /// The literal segments.
-    text: Vec<u8>,
+    pub(super) text: Box<[u8]>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Node {
+pub(super) struct Node {
     /// Whether a slash behind its path, and nothing else, means the same: not for the root, and
     /// not where its path has one already.
-    may_end_with_slash: bool,
-    literals: Literals,
-    any: u32,
-    shaped: Span,
-    here: Span,
-    rest: Span,
+    pub(super) may_end_with_slash: bool,
+    pub(super) literals: Literals,
+    pub(super) any: u32,
+    pub(super) shaped: Span,
+    pub(super) here: Span,
+    pub(super) rest: Span,
 }
 
 /// The literal children of a node.
 #[derive(Clone, Copy, Debug)]
-enum Literals {
+pub(super) enum Literals {
     None,
     One(Text, u32),
     /// In `edges`.
@@ -61,9 +60,9 @@ enum Literals {
 
 /// Some elements of an array.
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    start: u32,
-    count: u32,
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) count: u32,
 }
 
 impl Span {
@@ -75,18 +74,18 @@ impl Span {
 
 /// The operations of a path that have one method.
 #[derive(Debug)]
-struct Method {
-    code: Code,
-    name: Box<str>,
+pub(super) struct Method {
+    pub(super) code: Code,
+    pub(super) name: Box<str>,
     /// The one that asks for nothing else.
-    operation: u32,
+    pub(super) operation: u32,
     /// Those that do.
-    conditional: Span,
+    pub(super) conditional: Span,
 }
 
 /// The usual methods, so that they are compared without a look at their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Code {
+pub(super) enum Code {
     Get,
     Post,
     Put,
@@ -100,7 +99,7 @@ enum Code {
 }
 
 impl Code {
-    fn of(method: &str) -> Self {
+    pub(super) fn of(method: &str) -> Self {
         match method {
             "GET" => Self::Get,
             "POST" => Self::Post,
@@ -128,24 +127,6 @@ struct Search<'m, 't> {
 }
 
 impl Trie {
-    /// Packs what has grown.
-    pub(crate) fn packed(growing: &Growing) -> Self {
-        let mut trie = Self::default();
-        trie.pack(growing, false);
-        trie.shrink();
-        trie
-    }
-
-    /// Gives back what growing has taken in advance.
-    fn shrink(&mut self) {
-        let Self { nodes, methods, conditional, shaped, edges: _, text } = self;
-        nodes.shrink_to_fit();
-        methods.shrink_to_fit();
-        conditional.shrink_to_fit();
-        shaped.shrink_to_fit();
-        text.shrink_to_fit();
-    }
-
     /// The operation for a method and what follows the context: empty, or starting with `/`.
     pub(crate) fn find<'t>(&'t self, method: &str, rest: &str, call: &dyn Asked) -> Match<'t> {
         let code = Code::of(method);
@@ -256,77 +237,6 @@ impl Trie {
         search.unfit |= operation == NONE;
         (operation != NONE).then_some(operation as usize)
     }
-
-    /// Packs a node and what is below it; parameters come right behind their parent.
-    fn pack(&mut self, growing: &Growing, may_end_with_slash: bool) -> u32 {
-        let place = number(self.nodes.len());
-        let node = Node {
-            may_end_with_slash,
-            literals: Literals::None,
-            any: NONE,
-            shaped: Span::default(),
-            here: self.pack_methods(&growing.here),
-            rest: self.pack_methods(&growing.rest),
-        };
-        self.nodes.push(node);
-        let any = growing.any.as_ref().map_or(NONE, |child| self.pack(child, true));
-        let literals = self.pack_literals(place, growing);
-        let shaped: Vec<_> = growing
-            .shaped
-            .values()
-            .map(|(shape, child)| (Arc::clone(shape), self.pack(child, true)))
-            .collect();
-        let span = Span { start: number(self.shaped.len()), count: number(shaped.len()) };
-        self.shaped.extend(shaped);
-        if let Some(node) = self.nodes.get_mut(place as usize) {
-            (node.any, node.literals, node.shaped) = (any, literals, span);
-        }
-        place
-    }
-
-    fn pack_literals(&mut self, place: u32, growing: &Growing) -> Literals {
-        let mut literals = Literals::None;
-        for (segment, child) in &growing.literals {
-            let text = Text { start: number(self.text.len()), length: number(segment.len()) };
-            self.text.extend_from_slice(segment.as_bytes());
-            let child = self.pack(child, !segment.is_empty());
-            if growing.literals.len() == 1 {
-                return Literals::One(text, child);
-            }
-            self.edges.insert(place, segment, text, child);
-            literals = Literals::Many;
-        }
-        literals
-    }
-
-    /// Operations of one method lie behind the first of them, those with most conditions first.
-    fn pack_methods(&mut self, endings: &[Ending]) -> Span {
-        let mut methods: Vec<Method> = Vec::new();
-        for ending in endings {
-            if methods.iter().any(|known| known.name == ending.method) {
-                continue;
-            }
-            let same = || endings.iter().filter(|other| other.method == ending.method);
-            let plain = same().find(|one| one.conditions.is_none());
-            let asks = |one: &Ending| Some((Arc::clone(one.conditions.as_ref()?), one.operation));
-            let mut conditional: Vec<_> = same().filter_map(asks).collect();
-            // Stable: equal ones stay in the order of the list.
-            conditional.sort_by_cached_key(|(conditions, _)| conditions.order());
-            let start = number(self.conditional.len());
-            let span = Span { start, count: number(conditional.len()) };
-            self.conditional
-                .extend(conditional.into_iter().map(|(conditions, at)| (conditions, number(at))));
-            methods.push(Method {
-                code: Code::of(&ending.method),
-                name: ending.method.clone(),
-                operation: plain.map_or(NONE, |one| number(one.operation)),
-                conditional: span,
-            });
-        }
-        let span = Span { start: number(self.methods.len()), count: number(methods.len()) };
-        self.methods.extend(methods);
-        span
-    }
 }
 
 /// What follows the first slash; `None`: nothing does.
@@ -342,11 +252,6 @@ fn listed(mut methods: Vec<&str>) -> Vec<&str> {
     methods.sort_unstable();
     methods.dedup();
     methods
-}
-
-/// Counts within an API are bounded by its size, far below 2^32.
-fn number(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(NONE)
 }
 
 #[cfg(test)]

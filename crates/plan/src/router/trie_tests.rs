@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::condition::Bare;
+use super::super::grow::Growing;
 use super::super::segment::Constraints;
 use super::super::template::Template;
 use super::*;

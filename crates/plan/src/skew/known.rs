@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use prost_reflect::{Kind, MessageDescriptor};
 use sha2::{Digest as _, Sha256};
 
-/// Where everything begins that a resource may say.
-pub(super) const RESOURCE: &str = "turnpike.config.v1.Resource";
 /// Ten times what there is.
 const MOST: usize = 100_000;
 
@@ -25,11 +22,10 @@ pub struct Known {
 pub struct TooMuch;
 
 static OWN: LazyLock<Arc<Known>> = LazyLock::new(|| {
-    let mut types = BTreeMap::new();
-    if let Some(root) = turnpike_proto::POOL.get_message_by_name(RESOURCE) {
-        collect(&root, &mut types);
-    }
-    Arc::new(Known::new(types))
+    let types = turnpike_proto::UNDERSTOOD.iter();
+    let types =
+        types.map(|(name, numbers)| ((*name).to_owned(), numbers.iter().copied().collect()));
+    Arc::new(Known::new(types.collect()))
 });
 
 impl Known {
@@ -78,28 +74,4 @@ impl Known {
         }
         Self { types, digest: sum.finalize().into() }
     }
-}
-
-fn collect(message: &MessageDescriptor, types: &mut BTreeMap<String, BTreeSet<i32>>) {
-    let numbers = message.fields().map(|field| number(field.number())).collect();
-    if types.insert(message.full_name().to_owned(), numbers).is_some() {
-        return;
-    }
-    for field in message.fields() {
-        match field.kind() {
-            Kind::Message(inner) if !types.contains_key(inner.full_name()) => {
-                collect(&inner, types);
-            }
-            Kind::Enum(values) => {
-                let numbers = values.values().map(|value| value.number()).collect();
-                types.insert(values.full_name().to_owned(), numbers);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Field numbers fit: protobuf allows 29 bits.
-pub(super) fn number(field: u32) -> i32 {
-    i32::try_from(field).unwrap_or(i32::MAX)
 }

@@ -13,7 +13,7 @@ use turnpike_proto::config::v1::{
     Api, ApiProduct, ApiProductSpec, ApiSpec, Endpoint, Endpoints, Metadata, ProductApi, Resource,
 };
 
-use super::known::{Known, RESOURCE, number};
+use super::known::Known;
 use crate::objects::Object;
 use crate::resource::Kind;
 
@@ -32,6 +32,8 @@ const WITHOUT_EFFECT: [&str; 9] = [
 ];
 /// So many fields of one object are named.
 const MOST_NAMED: usize = 8;
+/// Where everything begins that a resource may say.
+const RESOURCE: &str = "turnpike.config.v1.Resource";
 /// Nobody calls it: the API is blocked.
 const NOWHERE: &str = "http://blocked.invalid";
 
@@ -225,4 +227,9 @@ fn text(key: &MapKey) -> String {
         MapKey::String(text) => text.clone(),
         other => format!("{other:?}"),
     }
+}
+
+/// Field numbers fit: protobuf allows 29 bits.
+fn number(field: u32) -> i32 {
+    i32::try_from(field).unwrap_or(i32::MAX)
 }

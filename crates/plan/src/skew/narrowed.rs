@@ -25,7 +25,7 @@ pub(crate) struct Narrowed {
 impl Narrowed {
     /// What is left of `whole` for a gateway that has `known`.
     pub(crate) fn new(whole: &Objects, known: Arc<Known>) -> Self {
-        let objects = Objects::new();
+        let objects = Objects::admitted_elsewhere();
         let none = Self { known, objects, left_out: OrdMap::new(), needed: OrdMap::new() };
         none.follow(&Objects::new(), whole)
     }

@@ -119,13 +119,14 @@ fn what_follows_is_narrowed_as_well() {
 }
 
 #[test]
-fn one_minor_version_behind_is_served_and_two_are_not() {
+fn one_minor_version_apart_is_served_and_two_are_not() {
     let check = |gateway: &str, fits: bool| {
         assert_eq!(distance(gateway, "1.4.2") == Distance::Fits, fits, "{gateway}");
     };
     check("1.4.0", true);
     check("1.3.9", true);
-    check("1.7.0", true);
+    check("1.5.7", true);
+    check("1.6.0", false);
     check("1.2.9", false);
     check("0.4.0", false);
     check("2.0.0", false);

@@ -1,6 +1,7 @@
 //! How far may a gateway be from its control plane?
 //!
-//! One minor version behind, and any ahead of it within the same major one.
+//! One minor version, behind or ahead, within the same major one: what lies further apart was never
+//! tried together.
 
 use std::fmt;
 
@@ -24,8 +25,8 @@ impl fmt::Display for Distance {
             Self::Fits => f.write_str("they get along"),
             Self::TooFar { gateway, control_plane } => write!(
                 f,
-                "a control plane of version {control_plane} serves gateways of its own major version \
-                 that are at most one minor version behind; this one is {gateway}"
+                "a control plane of version {control_plane} serves gateways that are at most one \
+                 minor version behind or ahead of it; this one is of version {gateway}"
             ),
         }
     }
@@ -37,7 +38,7 @@ pub fn distance(gateway: &str, control_plane: &str) -> Distance {
     let (Some(theirs), Some(own)) = (parts(gateway), parts(control_plane)) else {
         return Distance::Fits;
     };
-    if theirs.0 == own.0 && theirs.1.saturating_add(1) >= own.1 {
+    if theirs.0 == own.0 && theirs.1.abs_diff(own.1) <= 1 {
         return Distance::Fits;
     }
     let (gateway, control_plane) = (gateway.to_owned(), control_plane.to_owned());

@@ -7,7 +7,9 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::entry::{Entry, Refusal};
 use super::plan::Plan;
-use crate::compile::{ApiPlan, BackendTlsPlan, EndpointPlan, broken_api, compile_api};
+use crate::compile::{
+    ApiPlan, BackendTlsPlan, EndpointPlan, broken_api, compile_api, usual_key_managers,
+};
 use crate::map::Map;
 use crate::problem::Problems;
 use crate::resource::ResourceKey;
@@ -27,8 +29,11 @@ impl Entry for Arc<ApiPlan> {
             None => api,
         };
         let mut api = api.alike(&plan.alike).numbered(plan.api_number(key.id())?);
-        for name in &mut api.key_managers {
-            *name = plan.shared_name(name);
+        let is_shared = |name: &Arc<str>| Arc::ptr_eq(name, &plan.shared_name(name));
+        if !Arc::ptr_eq(&api.key_managers, &usual_key_managers())
+            && !api.key_managers.iter().all(is_shared)
+        {
+            api.key_managers = api.key_managers.iter().map(|name| plan.shared_name(name)).collect();
         }
         Ok(Some(Self::new(api)))
     }
@@ -54,7 +59,7 @@ impl Entry for Arc<ApiPlan> {
                 count(&mut plan.jwt_algorithms, &jwt.algorithm, true);
             }
         }
-        plan.apis.insert(Self::clone(self).id.clone(), Self::clone(self));
+        plan.apis.insert(self);
         Ok(())
     }
 

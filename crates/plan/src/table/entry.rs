@@ -11,8 +11,10 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::{Rejected, rejected::Serving};
 
 use super::plan::Plan;
+use crate::objects::Object;
 use crate::problem::Problems;
 use crate::resource::ResourceKey;
+use crate::threads::made;
 
 /// Why an object cannot be in force.
 pub(super) struct Refusal {
@@ -27,7 +29,7 @@ impl Refusal {
 }
 
 /// The compiled form of one kind, and its places in the plan's tables.
-pub(super) trait Entry: Clone {
+pub(super) trait Entry: Clone + Send {
     /// The form of an object. Problems of the object alone go to `problems`.
     fn compile(
         plan: &Plan,
@@ -60,17 +62,16 @@ pub(super) trait Entry: Clone {
 pub(super) fn settle<E: Entry>(plan: &mut Plan, keys: &[ResourceKey]) {
     let mut ready = Vec::with_capacity(keys.len());
     let mut refused = Vec::new();
-    for key in keys {
-        if plan.objects.get(key).is_none() {
-            plan.rejected.remove(key);
-            if let Some(old) = E::current(plan, key) {
-                old.unlink(plan, key);
+    for (key, compiled) in keys.iter().zip(made(keys, |key| compile::<E>(plan, key))) {
+        match compiled {
+            Some(Ok(new)) => ready.push((key, E::current(plan, key), new)),
+            Some(Err(refusal)) => refused.push((key, E::current(plan, key), refusal)),
+            None => {
+                plan.rejected.remove(key);
+                if let Some(old) = E::current(plan, key) {
+                    old.unlink(plan, key);
+                }
             }
-            continue;
-        }
-        match compile::<E>(plan, key) {
-            Ok(new) => ready.push((key, E::current(plan, key), new)),
-            Err(refusal) => refused.push((key, E::current(plan, key), refusal)),
         }
     }
     for (key, old, _) in &ready {
@@ -98,9 +99,13 @@ pub(super) fn settle<E: Entry>(plan: &mut Plan, keys: &[ResourceKey]) {
     }
 }
 
-fn compile<E: Entry>(plan: &Plan, key: &ResourceKey) -> Result<E, Refusal> {
+/// The form of what is held under this key; `None`: nothing is.
+fn compile<E: Entry>(plan: &Plan, key: &ResourceKey) -> Option<Result<E, Refusal>> {
+    plan.objects.get(key).map(|object| compile_object(plan, key, &object))
+}
+
+fn compile_object<E: Entry>(plan: &Plan, key: &ResourceKey, object: &Object) -> Result<E, Refusal> {
     let unreadable = || Refusal::at("", "it cannot be read as what it is called");
-    let object = plan.objects.get(key).ok_or_else(unreadable)?;
     let object = object.resource().ok_or_else(unreadable)?;
     let any = object.resource.as_ref().ok_or_else(unreadable)?;
     let mut problems = Problems::default();

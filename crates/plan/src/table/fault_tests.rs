@@ -114,7 +114,7 @@ fn garbage_is_held_counted_and_told() {
     let upserts = [
         (ResourceKey::from_wire("Api/a:1"), Bytes::from_static(b"\xff\xff")),
         (ResourceKey::from_wire("Secret/s"), Bytes::from_static(b"\xff")),
-        (ResourceKey::from_wire("XacmlPolicySet/p"), Bytes::from_static(b"x")),
+        (ResourceKey::from_wire("Blueprint/p"), Bytes::from_static(b"x")),
         (ResourceKey::from_wire("no key at all"), Bytes::new()),
         (
             ResourceKey::from_wire("Tier/other"),
@@ -124,7 +124,7 @@ fn garbage_is_held_counted_and_told() {
     let (plan, told) = Plan::empty().next(&upserts, &[]);
     assert_eq!((plan.objects().len(), told.len()), (5, 5));
     insta::assert_snapshot!(rejected(&plan), @"
-XacmlPolicySet/p : its kind is not known to this version (serving none)
+Blueprint/p : its kind is not known to this version (serving none)
 no key at all : its kind is not known to this version (serving none)
 Tier/other : it cannot be read as what it is called (serving none)
 Secret/s : it cannot be read as what it is called (serving none)

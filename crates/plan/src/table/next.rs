@@ -15,7 +15,9 @@ use super::others::CertificateEntry;
 use super::plan::Plan;
 use super::products::ProductEntry;
 use super::subscribers::{ApplicationEntry, SubscriptionEntry};
-use crate::compile::{ApiPlan, CustomPlan, DenyPlan, GroupPlan, KeyManagerPlan, TierPlan};
+use crate::compile::{
+    ApiPlan, CustomPlan, DenyPlan, GroupPlan, KeyManagerPlan, PolicySetPlan, TierPlan,
+};
 use crate::objects::{Object, Objects};
 use crate::resource::{Kind, ResourceKey};
 
@@ -90,6 +92,7 @@ impl Plan {
             | (Some(Kind::Certificate | Kind::Api), Some(Kind::Secret))
             | (Some(Kind::Api | Kind::ApiProduct), Some(Kind::Certificate))
             | (Some(Kind::Api), Some(Kind::Policy))
+            | (Some(Kind::XacmlPolicySet), Some(Kind::XacmlPolicySet))
             | (Some(Kind::ApiProduct), Some(Kind::Api)) => true,
             // Nearly every API offers the tier, which is then a name and nothing more.
             (Some(Kind::Api | Kind::ApiProduct), Some(Kind::Tier)) => {
@@ -119,6 +122,7 @@ impl Plan {
                 | Kind::NotificationChannel => {
                     self.settle_unreadable(&keys);
                 }
+                Kind::XacmlPolicySet => settle::<Arc<PolicySetPlan>>(self, &keys),
                 Kind::GatewayGroup => settle::<Arc<GroupPlan>>(self, &keys),
                 Kind::KeyManager => settle::<Arc<KeyManagerPlan>>(self, &keys),
                 Kind::Api => settle::<Arc<ApiPlan>>(self, &keys),

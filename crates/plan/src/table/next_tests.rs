@@ -345,3 +345,21 @@ fn what_is_sent_again_as_it_was_keeps_its_compiled_form() {
     );
     assert!(without.find("h", paths[1]).is_none());
 }
+
+#[test]
+fn an_api_is_there_once_under_its_id_until_it_is_taken_out() {
+    let there = |plan: &Plan, ids: &[&str]| {
+        let mut all: Vec<&str> = plan.apis().map(|api| &*api.id).collect();
+        all.sort_unstable();
+        assert_eq!(all, ids);
+        assert!(ids.iter().all(|id| plan.api(id).is_some_and(|api| *api.id == **id)));
+        assert!(plan.api("none:1").is_none());
+    };
+    let first = plan("api a 1 /a\napi a 2 /a\napi b 1 /b");
+    there(&first, &["a:1", "a:2", "b:1"]);
+    let second = changed(&first, "api b 1 /moved\napi c 1 /c");
+    there(&second, &["a:1", "a:2", "b:1", "c:1"]);
+    assert_eq!(&*second.api("b:1").unwrap().context, "/moved");
+    there(&without(&second, &["Api/a:1", "Api/b:1"]), &["a:2", "c:1"]);
+    there(&first, &["a:1", "a:2", "b:1"]);
+}

@@ -13,12 +13,13 @@ use turnpike_proto::config::v1::Rejected;
 use turnpike_proto::config::v1::lifecycle::State as Lifecycle;
 
 use super::denials::Denials;
+use super::listed::Listed;
 use super::others::CertificateEntry;
 use super::rights::{Pair, Rights};
 use super::subscribers::{ApplicationEntry, ConsumerEntry};
 use crate::compile::{
     Alike, ApiKeyPlan, ApiPlan, ApplicationPlan, BackendTlsPlan, ClientAuthority, ConsumerPlan,
-    CustomPlan, EndpointPlan, GroupPlan, KeyManagerPlan, ListenerCertificate, Named,
+    CustomPlan, EndpointPlan, GroupPlan, KeyManagerPlan, ListenerCertificate, Named, PolicySetPlan,
     SubscriptionPlan, TierPlan, USUAL_SUBJECTS, built_in_resident, is_of_resident,
 };
 use crate::hash_trie::{HashTrie, Hashed as _};
@@ -33,7 +34,7 @@ pub struct Plan {
     pub(super) objects: Objects,
     pub(super) rejected: OrdMap<ResourceKey, Rejected>,
     pub(super) contexts: Contexts,
-    pub(super) apis: Map<Arc<str>, Arc<ApiPlan>>,
+    pub(super) apis: Listed,
     pub(super) products: Map<Arc<str>, Arc<ApiPlan>>,
     pub(super) tiers: Map<Arc<str>, TierPlan>,
     pub(super) groups: Map<Arc<str>, Arc<GroupPlan>>,
@@ -54,6 +55,8 @@ pub struct Plan {
     /// How many subjects of one policy are counted at most.
     pub(super) subjects: usize,
     pub(super) certificates: OrdMap<Arc<str>, CertificateEntry>,
+    /// By name.
+    pub(super) policy_sets: OrdMap<Arc<str>, Arc<PolicySetPlan>>,
     /// By id, with how many endpoints use it.
     pub(super) backend_tls: Map<[u8; 32], (usize, Arc<BackendTlsPlan>)>,
     /// Fields that carry JWTs to backends, with how many APIs say so.
@@ -77,10 +80,10 @@ impl Plan {
     /// Nothing is served.
     pub fn empty() -> Self {
         Self {
-            objects: Objects::new(),
+            objects: Objects::admitted_elsewhere(),
             rejected: OrdMap::new(),
             contexts: Contexts::default(),
-            apis: new_map(),
+            apis: Listed::default(),
             products: new_map(),
             tiers: new_map(),
             groups: new_map(),
@@ -96,6 +99,7 @@ impl Plan {
             customs: OrdMap::new(),
             subjects: USUAL_SUBJECTS,
             certificates: OrdMap::new(),
+            policy_sets: OrdMap::new(),
             backend_tls: new_map(),
             jwt_fields: new_map(),
             jwt_algorithms: new_map(),
@@ -118,13 +122,13 @@ impl Plan {
     /// The endpoints of all APIs and products that are served; one that several share comes for
     /// each of them.
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<EndpointPlan>> {
-        let all = self.apis.values().chain(self.products.values());
+        let all = self.apis.iter().chain(self.products.values());
         all.filter(|api| api.is_served()).flat_map(|api| api.endpoints())
     }
 
     /// All APIs, in whichever state.
     pub fn apis(&self) -> impl Iterator<Item = &Arc<ApiPlan>> {
-        self.apis.values()
+        self.apis.iter()
     }
 
     /// What it was made from, also what is rejected: the hash and the bytes that a gateway holds.

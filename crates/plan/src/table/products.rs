@@ -40,7 +40,7 @@ impl Entry for ProductEntry {
     }
 
     fn link(&self, plan: &mut Plan, key: &ResourceKey) -> Result<(), Refusal> {
-        if plan.apis.contains_key(key.id()) {
+        if plan.apis.get(key.id()).is_some() {
             return Err(Refusal::at(
                 "metadata.name",
                 format!("it is the name of Api/{}", key.id()),

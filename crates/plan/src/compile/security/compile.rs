@@ -66,7 +66,7 @@ pub struct ApiKeyPlaces {
 }
 
 /// The roles of which one gives a scope to a person, by the name of the scope, in order.
-pub type ScopeRoles = Vec<(Box<str>, Vec<Box<str>>)>;
+pub type ScopeRoles = Box<[(Box<str>, Vec<Box<str>>)]>;
 
 /// What nearly every API says; one value for all of them.
 static USUAL: LazyLock<Arc<SecurityPlan>> = LazyLock::new(|| {
@@ -282,7 +282,7 @@ pub(crate) fn compile_scopes(
 ) -> ScopeRoles {
     if scopes.len() > MAX_SCOPES {
         problems.add(at, format!("there are {}, at most {MAX_SCOPES}", scopes.len()), "");
-        return ScopeRoles::new();
+        return ScopeRoles::default();
     }
     let mut seen = BTreeSet::new();
     for (index, scope) in scopes.iter().enumerate() {
