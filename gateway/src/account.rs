@@ -9,24 +9,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use chassis::proxies::Proxies;
 use http::header::{HOST, ORIGIN, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use plan::{AnalyticsPlan, ApiPlan, ApplicationPlan, KeyType, OperationPlan, SubscriptionPlan};
 use spool::Call;
 
 use crate::body::{BodyError, Intake};
 use crate::certificate::ClientCertificate;
 use crate::fault::{self, Class, Fault};
-use crate::handlers::{Caller, EventLimits, Owing};
+use crate::handlers::{self, Caller, EventLimits, Owing};
 use crate::hex::hex;
 use crate::interim::Interim;
 use crate::open_calls::{OpenCall, Terms, pages};
-use crate::proxies::Proxies;
 use crate::received::Peer;
 use crate::sender::Lane;
 use crate::servers::{Load, Room};
+use crate::trace;
 use crate::worker::Worker;
 
 /// The code in the event of a call whose answer broke off: the client has seen another status.
@@ -54,6 +55,8 @@ pub struct Account {
     certificate: Option<Rc<ClientCertificate>>,
     origin: Option<HeaderValue>,
     referer: Option<HeaderValue>,
+    /// What else stands in the fields.
+    pub said: Said,
     /// The API and the operation that were called.
     pub called: Option<(Arc<ApiPlan>, Arc<OperationPlan>)>,
     /// What may be reported of the call; `None`: everything.
@@ -105,6 +108,61 @@ pub struct Account {
     pub interim: Option<Rc<Interim>>,
 }
 
+/// What is written down of a request, as far as there is one.
+#[derive(Default)]
+struct Request {
+    method: Option<Method>,
+    target: Option<PathAndQuery>,
+    fields: Fields,
+    intake: Option<Rc<Intake>>,
+    interim: Option<Rc<Interim>>,
+}
+
+/// What is written down of its fields.
+#[derive(Default)]
+struct Fields {
+    host: Option<HeaderValue>,
+    agent: Option<HeaderValue>,
+    origin: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
+    said: Said,
+}
+
+impl Fields {
+    /// They are few: to walk over them once takes less than to look for each of these names.
+    fn of(headers: &HeaderMap) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            let place = if *name == HOST {
+                &mut fields.host
+            } else if *name == USER_AGENT {
+                &mut fields.agent
+            } else if *name == ORIGIN {
+                &mut fields.origin
+            } else if *name == REFERER {
+                &mut fields.referer
+            } else {
+                fields.said.trace |= trace::is_said_by(name);
+                fields.said.test_key |= handlers::is_test_key(name);
+                continue;
+            };
+            if place.is_none() {
+                *place = Some(value.clone());
+            }
+        }
+        fields
+    }
+}
+
+/// Which fields a request has that are read where they stand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said {
+    /// The trace that the call belongs to.
+    pub trace: bool,
+    /// A key for tests.
+    pub test_key: bool,
+}
+
 /// A fault, as it is written down.
 #[derive(Clone, Copy, Debug)]
 struct Written {
@@ -125,22 +183,19 @@ enum Subject {
 }
 
 impl Account {
-    /// Opens the record of a call that has just been read.
+    /// Opens the record of a call that has just been read. `interim` is absent where the client takes
+    /// no answers before the answer.
     pub fn open(
         worker: &Rc<Worker>,
         parts: &Parts,
         peer: &Peer,
         intake: Option<Rc<Intake>>,
+        interim: Option<Rc<Interim>>,
     ) -> Self {
-        let mut account = Self::of_no_request(worker, peer, parts.version);
-        account.method = Some(parts.method.clone());
-        account.target = parts.uri.path_and_query().cloned();
-        account.host = parts.headers.get(HOST).cloned();
-        account.agent = parts.headers.get(USER_AGENT).cloned();
-        account.origin = parts.headers.get(ORIGIN).cloned();
-        account.referer = parts.headers.get(REFERER).cloned();
-        account.intake = intake;
-        account
+        let (method, target) = (Some(parts.method.clone()), parts.uri.path_and_query().cloned());
+        let fields = Fields::of(&parts.headers);
+        let request = Request { method, target, fields, intake, interim };
+        Self::new(worker, peer, parts.version, request)
     }
 
     /// Nobody has called: it was only asked what would become of a call.
@@ -155,6 +210,13 @@ impl Account {
 
     /// Opens the record of something that came and is no request.
     pub fn of_no_request(worker: &Rc<Worker>, peer: &Peer, version: Version) -> Self {
+        Self::new(worker, peer, version, Request::default())
+    }
+
+    /// All of it at once: it is large, and would be moved if it were filled in later.
+    fn new(worker: &Rc<Worker>, peer: &Peer, version: Version, request: Request) -> Self {
+        let Request { method, target, fields, intake, interim } = request;
+        let Fields { host, agent, origin, referer, said } = fields;
         let opened = worker.clock.instant();
         let name = worker.names.name();
         Self {
@@ -164,15 +226,16 @@ impl Account {
             name,
             text: hex(name),
             trace: [0; 16],
-            method: None,
-            target: None,
-            host: None,
-            agent: None,
+            method,
+            target,
+            host,
+            agent,
             version,
             client: peer.client,
             certificate: peer.certificate.clone(),
-            origin: None,
-            referer: None,
+            origin,
+            referer,
+            said,
             called: None,
             analytics: None,
             caller: None,
@@ -196,20 +259,20 @@ impl Account {
             response_mediation_us: 0,
             paused_us: 0,
             mediated: None,
-            intake: None,
+            intake,
             response_bytes: 0,
             subject: Subject::Call,
             load: None,
             room: None,
             cookie: None,
-            interim: None,
+            interim,
         }
     }
 
     /// The record of what the gateway asks a backend of its own: no usage event comes of it.
     pub fn unreported(worker: &Rc<Worker>, peer: &Peer) -> Self {
         let (parts, ()) = http::Request::new(()).into_parts();
-        let mut account = Self::open(worker, &parts, peer, None);
+        let mut account = Self::open(worker, &parts, peer, None, None);
         account.subject = Subject::Own;
         account
     }
@@ -302,6 +365,12 @@ impl Account {
         let row = fault.row();
         let subtype = fault.subtype();
         self.fault = Some(Written { code: row.code, class: row.class, subtype });
+        // Whose call it was is known as soon as the caller is, whether or not they may call.
+        if self.application.is_none()
+            && let Some(consumer) = self.caller.as_ref().and_then(Caller::consumer)
+        {
+            self.application = Some((Arc::clone(&consumer.application), consumer.key_type));
+        }
         let faults = &self.worker.cells.faults;
         match row.class {
             Class::Auth => faults.auth.add(1),

@@ -63,9 +63,7 @@ pub fn open(worker: &Rc<Worker>, incoming: &mut Incoming) -> Account {
         // A proxy's own certificate is not the caller's.
         peer.certificate = ClientCertificate::said(&parts.headers).map(Rc::new);
     }
-    let mut account = Account::open(worker, parts, peer, intake.take());
-    account.interim = interim.take();
-    account
+    Account::open(worker, parts, peer, intake.take(), interim.take())
 }
 
 /// Answers a call. Dropping the future ends it. Its name, [`REQUEST_ID`](crate::identity::REQUEST_ID), is said by who writes
@@ -80,6 +78,7 @@ pub fn answer(
     let Incoming { parts, body, peer, .. } = incoming;
     let mut received = Received::take(parts, peer, worker.bounds);
     if let Ok(received) = &mut received
+        && account.said.trace
         && let Some(trace) = trace::checked(&mut received.headers)
     {
         account.trace = trace;
@@ -104,8 +103,10 @@ pub fn answer(
         };
         account.told(response.status());
         let headers = response.headers_mut();
-        for (name, value) in fields.values(worker.desk.forms()) {
-            headers.insert(name, value);
+        if fields.are_any() {
+            for (name, value) in fields.values(worker.desk.forms()) {
+                headers.insert(name, value);
+            }
         }
         if let Some(sharing) = sharing {
             sharing.tell(headers);
@@ -115,6 +116,9 @@ pub fn answer(
         }
         if let Some(view) = view {
             explain::tell(&view, account, &mut response);
+        }
+        if let Ok(received) = received {
+            worker.spares.keep_fields(received.headers);
         }
         response
     }
@@ -150,7 +154,8 @@ async fn serve(
     let (client, opened_us, length) = (received.peer.client, account.opened_us(), body.length());
     let now_unix = opened_us.div_euclid(1_000_000);
     let means = worker.means(&generation, now_unix);
-    let trial = handlers::trial(received, means.grounds)?;
+    let shown = account.said.test_key.then(|| handlers::trial(received, means.grounds));
+    let trial = shown.transpose()?;
     let mut hit = explain::find_api(&generation, received, trial.as_deref(), told.view)?;
     account.analytics.clone_from(&hit.api.analytics);
     let moved = credentials::with_key_in_field(received, &hit.api.security)?;
@@ -230,7 +235,7 @@ async fn serve(
         Ok(Room::Asks(asks)) => Box::pin(demands.wait(asks, &worker.desk, &worker.clock)).await,
         Err(fault) => Err(fault),
     };
-    demands.tell(now_us, told.fields);
+    demands.tell(now_us, &worker.policies, told.fields);
     let admission = admission?;
     account.over_quota = admission.over_quota();
     account.events = EventLimits::of(&demands, &worker.desk, &worker.clock);

@@ -158,7 +158,8 @@ fn host(parts: &Parts) -> Result<Host, Fault> {
         _ => return Err(WRONG),
     };
     let name_bytes = name_bytes(field.as_bytes()).ok_or(WRONG)?;
-    let field = if field.as_bytes().iter().any(u8::is_ascii_uppercase) {
+    let upper = field.as_bytes().iter().fold(false, |any, byte| any | byte.is_ascii_uppercase());
+    let field = if upper {
         HeaderValue::from_bytes(&field.as_bytes().to_ascii_lowercase()).map_err(|_| WRONG)?
     } else {
         field
@@ -235,8 +236,9 @@ enum Canonical {
 /// stay as they came. Dot segments, backslashes, control characters and NUL have none, whether they
 /// are escaped or not: a backend may read them as another path than the one that was authorised.
 fn canonical(path: &[u8]) -> Canonical {
-    let plain = |byte: &u8| !matches!(byte, b'%' | b'\\' | 0..=b' ' | 0x7f..);
-    if path.iter().all(plain) {
+    let plain = |byte: &u8| *byte > b' ' && *byte < 0x7f && *byte != b'%' && *byte != b'\\';
+    // Each is looked at, whatever the ones before are: so it is done for many at a time.
+    if path.iter().fold(true, |all, byte| all & plain(byte)) {
         let dotted = path.contains(&b'.') && has_dot_segment(path);
         return if dotted { Canonical::Never } else { Canonical::Plain };
     }

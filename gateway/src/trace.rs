@@ -11,6 +11,11 @@ static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Members that a `tracestate` may have (§3.3.1.1).
 const MOST_MEMBERS: usize = 32;
 
+/// Whether the field called `name` says which trace a request belongs to.
+pub fn is_said_by(name: &HeaderName) -> bool {
+    *name == TRACEPARENT
+}
+
 /// The trace of a request; fields that are malformed are removed.
 pub fn checked(headers: &mut HeaderMap) -> Option<[u8; 16]> {
     let value = headers.get(&TRACEPARENT)?;

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use cache::{Flights, Store};
 use chassis::clock::Clock;
+use chassis::proxies::Proxies;
 use chassis::task::Tasks;
 use tokio::sync::futures::Notified;
 
@@ -26,12 +27,11 @@ use crate::credentials::{Grounds, People, Proofs, Revocations, Tokens};
 use crate::date::imf;
 use crate::fault::Fault;
 use crate::generation::{Current, Generation};
-use crate::handlers::{self, Means};
+use crate::handlers::{self, Means, Policies};
 use crate::http1::FieldNames;
 use crate::limits::{Desk, Front};
 use crate::open_calls::{Asked, OpenCall, OpenCalls, Terms};
 use crate::overload::Gate;
-use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::rpc::{introspection, missing_keys, passwords, token_endpoint};
 use crate::sender::{Pool, http2::Channels};
@@ -49,6 +49,8 @@ pub struct Worker {
     pub desk: Rc<Desk>,
     /// Meters of users and addresses that it has met.
     pub front: Front,
+    /// How it has written what limits there are.
+    pub policies: Policies,
     /// The configuration in force.
     pub in_force: InForce,
     /// What has ended before its time.

@@ -6,13 +6,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use chassis::proxies::Proxies;
 use plan::{AccessPlan, ConditionPlan};
 
 use super::csrf;
 use super::facts::CallFacts;
 use crate::fault::{ClaimRefused, ConditionRefused, Fault};
 use crate::handlers::{Permit, said};
-use crate::proxies::Proxies;
 use crate::received::Received;
 
 /// What is known of a call besides its permit.

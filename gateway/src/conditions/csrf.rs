@@ -4,12 +4,13 @@
 //! with every method that is not safe. Neither can be written by a page. Programs say neither, and
 //! send nothing that their user did not mean.
 
+use chassis::proxies::Proxies;
 use http::header::{ORIGIN, REFERER};
 use http::{HeaderMap, HeaderName, Method};
 use plan::CsrfPlan;
 
+use crate::called::{Called, called};
 use crate::fault::CrossSite;
-use crate::proxies::{Called, Proxies};
 use crate::received::Received;
 use crate::websocket;
 
@@ -26,7 +27,7 @@ pub(super) fn check(
     if is_safe(&received.method) && !websocket::is_wanted(headers) {
         return Ok(());
     }
-    judge(plan, headers, || proxies.called(received))
+    judge(plan, headers, || called(proxies, received))
 }
 
 /// RFC 9110 §9.2.1.

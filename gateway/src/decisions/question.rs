@@ -6,15 +6,16 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use chassis::proxies::Proxies;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use plan::{DecisionPointPlan, KeyType, ShownFields};
 use serde_json::Value as Json;
 
+use crate::called::called;
 use crate::handlers::{Caller, Permit};
 use crate::identity::is_identity;
 use crate::one_hop::ends_here;
-use crate::proxies::Proxies;
 use crate::received::Received;
 
 /// Claims that are no others.
@@ -183,7 +184,7 @@ fn environment<'a>(
     vec![
         Attribute { name: "time", value: Value::Instant(about.at) },
         Attribute { name: "client_address", value: Value::Address(received.peer.client) },
-        Attribute::text("scheme", about.proxies.called(received).scheme),
+        Attribute::text("scheme", called(about.proxies, received).scheme),
         Attribute::text("protocol", protocol),
         Attribute::text("request_id", about.name),
         Attribute { name: "headers", value: Value::Fields(fields(&point.shown, permit, received)) },

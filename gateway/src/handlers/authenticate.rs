@@ -7,18 +7,19 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use chassis::proxies::Proxies;
 use plan::{ApiKeyPlan, CallerRightsPlan, SchemeSet};
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
 use super::caller::Caller;
 use super::heard::check_heard;
+use crate::called::called;
 use crate::certificate::ClientCertificate;
 use crate::credentials::{
     self, Grounds, Known, Password, People, Proofs, Question, Shown, Token, Verified,
 };
 use crate::digest::sha256;
 use crate::fault::{CredentialRefused, Fault, TokenRefused};
-use crate::proxies::Proxies;
 use crate::received::Received;
 use crate::router::Matched;
 use crate::rpc::{introspection, passwords};
@@ -238,7 +239,7 @@ fn prove(
     }
     match (&bound.key, token.proven) {
         (Some(key), true) => {
-            let place = means.proxies.called(received);
+            let place = called(means.proxies, received);
             let checked = means.proofs.check(
                 received,
                 (place.scheme, &place.authority),

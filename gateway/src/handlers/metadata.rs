@@ -3,6 +3,7 @@
 //! It is told under the API's own path, and each challenge says where. What it says is no secret: who
 //! may call, and what they may do, is decided elsewhere.
 
+use chassis::proxies::Proxies;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
 use plan::ApiPlan;
@@ -10,9 +11,9 @@ use serde::Serialize;
 use turnpike_proto::config::v1::credential_scheme::Kind as Scheme;
 
 use crate::body::Body;
+use crate::called::called;
 use crate::fault::Fault;
 use crate::generation::Generation;
-use crate::proxies::Proxies;
 use crate::received::Received;
 
 const PREFIX: &str = "/.well-known/oauth-protected-resource";
@@ -35,7 +36,7 @@ pub fn asked_about(path: &str) -> Option<&str> {
 
 /// Where more about an API is told, for a call of it. `path` is the API's own.
 pub fn place(proxies: &Proxies, received: &Received, path: &str) -> String {
-    let called = proxies.called(received);
+    let called = called(proxies, received);
     format!("{}://{}{PREFIX}{path}", called.scheme, called.authority)
 }
 
@@ -55,7 +56,7 @@ pub fn describe(
     if !matches!(received.method, Method::GET | Method::HEAD) {
         return Err(Fault::MethodNotAllowed { allow: "GET, HEAD".to_owned() });
     }
-    let called = proxies.called(received);
+    let called = called(proxies, received);
     let issuers = api.key_managers.iter().filter_map(|name| generation.issuer_of(name));
     let metadata = Metadata {
         resource: format!("{}://{}{path}", called.scheme, called.authority),

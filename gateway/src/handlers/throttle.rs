@@ -6,30 +6,12 @@
 use std::sync::Arc;
 
 use chassis::clock::Clock;
-use http::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
-use throttle::{Cost, Effect, Hold, LimitState, Meter, Owed, Refused, Unit};
+use throttle::{Cost, Hold, Meter, Owed, Refused};
 
 use super::demand::{Demands, Level, USUAL};
 use crate::fault::Fault;
-use crate::limits::{self, Desk, Forms, NoRoom};
-
-static POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-static LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-/// The limit, what is left of it, and the seconds until all of it is back.
-static TRIO: [HeaderName; 3] = [
-    HeaderName::from_static("ratelimit-limit"),
-    HeaderName::from_static("ratelimit-remaining"),
-    HeaderName::from_static("ratelimit-reset"),
-];
-static X: [HeaderName; 3] = [
-    HeaderName::from_static("x-ratelimit-limit"),
-    HeaderName::from_static("x-ratelimit-remaining"),
-    HeaderName::from_static("x-ratelimit-reset"),
-];
-
-/// How long a field about two limits usually is.
-const USUAL_BYTES: usize = 128;
+use crate::limits::{self, Desk, NoRoom};
 
 /// The room of one call, as far as its limits have been asked.
 pub(super) type Holds = SmallVec<[Hold; USUAL]>;
@@ -54,16 +36,6 @@ impl Owing {
             owed.come_to(&cost);
         }
     }
-}
-
-/// What the `RateLimit-Policy` and `RateLimit` fields say (draft-ietf-httpapi-ratelimit-headers), and
-/// those that came before them.
-#[derive(Debug, Default)]
-pub struct Fields {
-    policy: String,
-    limit: String,
-    /// The limit of calls that has least left.
-    tightest: Option<LimitState>,
 }
 
 /// Whether a call may be made now.
@@ -96,30 +68,6 @@ impl Demands<'_> {
     pub async fn wait(&self, asks: Asks, desk: &Desk, clock: &Clock) -> Result<Admission, Fault> {
         let holds = hold_rest(self.meters(), asks.holds, desk, clock, &self.cost).await?;
         Ok(Admission(holds))
-    }
-
-    /// Writes down how full the limits are.
-    pub fn tell(&self, now_us: u64, fields: &mut Fields) {
-        let mut before: Option<Level> = None;
-        let (mut place, mut pace) = (1, 1);
-        for demand in &self.all {
-            let (quota, burst) = demand.level.names();
-            // Several policies of one kind are told apart by their place.
-            if before.replace(demand.level) != Some(demand.level) {
-                (place, pace) = (1, 1);
-            }
-            for state in
-                demand.meter().state(now_us).filter(|state| state.limit.effect != Effect::Shadow)
-            {
-                if state.limit.is_rate() {
-                    fields.add(burst, pace, state);
-                    pace += 1;
-                } else {
-                    fields.add(quota, place, state);
-                    place += 1;
-                }
-            }
-        }
     }
 }
 
@@ -181,67 +129,6 @@ impl Admission {
     }
 }
 
-impl Fields {
-    /// Of several of one name, all but the first carry their place.
-    fn add(&mut self, name: &str, place: u64, state: LimitState) {
-        let tighter = |known: &LimitState| {
-            let left = state.remaining.cmp(&known.remaining);
-            left.then(known.reset_us.cmp(&state.reset_us)).is_lt()
-        };
-        if state.limit.unit == Unit::Requests && self.tightest.as_ref().is_none_or(tighter) {
-            self.tightest = Some(state);
-        }
-        let policy = [(";q=", state.limit.amount()), (";w=", seconds(state.limit.period_us()))];
-        let limit = [(";r=", state.remaining), (";t=", seconds(state.reset_us))];
-        for (field, numbers) in [(&mut self.policy, policy), (&mut self.limit, limit)] {
-            if field.is_empty() {
-                field.reserve(USUAL_BYTES);
-            } else {
-                field.push_str(", ");
-            }
-            field.push('"');
-            field.push_str(name);
-            if place > 1 {
-                field.push('-');
-                field.push_str(itoa::Buffer::new().format(place));
-            }
-            field.push('"');
-            for (key, number) in numbers {
-                field.push_str(key);
-                field.push_str(itoa::Buffer::new().format(number));
-            }
-        }
-        // What else is counted than calls; there is no registered word for events.
-        match state.limit.unit {
-            Unit::Requests | Unit::Cost => {}
-            Unit::Events => self.policy.push_str(";qu=\"events\""),
-            Unit::Bytes | Unit::BytesIn | Unit::BytesOut => {
-                self.policy.push_str(";qu=\"content-bytes\"");
-            }
-        }
-    }
-
-    /// The fields of these forms and their values, as far as there are any.
-    pub fn values(self, forms: Forms) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let all = [(&POLICY, self.policy), (&LIMIT, self.limit)].into_iter();
-        let all = all.filter(move |(_, value)| forms.ietf && !value.is_empty());
-        let all = all.filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)));
-        let old =
-            self.tightest.into_iter().flat_map(move |LimitState { limit, remaining, reset_us }| {
-                let numbers = [limit.amount(), remaining, seconds(reset_us)];
-                let named =
-                    [(forms.trio, &TRIO), (forms.x, &X)].into_iter().filter(|(shown, _)| *shown);
-                named.flat_map(move |(_, names)| names.iter().zip(numbers.map(HeaderValue::from)))
-            });
-        all.chain(old).map(|(name, value)| (name.clone(), value))
-    }
-}
-
-/// Rounded up: who waits that long finds room.
-const fn seconds(us: u64) -> u64 {
-    us.div_ceil(1_000_000)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -250,7 +137,7 @@ mod tests {
     use throttle::{Limit, Measure, Meter, MeterConfig, Quota, Rate, Span};
 
     use super::*;
-    use crate::limits::{Form, Lane, Ways};
+    use crate::limits::{Lane, Ways};
 
     const NOW_US: u64 = 1_700_000_000_000_000;
 
@@ -336,58 +223,5 @@ mod tests {
         let limit = meter("1/60");
         drop(hold(&[(Level::Subscription, &limit)]).unwrap());
         assert!(hold(&[(Level::Subscription, &limit)]).is_ok());
-    }
-
-    #[test]
-    fn the_fields_name_each_limit_with_its_window_and_what_is_left() {
-        let mut fields = Fields::default();
-        let limit = quota(10, Duration::from_mins(1));
-        let bytes = Limit { unit: Unit::BytesOut, ..limit };
-        let state = |remaining, reset_us| LimitState { limit, remaining, reset_us };
-        fields.add("subscription", 1, state(3, 1_500_001));
-        fields.add("subscription", 2, LimitState { limit: bytes, ..state(7, 1) });
-        fields.add("application", 1, state(0, 1));
-        let shown = shown(fields, Forms::default());
-        assert_eq!(
-            shown,
-            [
-                r#"ratelimit-policy: "subscription";q=10;w=60, "subscription-2";q=10;w=60;qu="content-bytes", "application";q=10;w=60"#,
-                r#"ratelimit: "subscription";r=3;t=2, "subscription-2";r=7;t=1, "application";r=0;t=1"#
-            ]
-        );
-    }
-
-    fn shown(fields: Fields, forms: Forms) -> Vec<String> {
-        let values = fields.values(forms);
-        values.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
-    }
-
-    #[test]
-    fn the_older_fields_tell_of_the_limit_of_calls_that_has_least_left() {
-        let (forms, none) = (Forms::of(&[Form::Trio, Form::XRatelimit]), Forms::of(&[]));
-        let fields = || {
-            let mut fields = Fields::default();
-            let limit = quota(10, Duration::from_mins(1));
-            let state = |remaining, reset_us| LimitState { limit, remaining, reset_us };
-            fields.add("subscription", 1, state(3, 1_500_001));
-            fields.add("application", 1, state(2, 1));
-            fields.add("application", 2, state(2, 2_000_000));
-            let bytes = Limit { unit: Unit::Bytes, ..limit };
-            fields.add("subscription", 2, LimitState { limit: bytes, ..state(0, 9) });
-            fields
-        };
-        assert_eq!(
-            shown(fields(), forms),
-            [
-                "ratelimit-limit: 10",
-                "ratelimit-remaining: 2",
-                "ratelimit-reset: 2",
-                "x-ratelimit-limit: 10",
-                "x-ratelimit-remaining: 2",
-                "x-ratelimit-reset: 2"
-            ]
-        );
-        assert!(shown(fields(), none).is_empty());
-        assert!(shown(Fields::default(), forms).is_empty());
     }
 }

@@ -28,23 +28,25 @@ pub struct Trial {
     explains: bool,
 }
 
-/// What a call shows of being a trial; `None`: it is none, which costs one look for one name.
-pub fn trial(received: &Received, grounds: Grounds<'_>) -> Result<Option<Box<Trial>>, Fault> {
+/// Whether the field called `name` shows a test key.
+pub fn is_test_key(name: &HeaderName) -> bool {
+    *name == SHOWN
+}
+
+/// What a call shows of being a trial that has the field for it.
+pub fn trial(received: &Received, grounds: Grounds<'_>) -> Result<Box<Trial>, Fault> {
     let headers = &received.headers;
-    if !headers.contains_key(&SHOWN) {
-        return Ok(None);
-    }
     let mut fields = headers.get_all(&SHOWN).iter();
     let (field, None) = (fields.next(), fields.next()) else {
         return Err(Fault::BadRequest(BadRequest::TestKey));
     };
     let text = field.and_then(|field| str::from_utf8(field.as_bytes()).ok()).unwrap_or_default();
     let wants = |name: &str| headers.get(name).is_some_and(|value| value.as_bytes() == b"1");
-    Ok(Some(Box::new(Trial {
+    Ok(Box::new(Trial {
         key: TestKey::verify(text.trim_ascii(), grounds).map(Rc::new),
         debugs: wants(DEBUG),
         explains: wants(EXPLAIN),
-    })))
+    }))
 }
 
 impl Trial {

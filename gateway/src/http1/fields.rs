@@ -37,6 +37,11 @@ impl<'a> Named<'a> {
         );
     }
 
+    /// All of them, as they are spelled.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.0.iter().copied()
+    }
+
     /// Whether `name` is among them.
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|named| named.eq_ignore_ascii_case(name))

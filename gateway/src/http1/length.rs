@@ -7,8 +7,11 @@ const MOST: u64 = i64::MAX.unsigned_abs();
 pub fn one_length(value: &[u8]) -> Option<u64> {
     let mut numbers = value.split(|byte| *byte == b',').map(|number| {
         let digits = number.trim_ascii();
-        let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-        plain.then(|| str::from_utf8(digits).ok()?.parse().ok()).flatten()
+        let more = |sum: u64, digit: &u8| {
+            let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+            sum.checked_mul(10)?.checked_add(u64::from(digit))
+        };
+        digits.iter().try_fold(0, more).filter(|_| !digits.is_empty())
     });
     let first: u64 = numbers.next()??;
     (first <= MOST && numbers.all(|other| other == Some(first))).then_some(first)

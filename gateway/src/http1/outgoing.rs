@@ -156,6 +156,10 @@ impl Outgoing {
             let of_head = wrote.min(head.len());
             self.written += of_head;
             self.chunk.advance(wrote - of_head);
+            if self.chunk.is_empty() {
+                // What it was read into is free for what follows.
+                self.chunk = Bytes::new();
+            }
             self.unflushed = true;
             self.begun = true;
         }

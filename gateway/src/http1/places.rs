@@ -5,9 +5,10 @@
 
 use std::rc::Rc;
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 
 use super::names::FieldNames;
+use crate::spares::Spares;
 
 /// The most fields of one head.
 pub const MAX_FIELDS: usize = 128;
@@ -17,6 +18,7 @@ pub const MAX_FIELDS: usize = 128;
 pub struct Places {
     all: Vec<Place>,
     names: Rc<FieldNames>,
+    spares: Rc<Spares>,
 }
 
 /// Where a field's name and value lie, as distances from the start of the head.
@@ -30,8 +32,13 @@ pub struct Place {
 
 impl Places {
     /// Room for places of fields whose names are looked up among `names`.
-    pub const fn new(names: Rc<FieldNames>) -> Self {
-        Self { all: Vec::new(), names }
+    pub const fn new(names: Rc<FieldNames>, spares: Rc<Spares>) -> Self {
+        Self { all: Vec::new(), names, spares }
+    }
+
+    /// An empty map with room for all that were noted.
+    pub fn map(&self) -> HeaderMap {
+        self.spares.fields(self.all.len())
     }
 
     /// Notes where `fields` lie in `head`, which they were parsed from.

@@ -31,7 +31,7 @@ const IDLE_US: u64 = 60_000_000;
 const LOOK_US: u64 = 50_000;
 const LOOK_EACH_US: u64 = 15;
 /// So long after a window has ended by this gateway's reckoning, which is a little early, it is asked for
-/// units of the next one.
+/// units of the next one; and so much later than it could be, it is before.
 const TURN_US: u64 = 1_000;
 
 /// What this gateway has leased of the control plane.
@@ -84,6 +84,8 @@ impl Leases {
                 wanted: wanted.units,
                 owed: wanted.owed,
                 ahead: true,
+                in_hand: wanted.in_hand,
+                next: wanted.next,
             });
             self.open.insert(self.latest, ask);
         }
@@ -121,7 +123,7 @@ impl Leases {
     }
 
     /// Gives back what calls do not need, tells what is owed, and asks for what calls will need of windows that
-    /// have begun. In how many microseconds it is to be said again.
+    /// are about to begin or have begun. In how many microseconds it is to be said again.
     pub(super) fn look_after(&mut self, now_us: u64) -> u64 {
         self.open.retain(|_, ask| now_us.saturating_sub(ask.asked_us) <= PATIENCE_US);
         let (mut back, mut owed, mut turned) = (Vec::new(), Vec::new(), Vec::new());
@@ -130,7 +132,7 @@ impl Leases {
             let is_old = meter.is_retired();
             for index in 0..meter.config().limits().len() {
                 let unused = meter.back(index, now_us, is_old);
-                back.extend(unused.and_then(|it| return_of(meter, index, it, now_us)));
+                back.extend(unused.filter_map(|it| return_of(meter, index, it, now_us)));
                 owed.extend(self.handle.is_open().then(|| owed_of(meter, index, now_us)).flatten());
                 let wanted = meter.turned(index, now_us.saturating_sub(TURN_US));
                 turned.extend(wanted.map(|it| Ask::portion(Arc::clone(meter), index, it, now_us)));
@@ -156,7 +158,7 @@ impl Leases {
         for Holding { meter, .. } in self.holding.values() {
             for index in 0..meter.config().limits().len() {
                 let unused = meter.back(index, now_us, true);
-                back.extend(unused.and_then(|it| return_of(meter, index, it, now_us)));
+                back.extend(unused.filter_map(|it| return_of(meter, index, it, now_us)));
             }
         }
         self.holding.clear();

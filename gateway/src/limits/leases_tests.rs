@@ -82,6 +82,7 @@ const fn units(units: u64) -> LimitAnswer {
         again_us: 0,
         uncounted: false,
         last_us: 0,
+        begins_us: 0,
     }
 }
 
@@ -166,7 +167,7 @@ fn who_does_not_answer_is_only_tried() {
         let ask = Ask::portion(
             Arc::clone(&ground.meter),
             0,
-            throttle::Wanted { units: 1, owed: 0 },
+            throttle::Wanted { units: 1, ..throttle::Wanted::default() },
             now_us,
         );
         ground.leases.ask(now_us, vec![ask]);

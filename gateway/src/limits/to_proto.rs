@@ -28,8 +28,9 @@ pub(super) fn returned(limit: SharedLimit, back: Back, now_us: u64) -> LimitRetu
 
 /// What an answer gives; none: nobody can count it.
 pub(super) fn granted(answer: &LimitAnswer) -> Option<Granted> {
-    let LimitAnswer { units, left, place, ends_us, again_us, uncounted, last_us, .. } = *answer;
-    (!uncounted).then_some(Granted { units, left, place, ends_us, again_us, last_us })
+    let LimitAnswer { units, left, place, ends_us, again_us, last_us, begins_us, .. } = *answer;
+    let granted = Granted { units, left, place, begins_us, ends_us, again_us, last_us };
+    (!answer.uncounted).then_some(granted)
 }
 
 fn window(measure: Measure) -> (Window, u64, i32) {

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chassis::proxies::Source;
+
 use crate::certificate::Told;
 use crate::overload::Overload;
-use crate::proxies::Source;
 use crate::{credentials, sender};
 
 /// The `[receiver]` section.

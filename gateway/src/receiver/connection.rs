@@ -44,6 +44,7 @@ pub(super) struct Doors {
     http2: http2::Builder<Streams>,
     streams: Streams,
     crowd: Arc<Crowd>,
+    callers: Rc<http1::Callers>,
 }
 
 /// How connections begin at a listener.
@@ -75,7 +76,8 @@ impl Doors {
             .keep_alive_timeout(PONG_WITHIN)
             // RFC 8441: WebSocket over one stream.
             .enable_connect_protocol();
-        Self { worker, config, tasks, acceptor: TlsAcceptor::from(tls), http2, streams, crowd }
+        let (acceptor, callers) = (TlsAcceptor::from(tls), Rc::default());
+        Self { worker, config, tasks, acceptor, http2, streams, crowd, callers }
     }
 }
 
@@ -159,6 +161,7 @@ async fn live(
         peer,
         websockets: Bounds { patience: websocket_idle, message: websocket_max_message },
         tasks: doors.tasks.clone(),
+        callers: Rc::clone(&doors.callers),
     });
     if frames {
         pulse.speaks_frames();

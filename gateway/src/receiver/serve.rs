@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use chassis::clock::Clock;
+use chassis::proxies::{NetworkError, Proxies};
 use chassis::shutdown::Shutdown;
 use chassis::task::Tasks;
 use tokio::sync::oneshot;
@@ -24,7 +25,6 @@ use crate::credentials::{Proofs, Revocations};
 use crate::generation::Current;
 use crate::limits::Ways;
 use crate::overload::Memory;
-use crate::proxies::{NetworkError, Proxies};
 use crate::rpc::{introspection, missing_keys, passwords, token_endpoint};
 use crate::servers::Registry;
 use crate::usage::Recording;

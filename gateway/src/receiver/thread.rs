@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chassis::clock::Clock;
+use chassis::proxies::Proxies;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,10 +28,10 @@ use crate::cells::Cells;
 use crate::compression::Encoders;
 use crate::copies::Copies;
 use crate::credentials::{People, Tokens};
+use crate::handlers::Policies;
 use crate::limits::store::Clerk;
-use crate::limits::{Desk, Front, Lane};
+use crate::limits::{Desk, Front, Lane, Ways};
 use crate::overload::{Gate, Memory};
-use crate::proxies::Proxies;
 use crate::received::Bounds;
 use crate::sender::{Config, Pool, http2::Channels};
 use crate::servers::{Servers, hash};
@@ -44,7 +45,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const SAID_EVERY: u32 = 200;
 /// How long copies that are under way to mirrors may hold up a stop when everything else has ended.
 const LAST_COPIES: Duration = Duration::from_secs(1);
-/// Questions about shared limits that may wait for the worker's clerk.
+/// Questions about shared limits that may wait for the worker's clerk, and for being passed on to the control
+/// plane.
 const UNASKED: usize = 1024;
 /// Threads that resolve names.
 const RESOLVERS: usize = 4;
@@ -151,19 +153,39 @@ fn clerk(context: &WorkerContext) -> (Lane, Option<Rc<Clerk>>) {
     (lane, Some(clerk))
 }
 
+/// The way to the control plane. What calls ask is passed on behind them: waking the thread that asks it takes
+/// longer than all limits of a call.
+fn relay(context: &WorkerContext) -> Lane {
+    let far = context.limits.control_plane.clone();
+    if far.is_off() {
+        return far;
+    }
+    let (near, mut asks) = Lane::open(UNASKED);
+    let pass_on = async move {
+        while let Some(ask) = asks.recv().await {
+            far.put(ask);
+        }
+    };
+    drop(context.tasks.spawn_local("limit-asks", pass_on));
+    near
+}
+
 fn worker(context: &WorkerContext, lane: Lane, cells: Arc<Cells>, proxies: Proxies) -> Worker {
     let settings = &context.settings;
     let now = context.clock.instant();
     let pool = Pool::new(settings.sender.clone(), Arc::clone(&cells));
+    let spares = Rc::clone(pool.spares());
     let alarms = Alarms::new(now);
     let tasks = context.tasks.clone();
     let channels = Channels::new(settings.sender.clone(), tasks, Rc::clone(&alarms));
     let Config { max_copies, max_connections, .. } = settings.sender;
     let copies = Copies::new(max_copies, max_connections, Arc::clone(&cells));
+    let ways = Ways { control_plane: relay(context), ..context.limits.clone() };
     let worker = Worker {
         clock: context.clock.clone(),
-        desk: Rc::new(Desk::new(context.limits.clone(), lane)),
+        desk: Rc::new(Desk::new(ways, lane)),
         front: Front::default(),
+        policies: Policies::default(),
         in_force: InForce::new(Arc::clone(&context.current)),
         revocations: Arc::clone(&context.revocations),
         store: Arc::clone(&context.store),
@@ -196,7 +218,7 @@ fn worker(context: &WorkerContext, lane: Lane, cells: Arc<Cells>, proxies: Proxi
         proxies,
         certificate_told: settings.receiver.forward_client_certificate,
         field_names: Rc::default(),
-        spares: Rc::default(),
+        spares,
         gate: Gate::new(settings.overload),
         lines: context.access_log.lines(),
         watched: Arc::clone(&context.watched),

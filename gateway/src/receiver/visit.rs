@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use chassis::task::Tasks;
 
+use super::http1::Callers;
 use super::pulse::Pulse;
 use super::tunnel::Bounds;
 use crate::received::Peer;
@@ -19,4 +20,6 @@ pub(super) struct Visit {
     pub(super) websockets: Bounds,
     /// Where what outlives a call is run.
     pub(super) tasks: Tasks,
+    /// What calls of HTTP/1.1 run in.
+    pub(super) callers: Rc<Callers>,
 }

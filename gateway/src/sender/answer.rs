@@ -141,10 +141,10 @@ struct Switch {
 fn read(head: &Bytes, places: &Places) -> Result<Seen, AnswerError> {
     let part = |(from, to): (usize, usize)| head.get(from..to).ok_or(AnswerError::Field);
     let mut named = Named::default();
-    let mut seen =
-        Seen { headers: HeaderMap::with_capacity(places.all().len() + 4), ..Seen::default() };
+    let mut seen = Seen { headers: places.map(), ..Seen::default() };
     for place in places.all() {
-        if part(place.name)?.eq_ignore_ascii_case(b"connection") {
+        let name = places.name(head, place).ok_or(AnswerError::Field)?;
+        if name == CONNECTION {
             let value = str::from_utf8(part(place.value)?).map_err(|_| AnswerError::Field)?;
             for word in value.split(',').map(str::trim) {
                 seen.close |= word.eq_ignore_ascii_case("close");
@@ -152,25 +152,24 @@ fn read(head: &Bytes, places: &Places) -> Result<Seen, AnswerError> {
                 seen.switch.upgrade |= word.eq_ignore_ascii_case("upgrade");
             }
             named.add(value);
-        }
-    }
-    for place in places.all() {
-        let name = places.name(head, place).ok_or(AnswerError::Field)?;
-        let bytes = head.slice(place.value.0..place.value.1);
-        if name == CONTENT_LENGTH {
-            let length = one_length(&bytes).ok_or(AnswerError::Framing)?;
+        } else if name == CONTENT_LENGTH {
+            let length = one_length(part(place.value)?).ok_or(AnswerError::Framing)?;
             if seen.length.replace(length).is_some_and(|known| known != length) {
                 return Err(AnswerError::Framing);
             }
         } else if name == TRANSFER_ENCODING {
-            seen.encodings.push(bytes);
+            seen.encodings.push(head.slice(place.value.0..place.value.1));
         } else if name == UPGRADE {
-            seen.switch.websocket |= bytes.trim_ascii().eq_ignore_ascii_case(b"websocket");
-        } else if name != CONNECTION && !ends_here(name.as_str()) && !named.contains(name.as_str())
-        {
-            let value = HeaderValue::from_maybe_shared(bytes).map_err(|_| AnswerError::Field)?;
-            seen.headers.append(name, value);
+            let word = part(place.value)?.trim_ascii();
+            seen.switch.websocket |= word.eq_ignore_ascii_case(b"websocket");
+        } else if !ends_here(name.as_str()) {
+            let value = HeaderValue::from_maybe_shared(head.slice(place.value.0..place.value.1));
+            seen.headers.append(name, value.map_err(|_| AnswerError::Field)?);
         }
+    }
+    // The field that names them may stand behind them.
+    for name in named.names() {
+        seen.headers.remove(name);
     }
     Ok(seen)
 }

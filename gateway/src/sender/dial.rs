@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::link::Link;
 use super::pool::{Connection, Lane, Pool};
+use crate::http1::Places;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +71,8 @@ impl Pool {
         let timeout = limits.timeout.unwrap_or(self.config.connect_timeout);
         let link = clock.timeout(timeout, connect(lane)).await;
         let link = link.map_err(|_elapsed| DialError::Timeout)??;
-        let names = Rc::clone(&self.names);
-        Ok(Box::new(Connection::new(link, Rc::clone(lane), counted, names)))
+        let places = Places::new(Rc::clone(&self.names), Rc::clone(&self.spares));
+        Ok(Box::new(Connection::new(link, Rc::clone(lane), counted, places)))
     }
 }
 

@@ -233,15 +233,23 @@ impl Exchange {
     }
 
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let connection = &mut self.connection;
-        connection.input.reserve(connection.read_size);
-        let room = connection.input.capacity() - connection.input.len();
-        let read = {
-            let read = std::pin::pin!(connection.link.read_buf(&mut connection.input));
-            ready!(read.poll(cx))?
+        let Connection { link, input, read_size, .. } = &mut *self.connection;
+        if input.capacity() == 0 {
+            *input = self.pool.spares().input();
+        }
+        input.reserve(*read_size);
+        let room = input.capacity() - input.len();
+        let read = std::pin::pin!(link.read_buf(input)).poll(cx);
+        let Poll::Ready(read) = read else {
+            // Others read meanwhile, into what the caches know.
+            if input.is_empty() {
+                self.pool.spares().keep_input(std::mem::take(input));
+            }
+            return Poll::Pending;
         };
+        let read = read?;
         if read == room {
-            connection.read_size = (connection.read_size * 2).min(MOST_READ);
+            *read_size = (*read_size * 2).min(MOST_READ);
         }
         Poll::Ready(Ok(read))
     }
@@ -324,6 +332,7 @@ impl Exchange {
         let all_sent = self.sending.is_over() && self.deaf.is_none();
         if keeps && all_sent && self.connection.input.is_empty() {
             self.connection.output = self.sending.into_output();
+            self.pool.spares().keep_input(std::mem::take(&mut self.connection.input));
             self.pool.put(self.connection, self.alarm.now());
         }
     }

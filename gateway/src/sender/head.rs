@@ -113,7 +113,9 @@ fn framing(out: &mut Vec<u8>, method: &Method, body: &Body) {
         // A method that usually has a body says so when it has none (RFC 9110 §8.6).
         Frames::Nothing if !matches!(*method, Method::POST | Method::PUT | Method::PATCH) => {}
         Frames::Nothing => field(out, "content-length", b"0"),
-        Frames::Length(length) => field(out, "content-length", length.to_string().as_bytes()),
+        Frames::Length(length) => {
+            field(out, "content-length", itoa::Buffer::new().format(length).as_bytes());
+        }
         Frames::Chunks(_) | Frames::UntilClose => field(out, "transfer-encoding", b"chunked"),
     }
 }

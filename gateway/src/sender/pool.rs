@@ -20,6 +20,7 @@ use super::link::Link;
 use super::trust::Trust;
 use crate::cells::Cells;
 use crate::http1::{FieldNames, Places};
+use crate::spares::Spares;
 
 /// What a connection's buffer starts with: a head and a small body.
 const FIRST_READ: usize = 8 * 1024;
@@ -37,6 +38,8 @@ pub struct Pool {
     open: Rc<Cell<usize>>,
     /// Names of fields that backends have said.
     pub(super) names: Rc<FieldNames>,
+    /// Where maps for their heads come from.
+    pub(super) spares: Rc<Spares>,
 }
 
 type Lanes = HashMap<Key, Rc<Lane>, ahash::RandomState>;
@@ -75,7 +78,7 @@ struct Free {
 pub struct Connection {
     pub(super) link: Link,
     pub(super) lane: Rc<Lane>,
-    /// What was read and not yet understood.
+    /// What was read and not yet understood; without room while nothing is being read.
     pub(super) input: BytesMut,
     /// What is to be written: a request head.
     pub(super) output: Vec<u8>,
@@ -98,7 +101,13 @@ pub(super) struct Counted {
 impl Pool {
     /// An empty pool.
     pub fn new(config: Config, cells: Arc<Cells>) -> Self {
-        Self { config, cells, lanes: RefCell::default(), open: Rc::default(), names: Rc::default() }
+        let (lanes, open, names, spares) = Default::default();
+        Self { config, cells, lanes, open, names, spares }
+    }
+
+    /// Where what its connections give away may be given back.
+    pub const fn spares(&self) -> &Rc<Spares> {
+        &self.spares
     }
 
     /// The lane to `host:port`, at `address` where that is known, under TLS where `trust` is given.
@@ -215,13 +224,13 @@ impl Lane {
 }
 
 impl Connection {
-    pub(super) fn new(link: Link, lane: Rc<Lane>, counted: Counted, names: Rc<FieldNames>) -> Self {
+    pub(super) fn new(link: Link, lane: Rc<Lane>, counted: Counted, places: Places) -> Self {
         Self {
             link,
             lane,
-            input: BytesMut::with_capacity(FIRST_READ),
+            input: BytesMut::new(),
             output: Vec::new(),
-            places: Places::new(names),
+            places,
             read_size: FIRST_READ,
             used: false,
             _counted: counted,

@@ -1,5 +1,7 @@
 //! Which server of an endpoint answers, and after how many tries?
 
+use std::pin::pin;
+
 use super::attempt::{Pick, attempt};
 use super::books::Books;
 use super::choose::choose;
@@ -17,7 +19,8 @@ pub(super) async fn ask(
     books: &mut Books<'_>,
 ) -> Result<Outcome, Fault> {
     let pick = choose(request, Tried::default()).ok_or(Fault::ApiNotReady)?;
-    let mut outcome = attempt(request, pick, offer, books).await;
+    // Pinned where it is made: awaited as it is, it would be copied first, here and below.
+    let mut outcome = pin!(attempt(request, pick, offer, books)).await;
     // What is rare is boxed, so that the future of every call stays small.
     if Retries::concern(request, &outcome) {
         outcome = Box::pin(again(request, pick, outcome, offer, books)).await;

@@ -3,6 +3,7 @@
 //! A connection, from the pool or new; the head; the exchange. Whether a try that failed is made
 //! again is not decided here, only told how far it got.
 
+use std::pin::pin;
 use std::rc::Rc;
 
 use http::{Method, Response};
@@ -62,7 +63,7 @@ pub(super) async fn attempt(
     books: &mut Books<'_>,
 ) -> Result<Response<Body>, Missed> {
     let began = request.view.wants_latency().then(|| request.worker.clock.instant());
-    let result = exchange(request, pick, offer, books).await;
+    let result = pin!(exchange(request, pick, offer, books)).await;
     if request.view.len() > 1 {
         judge(request, pick, &result, began);
     }

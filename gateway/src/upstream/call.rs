@@ -50,6 +50,7 @@
 //! };
 //! ```
 
+use std::pin::pin;
 use std::rc::Rc;
 
 use http::Response;
@@ -121,7 +122,7 @@ pub async fn call(
         body = mirrored(&request, &books, body);
     }
     let mut offer = Offer::new(body, &request.endpoint.retries, request.keeps_body());
-    let outcome = ask(&mut request, &mut offer, &mut books).await?;
+    let outcome = pin!(ask(&mut request, &mut offer, &mut books)).await?;
     if let Some(pass) = pass {
         pass.ended(&request, &outcome);
     }

@@ -6,11 +6,10 @@
 
 use std::rc::Rc;
 
+use chassis::proxies::{Proxies, Source, elements};
 use http::{HeaderMap, HeaderValue};
 
-use crate::hops::elements;
 use crate::identity::{MIRRORED, REQUEST_ID, is_identity};
-use crate::proxies::{Proxies, Source};
 use crate::received::Received;
 
 /// Fields of our own, and which of the client's may go on.

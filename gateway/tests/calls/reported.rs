@@ -50,6 +50,34 @@ spec:
   operations: [{ method: GET, path: "/*", auth: none }]
 ---
 apiVersion: turnpike/v1
+kind: Api
+metadata: { name: alone, version: "1.0", tenant: acme }
+spec:
+  context: /alone
+  lifecycle: PUBLISHED
+  endpoints: { production: { urls: ["http://BACKEND"] } }
+  operations: [{ method: GET, path: "/*" }]
+---
+apiVersion: turnpike/v1
+kind: Api
+metadata: { name: barred, version: "1.0", tenant: acme }
+spec:
+  context: /barred
+  lifecycle: PUBLISHED
+  endpoints: { production: { urls: ["http://BACKEND"] } }
+  operations: [{ method: GET, path: "/*" }]
+---
+apiVersion: turnpike/v1
+kind: DenyPolicy
+metadata: { name: shop-from-barred }
+spec: { applications: [shop], apis: ["barred:1.0"] }
+---
+apiVersion: turnpike/v1
+kind: Subscription
+metadata: { name: shop-barred, tenant: acme }
+spec: { application: shop, api: "barred:1.0" }
+---
+apiVersion: turnpike/v1
 kind: ApiProduct
 metadata: { name: bundle, version: "1.0", tenant: acme }
 spec:
@@ -103,6 +131,8 @@ fn said(event: &Event, names: &str) -> String {
         ("api_type", &event.api_type),
         ("api_owner", &event.api_owner),
         ("tenant", &event.tenant),
+        ("application", &event.application),
+        ("application_owner", &event.application_owner),
         ("auth_type", &event.auth_type),
         ("fault_type", &event.fault_type),
         ("fault_subtype", &event.fault_subtype),
@@ -158,6 +188,16 @@ async fn an_event_says_what_was_called_how_and_where() {
     watched.check("/plain/1.0/echo", false, refused).await;
     let nowhere = "api= tenant= status=404 fault_type=OTHER fault_subtype=RESOURCE_NOT_FOUND";
     watched.check("/nowhere", false, nowhere).await;
+}
+
+#[tokio::test]
+async fn an_event_says_whose_call_was_refused() {
+    let watched = Watched::start().await;
+    let ours = "application=shop application_owner=ann";
+    watched.check("/plain/1.0/echo", true, &format!("{ours} status=200")).await;
+    watched.check("/plain/1.0/echo", false, "application= status=401").await;
+    watched.check("/alone/1.0/echo", true, &format!("{ours} fault_code=900908")).await;
+    watched.check("/barred/1.0/echo", true, &format!("{ours} fault_code=900805")).await;
 }
 
 #[tokio::test]

@@ -309,7 +309,7 @@ fn settings() -> Settings {
             drain_idle: Duration::from_millis(50),
             drain: Duration::from_secs(10),
             trusted_proxies: vec![],
-            client_from: gateway::proxies::Source::default(),
+            client_from: chassis::proxies::Source::default(),
             proxy_protocol: vec![],
         },
         sender: sender::Config {

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use crate::judge::{Seen, judge};
 use crate::origin::Record;
 use crate::program::Program;
+use crate::suites::suites;
 
 /// Gateways at work at once, each with cases and a backend of its own.
 const LANES: usize = 4;
@@ -35,13 +36,8 @@ pub(crate) struct Case {
     raw: Vec<u8>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test has no configuration to read it from")]
 fn suite() -> PathBuf {
-    let suites = std::env::var_os("TURNPIKE_SUITES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/suites"),
-        PathBuf::from,
-    );
-    suites.join("http-conformance/h1_cases.jsonl")
+    suites().join("http-conformance/h1_cases.jsonl")
 }
 
 fn read(line: &str) -> Case {

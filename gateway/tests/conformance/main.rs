@@ -13,3 +13,6 @@ mod memory;
 mod origin;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+#[path = "../../../tests/suites/mod.rs"]
+mod suites;

@@ -120,6 +120,12 @@ fn paths(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|path| format!("/{path:05}")).collect()
 }
 
+/// What lies in the folder `spool`.
+fn bytes(spool: &Path) -> u64 {
+    let entries = fs::read_dir(spool).expect("a folder");
+    entries.map(|entry| entry.and_then(|entry| entry.metadata()).expect("a file").len()).sum()
+}
+
 /// What kill -9 leaves of a spool: its files as they are now.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
@@ -161,6 +167,34 @@ async fn a_batch_that_the_collector_will_never_take_is_counted_and_holds_nothing
     reporting.finish(PATIENCE).await;
     let stored = store.paths();
     assert!(stored.iter().all(|path| ["/00000", "/00004"].contains(&path.as_str())), "{stored:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_batches_let_through_what_has_piled_up_behind_them() {
+    let (ground, store) = (Ground::new(), Store::default());
+    *store.poison.lock().expect("a path") = Some("/00001".to_owned());
+    let peer = collector(&ground, 0, &store).await;
+    let address = peer.address;
+    peer.ends().await;
+    let (reporting, _host) = gateway(&ground, "spool", address).await;
+    // Nobody takes them, so each lies in a batch of its own once it is on disk.
+    let spool = ground.path().join("spool/usage");
+    for round in 0..100 {
+        for path in if round % 10 == 0 { 1..4 } else { 4..7 } {
+            let before = bytes(&spool);
+            call(&reporting, path..path + 1);
+            until("a batch on disk", || (bytes(&spool) > before).then_some(())).await;
+        }
+    }
+    let again = collector(&ground, address.port(), &store).await;
+    store.has(290).await;
+    call(&reporting, 7..8);
+    until("the batches are dropped", || (store.dropped() == 10).then_some(())).await;
+    let stored = store.paths();
+    let each = |path: &str| stored.iter().filter(|stored| *stored == path).count();
+    assert_eq!(["/00001", "/00002", "/00004", "/00007"].map(each), [0, 10, 90, 1]);
+    reporting.finish(PATIENCE).await;
+    again.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,8 @@ const CLIENTS: usize = 2000;
 const SHARE: f64 = 0.8;
 /// Of a second it has so much of a processor at least, where nobody else uses the machine.
 const OWN: f64 = 0.8;
+/// Before and after, a second of its processor is worth as much, to this share.
+const STEADY: f64 = 0.85;
 
 /// What clients have seen.
 #[derive(Debug, Default)]
@@ -198,10 +200,13 @@ async fn check(time: Duration, processor: Option<usize>) {
         Some(processor) => place.start_on(processor).await,
         None => place.start(&[]).await,
     };
+    let at_peak = async || {
+        let used = processor_seconds(gateway.id());
+        let peak = load(place.http, 16, None, time).await.good.into_inner();
+        (peak, processor_seconds(gateway.id()) - used)
+    };
     load(place.http, 16, None, Duration::from_millis(500)).await;
-    let used = processor_seconds(gateway.id());
-    let peak = load(place.http, 16, None, time).await.good.into_inner();
-    let used = processor_seconds(gateway.id()) - used;
+    let (peak, used) = at_peak().await;
     // What others take of the machine makes calls late, whatever the gateway does.
     let quiet = processor.is_some() && used >= OWN * time.as_secs_f64();
     let (peak, peak_each) = (rate(peak, time.as_secs_f64()), rate(peak, used));
@@ -234,10 +239,14 @@ async fn check(time: Duration, processor: Option<usize>) {
         assert!(clock.instant().duration_since(begun) < Duration::from_secs(5), "no recovery");
     }
     let recovered = clock.instant().duration_since(begun);
+    // A processor that is not as fast as before says nothing of what was done between.
+    let (again, used) = at_peak().await;
+    let again_each = rate(again, used);
+    let quiet = quiet && (STEADY..=1.0 / STEADY).contains(&(again_each / peak_each));
     eprintln!(
         "peak {peak:.0}/s, at {times:.1} times {good:.0}/s ({:.0} %); per second of its processor \
-         {peak_each:.0} and {good_each:.0} ({:.0} %), {over:?}, {watched:?} MiB, recovered in \
-         {recovered:?}",
+         {peak_each:.0} and {good_each:.0} ({:.0} %), later {again_each:.0}, {over:?}, {watched:?} MiB, \
+         recovered in {recovered:?}",
         good / peak * 100.0,
         good_each / peak_each * 100.0
     );
@@ -245,7 +254,8 @@ async fn check(time: Duration, processor: Option<usize>) {
     assert!(over.shed.load(Ordering::Relaxed) > 0 || !quiet, "all were let in: {over:?}");
     assert_eq!(over.failed.load(Ordering::Relaxed), 0, "all are answered: {over:?}");
     if quiet {
-        assert!(good_each >= SHARE * peak_each, "it spends its time on others: {over:?}");
+        let usual = peak_each.min(again_each);
+        assert!(good_each >= SHARE * usual, "it spends its time on others: {over:?}");
         let late = over.late.load(Ordering::Relaxed);
         assert!(late * 20 < over.shed.load(Ordering::Relaxed), "in time: {over:?}");
     } else {

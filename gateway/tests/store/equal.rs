@@ -10,15 +10,13 @@ use std::time::Duration;
 use chassis::clock::Clock;
 use gateway::limits::store::{Answer, Connection, Counters, Mode, Of, Verdict};
 use throttle::{
-    Correction, Cost, Effect, Granted, Hold, Limit, LimitState, Measure, Meter, MeterConfig,
-    Period, Quota, Rate, Refused, Span, Subject, Unit, Wanted,
+    Back, Correction, Cost, Effect, Granted, Hands, Hold, Limit, LimitState, Measure, Meter,
+    MeterConfig, Period, Quota, Rate, Refused, Span, Subject, Unit, Wanted,
 };
 
 use crate::ground::{Ground, run};
 use crate::redis::{Redis, cluster, is_installed};
 
-/// The largest whole number of the engine's scripts.
-const MOST: u64 = (1 << 53) - 1;
 const STEPS: usize = 400;
 
 /// Limits, apart by spaces: `AMOUNT/STRETCH`, where a stretch is `5ms` (one after the other), `~48ms`
@@ -84,6 +82,11 @@ struct Pair<'a> {
     connection: Connection,
     draw: Draw,
     taken: Vec<Taken>,
+    /// What is in hand of each limit, and when that was said.
+    hands: Vec<Hands>,
+    asked_us: Vec<u64>,
+    /// What was given of which limit, and may go back.
+    given: Vec<(usize, Back)>,
     story: String,
 }
 
@@ -98,6 +101,7 @@ impl Pair<'_> {
             0 => thread::sleep(Duration::from_micros(self.draw.below(6_000))),
             1 | 2 if !self.taken.is_empty() => self.settle().await,
             3 => self.grant().await,
+            4 if !self.given.is_empty() => self.put_back().await,
             _ => self.take().await,
         }
     }
@@ -108,6 +112,7 @@ impl Pair<'_> {
         let of = self.of();
         let said = self.counters.take(&mut self.connection.clone(), of, &cost).await.unwrap();
         let Answer { now_us, verdict, states } = said;
+        self.begin(now_us);
         let held = self.meter.hold(now_us, &cost);
         self.story = format!("{cost:?} at {now_us}: {verdict:?}, and in process {held:?}");
         match (verdict, held) {
@@ -162,20 +167,54 @@ impl Pair<'_> {
     async fn grant(&mut self) {
         let index = usize::try_from(self.draw.below(self.limits.len() as u64)).unwrap();
         let (units, gateways) = (1 + self.draw.below(4), 1 + self.draw.below(3));
-        let wanted = Wanted { units, owed: self.draw.below(3) / 2 };
-        let connection = &mut self.connection.clone();
-        let said =
-            self.counters.grant(connection, self.of(), index, wanted, gateways).await.unwrap();
+        let in_hand = if self.limits[index].is_rate() { self.draw.below(4) } else { 0 };
+        let is_next = self.gives_ahead(index) && self.draw.below(2) == 0;
+        let wanted = Wanted { units, owed: self.draw.below(3) / 2, in_hand, next: is_next };
+        let (connection, of) = (&mut self.connection.clone(), self.of());
+        let asked_us = of.now_us;
+        let said = self.counters.grant(connection, of, index, wanted, gateways).await.unwrap();
+        self.begin(said.now_us);
         if wanted.owed > 0 {
             self.meter.charge(index, said.now_us, wanted.owed);
         }
-        let expected = self.meter.lease(index, said.now_us, units, gateways);
-        let expected = Granted { ends_us: expected.ends_us.min(MOST), ..expected };
-        self.story = format!("{wanted:?} of limit {index}: {said:?}");
+        self.asked_us[index] = asked_us;
+        let (asked, hands) = (wanted.asked_by(0, gateways), &mut self.hands[index]);
+        let expected = self.meter.lease(index, said.now_us, asked, hands);
+        self.story = format!("{wanted:?} of limit {index} with {hands:?}: {said:?}");
         assert_eq!(said.granted, expected, "{}", self.story);
+        let Granted { place, units, .. } = expected;
+        if units > 0 {
+            self.given.push((index, Back { place, granted_us: asked_us, units }));
+        }
     }
 
-    fn same(&self, now_us: u64, states: &[LimitState]) {
+    /// Whether units of a window are given before it begins.
+    fn gives_ahead(&self, index: usize) -> bool {
+        matches!(self.limits[index].measure, Measure::Quota(quota) if quota.ahead_us() > 0)
+    }
+
+    /// Some of what was given last is not used. Where more has been asked for since, that was said to be used.
+    async fn put_back(&mut self) {
+        let (index, back) = self.given.pop().unwrap();
+        let connection = &mut self.connection.clone();
+        let back_us =
+            self.counters.put_back(connection, self.of(), &[(index, back)]).await.unwrap();
+        let (now_us, states) = self.counters.state(connection, self.of()).await.unwrap();
+        let who = (self.asked_us[index] == back.granted_us).then_some(0);
+        self.meter.put_back(index, back_us, who, back, &mut self.hands[index]);
+        self.story = format!("{back:?} of limit {index}");
+        self.same(now_us, &states);
+    }
+
+    /// Of windows that have begun meanwhile what was given of them before.
+    fn begin(&mut self, now_us: u64) {
+        for (index, hands) in self.hands.iter_mut().enumerate() {
+            self.meter.begin(index, now_us, hands);
+        }
+    }
+
+    fn same(&mut self, now_us: u64, states: &[LimitState]) {
+        self.begin(now_us);
         let expected: Vec<LimitState> = self.meter.state(now_us).collect();
         assert_eq!(states, expected, "{}", self.story);
     }
@@ -187,6 +226,8 @@ async fn check(ground: &Ground, text: &str) {
         let limits = limits(text);
         let mut subject = [seed; 16];
         subject.iter_mut().zip(text.bytes()).for_each(|(byte, letter)| *byte ^= letter);
+        let hands = limits.iter().map(|_| Hands::default()).collect();
+        let asked_us = vec![0; limits.len()];
         let mut pair = Pair {
             meter: Arc::new(Meter::new(MeterConfig::new(&limits).unwrap())),
             limits,
@@ -194,6 +235,9 @@ async fn check(ground: &Ground, text: &str) {
             counters: &ground.counters,
             connection: ground.connection().await,
             draw: Draw(u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            hands,
+            asked_us,
+            given: Vec::new(),
             taken: Vec::new(),
             story: String::new(),
         };
@@ -206,6 +250,8 @@ async fn check(ground: &Ground, text: &str) {
 async fn check_all(ground: &Ground) {
     for text in [
         "7/5ms",
+        "9/50ms",
+        "30/60ms 9/50ms! i60/70ms",
         "20/~48ms",
         "10/@10ms",
         "50/month",

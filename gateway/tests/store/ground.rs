@@ -7,6 +7,7 @@ use std::time::Duration;
 use chassis::clock::Clock;
 use chassis::task::Tasks;
 use gateway::limits::store::{Config, Connection, Counters, Link, Mode, Source};
+use throttle::Subject;
 
 /// The configuration for these addresses.
 pub(crate) fn config(mode: Mode, urls: Vec<String>) -> Config {
@@ -43,7 +44,7 @@ impl Ground {
     pub(crate) fn with(config: &Config) -> Self {
         let source = Arc::new(Source::open(config).expect("it makes sense"));
         let link = Rc::new(Link::new(source, Clock::system(), Tasks::default()));
-        Self { link, counters: Counters::new(&config.prefix) }
+        Self { link, counters: Counters::new(&config.prefix, Subject([7; 16])) }
     }
 
     pub(crate) async fn connection(&self) -> Connection {

@@ -1,6 +1,8 @@
 //! Does a real Redis count as a meter counts, and what becomes of calls while it does not?
 
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod equal;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use chassis::clock::Clock;
 use chassis::task::Tasks;
 use futures_util::future::{join, join_all};
-use throttle::{Back, Correction, Cost, Full, Granted, Meter, Subject, Wanted};
+use throttle::{Back, Cost, Full, Granted, Meter, Subject, Wanted};
 use tokio::sync::mpsc;
 
 use super::counter::{Answer, Of, Verdict};
@@ -47,8 +47,6 @@ pub struct Clerk {
     tasks: Tasks,
     known: RefCell<Known>,
     open: Cell<usize>,
-    /// How far the engine's clock is ahead of this gateway's, in microseconds; a little too low.
-    ahead_us: Cell<i64>,
 }
 
 impl Clerk {
@@ -67,7 +65,6 @@ impl Clerk {
             tasks: tasks.clone(),
             known: RefCell::default(),
             open: Cell::new(0),
-            ahead_us: Cell::new(0),
         });
         drop(tasks.spawn_local(TASK, Rc::clone(&clerk).run(asks)));
         clerk
@@ -124,14 +121,15 @@ impl Clerk {
     async fn portion(self: &Rc<Self>, mut ask: Ask, name: Subject, index: usize, wanted: Wanted) {
         let (meter, asked_us) = (Arc::clone(&ask.meter), ask.asked_us);
         let (counters, gateways) = (&self.store.counters, self.store.gateways());
-        let of = self.of(name, &meter);
+        // What it has in hand it had then.
+        let of = Of { now_us: asked_us, ..self.of(name, &meter) };
         let mut said = pin!(self.say(async |connection: &mut Connection| {
             counters.grant(connection, of, index, wanted, gateways).await
         }));
         let patience = self.store.source.patience();
         let back = match self.clock.timeout(patience, said.as_mut()).await {
             Ok(Ok(portion)) => {
-                self.heard(portion.now_us);
+                self.store.breaker.answered();
                 ask.answer(index, self.now_us(), portion.granted)
             }
             Ok(Err(error)) => return self.failed(&error),
@@ -168,7 +166,7 @@ impl Clerk {
         let patience = self.store.source.patience();
         match self.clock.timeout(patience, said.as_mut()).await {
             Ok(Ok(answer)) => {
-                self.heard(answer.now_us);
+                self.store.breaker.answered();
                 if let Some(ruled) = self.ruled(&meter, &cost, ask.asked_us, answer) {
                     ask.rule(ruled);
                 }
@@ -205,7 +203,7 @@ impl Clerk {
             Verdict::Full { index, retry_after_us } => {
                 let state = states.get(index)?;
                 let (left, again_us) = (state.remaining, retry_after_us);
-                let none = Granted { units: 0, left, place: 0, ends_us: 0, again_us, last_us: 0 };
+                let none = Granted { left, again_us, ..Granted::NOTHING };
                 // Nothing was in hand that this could displace.
                 let _ = meter.granted(index, asked_us, now_us, none);
                 Some(Err(Full { limit: state.limit, retry_after_us }))
@@ -226,13 +224,6 @@ impl Clerk {
             }
             said => said,
         }
-    }
-
-    /// Somebody has answered; the engine's time was this.
-    fn heard(&self, engine_us: u64) {
-        self.store.breaker.answered();
-        let now_us = self.now_us();
-        self.ahead_us.set(engine_us.cast_signed().wrapping_sub(now_us.cast_signed()));
     }
 
     fn failed(&self, error: &StoreError) {
@@ -324,21 +315,19 @@ impl Clerk {
             };
             self.say(charge).await?;
         }
-        let backs = errand.backs.iter().map(|(index, back)| self.correction(*index, *back));
-        let corrections: Vec<_> = errand.corrections.iter().copied().chain(backs).collect();
-        if corrections.is_empty() {
-            return Ok(());
+        let Errand { backs, corrections, .. } = errand;
+        if !backs.is_empty() {
+            let put_back =
+                async |connection: &mut Connection| counters.put_back(connection, of, backs).await;
+            self.say(put_back).await?;
         }
-        let settle =
-            async |connection: &mut Connection| counters.settle(connection, of, &corrections).await;
-        self.say(settle).await
-    }
-
-    /// Units go back; the engine names moments by its own clock.
-    fn correction(&self, index: usize, back: Back) -> Correction {
-        let Back { place, granted_us, units } = back;
-        let taken_us = granted_us.saturating_add_signed(self.ahead_us.get());
-        Correction { index, place, taken_us, units, actual: 0 }
+        if !corrections.is_empty() {
+            let settle = async |connection: &mut Connection| {
+                counters.settle(connection, of, corrections).await
+            };
+            self.say(settle).await?;
+        }
+        Ok(())
     }
 
     /// Gives back what is in hand; to be waited for when the worker ends.

@@ -1,10 +1,12 @@
 //! What is said to the engine, and what does it answer?
 //!
 //! One script knows everything about counters, and each question is one call of it: one round trip, on one
-//! node. See `counter.lua`.
+//! node. See `counter/fields.lua`.
 
 use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind};
-use throttle::{Correction, Cost, Granted, Limit, LimitState, Measure, Ruling, Subject, Wanted};
+use throttle::{
+    Back, Correction, Cost, Granted, Limit, LimitState, Measure, Ruling, Subject, Wanted,
+};
 
 use super::error::StoreError;
 use super::link::Connection;
@@ -13,6 +15,15 @@ use crate::hex;
 
 /// Nothing was taken there.
 const NOT_TAKEN: i64 = -1;
+/// The script, one part for each question that it answers: what is used further down stands above.
+const COUNTER: &str = concat!(
+    include_str!("counter/fields.lua"),
+    include_str!("counter/window.lua"),
+    include_str!("counter/ring.lua"),
+    include_str!("counter/pace.lua"),
+    include_str!("counter/change.lua"),
+    include_str!("counter/ask.lua"),
+);
 /// How long a gateway counts that is not heard of.
 const MEMBER_US: u64 = 10_000_000;
 
@@ -20,6 +31,8 @@ const MEMBER_US: u64 = 10_000_000;
 #[derive(Debug)]
 pub struct Counters {
     prefix: String,
+    /// What this process is called among those who have units in hand.
+    holder: String,
     counter: Script,
     members: Script,
 }
@@ -72,11 +85,13 @@ pub struct Portion {
 }
 
 impl Counters {
-    /// All keys begin with `prefix`.
-    pub fn new(prefix: &str) -> Self {
+    /// All keys begin with `prefix`; `holder` is the name of this process, which no other one has.
+    pub fn new(prefix: &str, holder: Subject) -> Self {
+        let Subject([holder @ .., _, _, _, _, _, _, _, _]) = holder;
         Self {
             prefix: prefix.to_owned(),
-            counter: Script::new(include_str!("counter.lua")),
+            holder: hex::text(&holder),
+            counter: Script::new(COUNTER),
             members: Script::new(include_str!("members.lua")),
         }
     }
@@ -97,7 +112,8 @@ impl Counters {
         Numbers(&said).taken(of.limits).ok_or(StoreError::Answer)
     }
 
-    /// Asks for `wanted` units of the limit at `index`, which `gateways` share. What is owed counts first.
+    /// Asks for `wanted` units of the limit at `index`, which `gateways` share, at `of.now_us`. What is owed counts
+    /// first.
     pub async fn grant(
         &self,
         connection: &mut Connection,
@@ -110,12 +126,15 @@ impl Counters {
         let mut command = self.command("grant", of);
         rule::write(&mut command, of.limits, index, of.now_us);
         command.arg(wanted.units).arg(gateways).arg(wanted.owed);
-        // How far ahead of its time a unit may be given away, and how many those are.
+        // How far ahead of its time a unit may be given away, and how many those are; of a quota how long before
+        // its window begins.
         let (ahead_us, ahead_units) = match limit.measure {
             Measure::Rate(rate) => (rate.ahead_us(), rate.ahead_units()),
-            Measure::Quota(_) => (0, 0),
+            Measure::Quota(quota) => (quota.ahead_us(), 0),
         };
         command.arg(ahead_us).arg(ahead_units);
+        command.arg(&self.holder).arg(wanted.in_hand.min(rule::MOST)).arg(of.now_us);
+        command.arg(u8::from(wanted.next));
         let said = self.ask(connection, &command).await?;
         Numbers(&said).granted(limit).ok_or(StoreError::Answer)
     }
@@ -135,6 +154,24 @@ impl Counters {
             command.arg(place_for_script(limit, place)).arg(taken_us).arg(units).arg(actual);
         }
         self.ask(connection, &command).await.map(drop)
+    }
+
+    /// Gives back units of these limits. When, by the engine's time.
+    pub async fn put_back(
+        &self,
+        connection: &mut Connection,
+        of: Of<'_>,
+        backs: &[(usize, Back)],
+    ) -> Result<u64, StoreError> {
+        let mut command = self.command("back", of);
+        for (index, Back { place, granted_us, units }) in backs {
+            let limit = of.limits.get(*index).ok_or(StoreError::Answer)?;
+            rule::write(&mut command, of.limits, *index, of.now_us);
+            command.arg(place_for_script(limit, *place)).arg(*units);
+            command.arg(&self.holder).arg(*granted_us);
+        }
+        let said = self.ask(connection, &command).await?;
+        Numbers(&said).count().ok_or(StoreError::Answer)
     }
 
     /// The engine's time, and how full the limits are.
@@ -253,9 +290,10 @@ impl Numbers<'_> {
         let now_us = self.count()?;
         let (units, left, place) = (self.count()?, self.count()?, self.count()?);
         let (ends_us, again_us, last_us) = (self.count()?, self.count()?, self.count()?);
+        let begins_us = self.count()?;
         let place = place_for_meter(limit, place);
         let state = self.states(std::slice::from_ref(limit))?.pop()?;
-        let granted = Granted { units, left, place, ends_us, again_us, last_us };
+        let granted = Granted { units, left, place, begins_us, ends_us, again_us, last_us };
         Some(Portion { now_us, granted, state })
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chassis::clock::Clock;
+use throttle::Subject;
 
 use super::config::Config;
 use super::counter::Counters;
@@ -37,9 +38,11 @@ impl Store {
         figures: &Figures,
         clock: &Clock,
     ) -> Result<Self, SourceError> {
+        // A process that comes back has nothing in hand of what the one before had.
+        let holder = Subject::of("holder", &[node, &clock.unix_us().to_string()]);
         Ok(Self {
             source: Arc::new(Source::open(config)?),
-            counters: Counters::new(&config.prefix),
+            counters: Counters::new(&config.prefix, holder),
             breaker: Breaker::new("store", figures),
             node: node.to_owned(),
             gateways: AtomicU64::new(0),

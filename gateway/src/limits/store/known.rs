@@ -63,7 +63,7 @@ impl Known {
         told
     }
 
-    /// What is to be asked for because windows have ended that calls go on in.
+    /// What is to be asked for because windows end, or have ended, that calls go on in.
     pub(super) fn turned(&self, now_us: u64) -> Vec<Ask> {
         let asks = self.0.values().flat_map(|Entry { meter, .. }| {
             let indices = 0..meter.config().limits().len();
@@ -75,7 +75,7 @@ impl Known {
         asks.collect()
     }
 
-    /// When the next of those windows ends; `None`: there is none.
+    /// When it is time to for the next of those windows; `None`: there is none.
     pub(super) fn turns_us(&self, now_us: u64) -> Option<u64> {
         self.0.values().filter_map(|entry| entry.meter.turns_us(now_us)).min()
     }
@@ -94,8 +94,9 @@ impl Known {
 impl Errand {
     fn of(name: Subject, meter: &Arc<Meter>, now_us: u64, all: bool) -> Option<Self> {
         let indices = 0..meter.config().limits().len();
-        let backs =
-            indices.clone().filter_map(|index| Some((index, meter.back(index, now_us, all)?)));
+        let backs = indices
+            .clone()
+            .flat_map(|index| meter.back(index, now_us, all).map(move |back| (index, back)));
         let backs: Vec<_> = backs.collect();
         let owed = indices.filter_map(|index| Some((index, meter.owes(index, now_us)?)));
         let owed: Vec<_> = owed.collect();

@@ -1,13 +1,13 @@
 //! How is a limit written for the script that counts it?
 //!
-//! See `counter.lua` for the arguments. Its numbers are whole below 2^53; what is larger is written as
+//! See `counter/fields.lua` for the arguments. Its numbers are whole below 2^53; what is larger is written as
 //! that, which is never more than the limit says.
 
 use redis::Cmd;
 use throttle::{Borders, Cost, Effect, Limit, Measure, Period, Rate, Unit};
 
 /// The largest whole number of the engine's scripts.
-const MOST: u64 = (1 << 53) - 1;
+pub(super) const MOST: u64 = (1 << 53) - 1;
 
 /// Writes the limit at `index` of a meter; `now_us` is this gateway's time.
 pub(super) fn write(command: &mut Cmd, limits: &[Limit], index: usize, now_us: u64) {

@@ -120,7 +120,7 @@ struct Said {
 }
 
 fn fields(head: &Bytes, places: &Places) -> Result<(HeaderMap, Said), Fault> {
-    let mut headers = HeaderMap::with_capacity(places.all().len());
+    let mut headers = places.map();
     let mut said = Said::default();
     for place in places.all() {
         let Some(name) = places.name(head, place) else { return Err(MALFORMED) };

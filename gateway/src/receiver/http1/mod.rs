@@ -5,9 +5,13 @@
 
 mod head;
 mod reader;
+mod runner;
 mod serve;
 mod upgraded;
 mod wire;
 mod writer;
 
 pub(super) use serve::serve;
+
+/// The futures of a worker that run calls.
+pub(super) type Callers = runner::Runners<serve::Begun, serve::Ended>;

@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::head::Head;
 use super::reader::Reader;
+use super::runner::{Errand, Runner};
 use super::upgraded::Upgraded;
 use super::wire::{MOST_UNWANTED, Next, Wire};
 use super::writer::{Asked, write};
@@ -31,6 +32,16 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much it may still send meanwhile.
 const MOST_DISCARDED: usize = 1024 * 1024;
 
+/// A call whose head is here.
+pub(in crate::receiver) struct Begun {
+    visit: Rc<Visit>,
+    wire: Rc<RefCell<Wire>>,
+    head: Head,
+}
+
+/// What came of a call: whether its connection may stay.
+pub(in crate::receiver) type Ended = io::Result<bool>;
+
 /// Serves calls until the client or the worker wants no more.
 pub(in crate::receiver) async fn serve(
     visit: &Rc<Visit>,
@@ -43,10 +54,12 @@ pub(in crate::receiver) async fn serve(
         match next {
             None => return Ok(()),
             Some(Ok(head)) => {
-                // What a call needs is given back when it ends: most connections wait for one. It is
-                // made where it will lie, because it is large.
-                let call = Box::write(Box::new_uninit(), call(visit, &wire, head));
-                if !Box::into_pin(call).await? {
+                // Lent for the call: most connections wait for one.
+                let mut runner = visit.callers.take().unwrap_or_else(|| Runner::new(run));
+                runner.begin(Begun { visit: Rc::clone(visit), wire: Rc::clone(&wire), head });
+                let keeps = poll_fn(|cx| runner.poll(cx)).await;
+                visit.callers.keep(runner);
+                if !keeps? {
                     return end(visit, &wire, true).await;
                 }
             }
@@ -81,14 +94,20 @@ fn poll_next(
     Poll::Pending
 }
 
+/// Answers call after call.
+async fn run(errand: Rc<Errand<Begun, Ended>>) {
+    loop {
+        let Begun { visit, wire, head } = errand.next().await;
+        let ended = pin!(call(&visit, &wire, head)).await;
+        drop((visit, wire));
+        errand.done(ended);
+    }
+}
+
 /// Answers one call; false: the connection has to end.
 ///
 /// No `async fn`: that would hold the head, and what becomes of it, for as long as the call lasts.
-fn call(
-    visit: &Rc<Visit>,
-    wire: &Rc<RefCell<Wire>>,
-    head: Head,
-) -> impl Future<Output = io::Result<bool>> {
+fn call(visit: &Rc<Visit>, wire: &Rc<RefCell<Wire>>, head: Head) -> impl Future<Output = Ended> {
     let attending = visit.pulse.attend();
     let Head { parts, framing, keeps, asks, trailers } = head;
     let (version, with_head) = (parts.version, parts.method == Method::HEAD);
@@ -117,6 +136,7 @@ fn call(
         let mut output = visit.worker.spares.output();
         let asked = Asked { name: &account.text, version, with_head, keeps };
         let frames = write(&mut output, &parts, &body, asked, &visit.worker.date.borrow());
+        visit.worker.spares.keep_fields(parts.headers);
         let (body, far) = match body {
             Body::Tunnel(far) => (Body::Empty, Some(far)),
             body => (body, None),

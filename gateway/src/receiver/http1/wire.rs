@@ -83,7 +83,7 @@ impl Wire {
             socket,
             input: BytesMut::new(),
             spares: Rc::clone(&worker.spares),
-            places: Places::new(Rc::clone(&worker.field_names)),
+            places: Places::new(Rc::clone(&worker.field_names), Rc::clone(&worker.spares)),
             read_size: FIRST_READ,
             looked: 0,
             searched: 0,

@@ -114,7 +114,7 @@ fn framing(out: &mut Vec<u8>, answer: &Parts, body: &Body, asked: Asked<'_>) -> 
 }
 
 fn length(out: &mut Vec<u8>, length: u64) {
-    let _ = write!(out, "content-length: {length}\r\n");
+    field(out, "content-length", itoa::Buffer::new().format(length).as_bytes());
 }
 
 #[cfg(test)]
