@@ -7,6 +7,7 @@
 
 mod callers;
 mod novelty;
+mod scatter;
 pub mod span;
 mod watch;
 

@@ -4,33 +4,20 @@
 //! weekends, slow tails, failures now and then. Into some of it something happens. The quiet part counts
 //! alarms that nobody needs.
 
+mod dice;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use detect::{Alarm, Call, Finding, Renewal, Rules, Watch};
+
+use dice::Dice;
 
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
 const DAY: i64 = 24 * 60;
 const WEEK: i64 = 7 * DAY;
 
-/// Numbers that look random and are the same every time.
-struct Dice(u64);
-
 impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ (value >> 31)
-    }
-
-    /// From 0 to below 1.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits")]
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
     fn normal(&mut self) -> f64 {
         let (radius, angle) = (self.unit().max(1e-12), self.unit());
         (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()

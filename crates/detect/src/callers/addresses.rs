@@ -1,12 +1,15 @@
 //! Has this caller come from there before?
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::few::Few;
+
 /// How many addresses of one caller are known; the one that was not seen for longest makes room.
 const MOST: usize = 256;
+/// A short list has so many.
+const FEW: usize = 4;
 /// What one call weighs in the share of those from new addresses.
 const PACE: f64 = 0.002;
 
@@ -18,7 +21,7 @@ pub struct Addresses {
     seen: u64,
     /// The share of calls that come from a new address, of late.
     moving: f64,
-    known: HashMap<IpAddr, i64>,
+    known: Few<IpAddr, i64, FEW>,
 }
 
 /// How a call came.
@@ -38,7 +41,7 @@ pub enum Arrival {
 impl Addresses {
     /// Says nothing before `learning` calls; an address that was away for more than `absence_us` is told.
     pub fn new(learning: u64, absence_us: i64) -> Self {
-        Self { learning, absence_us, seen: 0, moving: 0.0, known: HashMap::new() }
+        Self { learning, absence_us, seen: 0, moving: 0.0, known: Few::None }
     }
 
     /// From now on it says nothing before `learning` calls, those of before included, and an absence is
@@ -58,21 +61,25 @@ impl Addresses {
         let learnt = self.seen >= self.learning;
         self.seen = self.seen.saturating_add(1);
         self.moving *= 1.0 - PACE;
-        if let Some(last_us) = self.known.get_mut(&address) {
-            let absent_us = at_us.saturating_sub(*last_us);
-            *last_us = (*last_us).max(at_us);
+        let newer_us = |last_us: Option<i64>| last_us.map_or(at_us, |last_us| last_us.max(at_us));
+        if let Some(last_us) = self.known.put(address, newer_us) {
+            let absent_us = at_us.saturating_sub(last_us);
             let long = learnt && absent_us > self.absence_us;
             return if long { Arrival::Returned { absent_us } } else { Arrival::Usual };
         }
-        if self.known.len() >= MOST {
-            let oldest = self.known.iter().min_by_key(|(_, last_us)| **last_us);
-            if let Some(oldest) = oldest.map(|(address, _)| *address) {
-                self.known.remove(&oldest);
-            }
+        if self.known.len() > MOST {
+            self.forget_one(address);
         }
-        self.known.insert(address, at_us);
         self.moving += if learnt { PACE } else { 0.0 };
         if learnt { Arrival::New } else { Arrival::Usual }
+    }
+
+    /// The one that was not seen for longest, but for the one that has just come.
+    fn forget_one(&mut self, new: IpAddr) {
+        let others = self.known.iter().filter(|(known, _)| *known != new);
+        if let Some((oldest, _)) = others.min_by_key(|(_, last_us)| *last_us) {
+            self.known.remove(oldest);
+        }
     }
 }
 

@@ -3,13 +3,16 @@
 //! One engine for each thing that callers do: the `steps` they take, the `addresses` they come from and
 //! the `journeys` that nobody makes (`travel`), when they renew tokens (`renewals`), how much they
 //! use by the `days`, how many things they touch or places they call from (`spread`). Each knows one
-//! caller; `streak` counts what happens again and again.
+//! caller; `streak` counts what happens again and again. What they know of things lies in tables
+//! that are short lists mostly (`few`).
 
 mod addresses;
 mod days;
+mod few;
 mod journeys;
-mod pairs;
+mod listed;
 mod renewals;
+mod set;
 mod spread;
 mod steps;
 mod streak;

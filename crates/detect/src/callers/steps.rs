@@ -3,13 +3,15 @@
 //! A first-order Markov chain over what is called, `GET /orders/{id}` after `GET /orders`. It learns all the
 //! time; the probability of a step is that of what was known before it.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
+
+use super::few::Few;
 
 /// How many different pairs of steps are known at most; then all counts are halved, and what was
 /// seen once is forgotten.
 const MOST_PAIRS: usize = 1024;
+/// A short list has so many.
+const FEW: usize = 4;
 
 /// The steps of one caller.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,10 +20,10 @@ pub struct Steps {
     pause_us: i64,
     seen: u64,
     last: Option<(u64, i64)>,
-    #[serde(with = "super::pairs")]
-    pairs: HashMap<(u64, u64), u32>,
+    #[serde(with = "super::listed")]
+    pairs: Few<(u64, u64), u32, FEW>,
     /// How often each step was followed by another.
-    left: HashMap<u64, u32>,
+    left: Few<u64, u32, FEW>,
     /// One bit for each of the last eight steps: it was never taken before.
     novel: u8,
 }
@@ -41,7 +43,7 @@ impl Steps {
     /// Says nothing before `learning` calls. Calls that are more than `pause_us` apart do not follow each
     /// other.
     pub fn new(learning: u64, pause_us: i64) -> Self {
-        let (pairs, left) = (HashMap::new(), HashMap::new());
+        let (pairs, left) = (Few::None, Few::None);
         Self { learning, pause_us, seen: 0, last: None, pairs, left, novel: 0 }
     }
 
@@ -57,33 +59,29 @@ impl Steps {
         self.seen = self.seen.saturating_add(1);
         let (from, _) =
             before.filter(|(_, then_us)| at_us.saturating_sub(*then_us) <= self.pause_us)?;
-        let all = self.left.get(&from).copied().unwrap_or(0);
-        let these = self.pairs.get(&(from, to)).copied().unwrap_or(0);
-        self.learn(from, to);
+        let (these, all) = self.learn(from, to);
         let probability = if all == 0 { 0.0 } else { f64::from(these) / f64::from(all) };
         self.novel = (self.novel << 1) | u8::from(these == 0);
         learnt.then_some(Step { from, probability, novel: self.novel.count_ones() })
     }
 
-    fn learn(&mut self, from: u64, to: u64) {
-        let pair = self.pairs.entry((from, to)).or_default();
-        *pair = pair.saturating_add(1);
-        let left = self.left.entry(from).or_default();
-        *left = left.saturating_add(1);
-        if self.pairs.len() > MOST_PAIRS || *left == u32::MAX {
+    /// Counts a step, and says how often it was taken before, and how often any was taken from there.
+    fn learn(&mut self, from: u64, to: u64) -> (u32, u32) {
+        let one_more = |times: Option<u32>| times.unwrap_or(0).saturating_add(1);
+        let pair = self.pairs.put((from, to), one_more).unwrap_or(0);
+        let left = self.left.put(from, one_more).unwrap_or(0);
+        if self.pairs.len() > MOST_PAIRS || left.saturating_add(1) == u32::MAX {
             self.forget();
         }
+        (pair, left)
     }
 
     fn forget(&mut self) {
+        self.pairs.retain(|_, times| Some(times / 2).filter(|times| *times > 0));
         self.left.clear();
-        self.pairs.retain(|(from, _), count| {
-            *count /= 2;
-            let left = self.left.entry(*from).or_default();
-            *left = left.saturating_add(*count);
-            *count > 0
-        });
-        self.left.retain(|_, left| *left > 0);
+        for ((from, _), times) in self.pairs.iter() {
+            self.left.put(from, |left| left.unwrap_or(0).saturating_add(times));
+        }
     }
 }
 

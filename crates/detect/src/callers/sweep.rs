@@ -3,9 +3,9 @@
 //! Windows of ten minutes are compared with the largest one before, which fades. The windows that a caller
 //! needs for its work become usual; a sweep through all identifiers does not.
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
+
+use super::few::Few;
 
 const WINDOW_US: i64 = 600_000_000;
 /// So many times the largest window before is a sweep,
@@ -14,6 +14,8 @@ const FACTOR: usize = 4;
 const ENOUGH: u32 = 3;
 /// Things of one window that are told apart.
 const MOST: usize = 4096;
+/// A short list has so many.
+const FEW: usize = 6;
 /// What a window leaves of the largest one before, in percent.
 const FADE: usize = 99;
 
@@ -24,22 +26,28 @@ pub struct Sweep {
     windows: u32,
     largest: usize,
     told: bool,
-    things: HashSet<u64>,
+    #[serde(with = "super::set")]
+    things: Few<u64, (), FEW>,
 }
 
 impl Sweep {
     /// The next thing, by a number for it. How many there are in this window and how many are usual at most,
     /// when that becomes too many; `least` is never too many. Told once in a window.
     pub fn touch(&mut self, at_us: i64, thing: u64, least: usize) -> Option<(usize, usize)> {
-        let usual = self.usual(at_us, least);
-        self.count(at_us, thing, usual)
+        self.turn(at_us);
+        let known = if self.windows < ENOUGH { least } else { self.largest };
+        self.insert(thing, least.max(known.saturating_mul(FACTOR)))
     }
 
     /// The same by a limit that is given.
     pub fn count(&mut self, at_us: i64, thing: u64, most: usize) -> Option<(usize, usize)> {
         self.turn(at_us);
+        self.insert(thing, most)
+    }
+
+    fn insert(&mut self, thing: u64, most: usize) -> Option<(usize, usize)> {
         if self.things.len() < MOST {
-            self.things.insert(thing);
+            self.things.put(thing, |_| ());
         }
         let count = self.things.len();
         if self.told || count <= most.min(MOST - 1) {
@@ -49,18 +57,12 @@ impl Sweep {
         Some((count, most))
     }
 
-    fn usual(&mut self, at_us: i64, least: usize) -> usize {
-        self.turn(at_us);
-        let known = if self.windows < ENOUGH { least } else { self.largest };
-        least.max(known.saturating_mul(FACTOR))
-    }
-
     fn turn(&mut self, at_us: i64) {
         let window = at_us.div_euclid(WINDOW_US);
         if window <= self.window {
             return;
         }
-        if !self.things.is_empty() {
+        if self.things.len() > 0 {
             self.largest = (self.largest * FADE / 100).max(self.things.len());
             self.windows = self.windows.saturating_add(1);
         }

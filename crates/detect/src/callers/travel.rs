@@ -18,6 +18,10 @@ pub struct Place {
 
 /// The way between two places as a bird flies.
 pub fn kilometres(a: Place, b: Place) -> f64 {
+    // Mostly nobody has moved, and an angle takes longer than that question.
+    if (a.latitude, a.longitude) == (b.latitude, b.longitude) {
+        return 0.0;
+    }
     let (from, to) = (a.latitude.to_radians(), b.latitude.to_radians());
     let north = ((to - from) / 2.0).sin();
     let east = ((b.longitude - a.longitude).to_radians() / 2.0).sin();

@@ -39,7 +39,12 @@ pub struct Call<'c> {
     pub backend_us: u64,
 }
 
-impl Call<'_> {
+impl<'c> Call<'c> {
+    /// The client as whose calls these count; empty: as those of the application.
+    pub(super) const fn client_alone(&self) -> &'c str {
+        if self.application.is_empty() { self.client } else { "" }
+    }
+
     /// For how many calls it stands; at least 1.
     pub(super) const fn calls(&self) -> u32 {
         if self.weight == 0 { 1 } else { self.weight }

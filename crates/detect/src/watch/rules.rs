@@ -1,11 +1,13 @@
 //! From where on is something told?
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::finding::Alarm;
+use super::holding::{Different, Holding};
+use super::kinds::Kinds;
 
 /// What was told about one thing is not told again for so long, where nothing else is set.
 const QUIET: Duration = Duration::from_mins(10);
@@ -114,14 +116,16 @@ pub enum RuleError {
     ForNothing(Alarm),
 }
 
-/// What is different, by the kind of alarm.
-type Different = BTreeMap<Alarm, Setting<Duration>>;
-
 /// The rules of all kinds.
 #[derive(Clone, Debug)]
 pub struct Rules {
     series: usize,
-    usual: BTreeMap<Alarm, Rule>,
+    /// Of each kind, in the order of `Alarm::ALL`.
+    usual: [Rule; Alarm::ALL.len()],
+    /// Those that are in force where nothing is different,
+    on: Kinds,
+    /// and those that are for somebody, at most.
+    on_for_some: Kinds,
     by_api: HashMap<String, Different>,
     by_application: HashMap<String, Different>,
     /// By the application, and then by the API.
@@ -130,9 +134,17 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        let usual = Alarm::ALL.map(|alarm| (alarm, Rule::of(alarm))).into();
+        let usual = Alarm::ALL.map(Rule::of);
         let (by_api, by_application) = (HashMap::new(), HashMap::new());
-        Self { series: SERIES, usual, by_api, by_application, by_both: HashMap::new() }
+        Self {
+            series: SERIES,
+            usual,
+            on: Kinds::ALL,
+            on_for_some: Kinds::NONE,
+            by_api,
+            by_application,
+            by_both: HashMap::new(),
+        }
     }
 }
 
@@ -150,8 +162,10 @@ impl Rules {
         S: Copy + Into<Duration>,
     {
         check(alarm, setting)?;
-        let rule = self.of(alarm, "", "").with(&setting.spelt());
-        self.usual.insert(alarm, rule);
+        if let Some(rule) = self.usual.get_mut(alarm as usize) {
+            *rule = rule.with(&setting.spelt());
+            self.on = if rule.enabled { self.on.with(alarm) } else { self.on.without(alarm) };
+        }
         Ok(())
     }
 
@@ -175,17 +189,31 @@ impl Rules {
             }
         };
         own.entry(*alarm).or_default().put(&setting.spelt());
+        if setting.enabled == Some(true) {
+            self.on_for_some = self.on_for_some.with(*alarm);
+        }
         Ok(())
     }
 
     /// What holds for the calls of an application to an API; each may be empty for what is about none.
     /// What is set for both wins over what is set for the application, that over what is set for the API.
     pub fn of(&self, alarm: Alarm, api: &str, application: &str) -> Rule {
-        let usual = self.usual.get(&alarm).copied().unwrap_or_else(|| Rule::of(alarm));
-        let both = self.by_both.get(application).and_then(|apis| apis.get(api));
-        let own = [self.by_api.get(api), self.by_application.get(application), both];
-        let own = own.into_iter().flatten().filter_map(|different| different.get(&alarm));
-        own.fold(usual, Rule::with)
+        self.holding(api, application).of(alarm)
+    }
+
+    /// The same for all kinds, for who asks for several.
+    pub(super) fn holding(&self, api: &str, application: &str) -> Holding<'_> {
+        Holding {
+            usual: &self.usual,
+            api: self.by_api.get(api),
+            application: self.by_application.get(application),
+            both: self.by_both.get(application).and_then(|apis| apis.get(api)),
+        }
+    }
+
+    /// The kinds that are in force for anybody.
+    pub(super) const fn on_for_any(&self) -> Kinds {
+        self.on.and(self.on_for_some)
     }
 
     /// The APIs and the applications for which something of a kind is different.
@@ -214,7 +242,7 @@ impl Rules {
 
 impl Rule {
     /// Where nothing is set.
-    fn of(alarm: Alarm) -> Self {
+    pub(super) fn of(alarm: Alarm) -> Self {
         let knobs = alarm.knobs();
         Self {
             enabled: true,
@@ -226,7 +254,7 @@ impl Rule {
         }
     }
 
-    fn with(self, setting: &Setting<Duration>) -> Self {
+    pub(super) fn with(self, setting: &Setting<Duration>) -> Self {
         Self {
             enabled: setting.enabled.unwrap_or(self.enabled),
             mode: setting.mode.unwrap_or(self.mode),
@@ -310,6 +338,8 @@ fn micros(span: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[derive(Clone, Copy, Debug, Deserialize)]

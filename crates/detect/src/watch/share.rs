@@ -44,10 +44,13 @@ impl Share {
     ) -> Option<Excess> {
         self.turn(at_us.div_euclid(MINUTE_US));
         self.count(calls, is_bad);
+        if !is_bad || self.told {
+            return None;
+        }
         let usual = (self.usual + self.doubt()).max(LEAST);
         let (bad, expected) = (f64::from(self.bad), f64::from(self.calls) * usual);
         let unlikely = bad > expected && bad * (bad / expected).ln() - bad + expected >= surprise;
-        self.tell(is_bad && unlikely)
+        self.tell(unlikely)
     }
 
     /// The same by a share that is given, for minutes with `least` calls or more.

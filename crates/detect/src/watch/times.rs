@@ -18,6 +18,8 @@ const SIGMAS: f64 = 4.0;
 const FACTOR: f64 = 1.2;
 /// and so many microseconds.
 const LEAST_US: f64 = 5000.0;
+/// No rounding of a logarithm is larger.
+const NEARLY: f64 = 1e-9;
 /// How unlikely a minute has to be, as an exponent.
 const SURPRISE: f64 = 12.0;
 /// The mean has moved from this factor on,
@@ -56,31 +58,41 @@ impl Times {
     ) -> Option<Slow> {
         let took = (took_us as f64).max(1.0);
         let (length, sigma) = (took.ln(), self.usual.deviation());
-        let middle = self.usual.mean.exp();
-        let limit_us = (self.usual.mean + SIGMAS / sensitivity * sigma).exp();
-        let limit_us = limit_us.max(middle * FACTOR).max(middle + LEAST_US);
+        let far = self.usual.mean + SIGMAS / sensitivity * sigma;
         let learnt = self.usual.seen >= learning;
+        // Mostly the logarithm alone says that it is not slow.
+        let limit_us = (learnt && length > far - NEARLY).then(|| self.limit_us(far));
+        let is_slow = limit_us.is_some_and(|limit_us| took > limit_us);
         // A time is a sample, for however many calls it stands.
-        let slow = self.slow.take(at_us, 1, learnt && took > limit_us, SURPRISE / sensitivity);
-        let moved = self.moved(middle, sigma, sensitivity);
+        let slow = self.slow.take(at_us, 1, is_slow, SURPRISE / sensitivity);
+        let moved = learnt && self.has_moved(sigma, sensitivity);
+        let moved_us = moved.then(|| self.middle_us() * MOVED);
         self.learn(length, sigma);
-        if let Some(slow) = slow {
+        if let (Some(slow), Some(limit_us)) = (slow, limit_us) {
             return Some(Slow { limit_us, of: Some((slow.bad, slow.calls)) });
         }
-        if moved && learnt {
-            // What is so now is usual from now on, and told once.
-            self.usual.mean = self.late;
-            return Some(Slow { limit_us: middle * MOVED, of: None });
-        }
-        None
+        let limit_us = moved_us?;
+        // What is so now is usual from now on, and told once.
+        self.usual.mean = self.late;
+        Some(Slow { limit_us, of: None })
     }
 
-    fn moved(&self, middle: f64, sigma: f64, sensitivity: f64) -> bool {
+    fn middle_us(&self) -> f64 {
+        self.usual.mean.exp()
+    }
+
+    /// What is slow from `far` on, as a logarithm, has to be longer than the usual by something, too.
+    fn limit_us(&self, far: f64) -> f64 {
+        let middle_us = self.middle_us();
+        far.exp().max(middle_us * FACTOR).max(middle_us + LEAST_US)
+    }
+
+    fn has_moved(&self, sigma: f64, sensitivity: f64) -> bool {
         let by = self.late - self.usual.mean;
         self.usual.seen >= SETTLED
             && by > MOVED.ln()
             && by > MOVED_SIGMAS / sensitivity * sigma
-            && middle * (by.exp() - 1.0) > LEAST_US
+            && self.middle_us() * (by.exp() - 1.0) > LEAST_US
     }
 
     fn learn(&mut self, length: f64, sigma: f64) {

@@ -95,8 +95,12 @@ impl Volume {
         if self.seen < learning.max(1) {
             return (None, fewer);
         }
+        let calls = self.calls as f64;
+        if self.told || calls <= self.surely() {
+            return (None, fewer);
+        }
         let usual = self.most(sensitivity);
-        if self.told || self.calls as f64 <= usual {
+        if calls <= usual {
             return (None, fewer);
         }
         self.told = true;
@@ -150,14 +154,18 @@ impl Volume {
         (count > 0.0).then_some(sum / count)
     }
 
+    /// So many calls in a minute are not too many, whatever others were. That is most minutes, and quickly seen.
+    fn surely(&self) -> f64 {
+        (2.0 * self.level).max(FEW * self.grain.max(1.0)).max(AGAIN * self.peak)
+    }
+
     /// How many calls in this minute are not too many.
     #[expect(clippy::cast_precision_loss, reason = "minutes")]
     fn most(&self, sensitivity: f64) -> f64 {
         let sigmas = (SIGMAS + YOUNG / self.seen.saturating_add(2) as f64) / sensitivity;
         let grain = self.grain.max(1.0);
         let spread = (self.coarse_spread() * self.level.max(grain)).sqrt();
-        let now = (self.level + sigmas * spread).max(2.0 * self.level).max(FEW * grain);
-        let now = now.max(AGAIN * self.peak);
+        let now = self.surely().max(self.level + sigmas * spread);
         let around = [DAY - QUARTER, DAY, DAY + QUARTER, WEEK - QUARTER, WEEK, WEEK + QUARTER];
         let before = around.iter().filter_map(|ago| self.known(self.minute, *ago)).max();
         now.max(before.map_or(0.0, |calls| f64::from(calls / PART)))
@@ -196,8 +204,10 @@ impl Volume {
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     fn learn(&mut self, minute: i64) {
         // Too many are learnt as the most that was usual, so that they stay unusual for some minutes.
-        let most = if self.seen >= MINUTES { 2.0 * self.most(1.0) } else { f64::INFINITY };
-        let calls = (self.calls as f64).min(most);
+        let mut calls = self.calls as f64;
+        if self.seen >= MINUTES && calls > 2.0 * self.surely() {
+            calls = calls.min(2.0 * self.most(1.0));
+        }
         self.seen = self.seen.saturating_add(1);
         let off = calls - self.level;
         let over = off * off / self.level.max(1.0);
@@ -207,8 +217,9 @@ impl Volume {
         }
         self.level += first.max(WEIGHT) * off;
         let minutes = i32::try_from(minute.saturating_sub(self.minute)).unwrap_or(i32::MAX);
-        self.peak = (self.calls as f64).max(self.peak) * FADE.powi(minutes);
-        self.grain = (self.grain * FADE.powi(minutes)).max(1.0);
+        let faded = FADE.powi(minutes);
+        self.peak = (self.calls as f64).max(self.peak) * faded;
+        self.grain = (self.grain * faded).max(1.0);
         let gap = u32::try_from(minute.saturating_sub(self.minute)).unwrap_or(u32::MAX);
         self.active = (self.active | 1).checked_shl(gap).unwrap_or(0);
         let without = minute.saturating_sub(self.minute).saturating_sub(1).clamp(0, 1000);
@@ -225,17 +236,17 @@ impl Volume {
         if self.week.is_empty() {
             self.week = vec![0; WEEK_QUARTERS];
         }
-        let mut put = |at: i64, calls: u32| {
-            if let Some(slot) = self.week.get_mut(slot(at)) {
-                *slot = calls;
-            }
-        };
-        put(self.minute, calls);
+        if let Some(quarter) = self.week.get_mut(slot(self.minute)) {
+            *quarter = calls;
+        }
         // The quarters in between had no call.
         let next = self.minute.div_euclid(QUARTER).saturating_add(1);
         let here = minute.div_euclid(QUARTER);
-        for empty in (next..here).take(WEEK_QUARTERS) {
-            put(empty.saturating_mul(QUARTER), 0);
+        let between = usize::try_from(here.saturating_sub(next)).unwrap_or(0);
+        if let Some((before, from)) =
+            self.week.split_at_mut_checked(slot(next.saturating_mul(QUARTER)))
+        {
+            from.iter_mut().chain(before).take(between).for_each(|quarter| *quarter = 0);
         }
         self.last_quarter = if here == next { calls } else { 0 };
         self.quarter = 0;

@@ -38,26 +38,43 @@ fn fixed(threshold: f64) -> Setting<Duration> {
     Setting { mode: Some(Mode::Fixed), threshold: Some(threshold), ..Setting::default() }
 }
 
-/// What is told about these calls, each so long after the one before, with the number of the call.
+/// What is told about these calls, each so long after the one before, with the number of the call. Those of a minute
+/// say the same when they are shown together.
 #[track_caller]
 fn check_with<'c>(
     rules: Rules,
     calls: impl IntoIterator<Item = (i64, Call<'c>)>,
     expected: &[(usize, &str)],
 ) {
-    let mut watch = Watch::new(rules);
+    let (mut watch, mut together) = (Watch::new(rules.clone()), Watch::new(rules));
     let mut at_us = 19_000 * DAY;
-    let mut told = Vec::new();
+    let (mut told, mut of_calls, mut told_together) = (Vec::new(), Vec::new(), Vec::new());
+    let mut of_minute: Vec<(usize, Call<'c>)> = Vec::new();
+    let mut show = |together: &mut Watch, of_minute: &mut Vec<(usize, Call<'c>)>| {
+        let (numbers, calls): (Vec<_>, Vec<_>) = of_minute.drain(..).unzip();
+        together.calls(&calls, |at, it| told_together.push((numbers[at], it.alarm.name())));
+    };
     for (number, (gap_us, call)) in calls.into_iter().enumerate() {
         let minutes = (at_us + gap_us).div_euclid(MINUTE) - at_us.div_euclid(MINUTE);
+        if minutes > 0 {
+            show(&mut together, &mut of_minute);
+        }
         let mut found = Vec::new();
         for minute in 1..=minutes.min(2 * 24 * 60) {
+            let silent = together.pass(at_us + minute * MINUTE);
             found.extend(watch.pass(at_us + minute * MINUTE));
+            assert_eq!(silent, found[found.len() - silent.len()..]);
         }
+        told.extend(found.into_iter().map(|finding| (number, finding.alarm.name())));
         at_us += gap_us;
-        found.extend(watch.call(&Call { at_us, ..call }));
+        let call = Call { at_us, ..call };
+        of_minute.push((number, call));
+        let found = watch.call(&call);
+        of_calls.extend(found.iter().map(|finding| (number, finding.alarm.name())));
         told.extend(found.into_iter().map(|finding| (number, finding.alarm.name())));
     }
+    show(&mut together, &mut of_minute);
+    assert_eq!(told_together, of_calls, "shown together");
     assert_eq!(told, expected);
 }
 

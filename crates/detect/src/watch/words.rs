@@ -9,11 +9,16 @@ use super::call::Call;
 pub(super) type Words = Vec<(&'static str, String)>;
 
 /// What no name has in it.
-const SEPARATOR: char = '\u{1f}';
+pub(super) const SEPARATOR: &str = "\u{1f}";
 
-/// One text of several, which no others make.
-pub(super) fn joined(parts: &[&str]) -> String {
-    parts.join("\u{1f}")
+/// Adds one text of several to a text, which no others make.
+pub(super) fn join<'p>(parts: impl IntoIterator<Item = &'p str>, to: &mut String) {
+    for (number, part) in parts.into_iter().enumerate() {
+        if number > 0 {
+            to.push_str(SEPARATOR);
+        }
+        to.push_str(part);
+    }
 }
 
 /// The texts of which a text was made.
@@ -29,23 +34,28 @@ pub(super) fn number(text: &str) -> u64 {
     hasher.finish()
 }
 
-pub(super) fn about_version(call: &Call<'_>) -> Words {
-    vec![("api", call.api.to_owned()), ("api_version", call.api_version.to_owned())]
+/// What something is about: names and values, of which those that are empty are left out.
+pub(super) type About<'c, const N: usize> = [(&'static str, &'c str); N];
+
+pub(super) const fn about_version<'c>(call: &Call<'c>) -> About<'c, 2> {
+    [("api", call.api), ("api_version", call.api_version)]
 }
 
-pub(super) fn about_operation(call: &Call<'_>) -> Words {
-    let mut about = about_version(call);
-    about.push(("operation", call.operation.to_owned()));
-    about
+pub(super) const fn about_operation<'c>(call: &Call<'c>) -> About<'c, 3> {
+    let [api, version] = about_version(call);
+    [api, version, ("operation", call.operation)]
 }
 
 /// The caller, with its application.
-pub(super) fn about_caller(call: &Call<'_>) -> Words {
-    vec![
-        ("application", call.application.to_owned()),
-        ("user", call.user.to_owned()),
-        ("client", call.client.to_owned()),
-    ]
+pub(super) const fn about_caller<'c>(call: &Call<'c>) -> About<'c, 3> {
+    [("application", call.application), ("user", call.user), ("client", call.client)]
+}
+
+/// What the caller did.
+pub(super) const fn about_use<'c>(call: &Call<'c>) -> About<'c, 6> {
+    let ([api, version, operation], [application, user, client]) =
+        (about_operation(call), about_caller(call));
+    [api, version, operation, application, user, client]
 }
 
 pub(super) fn named(call: &Call<'_>) -> String {
