@@ -24,7 +24,7 @@ use crate::alert::rules::Configured;
 use crate::alert::sources::PATIENCE_US;
 use crate::alert::state::Kept;
 use crate::alert::{Alarm, Controls, History, Lookout, Responses, Sources, Wanted};
-use crate::clickhouse;
+use crate::clickhouse::{self, Writers};
 use crate::config::{Alerts, Config, Engine};
 use crate::edge::from_event::Desk;
 use crate::edge::{
@@ -67,9 +67,9 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
 
     let folder = folder(&config, &host);
     let store = Arc::new(open_store(&config, &host, folder.clone()).await?);
-    let (reader, mut shipper) = start_reader(&config, &host, &store)?;
+    let (reader, mut writers) = start_reader(&config, &host, &store)?;
     let alarm = open_alarm(&config, &folder, &metrics)?;
-    let stored = last_minutes(&host, &reader, shipper.as_mut()).await?;
+    let stored = last_minutes(&host, &reader, writers.as_mut().map(|it| &mut it.shipper)).await?;
     let sources = Arc::new(last_heard(&host, &reader).await?);
     let lookout = start_alerts(&config, &host, &folder, &alarm, &sources, &metrics)?;
     let since_us = host.clock.unix_us().saturating_sub(DAY_US);
@@ -102,7 +102,7 @@ pub async fn start(config: Config, host: Host) -> anyhow::Result<()> {
     };
     let (intake, committing) = committer.start();
     host.tasks.spawn("commit", committing);
-    start_upkeep(&host, &config, (store, shipper), &metrics, &desk, flush);
+    start_upkeep(&host, &config, (store, writers), &metrics, &desk, flush);
     let bounds =
         Bounds { kept: config.store.kept(), smallest_group: config.query.smallest_group.0 };
     let answering = answering(&host, &metrics, &desk, reader, tail, bounds);
@@ -142,12 +142,12 @@ async fn open_store(config: &Config, host: &Host, folder: PathBuf) -> anyhow::Re
     opened.context("cannot open the store (store.directory)")
 }
 
-/// Who answers, and who hands on what is stored, if somebody does.
+/// Who answers, and who hands on and counts what is stored, if somebody does.
 fn start_reader(
     config: &Config,
     host: &Host,
     store: &Arc<Store>,
-) -> anyhow::Result<(Arc<Reader>, Option<Shipper>)> {
+) -> anyhow::Result<(Arc<Reader>, Option<Writers>)> {
     let limits = Limits {
         concurrency: config.query.concurrency.0,
         threads: config.query.threads.0,
@@ -156,8 +156,8 @@ fn start_reader(
     };
     if config.store.engine == Engine::ClickHouse {
         let made = clickhouse::start(&config.store, limits, store, &host.clock);
-        let (reader, shipper) = made.context("[store.clickhouse] cannot be")?;
-        return Ok((Arc::new(reader), Some(shipper)));
+        let (reader, writers) = made.context("[store.clickhouse] cannot be")?;
+        return Ok((Arc::new(reader), Some(writers)));
     }
     let reader = Reader::start(Arc::clone(store), &limits, host.clock.clone());
     Ok((Arc::new(reader.context("cannot start the query engine")?), None))
@@ -300,7 +300,7 @@ async fn last_heard(host: &Host, reader: &Arc<Reader>) -> anyhow::Result<Sources
 fn start_upkeep(
     host: &Host,
     config: &Config,
-    (store, shipper): (Arc<Store>, Option<Shipper>),
+    (store, writers): (Arc<Store>, Option<Writers>),
     metrics: &Metrics,
     desk: &Arc<Desk>,
     flush: Arc<Notify>,
@@ -313,8 +313,9 @@ fn start_upkeep(
     };
     host.tasks.spawn("flush", upkeep.clone().flush(flush));
     host.tasks.spawn("tidy", upkeep.clone().tidy());
-    if let Some(shipper) = shipper {
+    if let Some(Writers { shipper, roller }) = writers {
         host.tasks.spawn("ship", upkeep.clone().ship(shipper));
+        host.tasks.spawn("roll up", upkeep.clone().roll_up_elsewhere(roller));
     }
     let every = config.geo.check.max(Duration::from_secs(1));
     host.tasks.spawn("geo", upkeep.geo(Arc::clone(desk), every));

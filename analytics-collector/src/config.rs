@@ -89,9 +89,11 @@ pub struct ClickHouse {
     pub username: String,
     /// A file with the password, read at the start; empty: there is none.
     pub password_file: PathBuf,
+    /// The password goes in the clear to other machines, too.
+    pub password_in_clear: bool,
     /// A PEM file with authorities it is believed by, beside those of the system; empty: none.
     pub ca: PathBuf,
-    /// The cluster whose servers all have the table; empty: one server.
+    /// The cluster whose servers all have the tables; empty: one server.
     pub cluster: String,
     /// How long an insert may take.
     pub timeout: Span<1_000, 600_000>,
@@ -102,9 +104,6 @@ pub struct ClickHouse {
 impl Store {
     /// How long anything is known of a call: the longest of the retention and the levels.
     pub fn kept(&self) -> Duration {
-        if self.engine == Engine::ClickHouse {
-            return self.retention.0;
-        }
         let Rollups { minute, hour, day } = self.rollups;
         self.retention.0.max(minute).max(hour).max(day)
     }

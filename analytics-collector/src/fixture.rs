@@ -1,19 +1,26 @@
 //! What do the tests of several folders build on? Calls, batches and a store in a folder that goes
 //! away.
 
+#[path = "../../crates/detect/tests/dice/mod.rs"]
+#[expect(dead_code, reason = "nobody here draws a share")]
+mod dice;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::clock::Clock;
 use tempfile::TempDir;
 
+use crate::alert::{Alert, Severity};
 use crate::event::Row;
 use crate::store::clickhouse::front::Front;
 use crate::store::{
     Batch, Engine, Levels, Limits, Losses, Probe, Reader, Record, Settings, Store, StoreError,
-    append, batch_of,
+    append, batch_of, keep,
 };
 pub(crate) use detect::span::{DAY_US, MINUTE_US};
+pub(crate) use dice::Dice;
 
 /// A moment in 2026, at the start of a day (UTC).
 pub(crate) const NOW_US: i64 = 1_795_392_000_000_000;
@@ -28,6 +35,23 @@ pub(crate) fn call(at_us: i64, api: &str, application: &str) -> Row {
         status: 200,
         total_us: 1000,
         ..Row::default()
+    }
+}
+
+/// An alert of this name that says nothing.
+pub(crate) fn alert(id: &str) -> Alert {
+    Alert {
+        id: id.to_owned(),
+        kind: String::new(),
+        severity: Severity::Mild,
+        raised_at_us: 0,
+        minute: 0,
+        message: String::new(),
+        api: String::new(),
+        api_version: String::new(),
+        application: String::new(),
+        cause: String::new(),
+        evidence: BTreeMap::new(),
     }
 }
 
@@ -73,6 +97,18 @@ pub(crate) fn handing_on(
     Store::open(settings, probe, NOW_US).map(Arc::new)
 }
 
+/// A store that keeps calls for a day, counts by the minute for two, by the hour for ten, by the day for a
+/// hundred.
+pub(crate) fn counting(
+    folder: &std::path::Path,
+    probe: Probe,
+    hand_on: Option<u64>,
+) -> Result<Arc<Store>, StoreError> {
+    let levels = Levels::new(DAY_US, [2, 10, 100].map(|days| days * DAY_US));
+    let settings = Settings { levels, hand_on, ..settings(folder) };
+    Store::open(settings, probe, NOW_US).map(Arc::new)
+}
+
 fn settings(folder: &std::path::Path) -> Settings {
     Settings {
         folder: folder.to_owned(),
@@ -98,11 +134,31 @@ pub(crate) async fn everywhere(fill: impl Fn(&Store)) -> Vec<Kept> {
     fill(&store);
     let mut kept = vec![Kept { reader: reader(&store), _store: store, _place: place }];
     if let Some(front) = Front::shared() {
-        let (place, table) = (Place::new(), Front::table());
+        let (place, tables) = (Place::new(), Front::tables());
         let store = handing_on(place.folder.path(), Probe::default(), 1 << 30).unwrap();
         fill(&store);
-        front.shipper(&store, &table).catch_up().await.unwrap();
-        kept.push(Kept { reader: front.reader(&table), _store: store, _place: place });
+        front.shipper(&store, &tables).catch_up().await.unwrap();
+        kept.push(Kept { reader: front.reader(&tables), _store: store, _place: place });
+    }
+    kept
+}
+
+/// The same, with calls that are older than a day counted as if it were `now_us`.
+pub(crate) async fn everywhere_counted(fill: impl Fn(&Store), now_us: i64) -> Vec<Kept> {
+    let place = Place::new();
+    let store = counting(place.folder.path(), Probe::default(), None).unwrap();
+    fill(&store);
+    keep::flush(&store).unwrap();
+    assert!(keep::roll_up_once(&store, now_us).unwrap() > 0);
+    while keep::roll_up_once(&store, now_us).unwrap() > 0 {}
+    let mut kept = vec![Kept { reader: reader(&store), _store: store, _place: place }];
+    if let Some(front) = Front::shared() {
+        let (place, tables) = (Place::new(), Front::tables());
+        let store = counting(place.folder.path(), Probe::default(), Some(1 << 30)).unwrap();
+        fill(&store);
+        front.shipper(&store, &tables).catch_up().await.unwrap();
+        assert!(front.roller(&store, &tables).roll_up(now_us).await.unwrap() > 0);
+        kept.push(Kept { reader: front.reader(&tables), _store: store, _place: place });
     }
     kept
 }
@@ -127,22 +183,10 @@ pub(crate) fn engine_within(store: &Arc<Store>, timeout: Duration) -> Arc<Engine
     Arc::new(Engine::start(Arc::clone(store), &limits, Clock::system()).unwrap())
 }
 
-/// Numbers that look random and are the same every time.
-#[derive(Debug)]
-pub(crate) struct Dice(u64);
-
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// One of `0..sides`.
     pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (value ^ (value >> 31)) % sides
+        self.next() % sides
     }
 
     /// One of some values.

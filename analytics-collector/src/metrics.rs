@@ -22,6 +22,22 @@ pub struct Channel {
     pub channel: String,
 }
 
+/// What is done with stored calls without being asked for.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, prometheus_client::encoding::EncodeLabelSet)]
+pub struct Chore {
+    what: &'static str,
+}
+
+impl Chore {
+    /// Calls that are too old to be kept one by one are counted.
+    pub const ROLLUP: Self = Self { what: "rollup" };
+    /// Small segments become large ones.
+    pub const MERGE: Self = Self { what: "merge" };
+    /// What is older than anything is kept goes.
+    pub const RETENTION: Self = Self { what: "retention" };
+    const ALL: [Self; 3] = [Self::ROLLUP, Self::MERGE, Self::RETENTION];
+}
+
 /// All counts; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -65,6 +81,10 @@ pub struct Metrics {
     pub merged: Counter,
     /// Rows forgotten because of their age.
     pub forgotten: Counter,
+    /// Tries of a chore that failed.
+    pub chore_failures: Family<Chore, Counter>,
+    /// How many tries of a chore in a row have failed; 0: the last one did not.
+    pub chores_failing: Family<Chore, Gauge>,
     /// Time of queries.
     pub query_seconds: Histogram,
     /// Queries that failed.
@@ -101,6 +121,8 @@ impl Default for Metrics {
             ship_failures: Counter::default(),
             merged: Counter::default(),
             forgotten: Counter::default(),
+            chore_failures: Family::default(),
+            chores_failing: Family::default(),
             query_seconds: seconds(),
             query_failures: Counter::default(),
             alerts: Counter::default(),
@@ -127,8 +149,24 @@ impl Metrics {
         }
     }
 
+    /// A chore was tried.
+    pub fn tried(&self, chore: Chore, has_failed: bool) {
+        let failing = self.chores_failing.get_or_create(&chore);
+        if has_failed {
+            failing.inc();
+            self.chore_failures.get_or_create(&chore).inc();
+        } else {
+            failing.set(0);
+        }
+    }
+
     /// Puts all counts where they are scraped.
     pub fn register(&self, registry: &mut Registry) {
+        for chore in Chore::ALL {
+            // Seen before anything has failed: whoever watches it has to know its name.
+            self.chore_failures.get_or_create(&chore).inc_by(0);
+            self.chores_failing.get_or_create(&chore).inc_by(0);
+        }
         let all = registry.sub_registry_with_prefix("collector");
         all.register("events", "Events stored", self.events.clone());
         all.register("events_refused", "Events not stored, by reason", self.refused.clone());
@@ -163,6 +201,16 @@ impl Metrics {
         );
         all.register("segments_merged", "Segments merged into others", self.merged.clone());
         all.register("rows_forgotten", "Rows removed by the retention", self.forgotten.clone());
+        all.register(
+            "upkeep_failures",
+            "Rollups, merges and removals that failed, by what",
+            self.chore_failures.clone(),
+        );
+        all.register(
+            "upkeep_failing",
+            "Tries in a row that failed, by what; 0: the last one did not",
+            self.chores_failing.clone(),
+        );
         all.register("alerts", "Alerts raised", self.alerts.clone());
         all.register(
             "calls_unwatched",

@@ -12,8 +12,8 @@ use chassis::shutdown::Shutdown;
 use tokio::sync::Notify;
 
 use crate::edge::from_event::Desk;
-use crate::metrics::Metrics;
-use crate::store::clickhouse::Shipper;
+use crate::metrics::{Chore, Metrics};
+use crate::store::clickhouse::{Roller, Shipper};
 use crate::store::error::chain;
 use crate::store::{Store, StoreError, keep};
 
@@ -23,6 +23,11 @@ const FLUSH_LOOK: Duration = Duration::from_secs(1);
 const SHIP_LOOK: Duration = Duration::from_millis(200);
 /// How long nobody tries after so many failures in a row, seconds.
 const SHIP_PAUSE_S: [u64; 5] = [1, 2, 5, 10, 15];
+/// How often somebody looks whether a day is to be counted where rows are handed on to.
+const ROLL_LOOK: Duration = Duration::from_mins(1);
+/// How long nobody tries after so many failures in a row.
+const ROLL_PAUSE: [Duration; 4] =
+    [ROLL_LOOK, Duration::from_mins(5), Duration::from_mins(15), Duration::from_hours(1)];
 /// How often somebody looks whether there is something to merge or to forget.
 const TIDY_LOOK: Duration = Duration::from_secs(15);
 
@@ -109,51 +114,92 @@ impl Upkeep {
         }
     }
 
+    /// Has calls that were handed on counted when they are too old to be kept call by call.
+    pub async fn roll_up_elsewhere(self, mut roller: Roller) {
+        let (mut failures, mut pause) = (0, Duration::ZERO);
+        while self.again(pause, None).await {
+            let rolled = tokio::select! {
+                biased;
+                () = self.shutdown.wait() => return,
+                rolled = self.roll_up_once(&mut roller) => rolled,
+            };
+            if rolled {
+                (failures, pause) = (0, ROLL_LOOK);
+            } else {
+                pause =
+                    ROLL_PAUSE.get(failures).or(ROLL_PAUSE.last()).copied().unwrap_or(ROLL_LOOK);
+                failures = failures.saturating_add(1);
+            }
+        }
+    }
+
+    /// Whether what is due was counted.
+    async fn roll_up_once(&self, roller: &mut Roller) -> bool {
+        let rolled = roller.roll_up(self.clock.unix_us()).await;
+        self.metrics.tried(Chore::ROLLUP, rolled.is_err());
+        if let Err(error) = rolled {
+            let error = format!("{:#}", anyhow::Error::new(error));
+            tracing::error!(error, "cannot roll up old rows in ClickHouse");
+            return false;
+        }
+        true
+    }
+
     /// Rolls up, merges and forgets.
     pub async fn tidy(self) {
         while self.again(TIDY_LOOK, None).await {
-            let now_us = self.clock.unix_us();
-            self.roll_up(now_us).await;
-            match self.work(move |store| keep::forget(store, now_us)).await {
-                Ok(0) => {}
-                Ok(rows) => {
-                    self.metrics.forgotten.inc_by(rows);
-                    tracing::info!(rows, "forgot rows that are older than the retention");
-                }
-                Err(error) => tracing::error!(error, "cannot forget old rows"),
-            }
-            loop {
-                match self.work(move |store| keep::merge_once(store, now_us)).await {
-                    Ok(0) => break,
-                    Ok(segments) => {
-                        self.metrics.merged.inc_by(segments as u64);
-                        tracing::debug!(segments, "merged");
-                    }
-                    Err(error) => {
-                        tracing::error!(error, "cannot merge segments");
-                        break;
-                    }
-                }
-                if self.shutdown.requested() {
-                    return;
-                }
-            }
-            self.show_sizes();
+            self.tidy_once().await;
         }
+    }
+
+    async fn tidy_once(&self) {
+        let now_us = self.clock.unix_us();
+        // What is handed on is counted where it goes, which says itself how that goes.
+        if !self.store.hands_on() {
+            self.roll_up(now_us).await;
+        }
+        let forget = move |store: &Store| keep::forget(store, now_us);
+        if let Some(rows @ 1..) =
+            self.chore(Chore::RETENTION, "cannot forget old rows", forget).await
+        {
+            self.metrics.forgotten.inc_by(rows);
+            tracing::info!(rows, "forgot rows that are older than the retention");
+        }
+        self.merge(now_us).await;
+        self.show_sizes();
     }
 
     /// Counts what is too old to be kept call by call.
     async fn roll_up(&self, now_us: i64) {
+        let once = move |store: &Store| keep::roll_up_once(store, now_us);
         while !self.shutdown.requested() {
-            match self.work(move |store| keep::roll_up_once(store, now_us)).await {
-                Ok(0) => return,
-                Ok(rows) => tracing::info!(rows, "rolled up rows that are older than their level"),
-                Err(error) => {
-                    tracing::error!(error, "cannot roll up old rows");
-                    return;
-                }
-            }
+            let rolled = self.chore(Chore::ROLLUP, "cannot roll up old rows", once).await;
+            let Some(rows @ 1..) = rolled else { return };
+            tracing::info!(rows, "rolled up rows that are older than their level");
         }
+    }
+
+    /// Makes large segments of small ones.
+    async fn merge(&self, now_us: i64) {
+        let once = move |store: &Store| keep::merge_once(store, now_us);
+        while !self.shutdown.requested() {
+            let merged = self.chore(Chore::MERGE, "cannot merge segments", once).await;
+            let Some(segments @ 1..) = merged else { return };
+            self.metrics.merged.inc_by(segments as u64);
+            tracing::debug!(segments, "merged");
+        }
+    }
+
+    /// Tries a chore. `None`: it failed, which is told.
+    async fn chore<T: Send + 'static>(
+        &self,
+        chore: Chore,
+        complaint: &str,
+        once: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Option<T> {
+        let tried = self.work(once).await;
+        self.metrics.tried(chore, tried.is_err());
+        tried.map_err(|error| tracing::error!(error, "{complaint}")).ok()
     }
 
     /// Reads country databases again.
@@ -200,3 +246,7 @@ impl Upkeep {
         self.metrics.rows_in_segments.set(show(sizes.2));
     }
 }
+
+#[cfg(test)]
+#[path = "upkeep_tests.rs"]
+mod tests;

@@ -20,13 +20,13 @@ use turnpike_proto::usage::v1::analytics_client::AnalyticsClient;
 use turnpike_proto::usage::v1::collector_client::CollectorClient;
 use turnpike_proto::usage::v1::reports_client::ReportsClient;
 use turnpike_proto::usage::v1::{
-    CollectRequest, Event, ListAlertsRequest, LogsRequest, MonthlyRequest, QueryRequest,
+    CollectRequest, Event, Filter, ListAlertsRequest, LogsRequest, MonthlyRequest, QueryRequest,
     TailRequest, UsageRequest, WatchAlertsRequest,
 };
 
+#[path = "process/clickhouse.rs"]
+mod clickhouse;
 mod clickhouse_server;
-
-use clickhouse_server::{ClickHouse, PASSWORD, USER};
 
 const RULES: &str = "[alerts.rules.AbnormalRequestsPerMin]\nmode = \"fixed\"\nthreshold = 100\n";
 const EVENTS: u64 = 50;
@@ -41,6 +41,8 @@ struct Stage {
     clickhouse: String,
     /// More of the configuration.
     more: Vec<(&'static str, PathBuf)>,
+    /// Its calls were so many days ago and less, but two at least; 0: just now.
+    days_ago: u64,
     child: Option<Child>,
 }
 
@@ -55,8 +57,9 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let names = ["gateway", "admin", "analytics-collector"];
         pki::development(&folder.path().join("pki"), &names).unwrap();
-        let (clickhouse, more) = (String::new(), Vec::new());
-        Self { folder, rpc: free_port(), operations: free_port(), clickhouse, more, child: None }
+        let (clickhouse, more, days_ago) = (String::new(), Vec::new(), 0);
+        let (rpc, operations) = (free_port(), free_port());
+        Self { folder, rpc, operations, clickhouse, more, days_ago, child: None }
     }
 
     fn start(&mut self) {
@@ -103,7 +106,7 @@ impl Stage {
         let (sender, batches) = mpsc::channel(8);
         let sending = async move {
             for sequence in from..=enough {
-                if sender.send(batch(sequence)).await.is_err() {
+                if sender.send(batch(sequence, self.days_ago)).await.is_err() {
                     break;
                 }
             }
@@ -127,8 +130,23 @@ impl Stage {
 
     async fn calls(&self) -> Result<u64, Status> {
         let mut client = AnalyticsClient::new(self.channel("admin"));
-        let answer = client.usage(UsageRequest::default()).await?;
+        let answer =
+            client.usage(UsageRequest { filter: Some(self.filter()), interval: None }).await?;
         Ok(answer.into_inner().rows.iter().map(|row| row.calls).sum())
+    }
+
+    /// How many calls are found, 100 at most.
+    async fn found(&self) -> Result<usize, Status> {
+        let mut client = AnalyticsClient::new(self.channel("admin"));
+        let request = LogsRequest { filter: Some(self.filter()), ..LogsRequest::default() };
+        Ok(client.logs(request).await?.into_inner().calls.len())
+    }
+
+    /// The last hour, and the days of the calls.
+    fn filter(&self) -> Filter {
+        let since_s = now_us() / 1_000_000 - 3600 - i64::try_from(self.days_ago * 86_400).unwrap();
+        let since = prost_types::Timestamp { seconds: since_s, nanos: 0 };
+        Filter { since: Some(since), ..Filter::default() }
     }
 
     /// Waits for calls that are handed on, of which there are so many and no more.
@@ -184,8 +202,9 @@ fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap()
 }
 
-fn batch(sequence: u64) -> CollectRequest {
-    let at_us = now_us() - 1_000;
+fn batch(sequence: u64, days_ago: u64) -> CollectRequest {
+    let days = if days_ago > 0 { 2 + sequence % (days_ago - 1) } else { 0 };
+    let at_us = now_us() - 1_000 - i64::try_from(days * 86_400_000_000).unwrap();
     let event = |n: u64| Event {
         at_us,
         api: "orders".to_owned(),
@@ -233,69 +252,6 @@ async fn acknowledged_events_are_there_once_however_often_the_program_is_killed(
     }
     assert!(interrupted >= 4, "only {interrupted} of the kills came in between");
     assert_eq!((acknowledged, stage.calls().await.unwrap()), (enough, enough * EVENTS));
-}
-
-/// The collector is killed twenty times, while it starts and while it is sent batches, and its
-/// ClickHouse ten times around an INSERT.
-#[tokio::test(flavor = "multi_thread")]
-async fn acknowledged_events_are_in_a_clickhouse_once_whoever_is_killed() {
-    let Some(mut server) = ClickHouse::start() else { return };
-    let mut stage = Stage::new();
-    stage.clickhouse = server.url();
-    let (mut acknowledged, mut sent) = (0, 0);
-    for life in 0_u64..20 {
-        if life % 4 > 1 {
-            server.kill_at_insert(if life % 8 > 3 { "before" } else { "after" });
-        }
-        stage.start();
-        if life % 2 == 0 {
-            stage.until_listening().await;
-            let pid = stage.child.as_ref().unwrap().id().to_string();
-            let killing = async {
-                tokio::time::sleep(Duration::from_millis(life * 311 % 2_400)).await;
-                Command::new("kill").args(["-9", &pid]).status().unwrap();
-            };
-            sent = acknowledged + 40;
-            let collecting = stage.collect(acknowledged + 1, sent);
-            (acknowledged, ()) = tokio::join!(collecting, killing);
-        } else {
-            tokio::time::sleep(Duration::from_millis(life * 173 % 1_500)).await;
-        }
-        stage.kill();
-        server.restart();
-    }
-    stage.start();
-    stage.until_up().await;
-    sent += 1;
-    assert_eq!(stage.collect(acknowledged + 1, sent).await, sent);
-    stage.until_calls(sent * EVENTS).await;
-    let metrics = stage.metrics().await;
-    assert!(metrics.contains("collector_rows_in_segments 0\n"), "{metrics}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_clickhouse_with_tls_gets_calls_by_its_password_alone() {
-    let Some(server) = ClickHouse::guarded() else { return };
-    let mut stage = Stage::new();
-    stage.clickhouse = server.url();
-    let file = stage.folder.path().join("password");
-    stage.more = vec![
-        ("TURNPIKE_STORE_CLICKHOUSE_USERNAME", USER.into()),
-        ("TURNPIKE_STORE_CLICKHOUSE_PASSWORD_FILE", file.clone()),
-        ("TURNPIKE_STORE_CLICKHOUSE_CA", server.authority()),
-    ];
-    std::fs::write(&file, "wrong").unwrap();
-    stage.start();
-    stage.until_listening().await;
-    // What is acknowledged waits in the collector's folder.
-    assert_eq!(stage.collect(1, 3).await, 3);
-    assert!(stage.calls().await.is_err());
-    stage.kill();
-
-    std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
-    stage.start();
-    stage.until_up().await;
-    stage.until_calls(3 * EVENTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -369,13 +325,13 @@ async fn who_is_not_meant_is_refused() {
     let mut client = AnalyticsClient::new(stage.channel("gateway"));
     let refused = client.usage(UsageRequest::default());
     assert_eq!(refused.await.unwrap_err().code(), Code::PermissionDenied);
-    let batches = tokio_stream::iter([batch(1)]);
+    let batches = tokio_stream::iter([batch(1, 0)]);
     let refused = CollectorClient::new(stage.channel("admin")).collect(batches).await;
     assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
 
     let strangers = tempfile::tempdir().unwrap();
     pki::development(strangers.path(), &["gateway"]).unwrap();
-    let batches = tokio_stream::iter([batch(1)]);
+    let batches = tokio_stream::iter([batch(1, 0)]);
     let stranger = channel(strangers.path(), "gateway", stage.rpc);
     assert!(CollectorClient::new(stranger).collect(batches).await.is_err());
     assert_eq!(stage.calls().await.unwrap(), 0);
@@ -387,7 +343,7 @@ async fn a_program_that_is_asked_to_stop_ends_its_streams_and_exits_cleanly() {
     stage.start();
     stage.until_up().await;
     let (sender, batches) = mpsc::channel(1);
-    sender.send(batch(1)).await.unwrap();
+    sender.send(batch(1, 0)).await.unwrap();
     let mut client = CollectorClient::new(stage.channel("gateway"));
     let mut answers = client.collect(ReceiverStream::new(batches)).await.unwrap().into_inner();
     assert_eq!(answers.message().await.unwrap().unwrap().sequence, 1);

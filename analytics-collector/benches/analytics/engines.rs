@@ -10,9 +10,12 @@ use detect::{
     Addresses, Call, Crossings, Days, Novelty, Renewals, Rules, Spread, Steps, Streak, Sweep, Watch,
 };
 
-use super::events::{Dice, Traffic, address_of};
+use super::dice::Dice;
+use super::events::Traffic;
 use super::figures::{Goal, tell};
+use super::processor::processor_ns;
 use super::stages::geo_of_the_machine;
+use super::traffic::address_of;
 
 /// More events say nothing new.
 pub(crate) const ENOUGH: u64 = 1_000_000;
@@ -79,8 +82,7 @@ fn places() {
         tell("engines", "no geography: TURNPIKE_GEO_DATABASE names no file", 0.0, "", Goal::None);
         return;
     }
-    let addresses: Vec<IpAddr> =
-        (0..LOOKUPS).map(|n| address::parse(&address_of(n)).unwrap()).collect();
+    let addresses: Vec<IpAddr> = (0..LOOKUPS).map(address_of).collect();
     let began = Instant::now();
     let known = addresses.iter().filter(|address| !geo.place(**address).country.is_empty()).count();
     let took = began.elapsed().as_secs_f64();
@@ -103,14 +105,15 @@ fn points<S>(
     let mut series: Vec<S> = (0..SERIES).map(|_| new()).collect();
     let mut dice = Dice(7);
     let mut told = 0_u64;
-    let began = Instant::now();
+    let began_ns = processor_ns();
     for at in 0..POINTS {
         for one in &mut series {
             told += u64::from(black_box(see(one, at, &mut dice)));
         }
     }
     let all = POINTS as f64 * SERIES as f64;
-    tell("engines", figure, began.elapsed().as_secs_f64() / all * 1e6, "us/point", PER_POINT);
+    let took_ns = (processor_ns() - began_ns) as f64;
+    tell("engines", figure, took_ns / all / 1e3, "us/point", PER_POINT);
     black_box(told);
 }
 

@@ -1,27 +1,22 @@
 //! Which events are sent?
 //!
-//! Calls of a week in the order of time: 200 APIs of ten operations, 20,000 consumers of 2,000 applications,
-//! each at ten addresses, a fifth of them IPv6; some are called, and call, far more than others (a cube). The
-//! same number makes the same event every time.
+//! Calls of a week in the order of time, of the callers that detect's benches have (`traffic`). The same number makes
+//! the same event every time.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use detect::span::DAY_US;
 use turnpike_proto::usage::v1::{CollectRequest, Event};
 
+use super::dice::Dice;
+use super::traffic::{CONSUMERS_OF_AN_APPLICATION, Callers, Picked, address_of};
+
 /// Events of a batch.
 pub(crate) const BATCH: u64 = 1000;
 
-const APIS: usize = 200;
-const OPERATIONS: usize = 10;
-const CONSUMERS: usize = 20_000;
-const CONSUMERS_OF_AN_APPLICATION: usize = 10;
-const ADDRESSES_OF_A_CONSUMER: usize = 10;
-const THINGS: usize = 1_000_000;
-/// First bytes of networks that are given out in different parts of the world.
-const NETWORKS: [u8; 12] = [2, 5, 24, 41, 62, 80, 91, 103, 151, 177, 185, 203];
 const AGENTS: [&str; 6] = [
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:130.0) Gecko/20100101 Firefox/",
@@ -38,25 +33,31 @@ pub(crate) struct Traffic {
     pub(crate) events: u64,
     /// When the last of them was.
     pub(crate) until_us: i64,
+    /// Whose calls they are.
+    pub(crate) callers: Callers,
 }
 
 impl Traffic {
     /// So many events until now.
-    pub(crate) fn ending_now(events: u64) -> Self {
+    pub(crate) fn ending_now(events: u64, callers: Callers) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let until_us = i64::try_from(since.as_micros()).unwrap();
-        Self { events: events.next_multiple_of(BATCH), until_us }
+        Self { events: events.next_multiple_of(BATCH), until_us, callers }
     }
 
     /// The events that a folder has from an earlier run, or so many until now.
-    pub(crate) fn of(folder: &Path, events: u64) -> Self {
+    pub(crate) fn of(folder: &Path, events: u64, callers: Callers) -> Self {
         let path = folder.join("traffic");
         if let Ok(text) = fs::read_to_string(&path) {
-            let (events, until_us) = text.split_once(' ').unwrap();
-            return Self { events: events.parse().unwrap(), until_us: until_us.parse().unwrap() };
+            let mut words = text.split(' ');
+            let mut number = || words.next().unwrap().parse::<i64>().unwrap();
+            let (events, until_us) = (number().unsigned_abs(), number());
+            let callers = words.next().and_then(Callers::named).unwrap();
+            return Self { events, until_us, callers };
         }
-        let traffic = Self::ending_now(events);
-        fs::write(path, format!("{} {}", traffic.events, traffic.until_us)).unwrap();
+        let traffic = Self::ending_now(events, callers);
+        let Self { events, until_us, .. } = traffic;
+        fs::write(path, format!("{events} {until_us} {}", callers.name())).unwrap();
         traffic
     }
 
@@ -73,49 +74,28 @@ impl Traffic {
 
     /// One event.
     pub(crate) fn event(&self, at: u64) -> Event {
+        let Picked { consumer, called, thing, address, status, backend_us } = self.callers.pick(at);
         let mut dice = Dice(at.wrapping_mul(0xd134_2543_de82_ef95));
         let span = 7 * i128::from(DAY_US);
         let share = i128::from(at) * span / i128::from(self.events);
-        let (api, operation) = (dice.cubic(APIS), dice.cubic(OPERATIONS));
-        let consumer = dice.cubic(CONSUMERS);
-        let address = consumer * ADDRESSES_OF_A_CONSUMER + dice.cubic(ADDRESSES_OF_A_CONSUMER);
-        let application = consumer / CONSUMERS_OF_AN_APPLICATION;
-        let (agent, version) = (consumer % AGENTS.len(), 100 + consumer % 17);
-        let backend_us = dice.time_us();
         let security_us = 20 + dice.next() % 60;
-        let (status, backend_status, fault_code, fault_type) = match dice.next() % 100 {
-            0 => (503, 503, 0, ""),
-            1 => (404, 404, 0, ""),
-            2 => (429, 0, 900_800, "THROTTLED"),
-            _ => (200, 200, 0, ""),
+        let (backend_status, fault_code, fault_type) = match status {
+            429 => (0, 900_800, "THROTTLED"),
+            _ if called.is_none() => (0, 404, "NOT_FOUND"),
+            _ => (status, 0, ""),
         };
-        let backend_us = if backend_status == 0 { 0 } else { backend_us };
-        Event {
+        let event = Event {
             at_us: self.until_us - 7 * DAY_US + i64::try_from(share).unwrap(),
             request_id: dice.identity(),
             trace_id: dice.identity(),
-            api: format!("api{api}"),
-            api_version: "1.0.0".to_owned(),
-            api_context: format!("/api{api}"),
-            api_type: "HTTP".to_owned(),
-            api_owner: format!("owner{}", api % 20),
-            operation: format!("/things/{{id}}/part{operation}"),
-            method: if operation.is_multiple_of(4) { "POST" } else { "GET" }.to_owned(),
-            path: format!("/things/{}/part{operation}", dice.next() as usize % THINGS),
+            method: "GET".to_owned(),
+            path: format!("/{thing}.php"),
             host: "api.example.com".to_owned(),
-            application: format!("application{application}"),
-            application_owner: format!("person{}", application % 500),
-            consumer_key: format!("consumer-{consumer}"),
-            user: format!("user{consumer}"),
-            auth_type: "jwt".to_owned(),
-            tier: "Gold".to_owned(),
-            key_type: "production".to_owned(),
-            client_ip: address_of(address),
-            user_agent: format!("{}{version}.0", AGENTS.get(agent).unwrap()),
+            client_ip: bytes_of(address_of(address)),
+            user_agent: agent_of(address),
             protocol: "HTTP/1.1".to_owned(),
             status,
             backend_status,
-            backend: format!("10.0.{}.7:8080", api % 50),
             fault_code,
             fault_type: fault_type.to_owned(),
             total_us: backend_us + security_us + 30 + dice.next() % 90,
@@ -124,55 +104,69 @@ impl Traffic {
             throttling_us: dice.next() % 6,
             request_bytes: dice.next() % 2000,
             response_bytes: dice.next() % 50_000,
-            from_cache: dice.next().is_multiple_of(20),
             gateway: "gateway-1".to_owned(),
             region: "eu-1".to_owned(),
             ..Event::default()
+        };
+        let event = match called {
+            Some(called) => to_api(event, called, thing),
+            None => event,
+        };
+        match consumer {
+            Some(consumer) => from_consumer(event, consumer, &mut dice),
+            None => event,
         }
     }
 }
 
-/// The address of this number.
-pub(crate) fn address_of(number: usize) -> Vec<u8> {
-    let mixed = Dice(number as u64).next();
-    let [first, rest @ ..] = mixed.to_le_bytes();
-    if number.is_multiple_of(5) {
-        return [[0x2a, first & 0x0f].as_slice(), &rest, &[0; 7]].concat();
+/// A call that an API takes.
+fn to_api(event: Event, (api, operation): (usize, usize), thing: u64) -> Event {
+    Event {
+        api: format!("api{api}"),
+        api_version: "1.0.0".to_owned(),
+        api_context: format!("/api{api}"),
+        api_type: "HTTP".to_owned(),
+        api_owner: format!("owner{}", api % 20),
+        operation: format!("/things/{{id}}/part{operation}"),
+        method: if operation.is_multiple_of(4) { "POST" } else { "GET" }.to_owned(),
+        path: format!("/things/{thing}/part{operation}"),
+        backend: format!("10.0.{}.7:8080", api % 50),
+        ..event
     }
-    let network = NETWORKS.get(usize::from(first) % NETWORKS.len()).copied().unwrap();
-    std::iter::once(network).chain(rest).take(4).collect()
 }
 
-/// Numbers that look random and are the same every time.
-#[derive(Debug)]
-pub(crate) struct Dice(pub(crate) u64);
+/// A call whose caller is known.
+fn from_consumer(event: Event, consumer: usize, dice: &mut Dice) -> Event {
+    let application = consumer / CONSUMERS_OF_AN_APPLICATION;
+    Event {
+        application: format!("application{application}"),
+        application_owner: format!("person{}", application % 500),
+        consumer_key: format!("consumer-{consumer}"),
+        user: format!("user{consumer}"),
+        user_agent: agent_of(consumer),
+        auth_type: "jwt".to_owned(),
+        tier: "Gold".to_owned(),
+        key_type: "production".to_owned(),
+        from_cache: dice.next().is_multiple_of(20),
+        ..event
+    }
+}
+
+/// Who calls has one program for it.
+fn agent_of(number: usize) -> String {
+    let (agent, version) = (number % AGENTS.len(), 100 + number % 17);
+    format!("{}{version}.0", AGENTS.get(agent).unwrap())
+}
+
+/// An address as it lies in events.
+pub(crate) fn bytes_of(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
 
 impl Dice {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ (value >> 31)
-    }
-
-    /// From 0 to below 1.
-    pub(crate) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// One of so many, the first far more often than the last.
-    fn cubic(&mut self, many: usize) -> usize {
-        (self.unit().powi(3) * many as f64) as usize
-    }
-
-    /// Milliseconds, mostly; one of a hundred takes twenty times as long.
-    fn time_us(&mut self) -> u64 {
-        let usual = (self.unit() + self.unit() + self.unit() - 1.5) * 1.6;
-        let slow = if self.next().is_multiple_of(100) { 20.0 } else { 1.0 };
-        (8000.0 * usual.exp() * slow) as u64
-    }
-
     fn identity(&mut self) -> Vec<u8> {
         [self.next().to_le_bytes(), self.next().to_le_bytes()].concat()
     }

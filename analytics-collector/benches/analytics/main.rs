@@ -10,27 +10,33 @@
     clippy::print_stdout,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     clippy::disallowed_methods,
     reason = "an instrument reads clocks, and talks to people about small numbers"
 )]
 
+#[path = "../../../crates/detect/tests/dice/mod.rs"]
+mod dice;
 mod engines;
 mod events;
 mod figures;
 mod ingest;
+#[path = "../../../crates/detect/tests/processor/mod.rs"]
+mod processor;
 mod questions;
 mod stage;
 mod stages;
+#[path = "../../../crates/detect/tests/traffic/mod.rs"]
+mod traffic;
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use events::Traffic;
 use stage::Stage;
+use traffic::Callers;
 
-const USAGE: &str = "usage: analytics --data DIR [--events N] [--rate N] [--runs N] [--core N] \
-                     [--collector PROGRAM] [--parts ingest,questions,stages,engines]";
+const USAGE: &str = "usage: analytics --data DIR [--events N] [--rate N] [--callers habits|random] \
+                     [--runs N] [--core N] [--collector PROGRAM] [--parts ingest,questions,stages,engines]";
 const PARTS: [&str; 4] = ["ingest", "questions", "stages", "engines"];
 
 struct Arguments {
@@ -39,6 +45,7 @@ struct Arguments {
     /// The program.
     collector: PathBuf,
     events: u64,
+    callers: Callers,
     /// So many a second are sent at most.
     rate: Option<u64>,
     runs: usize,
@@ -58,7 +65,7 @@ fn main() {
     let asked = |part: &str| arguments.parts.iter().any(|asked| asked == part);
     if asked("ingest") || asked("questions") {
         let mut stage = Stage::new(&arguments.collector, &arguments.data);
-        let traffic = Traffic::of(&arguments.data, arguments.events);
+        let traffic = Traffic::of(&arguments.data, arguments.events, arguments.callers);
         runtime.block_on(async {
             if asked("ingest") {
                 ingest::run(&mut stage, &traffic, arguments.core, arguments.rate).await;
@@ -68,11 +75,12 @@ fn main() {
             }
         });
     }
+    let traffic = |enough| Traffic::ending_now(arguments.events.min(enough), arguments.callers);
     if asked("stages") {
-        stages::run(&Traffic::ending_now(arguments.events.min(stages::ENOUGH)));
+        stages::run(&traffic(stages::ENOUGH));
     }
     if asked("engines") {
-        engines::run(&Traffic::ending_now(arguments.events.min(engines::ENOUGH)));
+        engines::run(&traffic(engines::ENOUGH));
     }
 }
 
@@ -92,6 +100,7 @@ fn arguments() -> Result<Arguments, String> {
         data: PathBuf::new(),
         collector: env!("CARGO_BIN_EXE_analytics-collector").into(),
         events: 10_000_000,
+        callers: Callers::Habits,
         rate: None,
         runs: 20,
         core: 0,
@@ -106,6 +115,11 @@ fn arguments() -> Result<Arguments, String> {
             "--data" => arguments.data = value()?.into(),
             "--collector" => arguments.collector = value()?.into(),
             "--events" => arguments.events = number(&value()?)?,
+            "--callers" => {
+                let word = value()?;
+                let named = Callers::named(&word);
+                arguments.callers = named.ok_or_else(|| format!("no kind of callers: {word}"))?;
+            }
             "--rate" => arguments.rate = Some(number(&value()?)?),
             "--runs" => arguments.runs = number(&value()?)?,
             "--core" => arguments.core = number(&value()?)?,

@@ -12,16 +12,16 @@ use std::time::Duration;
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
 use detect::span::{DAY_US, MINUTE_US};
-use detect::{Alarm as Kind, Call, Finding, Renewal, Rules, Watch};
+use detect::{Alarm as Kind, Call, Finding, Rules, Watch};
 use tokio::sync::mpsc;
 
 use super::history::{Alert, Severity};
+use super::look::look;
 use super::raise::identify;
 use super::respond::{Found, Responses};
 use super::sources::Sources;
 use super::state::Kept;
-use crate::enrich::address;
-use crate::event::{Position, Row, Tally};
+use crate::event::{Row, Tally};
 use crate::guard::lock;
 use crate::metrics::Metrics;
 use crate::store::Batch;
@@ -212,11 +212,8 @@ impl Watching {
 impl Eye {
     /// The time of the newest call; 0: there was none.
     fn batch(&self, rows: &[Row], now_us: i64) -> i64 {
-        let mut found = Vec::new();
-        let mut watch = lock(&self.watch);
-        for row in rows {
-            found.extend(look(&mut watch, row).into_iter().map(|it| (it, row.api.clone())));
-        }
+        let (mut found, mut watch) = (Vec::new(), lock(&self.watch));
+        look(&mut watch, rows, |row, it| found.push((it, row.api.clone())));
         drop(watch);
         raise(&self.responses, found, now_us);
         rows.iter().filter(|row| row.is_call()).map(|row| row.at_us).max().unwrap_or(0)
@@ -270,41 +267,6 @@ fn about(kind: Kind, alert: &Alert) -> Vec<(&'static str, &str)> {
         ["operation", "user", "client", "address"].into_iter().filter(|name| is_about(name));
     let named = named.filter_map(|name| Some((name, evidence.get(name)?.as_str())));
     version.into_iter().chain(named).filter(|(_, value)| !value.is_empty()).collect()
-}
-
-/// What a watch says of a row.
-pub(super) fn look(watch: &mut Watch, row: &Row) -> Vec<Finding> {
-    if !row.is_call() {
-        // What was refused is nobody's rhythm; key managers look at guesses themselves.
-        if row.status != 200 {
-            return Vec::new();
-        }
-        return watch.renewal(&Renewal {
-            at_us: row.at_us,
-            user: &row.user,
-            client: &row.consumer_key,
-            scope: &row.scope,
-        });
-    }
-    let operation = format!("{} {}", row.method, row.operation);
-    watch.call(&Call {
-        at_us: row.at_us,
-        api: &row.api,
-        api_version: &row.api_version,
-        operation: operation.trim(),
-        path: &row.path,
-        application: &row.application,
-        user: &row.user,
-        client: &row.consumer_key,
-        address: address::parse(&row.client_ip),
-        position: row.position.map(Position::degrees),
-        network: row.asn,
-        weight: row.weight,
-        status: row.status,
-        fault: row.fault_code,
-        total_us: row.total_us,
-        backend_us: row.backend_us,
-    })
 }
 
 /// The alert of a finding, raised at that time.

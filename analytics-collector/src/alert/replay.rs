@@ -12,7 +12,8 @@ use futures_util::stream::{self, Stream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::history::Alert;
-use super::lookout::{alert, look};
+use super::look::look;
+use super::lookout::alert;
 use crate::event::Row;
 use crate::question::{Search, Window};
 use crate::store::{QueryError, Reader};
@@ -157,15 +158,16 @@ impl Replay {
 impl Eye {
     fn look(mut self, rows: &[Row]) -> (Vec<Finding>, Self) {
         let mut found = Vec::new();
-        for row in rows {
-            let here = row.at_us.div_euclid(MINUTE_US);
+        let minute_of = |row: &Row| row.at_us.div_euclid(MINUTE_US);
+        for rows in rows.chunk_by(|one, next| minute_of(one) == minute_of(next)) {
+            let Some(here) = rows.first().map(minute_of) else { continue };
             let last = self.minute.map_or(here, |last| last.max(here));
             let before = self.minute.unwrap_or(here).max(here.saturating_sub(MOST_MINUTES));
             for minute in before..here {
                 found.extend(self.watch.pass(minute.saturating_mul(MINUTE_US)));
             }
             self.minute = Some(last);
-            found.extend(look(&mut self.watch, row));
+            look(&mut self.watch, rows, |_, it| found.push(it));
         }
         (found, self)
     }

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use chassis::clock::Clock;
 use chassis::shutdown::Shutdown;
 use detect::Alarm as Kind;
-use detect::span::{DAY_US, SECOND_US};
+use detect::span::SECOND_US;
 use futures_util::stream::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -19,6 +19,7 @@ use super::answers::Answers;
 use super::history::{Alert, Wanted};
 use super::raise::Alarm;
 use super::rules::{Block, Whom};
+use super::turned_away::TurnedAway;
 
 /// Alerts that wait for their block.
 const QUEUE: usize = 256;
@@ -26,15 +27,13 @@ const QUEUE: usize = 256;
 const AT_ONCE: usize = 16;
 /// How long an alert waits for its block.
 const WAIT: Duration = Duration::from_secs(5);
-/// No block lasts longer.
-const LONGEST_US: i64 = 30 * DAY_US;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// In the evidence: who is turned away,
-const BLOCKED: &str = "blocked";
+pub(super) const BLOCKED: &str = "blocked";
 /// and until when, as RFC 3339.
-const UNTIL: &str = "blocked_until";
+pub(super) const UNTIL: &str = "blocked_until";
 
 /// What was found, and at a call to which API.
 #[derive(Clone, Debug)]
@@ -97,6 +96,7 @@ pub struct Responses {
     queue: mpsc::Sender<Pending>,
     /// Whether addresses are networks, of which only the beginning is kept.
     truncated: bool,
+    turned_away: Arc<TurnedAway>,
 }
 
 /// The work behind it.
@@ -105,6 +105,7 @@ pub struct Blocking {
     queue: mpsc::Receiver<Pending>,
     alarm: Arc<Alarm>,
     blocks: Option<Arc<dyn Blocks>>,
+    turned_away: Arc<TurnedAway>,
     clock: Clock,
     shutdown: Shutdown,
 }
@@ -126,9 +127,19 @@ impl Responses {
         shutdown: Shutdown,
     ) -> (Self, Blocking) {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let blocking =
-            Blocking { queue: receiver, alarm: Arc::clone(&alarm), blocks, clock, shutdown };
-        (Self { alarm, answers: ArcSwap::default(), queue, truncated }, blocking)
+        let turned_away = Arc::new(TurnedAway::default());
+        for past in alarm.list(&Wanted::default(), usize::MAX) {
+            turned_away.learn(&past, clock.unix_us().div_euclid(SECOND_US));
+        }
+        let blocking = Blocking {
+            queue: receiver,
+            alarm: Arc::clone(&alarm),
+            blocks,
+            turned_away: Arc::clone(&turned_away),
+            clock,
+            shutdown,
+        };
+        (Self { alarm, answers: ArcSwap::default(), queue, truncated, turned_away }, blocking)
     }
 
     /// From now on this follows.
@@ -163,16 +174,10 @@ impl Responses {
 
     /// Whether it is about somebody who calls less because alerts have them turned away.
     fn is_turned_away(&self, alert: &Alert) -> bool {
-        let whom = [Whom::Application, Whom::Client];
-        let named = whom.map(|whom| Some(shown(whom, &subject(alert, whom, self.truncated)?)));
-        let since_us = alert.raised_at_us.saturating_sub(LONGEST_US);
-        let past = self.alarm.list(&Wanted { since_us, ..Wanted::default() }, usize::MAX);
-        past.iter().any(|past| {
-            let until = past.evidence.get(UNTIL).and_then(|until| until.parse().ok());
-            let until = until.map_or(0, |until: prost_types::Timestamp| until.seconds);
-            let blocked = past.evidence.get(BLOCKED);
-            blocked.is_some_and(|blocked| named.iter().flatten().any(|named| named == blocked))
-                && alert.raised_at_us.div_euclid(SECOND_US) < until
+        let at_s = alert.raised_at_us.div_euclid(SECOND_US);
+        [Whom::Application, Whom::Client].into_iter().any(|whom| {
+            let subject = subject(alert, whom, self.truncated);
+            subject.is_some_and(|it| self.turned_away.holds(&shown(whom, &it), at_s))
         })
     }
 
@@ -192,14 +197,16 @@ impl Responses {
 impl Blocking {
     /// Asks for blocks until the process stops.
     pub async fn run(self) {
-        let Self { queue, alarm, blocks, clock, shutdown } = self;
+        let Self { queue, alarm, blocks, turned_away, clock, shutdown } = self;
         let mut queue = ReceiverStream::new(queue);
         let taken = queue.by_ref().take_until(shutdown.wait());
         let alerts = taken.map(|pending| {
             let (alarm, blocks) = (Arc::clone(&alarm), blocks.clone());
             let (clock, shutdown) = (clock.clone(), shutdown.clone());
+            let turned_away = Arc::clone(&turned_away);
             async move {
                 let alert = done(pending, blocks.as_deref(), &clock, &shutdown).await;
+                turned_away.learn(&alert, clock.unix_us().div_euclid(SECOND_US));
                 // Which writes to the disk; a panic is logged elsewhere.
                 let _ = tokio::task::spawn_blocking(move || alarm.raise(vec![alert])).await;
             }

@@ -10,18 +10,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use detect::span::HOUR_US;
+
 use super::{
     Bounds, Filter, Interval, Keys, ReportError, View, ask, errors, geography, last_used, latency,
     minutes, usage,
 };
 use crate::event::Row;
-use crate::fixture::{Dice, Kept, MINUTE_US, NOW_US, Place, call, everywhere, put, reader};
+use crate::fixture::{
+    DAY_US, Dice, Kept, MINUTE_US, NOW_US, Place, call, everywhere, everywhere_counted, put, reader,
+};
 use crate::question::{Dimension, Window};
 use crate::store::{Probe, Store, keep};
 
 /// A few hours of calls of four APIs, some of them broken, slow, throttled or from nowhere.
 fn calls(count: u64) -> Vec<Row> {
-    let mut dice = Dice::new(7);
+    let mut dice = Dice(7);
     (0..count)
         .map(|_| {
             let at_us = NOW_US - i64::try_from(dice.roll(180 * 60_000_000)).unwrap();
@@ -41,7 +45,7 @@ fn calls(count: u64) -> Vec<Row> {
             row.request_bytes = dice.roll(1000);
             row.response_bytes = dice.roll(100_000);
             row.country = dice.pick(&["DE", "US", "ZZ", ""]).to_owned();
-            let hash = Dice::new(dice.roll(30_000)).roll(u64::MAX);
+            let hash = Dice(dice.roll(30_000)).roll(u64::MAX);
             row.address_id = if dice.roll(50) == 0 { 0 } else { hash };
             row
         })
@@ -358,6 +362,33 @@ async fn views_are_what_a_loop_counts() {
             let answer = ask(&world.kept.reader, question, &BOUNDS).await.unwrap();
             let said: f64 = answer.groups.iter().map(|group| group.measures[0]).sum();
             assert_eq!(said as usize, expected, "{view:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn stores_report_the_same_of_calls_that_are_only_counted() {
+    let calls = calls(9_000);
+    let fill = |store: &Store| put(store, "e", 1, calls.clone());
+    let worlds = everywhere_counted(fill, NOW_US + DAY_US + HOUR_US).await;
+    let [embedded, clickhouse] = worlds.as_slice() else { return };
+    let (one, other) = (&embedded.reader, &clickhouse.reader);
+    for filter in FILTERS.map(filter) {
+        for interval in [Interval(None), Interval(Some(MINUTE_US))] {
+            let said = usage::usage(one, &filter, interval, &BOUNDS).await.unwrap();
+            assert_eq!(said, usage::usage(other, &filter, interval, &BOUNDS).await.unwrap());
+            let said = latency::latency(one, &filter, interval, &BOUNDS).await.unwrap();
+            assert_eq!(said, latency::latency(other, &filter, interval, &BOUNDS).await.unwrap());
+        }
+        let said = errors::errors(one, &filter, &BOUNDS).await.unwrap();
+        assert_eq!(said, errors::errors(other, &filter, &BOUNDS).await.unwrap());
+        let said = geography::geography(one, &filter, &[], &BOUNDS).await;
+        let other = geography::geography(other, &filter, &[], &BOUNDS).await;
+        match (said, other) {
+            (Ok(said), Ok(other)) => assert_eq!(said.rows, other.rows),
+            (said, other) => {
+                assert_eq!(said.unwrap_err().to_string(), other.unwrap_err().to_string());
+            }
         }
     }
 }

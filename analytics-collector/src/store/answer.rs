@@ -45,10 +45,20 @@ fn as_sql(question: &Question, view: &View, few: u64) -> Result<Counting, Refuse
     let Some(coarsest_us) = counts().map(|segment| segment.entry.grain_us).max() else {
         return sql::count(question, Dialect::DuckDb, known);
     };
-    rollup::check(question, coarsest_us)?;
     let kept = counts().all(|segment| segment.sketches.is_some());
-    let sketched = sketches::check(question, kept)?;
+    let sketched = check_counts(question, coarsest_us, kept)?;
     sql::count(question, Dialect::DuckDb, Known { sketched, ..known })
+}
+
+/// Whether a question that reaches back to counts by so many microseconds needs the sketches beside them,
+/// which are `kept` of all of the time or not. Refused where counts do not answer it.
+pub(super) fn check_counts(
+    question: &Question,
+    coarsest_us: i64,
+    kept: bool,
+) -> Result<bool, Refused> {
+    rollup::check(question, coarsest_us)?;
+    sketches::check(question, kept)
 }
 
 /// Of which amount a measure is a quantile.

@@ -20,8 +20,8 @@ use crate::question::{
 const HOURS: i64 = 3;
 
 /// Calls of a few hours, of every kind, many of them in the same microsecond.
-fn calls(count: u64) -> Vec<Row> {
-    let mut dice = Dice::new(11);
+pub(super) fn calls(count: u64) -> Vec<Row> {
+    let mut dice = Dice(11);
     (0..count)
         .map(|n| {
             let second = i64::try_from(dice.roll(3600)).unwrap();
@@ -309,7 +309,7 @@ fn draw_window(dice: &mut Dice) -> Window {
     Window { since_us: minute(ago + 1), until_us: minute(ago.saturating_sub(dice.roll(200) + 1)) }
 }
 
-fn draw(dice: &mut Dice) -> Question {
+pub(super) fn draw(dice: &mut Dice) -> Question {
     let amount = |dice: &mut Dice| {
         dice.pick(&[Amount::Total, Amount::Backend, Amount::Other, Amount::RequestBytes])
     };
@@ -346,7 +346,7 @@ fn draw(dice: &mut Dice) -> Question {
 
 async fn check_hundreds(calls: Vec<Row>) {
     for world in worlds(calls).await {
-        let mut dice = Dice::new(23);
+        let mut dice = Dice(23);
         for _ in 0..300 {
             check(&world, &draw(&mut dice)).await;
         }
@@ -434,7 +434,7 @@ async fn what_cannot_be_asked_is_refused_with_the_reason() {
 #[tokio::test]
 async fn pages_of_calls_are_those_of_a_loop_and_neither_repeat_nor_leave_out_one() {
     for world in worlds(calls(2_000)).await {
-        let mut dice = Dice::new(31);
+        let mut dice = Dice(31);
         for _ in 0..60 {
             let mut search = Search {
                 window: draw_window(&mut dice),

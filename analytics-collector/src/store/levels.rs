@@ -45,15 +45,31 @@ impl Levels {
         Self { events_us, levels }
     }
 
+    /// How long calls themselves are kept.
+    pub const fn events_us(&self) -> i64 {
+        self.events_us
+    }
+
+    /// How long anything is known of a call.
+    pub fn longest_us(&self) -> i64 {
+        self.levels.last().map_or(self.events_us, |level| level.kept_us)
+    }
+
+    /// By what calls of an age should be counted that are counted by `grain_us` (0: not yet); nothing:
+    /// nothing is kept of them.
+    pub fn grain_at(&self, grain_us: i64, age_us: i64) -> Option<i64> {
+        if age_us <= self.events_us {
+            return Some(grain_us);
+        }
+        let level = self.levels.iter().find(|level| age_us <= level.kept_us)?;
+        Some(level.grain_us.max(grain_us))
+    }
+
     /// The grain that a segment should have at a time; nothing: it should not be there.
     fn wanted(&self, segment: &SegmentEntry, now_us: i64) -> Option<i64> {
         // Counts bear the time at which their part of time begins.
         let age_us = now_us.saturating_sub(segment.last_us.saturating_add(segment.grain_us));
-        if age_us <= self.events_us {
-            return Some(segment.grain_us);
-        }
-        let level = self.levels.iter().find(|level| age_us <= level.kept_us)?;
-        Some(level.grain_us.max(segment.grain_us))
+        self.grain_at(segment.grain_us, age_us)
     }
 
     /// Whether all calls of a segment are older than anything is kept.

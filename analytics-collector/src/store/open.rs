@@ -108,6 +108,11 @@ impl Store {
         segments(&self.settings.folder)
     }
 
+    /// How long calls, and counts of them, are kept.
+    pub const fn levels(&self) -> &Levels {
+        &self.settings.levels
+    }
+
     /// The number that the next segment gets.
     pub(super) fn next_segment(&self) -> u64 {
         lock(&self.catalog).manifest.next_segment
@@ -123,7 +128,7 @@ impl Store {
         self.in_force.oldest()
     }
 
-    /// Whether there are counts of old calls, of which other engines know nothing.
+    /// Whether there are counts of old calls, which are not handed on to other engines.
     pub fn has_counts(&self) -> bool {
         lock(&self.catalog).manifest.segments.iter().any(|entry| entry.grain_us > 0)
     }

@@ -39,6 +39,20 @@ pub enum Step {
     BlockStored,
     /// The manifest no longer names a segment that the other engine has.
     HandedOn,
+    /// Another engine knows that we count a day there.
+    DayClaimed,
+    /// It knows which blocks are counted.
+    BlocksNamed,
+    /// Their counts are written.
+    DayCounted,
+    /// Who made the calls is written, too.
+    DaySketched,
+    /// The counts are in force.
+    DayDone,
+    /// The calls that they have replaced are gone.
+    CallsSwept,
+    /// The counts that they have replaced are gone, too.
+    DaySwept,
 }
 
 type Look = dyn Fn(Step) -> io::Result<()> + Send + Sync;

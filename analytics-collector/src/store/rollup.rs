@@ -215,6 +215,11 @@ pub fn rows_of(batch: &RecordBatch) -> Result<Vec<Row>, StoreError> {
     Ok(rows)
 }
 
+/// The columns of the amounts. The first two are told apart by bucket.
+pub fn amount_names() -> impl Iterator<Item = &'static str> {
+    AMOUNT_COLUMNS.iter().map(|(name, _)| *name)
+}
+
 type AmountOf = fn(&mut Row) -> &mut u64;
 
 const AMOUNT_COLUMNS: [(&str, AmountOf); AMOUNTS] = [

@@ -1,40 +1,92 @@
 //! Do counts of old calls say what the calls said, and is every call counted once?
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use detect::span::HOUR_US;
 
+use super::clickhouse::Tables;
+use super::clickhouse::front::Front;
 use super::store_tests::copy;
-use super::{Levels, Probe, QueryError, Settings, Store, keep};
+use super::{Probe, QueryError, Reader, Store, keep};
 use crate::event::Row;
-use crate::fixture::{DAY_US, Dice, MINUTE_US, NOW_US, Place, call, put, reader};
+use crate::fixture::{DAY_US, Dice, MINUTE_US, NOW_US, Place, call, counting, put, reader};
 use crate::guard::lock;
 use crate::question::{
     Amount, Cell, Condition, Dimension, Group, Measure, Order, Question, Search, Test, Window,
 };
 
-/// Calls are kept for a day, counts by the minute for two, by the hour for ten, by the day for a
-/// hundred.
-fn open(place: &Place) -> Arc<Store> {
-    open_at(place.folder.path(), Probe::default())
+/// Where old calls are counted: in the collector's own files, or in a ClickHouse.
+struct World {
+    place: Place,
+    store: Arc<Store>,
+    clickhouse: Option<(&'static Front, Tables)>,
 }
 
-fn open_at(folder: &Path, probe: Probe) -> Arc<Store> {
-    let settings = Settings {
-        folder: folder.to_owned(),
-        levels: Levels::new(DAY_US, [2, 10, 100].map(|days| days * DAY_US)),
-        flush_after_us: 30_000_000,
-        flush_rows: 65_536,
-        hand_on: None,
+fn worlds() -> Vec<World> {
+    let world = |clickhouse: Option<(&'static Front, Tables)>| {
+        let place = Place::new();
+        let hand_on = clickhouse.is_some().then_some(1 << 30);
+        let store = counting(place.folder.path(), Probe::default(), hand_on).unwrap();
+        World { place, store, clickhouse }
     };
-    Arc::new(Store::open(settings, probe, NOW_US).unwrap())
+    let clickhouse = Front::shared().map(|front| (front, Front::tables()));
+    std::iter::once(None).chain(clickhouse.map(Some)).map(world).collect()
+}
+
+impl World {
+    async fn put(&self, sequence: u64, rows: Vec<Row>) {
+        put(&self.store, "e", sequence, rows);
+        match &self.clickhouse {
+            None => assert!(keep::flush(&self.store).unwrap() > 0),
+            Some((front, tables)) => {
+                front.shipper(&self.store, tables).catch_up().await.unwrap();
+            }
+        }
+    }
+
+    /// Counts everything that is due, and says how many rows that were.
+    async fn roll_up(&self, now_us: i64) -> u64 {
+        let mut rows = 0;
+        loop {
+            let some = match &self.clickhouse {
+                None => keep::roll_up_once(&self.store, now_us).unwrap(),
+                Some((front, tables)) => {
+                    front.roller(&self.store, tables).roll_up(now_us).await.unwrap()
+                }
+            };
+            if some == 0 {
+                return rows;
+            }
+            rows += some;
+        }
+    }
+
+    fn reader(&self) -> Arc<Reader> {
+        match &self.clickhouse {
+            None => reader(&self.store),
+            Some((front, tables)) => front.reader(tables),
+        }
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Vec<Group>, QueryError> {
+        self.reader().answer(question).await
+    }
+
+    async fn compare_all(&self, questions: &[Question], before: &[Vec<Group>]) {
+        for (question, before) in questions.iter().zip(before) {
+            compare(question, before, &self.ask(question).await.unwrap());
+        }
+    }
+}
+
+fn open(place: &Place) -> Arc<Store> {
+    counting(place.folder.path(), Probe::default(), None).unwrap()
 }
 
 /// Calls of one day, `days` ago.
-fn calls(days: i64, seed: u64) -> Vec<Row> {
-    let mut dice = Dice::new(seed);
+pub(super) fn calls(days: i64, seed: u64) -> Vec<Row> {
+    let mut dice = Dice(seed);
     (0..3000)
         .map(|_| {
             let within = i64::try_from(dice.roll(86_400_000_000)).unwrap();
@@ -61,7 +113,7 @@ fn calls(days: i64, seed: u64) -> Vec<Row> {
         .collect()
 }
 
-fn question(interval_us: Option<i64>) -> Question {
+pub(super) fn question(interval_us: Option<i64>) -> Question {
     let total = |share| Measure::Quantile(Amount::Total, share);
     Question {
         window: Window { since_us: NOW_US - 200 * DAY_US, until_us: NOW_US + DAY_US },
@@ -87,7 +139,7 @@ fn question(interval_us: Option<i64>) -> Question {
 }
 
 /// How many different users and clients there were, as far as counts can still tell.
-fn callers(interval_us: Option<i64>) -> Question {
+pub(super) fn callers(interval_us: Option<i64>) -> Question {
     let distinct = [Dimension::User, Dimension::ClientIp, Dimension::Application];
     Question {
         by: vec![Dimension::Api, Dimension::Country],
@@ -97,7 +149,7 @@ fn callers(interval_us: Option<i64>) -> Question {
 }
 
 /// Which measures of the question may be off, by how much of themselves.
-fn tolerance(of: Measure) -> f64 {
+pub(super) fn tolerance(of: Measure) -> f64 {
     match of {
         Measure::Quantile(..) | Measure::Max(_) => 0.011,
         Measure::Mean(_) => 1e-9,
@@ -114,41 +166,32 @@ async fn ask(store: &Arc<Store>, question: &Question) -> Result<Vec<Group>, Quer
 /// Calls of these many days ago are stored, and time passes until today: what was said of them
 /// before is said after, by the day.
 async fn check(days: &[i64]) {
-    let place = Place::new();
-    let store = open(&place);
-    for (sequence, days) in (1..).zip(days) {
-        put(&store, "e", sequence, calls(*days, sequence));
-        keep::flush(&store).unwrap();
-    }
-    let questions = [question(Some(DAY_US)), callers(Some(DAY_US)), callers(None)];
-    let mut before = Vec::new();
-    for question in &questions {
-        before.push(ask(&store, question).await.unwrap());
-    }
-    let mut rolled_up = 0;
-    loop {
-        match keep::roll_up_once(&store, NOW_US).unwrap() {
-            0 => break,
-            rows => rolled_up += rows,
+    for world in worlds() {
+        for (sequence, days) in (1..).zip(days) {
+            world.put(sequence, calls(*days, sequence)).await;
         }
-    }
-    assert!(rolled_up > 0);
-    assert_eq!(keep::forget(&store, NOW_US).unwrap(), 0);
-    compare_all(&store, &questions, &before).await;
-    while keep::merge_once(&store, NOW_US + 400 * DAY_US).unwrap() > 0 {}
-    compare_all(&store, &questions, &before).await;
-    drop(store);
-    compare_all(&open(&place), &questions, &before).await;
-}
-
-async fn compare_all(store: &Arc<Store>, questions: &[Question], before: &[Vec<Group>]) {
-    for (question, before) in questions.iter().zip(before) {
-        compare(question, before, &ask(store, question).await.unwrap());
+        let questions = [question(Some(DAY_US)), callers(Some(DAY_US)), callers(None)];
+        let mut before = Vec::new();
+        for question in &questions {
+            before.push(world.ask(question).await.unwrap());
+        }
+        // A moment later: a day is as old as its end.
+        assert!(world.roll_up(NOW_US + 1).await > 0);
+        world.compare_all(&questions, &before).await;
+        if world.clickhouse.is_some() {
+            continue;
+        }
+        assert_eq!(keep::forget(&world.store, NOW_US).unwrap(), 0);
+        while keep::merge_once(&world.store, NOW_US + 400 * DAY_US).unwrap() > 0 {}
+        world.compare_all(&questions, &before).await;
+        let World { place, store, clickhouse } = world;
+        drop(store);
+        World { store: open(&place), place, clickhouse }.compare_all(&questions, &before).await;
     }
 }
 
 #[track_caller]
-fn compare(question: &Question, before: &[Group], after: &[Group]) {
+pub(super) fn compare(question: &Question, before: &[Group], after: &[Group]) {
     assert_eq!(before.len(), after.len());
     for (before, after) in before.iter().zip(after) {
         assert_eq!((before.from_us, &before.by), (after.from_us, &after.by));
@@ -205,11 +248,14 @@ type Change = fn(&mut Question);
 
 #[tokio::test]
 async fn what_counts_do_not_have_is_refused_and_calls_are_not_found_any_more() {
-    let place = Place::new();
-    let store = open(&place);
-    put(&store, "e", 1, calls(7, 5));
-    keep::flush(&store).unwrap();
-    assert!(keep::roll_up_once(&store, NOW_US).unwrap() > 0);
+    for world in worlds() {
+        world.put(1, calls(7, 5)).await;
+        assert!(world.roll_up(NOW_US).await > 0);
+        check_refusals(&world).await;
+    }
+}
+
+async fn check_refusals(world: &World) {
     let ways: [(Change, &str); 6] = [
         (|question| question.by.push(Dimension::Path), "Path is not kept"),
         (|question| question.interval_us = Some(MINUTE_US), "counted by 60 minutes"),
@@ -230,11 +276,11 @@ async fn what_counts_do_not_have_is_refused_and_calls_are_not_found_any_more() {
     for (change, reason) in ways {
         let mut question = question(Some(2 * HOUR_US));
         change(&mut question);
-        let refused = ask(&store, &question).await.unwrap_err();
+        let refused = world.ask(&question).await.unwrap_err();
         assert!(refused.to_string().contains(reason), "{refused}");
         // Of a time of which the calls are there, everything can be asked.
         question.window.since_us = NOW_US - DAY_US;
-        ask(&store, &question).await.unwrap();
+        world.ask(&question).await.unwrap();
     }
     let search = Search {
         window: question(None).window,
@@ -244,9 +290,9 @@ async fn what_counts_do_not_have_is_refused_and_calls_are_not_found_any_more() {
         after: None,
         most: 10,
     };
-    assert_eq!(reader(&store).search(&search).await.unwrap().rows, []);
+    assert_eq!(world.reader().search(&search).await.unwrap().rows, []);
     let tenants = Question { by: vec![Dimension::Tenant], ..question(None) };
-    let groups = ask(&store, &tenants).await.unwrap();
+    let groups = world.ask(&tenants).await.unwrap();
     assert_eq!(groups[0].by, [Cell::Text(String::new())]);
 }
 
@@ -307,12 +353,12 @@ async fn a_kill_at_any_step_of_a_rollup_neither_loses_nor_doubles_a_call() {
             Ok(())
         }
     };
-    let store = open_at(place.folder.path(), Probe::new(look));
+    let store = counting(place.folder.path(), Probe::new(look), None).unwrap();
     assert_eq!(keep::roll_up_once(&store, NOW_US).unwrap(), 3000);
     let taken = taken.lock().unwrap().clone();
     assert_eq!(taken.len(), 3, "{taken:?}");
     for picture in taken {
-        let store = open_at(&picture, Probe::default());
+        let store = counting(&picture, Probe::default(), None).unwrap();
         keep::roll_up_once(&store, NOW_US).unwrap();
         let mut question = question(None);
         (question.by, question.measures) = (Vec::new(), vec![Measure::Calls]);

@@ -4,7 +4,8 @@
 
 Keeps its data in FOLDER, prints the port (0: a free one) and ends with its standard input. With a
 certificate it speaks TLS, and takes queries of that user alone. The file FOLDER.trouble says what happens at
-the next INSERT: `before` ends the process before it, `after` between the insert and its answer.
+an INSERT or ALTER: `before 2` ends the process before the third one, `after 0` between the next one and its
+answer.
 """
 
 import http.server
@@ -24,11 +25,20 @@ connection = chdb.connect(folder)
 turn = threading.Lock()
 
 
-def trouble(moment):
+def write(run):
     path = folder + ".trouble"
-    if os.path.exists(path) and open(path).read() == moment:
+    moment, left = open(path).read().split() if os.path.exists(path) else ("never", "0")
+    due = moment != "never" and int(left) == 0
+    if due:
         os.remove(path)
+    elif moment != "never":
+        open(path, "w").write(f"{moment} {int(left) - 1}")
+    if due and moment == "before":
         os._exit(9)
+    answer = run()
+    if due:
+        os._exit(9)
+    return answer
 
 
 def insert(sql, rows):
@@ -36,11 +46,14 @@ def insert(sql, rows):
     with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
         file.write(rows)
         file.flush()
-        trouble("before")
         sql = re.sub(r" SETTINGS ", f" FROM INFILE '{file.name}' SETTINGS ", sql, count=1)
-        connection.query(sql, "TSV")
-        trouble("after")
+        write(lambda: connection.query(sql, "TSV"))
     return b""
+
+
+def ask(sql, values):
+    run = lambda: connection.query(sql, "TSV", params=values or None).bytes()
+    return write(run) if sql.startswith(("INSERT ", "ALTER ")) else run()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -70,7 +83,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if "query" in said:
                     answer = insert(said["query"], body)
                 else:
-                    answer = connection.query(body.decode(), "TSV", params=values or None).bytes()
+                    answer = ask(body.decode(), values)
             self.answer(200, answer, {})
         except Exception as error:
             code = re.search(r"Code: (\d+)", str(error))

@@ -73,7 +73,12 @@ impl ClickHouse {
 
     /// It is killed at the next INSERT: `before` it, or `after` it and before its answer.
     pub(crate) fn kill_at_insert(&self, moment: &str) {
-        std::fs::write(self.trouble(), moment).unwrap();
+        self.kill_at_write(moment, 0);
+    }
+
+    /// It is killed when something is written or changed once more after so many times.
+    pub(crate) fn kill_at_write(&self, moment: &str, after: u32) {
+        std::fs::write(self.trouble(), format!("{moment} {after}")).unwrap();
     }
 
     fn trouble(&self) -> PathBuf {

@@ -1,6 +1,5 @@
 //! Do channels start, change and stop as they are applied, and is nothing lost that need not be?
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chassis::Clock;
@@ -10,7 +9,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::alert::{Alert, History, Severity};
+use crate::alert::{Alert, History};
+use crate::fixture;
 use crate::metrics;
 
 struct World {
@@ -40,19 +40,7 @@ impl World {
     }
 
     fn raise(&self, id: &str) {
-        self.alarm.raise(vec![Alert {
-            id: id.to_owned(),
-            kind: "KeySharing".to_owned(),
-            severity: Severity::Mild,
-            raised_at_us: 0,
-            minute: 0,
-            message: String::new(),
-            api: String::new(),
-            api_version: String::new(),
-            application: String::new(),
-            cause: String::new(),
-            evidence: BTreeMap::new(),
-        }]);
+        self.alarm.raise(vec![Alert { kind: "KeySharing".to_owned(), ..fixture::alert(id) }]);
     }
 
     fn lost(&self) -> u64 {

@@ -4,14 +4,18 @@
 
 use std::time::Duration;
 
+use detect::span::DAY_US;
 use serde_json::Value as Json;
 use tokio::sync::Semaphore;
 
-use super::schema::Table;
+use super::counts;
+use super::ledger::{Ledger, Past};
+use super::schema::{BLOCK, Table};
 use super::server::{Server, ServerError};
+use super::tables::Tables;
 use crate::event::Row;
 use crate::question::{Found, Group, Measure, Question, Search, Window};
-use crate::store::answer::groups;
+use crate::store::answer::{check_counts, groups};
 use crate::store::arguments::Arguments;
 use crate::store::query::{Limits, QueryError, WAITING};
 use crate::store::read_back::{self, Kept};
@@ -25,23 +29,29 @@ use crate::store::value::Value;
 #[derive(Debug)]
 pub struct Asker {
     server: Server,
-    table: Table,
+    tables: Tables,
     limits: Limits,
     /// Queries that run or wait.
     turns: Semaphore,
 }
 
 impl Asker {
-    /// Over a table of a server.
-    pub fn new(server: Server, table: Table, limits: Limits) -> Self {
+    /// Over the tables of a server.
+    pub fn new(server: Server, tables: Tables, limits: Limits) -> Self {
         let turns = Semaphore::new(WAITING.saturating_add(limits.concurrency));
-        Self { server, table, limits, turns }
+        Self { server, tables, limits, turns }
     }
 
     /// Answers a question.
     pub async fn answer(&self, question: &Question) -> Result<Vec<Group>, QueryError> {
-        let counting = sql::count(question, Dialect::ClickHouse, Known::default())?;
-        let lines = self.ask(question.window, &counting.sql, &counting.arguments).await?;
+        let past = self.past(question.window).await?;
+        let counted = past.coarsest_us;
+        let sketched =
+            counted.map(|grain_us| check_counts(question, grain_us, true)).transpose()?;
+        let known = Known { sketched: sketched.unwrap_or(false), ..Known::default() };
+        let counting = sql::count(question, Dialect::ClickHouse, known)?;
+        let sources = self.calls_and_counts(question.window, &past);
+        let lines = self.ask(&sources, &counting.sql, &counting.arguments).await?;
         let rows: Option<Vec<_>> = lines.iter().map(|line| values(question, line)).collect();
         groups(question, counting.unordered, rows.ok_or_else(odd)?)
     }
@@ -50,7 +60,10 @@ impl Asker {
     pub async fn search(&self, search: &Search) -> Result<Found, QueryError> {
         let finding = Finding::new(search, Dialect::ClickHouse)?;
         let sql = finding.places(search.most.saturating_add(1));
-        let places = self.ask(finding.window, &sql, &finding.arguments).await?;
+        // Of calls that were only counted nothing is left to be found.
+        let past = self.past(finding.window).await?;
+        let calls = |window| format!("events AS ({})", self.calls(window, &past));
+        let places = self.ask(&calls(finding.window), &sql, &finding.arguments).await?;
         let more = places.len() > search.most;
         let times: Option<Vec<i64>> =
             places.iter().take(search.most).map(|line| i64::from_json(line.first()?)).collect();
@@ -62,7 +75,7 @@ impl Asker {
         let found = times.len();
         times.dedup();
         let sql = finding.calls(&times, found);
-        let lines = self.ask(window, &sql, &finding.arguments).await?;
+        let lines = self.ask(&calls(window), &sql, &finding.arguments).await?;
         let rows: Result<Vec<Row>, ServerError> =
             lines.iter().map(|line| read_back::row(&Line(line))).collect();
         let rows = rows.map_err(QueryError::Server)?;
@@ -70,29 +83,61 @@ impl Asker {
         Ok(Found { rows, next })
     }
 
-    /// Runs a query over the calls of a window, which it names `events`.
+    /// Which counts a window has.
+    async fn past(&self, window: Window) -> Result<Past, QueryError> {
+        let Window { since_us, until_us } = window;
+        let last = until_us.saturating_sub(1).div_euclid(DAY_US);
+        let days = since_us.div_euclid(DAY_US)..last.saturating_add(1);
+        let ledger = Ledger::read(&self.server, &self.tables, days).await;
+        Ok(ledger.map_err(|error| failed(error, self.limits.timeout))?.past())
+    }
+
+    /// The calls of a window that are not in counts.
+    fn calls(&self, window: Window, past: &Past) -> String {
+        let Window { since_us, until_us } = window;
+        let columns = table::names().collect::<Vec<_>>().join(", ");
+        let events = self.tables.sql(Table::Events);
+        // As in the embedded engine the window is text of ours, so that parts are left out by it.
+        let calls = format!(
+            "SELECT {columns} FROM {events} WHERE at_us >= {since_us} AND at_us < {until_us}"
+        );
+        if past.unswept.is_empty() {
+            return calls;
+        }
+        let days = (since_us.div_euclid(DAY_US), until_us.div_euclid(DAY_US));
+        format!("{calls} AND NOT ({})", counts::is_replaced(&self.tables, days, &past.unswept))
+    }
+
+    /// These and the counts, and who is in the counts.
+    fn calls_and_counts(&self, window: Window, past: &Past) -> String {
+        let calls = self.calls(window, past);
+        if past.rollups.is_empty() {
+            return format!("events AS ({calls})");
+        }
+        let Window { since_us, until_us } = window;
+        let columns = table::names().collect::<Vec<_>>().join(", ");
+        let (counts, sketches) = (self.tables.sql(Table::Counts), self.tables.sql(Table::Sketches));
+        let in_force = format!(
+            "at_us >= {since_us} AND at_us < {until_us} AND \"{BLOCK}\" IN ({})",
+            counts::texts(&past.rollups)
+        );
+        format!(
+            "events AS ({calls} UNION ALL SELECT {columns} FROM {counts} WHERE {in_force}), \
+             sketches AS (SELECT * FROM {sketches} WHERE {in_force})"
+        )
+    }
+
+    /// Runs a query over what `sources` name.
     async fn ask(
         &self,
-        window: Window,
+        sources: &str,
         sql: &str,
         arguments: &Arguments,
     ) -> Result<Vec<Vec<Json>>, QueryError> {
         let _turn = self.turns.try_acquire().map_err(|_| QueryError::Busy)?;
-        let Window { since_us, until_us } = window;
-        let columns = table::names().collect::<Vec<_>>().join(", ");
-        let events = self.table.sql();
-        let settings = self.settings();
-        // As in the embedded engine the window is text of ours, so that parts are left out by it.
-        let sql = format!(
-            "WITH events AS (SELECT {columns} FROM {events} \
-             WHERE at_us >= {since_us} AND at_us < {until_us}) \
-             {sql} SETTINGS {settings} FORMAT JSONCompactEachRow"
-        );
-        let answer = self.server.run(sql, arguments).await;
-        let answer = answer.map_err(|error| failed(error, self.limits.timeout))?;
-        let lines = answer.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let lines: Result<_, _> = lines.map(serde_json::from_slice).collect();
-        lines.map_err(|_| odd())
+        let sql = format!("WITH {sources} {sql}");
+        let answer = self.server.rows(&sql, &self.settings(), arguments).await;
+        answer.map_err(|error| failed(error, self.limits.timeout))
     }
 
     /// The bounds of a query, and what servers are configured to do differently.
@@ -100,7 +145,7 @@ impl Asker {
         let Limits { threads, memory_mb, timeout, .. } = self.limits;
         format!(
             "max_execution_time = {}, max_memory_usage = {}, max_threads = {threads}, \
-             join_use_nulls = 0, output_format_json_quote_64bit_integers = 0",
+             join_use_nulls = 0",
             timeout.as_secs_f64().ceil(),
             memory_mb.saturating_mul(1 << 20),
         )

@@ -7,7 +7,8 @@ use std::time::Duration;
 use chassis::Secret;
 use chassis::clock::Clock;
 
-use super::{Account, Asker, Bounds, Server, Shipper, Table};
+use super::rollup::Patience;
+use super::{Account, Asker, Bounds, Roller, Server, Shipper, Tables};
 use crate::store::{Arguments, Limits, Reader, Store};
 
 #[path = "../../../tests/clickhouse_server/mod.rs"]
@@ -36,12 +37,12 @@ impl Front {
         SHARED.get_or_init(Self::start).as_ref()
     }
 
-    /// A table in a database that nobody else has.
-    pub(crate) fn table() -> Table {
+    /// Tables in a database that nobody else has.
+    pub(crate) fn tables() -> Tables {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let database = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
         // The calls of tests get no older.
-        Table { database: database.parse().unwrap(), cluster: None, kept_us: i64::MAX }
+        Tables { database: database.parse().unwrap(), cluster: None, kept_us: i64::MAX }
     }
 
     pub(crate) fn server(&self) -> Server {
@@ -66,18 +67,25 @@ impl Front {
         Server::new(account, bounds, Clock::system()).unwrap()
     }
 
-    pub(crate) fn shipper(&self, store: &Arc<Store>, table: &Table) -> Shipper {
-        Self::shipper_as(self.account(), store, table)
+    pub(crate) fn shipper(&self, store: &Arc<Store>, tables: &Tables) -> Shipper {
+        Self::shipper_as(self.account(), store, tables)
     }
 
-    pub(crate) fn shipper_as(account: Account, store: &Arc<Store>, table: &Table) -> Shipper {
-        Shipper::new(Arc::clone(store), Self::server_as(account), table.clone()).unwrap()
+    pub(crate) fn shipper_as(account: Account, store: &Arc<Store>, tables: &Tables) -> Shipper {
+        Shipper::new(Arc::clone(store), Self::server_as(account), tables.clone()).unwrap()
     }
 
-    pub(crate) fn reader(&self, table: &Table) -> Arc<Reader> {
+    /// Deletes at once what counts have replaced.
+    pub(crate) fn roller(&self, store: &Arc<Store>, tables: &Tables) -> Roller {
+        let patience = Patience { question_us: 0, ..Patience::default() };
+        let roller = Roller::new(Arc::clone(store), self.server(), tables.clone(), 2);
+        roller.unwrap().with(patience)
+    }
+
+    pub(crate) fn reader(&self, tables: &Tables) -> Arc<Reader> {
         let timeout = Duration::from_mins(2);
         let limits = Limits { concurrency: 4, threads: 2, memory_mb: 1024, timeout };
-        let asker = Asker::new(self.server(), table.clone(), limits);
+        let asker = Asker::new(self.server(), tables.clone(), limits);
         Arc::new(Reader::ClickHouse(Box::new(asker)))
     }
 

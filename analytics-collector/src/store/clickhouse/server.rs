@@ -11,6 +11,7 @@ use chassis::Secret;
 use chassis::clock::Clock;
 use chassis::outbound::{self, Client, Reach, Rules};
 use http::{Method, Request, Response, request};
+use serde_json::Value as Json;
 use url::Url;
 
 use crate::store::arguments::Arguments;
@@ -22,6 +23,8 @@ const LONGEST_REFUSAL: usize = 500;
 const TOO_LONG: u32 = 159;
 /// One that needed too much memory.
 const TOO_LARGE: u32 = 241;
+/// The longest text of a query, bytes: one over many years names what is counted of each day.
+const LONGEST_QUERY: &str = "4194304";
 /// Too many run already.
 const TOO_MANY: u32 = 202;
 
@@ -108,8 +111,28 @@ impl Server {
         let parameters = arguments.values().iter().zip(1..);
         let parameters = parameters.map(|(value, n)| (format!("param_p{n}"), escaped(value)));
         // Nobody waits for the answer once the connection is closed.
-        let stop = ("cancel_http_readonly_queries_on_client_close".to_owned(), "1".to_owned());
-        self.send(parameters.chain([stop]).collect(), sql.into()).await
+        let settings = [
+            ("cancel_http_readonly_queries_on_client_close", "1"),
+            ("max_query_size", LONGEST_QUERY),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.send(parameters.chain(settings).collect(), sql.into()).await
+    }
+
+    /// Runs a query with some settings (`a = 1, b = 2`) and says its rows.
+    pub async fn rows(
+        &self,
+        sql: &str,
+        settings: &str,
+        arguments: &Arguments,
+    ) -> Result<Vec<Vec<Json>>, ServerError> {
+        // Servers are configured differently.
+        let plain = "output_format_json_quote_64bit_integers = 0";
+        let comma = if settings.is_empty() { "" } else { ", " };
+        let sql = format!("{sql} SETTINGS {plain}{comma}{settings} FORMAT JSONCompactEachRow");
+        let answer = self.run(sql, arguments).await?;
+        let lines = answer.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(serde_json::from_slice).collect::<Result<_, _>>().map_err(|_| ServerError::Odd)
     }
 
     /// Runs an INSERT with rows.

@@ -1,6 +1,6 @@
 //! Where does each value of a question lie?
 
-use super::dialect::{self, Dialect};
+use super::dialect::Dialect;
 use crate::question::{Amount, Dimension};
 
 /// What the values of a dimension are.
@@ -52,10 +52,10 @@ impl Column {
 
     /// The same in every version of the engine, as SQL: what sketches are made of that are kept.
     /// It takes its time.
-    pub fn lasting_digest(self, value: &str) -> String {
+    pub fn lasting_digest(self, dialect: Dialect, value: &str) -> String {
         match self.kind {
             Kind::Address => value.to_owned(),
-            _ => dialect::lasting_digest(value),
+            _ => dialect.lasting_digest(value),
         }
     }
 

@@ -278,7 +278,8 @@ impl<'a> Writer<'a> {
         let (value, is_known, name) = (column.digested(), column.is_known(), column.name);
         let register = self.dialect.register("digest");
         let rank = dialect::rank(&self.dialect.rest("digest"));
-        let digest = column.lasting_digest("value");
+        let digest = column.lasting_digest(self.dialect, "value");
+        let whole = self.dialect.amount();
         format!(
             "SELECT {names}, register, max(height) AS height FROM (
                 SELECT {names}, {register} AS register, {rank} AS height FROM (
@@ -286,7 +287,7 @@ impl<'a> Writer<'a> {
                         SELECT DISTINCT {named}, {value} AS value
                         FROM events WHERE {condition} AND {is_known}))
                 UNION ALL
-                SELECT {named}, {REGISTER}::UBIGINT AS register, {HEIGHT}::INTEGER AS height
+                SELECT {named}, {REGISTER}::{whole} AS register, {HEIGHT}::INTEGER AS height
                 FROM sketches WHERE {condition} AND \"{OF}\" = '{name}')
             GROUP BY {names}, register"
         )

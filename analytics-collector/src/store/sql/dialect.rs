@@ -66,11 +66,26 @@ impl Dialect {
         // Parts of a damaged call may add up to more than their type holds.
         let parts: Vec<String> = parts.iter().map(|part| self.wide(part)).collect();
         let left = format!("{} - ({})", self.wide(whole), parts.join(" + "));
-        let amount = match self {
+        format!("greatest({left}, {})::{}", self.wide("0"), self.amount())
+    }
+
+    /// The type of an amount.
+    pub const fn amount(self) -> &'static str {
+        match self {
             Self::DuckDb => "UBIGINT",
             Self::ClickHouse => "UInt64",
-        };
-        format!("greatest({left}, {})::{amount}", self.wide("0"))
+        }
+    }
+
+    /// A number of 64 bits that differs where texts differ and is the same for every version of an
+    /// engine: the first of SHA-256.
+    pub fn lasting_digest(self, text: &str) -> String {
+        match self {
+            Self::DuckDb => format!("('0x' || substr(sha256({text}), 1, 16))::UBIGINT"),
+            Self::ClickHouse => {
+                format!("reinterpretAsUInt64(reverse(substring(SHA256({text}), 1, 8)))")
+            }
+        }
     }
 
     /// A sum of products; at the largest number of 64 bits where it would pass it.
@@ -153,13 +168,7 @@ pub fn rank(rest: &str) -> String {
     )
 }
 
-/// A number of 64 bits that differs where texts differ and is the same for every version of the
-/// engine: the first of SHA-256. In DuckDB's words: nobody else keeps sketches.
-pub fn lasting_digest(text: &str) -> String {
-    format!("('0x' || substr(sha256({text}), 1, 16))::UBIGINT")
-}
-
-/// The start of the part of time that a call is in; `length` is the place of a parameter.
+/// The start of the part of time that a call is in; `length` is a number or the place of one.
 pub fn start(length: &str) -> String {
     format!("(at_us - ((at_us % {length}) + {length}) % {length})")
 }
