@@ -133,14 +133,19 @@ async fn lines(
     let wire = service.wire(connection)?;
     let since = clock.now().checked_sub(asked.since).map(Into::into);
     let mut lines: Vec<AuditLine> = Vec::new();
-    let mut rest = asked.limit;
+    let (mut rest, mut after) = (asked.limit, 0);
     while rest > 0 {
         let limit = rest.min(PAGE);
-        let after = lines.last().map_or(0, |line| line.sequence);
         let answer = service.list(&wire, ListAuditRequest { since, after, limit }).await?;
-        let whole = u32::try_from(answer.lines.len()).unwrap_or(u32::MAX) >= limit;
+        let found = u32::try_from(answer.lines.len()).unwrap_or(u32::MAX);
+        let last = answer.lines.last().map(|line| line.sequence).filter(|_| found >= limit);
         lines.extend(answer.lines);
-        rest = if whole { rest.saturating_sub(limit) } else { 0 };
+        rest = rest.saturating_sub(found);
+        // Behind the last line, or further where many were of no matter.
+        match last.max(Some(answer.next_after)).filter(|next| *next > after) {
+            Some(next) => after = next,
+            None => break,
+        }
     }
     let mut table = Table::new(
         "nothing happened",
@@ -160,7 +165,7 @@ async fn lines(
             Cell::text_or_dash(&details.join(" ")),
         ]);
     }
-    let answer = ListAuditResponse { lines };
+    let answer = ListAuditResponse { lines, ..ListAuditResponse::default() };
     Ok(Report::new(of_message("turnpike.identity.v1.ListAuditResponse", &answer)).table(table))
 }
 

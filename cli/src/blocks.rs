@@ -15,7 +15,7 @@ use turnpike_proto::config::v1::{DenyPolicy, DenyPolicySpec, Metadata, Resource}
 
 use crate::failure::Failure;
 use crate::output::Report;
-use crate::rpc::{self, Kind, Name};
+use crate::rpc::{self, Deleted, Kind, Name};
 use crate::{apply, span};
 
 /// The longest name of a resource, in bytes.
@@ -103,7 +103,7 @@ pub(crate) async fn unblock(connection: &rpc::Options, asked: &Unblock) -> Resul
     let kind = Kind::parse("DenyPolicy")?;
     let name = Name { name: asked.whom.calls.name(), version: String::new() };
     let key = format!("{}/{}", kind.name(), name.name);
-    if !rpc::delete(&connection.control_plane()?, &kind, &name).await? {
+    if rpc::delete(&connection.control_plane()?, &kind, &name).await? == Deleted::Missing {
         return Err(Failure::Missing { key });
     }
     Ok(Report::new(json!({ "deleted": key })).text(format!("deleted {key}")))

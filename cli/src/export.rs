@@ -268,6 +268,18 @@ spec:
 { apiVersion: turnpike/v1, kind: Policy, metadata: { name: tag }, spec: { rules: [{ removeHeader: { name: x-a } }] } }
 ---
 apiVersion: turnpike/v1
+kind: XacmlPolicySet
+metadata: { name: readers }
+spec:
+  documents:
+    - text: |
+        <Policy xmlns="urn:oasis:names:tc:xacml:3.0:core:schema:wd-17" PolicyId="readers" Version="1.0"
+            RuleCombiningAlgId="urn:oasis:names:tc:xacml:3.0:rule-combining-algorithm:deny-unless-permit">
+          <Target/>
+          <Rule RuleId="read" Effect="Permit"/>
+        </Policy>
+---
+apiVersion: turnpike/v1
 kind: Api
 metadata: { name: orders, version: "1.0.0", labels: { team: shop }, owner: ann }
 spec:

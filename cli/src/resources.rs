@@ -8,7 +8,7 @@ use turnpike_proto::config::v1::{ApplicationSpec, Resource, ResourceStatus};
 use crate::failure::Failure;
 use crate::gateways::time;
 use crate::output::{Cell, Report, Table};
-use crate::rpc::{self, Kind, Name, of_message};
+use crate::rpc::{self, Deleted, Kind, Name, of_message};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Get {
@@ -108,11 +108,13 @@ fn rejections(status: &ResourceStatus) -> Table {
 pub(crate) async fn delete(connection: &rpc::Options, asked: &Delete) -> Result<Report, Failure> {
     let kind = Kind::parse(&asked.kind)?;
     let name = parse_name(&kind, &asked.name)?;
-    if !rpc::delete(&connection.control_plane()?, &kind, &name).await? {
-        return Err(missing(&kind, &asked.name));
-    }
     let key = format!("{}/{}", kind.name(), asked.name);
-    Ok(Report::new(json!({ "deleted": key })).text(format!("deleted {key}")))
+    match rpc::delete(&connection.control_plane()?, &kind, &name).await? {
+        Deleted::Missing => Err(missing(&kind, &asked.name)),
+        Deleted::Gone => Ok(Report::new(json!({ "deleted": key })).text(format!("deleted {key}"))),
+        Deleted::Waits(id) => Ok(Report::new(json!({ "waiting": id }))
+            .text(format!("{key} goes once {id} is approved: see `turnpike approvals list`"))),
+    }
 }
 
 /// One resource in the form of the files; `None`: there is no such one.
@@ -223,6 +225,11 @@ fn columns(kind: &str) -> &'static [Column] {
             ("DISABLED", "/spec/disabled", "false"),
         ],
         "Policy" => &[("RULES", "/spec/rules", "-"), ("DESCRIPTION", "/spec/description", "-")],
+        "XacmlPolicySet" => &[
+            ("DOCUMENTS", "/spec/documents", "-"),
+            ("INCLUDES", "/spec/includes", "-"),
+            ("DESCRIPTION", "/spec/description", "-"),
+        ],
         "Workflow" => &[
             ("EVENTS", "/spec/events", "-"),
             ("HTTP", "/spec/http/url", "-"),

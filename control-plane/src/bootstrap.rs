@@ -126,6 +126,7 @@ pub async fn open(config: &Config, host: &Host) -> anyhow::Result<Doors> {
     let people = Arc::new(People::new(
         token,
         provider,
+        config.people.proxies()?,
         catalog.clone(),
         journal.clone(),
         host.clock.clone(),

@@ -117,6 +117,11 @@ pub mod google {
     }
 }
 
+/// What this build understands of resources: the numbers of the fields of each message that one may be made
+/// of, and of the values of each enum, by their full names. Gateways say it; [`POOL`] says it too, and
+/// takes megabytes.
+pub const UNDERSTOOD: &[(&str, &[i32])] = include!(concat!(env!("OUT_DIR"), "/understood.rs"));
+
 /// The serialized `FileDescriptorSet` of every package, with comments: for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
@@ -130,6 +135,10 @@ pub static POOL: LazyLock<DescriptorPool> =
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use prost_reflect::{FieldDescriptor, Kind};
+
     #[test]
     fn every_message_and_field_says_what_it_means() {
         let written = |name: &str| !name.starts_with("google/protobuf/");
@@ -159,5 +168,31 @@ mod tests {
             }
         }
         assert!(silent.is_empty(), "without a comment: {silent:?}");
+    }
+
+    #[test]
+    fn what_is_understood_is_all_that_a_resource_may_be_made_of() {
+        let understood = |name: &str| super::UNDERSTOOD.iter().any(|(known, _)| *known == name);
+        assert!(understood("turnpike.config.v1.Resource"));
+        for (name, numbers) in super::UNDERSTOOD {
+            let numbers = BTreeSet::from_iter(numbers.iter().copied());
+            if let Some(values) = super::POOL.get_enum_by_name(name) {
+                let said: BTreeSet<i32> = values.values().map(|value| value.number()).collect();
+                assert_eq!(said, numbers, "{name}");
+                continue;
+            }
+            let message = super::POOL.get_message_by_name(name).expect("a message or an enum");
+            let number = |field: FieldDescriptor| i32::try_from(field.number()).unwrap();
+            let said: BTreeSet<i32> = message.fields().map(number).collect();
+            assert_eq!(said, numbers, "{name}");
+            for kind in message.fields().map(|field| field.kind()) {
+                let part = match &kind {
+                    Kind::Message(message) => message.full_name(),
+                    Kind::Enum(values) => values.full_name(),
+                    _ => continue,
+                };
+                assert!(understood(part), "{part}, which is part of {name}");
+            }
+        }
     }
 }

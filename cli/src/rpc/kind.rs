@@ -116,6 +116,7 @@ mod tests {
         check("deny-policies", "DenyPolicies");
         check("denypolicy", "DenyPolicies");
         check("custom-throttles", "CustomThrottles");
+        check("xacml-policy-sets", "XacmlPolicySets");
     }
 
     #[test]

@@ -13,4 +13,4 @@ pub(crate) use call::CallError;
 pub(crate) use connection::{ConnectionError, Options, Wire};
 pub(crate) use json::of_message;
 pub(crate) use kind::{Kind, UnknownKind};
-pub(crate) use resources::{Name, delete, get, list};
+pub(crate) use resources::{Deleted, Name, delete, get, list};

@@ -80,12 +80,28 @@ pub(crate) async fn list(wire: &Wire, kind: &Kind) -> Result<Vec<Resource>, Call
     }
 }
 
-/// Removes one resource; `false`: there was no such one.
-pub(crate) async fn delete(wire: &Wire, kind: &Kind, name: &Name) -> Result<bool, CallError> {
+/// What became of a resource that somebody wants to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Deleted {
+    /// It is gone.
+    Gone,
+    /// Somebody has to decide about it first; the identifier of the request.
+    Waits(String),
+    /// There was no such one.
+    Missing,
+}
+
+/// Removes one resource.
+pub(crate) async fn delete(wire: &Wire, kind: &Kind, name: &Name) -> Result<Deleted, CallError> {
     let request = ask(kind, "Delete", &[("name", &name.name), ("version", &name.version)]);
     match call(wire, kind, "Delete", request).await {
-        Ok(_) => Ok(true),
-        Err(status) if status.code() == tonic::Code::NotFound => Ok(false),
+        Ok(answer) => {
+            let waiting = answer.get_field_by_name("waiting");
+            let waiting = waiting.as_deref().and_then(Value::as_str).unwrap_or_default();
+            let waits = || Deleted::Waits(waiting.to_owned());
+            Ok(if waiting.is_empty() { Deleted::Gone } else { waits() })
+        }
+        Err(status) if status.code() == tonic::Code::NotFound => Ok(Deleted::Missing),
         Err(status) => Err(wire.error(status)),
     }
 }

@@ -56,13 +56,13 @@ const OPERATORS: Who = Who::Operator(Access::Read, &[Role::Admin, Role::Publishe
 /// Who decides about what is their tenant's.
 const DECIDERS: Who = Who::Tenant(Access::Write, &[Role::Admin]);
 
-/// Who looks at what waits in their tenant.
+/// Who looks at what waits in their tenant, and at what was.
 const ONLOOKERS: Who = Who::Tenant(Access::Read, &[Role::Admin, Role::Auditor]);
 
 /// Who looks at the life of what is their tenant's.
 const KEEPERS: Who = Who::Tenant(Access::Read, &[Role::Admin, Role::Publisher, Role::Auditor]);
 
-/// Who looks at what was.
+/// Who looks at what is no single tenant's.
 const AUDITORS: Who = Who::Operator(Access::Read, &[Role::Admin, Role::Auditor]);
 
 pub(super) const SERVICES: &[Row] = &[
@@ -91,11 +91,15 @@ pub(super) const SERVICES: &[Row] = &[
     ("turnpike.admin.v1.Apply", &["Apply"], Who::Change),
     ("turnpike.admin.v1.Publish", &["Wait"], OPERATORS),
     ("turnpike.admin.v1.Gateways", &["List"], OPERATORS),
-    ("turnpike.admin.v1.History", &["List", "Get", "Diff"], AUDITORS),
-    ("turnpike.admin.v1.History", &["Rollback"], Who::Admin),
-    ("turnpike.admin.v1.Audit", &["List", "Verify"], AUDITORS),
+    ("turnpike.admin.v1.History", &["List", "Get", "Diff"], ONLOOKERS),
+    ("turnpike.admin.v1.History", &["Rollback"], DECIDERS),
+    ("turnpike.admin.v1.Audit", &["List"], ONLOOKERS),
+    // Only the whole chain can be verified.
+    ("turnpike.admin.v1.Audit", &["Verify"], AUDITORS),
     ("turnpike.admin.v1.Policies", READ, read(Kind::Policy)),
     ("turnpike.admin.v1.Policies", WRITE, write(Kind::Policy)),
+    ("turnpike.admin.v1.XacmlPolicySets", READ, read(Kind::XacmlPolicySet)),
+    ("turnpike.admin.v1.XacmlPolicySets", WRITE, write(Kind::XacmlPolicySet)),
     ("turnpike.admin.v1.Workflows", READ, read(Kind::Workflow)),
     ("turnpike.admin.v1.Workflows", WRITE, write(Kind::Workflow)),
     ("turnpike.admin.v1.AlertRules", READ, read(Kind::AlertRule)),
@@ -170,16 +174,21 @@ pub(super) fn of_operation(operation: Operation, kind: Option<Kind>) -> Who {
         Operation::Put | Operation::Delete => of_kind(Access::Write),
         Operation::Apply => Who::Change,
         Operation::Gateways => OPERATORS,
-        Operation::History | Operation::AsOf | Operation::Diff | Operation::Audit => AUDITORS,
-        Operation::Requests | Operation::Request => ONLOOKERS,
+        Operation::History
+        | Operation::AsOf
+        | Operation::Diff
+        | Operation::Audit
+        | Operation::Requests
+        | Operation::Request => ONLOOKERS,
         Operation::Lifecycle => KEEPERS,
         Operation::GenerateKey => write(Kind::Application),
         Operation::Limits => read(Kind::Application),
         Operation::Approve
         | Operation::Reject
         | Operation::ChangeLifecycle
-        | Operation::NewVersion => DECIDERS,
-        Operation::ResetLimits | Operation::Rollback => Who::Admin,
+        | Operation::NewVersion
+        | Operation::Rollback => DECIDERS,
+        Operation::ResetLimits => Who::Admin,
         Operation::WhoAmI => Who::Known,
         // What its method asks for; the door of the service looks once more.
         Operation::Call(call) => of_method(&call.service(), &call.method()).unwrap_or(Who::Gateway),
@@ -193,18 +202,18 @@ pub(super) fn of_operation(operation: Operation, kind: Option<Kind>) -> Who {
 /// Whether somebody who is known may; an error: why not.
 pub(super) fn permits(who: Who, caller: &Caller) -> Result<(), &'static str> {
     const ROLE: &str = "your roles do not allow this";
+    const OPERATOR: &str = "this is for the operator's people alone";
     const LIMITED: &str = "your token is limited to other things";
     let limits = caller.limits();
     let roles = caller.roles();
+    if matches!(who, Who::Admin | Who::Operator(..)) && !caller.is_of_operator() {
+        return Err(OPERATOR);
+    }
     let (role, limited) = match who {
         Who::Anyone | Who::Known => (true, false),
         Who::Person => (!roles.is_empty(), caller.shown() == Shown::AutomationToken),
-        Who::Admin => (caller.is_of_operator() && roles.has(Role::Admin), !limits.is_none()),
-        Who::Operator(access, wanted) => {
-            let writes = access == Access::Write && limits.read_only;
-            (caller.is_of_operator() && roles.has_any(wanted), writes || limits.narrow())
-        }
-        Who::Tenant(access, wanted) => {
+        Who::Admin => (roles.has(Role::Admin), !limits.is_none()),
+        Who::Operator(access, wanted) | Who::Tenant(access, wanted) => {
             let writes = access == Access::Write && limits.read_only;
             (roles.has_any(wanted), writes || limits.narrow())
         }

@@ -8,10 +8,11 @@ use chassis::Clock;
 use plan::{Kind, Problem, Resource, ResourceKey};
 use prost_types::Timestamp;
 use turnpike_proto::admin::v1::{
-    ApplyResponse, Change, FieldDiff, GatewayState, GenerateApiKeyRequest, GenerateApiKeyResponse,
-    GenerateKeyRequest, GenerateKeyResponse, GenerateTestKeyRequest, GenerateTestKeyResponse,
-    LimitResetRequest, LimitResetResponse, LimitUsageRequest, LimitUsageResponse,
-    ListGatewaysResponse, RevokeApiKeyRequest, RevokeApiKeyResponse, WaitResponse, change,
+    ApplyResponse, Change, DeleteResponse, FieldDiff, GatewayState, GenerateApiKeyRequest,
+    GenerateApiKeyResponse, GenerateKeyRequest, GenerateKeyResponse, GenerateTestKeyRequest,
+    GenerateTestKeyResponse, LimitResetRequest, LimitResetResponse, LimitUsageRequest,
+    LimitUsageResponse, ListGatewaysResponse, RevokeApiKeyRequest, RevokeApiKeyResponse,
+    WaitResponse, change,
 };
 use turnpike_proto::config::v1::LimitQuery;
 
@@ -155,10 +156,13 @@ impl Desk {
         by: &Caller,
         key: ResourceKey,
         revision: Revision,
-    ) -> Result<Revision, ManageError> {
+    ) -> Result<DeleteResponse, ManageError> {
         let removals = vec![Removal { key, revision }];
-        let wanted = Wanted { removals, ..Wanted::default() };
-        Ok(self.manager.change(by, wanted).await?.revision)
+        let wanted = Wanted { removals, asks: true, ..Wanted::default() };
+        let Changed { revision, changes, .. } = self.manager.change(by, wanted).await?;
+        let waits = changes.iter().find(|(key, _)| key.kind() == Some(Kind::WorkflowRequest));
+        let waiting = waits.map(|(key, _)| key.name().to_owned()).unwrap_or_default();
+        Ok(DeleteResponse { revision, waiting })
     }
 
     pub(super) async fn apply(

@@ -15,7 +15,7 @@ use turnpike_proto::identity::v1::{
 };
 
 use super::desk::{Desk, field_diff, timestamp};
-use crate::history::{Action, JournalError, Past};
+use crate::history::{Action, Lines, Past};
 use crate::manage::{self, Differing, HistoryPage, HistoryQuery, ManageError, PastPage, Rollback};
 use crate::people::Caller;
 
@@ -31,6 +31,7 @@ const USUAL_LINES: u32 = 100;
 impl Desk {
     pub(super) async fn history(
         &self,
+        by: &Caller,
         request: ListHistoryRequest,
     ) -> Result<ListHistoryResponse, ManageError> {
         let query = HistoryQuery {
@@ -43,31 +44,37 @@ impl Desk {
             token: request.page_token,
         };
         let HistoryPage { entries, next, revision } =
-            manage::history(&self.manager, &query).await?;
+            manage::history(by, &self.manager, &query).await?;
         let entries = entries.into_iter().map(entry).collect();
         Ok(ListHistoryResponse { entries, next_page_token: next, revision })
     }
 
     pub(super) async fn as_of(
         &self,
+        by: &Caller,
         request: GetAsOfRequest,
     ) -> Result<GetAsOfResponse, ManageError> {
         let revision = required(request.revision, "revision")?;
         if let Some(key) = key_of(&request.key)? {
-            let resources = vec![manage::as_of(&self.manager, &key, revision).await?];
+            let resources = vec![manage::as_of(by, &self.manager, &key, revision).await?];
             return Ok(GetAsOfResponse { resources, next_page_token: String::new() });
         }
         let size = usize::try_from(request.page_size).unwrap_or(usize::MAX);
-        let page = manage::all_as_of(&self.manager, revision, size, &request.page_token).await?;
+        let page =
+            manage::all_as_of(by, &self.manager, revision, size, &request.page_token).await?;
         let PastPage { resources, next } = page;
         Ok(GetAsOfResponse { resources, next_page_token: next })
     }
 
-    pub(super) async fn diff(&self, request: DiffRequest) -> Result<DiffResponse, ManageError> {
+    pub(super) async fn diff(
+        &self,
+        by: &Caller,
+        request: DiffRequest,
+    ) -> Result<DiffResponse, ManageError> {
         let from = required(request.from, "from")?;
         let to = (request.to != 0).then_some(request.to);
         let key = key_of(&request.key)?;
-        let differing = manage::diff(&self.manager, key.as_ref(), from, to).await?;
+        let differing = manage::diff(by, &self.manager, key.as_ref(), from, to).await?;
         let count = u32::try_from(differing.len()).unwrap_or(u32::MAX);
         let resources = differing.into_iter().take(DIFFERING).map(resource_diff).collect();
         Ok(DiffResponse { resources, count })
@@ -106,15 +113,17 @@ impl Desk {
 
     pub(super) async fn audit_lines(
         &self,
+        by: &Caller,
         request: ListAuditRequest,
     ) -> Result<ListAuditResponse, ManageError> {
         let ListAuditRequest { since, after, limit } = request;
         let limit = if limit == 0 { USUAL_LINES } else { limit.min(MOST_LINES) };
         let since = since.map_or(i64::MIN, |since| since.seconds);
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let lines = self.manager.journal().lines(after, since, most).await;
-        let lines = lines.map_err(JournalError::from)?;
-        Ok(ListAuditResponse { lines: lines.into_iter().map(line).collect() })
+        let Lines { lines, next } =
+            manage::audit_lines(by, &self.manager, after, since, most).await?;
+        let lines = lines.into_iter().map(line).collect();
+        Ok(ListAuditResponse { lines, next_after: next.unwrap_or_default() })
     }
 
     /// That somebody looked is written down, too.

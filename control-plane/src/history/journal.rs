@@ -7,14 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit_chain::{Note, Verdict};
+use audit_chain::{Line, Note, Verdict};
 use bytes::Bytes;
-use chassis::{Host, hex};
+use chassis::Host;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::ledger::{End, Keyed, line};
-use super::record::{Action, Draft, Touched};
+use super::record::{Draft, Touched};
 use super::refusals::{Refusal, Refusals};
+use super::told::note_of;
 use super::verify::verify;
 use crate::store::{
     AUDIT, AUDIT_HEAD, Beside, Change, Keyring, Limits, Range, SealError, Store, StoreError,
@@ -33,10 +34,10 @@ const GATHER: Duration = Duration::from_secs(1);
 const ATTEMPTS: usize = 16;
 /// So many lines may stand in front of older ones.
 const OUT_OF_ORDER: u64 = 100;
-/// The longest detail, in bytes.
-const DETAIL: usize = 1024;
-/// So many resources are named in a line.
-const NAMED: usize = 20;
+/// So many lines are read at a time,
+const PAGE: usize = 1000;
+/// and so many are looked at for one answer.
+const LOOKED_AT: usize = 20_000;
 
 /// Adds to transactions what is kept about them.
 #[derive(Debug)]
@@ -67,6 +68,15 @@ pub enum JournalError {
     Verifying,
 }
 
+/// Some lines of the log.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    /// Oldest first.
+    pub lines: Vec<Line>,
+    /// Behind which line there may be more; none: all were looked at.
+    pub next: Option<u64>,
+}
+
 /// The end of the log once the transaction is made.
 #[derive(Debug)]
 pub struct Entered(End);
@@ -89,16 +99,18 @@ impl Journal {
         Limits { changes, bytes: limits.bytes.saturating_sub(RESERVE), ..limits }
     }
 
-    /// Adds the record and the line to `transaction`, which touches `touched`.
+    /// Adds the record and the line to `transaction`, which touches `touched`. `tenant`: whose it is where it
+    /// touches no resources; empty: the operator's.
     pub async fn enter(
         &self,
         transaction: &mut Transaction,
         touched: &[Touched],
+        tenant: &str,
     ) -> Result<Entered, JournalError> {
         let known = self.end().await?;
         let mut end = known.clone().unwrap_or_default();
         let draft = Draft::of(&transaction.note, touched)?;
-        let note = note_of(transaction, touched, draft.digest());
+        let note = note_of(transaction, touched, draft.digest(), tenant);
         end.write = transaction.id.to_vec();
         end.records = end.records.saturating_add(1);
         end.bytes = end.bytes.saturating_add(u64::try_from(draft.size()).unwrap_or(u64::MAX));
@@ -192,25 +204,35 @@ impl Journal {
         self.refusals.add(refusal);
     }
 
-    /// Lines behind `after`, oldest first, at most `most`, written at `since` (Unix seconds) or later.
+    /// Lines behind `after` as `told` tells them, oldest first, at most `most`, written at `since` (Unix
+    /// seconds) or later.
     pub async fn lines(
         &self,
         after: u64,
         since: i64,
         most: usize,
-    ) -> Result<Vec<audit_chain::Line>, StoreError> {
+        told: impl Fn(Line) -> Option<Line>,
+    ) -> Result<Lines, StoreError> {
         let first = self.first_since(since).await?.max(after.saturating_add(1));
         let (mut from, to) = (audit_key(first), end_of(AUDIT));
-        let mut found = Vec::new();
-        while found.len() < most {
-            let range = Range { from, to: to.clone(), most: most.min(1000), newest_first: false };
+        let (mut lines, mut next) = (Vec::new(), None);
+        for _ in 0..LOOKED_AT / PAGE {
+            let range = Range { from, to: to.clone(), most: PAGE, newest_first: false };
             let page = self.store.scan(&range).await?;
-            let Some(last) = page.last() else { break };
+            for entry in &page {
+                let line = line(entry);
+                next = Some(line.sequence);
+                lines.extend(Some(line).filter(|line| line.note.at >= since).and_then(&told));
+                if lines.len() >= most {
+                    return Ok(Lines { lines, next });
+                }
+            }
+            let Some(last) = page.last().filter(|_| page.len() >= PAGE) else {
+                return Ok(Lines { lines, next: None });
+            };
             from = format!("{}\0", last.key);
-            found.extend(page.iter().map(line).filter(|line| line.note.at >= since));
         }
-        found.truncate(most);
-        Ok(found)
+        Ok(Lines { lines, next })
     }
 
     /// A line before which none was written at `since` or later. Lines stand in the order of time, but for
@@ -258,50 +280,4 @@ impl Journal {
             }
         }
     }
-}
-
-fn note_of(transaction: &Transaction, touched: &[Touched], digest: &[u8]) -> Note {
-    let named = touched.iter().take(NAMED).map(|one| {
-        let action = match one.action {
-            Action::Created => "created",
-            Action::Updated => "updated",
-            Action::Deleted => "deleted",
-        };
-        format!("{} {action}", one.key)
-    });
-    let mut named = named.collect::<Vec<_>>().join(", ");
-    if let Some(more @ 1..) = touched.len().checked_sub(NAMED) {
-        named = format!("{} and {more} more", shortened(&named, DETAIL));
-    }
-    let made = &transaction.note;
-    let mut details = serde_json::Map::new();
-    let after = transaction.base.to_string();
-    for (name, value) in [
-        ("resources", named.as_str()),
-        ("after", &after),
-        ("record", &hex(digest)),
-        ("reason", &made.reason),
-        ("trace", &made.traceparent),
-    ] {
-        if !value.is_empty() {
-            details.insert(name.to_owned(), shortened(value, DETAIL).into());
-        }
-    }
-    Note {
-        at: made.committed_at_us.div_euclid(1_000_000),
-        event: "resources.changed".to_owned(),
-        who: made.by.clone(),
-        outcome: "ok".to_owned(),
-        details: serde_json::Value::Object(details).to_string(),
-        ..Note::default()
-    }
-}
-
-/// At most so many bytes of a text, cut between characters.
-pub(super) fn shortened(text: &str, most: usize) -> String {
-    let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    text.get(..end).unwrap_or_default().to_owned()
 }

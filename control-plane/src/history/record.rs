@@ -46,6 +46,19 @@ pub struct Touched {
     pub former_revision: Revision,
     /// Its form before, without the value of a secret; none: it was not there.
     pub before: Option<Bytes>,
+    /// Whose it was; none: a version that did not keep this made the change.
+    pub tenants: Option<Tenants>,
+}
+
+/// Whose a resource was, and whose it is afterwards; empty: the operator's, or it was not there.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Tenants {
+    /// Before the change.
+    #[prost(string, tag = "1")]
+    pub before: String,
+    /// After it.
+    #[prost(string, tag = "2")]
+    pub after: String,
 }
 
 /// A transaction of the past.
@@ -105,6 +118,37 @@ struct Stored {
     former_revision: Revision,
     #[prost(bytes = "bytes", optional, tag = "5")]
     before: Option<Bytes>,
+    #[prost(message, optional, tag = "6")]
+    tenants: Option<Tenants>,
+}
+
+impl Touched {
+    /// What happened to it in the eyes of a tenant, for whom what was somebody else's is new; none: it was
+    /// theirs neither before nor after.
+    pub fn seen_from(&self, tenant: &str) -> Option<Action> {
+        let Tenants { before, after } = self.tenants.as_ref()?;
+        let was_theirs = self.action != Action::Created && before == tenant;
+        let is_theirs = self.action != Action::Deleted && after == tenant;
+        match (was_theirs, is_theirs) {
+            (true, true) => Some(self.action),
+            (false, true) => Some(Action::Created),
+            (true, false) => Some(Action::Deleted),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether it was and is one tenant's, as far as it was there.
+    pub fn is_all_of(&self, tenant: &str) -> bool {
+        self.of_tenants().is_some_and(|mut all| all.all(|one| one == tenant))
+    }
+
+    /// The tenants whose it was or is; empty: the operator. None: it is not known.
+    pub(super) fn of_tenants(&self) -> Option<impl Iterator<Item = &str>> {
+        let Tenants { before, after } = self.tenants.as_ref()?;
+        let before = (self.action != Action::Created).then_some(before.as_str());
+        let after = (self.action != Action::Deleted).then_some(after.as_str());
+        Some(before.into_iter().chain(after))
+    }
 }
 
 impl fmt::Debug for Touched {
@@ -117,22 +161,33 @@ impl fmt::Debug for Touched {
 pub fn touched(state: &State, admitted: &Admitted) -> Vec<Touched> {
     let former = |key: &ResourceKey| {
         let revision = state.stamps.get(key).map_or(0, |stamp| stamp.revision);
-        (revision, state.objects.get(key).map(|object| form(&object)))
+        let object = state.objects.get(key);
+        let tenant = object.as_deref().map(tenant).unwrap_or_default();
+        (revision, object.as_deref().map(form), tenant)
     };
     let upserts = admitted.upserts.iter().map(|object| {
-        let (former_revision, before) = former(object.key());
+        let (former_revision, before, owner) = former(object.key());
+        let tenants = Some(Tenants { before: owner, after: tenant(object) });
         let action = if before.is_some() { Action::Updated } else { Action::Created };
         let digest = Bytes::copy_from_slice(digest(&SHA256, &form(object)).as_ref());
-        Touched { key: object.key().clone(), action, digest, former_revision, before }
+        Touched { key: object.key().clone(), action, digest, former_revision, before, tenants }
     });
     let deletes = admitted.deletes.iter().map(|key| {
-        let (former_revision, before) = former(key);
+        let (former_revision, before, tenant) = former(key);
         let (action, digest) = (Action::Deleted, Bytes::new());
-        Touched { key: key.clone(), action, digest, former_revision, before }
+        let tenants = Some(Tenants { before: tenant, after: String::new() });
+        Touched { key: key.clone(), action, digest, former_revision, before, tenants }
     });
     let mut all: Vec<Touched> = upserts.chain(deletes).collect();
     all.sort_by(|one, other| one.key.cmp(&other.key));
     all
+}
+
+/// Whose a resource is; empty: the operator's.
+fn tenant(object: &Object) -> String {
+    let resource = object.resource();
+    let metadata = resource.as_deref().and_then(plan::metadata);
+    metadata.map(|metadata| metadata.tenant.clone()).unwrap_or_default()
 }
 
 /// The bytes of a resource as they are kept: a secret without its value.
@@ -173,6 +228,7 @@ impl Draft {
             digest: one.digest.clone(),
             former_revision: one.former_revision,
             before: one.before.clone(),
+            tenants: one.tenants.clone(),
         });
         let content = Content { touched: touched.collect() }.encode_to_vec();
         let packed: Bytes = zstd::bulk::compress(&content, ZSTD_LEVEL)?.into();
@@ -263,6 +319,7 @@ pub(super) async fn read(store: &dyn Store, entry: Entry) -> Result<Past, Histor
         digest: one.digest,
         former_revision: one.former_revision,
         before: one.before,
+        tenants: one.tenants,
     });
     let (note, touched) = (record.note.unwrap_or_default(), touched.collect());
     Ok(Past { revision: entry.revision, base, note, touched })

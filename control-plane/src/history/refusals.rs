@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use audit_chain::Note;
 
-use super::journal::shortened;
+use super::told::{TENANT, shortened};
 use crate::network::network;
 
 /// For so many seconds attempts that are alike are one line.
@@ -61,6 +61,8 @@ pub struct Refusal {
     pub attempt: Attempt,
     /// Who tried; empty: nobody that is known.
     pub by: String,
+    /// Their tenant, whose administrators are told; empty: the operator.
+    pub tenant: String,
     /// From where; none: it is not known.
     pub address: Option<IpAddr>,
     /// What about: the keys of resources, as far as they are known, or the operation.
@@ -80,6 +82,7 @@ pub(super) struct Refusals(Mutex<BTreeMap<Alike, Count>>);
 struct Alike {
     attempt: Attempt,
     by: String,
+    tenant: String,
     /// Whoever has an address of IPv6 has its /64.
     network: Option<IpAddr>,
     what: String,
@@ -148,10 +151,11 @@ impl Refusals {
 
 impl Alike {
     fn of(refusal: Refusal) -> Self {
-        let Refusal { attempt, by, address, what, why, reason } = refusal;
+        let Refusal { attempt, by, tenant, address, what, why, reason } = refusal;
         Self {
             attempt,
             by: shortened(&by, LONGEST),
+            tenant,
             network: address.map(network),
             what: shortened(&what.join(", "), LONGEST),
             why: shortened(&why, LONGEST),
@@ -167,22 +171,26 @@ fn known(waiting: &BTreeMap<Alike, Count>, alike: Alike) -> Alike {
     }
     let attempt = alike.attempt;
     let of_event = || waiting.keys().filter(move |one| one.attempt == attempt);
-    let source = |one: &&Alike| one.by == alike.by && one.network == alike.network;
+    let source = |one: &&Alike| {
+        (&one.by, &one.tenant, one.network) == (&alike.by, &alike.tenant, alike.network)
+    };
     let alike = if of_event().filter(source).count() < PER_SOURCE {
         alike
     } else {
-        counted(attempt, &alike.by, alike.network)
+        counted(attempt, (alike.by.as_str(), alike.tenant.as_str()), alike.network)
     };
     if of_event().count() < MOST || waiting.contains_key(&alike) {
         return alike;
     }
-    counted(attempt, MANY, None)
+    counted(attempt, (MANY, ""), None)
 }
 
-fn counted(attempt: Attempt, by: &str, network: Option<IpAddr>) -> Alike {
+/// `by`: who tried, and their tenant.
+fn counted(attempt: Attempt, by: (&str, &str), network: Option<IpAddr>) -> Alike {
     Alike {
         attempt,
-        by: by.to_owned(),
+        by: by.0.to_owned(),
+        tenant: by.1.to_owned(),
         network,
         what: MANY.to_owned(),
         why: COUNTED.to_owned(),
@@ -192,10 +200,13 @@ fn counted(attempt: Attempt, by: &str, network: Option<IpAddr>) -> Alike {
 
 impl Counted {
     pub(super) fn note(&self, at: i64) -> Note {
-        let Alike { attempt, by, what, why, reason, .. } = &self.alike;
+        let Alike { attempt, by, tenant, what, why, reason, .. } = &self.alike;
         let times = if self.times > 1 { self.times.to_string() } else { String::new() };
         let mut details = serde_json::Map::new();
-        for (name, value) in [(attempt.about(), what), ("reason", reason), ("times", &times)] {
+        let about = attempt.about();
+        for (name, value) in
+            [(about, what), ("reason", reason), ("times", &times), (TENANT, tenant)]
+        {
             if !value.is_empty() {
                 details.insert(name.to_owned(), value.as_str().into());
             }
@@ -228,6 +239,7 @@ mod tests {
                 refusals.add(Refusal {
                     attempt: Attempt::SignIn,
                     by: by.to_owned(),
+                    tenant: String::new(),
                     address: Some(address.parse().unwrap()),
                     what: vec![what.to_owned()],
                     why: "no".to_owned(),
@@ -280,6 +292,7 @@ mod tests {
             refusals.add(Refusal {
                 attempt: Attempt::SignIn,
                 by: String::new(),
+                tenant: String::new(),
                 address: Some(IpAddr::from([198, 51, 100, n])),
                 what: vec!["/a".to_owned()],
                 why: "no".to_owned(),

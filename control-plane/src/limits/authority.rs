@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use ahash::RandomState;
-use throttle::{Back, Granted, Subject, Unit};
+use throttle::{Asked, Back, Granted, Subject, Unit};
 
 use super::claim::Claim;
 use super::counter::{Counter, Given, Mark, is_written};
@@ -49,6 +49,10 @@ pub(super) struct Ask {
     pub(super) owed: u64,
     /// Whether units of a pace may be given ahead of their times.
     pub(super) ahead: bool,
+    /// Units of a pace that it has already.
+    pub(super) in_hand: u64,
+    /// Whether it wants them of the window that comes next.
+    pub(super) next: bool,
     /// When it came.
     pub(super) asked_us: u64,
 }
@@ -142,7 +146,10 @@ impl Authority {
             }
         }
         let counter = self.counters.get_mut(&ask.key)?;
-        let given = counter.give(now_us, ask.wanted, gateways, ask.ahead);
+        let Ask { wanted, in_hand, next, .. } = ask;
+        let ahead = counter.is_as(ask.claim);
+        let asked = Asked { who: ask.stream.number(), wanted, in_hand, gateways, ahead, next };
+        let given = counter.give(now_us, asked, ask.ahead);
         self.look_after(ask.key);
         match given {
             Given::Now(granted) => answer(Some(granted)),
@@ -151,9 +158,9 @@ impl Authority {
     }
 
     /// Takes back what a gateway has not used.
-    pub(super) fn put_back(&mut self, now_us: u64, key: Key, back: Back) {
+    pub(super) fn put_back(&mut self, now_us: u64, stream: Stream, key: Key, back: Back) {
         if let Some(counter) = self.counters.get_mut(&key) {
-            counter.put_back(now_us, back);
+            counter.put_back(now_us, stream, back);
         }
     }
 

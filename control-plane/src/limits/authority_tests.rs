@@ -17,6 +17,8 @@ const STEP_US: u64 = 500;
 const PATIENCE_OF_CALLS_US: u64 = 20 * MS;
 /// How long it takes to write something down.
 const WRITES_US: u64 = 4 * MS;
+/// Added to the name of an ask for units of the window that comes next.
+const NEXT: u64 = 1_000;
 
 fn quota(amount: u64, seconds: u64) -> Measure {
     Measure::Quota(Quota::new(amount, Span::fixed(Duration::from_secs(seconds)).unwrap()).unwrap())
@@ -43,8 +45,8 @@ struct Gateway {
     skew_us: u64,
     claim: Claim,
     waiting: VecDeque<u64>,
-    /// A question under way: when it was asked, by whose clock.
-    asked_us: Option<u64>,
+    /// Questions under way, for units of this window and of the next one: when they were asked, by whose clock.
+    asked_us: [Option<u64>; 2],
     alive: bool,
 }
 
@@ -71,7 +73,7 @@ impl Fleet {
             skew_us: number % 2 * 200 * MS,
             claim: Claim { measure, revision: 1 },
             waiting: VecDeque::new(),
-            asked_us: None,
+            asked_us: [None; 2],
             alive: true,
         };
         Self {
@@ -93,9 +95,10 @@ impl Fleet {
         self.authority = Authority::new(self.now_us, before);
         (self.writing, self.asks, self.answers) = (None, VecDeque::new(), VecDeque::new());
         for gateway in &mut self.gateways {
-            if gateway.asked_us.take().is_some() {
+            if gateway.asked_us[0].take().is_some() {
                 gateway.reserve.failed();
             }
+            gateway.asked_us[1] = None;
         }
     }
 
@@ -114,7 +117,7 @@ impl Fleet {
             gateway.waiting.extend(std::iter::repeat_n(here, usize::try_from(*calls).unwrap()));
             while let Some(since) = gateway.waiting.front().copied() {
                 match gateway.reserve.take(here, 1) {
-                    Ok(()) => self.admitted.push(now_us),
+                    Ok(_) => self.admitted.push(now_us),
                     Err(Short::Ask) if here < since + PATIENCE_OF_CALLS_US => break,
                     Err(_) => {}
                 }
@@ -123,21 +126,23 @@ impl Fleet {
             let needed = u64::from(!gateway.waiting.is_empty());
             let takes = self.admitted.len() > before;
             let looks = *calls > 0 || takes || needed > 0 || gateway.reserve.turned(here);
-            if looks
-                && gateway.asked_us.is_none()
-                && let Some(wanted) = gateway.reserve.asks(here, needed)
-            {
-                gateway.asked_us = Some(here);
+            let wanted = if looks { gateway.reserve.asks(here, needed) } else { None };
+            for wanted in wanted.into_iter().chain(gateway.reserve.asks_next(here)) {
+                let next = wanted.next;
+                gateway.asked_us[usize::from(next)] = Some(here);
                 let (stream, claim) = (gateway.stream, gateway.claim);
-                let ask = number as u64;
+                let ask = number as u64 + if next { NEXT } else { 0 };
                 let key = key();
                 let (owed, ahead, asked_us) = (0, true, now_us);
-                let ask = Ask { stream, ask, key, claim, wanted, owed, ahead, asked_us };
+                let (wanted, in_hand) = (wanted.units, wanted.in_hand);
+                let ask =
+                    Ask { stream, ask, key, claim, wanted, owed, ahead, in_hand, next, asked_us };
                 self.asks.push_back((now_us + STEP_US, ask));
             }
             if let Some(back) = gateway.reserve.idle(here) {
                 let granted_us = back.granted_us - gateway.skew_us;
-                self.authority.put_back(now_us, key(), Back { granted_us, ..back });
+                let back = Back { granted_us, ..back };
+                self.authority.put_back(now_us, gateway.stream, key(), back);
             }
         }
     }
@@ -156,16 +161,21 @@ impl Fleet {
             && at <= self.now_us
         {
             self.answers.pop_front();
-            let gateway = &mut self.gateways[usize::try_from(answer.ask).unwrap()];
-            let Some(asked_us) = gateway.asked_us.take() else { continue };
+            let gateway = &mut self.gateways[usize::try_from(answer.ask % NEXT).unwrap()];
+            let is_next = answer.ask >= NEXT;
+            let asked_us = gateway.asked_us[usize::from(is_next)].take();
+            let Some(asked_us) = asked_us else { continue };
             let Some(granted) = answer.granted else {
-                gateway.reserve.failed();
+                if !is_next {
+                    gateway.reserve.failed();
+                }
                 continue;
             };
             let here = self.now_us + gateway.skew_us;
             if let Some(back) = gateway.reserve.granted(asked_us, here, granted) {
                 let granted_us = back.granted_us - gateway.skew_us;
-                self.authority.put_back(self.now_us, key(), Back { granted_us, ..back });
+                let back = Back { granted_us, ..back };
+                self.authority.put_back(self.now_us, gateway.stream, key(), back);
             }
         }
     }
@@ -191,7 +201,11 @@ impl Fleet {
 
     /// Runs for so many seconds with so many calls per second at each gateway.
     fn run(&mut self, seconds: u64, calls: &[u64]) -> &mut Self {
-        for step in 0..seconds * 1_000_000 / STEP_US {
+        self.run_ms(seconds * 1_000, calls)
+    }
+
+    fn run_ms(&mut self, ms: u64, calls: &[u64]) -> &mut Self {
+        for step in 0..ms * MS / STEP_US {
             let steps = 1_000_000 / STEP_US;
             let now: Vec<u64> =
                 calls.iter().map(|rate| (step + 1) * rate / steps - step * rate / steps).collect();
@@ -266,6 +280,19 @@ fn a_short_window_is_not_used_twice_by_a_new_authority() {
 }
 
 #[test]
+fn what_was_given_before_a_window_began_counts_though_who_gave_it_has_died() {
+    let mut fleet = Fleet::new(quota(100, 20), 2);
+    fleet.run(9, &[10, 10]).run_ms(10_980, &[1, 1]);
+    assert!(
+        fleet.gateways.iter().all(|it| it.reserve.asks_next(fleet.now_us + it.skew_us).is_none())
+    );
+    fleet.kill_authority();
+    fleet.run(40, &[30, 30]);
+    fleet.check(20, 40, 0..=100);
+    fleet.check(40, 59, 98..=100);
+}
+
+#[test]
 fn a_new_installation_does_not_stand_still() {
     let mut fleet = Fleet::new(rate(50), 2);
     fleet.run(1, &[10, 0]);
@@ -297,11 +324,35 @@ fn a_changed_limit_counts_at_once_and_what_is_used_stays_used() {
 }
 
 #[test]
+fn what_comes_back_of_a_wider_limit_makes_no_room_in_the_narrower_one() {
+    for seconds in [20, 86_400] {
+        let mut authority = Authority::new(START, Before::default());
+        let mut asks = |amount, revision, wanted| {
+            let claim = Claim { measure: quota(amount, seconds), revision };
+            granted(&mut authority, claim, wanted, 0).unwrap()
+        };
+        let place = asks(100, 1, 1).place;
+        let used = 1 + (0..100).map(|_| asks(100, 1, 10).units).sum::<u64>();
+        assert_eq!(used, 100);
+        assert_eq!(asks(50, 2, 1).units, 0);
+        let back = Back { place, granted_us: START, units: 10 };
+        authority.put_back(START, Stream::of(1), key(), back);
+        let mut asks = |amount, revision| {
+            let claim = Claim { measure: quota(amount, seconds), revision };
+            granted(&mut authority, claim, 1, 0).unwrap().units
+        };
+        assert_eq!(asks(50, 2), 0, "ninety are used");
+        assert_eq!((0..20).map(|_| asks(100, 3)).sum::<u64>(), 10, "and stay so");
+    }
+}
+
+#[test]
 fn what_was_used_beyond_what_was_in_hand_counts() {
     let mut fleet = Fleet::new(quota(100, 60), 1);
     let (claim, stream) = (Claim { measure: quota(100, 60), revision: 1 }, Stream::of(0));
     let (key, ahead, asked_us) = (key(), true, START);
-    let owed = |owed| Ask { stream, ask: 0, key, claim, wanted: 0, owed, ahead, asked_us };
+    let (ask, wanted, in_hand, next) = (0, 0, 0, false);
+    let owed = |owed| Ask { stream, ask, key, claim, wanted, owed, ahead, in_hand, next, asked_us };
     assert_eq!(fleet.authority.ask(START, owed(90), 1), None);
     fleet.run(30, &[10]).check(0, 30, 9..=10);
 }
@@ -322,17 +373,21 @@ fn counters_that_nobody_would_miss_are_forgotten_and_others_are_not() {
     assert_eq!(fleet.authority.len(), 0);
 }
 
-/// How many units somebody is given who wants one and has used `owed` beyond what it had.
-fn given(authority: &mut Authority, owed: u64) -> u64 {
-    let claim = Claim { measure: quota(10, 86_400), revision: 1 };
-    let (stream, key) = (Stream::of(1), key());
-    let (ahead, asked_us) = (true, START);
-    let ask = Ask { stream, ask: 1, key, claim, wanted: 1, owed, ahead, asked_us };
+/// What somebody is given who wants so many units and has used `owed` beyond what it had.
+fn granted(authority: &mut Authority, claim: Claim, wanted: u64, owed: u64) -> Option<Granted> {
+    let (stream, key, ask) = (Stream::of(1), key(), 1);
+    let (ahead, asked_us, in_hand, next) = (true, START, 0, false);
+    let ask = Ask { stream, ask, key, claim, wanted, owed, ahead, in_hand, next, asked_us };
     let at_once = authority.ask(START, ask, 1);
     let entries = authority.entries(START, 100);
     let later = authority.written(START, &entries, 1);
-    let granted = at_once.into_iter().chain(later).filter_map(|answer| answer.granted);
-    granted.map(|granted| granted.units).sum()
+    at_once.into_iter().chain(later).find_map(|answer| answer.granted)
+}
+
+/// How many units somebody is given who wants one and has used `owed` beyond what it had.
+fn given(authority: &mut Authority, owed: u64) -> u64 {
+    let claim = Claim { measure: quota(10, 86_400), revision: 1 };
+    granted(authority, claim, 1, owed).map_or(0, |granted| granted.units)
 }
 
 #[test]

@@ -5,9 +5,10 @@
 
 use std::collections::VecDeque;
 
-use throttle::{Back, Granted, Limit, Measure, Meter, MeterConfig, portion};
+use throttle::{Asked, Back, Granted, Hands, Limit, Measure, Meter, MeterConfig, portion};
 
 use super::claim::{Claim, InForce};
+use super::members::Stream;
 
 /// Windows of this length and more are written down.
 const WRITTEN_FROM_US: u64 = 60_000_000;
@@ -39,6 +40,8 @@ pub(super) enum Given {
 pub(super) struct Counter {
     is: InForce,
     meter: Meter,
+    /// Of a pace what gateways may still use.
+    hands: Hands,
     /// Oldest first; none where nothing is written down.
     places: VecDeque<Place>,
     asked_us: u64,
@@ -64,6 +67,7 @@ impl Counter {
         Some(Self {
             is: InForce::new(claim, now_us),
             meter: meter(claim.measure)?,
+            hands: Hands::default(),
             places: VecDeque::new(),
             asked_us: now_us,
             pace: (0, now_us),
@@ -74,10 +78,11 @@ impl Counter {
 
     /// The same as it was all given away at `at_us`.
     pub(super) fn used_up(self, at_us: u64) -> Self {
-        // Units of a pace may have been given away that far ahead of their times.
+        // Units of a pace may have been given away that far ahead of their times, and those of a window that
+        // long before it began.
         let ahead_us = match self.is.claim.measure {
             Measure::Rate(rate) => rate.ahead_us(),
-            Measure::Quota(_) => 0,
+            Measure::Quota(quota) => quota.ahead_us(),
         };
         self.meter.grant(0, at_us.saturating_add(ahead_us), |left| left);
         self
@@ -86,10 +91,10 @@ impl Counter {
     /// The same as the marks say.
     pub(super) fn restored(mut self, marks: &[Mark]) -> Self {
         for mark in marks {
-            let granted = self.meter.grant(0, mark.at_us, |left| left.min(mark.units));
+            self.count(mark.at_us, mark.units);
             if self.is_written() {
                 self.places.push_back(Place {
-                    number: granted.place,
+                    number: self.meter.grant(0, mark.at_us, |_| 0).place,
                     mark: *mark,
                     given: mark.units,
                 });
@@ -101,6 +106,11 @@ impl Counter {
     /// Whether what is given away is written down.
     pub(super) const fn is_written(&self) -> bool {
         is_written(self.is.claim.measure)
+    }
+
+    /// Whether the limit is in force that a gateway says it is.
+    pub(super) fn is_as(&self, claim: Claim) -> bool {
+        self.is.claim.measure == claim.measure
     }
 
     /// A gateway says what the limit is.
@@ -120,33 +130,51 @@ impl Counter {
     fn adopt(&mut self, old: Measure, now_us: u64) {
         let measure = self.is.claim.measure;
         let Some(next) = meter(measure) else { return };
-        let left = self.meter.grant(0, now_us, |_| 0).left;
-        let used = amount(old).saturating_sub(left);
-        let before = std::mem::take(&mut self.places);
-        self.meter = next;
-        if same_span(measure, old) && !before.is_empty() {
-            // Where each unit was counted is known.
-            for place in &before {
-                self.meter.grant(0, place.mark.at_us, |left| left.min(place.given));
-            }
-            self.places = before;
+        let before = std::mem::replace(&mut self.meter, next);
+        if self.meter.succeeds(&before, 0, now_us, &mut self.hands) {
             return;
         }
-        self.meter.grant(0, now_us, |left| left.min(used));
+        before.begin(0, now_us, &mut self.hands);
+        let used = before.usage(now_us).next().map_or(0, |it| it.used);
+        // What was given of a window that is none any more counts now.
+        let early = if same_span(measure, old) { 0 } else { self.hands.take_next() };
+        let used = used.saturating_add(early);
+        let places = std::mem::take(&mut self.places);
+        if same_span(measure, old) && !places.is_empty() {
+            // Where each unit was counted is known.
+            for place in &places {
+                self.count(place.mark.at_us, place.given);
+            }
+            self.places = places;
+            return;
+        }
+        self.count(now_us, used);
         self.look(now_us);
         if let Some(place) = self.places.back_mut() {
             place.given = used;
         }
     }
 
-    /// Gives away what `wanted` comes to while `gateways` share the limit; with `ahead` units of a pace also
-    /// before their times.
-    pub(super) fn give(&mut self, now_us: u64, wanted: u64, gateways: u64, ahead: bool) -> Given {
+    /// Counts what was given away at that moment. Of a quota all of it, also where that is more than it is now:
+    /// what comes back of it makes no room before so much has come back.
+    fn count(&self, at_us: u64, units: u64) {
+        match self.is.claim.measure {
+            Measure::Quota(_) => self.meter.charge(0, at_us, units),
+            Measure::Rate(_) => {
+                self.meter.grant(0, at_us, |left| left.min(units));
+            }
+        }
+    }
+
+    /// Gives away what is asked for; with `hands` who asks says how much of a pace it has in hand.
+    pub(super) fn give(&mut self, now_us: u64, asked: Asked, hands: bool) -> Given {
+        let Asked { wanted, gateways, .. } = asked;
         self.asked_us = now_us;
         if !self.is_written() {
-            let granted = if ahead {
-                self.meter.lease(0, now_us, wanted, gateways)
+            let granted = if hands {
+                self.meter.lease(0, now_us, asked, &mut self.hands)
             } else {
+                self.meter.begin(0, now_us, &mut self.hands);
                 self.meter.grant(0, now_us, |left| portion(wanted, left, gateways))
             };
             return Given::Now(granted);
@@ -174,8 +202,8 @@ impl Counter {
         }
     }
 
-    /// Takes back what nobody has used.
-    pub(super) fn put_back(&mut self, now_us: u64, back: Back) {
+    /// Takes back what nobody has used, of those that the gateway of this stream had.
+    pub(super) fn put_back(&mut self, now_us: u64, stream: Stream, back: Back) {
         self.look(now_us);
         let mut units = back.units;
         if self.is_written() {
@@ -185,7 +213,8 @@ impl Counter {
             units = units.min(place.given);
             place.given -= units;
         }
-        self.meter.put_back(0, Back { units, ..back });
+        let (who, back) = (Some(stream.number()), Back { units, ..back });
+        self.meter.put_back(0, now_us, who, back, &mut self.hands);
     }
 
     /// Whether more has to be written down, now or soon.

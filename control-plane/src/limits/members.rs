@@ -20,8 +20,13 @@ pub(super) type Out = mpsc::Sender<Result<ShareResponse, Status>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Stream(u64);
 
-#[cfg(test)]
 impl Stream {
+    /// Its number among them.
+    pub(super) const fn number(self) -> u64 {
+        self.0
+    }
+
+    #[cfg(test)]
     pub(super) const fn of(number: u64) -> Self {
         Self(number)
     }

@@ -45,7 +45,9 @@ impl Session {
                     return Err(Status::invalid_argument("`hello` is said once"));
                 }
                 Some(Message::Asks(asks)) => self.sharing.asked(self.stream, asks),
-                Some(Message::Returns(returns)) => self.sharing.returned(&returns),
+                Some(Message::Returns(returns)) => {
+                    self.sharing.returned(self.stream, &returns);
+                }
                 Some(Message::Reports(reports)) => self.sharing.reported(self.stream, reports),
                 Some(Message::State(state)) => self.sharing.changed(self.stream, state),
                 Some(Message::States(states)) => self.sharing.told(self.stream, states),

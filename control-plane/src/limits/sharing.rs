@@ -120,8 +120,9 @@ impl Sharing {
                 return Some(uncounted);
             }
             let claim = Claim { measure, revision };
-            let LimitAsk { ask, wanted, owed, ahead, .. } = ask;
-            let ask = Ask { stream, ask, key, claim, wanted, owed, ahead, asked_us: now_us };
+            let LimitAsk { ask, wanted, owed, ahead, in_hand, next, .. } = ask;
+            let asked_us = now_us;
+            let ask = Ask { stream, ask, key, claim, wanted, owed, ahead, in_hand, next, asked_us };
             authority.ask(now_us, ask, gateways)
         };
         let answers: Vec<Answer> = asks.asks.into_iter().filter_map(answer).collect();
@@ -130,12 +131,12 @@ impl Sharing {
     }
 
     /// A gateway gives units back.
-    pub(super) fn returned(&self, returns: &LimitReturns) {
+    pub(super) fn returned(&self, stream: Stream, returns: &LimitReturns) {
         let now_us = self.now_us();
         if let Seat::Here { authority, .. } = &mut self.lock().seat {
             let backs = returns.returns.iter();
             for (key, back) in backs.filter_map(|it| from_proto::back(it, now_us)) {
-                authority.put_back(now_us, key, back);
+                authority.put_back(now_us, stream, key, back);
             }
         }
     }
@@ -337,6 +338,7 @@ fn answer_of(answer: &Answer) -> LimitAnswer {
         again_us: granted.again_us,
         uncounted: false,
         last_us: granted.last_us,
+        begins_us: granted.begins_us,
     }
 }
 

@@ -79,7 +79,7 @@ pub async fn generate_api_key(
         spec.api_keys.push(known.clone());
         Ok(())
     };
-    edit_application(by, manager, &application, edit).await?;
+    edit_application(by, manager, &application, &[], edit).await?;
     Ok(MadeApiKey { id, key: chassis::Secret::new(key) })
 }
 
@@ -108,5 +108,5 @@ pub async fn revoke_api_key(
         }
         Ok(())
     };
-    edit_application(by, manager, &key, edit).await
+    edit_application(by, manager, &key, &[], edit).await
 }

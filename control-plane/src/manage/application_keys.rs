@@ -16,6 +16,7 @@ use turnpike_proto::config::v1::{ApplicationKey, ApplicationSpec, application_sp
 use super::change::{Manager, Wanted};
 use super::error::ManageError;
 use super::read::current;
+use super::workflow::{WantedClient, permitted};
 use crate::people::Caller;
 
 const RESIDENT: &str = "resident";
@@ -150,8 +151,11 @@ pub async fn generate(
     if elsewhere.is_some() && wanted.restrictions != Restrictions::default() {
         return Err(unrestricted(&key));
     }
+    let client =
+        WantedClient { application: &key, key_manager: at.key_manager, sandbox: at.sandbox };
+    let used = permitted(by, manager, client).await?;
     if !wanted.consumer_key.is_empty() {
-        return map(by, manager, clients, at, wanted.consumer_key).await;
+        return map(by, manager, clients, (at, &used), wanted.consumer_key).await;
     }
     let kind = if wanted.sandbox { "sandbox" } else { "production" };
     let name = format!("{} ({kind})", wanted.application);
@@ -159,7 +163,7 @@ pub async fn generate(
     let NewKey { scopes, restrictions, .. } = wanted;
     let client = NewClient { name, scopes, key_manager, restrictions };
     let made = clients.register(client).await.map_err(ManageError::KeyManager)?;
-    let added = add(by, manager, at, &made.consumer_key).await;
+    let added = add(by, manager, (at, &used), &made.consumer_key).await;
     if let Err(error) = added {
         let removed = clients.remove(elsewhere.unwrap_or_default(), &made.consumer_key).await;
         if let Err(left) = removed {
@@ -221,14 +225,15 @@ struct Place<'k> {
     sandbox: bool,
 }
 
-/// Adds a client that was made elsewhere.
+/// Adds a client that was made elsewhere. `to`: where, and what is stored with it.
 async fn map(
     by: &Caller,
     manager: &Manager,
     clients: &dyn Clients,
-    at: Place<'_>,
+    to: (Place<'_>, &[Resource]),
     consumer_key: String,
 ) -> Result<ClientKey, ManageError> {
+    let (at, _) = to;
     if at.key_manager == RESIDENT {
         return Err(ManageError::Refused(vec![Problem {
             resource: at.key.to_string(),
@@ -239,7 +244,7 @@ async fn map(
         }]));
     }
     clients.find(at.key_manager, &consumer_key).await.map_err(ManageError::KeyManager)?;
-    add(by, manager, at, &consumer_key).await?;
+    add(by, manager, to, &consumer_key).await?;
     let (consumer_secret, token_endpoint) = (chassis::Secret::new(""), String::new());
     Ok(ClientKey { consumer_key, consumer_secret, token_endpoint })
 }
@@ -247,7 +252,7 @@ async fn map(
 async fn add(
     by: &Caller,
     manager: &Manager,
-    at: Place<'_>,
+    (at, used): (Place<'_>, &[Resource]),
     consumer_key: &str,
 ) -> Result<(), ManageError> {
     let Place { key, key_manager, sandbox } = at;
@@ -260,14 +265,16 @@ async fn add(
         });
         Ok(())
     };
-    edit_application(by, manager, key, edit).await.map(drop)
+    edit_application(by, manager, key, used, edit).await.map(drop)
 }
 
-/// Changes an application as it is now, and starts again where it was changed meanwhile.
+/// Changes an application as it is now, with what is stored beside it, and starts again where it was
+/// changed meanwhile.
 pub(super) async fn edit_application(
     by: &Caller,
     manager: &Manager,
     key: &ResourceKey,
+    beside: &[Resource],
     edit: impl Fn(&mut ApplicationSpec) -> Result<(), ManageError>,
 ) -> Result<u64, ManageError> {
     let mut last = ManageError::NotFound(key.clone());
@@ -277,7 +284,8 @@ pub(super) async fn edit_application(
         if let Some(Any::Application(application)) = &mut resource.resource {
             edit(application.spec.get_or_insert_default())?;
         }
-        let wanted = Wanted { upserts: vec![resource], makes_keys: true, ..Wanted::default() };
+        let (upserts, requests) = (vec![resource], beside.to_vec());
+        let wanted = Wanted { upserts, requests, makes_keys: true, ..Wanted::default() };
         last = match manager.change(by, wanted).await {
             Ok(changed) => return Ok(changed.revision),
             Err(error @ ManageError::Stale { .. }) => error,

@@ -30,7 +30,7 @@ impl Manager {
             }
             let mut transaction = self.transaction(by, reason, &state, &nothing(&state))?;
             transaction.changes = changes;
-            match self.commit(&state, transaction, &[]).await? {
+            match self.commit(by, &state, transaction, &[]).await? {
                 Ok(revision) => {
                     self.in_force(&state, revision).await;
                     return Ok(revision);

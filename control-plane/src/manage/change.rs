@@ -15,11 +15,12 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::error::ManageError;
 use super::lifecycle::check_written;
+use super::past;
 use super::prepare::completed;
 use super::prune::Prune;
 use super::read::{current, get};
 use super::view::revision;
-use super::workflow::held;
+use super::workflow::{held, leaving};
 use crate::catalog::{Catalog, State};
 use crate::history::{Attempt, Journal, Refusal, Touched, at_revision, touched};
 use crate::people::{self, Caller};
@@ -166,7 +167,7 @@ impl Manager {
     pub async fn change(&self, by: &Caller, wanted: Wanted) -> Result<Changed, ManageError> {
         let wanted = Arc::new(wanted);
         let done = match self.attempt(by, &wanted).await {
-            Err(error) => Err(self.told(error).await),
+            Err(error) => Err(self.told(by, error).await),
             done => done,
         };
         match &done {
@@ -211,6 +212,7 @@ impl Manager {
         self.journal.refused(Refusal {
             attempt: Attempt::Change,
             by: by.name().to_owned(),
+            tenant: by.tenant().to_owned(),
             address: None,
             what,
             why: why.to_string(),
@@ -218,13 +220,13 @@ impl Manager {
         });
     }
 
-    /// A writer who was late hears who was before them.
-    async fn told(&self, mut error: ManageError) -> ManageError {
+    /// A writer who was late hears who was before them, as far as they may know of it.
+    async fn told(&self, by: &Caller, mut error: ManageError) -> ManageError {
         if let ManageError::Stale { found, changed, .. } = &mut error
             && *found != 0
             && let Ok(Some(past)) = at_revision(&self.store, *found).await
         {
-            *changed = Some(past.note);
+            *changed = Some(past::note_to_writer(by, past));
         }
         error
     }
@@ -246,7 +248,7 @@ impl Manager {
                 return Ok(Changed::of(&state, state.clone(), revision, (admitted, problems)));
             }
             let transaction = self.transaction(by, &wanted.reason, &state, &admitted)?;
-            match self.commit(&state, transaction, &touched(&state, &admitted)).await? {
+            match self.commit(by, &state, transaction, &touched(&state, &admitted)).await? {
                 Ok(revision) => {
                     let after = self.in_force(&state, revision).await;
                     return Ok(Changed::of(&state, after, revision, (admitted, problems)));
@@ -280,7 +282,7 @@ impl Manager {
             let admitted = admitted.unwrap_or_else(|| nothing(&state));
             let mut transaction = self.transaction(by, reason, &state, &admitted)?;
             transaction.changes.extend(changes);
-            match self.commit(&state, transaction, &touched(&state, &admitted)).await? {
+            match self.commit(by, &state, transaction, &touched(&state, &admitted)).await? {
                 Ok(revision) => return Ok((self.in_force(&state, revision).await, revision)),
                 Err(overtaken) => last = overtaken,
             }
@@ -288,15 +290,16 @@ impl Manager {
         Err(last.into())
     }
 
-    /// Makes `transaction`, which touches `touched`, with its record and its line of the audit log. The
+    /// Makes `transaction` of `by`, which touches `touched`, with its record and its line of the audit log. The
     /// inner error: somebody else was first, and what they did is in force now.
     pub(super) async fn commit(
         &self,
+        by: &Caller,
         state: &State,
         mut transaction: Transaction,
         touched: &[Touched],
     ) -> Result<Result<Revision, ManageError>, ManageError> {
-        let entered = self.journal.enter(&mut transaction, touched).await?;
+        let entered = self.journal.enter(&mut transaction, touched, by.tenant()).await?;
         match self.store.commit(&transaction).await {
             Ok(revision) => {
                 tracing::debug!(revision, "committed");
@@ -343,7 +346,7 @@ impl Manager {
                 removals
                     .extend(found.filter(|one| people::may_remove(&by, &state.objects, &one.key)));
             }
-            let deletes: Vec<ResourceKey> =
+            let mut deletes: Vec<ResourceKey> =
                 removals.into_iter().map(|removal| removal.key).collect();
             let (upserts, makes_keys) = (wanted.upserts.clone(), wanted.makes_keys);
             // Before anything else: a revision, too, says something of what one may not see.
@@ -357,12 +360,16 @@ impl Manager {
                 people::permit(&by, &state.objects, upserts, &deletes, makes_keys)?
             };
             check_revisions(&state, &wanted, &upserts)?;
+            let mut asked = Vec::new();
+            if wanted.asks {
+                (deletes, asked) = leaving(&state, &by, now, deletes)?;
+            }
             let mut upserts: Vec<Resource> =
                 upserts.into_iter().map(|one| completed(one, &state)).collect();
             if wanted.asks {
                 upserts = held(&state, &by, now, upserts)?;
             }
-            upserts.extend(wanted.requests.iter().cloned());
+            upserts.extend(wanted.requests.iter().cloned().chain(asked));
             let unreachable = check_written(&state, &upserts);
             if !unreachable.is_empty() && !wanted.restores {
                 if !wanted.partial {

@@ -8,8 +8,10 @@ use prost::Message as _;
 use super::change::Manager;
 use super::differing::Differing;
 use super::error::ManageError;
+use super::past;
 use super::read::current;
 use crate::history::{Past, Walk, forms_at};
+use crate::people::Caller;
 use crate::store::Revision;
 
 const PAGE: usize = 100;
@@ -62,8 +64,12 @@ fn size_of(asked: usize) -> usize {
     if asked == 0 { PAGE } else { asked.min(LARGEST_PAGE) }
 }
 
-/// Transactions that match.
-pub async fn history(manager: &Manager, wanted: &HistoryQuery) -> Result<HistoryPage, ManageError> {
+/// Transactions that match, as far as `by` may know of them.
+pub async fn history(
+    by: &Caller,
+    manager: &Manager,
+    wanted: &HistoryQuery,
+) -> Result<HistoryPage, ManageError> {
     let state = current(manager.catalog())?;
     let from = match wanted.token.as_str() {
         "" => state.revision,
@@ -73,12 +79,14 @@ pub async fn history(manager: &Manager, wanted: &HistoryQuery) -> Result<History
     let (mut entries, size, mut room) = (Vec::new(), size_of(wanted.size), PAGE_BYTES);
     let mut next = String::new();
     for _ in 0..LOOKED_AT {
-        let Some(mut past) = walk.next().await? else {
+        let Some(found) = walk.next().await? else {
             next.clear();
             break;
         };
-        next = past.base.to_string();
-        if matches(wanted, &past) {
+        next = found.base.to_string();
+        // What they may not know of is no match either, whatever they look for.
+        let seen = past::transaction(by, found).filter(|past| matches(wanted, past));
+        if let Some(mut past) = seen {
             // Forms are not shown here, and may be large.
             past.touched.iter_mut().for_each(|one| one.before = None);
             room = room.saturating_sub(past.touched.len().min(100).saturating_mul(300));
@@ -102,19 +110,21 @@ fn matches(wanted: &HistoryQuery, past: &Past) -> bool {
         })
 }
 
-/// One resource as it was at a revision.
+/// One resource as it was at a revision, where `by` may see it.
 pub async fn as_of(
+    by: &Caller,
     manager: &Manager,
     key: &ResourceKey,
     revision: Revision,
 ) -> Result<Resource, ManageError> {
     let state = current(manager.catalog())?;
     let forms = forms_at(manager.journal().store(), &state, revision, Some(key)).await?;
-    forms.of(key).ok_or_else(|| ManageError::NotFound(key.clone()))
+    past::form(by, forms.of(key)).ok_or_else(|| ManageError::NotFound(key.clone()))
 }
 
-/// A page of all resources as they were at a revision.
+/// A page of all resources as they were at a revision, of what `by` may see.
 pub async fn all_as_of(
+    by: &Caller,
     manager: &Manager,
     revision: Revision,
     size: usize,
@@ -123,12 +133,16 @@ pub async fn all_as_of(
     let state = current(manager.catalog())?;
     let forms = forms_at(manager.journal().store(), &state, revision, None).await?;
     let after = (!token.is_empty()).then(|| ResourceKey::from_wire(token));
-    let is_wanted = |key: &ResourceKey| after.as_ref().is_none_or(|after| key > after);
+    let is_wanted = |key: &ResourceKey| {
+        after.as_ref().is_none_or(|after| key > after)
+            && forms.was_there(key)
+            && (by.may_everything() || past::form(by, forms.of(key)).is_some())
+    };
     let size = size_of(size);
-    let gone = forms.touched().filter(|key| is_wanted(key) && forms.was_there(key)).cloned();
+    let gone = forms.touched().filter(|key| is_wanted(key)).cloned();
     let mut keys: BTreeSet<ResourceKey> = gone.collect();
     let here = state.objects.iter().map(|object| object.key().clone());
-    keys.extend(here.filter(|key| is_wanted(key) && forms.was_there(key)).take(size + 1));
+    keys.extend(here.filter(|key| is_wanted(key)).take(size + 1));
     let (mut resources, mut room, mut next) = (Vec::new(), PAGE_BYTES, String::new());
     let mut last = None::<ResourceKey>;
     for key in keys {
@@ -146,8 +160,9 @@ pub async fn all_as_of(
     Ok(PastPage { resources, next })
 }
 
-/// What differs between two revisions; `to` is none for the one in force.
+/// What differs between two revisions in what `by` may see; `to` is none for the one in force.
 pub async fn diff(
+    by: &Caller,
     manager: &Manager,
     key: Option<&ResourceKey>,
     from: Revision,
@@ -159,7 +174,8 @@ pub async fn diff(
     let after = forms_at(store, &state, to.unwrap_or(state.revision), key).await?;
     let keys: BTreeSet<&ResourceKey> = before.touched().chain(after.touched()).collect();
     let of = |key: &&ResourceKey| {
-        Differing::between(key, before.of(key).as_ref(), after.of(key).as_ref())
+        let [before, after] = [&before, &after].map(|forms| past::form(by, forms.of(key)));
+        Differing::between(key, before.as_ref(), after.as_ref())
     };
     Ok(keys.iter().filter_map(of).collect())
 }

@@ -2,7 +2,8 @@
 //!
 //! Reading: `read` finds and `view` shows what is in force. Writing: `change` admits and commits,
 //! for every kind alike, and `aside` commits what is no resource; nobody else writes to the store.
-//! `history` tells what was before, `differing` what differs, and `rollback` puts it back.
+//! `history` tells what was before, `audit` who did what, `differing` what differs, and `rollback` puts
+//! it back; `past` says how much of that is for whom.
 //! `application_keys`, `api_keys`, `test_keys`, `limits` and `tokens` are the use cases that are more
 //! than a change of one resource; `lifecycle` is the life of APIs and products, and `workflow` what
 //! waits for a decision; `blocks` are those whom an alert turns away. Whether whoever asks may is asked of `people`, here and nowhere else.
@@ -10,6 +11,7 @@
 mod api_keys;
 mod application_keys;
 mod aside;
+mod audit;
 pub mod blocks;
 mod change;
 mod differing;
@@ -17,6 +19,7 @@ mod error;
 mod history;
 pub mod lifecycle;
 mod limits;
+mod past;
 mod prepare;
 mod prune;
 mod read;
@@ -31,6 +34,7 @@ pub use application_keys::{
     ClientKey, Clients, ClientsError, NewClient, NewKey, NewTestKey, Restrictions, TestKey,
     generate,
 };
+pub use audit::audit_lines;
 pub use change::{Beside, Changed, Manager, Removal, Wanted, check_read};
 pub use differing::{Differing, differing};
 pub use error::ManageError;

@@ -1,11 +1,12 @@
 //! What does a writer mean who sends back what was read?
 //!
-//! Listings leave texts out; a definition that came back with the digest of the stored text and
-//! without a text means the stored one. (Admission does the same for the values of secrets.)
+//! Listings leave texts out; a definition or a policy document that came back with the digest of a stored
+//! text and without a text means the stored one. (Admission does the same for the values of secrets.)
 //! An application without keys keeps those that it has: whoever keeps it in a file never saw the
 //! keys that were generated since.
 
 use plan::{Resource, ResourceKey};
+use turnpike_proto::config::v1::Definition;
 use turnpike_proto::config::v1::resource::Resource as Any;
 
 use crate::catalog::State;
@@ -18,13 +19,16 @@ pub fn completed(mut resource: Resource, state: &State) -> Resource {
     if let (Some(Any::Api(new)), Some(Any::Api(old))) = (&mut resource.resource, stored) {
         let new = new.spec.as_mut().and_then(|spec| spec.definition.as_mut());
         let old = old.spec.as_ref().and_then(|spec| spec.definition.as_ref());
-        if let (Some(new), Some(old)) = (new, old)
-            && new.text.is_empty()
-            && new.file.is_empty()
-            && !new.sha256.is_empty()
-            && new.sha256 == old.sha256
-        {
-            new.text.clone_from(&old.text);
+        if let (Some(new), Some(old)) = (new, old) {
+            complete(new, old);
+        }
+    }
+    if let (Some(Any::XacmlPolicySet(new)), Some(Any::XacmlPolicySet(old))) =
+        (&mut resource.resource, stored)
+    {
+        let stored = old.spec.iter().flat_map(|spec| &spec.documents);
+        for document in new.spec.iter_mut().flat_map(|spec| &mut spec.documents) {
+            stored.clone().for_each(|old| complete(document, old));
         }
     }
     if let (Some(Any::Application(new)), Some(Any::Application(old))) =
@@ -40,4 +44,12 @@ pub fn completed(mut resource: Resource, state: &State) -> Resource {
         }
     }
     resource
+}
+
+/// The text of what came back with nothing but the digest of a stored one.
+fn complete(new: &mut Definition, old: &Definition) {
+    let is_bare = new.text.is_empty() && new.file.is_empty() && !new.sha256.is_empty();
+    if is_bare && new.sha256 == old.sha256 {
+        new.text.clone_from(&old.text);
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! By a new change that is admitted like any other. What must not come back does not: an application
 //! keeps the keys that it has now, since one that was ended must stay so, and whether it was approved;
-//! what somebody has decided stays decided; and values of secrets were never kept.
+//! what somebody has decided stays decided; and values of secrets were never kept. For a tenant only its
+//! own is there, then and now; what has changed hands since is given back by the operator alone.
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 
 use super::change::{Changed, Manager, Removal, Wanted};
 use super::error::ManageError;
+use super::past;
 use super::read::current;
 use super::view::revision;
 use crate::catalog::State;
@@ -47,7 +49,7 @@ pub async fn rollback(
         let state = current(manager.catalog())?;
         let store = manager.journal().store();
         let forms = forms_at(store, &state, wanted.revision, wanted.key.as_ref()).await?;
-        let change = change(&state, &forms, wanted)?;
+        let change = change(by, &state, &forms, wanted)?;
         last = match manager.change(by, change).await {
             Err(error @ ManageError::Moved { .. }) => error,
             done => return done,
@@ -56,7 +58,12 @@ pub async fn rollback(
     Err(last)
 }
 
-fn change(state: &Arc<State>, forms: &Forms, wanted: &Rollback) -> Result<Wanted, ManageError> {
+fn change(
+    by: &Caller,
+    state: &Arc<State>,
+    forms: &Forms,
+    wanted: &Rollback,
+) -> Result<Wanted, ManageError> {
     let (mut upserts, mut removals, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     let keys: Vec<&ResourceKey> = match &wanted.key {
         Some(key) => vec![key],
@@ -67,15 +74,21 @@ fn change(state: &Arc<State>, forms: &Forms, wanted: &Rollback) -> Result<Wanted
         return Err(ManageError::Refused(vec![decided(key)]));
     }
     for key in keys.into_iter().filter(|key| is_of_files(key)) {
-        let now = shown_form(state, key);
-        let Some(then) = forms.of(key) else {
-            match now {
-                Some(_) if wanted.keep_secrets && is_secret(key) => {}
-                Some(_) => {
-                    removals.push(Removal { key: key.clone(), revision: revision(state, key) });
-                }
-                None if wanted.key.is_some() => return Err(ManageError::NotFound(key.clone())),
-                None => {}
+        let now = past::form(by, shown_form(state, key));
+        let then = past::form(by, forms.of(key));
+        if then.is_none() && (now.is_none() || forms.was_there(key)) {
+            if wanted.key.is_some() {
+                return Err(ManageError::NotFound(key.clone()));
+            }
+            continue;
+        }
+        let is_for_them = then.as_ref().or(now.as_ref()).is_some_and(|it| by.may_change(it));
+        if wanted.key.is_none() && !is_for_them {
+            continue;
+        }
+        let Some(then) = then else {
+            if !(wanted.keep_secrets && is_secret(key)) {
+                removals.push(Removal { key: key.clone(), revision: revision(state, key) });
             }
             continue;
         };
@@ -85,7 +98,8 @@ fn change(state: &Arc<State>, forms: &Forms, wanted: &Rollback) -> Result<Wanted
             }
             continue;
         }
-        upserts.push(with_keys(then, now.or_else(|| forms.last_of(key)).as_ref()));
+        let last = now.or_else(|| Some(of_same_tenant(forms.last_of(key)?, &then)));
+        upserts.push(with_keys(then, last.as_ref()));
     }
     if !problems.is_empty() {
         return Err(ManageError::Refused(problems));
@@ -95,8 +109,9 @@ fn change(state: &Arc<State>, forms: &Forms, wanted: &Rollback) -> Result<Wanted
         reason = format!("{reason}: {}", wanted.reason);
     }
     let (dry_run, at) = (wanted.dry_run, Some(state.revision));
-    let restores = true;
-    Ok(Wanted { upserts, removals, dry_run, at, reason, restores, ..Wanted::default() })
+    // Where a Workflow asks somebody, the past is no way around it.
+    let (restores, asks) = (true, !by.may_everything());
+    Ok(Wanted { upserts, removals, dry_run, at, reason, restores, asks, ..Wanted::default() })
 }
 
 /// Whether people write it: the rest tells what was decided, and when.
@@ -133,6 +148,19 @@ fn lost_value(key: &ResourceKey) -> Problem {
         suggestion: "put the value first, or roll back with --keep-secrets".to_owned(),
         ..Problem::default()
     }
+}
+
+/// The form that went last; without its keys where another tenant had taken the name.
+fn of_same_tenant(mut last: Resource, then: &Resource) -> Resource {
+    let tenant = |one: &Resource| plan::metadata(one).map(|metadata| metadata.tenant.clone());
+    let same = tenant(&last) == tenant(then);
+    if let Some(Any::Application(application)) = &mut last.resource
+        && let Some(spec) = application.spec.as_mut().filter(|_| !same)
+    {
+        spec.keys.clear();
+        spec.api_keys.clear();
+    }
+    last
 }
 
 /// An application with the keys that it has now, or had last, and approved as it is.

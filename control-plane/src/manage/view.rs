@@ -11,6 +11,11 @@ use turnpike_proto::config::v1::{ApiSpec, Operation};
 use crate::catalog::{Stamp, State};
 use crate::people::{Caller, Sight};
 
+/// A tier under the name that it has where none is said.
+pub(super) fn tier(named: &str) -> &str {
+    if named.is_empty() { "Unlimited" } else { named }
+}
+
 /// One resource as `Get` answers it.
 pub fn shown(state: &State, key: &ResourceKey) -> Option<Resource> {
     let mut resource = state.objects.get(key)?.resource()?.into_owned();
@@ -88,10 +93,18 @@ fn outline_of_operation(operation: &mut Operation) {
 /// One resource as `List` answers it.
 pub fn listed(by: &Caller, state: &State, key: &ResourceKey) -> Option<Resource> {
     let mut resource = seen(by, state, key)?;
-    if let Some(Any::Api(api)) = &mut resource.resource
-        && let Some(definition) = api.spec.as_mut().and_then(|spec| spec.definition.as_mut())
-    {
-        definition.text.clear();
+    match &mut resource.resource {
+        Some(Any::Api(api)) => {
+            let definition = api.spec.as_mut().and_then(|spec| spec.definition.as_mut());
+            if let Some(definition) = definition {
+                definition.text.clear();
+            }
+        }
+        Some(Any::XacmlPolicySet(set)) => {
+            let documents = set.spec.iter_mut().flat_map(|spec| &mut spec.documents);
+            documents.for_each(|document| document.text.clear());
+        }
+        _ => {}
     }
     Some(resource)
 }

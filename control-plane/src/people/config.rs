@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chassis::proxies::{NetworkError, Proxies, Source};
 use jose::{Algorithm, Expectation};
 use serde::Deserialize;
 use url::Url;
@@ -39,6 +40,10 @@ pub struct Config {
     pub operator: String,
     /// PEM file of the authorities of the provider, besides ours and those of the system.
     pub ca: String,
+    /// Networks of proxies that are believed when they say for whom they speak.
+    pub trusted_proxies: Vec<String>,
+    /// The field in which they say it; the other one is believed of nobody.
+    pub client_from: Source,
     /// Which words of the claim mean which role.
     pub roles: RoleNames,
 }
@@ -78,6 +83,9 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
+    /// A network of proxies.
+    #[error("people.trusted_proxies")]
+    Proxies(#[from] NetworkError),
     /// There is no TLS to speak.
     #[error("people cannot sign in")]
     Outbound(#[source] chassis::outbound::Error),
@@ -101,6 +109,11 @@ pub(super) struct Rules {
 }
 
 impl Config {
+    /// Who may speak for clients.
+    pub fn proxies(&self) -> Result<Proxies, ConfigError> {
+        Ok(Proxies::parse(&self.trusted_proxies, self.client_from)?)
+    }
+
     /// None: nobody signs in.
     pub(super) fn rules(&self) -> Result<Option<Rules>, ConfigError> {
         if self.client_id.is_empty() {

@@ -22,6 +22,8 @@ teams_claim = "groups"
 tenant_claim = "org"
 operator = "us"
 ca = ""
+trusted_proxies = []
+client_from = "x-forwarded-for"
 [roles]
 admin = ["boss"]
 publisher = ["maker", "boss"]

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use chassis::Clock;
 use chassis::pki::Peer;
+use chassis::proxies::Proxies;
 use chassis::rpc::{Ear, Refused};
+use http::HeaderMap;
 
 use super::administrator::AdminToken;
 use super::attempts::Attempts;
@@ -65,6 +67,7 @@ pub struct People {
     provider: Option<Provider>,
     catalog: Arc<Catalog>,
     journal: Arc<Journal>,
+    proxies: Proxies,
     attempts: Attempts,
     clock: Clock,
     /// Tokens that were used, and the day, until it is written down.
@@ -72,22 +75,29 @@ pub struct People {
 }
 
 impl People {
-    /// `provider`: none: nobody signs in.
+    /// `provider`: none: nobody signs in. `proxies` may speak for clients.
     pub fn new(
         administrator: AdminToken,
         provider: Option<Provider>,
+        proxies: Proxies,
         catalog: Arc<Catalog>,
         journal: Arc<Journal>,
         clock: Clock,
     ) -> Self {
         let attempts = Attempts::new(clock.clone());
         let used = Mutex::default();
-        Self { administrator, provider, catalog, journal, attempts, clock, used }
+        Self { administrator, provider, catalog, journal, proxies, attempts, clock, used }
     }
 
     /// Where people sign in; none: nowhere.
     pub fn sign_in(&self) -> Option<SignIn> {
         self.provider.as_ref().map(Provider::sign_in)
+    }
+
+    /// From where somebody asks whose connection comes from `peer`: what a proxy says counts where it is
+    /// trusted.
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.proxies.client(peer.to_canonical(), headers)
     }
 
     /// Who shows this.
@@ -144,21 +154,35 @@ impl People {
     pub fn unknown(&self, unknown: &Unknown, what: &str, address: Option<IpAddr>) {
         let why = match unknown {
             Unknown::Away | Unknown::NotLoaded => return,
-            Unknown::Service(name) => return self.refused(name, what, NO_ADMINISTRATOR, address),
+            Unknown::Service(name) => {
+                return self.refused((name.as_str(), ""), what, NO_ADMINISTRATOR, address);
+            }
             // How long to wait is another text each time.
             Unknown::TooMany(_) => "too many tries were wrong".to_owned(),
             Unknown::Nothing | Unknown::Invalid(_) => unknown.to_string(),
         };
-        self.refused("", what, &why, address);
+        self.refused(("", ""), what, &why, address);
     }
 
-    /// Notes that somebody was turned away, in both logs. `by`: empty: nobody that is known.
-    pub fn refused(&self, by: &str, what: &str, why: &str, address: Option<IpAddr>) {
+    /// Notes that somebody who is known may not do this, in both logs.
+    pub fn forbidden(&self, by: &Caller, what: &str, why: &str, address: Option<IpAddr>) {
+        self.refused((by.name(), by.tenant()), what, why, address);
+    }
+
+    /// Notes that this is nobody's to do, in both logs.
+    pub fn nobodys(&self, what: &str, why: &str, address: Option<IpAddr>) {
+        self.refused(("", ""), what, why, address);
+    }
+
+    /// `who`: their name, empty: nobody that is known; and their tenant, empty: the operator.
+    fn refused(&self, who: (&str, &str), what: &str, why: &str, address: Option<IpAddr>) {
+        let (by, tenant) = who;
         let from = address.map(tracing::field::display);
         tracing::warn!(by, what, why, address = from, "refused");
         self.journal.refused(Refusal {
             attempt: if by.is_empty() { Attempt::SignIn } else { Attempt::Access },
             by: by.to_owned(),
+            tenant: tenant.to_owned(),
             address,
             what: vec![what.to_owned()],
             why: why.to_owned(),
@@ -171,7 +195,7 @@ impl Ear for People {
     fn refused(&self, refused: Refused<'_>) {
         let Refused { peer, address, path, why } = refused;
         let by = peer.map_or_else(String::new, Peer::to_string);
-        Self::refused(self, &by, path, why, address.map(|address| address.ip()));
+        Self::refused(self, (by.as_str(), ""), path, why, address.map(|address| address.ip()));
     }
 }
 

@@ -33,7 +33,7 @@ const fn of_kind(kind: Kind) -> Row {
         Kind::Tier => (ALL, ADMIN),
         // Not even their digests are for auditors.
         Kind::Secret => (PUBLISHING, PUBLISHING),
-        Kind::Policy => (WITHOUT_SUBSCRIBERS, PUBLISHING),
+        Kind::Policy | Kind::XacmlPolicySet => (WITHOUT_SUBSCRIBERS, PUBLISHING),
         // Whoever asks and whoever decides do it by calls of their own.
         Kind::WorkflowRequest => (WITHOUT_PUBLISHING, &[]),
         Kind::KeyManager
@@ -67,5 +67,6 @@ pub(super) const fn stays_in_tenant(kind: Kind) -> bool {
             | Kind::Tier
             | Kind::Secret
             | Kind::Policy
+            | Kind::XacmlPolicySet
     )
 }

@@ -47,9 +47,10 @@ impl Caller {
         let is_theirs = || self.is_shared(metadata, Access::Read);
         let whole = |seen: bool| if seen { Sight::Whole } else { Sight::Nothing };
         match (role, kind) {
-            (Role::Publisher, Kind::Api | Kind::ApiProduct | Kind::Secret | Kind::Policy) => {
-                whole(is_theirs())
-            }
+            (
+                Role::Publisher,
+                Kind::Api | Kind::ApiProduct | Kind::Secret | Kind::Policy | Kind::XacmlPolicySet,
+            ) => whole(is_theirs()),
             (Role::Admin | Role::Auditor | Role::Publisher, _) | (Role::Subscriber, Kind::Tier) => {
                 Sight::Whole
             }
@@ -60,6 +61,26 @@ impl Caller {
             },
             (Role::Subscriber, _) => whole(is_theirs()),
         }
+    }
+
+    /// Whether they are told what became of resources while these were a tenant's; empty: the operator's. A
+    /// tenant is told of its own alone, and not of what is the operator's and for all.
+    pub fn sees_past_of(&self, tenant: &str) -> bool {
+        let looks = self.roles().has_any(&[Role::Admin, Role::Auditor]) && !self.limits().narrow();
+        self.sees_everything() || (looks && tenant == self.tenant())
+    }
+
+    /// Whether they see a resource as it was.
+    pub fn sees_past(&self, form: &Resource) -> bool {
+        let tenant = metadata(form).map_or("", |metadata| metadata.tenant.as_str());
+        self.sees_past_of(tenant) && self.sees(form) == Sight::Whole
+    }
+
+    /// Whether all of a kind is for them to look at, as far as it is their tenant's.
+    pub fn looks_at(&self, kind: Kind) -> bool {
+        let reading = may(kind, Access::Read);
+        let looks = |role: &Role| self.roles().has(*role) && reading.contains(role);
+        [Role::Admin, Role::Auditor].iter().any(looks)
     }
 
     /// Whether they may change a resource of this form, be it the stored or the wanted one.

@@ -44,7 +44,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// It conflicts with nobody but by what it expects, and watchers may or may not see it, as a
     /// batch of revision 0. Not for keys that transactions change without expecting their value.
     ///
-    /// A repeat after a lost answer may meet its own values and be told of a conflict.
+    /// An answer that is lost on its way to an engine is asked for again, and what stands as it
+    /// was wanted then counts as made. A caller that repeats may meet its own values and be told
+    /// of a conflict.
     async fn write_beside(&self, beside: &Beside) -> Result<(), StoreError>;
 
     /// At most `most` entries with `from <= key < to`, in the order of their keys or, `newest_first`,

@@ -4,11 +4,12 @@ use tonic::{Code, Status};
 use turnpike_proto::admin::v1::apis_client::ApisClient;
 use turnpike_proto::admin::v1::secrets_client::SecretsClient;
 use turnpike_proto::admin::v1::tiers_client::TiersClient;
+use turnpike_proto::admin::v1::xacml_policy_sets_client::XacmlPolicySetsClient;
 use turnpike_proto::admin::v1::{
     ApplyRequest, DeleteRequest, DeleteResponse, GetRequest, ListRequest,
 };
 use turnpike_proto::config::v1::resource::Resource as Any;
-use turnpike_proto::config::v1::{Metadata, Secret, SecretSpec, Tier};
+use turnpike_proto::config::v1::{Metadata, Secret, SecretSpec, Tier, XacmlPolicySet};
 
 use crate::stack::{Plane, Stack, api, apis, check, resources, tier};
 
@@ -186,6 +187,49 @@ fn a_secret_is_never_read_back_and_lies_sealed_on_disk() {
         assert!(!file.windows(value.len()).any(|window| window == value.as_bytes()));
     });
 }
+
+#[test]
+fn a_policy_set_is_listed_without_its_texts_and_goes_back_with_their_digests() {
+    check(async |stack| {
+        let plane = stack.start().await;
+        stack.apply(&plane, &tier("first", 1)).await;
+        let mut sets = XacmlPolicySetsClient::new(stack.channel(&plane, "admin"));
+        let given = match resources(POLICIES).remove(0).resource {
+            Some(Any::XacmlPolicySet(set)) => set,
+            other => panic!("{other:?}"),
+        };
+        sets.put(given.clone()).await.unwrap();
+        let got = sets.get(get("readers")).await.unwrap().into_inner();
+        let text = |set: &XacmlPolicySet| set.spec.as_ref().unwrap().documents[0].text.clone();
+        assert_eq!(text(&got), text(&given));
+        let page = sets.list(ListRequest::default()).await.unwrap().into_inner();
+        let mut listed = page.items.into_iter().next().unwrap();
+        assert_eq!(text(&listed), "");
+        listed.metadata.as_mut().unwrap().labels.insert("kept".to_owned(), "yes".to_owned());
+        let put = sets.put(listed).await.unwrap().into_inner();
+        assert_eq!(text(&put), text(&given));
+        let mut broken = given;
+        let documents = &mut broken.spec.as_mut().unwrap().documents;
+        documents[0].text = documents[0].text.replace("Permit", "Alow");
+        let refused = sets.put(broken).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains("spec.documents[0].text"), "{refused}");
+    });
+}
+
+const POLICIES: &str = "
+apiVersion: turnpike/v1
+kind: XacmlPolicySet
+metadata: { name: readers }
+spec:
+  documents:
+    - text: |
+        <Policy xmlns='urn:oasis:names:tc:xacml:3.0:core:schema:wd-17' PolicyId='readers' Version='1.0'
+            RuleCombiningAlgId='urn:oasis:names:tc:xacml:3.0:rule-combining-algorithm:deny-unless-permit'>
+          <Target/>
+          <Rule RuleId='read' Effect='Permit'/>
+        </Policy>
+";
 
 #[test]
 fn administration_is_for_administrators_and_holders_of_the_token() {

@@ -37,12 +37,12 @@ use crate::people::{token, with};
 use crate::stack::{Plane, Stack, api, check, resources, tier};
 
 /// One who asks, and one who decides.
-struct Desk {
-    applications: ApplicationsClient<Channel>,
-    keys: ApplicationKeysClient<Channel>,
+pub(crate) struct Desk {
+    pub(crate) applications: ApplicationsClient<Channel>,
+    pub(crate) keys: ApplicationKeysClient<Channel>,
     lives: LifecycleClient<Channel>,
     requests: WorkflowRequestsClient<Channel>,
-    subscriptions: SubscriptionsClient<Channel>,
+    pub(crate) subscriptions: SubscriptionsClient<Channel>,
 }
 
 impl Desk {
@@ -58,7 +58,7 @@ impl Desk {
     }
 
     /// What is stored after a subscription with this content was put.
-    async fn subscribe(&mut self, spec: &str) -> SubscriptionSpec {
+    pub(crate) async fn subscribe(&mut self, spec: &str) -> SubscriptionSpec {
         let text = format!(
             "{{apiVersion: turnpike/v1, kind: Subscription, metadata: {{name: s}}, spec: {{{spec}}}}}"
         );
@@ -66,12 +66,12 @@ impl Desk {
         self.subscriptions.put(one).await.unwrap().into_inner().spec.unwrap()
     }
 
-    async fn subscription(&mut self) -> SubscriptionSpec {
+    pub(crate) async fn subscription(&mut self) -> SubscriptionSpec {
         let request = GetRequest { name: "s".into(), ..Default::default() };
         self.subscriptions.get(request).await.unwrap().into_inner().spec.unwrap()
     }
 
-    async fn waiting(&mut self) -> Vec<WorkflowRequest> {
+    pub(crate) async fn waiting(&mut self) -> Vec<WorkflowRequest> {
         let request = ListWorkflowRequest::default();
         self.requests.list(request).await.unwrap().into_inner().items
     }
@@ -83,7 +83,7 @@ impl Desk {
     }
 
     /// Decides about the one request that waits.
-    async fn decide(&mut self, approve: bool) -> Result<WorkflowRequestSpec, Status> {
+    pub(crate) async fn decide(&mut self, approve: bool) -> Result<WorkflowRequestSpec, Status> {
         let waiting = self.waiting().await;
         assert_eq!(waiting.len(), 1, "{waiting:?}");
         let id = waiting[0].metadata.clone().unwrap().name;
@@ -128,7 +128,12 @@ const APP: &str =
     "{apiVersion: turnpike/v1, kind: Application, metadata: {name: shop}, spec: {}}\n";
 
 /// A control plane with an API, an application, and a workflow about `events`.
-async fn asking(stack: &Stack, events: &str, executor: &str, settings: &str) -> (Plane, Desk) {
+pub(crate) async fn asking(
+    stack: &Stack,
+    events: &str,
+    executor: &str,
+    settings: &str,
+) -> (Plane, Desk) {
     let plane = stack.start_with("control-plane", settings).await;
     let offer = api("a").replace("spec: {", "spec: {tiers: [Gold, Unlimited], ");
     let secret =
@@ -140,7 +145,7 @@ async fn asking(stack: &Stack, events: &str, executor: &str, settings: &str) -> 
     (plane, desk)
 }
 
-const SUBSCRIBED: &str = "application: shop, api: 'a:1'";
+pub(crate) const SUBSCRIBED: &str = "application: shop, api: 'a:1'";
 
 #[test]
 fn a_subscription_is_on_hold_until_somebody_approves_it_also_after_a_restart() {

@@ -73,7 +73,7 @@ fn of_key(key: &str, revision: u64) -> RollbackRequest {
 }
 
 /// "action Key path: before -> after; …".
-fn said(resources: &[ResourceDiff]) -> Vec<String> {
+pub(crate) fn said(resources: &[ResourceDiff]) -> Vec<String> {
     let said = resources.iter().map(|one| {
         let fields = one.fields.iter().filter(|field| !field.path.is_empty());
         let fields = fields

@@ -7,6 +7,8 @@ mod admin;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod asked_about;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod etcd;
@@ -25,8 +27,13 @@ mod limits;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod proxied;
+#[cfg(test)]
 #[path = "../store/proxy.rs"]
+#[expect(dead_code, reason = "answers are lost where stores are tried")]
 mod proxy;
+#[cfg(test)]
+mod released;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]
@@ -44,5 +51,7 @@ mod stack;
 mod states;
 #[cfg(test)]
 mod sync;
+#[cfg(test)]
+mod tenants;
 #[cfg(test)]
 mod turned_away;

@@ -79,13 +79,13 @@ async fn whoami(by: Bearing) -> Result<WhoAmIResponse, Code> {
     asked.map(tonic::Response::into_inner).map_err(|status| status.code())
 }
 
-async fn apply(by: Bearing, text: &str) -> Result<ApplyResponse, Status> {
+pub(crate) async fn apply(by: Bearing, text: &str) -> Result<ApplyResponse, Status> {
     let request = ApplyRequest { resources: resources(text), ..ApplyRequest::default() };
     ApplyClient::new(by).apply(request).await.map(tonic::Response::into_inner)
 }
 
 /// What a change was told: `ok`, the first problem, or the code.
-fn said(answer: Result<ApplyResponse, Status>) -> String {
+pub(crate) fn said(answer: Result<ApplyResponse, Status>) -> String {
     match answer {
         Ok(answer) => answer.problems.first().map_or_else(|| "ok".to_owned(), plan::describe),
         Err(status) => format!("{:?}", status.code()),
@@ -216,7 +216,7 @@ fn who_signs_in_is_told_where_and_nobody_else_gets_in_without_a_certificate() {
 }
 
 /// One resource of each kind that a tenant may have, named after it.
-fn of_tenant(name: &str) -> String {
+pub(crate) fn of_tenant(name: &str) -> String {
     let secret = format!(
         "{{apiVersion: turnpike/v1, kind: Secret, metadata: {{name: {name}}}, spec: {{value: hush}}}}\n"
     );

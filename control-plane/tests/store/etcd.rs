@@ -9,7 +9,7 @@ use control_plane::store::{Etcd, EtcdConfig, Store, StoreError, Transaction};
 
 use crate::proxy::Proxy;
 use crate::server::{Server, is_installed};
-use crate::suite::{Fixture, check, commit, contents, put};
+use crate::suite::{Fixture, beside, check, commit, contents, put};
 
 struct Cluster {
     server: Server,
@@ -92,6 +92,37 @@ fn a_snapshot_restored_under_the_old_token_has_a_new_epoch_too() {
     check_on_etcd(async |mut it| {
         it.as_before = true;
         crate::suite::a_restored_store_has_a_new_epoch(it).await;
+    });
+}
+
+#[test]
+fn a_write_beside_whose_answer_is_lost_is_made_once() {
+    check_on_etcd(async |it| {
+        let others = Cluster::open(&it.server, &Proxy::start(it.server.address()));
+        for (key, overtaken) in [("a/1", false), ("a/2", true)] {
+            let store = it.store();
+            store.get(key).await.unwrap();
+            it.proxy.mute(true);
+            let first = beside(key, None, "x");
+            let meanwhile = async {
+                while others.get(key).await.unwrap().is_none() {
+                    tokio::task::yield_now().await;
+                }
+                if overtaken {
+                    others.write_beside(&beside(key, Some("x"), "y")).await.unwrap();
+                }
+                it.proxy.mute(false);
+            };
+            let (told, ()) = tokio::join!(store.write_beside(&first), meanwhile);
+            match told {
+                Ok(()) => assert!(!overtaken),
+                Err(StoreError::Conflict { what, .. }) => assert!(overtaken && what == key),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        // Who meets the same value at once did not write it.
+        let met = it.store().write_beside(&beside("a/1", None, "x")).await;
+        assert!(matches!(met, Err(StoreError::Conflict { .. })), "{met:?}");
     });
 }
 

@@ -12,6 +12,8 @@ pub(crate) struct Proxy {
     open: Arc<Mutex<Vec<TcpStream>>>,
     /// Keeps connections open and passes nothing on.
     frozen: Arc<Mutex<bool>>,
+    /// Passes on what is asked and loses each answer.
+    mute: Arc<Mutex<bool>>,
 }
 
 impl Proxy {
@@ -22,6 +24,7 @@ impl Proxy {
             to,
             open: Arc::default(),
             frozen: Arc::default(),
+            mute: Arc::default(),
         };
         let accepting = proxy.clone();
         thread::spawn(move || {
@@ -46,18 +49,24 @@ impl Proxy {
         *self.frozen.lock().unwrap() = frozen;
     }
 
+    pub(crate) fn mute(&self, mute: bool) {
+        *self.mute.lock().unwrap() = mute;
+    }
+
     fn carry(&self, client: TcpStream) {
         let Ok(server) = TcpStream::connect(self.to) else { return };
         let both = [client.try_clone().unwrap(), server.try_clone().unwrap()];
         self.open.lock().unwrap().extend(both);
-        for (mut from, mut to) in
-            [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)]
+        let asked = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        for ((mut from, mut to), mute) in
+            [(asked, Arc::default()), ((server, client), self.mute.clone())]
         {
             let frozen = self.frozen.clone();
             thread::spawn(move || {
                 let mut piece = [0; 16 * 1024];
                 while let Ok(read @ 1..) = from.read(&mut piece) {
-                    if !*frozen.lock().unwrap() && to.write_all(&piece[..read]).is_err() {
+                    let lost = *frozen.lock().unwrap() || *mute.lock().unwrap();
+                    if !lost && to.write_all(&piece[..read]).is_err() {
                         break;
                     }
                 }

@@ -379,7 +379,7 @@ async fn add_ten(store: Arc<dyn Store>) {
     }
 }
 
-fn beside(key: &str, before: Option<&str>, value: &str) -> Beside {
+pub(crate) fn beside(key: &str, before: Option<&str>, value: &str) -> Beside {
     let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     Beside {
         expected: vec![Expected { key: key.to_owned(), value: before.map(bytes) }],

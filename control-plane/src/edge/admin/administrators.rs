@@ -85,9 +85,10 @@ async fn admitted(
     let path = request.uri.path();
     let who = of_method(service, path.rsplit('/').next().unwrap_or_default());
     let extensions = &request.extensions;
-    let address = chassis::rpc::address_in(extensions).map(|address| address.ip());
+    let address = chassis::rpc::address_in(extensions);
+    let address = address.map(|address| people.client(address.ip(), &request.headers));
     let who = who.ok_or_else(|| {
-        people.refused("", path, NOBODY, address);
+        people.nobodys(path, NOBODY, address);
         Status::permission_denied(NOBODY)
     })?;
     if who == Who::Anyone {
@@ -103,7 +104,7 @@ async fn admitted(
         status(&unknown)
     })?;
     permits(who, &caller).map_err(|why| {
-        people.refused(caller.name(), path, why, address);
+        people.forbidden(&caller, path, why, address);
         Status::permission_denied(why)
     })?;
     Ok(Some(caller))

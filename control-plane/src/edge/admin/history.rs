@@ -21,7 +21,8 @@ impl History for Desk {
         &self,
         request: Request<ListHistoryRequest>,
     ) -> Result<Response<ListHistoryResponse>, Status> {
-        let listed = self.history(request.into_inner()).await;
+        let by = caller(&request)?;
+        let listed = self.history(&by, request.into_inner()).await;
         listed.map(Response::new).map_err(|error| status::of(&error))
     }
 
@@ -29,12 +30,14 @@ impl History for Desk {
         &self,
         request: Request<GetAsOfRequest>,
     ) -> Result<Response<GetAsOfResponse>, Status> {
-        let found = self.as_of(request.into_inner()).await;
+        let by = caller(&request)?;
+        let found = self.as_of(&by, request.into_inner()).await;
         found.map(Response::new).map_err(|error| status::of(&error))
     }
 
     async fn diff(&self, request: Request<DiffRequest>) -> Result<Response<DiffResponse>, Status> {
-        let differing = Self::diff(self, request.into_inner()).await;
+        let by = caller(&request)?;
+        let differing = Self::diff(self, &by, request.into_inner()).await;
         differing.map(Response::new).map_err(|error| status::of(&error))
     }
 
@@ -54,7 +57,8 @@ impl Audit for Desk {
         &self,
         request: Request<ListAuditRequest>,
     ) -> Result<Response<ListAuditResponse>, Status> {
-        let lines = self.audit_lines(request.into_inner()).await;
+        let by = caller(&request)?;
+        let lines = self.audit_lines(&by, request.into_inner()).await;
         lines.map(Response::new).map_err(|error| status::of(&error))
     }
 

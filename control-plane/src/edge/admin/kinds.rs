@@ -86,6 +86,11 @@ service_of_kind!(
     ListCustomThrottlesResponse
 );
 service_of_kind!(policies_server::Policies, Policy, ListPoliciesResponse);
+service_of_kind!(
+    xacml_policy_sets_server::XacmlPolicySets,
+    XacmlPolicySet,
+    ListXacmlPolicySetsResponse
+);
 service_of_kind!(alert_rules_server::AlertRules, AlertRule, ListAlertRulesResponse);
 service_of_kind!(
     notification_channels_server::NotificationChannels,
@@ -130,8 +135,7 @@ async fn delete(
 ) -> Result<Response<DeleteResponse>, Status> {
     let key = key(kind, &request.name, &request.version);
     let deleted = desk.delete(by, key, request.revision).await;
-    let revision = deleted.map_err(|error| status::of(&error))?;
-    Ok(Response::new(DeleteResponse { revision }))
+    deleted.map(Response::new).map_err(|error| status::of(&error))
 }
 
 /// A key leads to a resource of its own kind; anything else is a defect of ours.

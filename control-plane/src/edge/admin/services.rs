@@ -41,6 +41,7 @@ use turnpike_proto::admin::v1::tiers_server::TiersServer;
 use turnpike_proto::admin::v1::tokens_server::TokensServer;
 use turnpike_proto::admin::v1::workflow_requests_server::WorkflowRequestsServer;
 use turnpike_proto::admin::v1::workflows_server::WorkflowsServer;
+use turnpike_proto::admin::v1::xacml_policy_sets_server::XacmlPolicySetsServer;
 use turnpike_proto::config::v1::alert_blocks_server::AlertBlocksServer;
 use turnpike_proto::config::v1::alerting_server::AlertingServer;
 use turnpike_proto::config::v1::config_sync_server::ConfigSyncServer;
@@ -111,6 +112,11 @@ pub fn services(
     let services = admin(services, people, DenyPoliciesServer::new(desk.clone()));
     let services = admin(services, people, CustomThrottlesServer::new(desk.clone()));
     let services = admin(services, people, PoliciesServer::new(desk.clone()));
+    let services = admin(
+        services,
+        people,
+        XacmlPolicySetsServer::new(desk.clone()).max_decoding_message_size(MESSAGE_BYTES),
+    );
     let services = admin(services, people, WorkflowsServer::new(desk.clone()));
     let services = admin(services, people, AlertRulesServer::new(desk.clone()));
     let services = admin(services, people, NotificationChannelsServer::new(desk.clone()));

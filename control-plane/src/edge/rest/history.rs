@@ -19,7 +19,7 @@ pub(super) const AS_OF: &[&str] = &["key", "revision", "pageSize", "pageToken"];
 pub(super) const DIFF: &[&str] = &["key", "from", "to"];
 pub(super) const AUDIT: &[&str] = &["since", "after", "limit"];
 
-pub(super) async fn list(desk: &Desk, mut query: Query) -> Result<Reply, Fault> {
+pub(super) async fn list(desk: &Desk, by: &Caller, mut query: Query) -> Result<Reply, Fault> {
     let request = ListHistoryRequest {
         key: query.take("key").unwrap_or_default(),
         kind: query.take("kind").unwrap_or_default(),
@@ -30,11 +30,11 @@ pub(super) async fn list(desk: &Desk, mut query: Query) -> Result<Reply, Fault> 
         page_token: query.take("pageToken").unwrap_or_default(),
     };
     query.done(LIST)?;
-    let listed = desk.history(request).await?;
+    let listed = desk.history(by, request).await?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.ListHistoryResponse", &listed)))
 }
 
-pub(super) async fn as_of(desk: &Desk, mut query: Query) -> Result<Reply, Fault> {
+pub(super) async fn as_of(desk: &Desk, by: &Caller, mut query: Query) -> Result<Reply, Fault> {
     let request = GetAsOfRequest {
         key: query.take("key").unwrap_or_default(),
         revision: number(&mut query, "revision")?,
@@ -42,7 +42,7 @@ pub(super) async fn as_of(desk: &Desk, mut query: Query) -> Result<Reply, Fault>
         page_token: query.take("pageToken").unwrap_or_default(),
     };
     query.done(AS_OF)?;
-    let found = desk.as_of(request).await?;
+    let found = desk.as_of(by, request).await?;
     let resources: Vec<_> = found.resources.iter().map(plan::to_json).collect();
     let body = serde_json::json!({
         "resources": resources, "nextPageToken": found.next_page_token,
@@ -50,14 +50,14 @@ pub(super) async fn as_of(desk: &Desk, mut query: Query) -> Result<Reply, Fault>
     Ok(reply(StatusCode::OK, &body))
 }
 
-pub(super) async fn diff(desk: &Desk, mut query: Query) -> Result<Reply, Fault> {
+pub(super) async fn diff(desk: &Desk, by: &Caller, mut query: Query) -> Result<Reply, Fault> {
     let request = DiffRequest {
         key: query.take("key").unwrap_or_default(),
         from: number(&mut query, "from")?,
         to: number(&mut query, "to")?,
     };
     query.done(DIFF)?;
-    let differing = desk.diff(request).await?;
+    let differing = desk.diff(by, request).await?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.DiffResponse", &differing)))
 }
 
@@ -75,14 +75,14 @@ pub(super) async fn rollback(
     Ok(reply(StatusCode::OK, &json::of("turnpike.admin.v1.RollbackResponse", &done)))
 }
 
-pub(super) async fn audit(desk: &Desk, mut query: Query) -> Result<Reply, Fault> {
+pub(super) async fn audit(desk: &Desk, by: &Caller, mut query: Query) -> Result<Reply, Fault> {
     let request = ListAuditRequest {
         since: time(&mut query, "since")?,
         after: number(&mut query, "after")?,
         limit: number(&mut query, "limit")?,
     };
     query.done(AUDIT)?;
-    let lines = desk.audit_lines(request).await?;
+    let lines = desk.audit_lines(by, request).await?;
     Ok(reply(StatusCode::OK, &json::of("turnpike.identity.v1.ListAuditResponse", &lines)))
 }
 

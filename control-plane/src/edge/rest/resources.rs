@@ -12,6 +12,7 @@ use super::input::{Condition, Language, Query, Stored, is_known, resources};
 use super::kinds::plurals;
 use super::reply::{Content, Reply, reply, tagged, with_next};
 use crate::edge::desk::{Desk, PutOptions};
+use crate::edge::json;
 use crate::manage::{ManageError, Page, PageRequest};
 use crate::people::Caller;
 
@@ -109,8 +110,10 @@ pub(super) async fn delete(
     let condition = Condition::of(headers)?;
     let revision = demanded(desk, by, &key, &condition)?;
     let deleted = desk.delete(by, key, revision).await;
-    let revision = deleted.map_err(|error| unmet(error, &condition))?;
-    Ok(reply(StatusCode::OK, &json!({ "revision": revision.to_string() })))
+    let deleted = deleted.map_err(|error| unmet(error, &condition))?;
+    // What only waits is still there.
+    let status = if deleted.waiting.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(reply(status, &json::of("turnpike.admin.v1.DeleteResponse", &deleted)))
 }
 
 /// The revision that must be stored for `If-Match` to hold; 0: none is asked for. It is compared once

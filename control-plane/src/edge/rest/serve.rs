@@ -104,16 +104,17 @@ impl Rest {
             return Ok(None);
         }
         let from = parts.extensions.get::<Arc<chassis::https::Caller>>();
-        let address = from.map(|from| from.address.ip());
+        let people = &self.desk.people;
+        let address = from.map(|from| people.client(from.address.ip(), &parts.headers));
         let authorization = parts.headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes);
         let shown = Credentials { peer: None, authorization, address };
         let what = format!("{} {}", parts.method, parts.uri.path());
-        let caller = self.desk.people.recognise(shown).await.map_err(|unknown| {
-            self.desk.people.unknown(&unknown, &what, address);
+        let caller = people.recognise(shown).await.map_err(|unknown| {
+            people.unknown(&unknown, &what, address);
             Fault::Unknown(unknown)
         })?;
         permits(who, &caller).map_err(|why| {
-            self.desk.people.refused(caller.name(), &what, why, address);
+            people.forbidden(&caller, &what, why, address);
             Fault::Forbidden(why)
         })?;
         Ok(Some(caller))
@@ -152,14 +153,14 @@ impl Rest {
             }
             Operation::Apply => several::apply(desk, &by?, query, headers, body).await,
             Operation::Gateways => several::gateways(desk, &by?, query),
-            Operation::History => history::list(desk, query).await,
-            Operation::AsOf => history::as_of(desk, query).await,
-            Operation::Diff => history::diff(desk, query).await,
+            Operation::History => history::list(desk, &by?, query).await,
+            Operation::AsOf => history::as_of(desk, &by?, query).await,
+            Operation::Diff => history::diff(desk, &by?, query).await,
             Operation::Rollback => {
                 query.done(&[])?;
                 history::rollback(desk, &by?, headers, body).await
             }
-            Operation::Audit => history::audit(desk, query).await,
+            Operation::Audit => history::audit(desk, &by?, query).await,
             Operation::GenerateKey => {
                 query.done(&[])?;
                 several::generate_key(desk, &by?, name, headers, body).await

@@ -9,6 +9,7 @@ use turnpike_proto::config::v1::subscription_spec::State as Right;
 use turnpike_proto::config::v1::{Metadata, Subscription, SubscriptionSpec};
 
 use crate::catalog::State;
+use crate::manage::view;
 
 /// The longest name of a resource.
 const LONGEST_NAME: usize = 128;
@@ -42,7 +43,7 @@ pub(super) fn copies(
         .map(|spec| spec.application)
         .collect();
     let offered = |tier: &str| {
-        let tier = if tier.is_empty() { "Unlimited" } else { tier };
+        let tier = view::tier(tier);
         if tiers.is_empty() { tier == "Unlimited" } else { tiers.iter().any(|own| own == tier) }
     };
     let held = subscriptions_to(state, from);

@@ -10,17 +10,17 @@ use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::subscription_spec::State as Right;
 use turnpike_proto::config::v1::workflow_event::Event;
 use turnpike_proto::config::v1::workflow_request_spec::State as Standing;
-use turnpike_proto::config::v1::{SubscriptionSpec, WorkflowRequestSpec, application_spec};
+use turnpike_proto::config::v1::{WorkflowRequestSpec, application_spec};
 
 use super::list::request;
 use super::own::forbids;
 use super::request::spec_mut;
 use crate::catalog::State;
-use crate::manage::change::{Manager, Wanted};
+use crate::manage::change::{Manager, Removal, Wanted};
 use crate::manage::error::ManageError;
 use crate::manage::lifecycle::{Step, life_of, take};
 use crate::manage::read::current;
-use crate::manage::view::shown;
+use crate::manage::view::{shown, tier};
 use crate::people::Caller;
 
 /// How often a decision starts again because something was changed meanwhile.
@@ -110,6 +110,8 @@ pub(super) async fn settle(
 enum Outcome {
     /// These are written.
     Write(Vec<Resource>),
+    /// This goes.
+    Remove(Removal),
     /// This step is taken.
     Step(Box<Step>),
     /// What it is about is not any more what it was.
@@ -123,16 +125,21 @@ async fn carry_out(
     request: Resource,
     reason: &str,
 ) -> Result<(), ManageError> {
+    let mut removals = Vec::new();
     let upserts = match outcome {
         Outcome::Step(step) => {
             take(manager, by, &step, &[request]).await?;
             return Ok(());
         }
         Outcome::Write(upserts) => upserts,
+        Outcome::Remove(removal) => {
+            removals.push(removal);
+            Vec::new()
+        }
         Outcome::Overtaken => Vec::new(),
     };
     let (requests, reason) = (vec![request], reason.to_owned());
-    let wanted = Wanted { upserts, reason, requests, ..Wanted::default() };
+    let wanted = Wanted { upserts, removals, reason, requests, ..Wanted::default() };
     manager.change(by, wanted).await.map(drop)
 }
 
@@ -158,7 +165,7 @@ fn outcome(state: &State, spec: &WorkflowRequestSpec, verdict: Verdict) -> Outco
         }
         (Event::SubscriptionUpdate, Some(Any::Subscription(one))) => {
             let own = one.spec.get_or_insert_default();
-            if tier_of(own) != spec.from {
+            if tier(&own.tier) != spec.from {
                 return Outcome::Overtaken;
             }
             if !approved {
@@ -166,6 +173,27 @@ fn outcome(state: &State, spec: &WorkflowRequestSpec, verdict: Verdict) -> Outco
             }
             own.tier.clone_from(&spec.wanted);
         }
+        (Event::ApplicationUpdate, Some(Any::Application(one))) => {
+            let own = one.spec.get_or_insert_default();
+            if tier(&own.tier) != spec.from {
+                return Outcome::Overtaken;
+            }
+            if !approved {
+                return Outcome::Write(Vec::new());
+            }
+            own.tier.clone_from(&spec.wanted);
+        }
+        (Event::ApplicationDeletion, Some(Any::Application(_)))
+        | (Event::SubscriptionDeletion, Some(Any::Subscription(_))) => {
+            let revision = plan::metadata(&resource).map_or(0, |metadata| metadata.revision);
+            let removal = Removal { key: subject, revision };
+            return if approved { Outcome::Remove(removal) } else { Outcome::Write(Vec::new()) };
+        }
+        // Who has asked asks again, and gets it then.
+        (
+            Event::ApplicationRegistrationProduction | Event::ApplicationRegistrationSandbox,
+            Some(Any::Application(_)),
+        ) => return Outcome::Write(Vec::new()),
         (Event::ApiState | Event::ApiProductState, _) => return step(&resource, spec, approved),
         _ => return Outcome::Overtaken,
     }
@@ -191,10 +219,6 @@ fn step(resource: &Resource, spec: &WorkflowRequestSpec, approved: bool) -> Outc
         require_resubscription: spec.require_resubscription,
         reason: spec.reason.clone(),
     }))
-}
-
-fn tier_of(spec: &SubscriptionSpec) -> &str {
-    if spec.tier.is_empty() { "Unlimited" } else { &spec.tier }
 }
 
 fn decided_already(key: &ResourceKey, spec: &WorkflowRequestSpec) -> ManageError {

@@ -1,7 +1,7 @@
 //! What of these writes has to wait, and in which form is it stored meanwhile?
 //!
-//! A new application waits as PENDING, a new subscription as `ON_HOLD`, and another tier is only asked
-//! for. Whoever writes so cannot choose the states that others are asked about: what is stored of them
+//! A new application waits as PENDING, a new subscription as `ON_HOLD`, and another tier of either is only
+//! asked for. Whoever writes so cannot choose the states that others are asked about: what is stored of them
 //! stays.
 
 use plan::{Kind, Problem, Resource, ResourceKey};
@@ -9,16 +9,16 @@ use prost_types::Timestamp;
 use turnpike_proto::config::v1::resource::Resource as Any;
 use turnpike_proto::config::v1::subscription_spec::State as Right;
 use turnpike_proto::config::v1::workflow_event::Event;
-use turnpike_proto::config::v1::workflow_request_spec::State as Waiting;
 use turnpike_proto::config::v1::{
     ApplicationSpec, SubscriptionSpec, WorkflowRequest, application_spec,
 };
 
 use super::asked::asked_about;
-use super::request::{Wish, all, check_room, request_for, resource_of};
+use super::request::{Wish, asked_anew, check_room, resource_of, wish_of};
 use crate::catalog::State;
 use crate::manage::error::ManageError;
 use crate::manage::lifecycle::life_of;
+use crate::manage::view::tier;
 use crate::people::Caller;
 
 /// The writes in the form in which they are stored, with the requests that wait.
@@ -82,13 +82,31 @@ impl Holding<'_> {
         before: Option<&Resource>,
     ) -> Option<WorkflowRequest> {
         if let Some(Any::Application(stored)) = before.and_then(|it| it.resource.as_ref()) {
+            let stored = stored.spec.clone().unwrap_or_default();
             if self.is_asked(Event::ApplicationCreation) {
-                spec.state = stored.spec.as_ref().map_or(0, |stored| stored.state);
+                spec.state = stored.state;
             }
-            return None;
+            return self.other_tier(of, spec, &stored);
         }
         let asked = self.request(&wish_of(of, Event::ApplicationCreation))?;
         spec.state = application_spec::State::Pending.into();
+        Some(asked)
+    }
+
+    /// What waits as a whole, or was refused, waits with its tier.
+    fn other_tier(
+        &self,
+        of: (&ResourceKey, &str),
+        spec: &mut ApplicationSpec,
+        stored: &ApplicationSpec,
+    ) -> Option<WorkflowRequest> {
+        let (from, wanted) = (tier(&stored.tier), tier(&spec.tier));
+        if from == wanted || stored.state() != application_spec::State::Approved {
+            return None;
+        }
+        let event = Event::ApplicationUpdate;
+        let asked = self.request(&Wish { wanted, from, ..wish_of(of, event) })?;
+        spec.tier.clone_from(&stored.tier);
         Some(asked)
     }
 
@@ -116,15 +134,13 @@ impl Holding<'_> {
         if concerned && self.is_asked(Event::SubscriptionCreation) {
             spec.state = stored.state;
         }
-        let tier = |tier: &str| if tier.is_empty() { "Unlimited" } else { tier }.to_owned();
         let (from, wanted) = (tier(&stored.tier), tier(&spec.tier));
         // What waits as a whole waits with its tier.
         if from == wanted || undecided(stored.state()) {
             return None;
         }
         let event = Event::SubscriptionUpdate;
-        let wish = Wish { wanted: &wanted, from: &from, ..wish_of(of, event) };
-        let asked = self.request(&wish)?;
+        let asked = self.request(&Wish { wanted, from, ..wish_of(of, event) })?;
         spec.tier.clone_from(&stored.tier);
         Some(asked)
     }
@@ -158,27 +174,9 @@ impl Holding<'_> {
         asked_about(self.state, event).is_some()
     }
 
-    /// The request for a wish, where somebody is asked about it. One that waits already for the same
-    /// resource is asked anew with what is wanted now.
     fn request(&self, wish: &Wish<'_>) -> Option<WorkflowRequest> {
-        let (name, spec) = asked_about(self.state, wish.event)?;
-        let mut request = request_for(wish, (&name, &spec), self.by, self.now);
-        let about = wish.subject.as_str();
-        let same = all(self.state).find(|(_, known)| {
-            known.state() == Waiting::default()
-                && known.event() == wish.event
-                && known.subject == about
-        });
-        if let (Some((id, _)), Some(metadata)) = (same, request.metadata.as_mut()) {
-            metadata.name = id;
-        }
-        Some(request)
+        asked_anew(self.state, wish, self.by, self.now)
     }
-}
-
-/// That there is something new.
-fn wish_of<'w>((subject, tenant): (&'w ResourceKey, &'w str), event: Event) -> Wish<'w> {
-    Wish { event, subject, tenant, wanted: "", from: "" }
 }
 
 /// The event that a step in the life of such a resource is.

@@ -1,4 +1,4 @@
-//! Is it their own request that somebody means to approve?
+//! Is it their own request that somebody means to approve, or to use?
 //!
 //! A person asks by signing in or by a token of theirs, and is the same person. Whoever administers the
 //! installation without being a user is known by a certificate, or not at all: what two certificates
@@ -25,7 +25,7 @@ pub(super) fn forbids(state: &State, by: &Caller, spec: &WorkflowRequestSpec) ->
     })
 }
 
-fn is_own(by: &Caller, spec: &WorkflowRequestSpec) -> bool {
+pub(super) fn is_own(by: &Caller, spec: &WorkflowRequestSpec) -> bool {
     if by.name() == spec.asked_by {
         return true;
     }

@@ -7,6 +7,7 @@ use turnpike_proto::config::v1::workflow_event::Event;
 use turnpike_proto::config::v1::workflow_request_spec::State as Standing;
 use turnpike_proto::config::v1::{Metadata, WorkflowRequest, WorkflowRequestSpec, WorkflowSpec};
 
+use super::asked::asked_about;
 use crate::catalog::State;
 use crate::manage::error::ManageError;
 use crate::people::Caller;
@@ -25,7 +26,7 @@ pub(super) struct Wish<'w> {
     pub(super) subject: &'w ResourceKey,
     /// Whose the subject is.
     pub(super) tenant: &'w str,
-    /// The tier, or the step.
+    /// The tier, the step, or the key manager.
     pub(super) wanted: &'w str,
     /// Where the subject is now.
     pub(super) from: &'w str,
@@ -63,6 +64,31 @@ pub(super) fn request_for(
         }),
         ..WorkflowRequest::default()
     }
+}
+
+/// The request for a wish, where somebody is asked about it. One that waits already for the same resource
+/// is asked anew with what is wanted now.
+pub(super) fn asked_anew(
+    state: &State,
+    wish: &Wish<'_>,
+    by: &Caller,
+    now: Timestamp,
+) -> Option<WorkflowRequest> {
+    let (name, spec) = asked_about(state, wish.event)?;
+    let mut request = request_for(wish, (&name, &spec), by, now);
+    let about = wish.subject.as_str();
+    let same = all(state).find(|(_, known)| {
+        known.state() == Standing::Waiting && known.event() == wish.event && known.subject == about
+    });
+    if let (Some((id, _)), Some(metadata)) = (same, request.metadata.as_mut()) {
+        metadata.name = id;
+    }
+    Some(request)
+}
+
+/// A wish that says no more than what it is about. `of`: what, and whose.
+pub(super) fn wish_of<'w>((subject, tenant): (&'w ResourceKey, &'w str), event: Event) -> Wish<'w> {
+    Wish { event, subject, tenant, wanted: "", from: "" }
 }
 
 /// Whose a stored resource is.

@@ -2,9 +2,9 @@
 //!
 //! The generation stays as it is: no transaction of ours notices, but by what it expects.
 
-use etcd_client::{DeleteOptions, GetOptions, SortOrder, SortTarget, Txn};
+use etcd_client::{DeleteOptions, GetOptions, KeyValue, SortOrder, SortTarget, Txn};
 
-use super::super::contract::{Beside, Entry, Range, StoreError};
+use super::super::contract::{Beside, Change, Entry, Range, StoreError};
 use super::store::Shared;
 use super::transaction::{expectation, operations};
 
@@ -16,8 +16,25 @@ impl Shared {
         let expected = beside.expected.iter().map(|one| expectation(&self.keys, one));
         let compares: Vec<_> = expected.collect();
         let txn = Txn::new().when(compares).and_then(operations(&self.keys, &beside.changes));
-        let answer = self.connection.transact(&txn).await?;
-        if answer.succeeded() { Ok(()) } else { Err(self.broken(&[], &beside.expected).await?) }
+        let ended = self.connection.transact(&txn).await?;
+        let made =
+            ended.answer.succeeded() || ended.repeated && self.stands(&beside.changes).await?;
+        if made { Ok(()) } else { Err(self.broken(&[], &beside.expected).await?) }
+    }
+
+    /// Whether all of it is as `changes` want it.
+    async fn stands(&self, changes: &[Change]) -> Result<bool, StoreError> {
+        for change in changes {
+            let (key, wanted) = match change {
+                Change::Put { key, value } => (key, Some(value)),
+                Change::Delete { key } => (key, None),
+            };
+            let answer = self.get(self.keys.whole(key), GetOptions::new()).await?;
+            if answer.kvs().first().map(KeyValue::value) != wanted.map(|value| &value[..]) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     pub(super) async fn scan(&self, range: &Range) -> Result<Vec<Entry>, StoreError> {

@@ -6,6 +6,7 @@
 
 use std::error::Error as StdError;
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions, Error, Txn, TxnResponse};
@@ -34,6 +35,13 @@ struct Current {
     client: Option<Client>,
     /// How many channels were opened; also says which member is next.
     opened: usize,
+}
+
+/// How a transaction of etcd ended.
+pub(super) struct Ended {
+    pub(super) answer: TxnResponse,
+    /// Whether it was tried before, with an answer that was lost: it may have been made then.
+    pub(super) repeated: bool,
 }
 
 impl Connection {
@@ -72,12 +80,15 @@ impl Connection {
     }
 
     /// Makes `txn`, whichever way it ends; a try whose answer was lost is made again.
-    pub(super) async fn transact(&self, txn: &Txn) -> Result<TxnResponse, StoreError> {
-        self.call(|mut etcd| {
+    pub(super) async fn transact(&self, txn: &Txn) -> Result<Ended, StoreError> {
+        let tries = AtomicUsize::new(0);
+        let answer = self.call(|mut etcd| {
+            tries.fetch_add(1, Ordering::Relaxed);
             let txn = txn.clone();
             async move { etcd.txn(txn).await }
-        })
-        .await
+        });
+        let answer = answer.await?;
+        Ok(Ended { answer, repeated: tries.into_inner() > 1 })
     }
 
     async fn attempt<T, F, A>(&self, each: Duration, ask: &F) -> Result<T, StoreError>

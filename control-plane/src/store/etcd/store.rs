@@ -173,7 +173,7 @@ impl Shared {
         };
         let after = before.followed_by(transaction);
         let txn = txn(&self.keys, transaction, &after);
-        let answer = self.connection.transact(&txn).await?;
+        let answer = self.connection.transact(&txn).await?.answer;
         if answer.succeeded() {
             let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
             let revision = u64::try_from(revision).unwrap_or(0);

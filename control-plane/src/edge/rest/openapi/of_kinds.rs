@@ -52,7 +52,10 @@ pub(super) fn of_kind(operation: Operation, plural: &Plural, schemas: &mut Schem
             "Delete",
             Described {
                 parameters: vec![name, if_match()],
-                answers: vec![("200", schemas.add("turnpike.admin.v1.DeleteResponse"))],
+                answers: vec![
+                    ("200", schemas.add("turnpike.admin.v1.DeleteResponse")),
+                    ("202", schemas.add("turnpike.admin.v1.DeleteResponse")),
+                ],
                 problems: vec!["400", "404", "409", "412"],
                 ..Described::default()
             },
