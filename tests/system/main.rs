@@ -25,6 +25,7 @@ mod refused_everywhere;
 mod rollouts;
 mod story;
 mod streams;
+mod tenants;
 mod test_keys;
 mod token_requests;
 mod tracing;

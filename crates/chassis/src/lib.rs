@@ -2,8 +2,9 @@
 //!
 //! The only engine with tokio: start-up and configuration (`run`, `config`), the injected
 //! surroundings of a service (`Host`: `clock`, `shutdown`, `task`, `random`, `readiness`,
-//! `metrics`), certificates (`pki`), the three kinds of port (`rpc`, `https`, `operations`), requests
-//! to others (`outbound`), and logs and traces (`telemetry`). Every `main` is [`run()`].
+//! `metrics`), certificates (`pki`), the three kinds of port (`rpc`, `https`, `operations`), who speaks
+//! for a client there (`proxies`), requests to others (`outbound`), and logs and traces (`telemetry`).
+//! Every `main` is [`run()`].
 
 #![warn(missing_docs)]
 
@@ -19,6 +20,7 @@ pub mod operations;
 mod outage;
 pub mod outbound;
 pub mod pki;
+pub mod proxies;
 pub mod random;
 pub mod readiness;
 pub mod rpc;

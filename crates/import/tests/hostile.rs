@@ -3,19 +3,16 @@
 //! Every definition of the suites folder (`TURNPIKE_SUITES`, or `../shared/suites` beside the
 //! workspace; without it the test says so and passes), every sample cut short, and noise.
 
+#[path = "../../../tests/suites/mod.rs"]
+mod suites;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use import::{Format, Options, Sources, detect, import};
 use proptest::prelude::*;
 
-#[expect(clippy::disallowed_methods, reason = "a test has no configuration to read it from")]
-fn suites() -> PathBuf {
-    std::env::var_os("TURNPIKE_SUITES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/suites"),
-        PathBuf::from,
-    )
-}
+use suites::suites;
 
 fn options() -> Options {
     Options {

@@ -53,7 +53,8 @@ pub(crate) struct Delivery {
 /// What is under way on one stream.
 #[derive(Debug)]
 struct UnderWay {
-    batches: mpsc::Sender<Batch>,
+    /// `None`: the call takes no more. Why is in its answers, which are still to be read.
+    batches: Option<mpsc::Sender<Batch>>,
     /// Number and length of each.
     unanswered: VecDeque<(u64, usize)>,
     epoch: Epoch,
@@ -85,12 +86,12 @@ impl Delivery {
         };
         let (batches, taken) = mpsc::channel(WINDOW);
         let mut way = UnderWay {
-            batches,
+            batches: Some(batches),
             unanswered: VecDeque::with_capacity(WINDOW),
             epoch: first.epoch,
             sent: first.sequence,
         };
-        way.send(first)?;
+        way.send(first);
         let opened = self.clock.timeout(ANSWER_WITHIN, self.collector.open(taken)).await?;
         let mut answers = opened?;
         loop {
@@ -110,7 +111,7 @@ impl Delivery {
             if frame.epoch != way.epoch && !way.unanswered.is_empty() {
                 break;
             }
-            way.send(frame)?;
+            way.send(frame);
         }
         Ok(())
     }
@@ -121,7 +122,7 @@ impl Delivery {
         way: &mut UnderWay,
         answers: &mut Acknowledgements,
     ) -> Result<bool, DeliveryError> {
-        let waiting = !way.unanswered.is_empty();
+        let waiting = !way.unanswered.is_empty() || way.batches.is_none();
         tokio::select! {
             answer = answers.next() => {
                 if let Err(error) = &answer
@@ -160,18 +161,23 @@ impl Delivery {
 impl UnderWay {
     fn has_room(&self) -> bool {
         let bytes: usize = self.unanswered.iter().map(|(_, bytes)| bytes).sum();
-        self.unanswered.len() < WINDOW && (self.unanswered.is_empty() || bytes < WINDOW_BYTES)
+        self.batches.is_some()
+            && self.unanswered.len() < WINDOW
+            && (self.unanswered.is_empty() || bytes < WINDOW_BYTES)
     }
 
-    fn send(&mut self, frame: Frame) -> Result<(), DeliveryError> {
+    /// A call that has ended does not get `frame`; its last answers say what becomes of those before.
+    fn send(&mut self, frame: Frame) {
         let Frame { epoch, sequence, dropped, events, .. } = frame;
         let epoch_name = format!("{:032x}", u128::from_be_bytes(epoch));
         let bytes = events.len();
         let batch = Batch { epoch: epoch_name, sequence, dropped, events };
         // The channel has room for the whole window: it refuses only when the call has ended.
-        self.batches.try_send(batch).map_err(|_| DeliveryError::Ended)?;
+        if self.batches.as_ref().is_none_or(|batches| batches.try_send(batch).is_err()) {
+            self.batches = None;
+            return;
+        }
         self.unanswered.push_back((sequence, bytes));
         (self.epoch, self.sent) = (epoch, sequence);
-        Ok(())
     }
 }
