@@ -44,7 +44,7 @@ impl Audit for Record {
         let lines = self.authority.audit.lines(after, since, limit).await;
         let lines = lines.map_err(|error| status::of_store(&error))?;
         let lines = lines.into_iter().map(to_proto::audit_line).collect();
-        Ok(Response::new(ListAuditResponse { lines }))
+        Ok(Response::new(ListAuditResponse { lines, ..ListAuditResponse::default() }))
     }
 
     async fn verify(
