@@ -74,9 +74,7 @@ fn check(seconds: u32, rate: u32, limit: &'static str, judge: fn(&Outcome)) {
         assert_eq!(verdict.unsure, 0, "calls broke off");
         let lost = verdict.lost();
         assert!(verdict.is_told_by(*dropped), "{lost} are missing, {dropped} counted as dropped");
-        // A batch that was on its way when the spool had no room for it any more has said what was lost
-        // before it, and the next one says so again: rather twice than never.
-        assert!(told >= dropped, "{dropped} dropped, the collector was told of {told}");
+        assert_eq!(told, dropped, "what the collector was told of, and what was dropped");
         judge(&outcome);
     });
 }

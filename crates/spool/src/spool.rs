@@ -2,7 +2,9 @@
 //!
 //! Batches are appended to segment files and numbered 1, 2, 3 …; an acknowledgement up to a number
 //! removes the segments that it covers. The whole is bounded: when it is full, the oldest segment
-//! goes and its events are counted, and the next batch reports them.
+//! that no batch has been sent of goes and its events are counted, and the next batch reports them.
+//! What has been sent may be with the collector already, so that dropping it would report events as
+//! lost that are not, and twice what its batches reported themselves.
 //!
 //! Promises: what was appended survives kill -9 (it is in the kernel's hands; no sync is waited
 //! for). The position of the last acknowledgement is kept beside the segments; losing it only
@@ -61,6 +63,8 @@ pub(crate) struct Spool {
     active: File,
     next: u64,
     acknowledged: u64,
+    /// The last batch that was handed out to be sent.
+    handed_out: u64,
     /// Dropped and not yet reported by a batch.
     unreported: u64,
     /// Dropped by this spool since it was opened.
@@ -130,6 +134,7 @@ impl Spool {
             active,
             next,
             acknowledged,
+            handed_out: acknowledged,
             unreported: 0,
             dropped: 0,
             position,
@@ -204,7 +209,7 @@ impl Spool {
         self.segments.back().is_none_or(full)
     }
 
-    /// The first batch after `sequence`; `None`: there is none yet.
+    /// The first batch after `sequence`, to be sent; `None`: there is none yet.
     pub(crate) fn after(&mut self, sequence: u64) -> Result<Option<Frame>, SpoolError> {
         let mut at = self
             .segments
@@ -216,6 +221,7 @@ impl Spool {
             if let Some(frame) =
                 self.read(at, sequence).map_err(|source| SpoolError::File { path, source })?
             {
+                self.handed_out = self.handed_out.max(frame.sequence);
                 return Ok(Some(frame));
             }
             at += 1;
@@ -261,7 +267,7 @@ impl Spool {
         // On a full disk the position may find no room, and the segments that go are what makes some.
         // The last segment stays, because its name says which number comes next.
         while self.segments.get(1).is_some_and(|second| second.first <= sequence + 1) {
-            self.remove_oldest()?;
+            self.remove(0)?;
         }
         kept
     }
@@ -311,8 +317,12 @@ impl Spool {
         Ok(())
     }
 
+    /// Drops the oldest segment that nothing has been handed out of, or the oldest where all but the
+    /// last are on their way: the bound holds, even if the collector hears twice of what is lost.
     fn drop_oldest(&mut self) -> Result<(), SpoolError> {
-        let Some(oldest) = self.segments.front() else { return Ok(()) };
+        let unsent = self.segments.iter().position(|segment| segment.first > self.handed_out);
+        let at = unsent.filter(|at| at + 1 < self.segments.len()).unwrap_or(0);
+        let Some(oldest) = self.segments.get(at) else { return Ok(()) };
         let lost = match Segment::open(&oldest.path) {
             Ok(Some(segment)) => segment.events_after(self.acknowledged),
             Ok(None) => Ok((0, 0)),
@@ -322,7 +332,7 @@ impl Spool {
         let (events, told) = lost.map_err(|source| SpoolError::File { path, source })?;
         self.unreported += told;
         self.lose(events);
-        self.remove_oldest()
+        self.remove(at)
     }
 
     const fn lose(&mut self, events: u64) {
@@ -330,13 +340,13 @@ impl Spool {
         self.dropped += events;
     }
 
-    fn remove_oldest(&mut self) -> Result<(), SpoolError> {
-        let Some(oldest) = self.segments.pop_front() else { return Ok(()) };
-        if self.reading.as_ref().is_some_and(|r| r.segment.first == oldest.first) {
+    fn remove(&mut self, at: usize) -> Result<(), SpoolError> {
+        let Some(segment) = self.segments.remove(at) else { return Ok(()) };
+        if self.reading.as_ref().is_some_and(|r| r.segment.first == segment.first) {
             self.reading = None;
         }
-        fs::remove_file(&oldest.path)
-            .map_err(|source| SpoolError::File { path: oldest.path, source })
+        fs::remove_file(&segment.path)
+            .map_err(|source| SpoolError::File { path: segment.path, source })
     }
 
     fn gone(&self) -> SpoolError {

@@ -176,6 +176,23 @@ fn reading_goes_on_behind_what_was_dropped() {
 }
 
 #[test]
+fn what_was_handed_out_is_kept_and_what_came_next_makes_room() {
+    // The first three may be with the collector: they are neither dropped nor told to be.
+    check(
+        "a*1 b*2 c*3 read>0 d*1 e*1 f*1 g*1 h*1 i*1 j*1 k*1 l*1 m*1 read>0 dropped",
+        "1:a*1/1 2:b*2/1 3:c*3/1 \
+         | 1:a*1/1 2:b*2/1 3:c*3/1 7:g*1/1 8:h*1/1 9:i*1/1 10:j*1/1 11:k*1/1 12:l*1/1 13:m*1+3/1 \
+         | 3 dropped",
+    );
+}
+
+#[test]
+fn where_everything_was_handed_out_the_oldest_goes() {
+    let all = "a*1 b*1 c*1 d*1 e*1 f*1 g*1 h*1 i*1 j*1 k*1 l*1";
+    check(&format!("{all} read>11 m*1 read>11"), "12:l*1/1 | 12:l*1/1 13:m*1+3/1");
+}
+
+#[test]
 fn a_spool_has_one_owner() {
     let mut bench = Bench::new();
     bench.spool();
