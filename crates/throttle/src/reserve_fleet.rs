@@ -21,6 +21,8 @@ pub(super) struct Fleet {
     /// Calls that were let in: when.
     pub(super) admitted: Vec<u64>,
     pub(super) waited: u64,
+    /// How often a gateway asked for units.
+    pub(super) questions: u64,
     /// Units that were given away, and those of them that went back.
     pub(super) given: u64,
     pub(super) went_back: u64,
@@ -64,6 +66,7 @@ impl Fleet {
             now_us: START,
             admitted: Vec::new(),
             waited: 0,
+            questions: 0,
             given: 0,
             went_back: 0,
         }
@@ -111,7 +114,10 @@ impl Fleet {
             let looks = *calls > 0 || takes || needed > 0 || gateway.reserve.turned(here);
             let wanted = if looks { gateway.reserve.asks(here, needed) } else { None };
             let wanted = wanted.into_iter().chain(gateway.reserve.asks_next(here));
-            gateway.asked.extend(wanted.map(|wanted| (here, now + self.way_us, wanted)));
+            for wanted in wanted {
+                self.questions += 1;
+                gateway.asked.push_back((here, now + self.way_us, wanted));
+            }
             if let Some(back) = gateway.reserve.idle(here) {
                 self.went_back += back.units;
                 gateway.backs.push_back((now + self.way_us, back));

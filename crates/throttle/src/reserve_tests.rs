@@ -117,6 +117,23 @@ fn a_pace_that_is_hardly_used_lets_everybody_in() {
 }
 
 #[test]
+fn who_calls_slowly_asks_for_a_wide_limit_once_in_many_calls() {
+    for limit in [rate(10_000, 1_000), quota(100_000, 60_000)] {
+        let mut fleet = Fleet::new(limit, 20, MS / 2);
+        let mut calls = 0;
+        for step in 0..50_000 {
+            let now = load(&[30; 20], step);
+            calls += now.iter().sum::<u64>();
+            fleet.step(&now);
+        }
+        let Fleet { questions, waited, .. } = fleet;
+        eprintln!("{calls} calls, {questions} questions, {waited} waited");
+        assert_eq!(fleet.admitted.len() as u64, calls);
+        assert!(questions * 8 <= calls, "{questions} questions for {calls} calls");
+    }
+}
+
+#[test]
 fn load_that_jumps_among_twenty_gateways_finds_its_units() {
     let jumping = |second: u64| {
         let hot = usize::try_from(second / 2 % 20).unwrap();
@@ -205,11 +222,11 @@ fn chance(limit: Limit, seed: u64) -> Fleet {
 #[test]
 fn whatever_happens_no_more_is_let_in_than_the_limit() {
     for seed in 1..13 {
-        for limit in [quota(300, 500), quota(20, 250), quota(1_000, 1_000)] {
+        for limit in [quota(300, 500), quota(20, 250), quota(1_000, 1_000), quota(8_192, 1_000)] {
             let Measure::Quota(quota) = limit.measure else { continue };
             chance(limit, seed).check_windows(quota);
         }
-        for limit in [rate(300, 1_000), rate(20, 500), rate(2, 1_000)] {
+        for limit in [rate(300, 1_000), rate(20, 500), rate(2, 1_000), rate(8_192, 1_000)] {
             let Measure::Rate(rate) = limit.measure else { continue };
             chance(limit, seed).check_pace(rate, rate.amount());
         }
