@@ -249,13 +249,27 @@ async fn a_server_that_is_started_anew_goes_on_counting() {
     assert_eq!(said, ["200", "200", "429 900804"]);
 }
 
+/// The names under which the server counts.
+fn counters(server: &Redis) -> Vec<String> {
+    let names = server.cli(&["--raw", "keys", "test:limits:*"]);
+    names.lines().filter(|name| !name.contains("gateways")).map(str::to_owned).collect()
+}
+
 /// What calls come to when nobody counts, by the tier's rule.
 async fn check_without(counting: &str, on_failure: &str, expected: &[&str]) {
     let mut server = Redis::start();
     let store = config(Mode::Single, server.url());
     let counting = format!("{counting}{on_failure}");
-    let gateway = Gateway::start("one", &resources(YEAR, &counting), &store).await;
-    assert_eq!(gateway.calls(1).await, ["200"]);
+    // On a machine that has too much to do the first call, which connects, may not be counted in time: then
+    // it is what calls come to already.
+    let since = now();
+    let gateway = loop {
+        let gateway = Gateway::start("one", &resources(YEAR, &counting), &store).await;
+        if gateway.calls(1).await == ["200"] && !counters(&server).is_empty() {
+            break gateway;
+        }
+        assert!(since.elapsed() < LIMIT, "the store never counts a call");
+    };
     server.kill();
     // What a lease has in hand is used up first.
     let mut said = gateway.calls(8).await;
@@ -326,8 +340,7 @@ async fn another_master_goes_on_counting() {
     let gateway = Gateway::start("one", &resources(YEAR, &format!("{STRICT}closed")), &store).await;
     gateway.until("200").await;
     let [master, replica] = &mut watched.servers;
-    let counters = |server: &Redis| server.cli(&["--raw", "keys", "test:limits:*"]);
-    let key = counters(master).lines().find(|key| !key.contains("gateways")).unwrap().to_owned();
+    let key = counters(master).remove(0);
     let since = now();
     let used = |server: &Redis| server.cli(&["hget", &key, "rq0u"]) == "1";
     while !(used(master) && used(replica)) {
