@@ -94,12 +94,12 @@ pub(crate) fn did_you_mean(given: &str, known: impl Iterator<Item = String>) -> 
     };
     let wrong = last(given);
     let most = (wrong.chars().count() / 3).min(3);
-    let is_near =
-        |name: &String| last(name).chars().count().abs_diff(wrong.chars().count()) <= most;
+    let is_near = |end: &str| end.chars().count().abs_diff(wrong.chars().count()) <= most;
     known
         .take(MOST_KNOWN)
-        .filter(is_near)
-        .map(|name| (strsim::damerau_levenshtein(&wrong, &last(&name)), name))
+        .map(|name| (last(&name), name))
+        .filter(|(end, _)| is_near(end))
+        .map(|(end, name)| (strsim::damerau_levenshtein(&wrong, &end), name))
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| format!("did you mean `{name}`?"))
